@@ -23,8 +23,7 @@ use protox::prost_reflect::DescriptorPool;
 const PACKAGE: &str = "connectivity.v1";
 
 /// Fields that the server fills with already encoded messages.
-const PREPARED: [&str; 3] =
-    ["GetProductResponse.product", "ListProductsResponse.products", "ListDestinationsResponse.destinations"];
+const PREPARED: [&str; 2] = ["GetProductResponse.product", "ListProductsResponse.products"];
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
