@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `rpc.server.call.duration` | s | `rpc.system.name`, `rpc.method`, `rpc.response.status_code` |
 //! | `gateway.provider.attempt.duration` | s | `api`, `outcome` |
+//! | `gateway.provider.unreadable` | answers | `api` |
 //! | `gateway.cache.answers` | answers | `cache`, `kind` (fresh, stale, missed, held) |
 //! | `gateway.cache.loads` | loads | `cache`, `outcome` (ok, failed) |
 //! | `gateway.catalog.products` | products | `kind` (listed, dropped, infrastructure) |
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use opentelemetry::metrics::{Histogram, Meter, MeterProvider as _};
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
 use opentelemetry::{KeyValue, StringValue};
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -48,6 +49,7 @@ pub struct Metrics {
     meter: Meter,
     calls: Histogram<f64>,
     attempts: Histogram<f64>,
+    unreadable: Counter<u64>,
     products: Arc<Products>,
 }
 
@@ -87,6 +89,10 @@ impl Metrics {
         let calls = seconds("rpc.server.call.duration", "Calls answered, by method and status");
         let attempts =
             seconds("gateway.provider.attempt.duration", "Requests sent to the provider, by API and outcome");
+        let unreadable = meter
+            .u64_counter("gateway.provider.unreadable")
+            .with_description("Successful answers of the provider that could not be read")
+            .build();
         let products = Arc::new(Products::default());
         meter
             .u64_observable_gauge("gateway.catalog.products")
@@ -111,7 +117,7 @@ impl Metrics {
                 observer.observe(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
             })
             .build();
-        Ok(Self { provider, registry, meter, calls, attempts, products })
+        Ok(Self { provider, registry, meter, calls, attempts, unreadable, products })
     }
 
     /// A call was answered.
@@ -128,6 +134,11 @@ impl Metrics {
     pub fn attempt(&self, api: &'static str, outcome: &'static str, took: Duration) {
         let labels = [KeyValue::new("api", api), KeyValue::new("outcome", outcome)];
         self.attempts.record(took.as_secs_f64(), &labels);
+    }
+
+    /// A successful answer could not be read.
+    pub fn unreadable(&self, api: &'static str) {
+        self.unreadable.add(1, &[KeyValue::new("api", api)]);
     }
 
     /// A catalog was loaded.

@@ -72,6 +72,8 @@ pub struct Answer {
     pub request_id: Option<String>,
     /// All of it.
     pub body: Bytes,
+    api: Api,
+    metrics: Arc<Metrics>,
 }
 
 impl Answer {
@@ -83,8 +85,10 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| self.unreadable(&error))
     }
 
-    /// The failure of an answer that is no JSON of the expected shape.
+    /// The failure of an answer that is no JSON of the expected shape; counts
+    /// it.
     pub fn unreadable(&self, error: &serde_json::Error) -> Failure {
+        self.metrics.unreadable(self.api.name());
         // Only the class and the place: the message itself may quote values.
         let why = format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column());
         Failure::Unreadable { why, truncated: false, request_id: self.request_id.clone() }
@@ -224,7 +228,8 @@ impl Transport {
         }
         let body = self.read(response, request_id.as_deref()).await;
         if status.is_success() {
-            return Ok(Answer { body: body?, request_id });
+            let body = body.inspect_err(|_| self.metrics.unreadable(request.api.name()))?;
+            return Ok(Answer { body, request_id, api: request.api, metrics: Arc::clone(&self.metrics) });
         }
         // Whatever is wrong with the body, the status is the answer.
         let body = body.unwrap_or_default();
