@@ -1,0 +1,123 @@
+//! The commands, as a new user meets them.
+
+use crate::grpcurl;
+use crate::house::{settings, simulator};
+use crate::process::{Process, command};
+
+async fn run(arguments: &[&str], environment: &[(String, String)]) -> (Option<i32>, String, String) {
+    let output = command(arguments, environment).output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn without_settings_every_missing_one_is_named_and_the_exit_code_says_so() {
+    for arguments in [&[][..], &["serve"], &["check-config"], &["print-config"]] {
+        let (code, out, err) = run(arguments, &[]).await;
+        assert_eq!(code, Some(64), "{arguments:?}");
+        assert_eq!(out, "");
+        for key in ["transatel.client_id", "transatel.client_secret"] {
+            assert!(err.contains(&format!("  {key}: required")), "{arguments:?}: {err}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_are_checked_and_printed_without_secrets() {
+    let environment = settings("http://127.0.0.1:1", &[]);
+    let (code, out, err) = run(&["check-config"], &environment).await;
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
+    let (code, printed, _) = run(&["print-config"], &environment).await;
+    assert_eq!(code, Some(0));
+    assert!(!printed.contains("sandbox-secret"), "{printed}");
+
+    // What was printed is itself a configuration, before or after the command.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    std::fs::write(&file, &printed).unwrap();
+    let file = file.to_str().unwrap();
+    for arguments in [["--config", file, "print-config"], ["print-config", "--config", file]] {
+        let (code, again, err) = run(&arguments, &[]).await;
+        assert_eq!((code, again, err.as_str()), (Some(0), printed.clone(), ""));
+    }
+}
+
+fn free_ports() -> Vec<(String, String)> {
+    ["GRPC", "ADMIN", "SANDBOX"]
+        .map(|section| (format!("GATEWAY__{section}__LISTEN"), "127.0.0.1:0".to_owned()))
+        .to_vec()
+}
+
+#[tokio::test]
+async fn the_sandbox_greets_with_calls_that_work_as_pasted_and_ends_on_ctrl_c() {
+    let mut process = Process::start(&["serve", "--sandbox"], &free_ports());
+    let mut address = None;
+    let mut calls = Vec::new();
+    while let Some(line) = process.stdout.next_line().await.unwrap() {
+        let line = line.trim();
+        if let Some(grpc) = line.strip_prefix("gRPC ") {
+            address = Some(grpc.trim().to_owned());
+        }
+        if line.starts_with("grpcurl") {
+            calls.push(line.to_owned());
+        }
+        if line.starts_with("Ctrl-C") {
+            break;
+        }
+    }
+    let address = address.unwrap();
+    assert_eq!(calls.len(), 3);
+    for call in calls {
+        let call = call.replace(&address, "127.0.0.1:50051");
+        let answer = grpcurl::run(&call, &address).await.unwrap();
+        assert!(!answer.is_empty() && answer[0] != serde_json::json!({}), "{call}");
+    }
+    let (code, out, _) = run(&["health", "--address", &address], &[]).await;
+    assert_eq!((code, out.as_str()), (Some(0), "SERVING\n"));
+    process.signal("INT").await;
+    assert_eq!(process.ended().await, Some(0));
+    let (code, _, err) = run(&["health", "--address", &address], &[]).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("cannot connect"), "{err}");
+}
+
+#[tokio::test]
+async fn the_sandbox_runs_alone() {
+    let mut process = Process::start(&["sandbox"], &free_ports());
+    let line = process.stdout.next_line().await.unwrap().unwrap();
+    let url = line.strip_prefix("simulated Transatel on ").unwrap();
+    let counters = reqwest::get(format!("{url}/__sandbox/counters")).await.unwrap();
+    assert!(counters.status().is_success());
+    process.signal("TERM").await;
+    assert_eq!(process.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_with_its_setting() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (key, setting) in [("GRPC__LISTEN", "grpc.listen"), ("ADMIN__LISTEN", "admin.listen")] {
+        let (code, _, err) = run(&["serve"], &settings("http://127.0.0.1:1", &[(key, &address)])).await;
+        assert_eq!(code, Some(1));
+        assert!(err.contains(&format!("cannot listen on {address} ({setting})")), "{err}");
+    }
+    let mut environment = free_ports();
+    environment.push(("GATEWAY__SANDBOX__LISTEN".into(), address.clone()));
+    let (code, _, err) = run(&["serve", "--sandbox"], &environment).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains(&format!("cannot listen on {address} (sandbox.listen)")), "{err}");
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait_for_the_drain() {
+    let sandbox = simulator().await;
+    let mut environment = settings(&sandbox.base_url(), &[]);
+    environment.retain(|(key, _)| !key.contains("PROPAGATION"));
+    environment.push(("GATEWAY__SHUTDOWN__PROPAGATION_DELAY".into(), "1h".into()));
+    let mut process = Process::start(&["serve"], &environment);
+    process.logged("ready").await;
+    process.signal("TERM").await;
+    process.logged("stopping").await;
+    process.signal("TERM").await;
+    assert_eq!(process.ended().await, Some(130));
+}

@@ -1,0 +1,158 @@
+//! The README and the contract's comments are true.
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use serde_json::Value;
+use tonic_types::StatusExt as _;
+use transatel_gateway::domain::error::{PageTokenFault, ProviderDetail};
+use transatel_gateway::domain::sim::Identifier;
+use transatel_gateway::domain::{Error, error::Violation};
+use transatel_gateway::grpc::DESCRIPTORS;
+
+use crate::grpcurl;
+use crate::house::House;
+
+const README: &str = include_str!("../../README.md");
+
+/// Members whose values change from run to run.
+const CHANGING: [&str; 1] = ["asOf"];
+
+fn assert_same(expected: &Value, answered: &Value, path: &str) {
+    match (expected, answered) {
+        (Value::Object(expected), Value::Object(answered)) => {
+            assert_eq!(
+                expected.keys().collect::<Vec<_>>(),
+                answered.keys().collect::<Vec<_>>(),
+                "members of {path}"
+            );
+            for (key, value) in expected {
+                if !CHANGING.contains(&key.as_str()) {
+                    assert_same(value, &answered[key], &format!("{path}.{key}"));
+                }
+            }
+        }
+        (Value::Array(expected), Value::Array(answered)) => {
+            assert_eq!(expected.len(), answered.len(), "length of {path}");
+            for (at, (expected, answered)) in expected.iter().zip(answered).enumerate() {
+                assert_same(expected, answered, &format!("{path}[{at}]"));
+            }
+        }
+        _ => assert_eq!(expected, answered, "{path}"),
+    }
+}
+
+/// Fenced blocks of a language, with the text behind each.
+fn blocks<'a>(language: &str) -> Vec<(&'a str, &'a str)> {
+    let fence = format!("```{language}\n");
+    README
+        .match_indices(&fence)
+        .map(|(at, _)| README[at + fence.len()..].split_once("```").unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn every_call_in_the_readme_answers_as_printed() {
+    let house = House::open().await;
+    let address = house.gateway.addresses.grpc.to_string();
+    let calls: Vec<_> = blocks("sh").into_iter().filter(|(code, _)| code.starts_with("grpcurl")).collect();
+    assert!(calls.len() >= 4, "{}", calls.len());
+    for (call, rest) in calls {
+        let answer = grpcurl::run(call, &address).await.unwrap_or_else(|status| panic!("{call}: {status:?}"));
+        if let Some(printed) = rest.trim_start().strip_prefix("```json\n") {
+            let printed = printed.split_once("```").unwrap().0;
+            let printed: Value = serde_json::from_str(printed).unwrap();
+            assert_same(&printed, &answer[0], call);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_call_in_the_contracts_comments_works() {
+    let house = House::open().await;
+    let address = house.gateway.addresses.grpc.to_string();
+    let contract = FileDescriptorSet::decode(DESCRIPTORS).unwrap();
+    let mut documented = 0;
+    for file in contract.file.iter().filter(|file| file.package() == "connectivity.v1") {
+        let comments = &file.source_code_info.as_ref().unwrap().location;
+        for (at, service) in file.service.iter().enumerate() {
+            for (number, method) in service.method.iter().enumerate() {
+                // Service 6, method 2: the numbers of descriptor.proto.
+                let path = [6, at as i32, 2, number as i32];
+                let comment = comments.iter().find(|location| location.path == path).unwrap();
+                let comment = comment.leading_comments();
+                let name = format!("connectivity.v1.{}/{}", service.name(), method.name());
+                let line = comment.lines().find(|line| line.trim().starts_with("grpcurl"));
+                let line = line.unwrap_or_else(|| panic!("{name} has no grpcurl line")).trim();
+                assert_eq!(grpcurl::parse(line).method.as_deref(), Some(name.as_str()));
+                grpcurl::run(line, &address).await.unwrap_or_else(|status| panic!("{line}: {status:?}"));
+                documented += 1;
+            }
+        }
+    }
+    assert!(documented >= 4);
+}
+
+#[test]
+fn the_commands_come_first() {
+    let first = blocks("sh")[0].0;
+    assert_eq!(first, "cargo run -- serve --sandbox   # gateway and simulated Transatel, no account needed\ncargo test                      # everything that needs no extra server\n");
+}
+
+/// One of every error there is.
+fn every_error() -> Vec<Error> {
+    let provider = ProviderDetail::default;
+    let retry_after = std::time::Duration::from_secs(1);
+    vec![
+        Error::InvalidRequest(vec![Violation { field: "f".into(), description: "d".into() }]),
+        Error::PageTokenInvalid(PageTokenFault::Foreign),
+        Error::ProductNotFound { product_id: "P".into() },
+        Error::SimNotFound { provider: provider() },
+        Error::SimNotResolvable { needed: Identifier::Msisdn },
+        Error::OperationNotEnabled { provider: provider() },
+        Error::ProviderRejected { provider: provider() },
+        Error::ProviderCredentialsRejected { provider: provider() },
+        Error::ProviderRateLimited { retry_after, provider: provider() },
+        Error::ProviderUnavailable { retry_after, provider: provider() },
+        Error::ProviderProtocol { provider: provider() },
+        Error::DeadlineExceeded,
+        Error::ShuttingDown,
+        Error::Internal,
+    ]
+}
+
+#[test]
+fn the_error_table_is_what_the_code_does() {
+    let mut documented: Vec<(String, String)> = README
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split('`');
+            let reason = cells.next()?;
+            let code = cells.nth(1)?;
+            let is_code = code.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_');
+            (is_code && reason.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_'))
+                .then(|| (reason.to_owned(), code.to_owned()))
+        })
+        .collect();
+    let mut real: Vec<(String, String)> = every_error()
+        .into_iter()
+        .map(|error| {
+            let status = tonic::Status::from(error);
+            let reason = status.get_error_details().error_info().unwrap().reason.clone();
+            (reason, screaming(&format!("{:?}", status.code())))
+        })
+        .collect();
+    documented.sort();
+    real.sort();
+    assert_eq!(documented, real);
+}
+
+fn screaming(camel: &str) -> String {
+    let mut name = String::new();
+    for letter in camel.chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(letter.to_uppercase());
+    }
+    name
+}

@@ -1,0 +1,104 @@
+//! A caller's trace, end to end: through the real binary to the provider and
+//! to a collector.
+
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Endpoint, Server};
+use tonic::{Request, Response, Status};
+use transatel_gateway::client::connectivity::v1::catalog_client::CatalogClient;
+
+use crate::house::{CATALOG, FRANCE, TOKEN, get, settings, simulator};
+use crate::process::Process;
+
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<Span>>>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let spans = request.into_inner().resource_spans.into_iter().flat_map(|spans| spans.scope_spans);
+        self.0.lock().await.extend(spans.flat_map(|spans| spans.spans));
+        Ok(Response::default())
+    }
+}
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn the_provider_and_the_collector_see_the_callers_trace() {
+    let collector = Collector::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let mut servers = JoinSet::new();
+    let service = TraceServiceServer::new(collector.clone());
+    servers.spawn(async move {
+        Server::builder().add_service(service).serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
+    });
+
+    let sandbox = simulator().await;
+    let more = [("TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()), ("TELEMETRY__LOG_FORMAT", "json")];
+    let mut gateway = Process::start(&["serve"], &settings(&sandbox.base_url(), &more));
+    let listening: Value = serde_json::from_str(&gateway.logged("listening").await).unwrap();
+    let address = format!("http://{}", listening["grpc"].as_str().unwrap());
+    gateway.logged("ready").await;
+
+    let mut catalog = CatalogClient::new(Endpoint::from_shared(address).unwrap().connect().await.unwrap());
+    let mut request = Request::new(get(FRANCE));
+    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{CALLER}-01").parse().unwrap());
+    catalog.get_product(request).await.unwrap();
+
+    // The log carries the trace.
+    let loaded: Value = serde_json::from_str(&gateway.logged("catalog loaded").await).unwrap();
+    assert_eq!(loaded["trace_id"], TRACE);
+
+    // The provider saw the trace, on the token request too.
+    let sent = sandbox.control().requests();
+    for route in [CATALOG, TOKEN] {
+        let request = sent.iter().find(|request| request.route == Some(route)).unwrap();
+        assert!(request.headers["traceparent"].starts_with(&format!("00-{TRACE}-")), "{:?}", request.headers);
+    }
+
+    // A refused call is in the log, in the trace of nobody.
+    gateway.signal("TERM").await;
+    assert_eq!(gateway.ended().await, Some(0));
+
+    // Everything was exported before the end: server, cache, one span per
+    // attempt, each below the other.
+    let spans = collector.0.lock().await.clone();
+    let span = |name: &str| {
+        let found: Vec<&Span> =
+            spans.iter().filter(|span| span.name == name && hex(&span.trace_id) == TRACE).collect();
+        assert_eq!(found.len(), 1, "{name} in {:?}", spans.iter().map(|span| &span.name).collect::<Vec<_>>());
+        found[0]
+    };
+    let server = span("connectivity.v1.Catalog/GetProduct");
+    assert_eq!(hex(&server.parent_span_id), CALLER);
+    let load = span("cache.load");
+    assert_eq!(load.parent_span_id, server.span_id);
+    let attempt = span(&format!("GET {CATALOG}"));
+    assert_eq!(attempt.parent_span_id, load.span_id);
+    let provider = sent.iter().find(|request| request.route == Some(CATALOG)).unwrap();
+    assert_eq!(provider.headers["traceparent"], format!("00-{TRACE}-{}-01", hex(&attempt.span_id)));
+    let attributes: Vec<&str> = attempt.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+    for key in ["http.request.method", "http.response.status_code", "url.template", "server.address"] {
+        assert!(attributes.contains(&key), "{key} in {attributes:?}");
+    }
+    // Only our own spans: the exporter does not trace itself.
+    assert!(spans.iter().all(|span| hex(&span.trace_id) == TRACE), "{spans:?}");
+}
