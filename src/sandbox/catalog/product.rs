@@ -168,7 +168,7 @@ impl Product {
             .chain(technical)
     }
 
-    pub(in crate::sandbox) fn covers(&self, country: &Destination) -> bool {
-        self.countries.iter().any(|covered| *covered == country)
+    pub(in crate::sandbox) fn covers(&self, country: &'static Destination) -> bool {
+        self.countries.contains(&country)
     }
 }
