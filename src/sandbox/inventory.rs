@@ -1,17 +1,21 @@
 //! OCS Inventory: the bundles of a subscriber.
 
 use http::{StatusCode, header};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Value, json, value::RawValue};
 use uuid::Uuid;
 
 use super::{
-    catalog::render::{Locale, resource_name, summary},
+    catalog::render::{Locale, resource_name},
     clock::iso,
     problem::Problem,
     provider::Provider,
     reply::Reply,
     request::Call,
-    stock::subscription::{BalanceShape, Phase, Started, Subscription},
+    stock::{
+        sim::Sim,
+        subscription::{BalanceShape, Phase, Started, Subscription},
+    },
 };
 
 /// Status words that may be asked for. The last three are only in integrators' types.
@@ -39,7 +43,7 @@ pub(super) fn list_subscriptions(provider: &Provider, call: &Call) -> Result<Rep
     }
     let with_balances = call.flag("withBalances")?;
     let only = call.one("subscriptionId")?.map(parse_id).transpose()?;
-    let subscriptions: Vec<Value> = provider.with_subscriber(msisdn, |sim, _| {
+    provider.with_subscriber(msisdn, |sim, _| {
         let wanted = |subscription: &&Subscription| {
             let status_fits = if statuses.is_empty() {
                 subscription.is_live()
@@ -48,14 +52,8 @@ pub(super) fn list_subscriptions(provider: &Provider, call: &Call) -> Result<Rep
             };
             status_fits && only.is_none_or(|id| id == subscription.id)
         };
-        sim.subscriptions
-            .iter()
-            .filter(wanted)
-            .map(|subscription| render(subscription, with_balances))
-            .collect()
-    })?;
-    let body = json!({ "currentLocale": locale(call), "productSubscriptions": subscriptions });
-    Ok(Reply::json(StatusCode::OK, &body))
+        reply(call, sim.subscriptions.iter().filter(wanted), with_balances)
+    })?
 }
 
 /// `GET /subscriptions/products/{subscriptionId}`: the same wrapper with one element.
@@ -63,20 +61,20 @@ pub(super) fn get_subscription(provider: &Provider, call: &Call) -> Result<Reply
     let with_balances = call.flag("withBalances")?;
     let id = parse_id(call.argument(0))?;
     let number = provider.stock.by_subscription(id);
-    let rendered = number.and_then(|number| {
-        provider.with_sim(number, |sim, _| {
-            sim.subscription(id).map(|found| render(found, with_balances))
-        })
+    let found = number.and_then(|number| {
+        let render = |sim: &mut Sim, _| {
+            sim.subscription(id)
+                .map(|found| reply(call, std::iter::once(found), with_balances))
+        };
+        provider.with_sim(number, render).flatten()
     });
-    let subscription = rendered.flatten().ok_or_else(|| {
-        Problem::new(
+    found.unwrap_or_else(|| {
+        Err(Problem::new(
             StatusCode::NOT_FOUND,
             "SUBSCRIPTION_NOT_FOUND",
             "Unknown product subscription",
-        )
-    })?;
-    let body = json!({ "currentLocale": locale(call), "productSubscriptions": [subscription] });
-    Ok(Reply::json(StatusCode::OK, &body))
+        ))
+    })
 }
 
 /// `GET /subscriptions/options?msisdn=`: the offer has none.
@@ -112,39 +110,67 @@ fn locale(call: &Call) -> Option<String> {
         .then(|| Locale::of(call).tag().replace('-', "_"))
 }
 
-fn render(subscription: &Subscription, with_balances: bool) -> Value {
-    let mut rendered = json!({
-        "subscriptionId": subscription.id,
-        "status": subscription.status(),
-        "subscriptionDate": iso(subscription.ordered_at),
-        "expirationDate": iso(subscription.expiration()),
-        "productDefinition": summary(&subscription.product),
-    });
-    let Some(members) = rendered.as_object_mut() else {
-        return rendered;
-    };
-    if let Some(started) = subscription.started() {
-        members.insert("activationDate".to_owned(), json!(iso(started.at)));
-    }
-    if with_balances {
-        match subscription.phase {
-            Phase::Running(_) if subscription.shape == BalanceShape::Empty => {
-                members.insert("balances".to_owned(), json!({}));
-            }
-            Phase::Running(started) => {
-                members.insert(
-                    "balances".to_owned(),
-                    json!({ "data": balances(subscription, started) }),
-                );
-            }
-            // Before the start balances are missing or empty; both are seen.
-            Phase::Waiting if !subscription.preloaded => {
-                members.insert("balances".to_owned(), json!({}));
-            }
-            Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => {}
+/// One element of `productSubscriptions`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rendered<'a> {
+    subscription_id: Uuid,
+    status: &'static str,
+    subscription_date: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activation_date: Option<String>,
+    expiration_date: String,
+    product_definition: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balances: Option<Value>,
+}
+
+impl<'a> Rendered<'a> {
+    fn of(subscription: &'a Subscription, with_balances: bool) -> Self {
+        let balances = with_balances
+            .then_some(subscription.phase)
+            .and_then(|phase| match phase {
+                Phase::Running(_) if subscription.shape == BalanceShape::Empty => Some(json!({})),
+                Phase::Running(started) => Some(json!({ "data": balances(subscription, started) })),
+                // Before the start balances are missing or empty; both are seen.
+                Phase::Waiting if !subscription.preloaded => Some(json!({})),
+                Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => None,
+            });
+        Self {
+            subscription_id: subscription.id,
+            status: subscription.status(),
+            subscription_date: iso(subscription.ordered_at),
+            activation_date: subscription.started().map(|started| iso(started.at)),
+            expiration_date: iso(subscription.expiration()),
+            product_definition: subscription.product.definition(),
+            balances,
         }
     }
-    rendered
+}
+
+/// The wrapper of both answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wrapper<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_locale: Option<String>,
+    product_subscriptions: Vec<Rendered<'a>>,
+}
+
+fn reply<'a>(
+    call: &Call,
+    subscriptions: impl Iterator<Item = &'a Subscription>,
+    with_balances: bool,
+) -> Result<Reply, Problem> {
+    let wrapper = Wrapper {
+        current_locale: locale(call),
+        product_subscriptions: subscriptions
+            .map(|found| Rendered::of(found, with_balances))
+            .collect(),
+    };
+    serde_json::to_vec(&wrapper)
+        .map(Reply::rendered)
+        .map_err(|error| Problem::internal(error.to_string()))
 }
 
 fn balances(subscription: &Subscription, started: Started) -> Vec<Value> {

@@ -112,6 +112,10 @@ impl Problem {
         )
     }
 
+    pub(super) fn internal(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", detail)
+    }
+
     pub(super) fn esim_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "ESIM_NOT_FOUND", "Unknown eSIM")
     }
