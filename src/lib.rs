@@ -1,5 +1,41 @@
 //! A gRPC gateway to Transatel's travel eSIM offer.
+//!
+//! ```text
+//! caller ──gRPC──▶ grpc/ (layers, parse) ─▶ service/ (use cases) ─▶ transatel/ (HTTP) ──▶ Transatel
+//!                      ◀─ convert, status ─┘         │
+//!                                                    ▼
+//!                                              cache/ (moka)
+//! ```
+//!
+//! Data runs one way in and the same way out, and `domain/` is the language
+//! that all rooms speak. Nothing but `transatel/` knows JSON, nothing but
+//! `grpc/` knows protobuf. [`app`] is the only place that knows every part;
+//! a test reads the `use` lines and fails on any other edge.
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod app;
+pub mod cache;
+pub mod commands;
+pub mod config;
+pub mod domain;
+pub mod grpc;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod service;
+pub mod telemetry;
+pub mod transatel;
+
+/// The contract as the server sees it: messages that are answered from the
+/// catalog cache are `bytes`, because they are encoded once per refresh.
+pub mod pb {
+    #![allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, rustdoc::all)]
+    include!(concat!(env!("OUT_DIR"), "/pb/pb.rs"));
+}
+
+/// The contract as a caller sees it, with clients for every service. Used by
+/// the tests and the benches, and by Rust callers that share this crate.
+pub mod client {
+    #![allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, rustdoc::all)]
+    include!(concat!(env!("OUT_DIR"), "/client/client.rs"));
+}

@@ -142,6 +142,8 @@ impl Server {
 
     async fn accept(self: Arc<Self>, mut port: Port, router: Router) {
         let mut wanted = self.wanted.subscribe();
+        // A change that was wanted before this task first ran counts too.
+        wanted.mark_changed();
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,

@@ -1,0 +1,169 @@
+//! The composition root: the only place that knows every part.
+//!
+//! [`App::build`] binds the ports and puts the parts together; [`App::run`]
+//! serves until it is told to stop and then goes down in phases, each bounded.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::grpc::{self, Health, Services};
+use crate::service::Catalog;
+use crate::telemetry::{Metrics, metrics};
+use crate::transatel::{Transatel, transport};
+use crate::admin;
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port cannot be had.
+    #[error("cannot listen on {address} ({setting}): {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The setting that names it.
+        setting: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The way to the provider cannot be prepared.
+    #[error(transparent)]
+    Provider(#[from] transport::BuildError),
+    /// The metrics cannot be set up.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics::SetupError),
+}
+
+/// Why the gateway stopped on its own.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The gRPC side.
+    #[error(transparent)]
+    Grpc(#[from] grpc::ServeError),
+    /// The admin side.
+    #[error("admin server: {0}")]
+    Admin(io::Error),
+}
+
+/// A gateway that is ready to run: its ports are bound.
+pub struct App {
+    config: Config,
+    grpc: TcpListener,
+    admin: TcpListener,
+    catalog: Catalog,
+    metrics: Arc<Metrics>,
+    tasks: TaskTracker,
+}
+
+/// Where a gateway listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// Callers.
+    pub grpc: SocketAddr,
+    /// Operators.
+    pub admin: SocketAddr,
+}
+
+impl App {
+    /// Puts the parts together and binds the ports, so that a port that is
+    /// taken is known before anything else happens.
+    ///
+    /// # Errors
+    /// When a port is taken or the provider's client cannot be made.
+    pub async fn build(config: Config) -> Result<Self, StartError> {
+        let grpc = listen(config.grpc.listen, "grpc.listen").await?;
+        let admin = listen(config.admin.listen, "admin.listen").await?;
+        let metrics = Arc::new(Metrics::new(&config.telemetry)?);
+        let tasks = TaskTracker::new();
+        let provider =
+            Transatel::new(&config.transatel, &config.outbound, Arc::clone(&metrics), tasks.clone())?;
+        let catalog = Catalog::new(
+            provider.clone(),
+            &config.catalog,
+            &config.outbound,
+            grpc::prepare_product,
+            Arc::clone(&metrics),
+            tasks.clone(),
+        );
+        metrics.watch_caches(vec![("token", provider.token_counts()), ("catalog", catalog.counts())]);
+        Ok(Self { config, grpc, admin, catalog, metrics, tasks })
+    }
+
+    /// Where it listens: the real ports, also when 0 was configured.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn addresses(&self) -> io::Result<Addresses> {
+        Ok(Addresses { grpc: self.grpc.local_addr()?, admin: self.admin.local_addr()? })
+    }
+
+    /// Serves until `stop` is ready, then drains and returns.
+    ///
+    /// # Errors
+    /// When a server ends by itself.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let (health, health_server) = Health::new(&Services::NAMES).await;
+        let end = CancellationToken::new();
+        let services = Services { catalog: self.catalog.clone() };
+        let calls = grpc::serve(
+            self.grpc,
+            &self.config.grpc,
+            services,
+            health_server,
+            Arc::clone(&self.metrics),
+            end.clone().cancelled_owned(),
+        );
+        let side_end = CancellationToken::new();
+        let side_door = admin::serve(
+            self.admin,
+            health.clone(),
+            Arc::clone(&self.metrics),
+            side_end.clone().cancelled_owned(),
+        );
+        let mut calls = std::pin::pin!(calls);
+        let mut side_door = std::pin::pin!(side_door);
+        let stop = async {
+            self.catalog.warm_up(self.config.catalog.warm_up).await;
+            health.set(true).await;
+            tracing::info!("ready");
+            stop.await;
+            health.set(false).await;
+            tracing::info!("stopping: still serving while callers learn of it");
+            tokio::time::sleep(self.config.shutdown.propagation_delay).await;
+        };
+        tokio::select! {
+            result = &mut calls => return Ok(result?),
+            result = &mut side_door => return result.map_err(RunError::Admin),
+            () = stop => {}
+        }
+        end.cancel();
+        let drained = tokio::time::timeout(self.config.shutdown.drain, calls).await;
+        match drained {
+            Ok(result) => result?,
+            Err(_) => tracing::warn!("calls that did not finish in time are cut off"),
+        }
+        self.tasks.close();
+        if tokio::time::timeout(TASKS_WITHIN, self.tasks.wait()).await.is_err() {
+            tracing::debug!("background loads are cut off");
+        }
+        side_end.cancel();
+        let metrics = self.metrics;
+        let _ = tokio::time::timeout(TASKS_WITHIN, side_door).await;
+        let _ = tokio::task::spawn_blocking(move || metrics.shutdown()).await;
+        Ok(())
+    }
+}
+
+/// Loads in the background that nobody waits for any more.
+const TASKS_WITHIN: Duration = Duration::from_millis(500);
+
+async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, setting, error })
+}

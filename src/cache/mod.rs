@@ -1,0 +1,391 @@
+//! One loading cache, used for the token, the catalog and SIM ids.
+//!
+//! moka gives capacity and expiry. What it does not give is added here, once
+//! for all users. Measured on moka 0.12.16: five callers that each give up
+//! before `try_get_with` is done make three loads and get no answer. So:
+//!
+//! * A load runs in a detached task with a bound on its time. A caller that
+//!   gives up neither cancels it nor starts another.
+//! * At most one load per key is in flight; all waiters share its result,
+//!   failure included.
+//! * A *fresh* value returns at once. A *stale* one returns at once, is
+//!   marked, and starts one refresh in the background.
+//! * A failed load is not cached, but not repeated before a hold has passed
+//!   that the user of the cache chooses by the error.
+//!
+//! Time is `tokio::time`, so a paused clock works. moka's own expiry follows
+//! the real clock and only frees memory.
+
+use std::collections::hash_map::RandomState;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use moka::Expiry;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+/// How values of one kind are loaded.
+pub trait Load: Send + Sync + 'static {
+    /// What is asked for.
+    type Key: Clone + Eq + Hash + Send + Sync + 'static;
+    /// What is kept.
+    type Value: Send + Sync + 'static;
+    /// Why a load fails; shared by all that waited.
+    type Error: Clone + Send + Sync + 'static;
+
+    /// Name of the cache in spans and metrics.
+    const NAME: &'static str;
+
+    /// Loads one value. Runs detached from any caller.
+    fn load(&self, key: &Self::Key) -> impl Future<Output = Result<Loaded<Self::Value>, Self::Error>> + Send;
+
+    /// How long a key is left alone after its `failures`th failed load in a
+    /// row (1 is the first).
+    fn hold(&self, error: &Self::Error, failures: u32) -> Duration;
+
+    /// The error of a load that was ended because it took too long.
+    fn timed_out(&self) -> Self::Error;
+}
+
+/// A loaded value and how long it is good for, counted from now.
+#[derive(Debug)]
+pub struct Loaded<V> {
+    /// The value.
+    pub value: V,
+    /// Until then it is returned as it is.
+    pub fresh_for: Duration,
+    /// Until then it is returned, marked stale, while a refresh is tried.
+    pub usable_for: Duration,
+}
+
+/// A value from the cache.
+#[derive(Debug)]
+pub struct Cached<V> {
+    /// The value.
+    pub value: Arc<V>,
+    /// When it was loaded.
+    pub as_of: SystemTime,
+    /// Older than it should be.
+    pub stale: bool,
+}
+
+/// Bounds of a cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Entries kept at once; the least used go.
+    pub capacity: u64,
+    /// Longest time for one load, everything included.
+    pub load_within: Duration,
+}
+
+/// What a cache did, counted since the start. Read by the metrics.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Answers from a fresh value.
+    pub fresh: AtomicU64,
+    /// Answers from a stale value.
+    pub stale: AtomicU64,
+    /// Answers that had to wait for a load.
+    pub missed: AtomicU64,
+    /// Answers with the failure of a load that is not yet repeated.
+    pub held: AtomicU64,
+    /// Loads that succeeded.
+    pub loaded: AtomicU64,
+    /// Loads that failed.
+    pub failed: AtomicU64,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The cache. Cheap to clone; clones share everything.
+pub struct LoadingCache<L: Load> {
+    inner: Arc<Inner<L>>,
+}
+
+impl<L: Load> Clone for LoadingCache<L> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+struct Inner<L: Load> {
+    loader: L,
+    bounds: Bounds,
+    slots: moka::future::Cache<L::Key, Arc<Slot<L>>, RandomState>,
+    tasks: TaskTracker,
+    counts: Arc<Counts>,
+}
+
+/// One key: its value, and what is being done about it.
+struct Slot<L: Load> {
+    entry: ArcSwapOption<Entry<L::Value>>,
+    work: Mutex<Work<L>>,
+}
+
+struct Entry<V> {
+    value: Arc<V>,
+    as_of: SystemTime,
+    fresh_until: Instant,
+    usable_until: Instant,
+}
+
+type Outcome<L> = Result<Arc<Entry<<L as Load>::Value>>, <L as Load>::Error>;
+type Flight<L> = watch::Receiver<Option<Outcome<L>>>;
+
+struct Work<L: Load> {
+    flight: Option<Flight<L>>,
+    failure: Option<Failure<L::Error>>,
+}
+
+struct Failure<E> {
+    error: E,
+    until: Instant,
+    in_a_row: u32,
+}
+
+/// What a caller that found no usable value does next.
+enum Next<L: Load> {
+    Return(Arc<Entry<L::Value>>),
+    Fail(L::Error),
+    Wait(Flight<L>),
+}
+
+impl<L: Load> Slot<L> {
+    fn new() -> Self {
+        Self { entry: ArcSwapOption::empty(), work: Mutex::new(Work { flight: None, failure: None }) }
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work<L>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<V> Entry<V> {
+    fn answer(&self, stale: bool) -> Cached<V> {
+        Cached { value: Arc::clone(&self.value), as_of: self.as_of, stale }
+    }
+}
+
+/// moka's part: a slot goes when its value is no longer usable. An empty slot
+/// (a load in flight or a remembered failure) goes when it was not read for a
+/// while.
+struct Lifetime;
+
+const EMPTY_SLOT_LIFETIME: Duration = Duration::from_secs(600);
+
+impl<L: Load> Expiry<L::Key, Arc<Slot<L>>> for Lifetime {
+    fn expire_after_create(
+        &self,
+        _key: &L::Key,
+        slot: &Arc<Slot<L>>,
+        _created_at: std::time::Instant,
+    ) -> Option<Duration> {
+        let entry = slot.entry.load();
+        let left = entry.as_ref().map(|entry| entry.usable_until.saturating_duration_since(Instant::now()));
+        Some(left.unwrap_or_default().max(EMPTY_SLOT_LIFETIME))
+    }
+
+    fn expire_after_update(
+        &self,
+        key: &L::Key,
+        slot: &Arc<Slot<L>>,
+        updated_at: std::time::Instant,
+        _left: Option<Duration>,
+    ) -> Option<Duration> {
+        Expiry::<L::Key, Arc<Slot<L>>>::expire_after_create(self, key, slot, updated_at)
+    }
+}
+
+impl<L: Load> LoadingCache<L> {
+    /// An empty cache. Loads run on `tasks`, whose owner ends them.
+    pub fn new(loader: L, bounds: Bounds, tasks: TaskTracker) -> Self {
+        let slots = moka::future::Cache::builder()
+            .name(L::NAME)
+            .max_capacity(bounds.capacity)
+            .expire_after(Lifetime)
+            .build_with_hasher(RandomState::new());
+        let counts = Arc::new(Counts::default());
+        Self { inner: Arc::new(Inner { loader, bounds, slots, tasks, counts }) }
+    }
+
+    /// What the cache did so far.
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.inner.counts)
+    }
+
+    /// Returns the value of a key, loading it when there is none.
+    ///
+    /// Cancel-safe: a caller that stops waiting does not end the load.
+    ///
+    /// # Errors
+    /// The failure of the load, when there is no value to fall back on.
+    pub async fn get(&self, key: &L::Key) -> Result<Cached<L::Value>, L::Error> {
+        let counts = &self.inner.counts;
+        let slot = self.slot(key).await;
+        if let Some(entry) = slot.entry.load().as_deref() {
+            let now = Instant::now();
+            if now < entry.fresh_until {
+                count(&counts.fresh);
+                return Ok(entry.answer(false));
+            }
+            if now < entry.usable_until {
+                count(&counts.stale);
+                self.refresh(key, &slot, now);
+                return Ok(entry.answer(true));
+            }
+        }
+        match self.next(key, &slot) {
+            Next::Return(entry) => Ok(entry.answer(false)),
+            Next::Fail(error) => {
+                count(&counts.held);
+                Err(error)
+            }
+            Next::Wait(flight) => {
+                count(&counts.missed);
+                self.wait(flight).await
+            }
+        }
+    }
+
+    /// Like [`get`](Self::get), but waits for a load when the value is stale,
+    /// and fails when that load does.
+    ///
+    /// # Errors
+    /// The failure of the load.
+    pub async fn get_fresh(&self, key: &L::Key) -> Result<Cached<L::Value>, L::Error> {
+        let slot = self.slot(key).await;
+        match self.next(key, &slot) {
+            Next::Return(entry) => Ok(entry.answer(false)),
+            Next::Fail(error) => Err(error),
+            Next::Wait(flight) => self.wait(flight).await,
+        }
+    }
+
+    /// Forgets the value of a key if it still is `value`: a newer one stays.
+    /// The next caller waits for a load.
+    pub async fn invalidate(&self, key: &L::Key, value: &Arc<L::Value>) {
+        let slot = self.slot(key).await;
+        let _work = slot.work();
+        let same = slot.entry.load().as_ref().is_some_and(|entry| Arc::ptr_eq(&entry.value, value));
+        if same {
+            slot.entry.store(None);
+        }
+    }
+
+    async fn slot(&self, key: &L::Key) -> Arc<Slot<L>> {
+        match self.inner.slots.get(key).await {
+            Some(slot) => slot,
+            None => self.inner.slots.get_with(key.clone(), async { Arc::new(Slot::new()) }).await,
+        }
+    }
+
+    async fn wait(&self, mut flight: Flight<L>) -> Result<Cached<L::Value>, L::Error> {
+        let outcome = flight.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        // No outcome: the load's task was ended, at shutdown or by a panic.
+        let entry = outcome.unwrap_or_else(|| Err(self.inner.loader.timed_out()))?;
+        Ok(entry.answer(false))
+    }
+
+    /// Decides under the slot's lock, so that two callers cannot both start a
+    /// load.
+    fn next(&self, key: &L::Key, slot: &Arc<Slot<L>>) -> Next<L> {
+        let mut work = slot.work();
+        let now = Instant::now();
+        if let Some(entry) = slot.entry.load_full().filter(|entry| now < entry.fresh_until) {
+            return Next::Return(entry);
+        }
+        if let Some(flight) = &work.flight {
+            return Next::Wait(flight.clone());
+        }
+        if let Some(failure) = work.failure.as_ref().filter(|failure| now < failure.until) {
+            return Next::Fail(failure.error.clone());
+        }
+        let span = tracing::info_span!("cache.load", cache.name = L::NAME);
+        Next::Wait(self.start(key, slot, &mut work, span))
+    }
+
+    /// Starts a refresh in the background unless one runs or the last one
+    /// failed just now. The refresh is nobody's child: its span links to the
+    /// caller that came upon the stale value.
+    fn refresh(&self, key: &L::Key, slot: &Arc<Slot<L>>, now: Instant) {
+        let mut work = slot.work();
+        let renewed = slot.entry.load().as_ref().is_some_and(|entry| now < entry.fresh_until);
+        let held = work.failure.as_ref().is_some_and(|failure| now < failure.until);
+        if work.flight.is_none() && !held && !renewed {
+            let span = tracing::info_span!(parent: None, "cache.refresh", cache.name = L::NAME);
+            span.follows_from(tracing::Span::current());
+            self.start(key, slot, &mut work, span);
+        }
+    }
+
+    fn start(&self, key: &L::Key, slot: &Arc<Slot<L>>, work: &mut Work<L>, span: tracing::Span) -> Flight<L> {
+        let (sender, flight) = watch::channel(None);
+        work.flight = Some(flight.clone());
+        let inner = Arc::clone(&self.inner);
+        let slot = Arc::clone(slot);
+        let key = key.clone();
+        let load = async move {
+            let guard = FlightGuard(&slot);
+            let loaded = tokio::time::timeout(inner.bounds.load_within, inner.loader.load(&key)).await;
+            let outcome = match loaded.unwrap_or_else(|_| Err(inner.loader.timed_out())) {
+                Ok(loaded) => Ok(inner.keep(&slot, loaded)),
+                Err(error) => Err(inner.remember(&slot, error)),
+            };
+            if outcome.is_ok() {
+                // Tells moka about the new lifetime.
+                inner.slots.insert(key, Arc::clone(&slot)).await;
+            }
+            drop(guard);
+            let _ = sender.send(Some(outcome));
+        };
+        self.inner.tasks.spawn(load.instrument(span));
+        flight
+    }
+}
+
+/// Ends the flight of a slot however its load ends: a load that panics must
+/// not keep its key from ever being loaded again.
+struct FlightGuard<'a, L: Load>(&'a Slot<L>);
+
+impl<L: Load> Drop for FlightGuard<'_, L> {
+    fn drop(&mut self) {
+        self.0.work().flight = None;
+    }
+}
+
+impl<L: Load> Inner<L> {
+    fn keep(&self, slot: &Slot<L>, loaded: Loaded<L::Value>) -> Arc<Entry<L::Value>> {
+        let now = Instant::now();
+        let entry = Arc::new(Entry {
+            value: Arc::new(loaded.value),
+            as_of: SystemTime::now(),
+            fresh_until: now + loaded.fresh_for,
+            usable_until: now + loaded.usable_for.max(loaded.fresh_for),
+        });
+        let mut work = slot.work();
+        slot.entry.store(Some(Arc::clone(&entry)));
+        work.failure = None;
+        count(&self.counts.loaded);
+        entry
+    }
+
+    fn remember(&self, slot: &Slot<L>, error: L::Error) -> L::Error {
+        let mut work = slot.work();
+        let in_a_row = work.failure.as_ref().map_or(0, |failure| failure.in_a_row).saturating_add(1);
+        let until = Instant::now() + self.loader.hold(&error, in_a_row);
+        work.failure = Some(Failure { error: error.clone(), until, in_a_row });
+        count(&self.counts.failed);
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! What the process can be told to do.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::app::App;
+use crate::config::{self, Loaded, Problems, Sources};
+use crate::telemetry;
+
+/// Wrong configuration: `EX_USAGE` of sysexits.
+const EXIT_CONFIGURATION: u8 = 64;
+/// Ended by a second signal.
+const EXIT_IMPATIENT: u8 = 130;
+
+/// A gRPC gateway to Transatel's travel eSIM offer.
+#[derive(Debug, Parser)]
+#[command(name = "transatel-gateway", version)]
+pub struct Arguments {
+    /// Settings in TOML. The environment (GATEWAY__SECTION__KEY) overrides it.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve callers (the default command).
+    Serve {
+        /// Against a simulated Transatel in the same process: no account
+        /// needed, nothing costs money.
+        #[cfg(feature = "sandbox")]
+        #[arg(long)]
+        sandbox: bool,
+    },
+    /// Run the simulated Transatel alone.
+    #[cfg(feature = "sandbox")]
+    Sandbox,
+    /// Check the settings and name every problem.
+    CheckConfig,
+    /// Print the settings that would take effect; secrets are redacted.
+    PrintConfig,
+    /// Ask a running gateway whether it serves; the exit code says so.
+    Health {
+        /// Where it listens.
+        #[arg(long, default_value = "127.0.0.1:50051")]
+        address: SocketAddr,
+        /// Full name of a service; empty for the whole gateway.
+        #[arg(long, default_value = "")]
+        service: String,
+    },
+}
+
+/// Does what the arguments say. Returns the process's exit code: 0, 64 for a
+/// wrong configuration, 130 after a second signal, 1 for any other failure.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let sources = Sources::from_process(arguments.config);
+    let command = arguments.command.unwrap_or(Command::Serve {
+        #[cfg(feature = "sandbox")]
+        sandbox: false,
+    });
+    let result = match command {
+        #[cfg(feature = "sandbox")]
+        Command::Serve { sandbox: true } => in_runtime(simulated::serve(sources)),
+        Command::Serve { .. } => in_runtime(serve(sources)),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox => in_runtime(simulated::alone(sources)),
+        Command::CheckConfig => load(&sources).map(|_| {
+            println!("the configuration is valid");
+            ExitCode::SUCCESS
+        }),
+        Command::PrintConfig => load(&sources).map(|loaded| {
+            print!("{}", loaded.to_toml());
+            ExitCode::SUCCESS
+        }),
+        Command::Health { address, service } => in_runtime(health(address, service)),
+    };
+    result.unwrap_or_else(|failure| {
+        eprintln!("{failure}");
+        failure.code()
+    })
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Configuration(#[from] Problems),
+    #[error("{0}")]
+    Other(Box<dyn std::error::Error>),
+}
+
+impl Failure {
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Configuration(_) => ExitCode::from(EXIT_CONFIGURATION),
+            Self::Other(_) => ExitCode::FAILURE,
+        }
+    }
+
+    fn other(error: impl Into<Box<dyn std::error::Error>>) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+type Outcome = Result<ExitCode, Failure>;
+
+fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::other)?;
+    runtime.block_on(work)
+}
+
+fn load(sources: &Sources) -> Result<Loaded, Failure> {
+    Ok(config::load(sources)?)
+}
+
+async fn serve(sources: Sources) -> Outcome {
+    let config = load(&sources)?.config;
+    let signals = Signals::new().map_err(Failure::other)?;
+    let telemetry = telemetry::init(&config.telemetry).map_err(Failure::other)?;
+    let app = App::build(config).await.map_err(Failure::other)?;
+    let addresses = app.addresses().map_err(Failure::other)?;
+    tracing::info!(
+        grpc = %addresses.grpc,
+        admin = %addresses.admin,
+        version = env!("CARGO_PKG_VERSION"),
+        "listening"
+    );
+    let outcome = until_stopped(app, signals).await;
+    telemetry.flush().await;
+    outcome
+}
+
+/// Runs until a signal and through the drain; a second signal ends it at
+/// once.
+async fn until_stopped(app: App, mut signals: Signals) -> Outcome {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let twice = async {
+        signals.next().await;
+        drop(stop);
+        signals.next().await;
+    };
+    let stopped = async {
+        let _ = stopped.await;
+    };
+    tokio::select! {
+        result = app.run(stopped) => result.map(|()| ExitCode::SUCCESS).map_err(Failure::other),
+        () = twice => {
+            eprintln!("second signal: not waiting for calls in flight");
+            Ok(ExitCode::from(EXIT_IMPATIENT))
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn health(address: SocketAddr, service: String) -> Outcome {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_check_response::ServingStatus;
+    use tonic_health::pb::health_client::HealthClient;
+
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
+        .map_err(Failure::other)?
+        .connect_timeout(HEALTH_WITHIN)
+        .timeout(HEALTH_WITHIN)
+        .connect()
+        .await
+        .map_err(|error| Failure::other(format!("cannot connect to {address}: {error}")))?;
+    let answer = HealthClient::new(channel)
+        .check(HealthCheckRequest { service })
+        .await
+        .map_err(|status| Failure::other(format!("{}: {}", status.code(), status.message())))?;
+    let status = answer.into_inner().status();
+    println!("{}", status.as_str_name());
+    Ok(if status == ServingStatus::Serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A gateway that does not answer a health check in this time is not healthy.
+const HEALTH_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+#[cfg(feature = "sandbox")]
+mod simulated {
+    //! The commands that need the simulated provider.
+
+    use super::{App, ExitCode, Failure, Outcome, Signals, Sources, load, telemetry, until_stopped};
+    use crate::app::Addresses;
+    use crate::sandbox::{Options, Sandbox};
+
+    const OPTION: &str = "--sandbox";
+
+    /// The settings of a gateway whose provider is the sandbox at `base_url`.
+    fn point_at(sources: &mut Sources, base_url: &str, options: &Options) {
+        let mut set = |key: &str, value: &str| sources.options.push((key.into(), value.into(), OPTION));
+        set("transatel.base_url", base_url);
+        set("transatel.client_id", &options.client_id);
+        set("transatel.client_secret", &options.client_secret);
+        set("transatel.cos", &options.cos);
+        // Nobody has to learn that this replica is going away.
+        set("shutdown.propagation_delay", "0s");
+    }
+
+    /// Starts the sandbox where the settings say and points them at it.
+    async fn start(sources: &mut Sources) -> Result<Sandbox, Failure> {
+        let options = Options::default();
+        point_at(sources, "http://127.0.0.1", &options);
+        let listen = load(sources)?.config.sandbox.listen;
+        let sandbox = Sandbox::start(Options { listen, ..options.clone() })
+            .await
+            .map_err(|error| Failure::other(format!("cannot listen on {listen} (sandbox.listen): {error}")))?;
+        point_at(sources, &sandbox.base_url(), &options);
+        Ok(sandbox)
+    }
+
+    pub(super) async fn serve(mut sources: Sources) -> Outcome {
+        let signals = Signals::new().map_err(Failure::other)?;
+        let sandbox = start(&mut sources).await?;
+        let config = load(&sources)?.config;
+        let telemetry = telemetry::init(&config.telemetry).map_err(Failure::other)?;
+        let app = App::build(config).await.map_err(Failure::other)?;
+        welcome(&app.addresses().map_err(Failure::other)?, &sandbox);
+        let outcome = until_stopped(app, signals).await;
+        sandbox.stop().await;
+        telemetry.flush().await;
+        outcome
+    }
+
+    pub(super) async fn alone(mut sources: Sources) -> Outcome {
+        let mut signals = Signals::new().map_err(Failure::other)?;
+        let sandbox = start(&mut sources).await?;
+        let options = Options::default();
+        println!("simulated Transatel on {}", sandbox.base_url());
+        println!("  client id {:?}, client secret {:?}", options.client_id, options.client_secret);
+        println!("  COS {:?}, MVNO {:?}", options.cos, options.mvno_ref);
+        println!("  control: curl {}/__sandbox/counters", sandbox.base_url());
+        signals.next().await;
+        sandbox.stop().await;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Says where to look and what to try. The calls work as pasted.
+    fn welcome(addresses: &Addresses, sandbox: &Sandbox) {
+        let Addresses { grpc, admin } = addresses;
+        println!("transatel-gateway {} against a simulated Transatel", env!("CARGO_PKG_VERSION"));
+        println!("  gRPC     {grpc}");
+        println!("  admin    http://{admin}/metrics");
+        println!("  sandbox  {}/__sandbox/counters", sandbox.base_url());
+        println!();
+        println!("Try:");
+        for call in TRY {
+            println!("  {}", call.replace("{address}", &grpc.to_string()));
+        }
+        println!();
+        println!("Ctrl-C stops it.");
+    }
+
+    /// The calls that the welcome shows; a test makes each.
+    pub(super) const TRY: [&str; 3] = [
+        "grpcurl -plaintext {address} list",
+        "grpcurl -plaintext -d '{\"countries\":[\"FR\"],\"order_by\":\"price\",\"page_size\":2}' {address} \
+         connectivity.v1.Catalog/ListProducts",
+        "grpcurl -plaintext -d '{\"sim\":{\"msisdn\":\"882470000000001\"},\"product_ids\":\
+         [\"WW_901O_STACK_ONEOFF_FRANCE_1GB_7D\"]}' {address} connectivity.v1.Catalog/CheckEligibility",
+    ];
+}

@@ -1,0 +1,105 @@
+//! Settings: what they are, where they come from, and what is wrong with them.
+//!
+//! Owns the order of precedence (`default.toml` < file < environment < secret
+//! files) and the rules across settings. Guarantees that a [`Config`] which
+//! exists is complete and valid, and that a report of problems is complete.
+
+mod print;
+mod reader;
+mod types;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use reader::{Origin, Problem, Shown};
+pub use types::{
+    Admin, Catalog, Config, Grpc, LogFormat, Outbound, Sandbox, Shutdown, Telemetry, Transatel,
+};
+
+use reader::Reader;
+
+/// Every setting with its default and its reason.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// Where settings are read from.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The file given with `--config`.
+    pub file: Option<PathBuf>,
+    /// The environment; only variables that begin with `GATEWAY__` count.
+    pub environment: Vec<(String, String)>,
+    /// Values that a command line option sets: key, value, option.
+    pub options: Vec<(String, toml::Value, &'static str)>,
+}
+
+impl Sources {
+    /// The process's own environment and a file.
+    pub fn from_process(file: Option<PathBuf>) -> Self {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { file, environment, options: Vec::new() }
+    }
+}
+
+/// Everything that is wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        writeln!(f, "the configuration has {count} problem{}:", if count == 1 { "" } else { "s" })?;
+        self.0.iter().try_for_each(|problem| writeln!(f, "  {problem}"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// A configuration and how each setting reads.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    shown: BTreeMap<String, Shown>,
+}
+
+impl Loaded {
+    /// The effective settings as TOML; secrets are redacted, unset ones are
+    /// comments.
+    pub fn to_toml(&self) -> String {
+        print::to_toml(&self.shown)
+    }
+}
+
+/// Reads all layers.
+///
+/// # Errors
+/// Every problem of every layer at once.
+pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
+    let mut reader = Reader::default();
+    reader.toml(DEFAULTS, &Origin::Default);
+    if let Some(path) = &sources.file {
+        read_file(&mut reader, path);
+    }
+    reader.environment(sources.environment.iter().cloned());
+    for (key, value, option) in &sources.options {
+        reader.option(key, value.clone(), option);
+    }
+    let config = Config::read(&mut reader);
+    let shown = reader.finish().map_err(Problems)?;
+    let config = config.ok_or_else(|| Problems(Vec::new()))?;
+    Ok(Loaded { config, shown })
+}
+
+fn read_file(reader: &mut Reader, path: &Path) {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => reader.toml(&text, &Origin::File(name)),
+        Err(error) => reader.problem("--config", format!("cannot read {name}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

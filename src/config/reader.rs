@@ -1,0 +1,335 @@
+//! Reads settings from layers and keeps every problem it meets.
+//!
+//! No crate of the field reports all of an operator's mistakes at once
+//! (deserializers stop at the first), so this one is ours: a value that cannot
+//! be used is recorded as a problem and replaced by a harmless one, and
+//! [`Reader::finish`] gives either no problem or all of them. The keys that
+//! were asked for are the keys that exist: anything else in a layer is
+//! unknown.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+/// Environment variables of the gateway begin with this.
+const PREFIX: &str = "GATEWAY__";
+
+/// Where a value came from, for error messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The embedded `default.toml`.
+    Default,
+    /// A configuration file.
+    File(String),
+    /// An environment variable.
+    Environment(String),
+    /// Set by a command line option.
+    Option(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("the defaults"),
+            Self::File(path) => write!(f, "file {path}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Option(name) => write!(f, "option {name}"),
+        }
+    }
+}
+
+/// One mistake in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Dotted key.
+    pub key: String,
+    /// What is wrong and how to mend it.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.text)
+    }
+}
+
+/// A setting as it took effect, for `print-config`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shown {
+    /// Not set, and there is no default.
+    Unset,
+    /// Set; never printed.
+    Secret,
+    /// Set to this.
+    Value(toml::Value),
+}
+
+#[derive(Clone, Debug)]
+struct Given {
+    value: toml::Value,
+    origin: Origin,
+}
+
+/// Settings from layers: a later layer wins.
+#[derive(Debug, Default)]
+pub struct Reader {
+    given: BTreeMap<String, Given>,
+    shown: BTreeMap<String, Shown>,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    /// Adds a TOML document.
+    pub fn toml(&mut self, text: &str, origin: &Origin) {
+        match text.parse::<toml::Table>() {
+            Ok(table) => self.flatten("", &table, origin),
+            Err(error) => {
+                let line = error.span().map_or(1, |span| text.get(..span.start).map_or(1, line_count));
+                self.problem(&origin.to_string(), format!("line {line}: {}", error.message()));
+            }
+        }
+    }
+
+    /// Adds the variables that carry our prefix. Their values are text and
+    /// are read as what the setting needs.
+    pub fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
+        for (name, value) in variables {
+            if let Some(path) = name.strip_prefix(PREFIX) {
+                let key = path.to_ascii_lowercase().replace("__", ".");
+                let origin = Origin::Environment(name.clone());
+                self.given.insert(key, Given { value: toml::Value::String(value), origin });
+            }
+        }
+    }
+
+    /// Sets one value from a command line option.
+    pub fn option(&mut self, key: &str, value: impl Into<toml::Value>, option: &'static str) {
+        self.given.insert(key.to_owned(), Given { value: value.into(), origin: Origin::Option(option) });
+    }
+
+    fn flatten(&mut self, prefix: &str, table: &toml::Table, origin: &Origin) {
+        for (name, value) in table {
+            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            match value {
+                toml::Value::Table(inner) => self.flatten(&key, inner, origin),
+                value => {
+                    self.given.insert(key, Given { value: value.clone(), origin: origin.clone() });
+                }
+            }
+        }
+    }
+
+    /// Records a problem found by a rule across settings.
+    pub fn problem(&mut self, key: &str, text: impl Into<String>) {
+        self.problems.push(Problem { key: key.to_owned(), text: text.into() });
+    }
+
+    /// Ends the reading: unknown keys are problems too. Gives every key that
+    /// was asked for, with its value.
+    ///
+    /// # Errors
+    /// All problems, sorted by key.
+    pub fn finish(mut self) -> Result<BTreeMap<String, Shown>, Vec<Problem>> {
+        let known: Vec<&String> = self.shown.keys().collect();
+        for (key, given) in &self.given {
+            if !self.shown.contains_key(key) {
+                let near = known
+                    .iter()
+                    .map(|name| (strsim::damerau_levenshtein(name, key), name))
+                    .filter(|(distance, _)| *distance <= 3)
+                    .min();
+                let hint = near.map(|(_, name)| format!(", did you mean {name}?")).unwrap_or_default();
+                self.problems.push(Problem {
+                    key: key.clone(),
+                    text: format!("unknown setting (from {}){hint}", given.origin),
+                });
+            }
+        }
+        if self.problems.is_empty() {
+            return Ok(self.shown);
+        }
+        self.problems.sort_by(|a, b| a.key.cmp(&b.key));
+        Err(self.problems)
+    }
+
+    /// Reads a value with `read`, which gets TOML or, from the environment,
+    /// text. `wanted` completes "is no …".
+    fn value<T>(
+        &mut self,
+        key: &str,
+        wanted: &str,
+        read: impl FnOnce(&toml::Value) -> Option<(T, toml::Value)>,
+    ) -> Option<T> {
+        let Some(given) = self.given.get(key).cloned() else {
+            self.shown.insert(key.to_owned(), Shown::Unset);
+            return None;
+        };
+        self.shown.insert(key.to_owned(), Shown::Value(given.value.clone()));
+        if let Some((value, shown)) = read(&given.value) {
+            self.shown.insert(key.to_owned(), Shown::Value(shown));
+            return Some(value);
+        }
+        self.problem(key, format!("{} is no {wanted} (from {})", given.value, given.origin));
+        None
+    }
+
+    fn required<T>(&mut self, key: &str, value: Option<T>, otherwise: T) -> T {
+        if value.is_none() && self.shown.get(key) == Some(&Shown::Unset) {
+            let variable = format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"));
+            self.problem(key, format!("required: set it in a file or as {variable}"));
+        }
+        value.unwrap_or(otherwise)
+    }
+
+    /// Text that may be unset. Empty counts as unset.
+    pub fn optional_text(&mut self, key: &str) -> Option<String> {
+        let text = self.value(key, "text", |value| value.as_str().map(|text| (text.to_owned(), value.clone())));
+        if text.as_deref() == Some("") {
+            self.shown.insert(key.to_owned(), Shown::Unset);
+            return None;
+        }
+        text
+    }
+
+    /// Text that has to be there.
+    pub fn text(&mut self, key: &str) -> String {
+        let value = self.optional_text(key);
+        self.required(key, value, String::new())
+    }
+
+    /// A secret, from `key` or from the file that `{key}_file` names.
+    pub fn secret(&mut self, key: &str) -> SecretString {
+        let file_key = format!("{key}_file");
+        let from_file = self.optional_text(&file_key);
+        let direct = self.optional_text(key);
+        if direct.is_some() {
+            self.shown.insert(key.to_owned(), Shown::Secret);
+        }
+        let secret = match (direct, from_file) {
+            (Some(_), Some(_)) => {
+                self.problem(key, format!("set either {key} or {file_key}, not both"));
+                None
+            }
+            (None, Some(path)) => match std::fs::read_to_string(&path) {
+                Ok(text) => Some(text.trim_end_matches(['\n', '\r']).to_owned()),
+                Err(error) => {
+                    self.problem(&file_key, format!("cannot read {path}: {error}"));
+                    None
+                }
+            },
+            (Some(secret), None) => Some(secret),
+            (None, None) => {
+                let variable = format!("{PREFIX}{}", file_key.to_ascii_uppercase().replace('.', "__"));
+                self.problem(key, format!("required: set it, or {file_key}, or {variable}"));
+                None
+            }
+        };
+        SecretString::from(secret.unwrap_or_default())
+    }
+
+    /// One of a fixed set of words.
+    pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], otherwise: T) -> T {
+        let words: Vec<String> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let chosen = self.value(key, &format!("choice of {}", words.join(", ")), |value| {
+            let text = value.as_str()?;
+            let (_, choice) = choices.iter().find(|(word, _)| *word == text)?;
+            Some((*choice, value.clone()))
+        });
+        self.required(key, chosen, otherwise)
+    }
+
+    /// A whole number within bounds.
+    pub fn number(&mut self, key: &str, smallest: u32, largest: u32) -> u32 {
+        let wanted = format!("whole number from {smallest} to {largest}");
+        let number = self.value(key, &wanted, |value| {
+            let number = match value {
+                toml::Value::Integer(number) => *number,
+                toml::Value::String(text) => text.trim().parse().ok()?,
+                _ => return None,
+            };
+            let number = u32::try_from(number).ok()?;
+            (smallest..=largest)
+                .contains(&number)
+                .then(|| (number, toml::Value::Integer(i64::from(number))))
+        });
+        self.required(key, number, smallest)
+    }
+
+    /// A share between 0 and 1.
+    pub fn ratio(&mut self, key: &str) -> f64 {
+        let ratio = self.value(key, "number from 0 to 1", |value| {
+            let ratio = match value {
+                toml::Value::Float(ratio) => *ratio,
+                toml::Value::Integer(0) => 0.0,
+                toml::Value::Integer(1) => 1.0,
+                toml::Value::String(text) => text.trim().parse().ok()?,
+                _ => return None,
+            };
+            (0.0..=1.0).contains(&ratio).then_some((ratio, toml::Value::Float(ratio)))
+        });
+        self.required(key, ratio, 0.0)
+    }
+
+    /// A length of time, at least `shortest`.
+    pub fn duration(&mut self, key: &str, shortest: Duration) -> Duration {
+        let least = humantime::format_duration(shortest);
+        let wanted = format!("duration of at least {least} (such as 30s or 5m)");
+        let duration = self.value(key, &wanted, |value| {
+            let duration = humantime::parse_duration(value.as_str()?.trim()).ok()?;
+            let shown = humantime::format_duration(duration).to_string();
+            (duration >= shortest).then_some((duration, toml::Value::String(shown)))
+        });
+        self.required(key, duration, shortest)
+    }
+
+    /// An address and port to listen on.
+    pub fn socket_address(&mut self, key: &str) -> SocketAddr {
+        let address = self.value(key, "address with a port (such as 127.0.0.1:50051)", |value| {
+            Some((value.as_str()?.trim().parse().ok()?, value.clone()))
+        });
+        self.required(key, address, SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// An http or https address that may be unset.
+    pub fn optional_url(&mut self, key: &str) -> Option<Url> {
+        self.optional_text(key)?;
+        self.value(key, "http or https address", |value| {
+            let url: Url = value.as_str()?.trim().parse().ok()?;
+            let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
+            usable.then(|| (url, value.clone()))
+        })
+    }
+
+    /// An http or https address that has to be there; `None` is a problem
+    /// already recorded.
+    pub fn url(&mut self, key: &str) -> Option<Url> {
+        let url = self.optional_url(key);
+        self.required(key, url.map(Some), None)
+    }
+
+    /// A list of texts; comma-separated in the environment.
+    pub fn list(&mut self, key: &str) -> Vec<String> {
+        let list = self.value(key, "list of texts", |value| {
+            let items: Vec<String> = match value {
+                toml::Value::Array(items) => {
+                    items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>()?
+                }
+                toml::Value::String(text) => {
+                    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+                }
+                _ => return None,
+            };
+            let shown = toml::Value::from(items.clone());
+            Some((items, shown))
+        });
+        self.required(key, list, Vec::new())
+    }
+}
+
+fn line_count(before: &str) -> usize {
+    before.matches('\n').count() + 1
+}

@@ -1,0 +1,132 @@
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Sources {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Sources { environment: pairs.iter().map(own).collect(), ..Sources::default() }
+}
+
+const CREDENTIALS: [(&str, &str); 2] =
+    [("GATEWAY__TRANSATEL__CLIENT_ID", "shop"), ("GATEWAY__TRANSATEL__CLIENT_SECRET", "hunter2")];
+
+fn with_credentials(pairs: &[(&str, &str)]) -> Sources {
+    environment(&[&CREDENTIALS, pairs].concat())
+}
+
+fn problems(sources: &Sources) -> Vec<String> {
+    load(sources).unwrap_err().0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn everything_that_is_missing_is_named_at_once() {
+    let report = problems(&Sources::default());
+    assert_eq!(report.len(), 2, "{report:#?}");
+    assert!(report[0].starts_with("transatel.client_id: required"), "{report:#?}");
+    assert!(report[0].contains("GATEWAY__TRANSATEL__CLIENT_ID"));
+    assert!(report[1].starts_with("transatel.client_secret: required"));
+    assert!(report[1].contains("client_secret_file"));
+}
+
+#[test]
+fn bad_values_unknown_keys_and_missing_ones_are_one_report() {
+    let report = problems(&environment(&[
+        ("GATEWAY__GRPC__LISTEN", "nowhere"),
+        ("GATEWAY__CATALOG__FRESH_FRO", "5m"),
+        ("GATEWAY__CATALOG__USABLE_FOR", "soon"),
+        ("GATEWAY__TRANSATEL__BASE_URL", "http://api.example.com"),
+        ("GATEWAY__TRANSATEL__READ_ATTEMPTS", "0"),
+        ("GATEWAY__TELEMETRY__SAMPLE_RATIO", "2"),
+        ("GATEWAY__TELEMETRY__LOG_FORMAT", "xml"),
+        ("UNRELATED", "ignored"),
+    ]));
+    let all = report.join("\n");
+    for expected in [
+        "grpc.listen: \"nowhere\" is no address",
+        "catalog.fresh_fro: unknown setting (from environment GATEWAY__CATALOG__FRESH_FRO), did you mean \
+         catalog.fresh_for?",
+        "catalog.usable_for: \"soon\" is no duration",
+        "transatel.base_url: has to be https",
+        "transatel.read_attempts: \"0\" is no whole number from 1 to 10",
+        "telemetry.sample_ratio",
+        "telemetry.log_format: \"xml\" is no choice of \"text\", \"json\"",
+        "transatel.client_id: required",
+    ] {
+        assert!(all.contains(expected), "{expected} not in\n{all}");
+    }
+}
+
+#[test]
+fn environment_beats_file_beats_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    std::fs::write(&file, "[catalog]\nfresh_for = \"1m\"\nusable_for = \"2h\"\n").unwrap();
+    let sources =
+        Sources { file: Some(file), ..with_credentials(&[("GATEWAY__CATALOG__FRESH_FOR", "90s")]) };
+    let config = load(&sources).unwrap().config;
+    assert_eq!(config.catalog.fresh_for.as_secs(), 90);
+    assert_eq!(config.catalog.usable_for.as_secs(), 7200);
+    assert_eq!(config.transatel.cos, "WW_M2MA_COS_SPC");
+}
+
+#[test]
+fn a_secret_file_is_read_without_its_last_newline_and_excludes_the_secret() {
+    use secrecy::ExposeSecret as _;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "s3cret \n").unwrap();
+    let path = file.to_str().unwrap();
+    let from_file =
+        [("GATEWAY__TRANSATEL__CLIENT_ID", "shop"), ("GATEWAY__TRANSATEL__CLIENT_SECRET_FILE", path)];
+    let config = load(&environment(&from_file)).unwrap().config;
+    assert_eq!(config.transatel.client_secret.expose_secret(), "s3cret ");
+
+    let both = with_credentials(&[("GATEWAY__TRANSATEL__CLIENT_SECRET_FILE", path)]);
+    assert!(problems(&both)[0].contains("not both"));
+    let missing = [("GATEWAY__TRANSATEL__CLIENT_ID", "shop"), ("GATEWAY__TRANSATEL__CLIENT_SECRET_FILE", "/nowhere")];
+    assert!(problems(&environment(&missing))[0].contains("cannot read /nowhere"));
+}
+
+#[test]
+fn a_file_that_is_no_toml_or_not_there_is_a_problem_beside_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broken.toml");
+    std::fs::write(&file, "[grpc]\nlisten = \n").unwrap();
+    let broken = problems(&Sources { file: Some(file), ..with_credentials(&[]) });
+    assert!(broken[0].contains("broken.toml: line 2:"), "{broken:?}");
+    let absent = problems(&Sources { file: Some("/nowhere.toml".into()), ..Sources::default() });
+    assert_eq!(absent.len(), 3, "{absent:?}");
+}
+
+#[test]
+fn printed_settings_read_back_to_themselves_without_the_secret() {
+    let printed = load(&with_credentials(&[("GATEWAY__TRANSATEL__SCOPES", "A, B")])).unwrap().to_toml();
+    assert!(!printed.contains("hunter2"), "{printed}");
+    assert!(printed.contains("client_secret = \"<redacted>\""));
+    assert!(printed.contains("# client_secret_file ="));
+    assert!(printed.contains("scopes = [\"A\", \"B\"]"), "{printed}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("printed.toml");
+    std::fs::write(&file, &printed).unwrap();
+    let again = load(&Sources { file: Some(file), ..Sources::default() }).unwrap().to_toml();
+    assert_eq!(printed, again);
+}
+
+/// `default.toml` is the documentation of the settings: it names every
+/// setting there is and no other.
+#[test]
+fn the_defaults_name_every_setting_and_no_other() {
+    let mut documented = std::collections::BTreeSet::new();
+    let mut section = String::new();
+    for line in DEFAULTS.lines() {
+        let line = line.trim_start_matches("# ");
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        } else if let Some((name, _)) = line.split_once(" = ")
+            && !name.contains(' ')
+        {
+            documented.insert(format!("{section}.{name}"));
+        }
+    }
+    let loaded = load(&with_credentials(&[])).unwrap();
+    let known: std::collections::BTreeSet<String> = loaded.shown.keys().cloned().collect();
+    assert_eq!(documented, known);
+}

@@ -1,0 +1,284 @@
+//! The settings as the rest of the gateway uses them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::reader::Reader;
+use crate::domain::Language;
+
+/// All settings. `default.toml` says what each is for.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[grpc]`
+    pub grpc: Grpc,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[transatel]`, the account
+    pub transatel: Transatel,
+    /// `[transatel]`, how it is called
+    pub outbound: Outbound,
+    /// `[catalog]`
+    pub catalog: Catalog,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
+    /// `[shutdown]`
+    pub shutdown: Shutdown,
+    /// `[sandbox]`
+    pub sandbox: Sandbox,
+}
+
+/// How callers reach the gateway.
+#[derive(Clone, Debug)]
+pub struct Grpc {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Longest deadline of a unary call.
+    pub max_deadline: Duration,
+    /// Largest request message.
+    pub max_request_bytes: usize,
+    /// Largest header block.
+    pub max_header_bytes: u32,
+    /// Calls in flight per connection.
+    pub max_streams_per_connection: u32,
+    /// How often a silent connection is pinged.
+    pub keepalive_interval: Duration,
+    /// How long its answer may take.
+    pub keepalive_timeout: Duration,
+    /// Age at which a connection is asked to reconnect, before jitter.
+    pub max_connection_age: Duration,
+}
+
+/// The operator's side door.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+}
+
+/// The account at the provider.
+#[derive(Clone, Debug)]
+pub struct Transatel {
+    /// The provider's gateway.
+    pub base_url: Url,
+    /// OAuth2 client.
+    pub client_id: String,
+    /// OAuth2 secret.
+    pub client_secret: SecretString,
+    /// Scopes to ask for; empty for all that are granted.
+    pub scopes: Vec<String>,
+    /// Class of service.
+    pub cos: String,
+}
+
+/// How the provider is called.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    /// Bound on connecting.
+    pub connect_timeout: Duration,
+    /// Bound on one attempt at a small request.
+    pub attempt_timeout: Duration,
+    /// Bound on one attempt at the whole catalog.
+    pub catalog_timeout: Duration,
+    /// Largest answer that is read.
+    pub max_answer_bytes: usize,
+    /// Attempts at a read, the first included.
+    pub read_attempts: u32,
+    /// Longest wait before the second attempt.
+    pub retry_first_wait: Duration,
+    /// Longest wait before any attempt.
+    pub retry_longest_wait: Duration,
+}
+
+/// The catalog cache.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    /// Age up to which an answer is fresh.
+    pub fresh_for: Duration,
+    /// Age up to which it may be used at all.
+    pub usable_for: Duration,
+    /// Language of calls that name none.
+    pub default_language: Language,
+    /// Languages kept at once.
+    pub languages: u32,
+    /// Longest wait for the first catalog before readiness.
+    pub warm_up: Duration,
+}
+
+/// Logs, traces and metrics.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Collector, when there is one.
+    pub otlp_endpoint: Option<Url>,
+    /// Share of own traces that are recorded.
+    pub sample_ratio: f64,
+    /// Shape of a log line.
+    pub log_format: LogFormat,
+    /// Level or directives.
+    pub log_level: String,
+}
+
+/// Shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors.
+    Json,
+}
+
+/// Bounds of the way down.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    /// How long to keep serving after the signal.
+    pub propagation_delay: Duration,
+    /// How long calls in flight may take to finish.
+    pub drain: Duration,
+}
+
+/// The simulated provider.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Config {
+    /// Reads every setting; problems stay with the reader. `None` only when
+    /// there are problems.
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let transatel = Transatel::read(reader);
+        let config = Self {
+            grpc: Grpc::read(reader),
+            admin: Admin { listen: reader.socket_address("admin.listen") },
+            outbound: Outbound::read(reader),
+            catalog: Catalog::read(reader),
+            telemetry: Telemetry::read(reader),
+            shutdown: Shutdown {
+                propagation_delay: reader.duration("shutdown.propagation_delay", Duration::ZERO),
+                drain: reader.duration("shutdown.drain", Duration::ZERO),
+            },
+            sandbox: Sandbox { listen: reader.socket_address("sandbox.listen") },
+            transatel: transatel?,
+        };
+        Some(config)
+    }
+}
+
+impl Grpc {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            listen: reader.socket_address("grpc.listen"),
+            max_deadline: reader.duration("grpc.max_deadline", SECOND),
+            max_request_bytes: reader.number("grpc.max_request_bytes", 65_536, 16_777_216) as usize,
+            max_header_bytes: reader.number("grpc.max_header_bytes", 4_096, 1_048_576),
+            max_streams_per_connection: reader.number("grpc.max_streams_per_connection", 1, 65_536),
+            keepalive_interval: reader.duration("grpc.keepalive_interval", SECOND),
+            keepalive_timeout: reader.duration("grpc.keepalive_timeout", SECOND),
+            max_connection_age: reader.duration("grpc.max_connection_age", SECOND),
+        }
+    }
+}
+
+impl Transatel {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let base_url = base_url(reader);
+        let client_id = reader.text("transatel.client_id");
+        let client_secret = reader.secret("transatel.client_secret");
+        let scopes = reader.list("transatel.scopes");
+        let cos = reader.text("transatel.cos");
+        Some(Self { base_url: base_url?, client_id, client_secret, scopes, cos })
+    }
+}
+
+impl Outbound {
+    fn read(reader: &mut Reader) -> Self {
+        let outbound = Self {
+            connect_timeout: reader.duration("transatel.connect_timeout", MILLISECOND),
+            attempt_timeout: reader.duration("transatel.attempt_timeout", MILLISECOND),
+            catalog_timeout: reader.duration("transatel.catalog_timeout", MILLISECOND),
+            max_answer_bytes: reader.number("transatel.max_answer_bytes", 65_536, 1_073_741_824) as usize,
+            read_attempts: reader.number("transatel.read_attempts", 1, 10),
+            retry_first_wait: reader.duration("transatel.retry_first_wait", MILLISECOND),
+            retry_longest_wait: reader.duration("transatel.retry_longest_wait", MILLISECOND),
+        };
+        if outbound.retry_longest_wait < outbound.retry_first_wait {
+            reader.problem("transatel.retry_longest_wait", "is shorter than transatel.retry_first_wait");
+        }
+        outbound
+    }
+}
+
+impl Catalog {
+    fn read(reader: &mut Reader) -> Self {
+        let catalog = Self {
+            fresh_for: reader.duration("catalog.fresh_for", SECOND),
+            usable_for: reader.duration("catalog.usable_for", SECOND),
+            default_language: language(reader),
+            languages: reader.number("catalog.languages", 1, 64),
+            warm_up: reader.duration("catalog.warm_up", Duration::ZERO),
+        };
+        if catalog.usable_for < catalog.fresh_for {
+            reader.problem("catalog.usable_for", "is shorter than catalog.fresh_for");
+        }
+        catalog
+    }
+}
+
+impl Telemetry {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            otlp_endpoint: reader.optional_url("telemetry.otlp_endpoint"),
+            sample_ratio: reader.ratio("telemetry.sample_ratio"),
+            log_format: reader.choice(
+                "telemetry.log_format",
+                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+                LogFormat::Text,
+            ),
+            log_level: log_level(reader),
+        }
+    }
+}
+
+/// The provider's address. Credentials travel to it, so that plain http is
+/// for loopback only: the simulator.
+fn base_url(reader: &mut Reader) -> Option<Url> {
+    const KEY: &str = "transatel.base_url";
+    let url = reader.url(KEY)?;
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if url.scheme() == "http" && !loopback {
+        reader.problem(KEY, "has to be https: credentials are sent to it");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        reader.problem(KEY, "may have a path, but no query and no fragment");
+    }
+    Some(url)
+}
+
+fn language(reader: &mut Reader) -> Language {
+    const KEY: &str = "catalog.default_language";
+    let tag = reader.text(KEY);
+    Language::parse(&tag).unwrap_or_else(|| {
+        reader.problem(KEY, format!("{tag:?} is no BCP 47 language tag (such as en-US)"));
+        Language::english()
+    })
+}
+
+fn log_level(reader: &mut Reader) -> String {
+    const KEY: &str = "telemetry.log_level";
+    let level = reader.text(KEY);
+    if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&level) {
+        reader.problem(KEY, format!("{level:?} is no level and no list of directives: {error}"));
+    }
+    level
+}

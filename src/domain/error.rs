@@ -1,0 +1,134 @@
+//! Why a call fails, in the contract's words.
+//!
+//! One variant per situation of the contract's error table; `grpc::status`
+//! turns each into its code, reason and details and is the only place that
+//! does. Texts here are for the caller: they hold no identifier of a SIM and
+//! nothing the provider said.
+
+use std::time::Duration;
+
+use super::sim::Identifier;
+
+/// Result of a use case.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a use case failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The request breaks rules; all of them are named.
+    #[error("{}", summary(.0))]
+    InvalidRequest(Vec<Violation>),
+    /// The page token cannot be used.
+    #[error("the page token {0}")]
+    PageTokenInvalid(PageTokenFault),
+    /// No such product.
+    #[error("the provider has no product {product_id:?}")]
+    ProductNotFound {
+        /// As asked for.
+        product_id: String,
+    },
+    /// No such SIM.
+    #[error("the provider knows no such SIM")]
+    SimNotFound {
+        /// The provider's words.
+        provider: ProviderDetail,
+    },
+    /// The other identifier is needed and cannot be found.
+    #[error("the SIM's {} is needed and cannot be found: ask with it", needed.name())]
+    SimNotResolvable {
+        /// Which one.
+        needed: Identifier,
+    },
+    /// The account or the gateway does not have the operation.
+    #[error("the operation is not enabled for this account")]
+    OperationNotEnabled {
+        /// The provider's words.
+        provider: ProviderDetail,
+    },
+    /// The provider refused for a reason of its own.
+    #[error("the provider refused the request: {}", provider.code_or("no code given"))]
+    ProviderRejected {
+        /// The provider's words.
+        provider: ProviderDetail,
+    },
+    /// Our credentials are refused.
+    #[error("the provider refuses the gateway's credentials: an operator has to act")]
+    ProviderCredentialsRejected {
+        /// The provider's words.
+        provider: ProviderDetail,
+    },
+    /// The provider limits our rate.
+    #[error("the provider limits the rate of requests")]
+    ProviderRateLimited {
+        /// When to try again.
+        retry_after: Duration,
+        /// The provider's words.
+        provider: ProviderDetail,
+    },
+    /// The provider is down or did not answer in time.
+    #[error("the provider cannot be reached or does not answer")]
+    ProviderUnavailable {
+        /// When to try again.
+        retry_after: Duration,
+        /// The provider's words.
+        provider: ProviderDetail,
+    },
+    /// The provider's answer was not understood.
+    #[error("the provider's answer was not understood")]
+    ProviderProtocol {
+        /// The provider's words.
+        provider: ProviderDetail,
+    },
+    /// The caller's deadline passed.
+    #[error("the deadline passed before there was an answer")]
+    DeadlineExceeded,
+    /// This replica is going away.
+    #[error("this replica is shutting down")]
+    ShuttingDown,
+    /// A defect of ours.
+    #[error("internal error")]
+    Internal,
+}
+
+/// One broken rule of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field, for example `sim.iccid` or `product_ids[3]`.
+    pub field: String,
+    /// What is wrong and what would be right. Holds no identifier of a SIM.
+    pub description: String,
+}
+
+fn summary(violations: &[Violation]) -> String {
+    let fields: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
+    format!("the request is invalid: see {}", fields.join(", "))
+}
+
+/// What is wrong with a page token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PageTokenFault {
+    /// Not made by this gateway, or cut off.
+    #[error("is not one of ours")]
+    Foreign,
+    /// Made for another filter, order or language.
+    #[error("belongs to another request: repeat the request that it came from")]
+    OtherRequest,
+    /// What it pages through has changed.
+    #[error("belongs to a catalog that has changed: begin again without it")]
+    Outdated,
+}
+
+/// What the provider said, for error metadata: codes, never its texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderDetail {
+    /// The provider's machine-readable code (`title`), when it gave one.
+    pub code: Option<String>,
+    /// `X-TSL-Request-Id`, which the provider's support asks for.
+    pub request_id: Option<String>,
+}
+
+impl ProviderDetail {
+    fn code_or<'a>(&'a self, otherwise: &'a str) -> &'a str {
+        self.code.as_deref().unwrap_or(otherwise)
+    }
+}

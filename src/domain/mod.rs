@@ -1,0 +1,22 @@
+//! The language that every other module speaks: identifiers, money, products
+//! and errors.
+//!
+//! Guarantees that a value which exists is valid: parsing happens in the
+//! constructors. Knows nothing of protobuf, HTTP, JSON or SQL.
+
+pub mod country;
+pub mod deadline;
+pub mod eligibility;
+pub mod error;
+pub mod language;
+pub mod money;
+pub mod product;
+pub mod sim;
+
+pub use country::Country;
+pub use deadline::Deadline;
+pub use error::{Error, Result};
+pub use language::Language;
+pub use money::Money;
+pub use product::Product;
+pub use sim::{Iccid, Msisdn, SimRef};

@@ -1,0 +1,133 @@
+//! Money without floating point.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// An ISO 4217 currency code: three capital letters. The list of currencies
+/// in force is the provider's matter and is not checked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Currency([u8; 3]);
+
+impl Currency {
+    /// Reads three letters in any case; `None` for anything else.
+    pub fn parse(code: &str) -> Option<Self> {
+        let mut letters = <[u8; 3]>::try_from(code.as_bytes()).ok()?;
+        letters.make_ascii_uppercase();
+        letters.iter().all(u8::is_ascii_uppercase).then_some(Self(letters))
+    }
+
+    /// The code in capitals.
+    pub fn code(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// An amount in one currency: whole units and billionths of a unit, both of
+/// the same sign, as `google.type.Money` has them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Money {
+    currency: Currency,
+    units: i64,
+    nanos: i32,
+}
+
+/// Billionths in one unit.
+const NANOS: i32 = 1_000_000_000;
+/// Billionths in one hundredth of a unit.
+const NANOS_PER_CENT: i32 = NANOS / 100;
+
+impl Money {
+    /// From hundredths of a unit, the way the provider counts.
+    pub fn from_cents(currency: Currency, cents: i64) -> Self {
+        let nanos = i32::try_from(cents % 100).unwrap_or_default() * NANOS_PER_CENT;
+        Self { currency, units: cents / 100, nanos }
+    }
+
+    /// From units and billionths. `None` when the signs differ or there is a
+    /// whole unit or more in `nanos`.
+    pub fn new(currency: Currency, units: i64, nanos: i32) -> Option<Self> {
+        let same_sign = units == 0 || nanos == 0 || (units > 0) == (nanos > 0);
+        (nanos.abs() < NANOS && same_sign).then_some(Self { currency, units, nanos })
+    }
+
+    /// The currency.
+    pub fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// Whole units, towards zero.
+    pub fn units(&self) -> i64 {
+        self.units
+    }
+
+    /// Billionths of a unit beyond the whole ones.
+    pub fn nanos(&self) -> i32 {
+        self.nanos
+    }
+
+    /// Whether the amount is below zero.
+    pub fn is_negative(&self) -> bool {
+        self.units < 0 || self.nanos < 0
+    }
+
+    /// Compares two amounts; `None` across currencies.
+    pub fn compare(&self, other: &Self) -> Option<Ordering> {
+        (self.currency == other.currency)
+            .then(|| self.units.cmp(&other.units).then(self.nanos.cmp(&other.nanos)))
+    }
+
+    /// Sorts by currency, then amount: a total order for lists.
+    pub fn sort_key(&self) -> (Currency, i64, i32) {
+        (self.currency, self.units, self.nanos)
+    }
+}
+
+impl fmt::Debug for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.is_negative() { "-" } else { "" };
+        write!(f, "{sign}{}.{:09} {:?}", self.units.unsigned_abs(), self.nanos.abs(), self.currency)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cents_become_units_and_nanos_of_the_same_sign() {
+        let euro = Currency::parse("eur").unwrap();
+        for (cents, units, nanos) in
+            [(0, 0, 0), (1, 0, 10_000_000), (1050, 10, 500_000_000), (-175, -1, -750_000_000)]
+        {
+            let money = Money::from_cents(euro, cents);
+            assert_eq!((money.units(), money.nanos()), (units, nanos), "{cents}");
+            assert_eq!(Money::new(euro, units, nanos), Some(money));
+        }
+    }
+
+    #[test]
+    fn malformed_amounts_and_currencies_do_not_exist() {
+        let euro = Currency::parse("EUR").unwrap();
+        assert_eq!(Money::new(euro, 1, -1), None);
+        assert_eq!(Money::new(euro, -1, 1), None);
+        assert_eq!(Money::new(euro, 0, NANOS), None);
+        for code in ["", "EU", "EURO", "E1R", "€"] {
+            assert_eq!(Currency::parse(code), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn amounts_compare_within_a_currency_only() {
+        let euro = Currency::parse("EUR").unwrap();
+        let dollar = Currency::parse("USD").unwrap();
+        let ten = Money::from_cents(euro, 1000);
+        assert_eq!(ten.compare(&Money::from_cents(euro, 999)), Some(Ordering::Greater));
+        assert_eq!(ten.compare(&Money::from_cents(dollar, 1000)), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! What can be bought.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+
+use super::{Country, Money};
+
+/// Longest product id that is accepted from a caller, in bytes.
+pub const LONGEST_ID: usize = 100;
+
+/// A product of the provider's catalog, in the contract's units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Product {
+    /// The provider's id, opaque.
+    pub id: String,
+    /// Short text; the id when there is no other.
+    pub name: String,
+    /// Long text; may be empty.
+    pub description: String,
+    /// Kind; `None` when the provider uses a word that is not known.
+    pub category: Option<Category>,
+    /// Where it works: sorted, unique.
+    pub countries: Vec<Country>,
+    /// Tags that are not countries, in the provider's order.
+    pub tags: Vec<String>,
+    /// What it grants, one entry per resource.
+    pub allowances: Vec<Allowance>,
+    /// Sold as unlimited: amounts are the provider's fair-use information.
+    pub unlimited: bool,
+    /// How long it lasts once started.
+    pub validity: Option<Validity>,
+    /// How long it may wait for first use.
+    pub activation_window: Option<Validity>,
+    /// Periods of a recurring product.
+    pub max_periods: Option<i32>,
+    /// Price of an order; `None` when not given in a known unit.
+    pub price: Option<Money>,
+    /// Price of each further period.
+    pub renewal_price: Option<Money>,
+    /// Whether the provider sells it now.
+    pub available: bool,
+    /// Sold from.
+    pub available_from: Option<Timestamp>,
+    /// Sold until.
+    pub available_until: Option<Timestamp>,
+    /// For an add-on: what it can be added to.
+    pub parent_ids: Vec<String>,
+    /// Operators per country.
+    pub networks: Vec<CountryNetworks>,
+}
+
+/// Tag of the provider's own infrastructure products, which nobody buys.
+pub const WALLED_GARDEN: &str = "WALLED_GARDEN";
+
+impl Product {
+    /// Whether this is the provider's infrastructure and not for sale.
+    pub fn is_infrastructure(&self) -> bool {
+        self.tags.iter().any(|tag| tag.eq_ignore_ascii_case(WALLED_GARDEN))
+    }
+
+    /// Bytes of data it grants in all; `None` when it grants no data with a
+    /// known amount.
+    pub fn data_bytes(&self) -> Option<i64> {
+        self.allowances
+            .iter()
+            .filter_map(|allowance| match allowance.grant {
+                Grant::Limited(Amount::DataBytes(bytes)) => Some(bytes),
+                Grant::Limited(_) | Grant::Unlimited | Grant::Unknown => None,
+            })
+            .reduce(i64::saturating_add)
+    }
+
+    /// Whether its data has no limit.
+    pub fn has_unlimited_data(&self) -> bool {
+        self.unlimited || self.allowances.iter().any(|allowance| allowance.grant == Grant::Unlimited)
+    }
+}
+
+/// Kind of product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Category {
+    /// Bought once, ends by itself.
+    OneOff,
+    /// Renews.
+    Recurring,
+    /// Only with a parent.
+    AddOn,
+}
+
+/// What a product grants of one resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Allowance {
+    /// The provider's name of the resource, opaque.
+    pub resource: String,
+    /// How much.
+    pub grant: Grant,
+}
+
+/// How much of a resource is granted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Grant {
+    /// This much.
+    Limited(Amount),
+    /// Without limit.
+    Unlimited,
+    /// The provider gave no number that can be read.
+    Unknown,
+}
+
+/// A quantity of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// Bytes.
+    DataBytes(i64),
+    /// Voice.
+    Voice(Duration),
+    /// Text messages.
+    Messages(i64),
+    /// The provider's number, in a unit that is not known.
+    Units(i64),
+}
+
+/// A length of time as it is sold: months are not days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// How many units, at least 1.
+    pub count: i32,
+    /// What is counted.
+    pub unit: ValidityUnit,
+}
+
+impl Validity {
+    /// For comparing: a month counts as 30 days.
+    pub fn approximate_days(&self) -> i64 {
+        let days = match self.unit {
+            ValidityUnit::Days => 1,
+            ValidityUnit::Months => 30,
+        };
+        i64::from(self.count) * days
+    }
+}
+
+/// Unit of a validity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValidityUnit {
+    /// Days of 24 hours.
+    Days,
+    /// Calendar months.
+    Months,
+}
+
+/// The operators that serve a product in one country.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountryNetworks {
+    /// The country.
+    pub country: Country,
+    /// In the provider's order.
+    pub operators: Vec<Operator>,
+}
+
+/// A network operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Commercial name.
+    pub name: String,
+    /// Radio technologies as the provider names them.
+    pub technologies: Vec<String>,
+}
+
+/// How old a cached answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// When the provider said so.
+    pub as_of: SystemTime,
+    /// Older than the bound at the time of the answer.
+    pub stale: bool,
+}

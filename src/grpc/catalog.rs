@@ -1,0 +1,65 @@
+//! Handlers of the Catalog service.
+
+use tonic::{Request, Response, Status};
+
+use super::layers::deadline;
+use super::page_token::{self, List};
+use super::{convert, parse};
+use crate::pb::connectivity::v1 as pb;
+use crate::service::Catalog;
+
+/// Answers the Catalog service.
+pub struct Handler(pub Catalog);
+
+#[tonic::async_trait]
+impl pb::catalog_server::Catalog for Handler {
+    async fn list_products(
+        &self,
+        request: Request<pb::ListProductsRequest>,
+    ) -> Result<Response<pb::ListProductsResponse>, Status> {
+        let list = parse::catalog::list_products(request.get_ref())?;
+        let page = self.0.list(list.language.as_ref(), &list.query, list.start, list.page_size).await?;
+        let token = |position| page_token::encode(List::Products, list.fingerprint, position);
+        Ok(Response::new(pb::ListProductsResponse {
+            products: page.products,
+            next_page_token: page.next.map(token).unwrap_or_default(),
+            total_size: i32::try_from(page.total).unwrap_or(i32::MAX),
+            freshness: Some(convert::freshness(page.freshness)),
+        }))
+    }
+
+    async fn get_product(
+        &self,
+        request: Request<pb::GetProductRequest>,
+    ) -> Result<Response<pb::GetProductResponse>, Status> {
+        let language = parse::catalog::get_product(request.get_ref())?;
+        let (entry, freshness) = self.0.product(language.as_ref(), &request.get_ref().product_id).await?;
+        Ok(Response::new(pb::GetProductResponse {
+            product: entry.prepared,
+            freshness: Some(convert::freshness(freshness)),
+        }))
+    }
+
+    async fn list_destinations(
+        &self,
+        request: Request<pb::ListDestinationsRequest>,
+    ) -> Result<Response<pb::ListDestinationsResponse>, Status> {
+        let language = parse::catalog::list_destinations(request.get_ref())?;
+        let (destinations, freshness) = self.0.destinations(language.as_ref()).await?;
+        Ok(Response::new(pb::ListDestinationsResponse {
+            destinations: destinations.iter().map(convert::destination).collect(),
+            freshness: Some(convert::freshness(freshness)),
+        }))
+    }
+
+    async fn check_eligibility(
+        &self,
+        request: Request<pb::CheckEligibilityRequest>,
+    ) -> Result<Response<pb::CheckEligibilityResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let sim = parse::catalog::check_eligibility(request.get_ref())?;
+        let results = self.0.check_eligibility(&sim, &request.get_ref().product_ids, deadline).await?;
+        let results = results.into_iter().map(convert::eligibility).collect();
+        Ok(Response::new(pb::CheckEligibilityResponse { results }))
+    }
+}

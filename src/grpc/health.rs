@@ -1,0 +1,43 @@
+//! Health of the whole and of each service, by the gRPC health protocol.
+//!
+//! `tonic-health` begins with the whole (`""`) as SERVING; here it is
+//! NOT_SERVING until the gateway says otherwise.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
+use tonic_health::server::HealthReporter;
+
+/// What health checks and readiness probes are told.
+#[derive(Clone)]
+pub struct Health {
+    reporter: HealthReporter,
+    ready: Arc<AtomicBool>,
+    services: &'static [&'static str],
+}
+
+impl Health {
+    /// Health of these services; nothing serves yet.
+    pub async fn new(services: &'static [&'static str]) -> (Self, HealthServer<impl HealthApi>) {
+        let (reporter, server) = tonic_health::server::health_reporter();
+        let health = Self { reporter, ready: Arc::default(), services };
+        health.set(false).await;
+        (health, server)
+    }
+
+    /// Tells everyone who asks or watches.
+    pub async fn set(&self, serving: bool) {
+        self.ready.store(serving, Ordering::Relaxed);
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in self.services.iter().copied().chain([""]) {
+            self.reporter.set_service_status(service, status).await;
+        }
+    }
+
+    /// Whether calls should be sent here.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+}

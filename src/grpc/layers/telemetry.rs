@@ -1,0 +1,162 @@
+//! One span and one measurement per call, in the caller's trace.
+//!
+//! Method names come from the contract; anything else a client may send is
+//! counted as `_OTHER`, so that labels stay a closed set.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tonic::Code;
+use tonic::body::Body;
+use tower::{Layer, Service};
+use tracing::instrument::Instrumented;
+use tracing::{Instrument as _, Span, field};
+
+use crate::telemetry::{Metrics, propagation};
+
+/// Names of the methods that exist.
+pub type Methods = Arc<HashMap<String, &'static str>>;
+
+/// Observes calls.
+#[derive(Clone)]
+pub struct TelemetryLayer {
+    metrics: Arc<Metrics>,
+    methods: Methods,
+}
+
+const OTHER: &str = "_OTHER";
+
+impl TelemetryLayer {
+    /// Observes calls to these methods; keys are request paths.
+    pub fn new(metrics: Arc<Metrics>, methods: Methods) -> Self {
+        Self { metrics, methods }
+    }
+}
+
+impl<S> Layer<S> for TelemetryLayer {
+    type Service = TelemetryService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        TelemetryService { inner, layer: self.clone() }
+    }
+}
+
+/// See [`TelemetryLayer`].
+#[derive(Clone)]
+pub struct TelemetryService<S> {
+    inner: S,
+    layer: TelemetryLayer,
+}
+
+impl<S, B> Service<Request<B>> for TelemetryService<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Observed<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let method = self.layer.methods.get(request.uri().path()).copied().unwrap_or(OTHER);
+        let span = tracing::info_span!(
+            "rpc",
+            otel.name = method,
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            rpc.system.name = "grpc",
+            rpc.method = method,
+            rpc.response.status_code = field::Empty,
+            error.type = field::Empty,
+        );
+        propagation::adopt(&span, request.headers());
+        let started = Instant::now();
+        let answer = span.in_scope(|| self.inner.call(request)).instrument(span.clone());
+        Observed { answer, span, started, method, metrics: Arc::clone(&self.layer.metrics) }
+    }
+}
+
+pin_project! {
+    /// An answer that is measured when it begins.
+    pub struct Observed<F> {
+        #[pin]
+        answer: Instrumented<F>,
+        span: Span,
+        started: Instant,
+        method: &'static str,
+        metrics: Arc<Metrics>,
+    }
+}
+
+impl<F, E> Future for Observed<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.answer.poll(context));
+        if let Ok(response) = &answer {
+            // An answer without a message carries its status in the head;
+            // one with a message was successful.
+            let code = response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+            let name = name(code);
+            this.span.record("rpc.response.status_code", name);
+            if is_our_fault(code) {
+                this.span.record("error.type", name);
+                this.span.record("otel.status_code", "ERROR");
+            }
+            if code != Code::Ok {
+                this.span.in_scope(|| tracing::info!(method = *this.method, status = name, "call failed"));
+            }
+            this.metrics.call(this.method, name, this.started.elapsed());
+        }
+        Poll::Ready(answer)
+    }
+}
+
+/// Whether a status says that the server, not the caller, is at fault.
+fn is_our_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
+}
+
+/// The code as the conventions spell it.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

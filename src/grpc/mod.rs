@@ -1,0 +1,22 @@
+//! The front door: protobuf in, protobuf out.
+//!
+//! One thin handler file per service; `parse` turns a message into domain
+//! values and names every violation at once, `convert` turns domain values
+//! into messages, `status` is the only place where an error becomes a
+//! `Status`. Nothing here decides anything.
+
+mod catalog;
+mod convert;
+mod health;
+pub mod layers;
+mod page_token;
+mod parse;
+mod server;
+mod status;
+
+pub use convert::prepare_product;
+pub use health::Health;
+pub use server::{ServeError, Services, serve};
+
+/// The contract's descriptors, with comments, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

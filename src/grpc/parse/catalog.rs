@@ -1,0 +1,140 @@
+//! Requests of the Catalog service.
+
+use std::collections::HashSet;
+
+use super::Violations;
+use crate::domain::product::{Category, LONGEST_ID};
+use crate::domain::{Language, Result, SimRef};
+use crate::grpc::page_token::{self, List};
+use crate::pb::connectivity::v1 as pb;
+use crate::service::catalog::{Order, Position, Query};
+
+const DEFAULT_PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 1000;
+const MOST_COUNTRIES: usize = 250;
+const MOST_TAGS: usize = 20;
+const LONGEST_TEXT: usize = 200;
+const MOST_ELIGIBILITIES: usize = 50;
+
+/// What `order_by` may say.
+const ORDERS: [(&str, Order); 6] = [
+    ("", Order::Id),
+    ("product_id", Order::Id),
+    ("price", Order::Price),
+    ("price desc", Order::PriceDescending),
+    ("data", Order::Data),
+    ("validity", Order::Validity),
+];
+
+/// A parsed `ListProductsRequest`.
+#[derive(Debug)]
+pub struct ListProducts {
+    /// The filter.
+    pub query: Query,
+    /// The language, when named.
+    pub language: Option<Language>,
+    /// Products per page.
+    pub page_size: u32,
+    /// Where the page begins.
+    pub start: Option<Position>,
+    /// What a token for the next page is bound to.
+    pub fingerprint: u64,
+}
+
+/// Parses; the token last, because it is bound to all the rest.
+///
+/// # Errors
+/// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
+pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> {
+    let mut violations = Violations::default();
+    violations.at_most("countries", request.countries.len(), MOST_COUNTRIES);
+    violations.at_most("tags", request.tags.len(), MOST_TAGS);
+    violations.text("query", &request.query, LONGEST_TEXT);
+    violations.text("parent_product_id", &request.parent_product_id, LONGEST_ID);
+    let countries = request.countries.iter().take(MOST_COUNTRIES + 1).enumerate();
+    let countries =
+        countries.filter_map(|(at, code)| violations.country(&format!("countries[{at}]"), code)).collect();
+    let mut categories = Vec::new();
+    for (at, number) in request.categories.iter().enumerate() {
+        match category(*number) {
+            Some(category) if !categories.contains(&category) => categories.push(category),
+            Some(_) => {}
+            None => violations.add(format!("categories[{at}]"), "must be a known category"),
+        }
+    }
+    for (at, tag) in request.tags.iter().take(MOST_TAGS + 1).enumerate() {
+        violations.text(&format!("tags[{at}]"), tag, LONGEST_ID);
+    }
+    let order = ORDERS.iter().find(|(text, _)| *text == request.order_by).map(|(_, order)| *order);
+    if order.is_none() {
+        violations.add("order_by", "must be price, price desc, data, validity or product_id");
+    }
+    let language = violations.language("language_code", &request.language_code);
+    let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
+    let query = Query {
+        countries,
+        categories,
+        parent: Some(request.parent_product_id.clone()).filter(|parent| !parent.is_empty()),
+        text: request.query.clone(),
+        tags: request.tags.clone(),
+        include_unavailable: request.include_unavailable,
+        order: order.unwrap_or(Order::Id),
+    };
+    let query = violations.into_result(Some(query))?;
+    let fingerprint = page_token::fingerprint(&(&query, &language));
+    let start = page_token::decode(List::Products, fingerprint, &request.page_token)
+        .map_err(crate::domain::Error::PageTokenInvalid)?;
+    Ok(ListProducts { query, language, page_size, start, fingerprint })
+}
+
+fn category(number: i32) -> Option<Category> {
+    match pb::ProductCategory::try_from(number).ok()? {
+        pb::ProductCategory::Unspecified => None,
+        pb::ProductCategory::OneOff => Some(Category::OneOff),
+        pb::ProductCategory::Recurring => Some(Category::Recurring),
+        pb::ProductCategory::AddOn => Some(Category::AddOn),
+    }
+}
+
+/// Parses the language of a `GetProductRequest`.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn get_product(request: &pb::GetProductRequest) -> Result<Option<Language>> {
+    let mut violations = Violations::default();
+    violations.product_id("product_id", &request.product_id);
+    let language = violations.language("language_code", &request.language_code);
+    violations.into_result(Some(language))
+}
+
+/// Parses the language of a `ListDestinationsRequest`.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn list_destinations(request: &pb::ListDestinationsRequest) -> Result<Option<Language>> {
+    let mut violations = Violations::default();
+    let language = violations.language("language_code", &request.language_code);
+    violations.into_result(Some(language))
+}
+
+/// Parses the SIM of a `CheckEligibilityRequest`.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn check_eligibility(request: &pb::CheckEligibilityRequest) -> Result<SimRef> {
+    let mut violations = Violations::default();
+    let sim = violations.sim("sim", request.sim.as_ref());
+    if request.product_ids.is_empty() {
+        violations.add("product_ids", "must have at least 1 element");
+    }
+    violations.at_most("product_ids", request.product_ids.len(), MOST_ELIGIBILITIES);
+    let mut seen = HashSet::new();
+    for (at, id) in request.product_ids.iter().take(MOST_ELIGIBILITIES + 1).enumerate() {
+        let field = format!("product_ids[{at}]");
+        violations.product_id(&field, id);
+        if !seen.insert(id) {
+            violations.add(field, "occurs before");
+        }
+    }
+    violations.into_result(sim)
+}

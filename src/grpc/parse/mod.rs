@@ -1,0 +1,112 @@
+//! Protobuf to domain. Every rule of a request is checked and every violation
+//! reported at once, with the path of its field.
+
+pub mod catalog;
+
+use crate::domain::error::Violation;
+use crate::domain::{Country, Error, Iccid, Language, Msisdn, Result, SimRef, language, product};
+use crate::pb::connectivity::v1 as pb;
+use pb::sim_ref::Id;
+
+/// Collects what is wrong with a request.
+#[derive(Debug, Default)]
+pub struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// Records one.
+    pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.0.push(Violation { field: field.into(), description: description.into() });
+    }
+
+    /// Gives what was parsed, unless anything was wrong.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` with all violations.
+    pub fn into_result<T>(self, parsed: Option<T>) -> Result<T> {
+        match parsed {
+            Some(parsed) if self.0.is_empty() => Ok(parsed),
+            _ => Err(Error::InvalidRequest(self.0)),
+        }
+    }
+
+    /// Text of limited length.
+    pub fn text(&mut self, field: &str, text: &str, longest: usize) {
+        if text.chars().count() > longest {
+            self.add(field, format!("must have at most {longest} characters"));
+        }
+    }
+
+    /// A product id that has to be there.
+    pub fn product_id(&mut self, field: &str, id: &str) {
+        if id.is_empty() {
+            self.add(field, "is required");
+        }
+        self.text(field, id, product::LONGEST_ID);
+    }
+
+    /// A SIM that has to be there, named by either identifier.
+    pub fn sim(&mut self, field: &str, sim: Option<&pb::SimRef>) -> Option<SimRef> {
+        match sim.and_then(|sim| sim.id.as_ref()) {
+            None => {
+                self.add(field, "is required: give iccid or msisdn");
+                None
+            }
+            Some(Id::Iccid(text)) => {
+                let iccid = Iccid::parse(text);
+                if iccid.is_none() {
+                    self.add(format!("{field}.iccid"), "must have 13 to 20 digits and nothing else");
+                }
+                iccid.map(SimRef::Iccid)
+            }
+            Some(Id::Msisdn(text)) => {
+                let msisdn = Msisdn::parse_international(text);
+                if msisdn.is_none() {
+                    let rule = "must have 6 to 15 digits, with or without a leading +";
+                    self.add(format!("{field}.msisdn"), rule);
+                }
+                msisdn.map(SimRef::Msisdn)
+            }
+        }
+    }
+
+    /// A language that may be absent.
+    pub fn language(&mut self, field: &str, tag: &str) -> Option<Language> {
+        if tag.is_empty() {
+            return None;
+        }
+        let language = Language::parse(tag);
+        if language.is_none() {
+            let longest = language::LONGEST_TAG;
+            self.add(field, format!("must be a BCP 47 tag such as fr-FR, at most {longest} characters"));
+        }
+        language
+    }
+
+    /// A country by either of its codes.
+    pub fn country(&mut self, field: &str, code: &str) -> Option<Country> {
+        let country = Country::parse(code);
+        if country.is_none() {
+            self.add(field, "must be an ISO 3166-1 alpha-2 or alpha-3 code, or XK");
+        }
+        country
+    }
+
+    /// At most this many elements.
+    pub fn at_most(&mut self, field: &str, count: usize, most: usize) {
+        if count > most {
+            self.add(field, format!("must have at most {most} elements"));
+        }
+    }
+
+    /// A page size: zero is the default, more than the most is the most.
+    pub fn page_size(&mut self, size: i32, default: u32, most: u32) -> u32 {
+        match u32::try_from(size) {
+            Err(_) => {
+                self.add("page_size", "must not be negative");
+                default
+            }
+            Ok(0) => default,
+            Ok(size) => size.min(most),
+        }
+    }
+}

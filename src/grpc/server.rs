@@ -1,0 +1,123 @@
+//! Puts services, health, reflection and layers together and serves them.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
+
+use super::DESCRIPTORS;
+use super::catalog::Handler as CatalogHandler;
+use super::layers::deadline::DeadlineLayer;
+use super::layers::telemetry::{Methods, TelemetryLayer};
+use crate::config;
+use crate::pb::connectivity::v1::catalog_server::{CatalogServer, SERVICE_NAME as CATALOG};
+use crate::service::Catalog;
+use crate::telemetry::Metrics;
+
+/// The use cases that are served.
+pub struct Services {
+    /// The Catalog service.
+    pub catalog: Catalog,
+}
+
+impl Services {
+    /// Full names of the services, for health.
+    pub const NAMES: [&'static str; 1] = [CATALOG];
+
+    fn routes<H: HealthApi>(
+        self,
+        config: &config::Grpc,
+        health: HealthServer<H>,
+    ) -> Result<Routes, tonic_reflection::server::Error> {
+        let most = config.max_request_bytes;
+        // grpcurl and others still speak v1alpha only.
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .with_service_name(CATALOG)
+        };
+        Ok(Routes::new(health)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?)
+            .add_service(CatalogServer::new(CatalogHandler(self.catalog)).max_decoding_message_size(most))
+            .prepare())
+    }
+}
+
+/// Why the server cannot start or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The descriptors are unusable: a defect of the build.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The listener failed.
+    #[error("gRPC server: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves until `stop`, then lets calls in flight finish: a caller that never
+/// ends keeps this from returning, so bound it.
+///
+/// # Errors
+/// When the server cannot be put together.
+pub async fn serve<H: HealthApi>(
+    listener: TcpListener,
+    config: &config::Grpc,
+    services: Services,
+    health: HealthServer<H>,
+    metrics: Arc<Metrics>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let routes = services.routes(config, health)?;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder()
+        .layer(TelemetryLayer::new(metrics, methods()))
+        .layer(DeadlineLayer::new(config.max_deadline))
+        .max_concurrent_streams(config.max_streams_per_connection)
+        .http2_max_header_list_size(config.max_header_bytes)
+        .http2_keepalive_interval(Some(config.keepalive_interval))
+        .http2_keepalive_timeout(Some(config.keepalive_timeout))
+        // Without a grace: with one, calls in flight would be cut.
+        .max_connection_age(jittered(config.max_connection_age))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stop)
+        .await?;
+    Ok(())
+}
+
+/// Within a tenth, so that replicas that started together do not send their
+/// clients away together.
+fn jittered(age: Duration) -> Duration {
+    age.mul_f64(0.9 + 0.2 * fastrand::f64())
+}
+
+/// Every method that is served, by request path.
+fn methods() -> Methods {
+    const OTHERS: [&str; 4] = [
+        "grpc.health.v1.Health/Check",
+        "grpc.health.v1.Health/Watch",
+        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ];
+    let set = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default();
+    let mut methods: HashMap<String, &'static str> =
+        OTHERS.iter().map(|name| (format!("/{name}"), *name)).collect();
+    for file in &set.file {
+        for service in &file.service {
+            for method in &service.method {
+                let name = format!("{}.{}/{}", file.package(), service.name(), method.name());
+                // Once per process and method: labels live as long as it does.
+                methods.insert(format!("/{name}"), Box::leak(name.into_boxed_str()));
+            }
+        }
+    }
+    Arc::new(methods)
+}

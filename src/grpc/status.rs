@@ -1,0 +1,119 @@
+//! The only place where an error becomes a `Status`: the contract's error
+//! table, as code.
+//!
+//! Every status carries exactly one `ErrorInfo`, and what else helps the
+//! caller to act: all violations, when to retry, or what was not found.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::domain::Error;
+use crate::domain::error::ProviderDetail;
+use crate::pb::connectivity::v1::ErrorReason;
+
+/// `ErrorInfo.domain` of every error.
+pub const DOMAIN: &str = "transatel-gateway";
+
+/// Callers wait this long before they come back to another replica.
+const ELSEWHERE_AFTER: Duration = Duration::from_millis(100);
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let (code, reason) = classify(&error);
+        let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, metadata(&error));
+        match &error {
+            Error::InvalidRequest(violations) => {
+                let violation = |violation: &crate::domain::error::Violation| {
+                    FieldViolation::new(&violation.field, &violation.description)
+                };
+                details.set_bad_request(violations.iter().map(violation).collect::<Vec<_>>());
+            }
+            Error::PageTokenInvalid(fault) => {
+                details.set_bad_request(vec![FieldViolation::new("page_token", fault.to_string())]);
+            }
+            Error::ProductNotFound { product_id } => {
+                details.set_resource_info("connectivity.v1.Product", product_id, "", "");
+            }
+            Error::ProviderRateLimited { retry_after, .. } | Error::ProviderUnavailable { retry_after, .. } => {
+                details.set_retry_info(Some(*retry_after));
+            }
+            Error::ShuttingDown => {
+                details.set_retry_info(Some(ELSEWHERE_AFTER));
+            }
+            Error::SimNotFound { .. }
+            | Error::SimNotResolvable { .. }
+            | Error::OperationNotEnabled { .. }
+            | Error::ProviderRejected { .. }
+            | Error::ProviderCredentialsRejected { .. }
+            | Error::ProviderProtocol { .. }
+            | Error::DeadlineExceeded
+            | Error::Internal => {}
+        }
+        Self::with_error_details(code, error.to_string(), details)
+    }
+}
+
+/// Code and reason of an error.
+fn classify(error: &Error) -> (Code, ErrorReason) {
+    match error {
+        Error::InvalidRequest(_) => (Code::InvalidArgument, ErrorReason::InvalidRequest),
+        Error::PageTokenInvalid(_) => (Code::InvalidArgument, ErrorReason::PageTokenInvalid),
+        Error::ProductNotFound { .. } => (Code::NotFound, ErrorReason::ProductNotFound),
+        Error::SimNotFound { .. } => (Code::NotFound, ErrorReason::SimNotFound),
+        Error::SimNotResolvable { .. } => (Code::FailedPrecondition, ErrorReason::SimNotResolvable),
+        Error::OperationNotEnabled { .. } => (Code::FailedPrecondition, ErrorReason::OperationNotEnabled),
+        Error::ProviderRejected { .. } => (Code::FailedPrecondition, ErrorReason::ProviderRejected),
+        Error::ProviderCredentialsRejected { .. } => {
+            (Code::Internal, ErrorReason::ProviderCredentialsRejected)
+        }
+        Error::ProviderRateLimited { .. } => (Code::ResourceExhausted, ErrorReason::ProviderRateLimited),
+        Error::ProviderUnavailable { .. } => (Code::Unavailable, ErrorReason::ProviderUnavailable),
+        Error::ProviderProtocol { .. } => (Code::Internal, ErrorReason::ProviderProtocol),
+        Error::DeadlineExceeded => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
+        Error::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
+        Error::Internal => (Code::Internal, ErrorReason::Internal),
+    }
+}
+
+/// The reason as callers see it: without the enum's prefix.
+fn name(reason: ErrorReason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix("ERROR_REASON_").unwrap_or(name)
+}
+
+fn metadata(error: &Error) -> HashMap<String, String> {
+    let mut metadata = HashMap::new();
+    let mut put = |key: &str, value: String| metadata.insert(key.to_owned(), value);
+    match error {
+        Error::ProductNotFound { product_id } => {
+            put("product_id", product_id.clone());
+        }
+        Error::SimNotResolvable { needed } => {
+            put("needed", needed.name().to_owned());
+        }
+        Error::SimNotFound { provider }
+        | Error::OperationNotEnabled { provider }
+        | Error::ProviderRejected { provider }
+        | Error::ProviderCredentialsRejected { provider }
+        | Error::ProviderRateLimited { provider, .. }
+        | Error::ProviderUnavailable { provider, .. }
+        | Error::ProviderProtocol { provider } => {
+            let ProviderDetail { code, request_id } = provider;
+            if let Some(code) = code {
+                put("provider_code", code.clone());
+            }
+            if let Some(request_id) = request_id {
+                put("provider_request_id", request_id.clone());
+            }
+        }
+        Error::InvalidRequest(_)
+        | Error::PageTokenInvalid(_)
+        | Error::DeadlineExceeded
+        | Error::ShuttingDown
+        | Error::Internal => {}
+    }
+    metadata
+}

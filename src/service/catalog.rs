@@ -1,0 +1,257 @@
+//! Catalog: answers from one cached catalog per language, and eligibility
+//! from the provider itself.
+//!
+//! Guarantees that no list, filter, sort or page is ever asked upstream, and
+//! that a call costs the size of its answer, not of the catalog: everything
+//! is indexed once per refresh (`catalog_index`).
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::task::TaskTracker;
+
+use super::catalog_index::Index;
+pub use super::catalog_index::{Destination, Entry, Order, Query};
+use crate::cache::{Bounds, Cached, Counts, Load, Loaded, LoadingCache};
+use crate::config;
+use crate::domain::eligibility::Eligibility;
+use crate::domain::error::PageTokenFault;
+use crate::domain::product::{Freshness, Product};
+use crate::domain::sim::Identifier;
+use crate::domain::{Deadline, Error, Language, Result, SimRef};
+use crate::telemetry::Metrics;
+use crate::transatel::call::Patience;
+use crate::transatel::catalog::Dropped;
+use crate::transatel::error::Need;
+use crate::transatel::{Failure, Transatel};
+
+/// What the front door keeps ready per product: made once per refresh, copied
+/// into every answer. The service does not look inside.
+pub type Prepare = fn(&Product) -> Bytes;
+
+/// The catalog use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Catalog {
+    cache: LoadingCache<Loader>,
+    provider: Transatel,
+    default_language: Language,
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The catalog that the walk began on.
+    pub snapshot: u64,
+    /// Matches before this page.
+    pub offset: u32,
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub struct Page {
+    /// What was prepared for each product of the page.
+    pub products: Vec<Bytes>,
+    /// Where the next page begins, when there is one.
+    pub next: Option<Position>,
+    /// Matches on all pages.
+    pub total: u32,
+    /// Age of the catalog.
+    pub freshness: Freshness,
+}
+
+impl Catalog {
+    /// Prepares; loads nothing yet. Loads run on `tasks`.
+    pub fn new(
+        provider: Transatel,
+        config: &config::Catalog,
+        outbound: &config::Outbound,
+        prepare: Prepare,
+        metrics: Arc<Metrics>,
+        tasks: TaskTracker,
+    ) -> Self {
+        let loader = Loader {
+            provider: provider.clone(),
+            fresh_for: config.fresh_for,
+            usable_for: config.usable_for,
+            prepare,
+            metrics,
+            reported: Mutex::default(),
+        };
+        // Every attempt with its token and the waits between them.
+        let load_within =
+            (outbound.catalog_timeout + outbound.retry_longest_wait) * outbound.read_attempts
+                + outbound.attempt_timeout * 2;
+        let bounds = Bounds { capacity: u64::from(config.languages), load_within };
+        let cache = LoadingCache::new(loader, bounds, tasks);
+        Self { cache, provider, default_language: config.default_language.clone() }
+    }
+
+    /// Loads the catalog in the default language, waiting for the first
+    /// answer at most this long; with no time at all, loads nothing. A failure
+    /// is nobody's: the next call tries again.
+    pub async fn warm_up(&self, within: Duration) {
+        if within.is_zero() {
+            return;
+        }
+        match tokio::time::timeout(within, self.cache.get(&self.default_language)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(failure)) => tracing::warn!(%failure, "serving without a catalog for now"),
+            Err(_) => tracing::warn!("serving before the first catalog has come"),
+        }
+    }
+
+    /// One page of the products that match.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// `PAGE_TOKEN_INVALID` when the catalog has changed since the walk
+    /// began; the provider's errors when nothing is cached.
+    pub async fn list(
+        &self,
+        language: Option<&Language>,
+        query: &Query,
+        start: Option<Position>,
+        page_size: u32,
+    ) -> Result<Page> {
+        let cached = self.cached(language).await?;
+        let index = &cached.value;
+        if start.is_some_and(|start| start.snapshot != index.snapshot()) {
+            return Err(Error::PageTokenInvalid(PageTokenFault::Outdated));
+        }
+        let offset = start.map_or(0, |start| start.offset);
+        let (entries, total) = index.select(query, offset as usize, page_size as usize);
+        let products: Vec<Bytes> = entries.into_iter().map(|entry| entry.prepared.clone()).collect();
+        let after = offset.saturating_add(u32::try_from(products.len()).unwrap_or(u32::MAX));
+        let total = u32::try_from(total).unwrap_or(u32::MAX);
+        let next = (after < total).then_some(Position { snapshot: index.snapshot(), offset: after });
+        Ok(Page { products, next, total, freshness: freshness(&cached) })
+    }
+
+    /// One product, sold at present or not.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// `PRODUCT_NOT_FOUND`; the provider's errors when nothing is cached.
+    pub async fn product(&self, language: Option<&Language>, id: &str) -> Result<(Entry, Freshness)> {
+        let cached = self.cached(language).await?;
+        let entry = cached
+            .value
+            .entry(id)
+            .cloned()
+            .ok_or_else(|| Error::ProductNotFound { product_id: id.to_owned() })?;
+        Ok((entry, freshness(&cached)))
+    }
+
+    /// Every country in which something on sale works, sorted.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The provider's errors when nothing is cached.
+    pub async fn destinations(
+        &self,
+        language: Option<&Language>,
+    ) -> Result<(Arc<[Destination]>, Freshness)> {
+        let cached = self.cached(language).await?;
+        Ok((cached.value.destinations(), freshness(&cached)))
+    }
+
+    /// Which of these products the SIM may get now. Live.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
+    pub async fn check_eligibility(
+        &self,
+        sim: &SimRef,
+        product_ids: &[String],
+        deadline: Deadline,
+    ) -> Result<Vec<Eligibility>> {
+        match sim {
+            SimRef::Msisdn(msisdn) => {
+                self.provider.eligibility(msisdn, product_ids, Patience::until(deadline)).await
+            }
+            SimRef::Iccid(_) => Err(Error::SimNotResolvable { needed: Identifier::Msisdn }),
+        }
+    }
+
+    /// What the cache did, for the metrics.
+    pub fn counts(&self) -> Arc<Counts> {
+        self.cache.counts()
+    }
+
+    async fn cached(&self, language: Option<&Language>) -> Result<Cached<Index>> {
+        let language = language.unwrap_or(&self.default_language);
+        self.cache.get(language).await.map_err(|failure| failure.into_error(Need::Required))
+    }
+}
+
+fn freshness(cached: &Cached<Index>) -> Freshness {
+    Freshness { as_of: cached.as_of, stale: cached.stale }
+}
+
+struct Loader {
+    provider: Transatel,
+    fresh_for: Duration,
+    usable_for: Duration,
+    prepare: Prepare,
+    metrics: Arc<Metrics>,
+    /// What has been logged: an odd product is one line, not one per refresh.
+    reported: Mutex<HashSet<Dropped>>,
+}
+
+/// Odd products that are remembered as logged; beyond it they are only
+/// counted.
+const MOST_REPORTED: usize = 1000;
+
+impl Loader {
+    fn report(&self, dropped: Vec<Dropped>) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        for product in dropped {
+            if reported.len() < MOST_REPORTED && reported.insert(product.clone()) {
+                tracing::warn!(product_id = product.id, reason = product.reason, "a product cannot be read");
+            }
+        }
+    }
+}
+
+impl Load for Loader {
+    type Key = Language;
+    type Value = Index;
+    type Error = Failure;
+    const NAME: &'static str = "catalog";
+
+    async fn load(&self, language: &Language) -> std::result::Result<Loaded<Index>, Failure> {
+        let listing = self.provider.products(language).await?;
+        let (read, dropped) = (listing.products.len(), listing.dropped.len());
+        self.report(listing.dropped);
+        let prepare = self.prepare;
+        let indexing = tokio::task::spawn_blocking(move || Index::new(listing.products, prepare));
+        let index = indexing.await.map_err(|_| Failure::Unreadable {
+            why: "indexing was ended".into(),
+            truncated: false,
+            request_id: None,
+        })?;
+        let listed = index.len();
+        self.metrics.catalog(listed, dropped, read - listed);
+        tracing::info!(language = language.as_str(), listed, dropped, "catalog loaded");
+        Ok(Loaded { value: index, fresh_for: self.fresh_for, usable_for: self.usable_for })
+    }
+
+    /// A second for a start, then longer, so that a provider that is down is
+    /// not asked by every caller; never so long that its return goes unseen.
+    fn hold(&self, failure: &Failure, failures: u32) -> Duration {
+        let asked = match failure {
+            Failure::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        Duration::from_secs(u64::from(failures.min(5))).max(asked)
+    }
+
+    fn timed_out(&self) -> Failure {
+        Failure::Timeout { by_deadline: false }
+    }
+}

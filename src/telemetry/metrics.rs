@@ -1,0 +1,201 @@
+//! Every instrument of the gateway, in one place. Labels come from closed
+//! sets only.
+//!
+//! | Metric | Unit | Labels |
+//! |---|---|---|
+//! | `rpc.server.call.duration` | s | `rpc.system.name`, `rpc.method`, `rpc.response.status_code` |
+//! | `gateway.provider.attempt.duration` | s | `api`, `outcome` |
+//! | `gateway.provider.unreadable` | answers | `api` |
+//! | `gateway.cache.answers` | answers | `cache`, `kind` (fresh, stale, missed, held) |
+//! | `gateway.cache.loads` | loads | `cache`, `outcome` (ok, failed) |
+//! | `gateway.catalog.products` | products | `kind` (listed, dropped, infrastructure) |
+//! | `gateway.build.info` | 1 | `version` |
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry::{KeyValue, StringValue};
+use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::TextEncoder;
+
+use super::NAME;
+use crate::cache::Counts;
+use crate::config;
+
+/// Why metrics cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The scrape side.
+    #[error(transparent)]
+    Registry(#[from] opentelemetry_sdk::error::OTelSdkError),
+    /// The push side.
+    #[error(transparent)]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+}
+
+/// Upper bounds in seconds. The small ones are for cached calls, the large
+/// ones for the provider's whole catalog.
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// The instruments of one gateway.
+#[derive(Debug)]
+pub struct Metrics {
+    provider: SdkMeterProvider,
+    registry: prometheus::Registry,
+    meter: Meter,
+    calls: Histogram<f64>,
+    attempts: Histogram<f64>,
+    unreadable: Counter<u64>,
+    products: Arc<Products>,
+}
+
+#[derive(Debug, Default)]
+struct Products {
+    listed: AtomicU64,
+    dropped: AtomicU64,
+    infrastructure: AtomicU64,
+}
+
+impl Metrics {
+    /// Registers everything; pushes to the collector when there is one.
+    ///
+    /// # Errors
+    /// When an exporter refuses its settings.
+    pub fn new(config: &config::Telemetry) -> Result<Self, SetupError> {
+        let registry = prometheus::Registry::new();
+        let scrape = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build()?;
+        let mut provider = SdkMeterProvider::builder().with_resource(super::resource()).with_reader(scrape);
+        if let Some(endpoint) = &config.otlp_endpoint {
+            let push = opentelemetry_otlp::MetricExporter::builder()
+                .with_tonic()
+                .with_endpoint(endpoint.as_str())
+                .build()?;
+            provider = provider.with_periodic_exporter(push);
+        }
+        let provider = provider.build();
+        let meter = provider.meter(NAME);
+        let seconds = |name: &'static str, description: &'static str| {
+            meter
+                .f64_histogram(name)
+                .with_unit("s")
+                .with_description(description)
+                .with_boundaries(SECONDS.to_vec())
+                .build()
+        };
+        let calls = seconds("rpc.server.call.duration", "Calls answered, by method and status");
+        let attempts =
+            seconds("gateway.provider.attempt.duration", "Requests sent to the provider, by API and outcome");
+        let unreadable = meter
+            .u64_counter("gateway.provider.unreadable")
+            .with_description("Successful answers of the provider that could not be read")
+            .build();
+        let products = Arc::new(Products::default());
+        meter
+            .u64_observable_gauge("gateway.catalog.products")
+            .with_description("Products of the catalog loaded last, by what became of them")
+            .with_callback({
+                let products = Arc::clone(&products);
+                move |observer| {
+                    for (kind, count) in [
+                        ("listed", &products.listed),
+                        ("dropped", &products.dropped),
+                        ("infrastructure", &products.infrastructure),
+                    ] {
+                        observer.observe(count.load(Ordering::Relaxed), &[KeyValue::new("kind", kind)]);
+                    }
+                }
+            })
+            .build();
+        meter
+            .u64_observable_gauge("gateway.build.info")
+            .with_description("Always 1; the version is a label")
+            .with_callback(|observer| {
+                observer.observe(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
+            })
+            .build();
+        Ok(Self { provider, registry, meter, calls, attempts, unreadable, products })
+    }
+
+    /// A call was answered.
+    pub fn call(&self, method: &'static str, status: &'static str, took: Duration) {
+        let labels = [
+            KeyValue::new("rpc.system.name", "grpc"),
+            KeyValue::new("rpc.method", StringValue::from(method)),
+            KeyValue::new("rpc.response.status_code", status),
+        ];
+        self.calls.record(took.as_secs_f64(), &labels);
+    }
+
+    /// A request was sent to the provider.
+    pub fn attempt(&self, api: &'static str, outcome: &'static str, took: Duration) {
+        let labels = [KeyValue::new("api", api), KeyValue::new("outcome", outcome)];
+        self.attempts.record(took.as_secs_f64(), &labels);
+    }
+
+    /// A successful answer could not be read.
+    pub fn unreadable(&self, api: &'static str) {
+        self.unreadable.add(1, &[KeyValue::new("api", api)]);
+    }
+
+    /// A catalog was loaded.
+    pub fn catalog(&self, listed: usize, dropped: usize, infrastructure: usize) {
+        let store = |counter: &AtomicU64, count| counter.store(count as u64, Ordering::Relaxed);
+        store(&self.products.listed, listed);
+        store(&self.products.dropped, dropped);
+        store(&self.products.infrastructure, infrastructure);
+    }
+
+    /// Shows what the caches did. They count for themselves, so that a hit
+    /// costs one atomic addition.
+    pub fn watch_caches(&self, caches: Vec<(&'static str, Arc<Counts>)>) {
+        let watched = caches.clone();
+        self.meter
+            .u64_observable_counter("gateway.cache.answers")
+            .with_description("Answers of the loading caches, by kind")
+            .with_callback(move |observer| {
+                for (cache, counts) in &watched {
+                    for (kind, count) in [
+                        ("fresh", &counts.fresh),
+                        ("stale", &counts.stale),
+                        ("missed", &counts.missed),
+                        ("held", &counts.held),
+                    ] {
+                        let labels = [KeyValue::new("cache", *cache), KeyValue::new("kind", kind)];
+                        observer.observe(count.load(Ordering::Relaxed), &labels);
+                    }
+                }
+            })
+            .build();
+        self.meter
+            .u64_observable_counter("gateway.cache.loads")
+            .with_description("Loads of the loading caches, by outcome")
+            .with_callback(move |observer| {
+                for (cache, counts) in &caches {
+                    for (outcome, count) in [("ok", &counts.loaded), ("failed", &counts.failed)] {
+                        let labels = [KeyValue::new("cache", *cache), KeyValue::new("outcome", outcome)];
+                        observer.observe(count.load(Ordering::Relaxed), &labels);
+                    }
+                }
+            })
+            .build();
+    }
+
+    /// The present figures in the Prometheus text format.
+    ///
+    /// # Errors
+    /// When a figure cannot be written, which is a defect.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// Pushes what is left. Blocks: call it where that is allowed.
+    pub fn shutdown(&self) {
+        if let Err(error) = self.provider.shutdown_with_timeout(super::FLUSH_WITHIN) {
+            tracing::debug!(%error, "not every metric was exported");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Logs, traces and metrics.
+//!
+//! Owns the global subscriber, the trace exporter and the one table of
+//! instruments ([`metrics`]). Every layer has a filter of its own: without
+//! one the exporter's own spans would be exported, which are exported, and so
+//! on. Nothing that is recorded names a SIM, a token or an activation code.
+
+mod format;
+pub mod metrics;
+pub mod propagation;
+
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
+
+pub use metrics::Metrics;
+
+use crate::config;
+
+/// Name of the service and of the instrumentation.
+const NAME: &str = env!("CARGO_PKG_NAME");
+
+/// Longest wait for the last spans and metrics to be exported.
+const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+
+/// Why telemetry cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The exporter refuses its settings.
+    #[error("telemetry.otlp_endpoint: {0}")]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// The log filter cannot be read.
+    #[error("telemetry.log_level: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// There is a global subscriber already.
+    #[error("telemetry is set up already: {0}")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+    /// The metrics cannot be registered.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics::SetupError),
+}
+
+/// Traces on their way out; to be flushed at the end.
+#[derive(Debug)]
+pub struct Telemetry {
+    tracer: SdkTracerProvider,
+}
+
+/// Sets up the process's logs and traces. Call once, inside the runtime.
+///
+/// # Errors
+/// When a setting cannot be used, or on a second call.
+pub fn init(config: &config::Telemetry) -> Result<Telemetry, SetupError> {
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let tracer = tracer(config)?;
+    // Only what this crate traces: see the module's first paragraph.
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
+    let traces = tracing_opentelemetry::layer()
+        .with_tracer(tracer.tracer(NAME))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(ours);
+    let logs = fmt::layer()
+        .event_format(format::Lines::new(config.log_format))
+        .fmt_fields(format::Nothing)
+        .with_writer(std::io::stderr)
+        .with_filter(EnvFilter::builder().parse(&config.log_level)?);
+    tracing_subscriber::registry().with(traces).with(logs).try_init()?;
+    Ok(Telemetry { tracer })
+}
+
+/// What produced the telemetry.
+fn resource() -> Resource {
+    Resource::builder()
+        .with_service_name(NAME)
+        .with_attribute(opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+fn tracer(config: &config::Telemetry) -> Result<SdkTracerProvider, SetupError> {
+    let builder = SdkTracerProvider::builder().with_resource(resource());
+    let Some(endpoint) = &config.otlp_endpoint else {
+        // Nobody to export to. Trace ids are still taken from the caller and
+        // passed to the provider.
+        return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
+    };
+    let exporter =
+        opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint.as_str()).build()?;
+    let own = if config.sample_ratio >= 1.0 {
+        Sampler::AlwaysOn
+    } else {
+        Sampler::TraceIdRatioBased(config.sample_ratio)
+    };
+    Ok(builder.with_sampler(Sampler::ParentBased(Box::new(own))).with_batch_exporter(exporter).build())
+}
+
+impl Telemetry {
+    /// Exports what is left, in bounded time: the exporter blocks, and a
+    /// collector that is gone must not keep the process from ending.
+    pub async fn flush(self) {
+        let flush = tokio::task::spawn_blocking(move || self.tracer.shutdown_with_timeout(FLUSH_WITHIN));
+        match tokio::time::timeout(FLUSH_WITHIN, flush).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::debug!(%error, "not every span was exported"),
+            Ok(Err(_)) | Err(_) => tracing::debug!("not every span was exported in time"),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A call to one of the provider's APIs: a token, one or more attempts, and
+//! the rule that only reads are repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{Failure, Refusal};
+use super::retry::{Backoff, worth_another_try};
+use super::token::TokenSource;
+use super::transport::{Answer, Request, Transport};
+use crate::domain::Deadline;
+
+/// What a call does at the provider. There is no default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Changes nothing: may be sent again.
+    Read,
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Bound on one attempt; `None` for the configured one.
+    pub attempt: Option<Duration>,
+    /// The caller's deadline; `None` for detached work.
+    pub deadline: Option<Deadline>,
+}
+
+impl Patience {
+    /// Waits as long as the caller does.
+    pub fn until(deadline: Deadline) -> Self {
+        Self { attempt: None, deadline: Some(deadline) }
+    }
+}
+
+/// Makes calls.
+pub struct Caller {
+    pub(super) transport: Arc<Transport>,
+    pub(super) tokens: TokenSource,
+    pub(super) backoff: Backoff,
+    pub(super) attempts: u32,
+    pub(super) timeout: Duration,
+}
+
+impl Caller {
+    /// Makes a call and returns its successful answer.
+    ///
+    /// Cancel-safe for reads.
+    ///
+    /// # Errors
+    /// The failure of the last attempt.
+    pub async fn call(&self, kind: Kind, request: &Request<'_>, patience: Patience) -> Result<Answer, Failure> {
+        let attempts = match kind {
+            Kind::Read => self.attempts,
+        };
+        let mut attempt = 1;
+        loop {
+            let failure = match self.authorized(request, patience, attempt - 1).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let Some(asked_wait) = worth_another_try(&failure).filter(|_| attempt < attempts) else {
+                return Err(failure);
+            };
+            let wait = asked_wait.map_or_else(|| self.backoff.wait(attempt), |asked| asked);
+            // The provider's own word is not cut short: when it asks for more
+            // than we would wait, the caller learns it instead.
+            let affordable = patience.deadline.is_none_or(|deadline| wait < deadline.remaining());
+            if !affordable || (asked_wait.is_some() && wait > self.backoff.longest) {
+                return Err(failure);
+            }
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    /// One attempt with a token. A 401 was not carried out: the token is
+    /// dropped and the attempt replayed once with a new one.
+    async fn authorized(
+        &self,
+        request: &Request<'_>,
+        patience: Patience,
+        resend: u32,
+    ) -> Result<Answer, Failure> {
+        let timeout = patience.attempt.unwrap_or(self.timeout);
+        let token = self.token(patience).await?;
+        let first =
+            self.transport.exchange(request, token.authorization(), timeout, patience.deadline, resend).await;
+        match first {
+            Err(Failure::Refused(Refusal { status: 401, .. })) => {
+                self.tokens.refuse(&token).await;
+                let token = self.token(patience).await?;
+                let replay = resend + 1;
+                self.transport
+                    .exchange(request, token.authorization(), timeout, patience.deadline, replay)
+                    .await
+            }
+            other => other,
+        }
+    }
+
+    async fn token(&self, patience: Patience) -> Result<Arc<super::token::Token>, Failure> {
+        let token = self.tokens.token();
+        match patience.deadline {
+            None => token.await,
+            Some(deadline) => {
+                tokio::time::timeout_at(deadline.at(), token).await.unwrap_or(Err(Failure::NoTimeLeft))
+            }
+        }
+    }
+}

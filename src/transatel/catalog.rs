@@ -1,0 +1,480 @@
+//! OCS Catalog: the products on sale, and whether a SIM may get them.
+//!
+//! Provider's document: "OCS Catalog". The whole catalog is one answer
+//! without pages, over a thousand products, in which odd ones occur; each
+//! product is therefore read on its own, and one that makes no sense is
+//! dropped with its id and a reason while the others stay.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::call::{Kind, Patience};
+use super::error::{Failure, Need};
+use super::transport::{Api, Request};
+use super::{Transatel, lenient};
+use crate::domain::eligibility::{Eligibility, Mode, PRODUCT_NOT_FOUND, Verdict};
+use crate::domain::money::Currency;
+use crate::domain::product::{
+    Allowance, Amount, Category, CountryNetworks, Grant, LONGEST_ID, Operator, Product, Validity, ValidityUnit,
+};
+use crate::domain::{Country, Error, Language, Money, Msisdn};
+
+/// What one answer of the catalog held.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The products that could be read, in the provider's order.
+    pub products: Vec<Product>,
+    /// The others.
+    pub dropped: Vec<Dropped>,
+}
+
+/// A product that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Dropped {
+    /// Its id, or its place in the list when it has none.
+    pub id: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+const PRODUCTS: &str = "/ocs/catalog/api/cos/{cos}/products";
+const PRODUCT: &str = "/ocs/catalog/api/cos/{cos}/products/{productId}";
+
+impl Transatel {
+    /// The whole catalog in one language, products that are not sold at
+    /// present included. Detached work: bound only by its own timeout.
+    ///
+    /// # Errors
+    /// When the answer as a whole cannot be had or read.
+    pub async fn products(&self, language: &Language) -> Result<Listing, Failure> {
+        let request = Request {
+            api: Api::Catalog,
+            method: Method::GET,
+            template: PRODUCTS,
+            path: &["ocs", "catalog", "api", "cos", &self.account.cos, "products"],
+            query: &[("availabilityStatus", "ALL")],
+            language: Some(language.as_str()),
+            body: None,
+        };
+        let patience = Patience { attempt: Some(self.account.catalog_timeout), deadline: None };
+        let answer = self.caller.call(Kind::Read, &request, patience).await?;
+        // Tens of milliseconds of pure computing: not on a worker that
+        // answers calls.
+        let reading = tokio::task::spawn_blocking(move || {
+            read_listing(&answer.body).map_err(|error| answer.unreadable(&error))
+        });
+        reading.await.unwrap_or_else(|_| {
+            Err(Failure::Unreadable { why: "reading was ended".into(), truncated: false, request_id: None })
+        })
+    }
+
+    /// Which of these products the subscriber may get now, in their order.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND` for an unknown subscriber, and what any read may give.
+    pub async fn eligibility(
+        &self,
+        msisdn: &Msisdn,
+        product_ids: &[String],
+        patience: Patience,
+    ) -> Result<Vec<Eligibility>, Error> {
+        // The provider separates ids by commas, so none of its own has one.
+        let askable: Vec<&str> =
+            product_ids.iter().map(String::as_str).filter(|id| !id.contains(',')).collect();
+        let mut verdicts = match askable.as_slice() {
+            [] => HashMap::new(),
+            ids => self.verdicts(msisdn, ids, patience).await?,
+        };
+        let unknown = || Verdict::NotEligible { code: PRODUCT_NOT_FOUND.into(), message: String::new() };
+        Ok(product_ids
+            .iter()
+            .map(|id| Eligibility {
+                product_id: id.clone(),
+                verdict: verdicts.remove(id).unwrap_or_else(unknown),
+            })
+            .collect())
+    }
+
+    async fn verdicts(
+        &self,
+        msisdn: &Msisdn,
+        ids: &[&str],
+        patience: Patience,
+    ) -> Result<HashMap<String, Verdict>, Error> {
+        match self.ask_eligibility(msisdn, ids, patience).await {
+            Ok(verdicts) => Ok(verdicts),
+            // One unknown id may fail the whole list, so each is asked alone.
+            Err(failure) if failure.is_refused_as(PRODUCT_NOT_FOUND) => {
+                let mut verdicts = HashMap::new();
+                if ids.len() > 1 {
+                    for id in ids {
+                        match self.ask_eligibility(msisdn, std::slice::from_ref(id), patience).await {
+                            Ok(one) => verdicts.extend(one),
+                            Err(failure) if failure.is_refused_as(PRODUCT_NOT_FOUND) => {}
+                            Err(failure) => return Err(failure.into_error(Need::Required)),
+                        }
+                    }
+                }
+                Ok(verdicts)
+            }
+            Err(failure) => Err(failure.into_error(Need::Required)),
+        }
+    }
+
+    async fn ask_eligibility(
+        &self,
+        msisdn: &Msisdn,
+        ids: &[&str],
+        patience: Patience,
+    ) -> Result<HashMap<String, Verdict>, Failure> {
+        let request = Request {
+            api: Api::Catalog,
+            method: Method::GET,
+            template: PRODUCT,
+            path: &["ocs", "catalog", "api", "cos", &self.account.cos, "products", &ids.join(",")],
+            query: &[("msisdn", msisdn.as_str())],
+            language: None,
+            body: None,
+        };
+        let answer = self.caller.call(Kind::Read, &request, patience).await?;
+        read_eligibility(&answer.body, ids).map_err(|error| answer.unreadable(&error))
+    }
+}
+
+#[derive(Deserialize)]
+struct Wrapper<'a> {
+    #[serde(borrow)]
+    products: Vec<&'a RawValue>,
+}
+
+fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
+    let wrapper: Wrapper<'_> = serde_json::from_slice(body)?;
+    let mut listing = Listing::default();
+    let mut seen = HashSet::new();
+    for (place, raw) in wrapper.products.iter().enumerate() {
+        let nameless = |reason| Dropped { id: format!("#{place}"), reason };
+        let dropped = match serde_json::from_str::<WireProduct>(raw.get()) {
+            Err(_) => nameless("not an object"),
+            Ok(wire) => match wire.definition.unwrap_or_default().id() {
+                None => nameless("no productId"),
+                Some((id, _)) if id.len() > LONGEST_ID => nameless("productId longer than 100 characters"),
+                Some((id, _)) if !seen.insert(id.clone()) => Dropped { id, reason: "productId occurs twice" },
+                Some((id, definition)) => {
+                    let product = product(id, definition, wire.availability, wire.prices);
+                    listing.products.push(product);
+                    continue;
+                }
+            },
+        };
+        listing.dropped.push(dropped);
+    }
+    Ok(listing)
+}
+
+/// The answer is the list's wrapper; a bare product is accepted too.
+fn read_eligibility(body: &[u8], ids: &[&str]) -> Result<HashMap<String, Verdict>, serde_json::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        Many { products: Vec<Value> },
+        One(Value),
+    }
+    let products = match serde_json::from_slice(body)? {
+        OneOrMany::Many { products } => products,
+        OneOrMany::One(product) => vec![product],
+    };
+    let mut verdicts = HashMap::new();
+    for product in products {
+        let Ok(wire) = serde_json::from_value::<WireProduct>(product) else { continue };
+        let named = wire.definition.unwrap_or_default().id().map(|(id, _)| id);
+        // Asked for one and told about one without its name: it is that one.
+        let only = || match ids {
+            [id] => Some((*id).to_owned()),
+            _ => None,
+        };
+        if let (Some(id), Some(verdict)) = (named.or_else(only), wire.can_subscribe.map(WireVerdict::verdict)) {
+            verdicts.insert(id, verdict);
+        }
+    }
+    Ok(verdicts)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireProduct {
+    #[serde(rename = "productDefinition", deserialize_with = "lenient::object")]
+    definition: Option<WireDefinition>,
+    #[serde(deserialize_with = "lenient::object")]
+    availability: Option<WireAvailability>,
+    #[serde(deserialize_with = "lenient::object")]
+    prices: Option<WirePrices>,
+    #[serde(rename = "canSubscribe", deserialize_with = "lenient::object")]
+    can_subscribe: Option<WireVerdict>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireDefinition {
+    #[serde(deserialize_with = "lenient::text")]
+    product_id: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    product_category: Option<String>,
+    description: Value,
+    allowances: Value,
+    #[serde(deserialize_with = "lenient::list")]
+    country_list: Vec<String>,
+    #[serde(deserialize_with = "lenient::object")]
+    validity_period: Option<WireValidity>,
+    #[serde(deserialize_with = "lenient::object")]
+    deferred_activation_period: Option<WireDeferral>,
+    #[serde(deserialize_with = "lenient::boolean")]
+    unlimited: Option<bool>,
+    #[serde(deserialize_with = "lenient::list")]
+    tags: Vec<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    parent_product_ids: Vec<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    networks: Vec<WireNetworks>,
+}
+
+impl WireDefinition {
+    fn id(mut self) -> Option<(String, Self)> {
+        let id = self.product_id.take().filter(|id| !id.is_empty())?;
+        Some((id, self))
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireAvailability {
+    #[serde(deserialize_with = "lenient::boolean")]
+    available: Option<bool>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    start_date: Option<jiff::Timestamp>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    end_date: Option<jiff::Timestamp>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WirePrices {
+    subscription_fee: Value,
+    renewal_fee: Value,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireValidity {
+    #[serde(deserialize_with = "lenient::integer")]
+    validity_duration: Option<i64>,
+    #[serde(deserialize_with = "lenient::text")]
+    validity_duration_unit: Option<String>,
+    #[serde(deserialize_with = "lenient::integer")]
+    max_occurrences: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireDeferral {
+    #[serde(deserialize_with = "lenient::integer")]
+    deferred_activation_duration: Option<i64>,
+    #[serde(deserialize_with = "lenient::text")]
+    deferred_activation_duration_unit: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireNetworks {
+    #[serde(deserialize_with = "lenient::text")]
+    country: Option<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    operators: Vec<WireOperator>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireOperator {
+    #[serde(deserialize_with = "lenient::text")]
+    name: Option<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    network_types: Vec<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireVerdict {
+    #[serde(deserialize_with = "lenient::boolean")]
+    allowed: Option<bool>,
+    #[serde(deserialize_with = "lenient::text")]
+    mode: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    error_key: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    error_message: Option<String>,
+}
+
+impl WireVerdict {
+    fn verdict(self) -> Verdict {
+        if self.allowed != Some(true) {
+            let (code, message) = (self.error_key, self.error_message);
+            return Verdict::NotEligible {
+                code: code.unwrap_or_default(),
+                message: message.unwrap_or_default(),
+            };
+        }
+        let mode = match self.mode.as_deref().map(lenient::letters).as_deref() {
+            Some("ADD") => Some(Mode::Add),
+            Some("SCHEDULEDSWITCH") => Some(Mode::ScheduledSwitch),
+            _ => None,
+        };
+        Verdict::Eligible { mode }
+    }
+}
+
+fn product(
+    id: String,
+    definition: WireDefinition,
+    availability: Option<WireAvailability>,
+    prices: Option<WirePrices>,
+) -> Product {
+    let (name, description) = texts(&id, &definition.description);
+    let (tag_countries, tags): (Vec<_>, Vec<_>) = definition
+        .tags
+        .into_iter()
+        .map(|tag| if tag.len() == 2 { Country::from_alpha2(&tag).ok_or(tag) } else { Err(tag) })
+        .partition(Result::is_ok);
+    let listed = definition.country_list.iter().filter_map(|code| Country::parse(code));
+    let countries: BTreeSet<Country> = listed.chain(tag_countries.into_iter().flatten()).collect();
+    let availability = availability.unwrap_or_default();
+    let prices = prices.unwrap_or_default();
+    let category = definition.product_category.as_deref().and_then(category);
+    let validity_period = definition.validity_period.unwrap_or_default();
+    let deferral = definition.deferred_activation_period.unwrap_or_default();
+    Product {
+        id,
+        name,
+        description,
+        category,
+        countries: countries.into_iter().collect(),
+        tags: tags.into_iter().filter_map(Result::err).collect(),
+        allowances: allowances(&definition.allowances),
+        unlimited: definition.unlimited.unwrap_or_default(),
+        validity: validity(validity_period.validity_duration, validity_period.validity_duration_unit),
+        activation_window: validity(
+            deferral.deferred_activation_duration,
+            deferral.deferred_activation_duration_unit,
+        ),
+        max_periods: validity_period
+            .max_occurrences
+            .and_then(|periods| i32::try_from(periods).ok())
+            .filter(|periods| *periods > 0),
+        price: price(&prices.subscription_fee),
+        renewal_price: price(&prices.renewal_fee),
+        available: availability.available.unwrap_or(true),
+        available_from: availability.start_date,
+        available_until: availability.end_date,
+        parent_ids: definition.parent_product_ids,
+        networks: definition.networks.into_iter().filter_map(networks).collect(),
+    }
+}
+
+/// Name and description, from an object of texts or from a plain one.
+fn texts(id: &str, description: &Value) -> (String, String) {
+    let plain = description.as_str().map(str::trim).filter(|text| !text.is_empty());
+    let member = |name: &str| {
+        description.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+    };
+    let short = member("productShortText");
+    let name = member("productLabel").or(short).or(plain).unwrap_or(id);
+    let long = member("productDetails").or(short).or(plain).unwrap_or_default();
+    (name.to_owned(), long.to_owned())
+}
+
+fn category(word: &str) -> Option<Category> {
+    match lenient::letters(word).as_str() {
+        "ONEOFF" => Some(Category::OneOff),
+        "RECURRING" => Some(Category::Recurring),
+        "ADDON" => Some(Category::AddOn),
+        _ => None,
+    }
+}
+
+fn validity(count: Option<i64>, unit: Option<String>) -> Option<Validity> {
+    let count = i32::try_from(count?).ok().filter(|count| *count > 0)?;
+    let unit = match lenient::letters(&unit?).as_str() {
+        "DAY" | "DAYS" => ValidityUnit::Days,
+        "MONTH" | "MONTHS" => ValidityUnit::Months,
+        _ => return None,
+    };
+    Some(Validity { count, unit })
+}
+
+/// A price as documented, an array of arrays, or flat, or bare: the first
+/// element is the one that everybody reads. Anything but cents is no price,
+/// because nobody knows what it is.
+fn price(fee: &Value) -> Option<Money> {
+    match fee {
+        Value::Array(items) => price(items.first()?),
+        Value::Object(element) => {
+            let unit = lenient::letters(element.get("unit")?.as_str()?);
+            let currency = Currency::parse(element.get("currency")?.as_str()?.trim())?;
+            let cents = lenient::whole(element.get("amount")?).filter(|cents| *cents >= 0)?;
+            matches!(unit.as_str(), "CENT" | "CENTS").then(|| Money::from_cents(currency, cents))
+        }
+        _ => None,
+    }
+}
+
+/// Allowances of every kind: `data` is documented, its siblings for voice and
+/// messages are not, so every list of resources counts.
+fn allowances(allowances: &Value) -> Vec<Allowance> {
+    let kinds = allowances.as_object().into_iter().flat_map(|kinds| kinds.values());
+    kinds.filter_map(Value::as_array).flatten().filter_map(allowance).collect()
+}
+
+fn allowance(resource: &Value) -> Option<Allowance> {
+    let name = resource.get("resourceName")?.as_str()?.to_owned();
+    let unit = resource.get("resourceUnit").and_then(Value::as_str).unwrap_or_default();
+    let grant = match resource.get("resourceValue").and_then(lenient::whole) {
+        Some(UNLIMITED) => Grant::Unlimited,
+        Some(value) => amount(value, unit).map_or(Grant::Unknown, Grant::Limited),
+        None => Grant::Unknown,
+    };
+    Some(Allowance { resource: name, grant })
+}
+
+/// The provider's number for "no limit".
+const UNLIMITED: i64 = -1;
+
+/// Bytes in the provider's KB.
+const KB: i64 = 1024;
+
+/// A quantity in the provider's unit; `None` when it is below zero or does
+/// not fit.
+fn amount(value: i64, unit: &str) -> Option<Amount> {
+    let count = u64::try_from(value).ok()?;
+    match lenient::letters(unit).as_str() {
+        "KB" => value.checked_mul(KB).map(Amount::DataBytes),
+        "SECOND" | "SECONDS" => Some(Amount::Voice(Duration::from_secs(count))),
+        "SMS" => Some(Amount::Messages(value)),
+        _ => Some(Amount::Units(value)),
+    }
+}
+
+fn networks(wire: WireNetworks) -> Option<CountryNetworks> {
+    let operator =
+        |wire: WireOperator| Some(Operator { name: wire.name?, technologies: wire.network_types });
+    Some(CountryNetworks {
+        country: Country::parse(&wire.country?)?,
+        operators: wire.operators.into_iter().filter_map(operator).collect(),
+    })
+}
+
+#[cfg(test)]
+#[path = "catalog_tests.rs"]
+mod tests;

@@ -1,0 +1,71 @@
+//! The provider, as the rest of the gateway sees it.
+//!
+//! Owns everything that is HTTP or JSON: authentication, the one function
+//! that sends, retries, error shapes, and one file per API with its wire
+//! structs. Hands out domain values only. Guarantees that a call is what it
+//! says it is: a [`Kind::Read`](call::Kind) may be sent again, nothing else
+//! ever is.
+
+pub mod call;
+pub mod catalog;
+pub mod error;
+mod lenient;
+mod retry;
+pub mod token;
+pub mod transport;
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::config;
+use crate::telemetry::Metrics;
+use call::Caller;
+use retry::Backoff;
+use token::TokenSource;
+use tokio_util::task::TaskTracker;
+use transport::Transport;
+
+pub use error::Failure;
+
+/// One account at the provider. Cheap to clone.
+#[derive(Clone)]
+pub struct Transatel {
+    caller: Arc<Caller>,
+    account: Arc<Account>,
+}
+
+/// What the account is, beyond its credentials.
+struct Account {
+    cos: String,
+    catalog_timeout: std::time::Duration,
+}
+
+impl Transatel {
+    /// Prepares the account; sends nothing yet.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built, for example because the
+    /// machine's certificates cannot be read.
+    pub fn new(
+        account: &config::Transatel,
+        outbound: &config::Outbound,
+        metrics: Arc<Metrics>,
+        tasks: TaskTracker,
+    ) -> Result<Self, transport::BuildError> {
+        let base_url: Url = account.base_url.clone();
+        let transport = Arc::new(Transport::new(base_url, outbound, metrics)?);
+        let tokens = TokenSource::new(account, outbound, Arc::clone(&transport), tasks);
+        let backoff =
+            Backoff { first: outbound.retry_first_wait, longest: outbound.retry_longest_wait };
+        let caller =
+            Caller { transport, tokens, backoff, attempts: outbound.read_attempts, timeout: outbound.attempt_timeout };
+        let account = Account { cos: account.cos.clone(), catalog_timeout: outbound.catalog_timeout };
+        Ok(Self { caller: Arc::new(caller), account: Arc::new(account) })
+    }
+
+    /// What the token cache did, for the metrics.
+    pub fn token_counts(&self) -> Arc<crate::cache::Counts> {
+        self.caller.tokens.counts()
+    }
+}
