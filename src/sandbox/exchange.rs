@@ -234,5 +234,5 @@ impl Exchange<'_> {
 /// Whether a request is for the control API, which faults do not touch.
 pub(super) fn is_control(parts: &Parts) -> bool {
     let path = parts.uri.path();
-    path == super::control_http::PREFIX || path.starts_with("/__sandbox/")
+    path == super::control::http::PREFIX || path.starts_with("/__sandbox/")
 }

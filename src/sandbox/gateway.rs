@@ -6,8 +6,8 @@
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
-    auth, catalog, problem::Problem, provider::Provider, reply::Reply, request::Call, routes,
-    routes::Operation,
+    auth, catalog, esim, inventory, orders, problem::Problem, provider::Provider, reply::Reply,
+    request::Call, routes, routes::Operation, search, subscribers,
 };
 
 /// Carries a request out. Whatever it changes has changed when this returns.
@@ -67,6 +67,17 @@ fn carry_out(provider: &Provider, call: &Call, operation: Operation) -> Result<R
         Operation::GetProducts => catalog::get_products(provider, call),
         Operation::ListCosOptions => catalog::list_options(provider, call),
         Operation::GetCosOption => catalog::get_option(provider, call),
+        Operation::OrderProduct => orders::order_product(provider, call),
+        Operation::ListSubscriptions => inventory::list_subscriptions(provider, call),
+        Operation::GetSubscription => inventory::get_subscription(provider, call),
+        Operation::ListSubscriberOptions => inventory::list_options(provider, call),
+        Operation::GetSubscriberOption => inventory::get_option(provider, call),
+        Operation::GetEsim => esim::get_esim(provider, call),
+        Operation::ReleaseEsim => esim::release_esim(provider, call),
+        Operation::SearchSims => search::search_sims(provider, call),
+        Operation::GetSubscriberBySerial => subscribers::get_by_serial(provider, call),
+        Operation::GetSubscriberByMsisdn => subscribers::get_by_msisdn(provider, call),
+        Operation::GetTransaction => subscribers::get_transaction(provider, call),
     }
 }
 

@@ -9,35 +9,81 @@
 //! Nothing runs outside the tasks that a [`Sandbox`] owns; dropping it ends
 //! them. Time is `tokio::time`, so tests may pause it.
 //!
-//! Well-known products: `WW_901O_STACK_ONEOFF_FRANCE_1GB_7D` can be bought at
-//! any time; `WW_901O_STACK_ONEOFF_ODD_…_1GB_7D` have odd JSON, one deviation
-//! each; `WW_901O_WALLEDGARDEN_…` are infrastructure.
+//! # Products to name
+//!
+//! `WW_901O_STACK_ONEOFF_FRANCE_1GB_7D` can be bought at any time.
+//! `WW_901O_STACK_ONEOFF_<PLACE>_<n>GB_<d>D` exist for 1 GB/7 days and 3, 5, 10
+//! GB/30 days of every country and region and the world (`WORLDWIDE`);
+//! `WW_901O_STACK_RECURRING_FRANCE_5GB_1M` renews each month and is a parent of
+//! the add-on `WW_901O_STACK_ADDON_FRANCE_1GB_30D`.
+//! `WW_901O_STACK_ONEOFF_FRANCE_UNLIMITED_7D` has no volume.
+//! `WW_901O_STACK_ONEOFF_ODD_…_1GB_7D` have odd JSON, one deviation each.
+//! `WW_901O_STACK_ONEOFF_FRANCE_2GB_10D` is not for sale, `…_EUROPE_2GB_10D` leaves
+//! the sale after 30 days. `WW_901O_WALLEDGARDEN_…` are infrastructure.
+//!
+//! # SIMs to name
+//!
+//! SIM *n* of the stock has the MSISDN `88247` and *n* in ten digits, and the
+//! ICCID `8988247`, *n* in eleven digits and a check digit. SIMs in use were last
+//! seen in France and have a walled-garden bundle.
+//!
+//! | SIM | Story |
+//! |---|---|
+//! | 1 | ready to be sold: Pre-Activated, profile released, nothing bought |
+//! | 2 | in use: a running bundle used up to a third, one that waits for Europe |
+//! | 3 | a physical SIM in use |
+//! | 4 | sold, not used yet: one preloaded bundle |
+//! | 5, 6, 7 | Pre-Activated, profile `available`, `allocated`, `downloaded` |
+//! | 8, 9, 10 | Active, profile `installed`, `disabled`, `deleted` |
+//! | 11 | profile released but reserved for a device |
+//! | 12 | Suspended, its bundle runs on |
+//! | 13 | Terminated, with a past |
+//! | 14 – 18 | Loaded, Available, TestMode, Operator_Barred, Tariff_Holiday |
+//! | 19 | three of the same bundle, one running |
+//! | 20 | an unlimited bundle |
+//! | 21, 22 | `resourceStartValue` missing, 0 |
+//! | 23, 24, 25 | several balance rows, `balances` empty, numbers as text and float |
+//! | 26 | a recurring bundle and its add-on |
+//! | 27 | a bundle in each status of the contract |
+//! | 28 | a bundle with a status that nobody knows |
+//! | 29, 30, 31 | activation material only as QR text, with `LPA:`, in parts |
+//! | 32 | eSIM status with a capital |
+//! | 33, 34 | SIM Search shouts the status, shows only the ICCID |
+//! | 35, 36, 37 | a bundle that is empty, ends in an hour, is lost within four days unless used |
+//! | 38 | in use, nothing bought |
+//! | 39 | in group `fleet-a` |
+//! | 40 | a physical SIM, Pre-Activated |
+//!
+//! All others come from the seed: most are ready to be sold, one in four is in use.
 
-#![allow(dead_code, reason = "orders and inventory, which come next, use the rest")]
-
+mod account;
 mod auth;
 mod catalog;
 mod clock;
 mod connection;
 mod control;
-mod control_http;
 mod counters;
 mod distortion;
 mod duration_text;
+mod esim;
 mod exchange;
 mod faults;
 mod gates;
 mod gateway;
+mod inventory;
 mod journal;
 mod lock;
+mod orders;
 mod problem;
 mod provider;
 mod reply;
 mod request;
 mod routes;
+mod search;
 mod server;
 mod settings;
 mod stock;
+mod subscribers;
 mod tokens;
 
 #[cfg(test)]
@@ -51,13 +97,13 @@ use std::{
 };
 
 pub use self::{
-    control::Control,
+    control::{BundleView, Control, Criteria, Impossible, SimView},
     counters::{RouteCount, Snapshot},
     faults::{Fault, Script, Step},
     journal::Recorded,
     server::Availability,
     settings::Settings,
-    stock::SimStatus,
+    stock::{ProfileStatus, SimStatus},
 };
 use self::{provider::Provider, server::Server};
 
@@ -125,7 +171,7 @@ impl Sandbox {
     )]
     pub async fn start(options: Options) -> io::Result<Self> {
         let provider = Provider::new(options);
-        let server = Server::start(provider, |server| control_http::router(Control { server }))?;
+        let server = Server::start(provider, |server| control::http::router(Control { server }))?;
         Ok(Self { server })
     }
 

@@ -112,6 +112,28 @@ impl Problem {
         )
     }
 
+    pub(super) fn internal(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", detail)
+    }
+
+    pub(super) fn esim_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "ESIM_NOT_FOUND", "Unknown eSIM")
+    }
+
+    pub(super) fn transaction_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "TRANSACTION_ID_NOT_FOUND",
+            "Unknown transaction",
+        )
+    }
+
+    /// An order that is refused for a reason of business. The contract gives 400 for an unknown subscriber and for
+    /// a status; for the other codes it leaves the status open, and 400 is taken for all.
+    pub(super) fn order(title: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, title, detail)
+    }
+
     /// The answer, naming the documentation page of the API that `path` belongs to.
     pub(super) fn into_reply(self, path: &str) -> Reply {
         let body = json!({

@@ -5,18 +5,22 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
     Options,
+    account::Account,
     catalog::Catalog,
     clock::Clock,
     counters::Counters,
     faults::Faults,
     gates::Gates,
     journal::Journal,
+    orders::References,
+    problem::Problem,
     settings::{InForce, Settings},
-    stock::Stock,
+    stock::{Stock, ids::SimNumber, sim::Sim},
     tokens::Tokens,
 };
 
@@ -28,6 +32,8 @@ pub(super) struct Provider {
     pub(super) tokens: Tokens,
     pub(super) catalog: Catalog,
     pub(super) stock: Stock,
+    pub(super) account: Account,
+    pub(super) references: References,
     pub(super) faults: Faults,
     pub(super) gates: Gates,
     pub(super) counters: Counters,
@@ -53,7 +59,9 @@ impl Provider {
             settings: InForce::new(Settings::new(options.token_lifetime, options.connectivity)),
             tokens: Tokens::default(),
             catalog: Catalog::generate(options.seed, clock.origin()),
-            stock: Stock::new(options.seed, options.sims),
+            stock: Stock::new(options.seed, options.sims, clock.origin()),
+            account: Account::default(),
+            references: References::default(),
             faults: Faults::default(),
             gates: Gates::default(),
             counters: Counters::default(),
@@ -74,7 +82,30 @@ impl Provider {
             .collect()
     }
 
-    /// A value for `X-TSL-Request-Id`.
+    /// Looks at or changes a SIM as it is now, under its lock. `None` when there is no such SIM.
+    pub(super) fn with_sim<R>(
+        &self,
+        number: SimNumber,
+        f: impl FnOnce(&mut Sim, Timestamp) -> R,
+    ) -> Option<R> {
+        let now = self.clock.now();
+        self.stock.with(number, &self.catalog, now, |sim| f(sim, now))
+    }
+
+    /// The same for the SIM of an MSISDN, which reads refuse with `SUBSCRIBER_NOT_FOUND` when it is unknown.
+    pub(super) fn with_subscriber<R>(
+        &self,
+        msisdn: &str,
+        f: impl FnOnce(&mut Sim, Timestamp) -> R,
+    ) -> Result<R, Problem> {
+        let number = self
+            .stock
+            .by_msisdn(msisdn)
+            .ok_or_else(Problem::subscriber_not_found)?;
+        self.with_sim(number, f).ok_or_else(Problem::subscriber_not_found)
+    }
+
+    /// A value for `X-TSL-Request-Id`, or the id of an order.
     pub(super) fn next_request_id(&self) -> Uuid {
         self.request_ids.next()
     }

@@ -13,6 +13,17 @@ pub(super) enum Operation {
     GetProducts,
     ListCosOptions,
     GetCosOption,
+    OrderProduct,
+    ListSubscriptions,
+    GetSubscription,
+    ListSubscriberOptions,
+    GetSubscriberOption,
+    GetEsim,
+    ReleaseEsim,
+    SearchSims,
+    GetSubscriberBySerial,
+    GetSubscriberByMsisdn,
+    GetTransaction,
 }
 
 /// A path template and what each method does there.
@@ -53,6 +64,46 @@ pub(super) static ROUTES: &[Route] = &[
     Route {
         template: "/ocs/catalog/api/cos/{cosRef}/options/{option}",
         operations: &[("GET", Operation::GetCosOption)],
+    },
+    Route {
+        template: "/ocs/subscriptions/api/orders/products",
+        operations: &[("POST", Operation::OrderProduct)],
+    },
+    Route {
+        template: "/ocs/inventory/api/subscriptions/products",
+        operations: &[("GET", Operation::ListSubscriptions)],
+    },
+    Route {
+        template: "/ocs/inventory/api/subscriptions/products/{subscriptionId}",
+        operations: &[("GET", Operation::GetSubscription)],
+    },
+    Route {
+        template: "/ocs/inventory/api/subscriptions/options",
+        operations: &[("GET", Operation::ListSubscriberOptions)],
+    },
+    Route {
+        template: "/ocs/inventory/api/subscriptions/options/{option}",
+        operations: &[("GET", Operation::GetSubscriberOption)],
+    },
+    Route {
+        template: "/sim-management/sims/api/esims/sim-serial/{simSerial}",
+        operations: &[("GET", Operation::GetEsim), ("PATCH", Operation::ReleaseEsim)],
+    },
+    Route {
+        template: "/sim-search/api/sim/search",
+        operations: &[("GET", Operation::SearchSims)],
+    },
+    Route {
+        template: "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}",
+        operations: &[("GET", Operation::GetSubscriberBySerial)],
+    },
+    Route {
+        template: "/connectivity-management/subscribers/api/subscribers/msisdn/{msisdn}",
+        operations: &[("GET", Operation::GetSubscriberByMsisdn)],
+    },
+    Route {
+        template: "/connectivity-management/subscribers/api/transactions/{transactionId}",
+        operations: &[("GET", Operation::GetTransaction)],
     },
 ];
 

@@ -29,6 +29,19 @@ pub struct Settings {
     pub denied: BTreeSet<String>,
     /// Whether the COS has a catalog; without one, catalog reads answer `CATALOG_NOT_FOUND`.
     pub catalog_published: bool,
+    /// Whether `preload` orders are configured on the account; without, they answer 501 "Missing configuration".
+    pub preload_configured: bool,
+    /// Whether a `subscribe` order activates a Pre-Activated SIM, as older documentation says, instead of being
+    /// refused with `SUBSCRIBER_STATUS_NOT_ELIGIBLE`.
+    pub subscribe_activates: bool,
+    /// Whether the answer to an order names the new subscription. The provider types it as optional.
+    pub answers_name_subscription: bool,
+    /// How long SIM Search still shows a SIM's previous status after a change.
+    #[serde(with = "duration_text")]
+    pub search_lag: Duration,
+    /// Whether connectivity answers an unknown SIM with 400 and a text, as was observed, instead of the
+    /// documented 404 `SUBSCRIBER_NOT_FOUND`.
+    pub unknown_sim_is_bad_request: bool,
 }
 
 impl Settings {
@@ -43,6 +56,11 @@ impl Settings {
             latency: Duration::ZERO,
             denied,
             catalog_published: true,
+            preload_configured: true,
+            subscribe_activates: false,
+            answers_name_subscription: true,
+            search_lag: Duration::ZERO,
+            unknown_sim_is_bad_request: false,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::product::Product;
-use crate::sandbox::stock::SimStatus;
+use super::product::{Category, Product};
+use crate::sandbox::stock::sim::Standing;
 
 /// What `canSubscribe` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,22 +25,24 @@ pub(in crate::sandbox) enum Mode {
     ScheduledSwitch,
 }
 
-pub(in crate::sandbox) const STATUS_NOT_ELIGIBLE: Eligibility = Eligibility::Refused {
+const STATUS_NOT_ELIGIBLE: Eligibility = Eligibility::Refused {
     key: "SUBSCRIBER_STATUS_NOT_ELIGIBLE",
     message: "The subscriber's status is not compatible with the order",
 };
 
-pub(in crate::sandbox) const PRODUCT_NOT_ELIGIBLE: Eligibility = Eligibility::Refused {
+const PRODUCT_NOT_ELIGIBLE: Eligibility = Eligibility::Refused {
     key: "PRODUCT_NOT_ELIGIBLE",
     message: "The product is not eligible for this subscriber",
 };
 
-/// The decision for a SIM with this status.
-pub(in crate::sandbox) fn of(product: &Product, status: SimStatus, now: Timestamp) -> Eligibility {
-    if !status.takes_orders() {
+/// The decision for a SIM.
+pub(in crate::sandbox) fn of(product: &Product, sim: &Standing, now: Timestamp) -> Eligibility {
+    if !sim.status.takes_orders() {
         STATUS_NOT_ELIGIBLE
-    } else if product.infrastructure || !product.availability.at(now) {
+    } else if product.infrastructure || !product.availability.at(now) || !sim.has_parent_of(product) {
         PRODUCT_NOT_ELIGIBLE
+    } else if product.category == Category::Recurring && sim.renewing {
+        Eligibility::Allowed(Mode::ScheduledSwitch)
     } else {
         Eligibility::Allowed(Mode::Add)
     }

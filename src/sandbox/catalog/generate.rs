@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{
     destinations::{DESTINATIONS, Destination, Region},
     oddities::Oddity,
-    product::{Availability, Category, KB_PER_GB, Networks, Place, Product, Validity},
+    product::{Availability, Category, KB_PER_GB, Networks, Place, Product, Validity, Written},
 };
 use crate::sandbox::clock::{after, before, days};
 
@@ -129,6 +129,7 @@ impl Generator {
             bestseller: self.random.random_bool(0.05),
             networks: self.networks(place),
             oddity: None,
+            written: Written::default(),
         }
     }
 

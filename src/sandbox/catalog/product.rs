@@ -1,6 +1,9 @@
 //! A product as the simulated provider holds it, before it becomes JSON.
 
+use std::{fmt, sync::OnceLock};
+
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 
 use super::{
     destinations::{Destination, Region},
@@ -149,12 +152,47 @@ pub(in crate::sandbox) struct Product {
     pub(in crate::sandbox) networks: Vec<Networks>,
     /// What is odd about its JSON.
     pub(in crate::sandbox) oddity: Option<Oddity>,
+    pub(in crate::sandbox) written: Written,
+}
+
+/// The product's definition as the inventory tells it, written when first asked for. A copy, which may be about to
+/// change, starts without.
+#[derive(Default)]
+pub(in crate::sandbox) struct Written(OnceLock<Box<RawValue>>);
+
+impl Clone for Written {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Written {}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Written")
+    }
 }
 
 /// Tag of products that are not for sale.
 pub(in crate::sandbox) const WALLED_GARDEN: &str = "WALLED_GARDEN";
 
 impl Product {
+    /// What catalog and inventory both say of the product, as JSON.
+    pub(in crate::sandbox) fn definition(&self) -> &RawValue {
+        self.written.0.get_or_init(|| {
+            // An object of texts and numbers always has a text; `null` stands in for the impossible.
+            RawValue::from_string(super::render::summary(self).to_string())
+                .unwrap_or_else(|_| RawValue::NULL.to_owned())
+        })
+    }
+
     /// How many months a bundle may wait for its first use. Add-ons start at once.
     pub(in crate::sandbox) fn months_to_first_use(&self) -> Option<u32> {
         (self.category != Category::AddOn && !self.infrastructure).then_some(6)
@@ -168,7 +206,7 @@ impl Product {
             .chain(technical)
     }
 
-    pub(in crate::sandbox) fn covers(&self, country: &Destination) -> bool {
-        self.countries.iter().any(|covered| *covered == country)
+    pub(in crate::sandbox) fn covers(&self, country: &'static Destination) -> bool {
+        self.countries.contains(&country)
     }
 }

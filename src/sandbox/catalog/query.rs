@@ -11,7 +11,9 @@ use super::{
     product::{Category, Product},
     render::{self, Locale},
 };
-use crate::sandbox::{problem::Problem, provider::Provider, reply::Reply, request::Call, stock::SimStatus};
+use crate::sandbox::{
+    problem::Problem, provider::Provider, reply::Reply, request::Call, stock::sim::Standing,
+};
 
 /// What a list request asks for.
 #[derive(Debug, Default)]
@@ -123,7 +125,7 @@ fn write_list(provider: &Provider, call: &Call, filter: &Filter) -> Result<(Stri
         if count > 0 {
             out.push(',');
         }
-        if write_entry(&mut out, entry, filter, locale, now, subscriber) {
+        if write_entry(&mut out, entry, filter, locale, now, subscriber.as_ref()) {
             count += 1;
         } else {
             out.truncate(before);
@@ -140,7 +142,7 @@ fn write_entry(
     filter: &Filter,
     locale: Locale,
     now: Timestamp,
-    subscriber: Option<SimStatus>,
+    subscriber: Option<&Standing>,
 ) -> bool {
     match entry {
         Entry::Raw(text) => {
@@ -162,24 +164,17 @@ fn write_entry(
             let Some(unchanging) = unchanging.get(locale.index()).map(|cell| cell.get_or_init(write)) else {
                 return false;
             };
-            render::write_product(out, product, unchanging, now, &eligibility, false);
+            let held = subscriber.is_some_and(|sim| sim.holds(&product.id));
+            render::write_product(out, product, unchanging, now, &eligibility, held);
             true
         }
     }
 }
 
-/// The status of the SIM that `msisdn` names.
-fn subscriber(provider: &Provider, call: &Call) -> Result<Option<SimStatus>, Problem> {
-    match call.msisdn()? {
-        None => Ok(None),
-        Some(msisdn) => {
-            let status = provider
-                .stock
-                .status_by_msisdn(msisdn)
-                .ok_or_else(Problem::subscriber_not_found)?;
-            Ok(Some(status))
-        }
-    }
+/// The SIM that `msisdn` names.
+fn subscriber(provider: &Provider, call: &Call) -> Result<Option<Standing>, Problem> {
+    let standing = |msisdn| provider.with_subscriber(msisdn, |sim, _| sim.standing());
+    call.msisdn()?.map(standing).transpose()
 }
 
 /// `GET /cos/{cosRef}/options`: the offer has none, so the object is empty.

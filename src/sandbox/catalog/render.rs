@@ -184,7 +184,7 @@ fn definition(product: &Product, locale: Locale) -> Value {
 }
 
 /// What catalog and inventory both say of a product.
-pub(in crate::sandbox) fn summary(product: &Product) -> Value {
+pub(super) fn summary(product: &Product) -> Value {
     let mut validity = json!({
         "validityDuration": product.validity.count(),
         "validityDurationUnit": product.validity.unit(),

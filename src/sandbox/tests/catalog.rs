@@ -139,6 +139,20 @@ async fn eligibility_follows_the_subscriber() {
     };
     let allowed = can("882470000000001", FRANCE).await;
     assert_eq!(allowed, serde_json::json!({ "allowed": true, "mode": "add" }));
+    let suspended = can("882470000000012", FRANCE).await;
+    assert_eq!(suspended["errorKey"], "SUBSCRIBER_STATUS_NOT_ELIGIBLE");
+    let add_on = "WW_901O_STACK_ADDON_FRANCE_1GB_30D";
+    assert_eq!(
+        can("882470000000001", add_on).await["errorKey"],
+        "PRODUCT_NOT_ELIGIBLE"
+    );
+    assert_eq!(can("882470000000026", add_on).await["allowed"], true);
+    let recurring = "WW_901O_STACK_RECURRING_SPAIN_5GB_1M";
+    assert_eq!(
+        can("882470000000026", recurring).await["mode"],
+        "scheduled-switch"
+    );
+    assert_eq!(can("882470000000002", recurring).await["mode"], "add");
     let infrastructure = can("882470000000001", "WW_901O_WALLEDGARDEN_PORTAL").await;
     assert_eq!(infrastructure["errorKey"], "PRODUCT_NOT_ELIGIBLE");
     let (status, body) = bench

@@ -2,8 +2,12 @@
 
 mod catalog;
 mod control;
+mod esim;
 mod faults;
 mod gateway;
+mod inventory;
+mod orders;
+mod sims;
 mod token;
 
 use std::time::Duration;
@@ -46,6 +50,12 @@ impl Bench {
         self.client
             .request(method, format!("{}{path}", self.sandbox.base_url()))
             .bearer_auth(&self.token)
+    }
+
+    fn send_json(&self, method: Method, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        self.request(method, path)
+            .header("content-type", "application/json")
+            .body(body.to_string())
     }
 
     async fn get(&self, path: &str) -> (StatusCode, Value) {

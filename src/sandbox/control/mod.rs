@@ -1,10 +1,15 @@
 //! The simulator's levers, for tests in the same process. The HTTP control API is the same over a socket.
 
+pub(super) mod http;
+mod http_sims;
+mod sims;
+
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::sims::{BundleView, Criteria, Impossible, SimView};
 use super::{
     counters::Snapshot,
     faults::Script,

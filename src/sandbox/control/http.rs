@@ -14,16 +14,16 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    clock::iso, control::Control, counters::Snapshot, duration_text, faults::Script, journal::Recorded,
-    server::Availability,
+use super::{Control, http_sims};
+use crate::sandbox::{
+    clock::iso, counters::Snapshot, duration_text, faults::Script, journal::Recorded, server::Availability,
 };
 
-pub(super) const PREFIX: &str = "/__sandbox";
+pub(in crate::sandbox) const PREFIX: &str = "/__sandbox";
 /// A call that cuts connections cuts its own too; its answer gets this long to leave.
 const ANSWER_LEAVES: Duration = Duration::from_millis(20);
 
-pub(super) fn router(control: Control) -> Router {
+pub(in crate::sandbox) fn router(control: Control) -> Router {
     let api = Router::new()
         .route("/counters", get(counters).delete(reset_counters))
         .route("/requests", get(requests).delete(clear_requests))
@@ -37,7 +37,9 @@ pub(super) fn router(control: Control) -> Router {
         .route("/connections/reset", post(reset_connections))
         .route("/catalog/elements", post(add_catalog_element))
         .route("/catalog/products/{product_id}", post(change_product));
-    Router::new().nest(PREFIX, api).with_state(control)
+    Router::new()
+        .nest(PREFIX, api.merge(http_sims::router()))
+        .with_state(control)
 }
 
 async fn counters(State(control): State<Control>) -> Json<Snapshot> {

@@ -1,0 +1,300 @@
+//! OCS Subscriptions: orders of products.
+//!
+//! An accepted order adds a bundle and takes its price, both at once and under
+//! the SIM's lock. Nothing looks for duplicates: the same order sent twice is two
+//! bundles, whatever reference they carry.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::Mutex,
+};
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    catalog::{
+        eligibility::{self, Eligibility, Mode},
+        product::{Category, Product},
+    },
+    clock::iso,
+    counters::Counters,
+    lock::lock,
+    problem::Problem,
+    provider::Provider,
+    reply::Reply,
+    request::{Call, is_msisdn},
+    settings::Settings,
+    stock::{SimStatus, ids::SimNumber, sim::Sim, subscription::Phase},
+};
+
+/// The body of a product order. Members that the contract does not know are refused: in a test they are mistakes.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Order {
+    bind: Bind,
+    source: String,
+    order_type: String,
+    mvno_ref: String,
+    product: Option<ProductRef>,
+    payment: Option<Payment>,
+    transaction_reference: Option<String>,
+    #[expect(
+        dead_code,
+        reason = "known to the contract, but to no operation that is carried out"
+    )]
+    subscription: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bind {
+    msisdn: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ProductRef {
+    product_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payment {
+    provider: String,
+}
+
+/// What is to be done with the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Preload,
+    Subscribe,
+}
+
+impl Order {
+    fn read(call: &Call) -> Result<Self, Problem> {
+        let order: Self =
+            serde_json::from_slice(&call.body).map_err(|error| Problem::bad_request(error.to_string()))?;
+        if !is_msisdn(&order.bind.msisdn) {
+            return Err(Problem::bad_request("'bind.msisdn' must match [0-9]{6,15}"));
+        }
+        if order.source.trim().is_empty() {
+            return Err(Problem::bad_request("'source' must not be empty"));
+        }
+        if order
+            .transaction_reference
+            .as_ref()
+            .is_some_and(|reference| reference.chars().count() > 255)
+        {
+            return Err(Problem::bad_request("'transactionReference' is longer than 255"));
+        }
+        Ok(order)
+    }
+
+    fn action(&self) -> Result<Action, Problem> {
+        match self.order_type.as_str() {
+            "preload" => Ok(Action::Preload),
+            "subscribe" => Ok(Action::Subscribe),
+            "cancelRenewal" | "modify" | "terminate" => Err(Problem::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "NOT_IMPLEMENTED",
+                "This order type is not enabled for the account",
+            )),
+            other => Err(Problem::bad_request(format!("'orderType' cannot be '{other}'"))),
+        }
+    }
+
+    /// The product's id, once it is clear that the account pays for it.
+    fn product_id(&self) -> Result<&str, Problem> {
+        let product = self
+            .product
+            .as_ref()
+            .ok_or_else(|| Problem::bad_request("'product' is missing"))?;
+        let payment = self
+            .payment
+            .as_ref()
+            .ok_or_else(|| Problem::bad_request("'payment' is missing"))?;
+        match payment.provider.as_str() {
+            "customer" => Ok(&product.product_id),
+            // A SIM of this offer has no credit of its own.
+            "credit" => Err(INSUFFICIENT_FUND.problem()),
+            other => Err(Problem::bad_request(format!(
+                "'payment.provider' cannot be '{other}'"
+            ))),
+        }
+    }
+}
+
+/// A refusal of business.
+struct Refusal {
+    title: &'static str,
+    detail: &'static str,
+}
+
+impl Refusal {
+    fn problem(&self) -> Problem {
+        Problem::order(self.title, self.detail)
+    }
+}
+
+const SUBSCRIBER_NOT_FOUND: Refusal = Refusal {
+    title: "SUBSCRIBER_NOT_FOUND",
+    detail: "Order failed - Subscriber is unknown",
+};
+const PRODUCT_NOT_FOUND: Refusal = Refusal {
+    title: "PRODUCT_NOT_FOUND",
+    detail: "Order failed - Product is unknown for the subscriber",
+};
+const STATUS_NOT_ELIGIBLE: Refusal = Refusal {
+    title: "SUBSCRIBER_STATUS_NOT_ELIGIBLE",
+    detail: "Order failed - Subscriber's status is not compatible with the order",
+};
+const INSUFFICIENT_FUND: Refusal = Refusal {
+    title: "INSUFFICIENT_FUND",
+    detail: "Order failed - The balance does not cover the price",
+};
+
+/// `POST /orders/products`.
+pub(super) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, Problem> {
+    let order = Order::read(call)?;
+    let action = order.action()?;
+    let product_id = order.product_id()?;
+    if order.mvno_ref != provider.options.mvno_ref {
+        return Err(Problem::insufficient_permission(
+            "This account may not use this mvnoRef",
+        ));
+    }
+    let settings = provider.settings.load();
+    if action == Action::Preload && !settings.preload_configured {
+        return Ok(Reply::new(
+            StatusCode::NOT_IMPLEMENTED,
+            Reply::TEXT,
+            "Missing configuration",
+        ));
+    }
+    let number = provider
+        .stock
+        .by_msisdn(&order.bind.msisdn)
+        .ok_or_else(|| SUBSCRIBER_NOT_FOUND.problem())?;
+    let product = provider
+        .catalog
+        .product(product_id)
+        .ok_or_else(|| PRODUCT_NOT_FOUND.problem())?;
+    let placed = provider.with_sim(number, |sim, now| {
+        let mode = check(&product, sim, action, &settings, now)?;
+        if !provider.account.pay(product.price_cents) {
+            return Err(INSUFFICIENT_FUND.problem());
+        }
+        if sim.status == SimStatus::PreActivated && action == Action::Subscribe {
+            sim.set_status(SimStatus::Active, now);
+        }
+        let phase = first_phase(&product, sim, mode, now);
+        let id = sim.add(std::sync::Arc::clone(&product), now, |subscription| {
+            subscription.reference.clone_from(&order.transaction_reference);
+            match phase {
+                Some(phase) => subscription.phase = phase,
+                None => subscription.start(now),
+            }
+        });
+        Ok((id, now))
+    });
+    let (subscription_id, now) = placed.unwrap_or_else(|| Err(SUBSCRIBER_NOT_FOUND.problem()))?;
+    if let Some(reference) = &order.transaction_reference {
+        provider.references.add(reference, number, subscription_id);
+    }
+    Counters::bump(&provider.counters.orders_accepted);
+
+    let order_id = provider.next_request_id();
+    let mut body = json!({
+        "id": order_id,
+        "orderReference": format!("TSL-{:012X}", order_id.as_u64_pair().1 & 0xffff_ffff_ffff),
+        "status": "done",
+        "submissionDate": iso(now),
+        "bind": { "msisdn": order.bind.msisdn },
+        "source": order.source,
+        "mvnoRef": order.mvno_ref,
+    });
+    if let Some(body) = body.as_object_mut() {
+        if settings.answers_name_subscription {
+            body.insert("subscriptionId".to_owned(), json!(subscription_id));
+        }
+        if let Some(reference) = order.transaction_reference {
+            body.insert("transactionReference".to_owned(), json!(reference));
+        }
+    }
+    Ok(Reply::json(StatusCode::CREATED, &body))
+}
+
+/// Whether this SIM may have this product by this action.
+fn check(
+    product: &Product,
+    sim: &Sim,
+    action: Action,
+    settings: &Settings,
+    now: jiff::Timestamp,
+) -> Result<Mode, Problem> {
+    let fits = match (action, sim.status) {
+        (Action::Preload, SimStatus::PreActivated) | (Action::Subscribe, SimStatus::Active) => true,
+        (Action::Subscribe, SimStatus::PreActivated) => settings.subscribe_activates,
+        _ => false,
+    };
+    if !fits {
+        return Err(STATUS_NOT_ELIGIBLE.problem());
+    }
+    match eligibility::of(product, &sim.standing(), now) {
+        Eligibility::Allowed(mode) => Ok(mode),
+        Eligibility::Unasked => Ok(Mode::Add),
+        Eligibility::Refused { key, message } => Err(Problem::order(key, message)),
+    }
+}
+
+/// How a new bundle begins; `None` when it starts at once.
+fn first_phase(product: &Product, sim: &mut Sim, mode: Mode, now: jiff::Timestamp) -> Option<Phase> {
+    if mode == Mode::ScheduledSwitch
+        && let Some(current) = sim.renewing()
+    {
+        let at = current.expiration().max(now);
+        current.renewal_canceled = true;
+        return Some(Phase::Scheduled(at));
+    }
+    let starts_at_once = product.category == Category::AddOn && sim.status == SimStatus::Active;
+    (!starts_at_once).then_some(Phase::Waiting)
+}
+
+/// Bundles by `transactionReference`, in the order in which they were accepted.
+type ByReference = HashMap<String, Vec<(SimNumber, Uuid)>>;
+
+/// Which bundles were ordered under which `transactionReference`. In parts, so that orders do not queue here.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    parts: [Mutex<ByReference>; 16],
+    hasher: RandomState,
+}
+
+impl References {
+    fn part(&self, reference: &str) -> Option<&Mutex<ByReference>> {
+        let position = self.hasher.hash_one(reference) % self.parts.len() as u64;
+        usize::try_from(position)
+            .ok()
+            .and_then(|position| self.parts.get(position))
+    }
+
+    fn add(&self, reference: &str, number: SimNumber, subscription: Uuid) {
+        if let Some(part) = self.part(reference) {
+            lock(part)
+                .entry(reference.to_owned())
+                .or_default()
+                .push((number, subscription));
+        }
+    }
+
+    /// Every bundle that was ordered under this reference, in the order in which they were accepted.
+    pub(super) fn find(&self, reference: &str) -> Vec<(SimNumber, Uuid)> {
+        self.part(reference)
+            .and_then(|part| lock(part).get(reference).cloned())
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,278 @@
+//! The account's SIMs.
+//!
+//! A SIM comes into being when it is first looked at, from the seed and its
+//! number alone; from then on it is state behind a lock of its own. So a stock
+//! of any size costs nothing at the start, and requests for different SIMs do
+//! not wait for each other.
+
+mod delivery;
+pub(super) mod ids;
+pub(super) mod profile;
+pub(super) mod sim;
+mod status;
+pub(super) mod subscription;
+mod well_known;
+
+use std::{
+    sync::{Mutex, OnceLock},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rand::RngExt as _;
+use uuid::Uuid;
+
+pub(super) use self::delivery::WALLED_GARDEN;
+pub use self::status::{ProfileStatus, SimStatus};
+use self::{
+    delivery::{Delivery, left},
+    ids::{SimNumber, SubscriptionIds},
+    sim::Sim,
+};
+use super::{catalog::Catalog, clock::days, lock::lock};
+
+/// Products that SIMs without a story of their own have.
+const USUAL: [&str; 6] = [
+    "WW_901O_STACK_ONEOFF_FRANCE_3GB_30D",
+    "WW_901O_STACK_ONEOFF_SPAIN_5GB_30D",
+    "WW_901O_STACK_ONEOFF_UNITED_STATES_10GB_30D",
+    "WW_901O_STACK_ONEOFF_EUROPE_5GB_30D",
+    "WW_901O_STACK_ONEOFF_ASIA_10GB_30D",
+    "WW_901O_STACK_ONEOFF_WORLDWIDE_5GB_30D",
+];
+
+#[derive(Debug)]
+pub(super) struct Stock {
+    seed: u64,
+    /// When the SIMs were delivered.
+    origin: Timestamp,
+    sims: Box<[OnceLock<Box<Mutex<Sim>>>]>,
+}
+
+impl Stock {
+    pub(super) fn new(seed: u64, count: u32, origin: Timestamp) -> Self {
+        Self {
+            seed,
+            origin,
+            sims: (0..count).map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// Every SIM's number, in order.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = SimNumber> + use<> {
+        (1..).map(SimNumber).take(self.sims.len())
+    }
+
+    /// The SIM of an MSISDN in digits.
+    pub(super) fn by_msisdn(&self, msisdn: &str) -> Option<SimNumber> {
+        SimNumber::of_msisdn(msisdn).filter(|number| self.has(*number))
+    }
+
+    pub(super) fn by_iccid(&self, iccid: &str) -> Option<SimNumber> {
+        SimNumber::of_iccid(iccid).filter(|number| self.has(*number))
+    }
+
+    pub(super) fn by_subscription(&self, id: Uuid) -> Option<SimNumber> {
+        SubscriptionIds::new(self.seed)
+            .sim(id)
+            .filter(|number| self.has(*number))
+    }
+
+    /// The SIM of a number in the stock, an MSISDN with or without `+`, or an ICCID.
+    pub(super) fn by_any(&self, key: &str) -> Option<SimNumber> {
+        let digits = key.strip_prefix('+').unwrap_or(key);
+        let number = || key.parse().ok().map(SimNumber).filter(|number| self.has(*number));
+        self.by_msisdn(digits)
+            .or_else(|| self.by_iccid(key))
+            .or_else(number)
+    }
+
+    fn has(&self, number: SimNumber) -> bool {
+        self.cell(number).is_some()
+    }
+
+    fn cell(&self, number: SimNumber) -> Option<&OnceLock<Box<Mutex<Sim>>>> {
+        let position = usize::try_from(number.0.checked_sub(1)?).ok()?;
+        self.sims.get(position)
+    }
+
+    /// Looks at or changes a SIM as time has made it. `None` when the stock has no such SIM.
+    pub(super) fn with<R>(
+        &self,
+        number: SimNumber,
+        catalog: &Catalog,
+        now: Timestamp,
+        f: impl FnOnce(&mut Sim) -> R,
+    ) -> Option<R> {
+        let sim = self
+            .cell(number)?
+            .get_or_init(|| Box::new(Mutex::new(self.deliver(number, catalog))));
+        let mut sim = lock(sim);
+        sim.settle(now);
+        Some(f(&mut sim))
+    }
+
+    fn deliver(&self, number: SimNumber, catalog: &Catalog) -> Sim {
+        let mut delivery = Delivery::new(catalog, self.seed, number, self.origin);
+        well_known::sim(number.0, &mut delivery).unwrap_or_else(|| usual(&mut delivery))
+    }
+}
+
+/// A SIM without a story: three in five wait to be sold, one in four is in use.
+fn usual(delivery: &mut Delivery<'_>) -> Sim {
+    match delivery.random.random_range(0..100_u8) {
+        0..60 => for_sale(delivery),
+        60..86 => in_use(delivery, SimStatus::Active),
+        86..91 => in_use(delivery, SimStatus::Suspended),
+        91..94 => {
+            let mut sim = delivery.esim(SimStatus::Terminated, ProfileStatus::Deleted);
+            past(delivery, &mut sim);
+            sim
+        }
+        94..96 => delivery.esim(SimStatus::Loaded, ProfileStatus::Available),
+        96 => delivery.esim(SimStatus::Available, ProfileStatus::Allocated),
+        97 => delivery.esim(SimStatus::TestMode, ProfileStatus::Enabled),
+        98 => in_use(delivery, SimStatus::OperatorBarred),
+        _ => in_use(delivery, SimStatus::TariffHoliday),
+    }
+}
+
+fn for_sale(delivery: &mut Delivery<'_>) -> Sim {
+    let mut sim = match delivery.random.random_range(0..50_u8) {
+        0 => delivery.esim(SimStatus::PreActivated, ProfileStatus::Available),
+        1 => delivery.esim(SimStatus::PreActivated, ProfileStatus::Allocated),
+        2 => delivery.esim(SimStatus::PreActivated, ProfileStatus::Downloaded),
+        3 => delivery.esim(SimStatus::PreActivated, ProfileStatus::Installed),
+        4 => delivery.physical(SimStatus::PreActivated),
+        _ => delivery.fresh(),
+    };
+    if delivery.random.random_bool(0.25) {
+        let ordered = days(delivery.random.random_range(0..150));
+        let product = any_product(delivery);
+        delivery.waiting(&mut sim, product, ordered);
+    }
+    sim
+}
+
+fn in_use(delivery: &mut Delivery<'_>, status: SimStatus) -> Sim {
+    let mut sim = match delivery.random.random_range(0..20_u8) {
+        0 => delivery.physical(SimStatus::Active),
+        1 => delivery.esim(SimStatus::Active, ProfileStatus::Installed),
+        2 => delivery.esim(SimStatus::Active, ProfileStatus::Disabled),
+        3 => delivery.esim(SimStatus::Active, ProfileStatus::Deleted),
+        _ => delivery.esim(SimStatus::Active, ProfileStatus::Enabled),
+    };
+    let country = ["FR", "ES", "US", "JP", "DE"]
+        .get(delivery.random.random_range(0..5_usize))
+        .copied();
+    let seen = Duration::from_secs(delivery.random.random_range(60..1_000_000));
+    delivery.attached(&mut sim, country.unwrap_or("FR"), seen);
+    delivery.running(&mut sim, WALLED_GARDEN, days(60), |_| {});
+    if delivery.random.random_bool(0.4) {
+        past(delivery, &mut sim);
+    }
+    for _ in 0..delivery.random.random_range(0..3_u8) {
+        let started = Duration::from_secs(delivery.random.random_range(60..25 * 86_400));
+        let remains = delivery.random.random_range(0..=100_i64);
+        let product = any_product(delivery);
+        delivery.running(&mut sim, product, started, |bundle| {
+            left(bundle, bundle.product.data_kb * remains / 100);
+        });
+    }
+    for _ in 0..delivery.random.random_range(0..2_u8) {
+        let ordered = days(delivery.random.random_range(0..50));
+        let product = any_product(delivery);
+        delivery.waiting(&mut sim, product, ordered);
+    }
+    sim.set_status(status, delivery.ago(days(5)));
+    sim
+}
+
+fn past(delivery: &mut Delivery<'_>, sim: &mut Sim) {
+    for _ in 0..delivery.random.random_range(1..3_u8) {
+        let ended = days(delivery.random.random_range(5..100));
+        let product = any_product(delivery);
+        delivery.ended(sim, product, ended, None);
+    }
+}
+
+fn any_product(delivery: &mut Delivery<'_>) -> &'static str {
+    let [first, ..] = USUAL;
+    USUAL
+        .get(delivery.random.random_range(0..USUAL.len()))
+        .copied()
+        .unwrap_or(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn origin() -> Timestamp {
+        "2026-03-01T00:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_large_stock_has_every_status_and_profile() {
+        let catalog = Catalog::generate(1, origin());
+        let stock = Stock::new(1, 5_000, origin());
+        let mut statuses = BTreeMap::new();
+        let mut profiles = BTreeMap::new();
+        for number in stock.numbers() {
+            stock.with(number, &catalog, origin(), |sim| {
+                *statuses.entry(sim.status.as_str()).or_insert(0) += 1;
+                let profile = sim.profile.as_ref().map(|profile| profile.status.as_str());
+                *profiles.entry(profile.unwrap_or("physical")).or_insert(0) += 1;
+            });
+        }
+        assert_eq!(statuses.len(), 9, "{statuses:?}");
+        assert_eq!(profiles.len(), 9, "{profiles:?}");
+        let most = statuses.iter().max_by_key(|(_, count)| **count).unwrap();
+        assert_eq!(*most.0, "Pre-Activated");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_sims_in_whatever_order_they_are_looked_at() {
+        let catalog = Catalog::generate(1, origin());
+        let look = |stock: &Stock, number| {
+            stock
+                .with(SimNumber(number), &catalog, origin(), |sim| format!("{sim:?}"))
+                .unwrap()
+        };
+        let (one, other) = (Stock::new(9, 500, origin()), Stock::new(9, 500, origin()));
+        let forth: Vec<_> = (1..=500).map(|number| look(&one, number)).collect();
+        let mut back: Vec<_> = (1..=500).rev().map(|number| look(&other, number)).collect();
+        back.reverse();
+        assert_eq!(forth, back);
+    }
+
+    #[test]
+    fn every_product_that_the_stock_names_is_in_the_catalog() {
+        let catalog = Catalog::generate(1, origin());
+        for id in USUAL.into_iter().chain([WALLED_GARDEN]) {
+            assert!(catalog.product(id).is_some(), "{id}");
+        }
+        let stock = Stock::new(1, well_known::COUNT, origin());
+        let bundles = |number| {
+            stock
+                .with(SimNumber(number), &catalog, origin(), |sim| {
+                    sim.subscriptions.len()
+                })
+                .unwrap()
+        };
+        assert_eq!((bundles(2), bundles(19), bundles(26), bundles(27)), (3, 4, 3, 10));
+    }
+
+    #[test]
+    fn sims_outside_the_stock_do_not_exist() {
+        let stock = Stock::new(1, 10, origin());
+        assert_eq!(stock.by_any("10"), Some(SimNumber(10)));
+        assert_eq!(stock.by_any("+882470000000010"), Some(SimNumber(10)));
+        assert_eq!(stock.by_any(&SimNumber(10).iccid()), Some(SimNumber(10)));
+        for key in ["0", "11", "", "882470000000011", &SimNumber(11).iccid()] {
+            assert_eq!(stock.by_any(key), None, "{key}");
+        }
+    }
+}

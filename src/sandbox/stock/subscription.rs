@@ -1,0 +1,266 @@
+//! A bundle on a SIM and its life.
+//!
+//! A bundle waits for its first use, runs, perhaps renews, and ends. Time moves
+//! it on when somebody looks: [`Subscription::settle`] does all that should have
+//! happened since the last look.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::sandbox::{
+    catalog::product::{Category, Product},
+    clock::months_after,
+};
+
+/// A bundle that has started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) struct Started {
+    pub(in crate::sandbox) at: Timestamp,
+    /// Start and end of the current period.
+    pub(in crate::sandbox) from: Timestamp,
+    pub(in crate::sandbox) until: Timestamp,
+    pub(in crate::sandbox) left_kb: i64,
+    /// Periods that have begun.
+    pub(in crate::sandbox) periods: u32,
+}
+
+/// Where a bundle is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) enum Phase {
+    /// Waits for the first use in a covered place.
+    Waiting,
+    /// Takes the place of another recurring bundle at this time.
+    Scheduled(Timestamp),
+    Running(Started),
+    /// Has ended at this time; what had started keeps its dates.
+    Ended {
+        at: Timestamp,
+        started: Option<Started>,
+    },
+}
+
+/// How balances are told, which differs between sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::sandbox) enum BalanceShape {
+    #[default]
+    Usual,
+    /// `resourceStartValue` is missing.
+    NoStartValue,
+    /// `resourceStartValue` is 0.
+    ZeroStartValue,
+    /// Two rows of the same resource and one of another.
+    SeveralRows,
+    /// `balances` is empty though the bundle runs.
+    Empty,
+    /// Numbers are a float and a text.
+    OddNumbers,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) struct Subscription {
+    pub(in crate::sandbox) id: Uuid,
+    pub(in crate::sandbox) product: Arc<Product>,
+    pub(in crate::sandbox) ordered_at: Timestamp,
+    /// Ordered for a SIM that had not been used.
+    pub(in crate::sandbox) preloaded: bool,
+    /// `transactionReference` of the order. The inventory does not show it.
+    pub(in crate::sandbox) reference: Option<String>,
+    pub(in crate::sandbox) phase: Phase,
+    pub(in crate::sandbox) renewal_canceled: bool,
+    /// A status word in place of the one that follows from the phase.
+    pub(in crate::sandbox) word: Option<&'static str>,
+    pub(in crate::sandbox) shape: BalanceShape,
+}
+
+impl Subscription {
+    pub(in crate::sandbox) fn new(id: Uuid, product: Arc<Product>, ordered_at: Timestamp) -> Self {
+        Self {
+            id,
+            product,
+            ordered_at,
+            preloaded: false,
+            reference: None,
+            phase: Phase::Waiting,
+            renewal_canceled: false,
+            word: None,
+            shape: BalanceShape::Usual,
+        }
+    }
+
+    /// When a bundle that waits is lost.
+    pub(in crate::sandbox) fn activation_deadline(&self) -> Timestamp {
+        months_after(self.ordered_at, self.product.months_to_first_use().unwrap_or(6))
+    }
+
+    pub(in crate::sandbox) fn start(&mut self, at: Timestamp) {
+        self.phase = Phase::Running(Started {
+            at,
+            from: at,
+            until: self.product.validity.end(at),
+            left_kb: self.product.data_kb,
+            periods: 1,
+        });
+    }
+
+    pub(in crate::sandbox) fn end(&mut self, at: Timestamp) {
+        let started = match self.phase {
+            Phase::Running(started) => Some(started),
+            Phase::Ended { .. } => return,
+            Phase::Waiting | Phase::Scheduled(_) => None,
+        };
+        self.phase = Phase::Ended { at, started };
+    }
+
+    /// Whether another period follows the current one.
+    pub(in crate::sandbox) fn renews(&self) -> bool {
+        let more = match self.phase {
+            Phase::Running(started) => self.product.max_periods.is_none_or(|most| started.periods < most),
+            Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => false,
+        };
+        more && self.product.category == Category::Recurring && !self.renewal_canceled
+    }
+
+    /// Does what time has brought since the last look.
+    pub(in crate::sandbox) fn settle(&mut self, now: Timestamp) {
+        loop {
+            match self.phase {
+                Phase::Waiting if self.activation_deadline() <= now => {
+                    self.end(self.activation_deadline());
+                }
+                Phase::Scheduled(at) if at <= now => self.start(at),
+                Phase::Running(started) if started.until <= now => {
+                    if self.renews() {
+                        self.phase = Phase::Running(Started {
+                            from: started.until,
+                            until: self.product.validity.end(started.until),
+                            left_kb: self.product.data_kb,
+                            periods: started.periods + 1,
+                            at: started.at,
+                        });
+                    } else {
+                        self.end(started.until);
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    pub(in crate::sandbox) fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Ended { .. })
+    }
+
+    pub(in crate::sandbox) fn started(&self) -> Option<Started> {
+        match self.phase {
+            Phase::Running(started)
+            | Phase::Ended {
+                started: Some(started),
+                ..
+            } => Some(started),
+            _ => None,
+        }
+    }
+
+    /// The provider's word for the status.
+    pub(in crate::sandbox) fn status(&self) -> &'static str {
+        let word = match self.phase {
+            Phase::Waiting if self.preloaded => "readyForUse",
+            Phase::Waiting => "pendingForFirstUse",
+            Phase::Scheduled(_) => "scheduled",
+            Phase::Running(_) if self.renewal_canceled => "canceled",
+            Phase::Running(_) => "active",
+            Phase::Ended { .. } => "terminated",
+        };
+        self.word.unwrap_or(word)
+    }
+
+    /// `expirationDate`: the end of validity once started, else the deadline for the first use.
+    pub(in crate::sandbox) fn expiration(&self) -> Timestamp {
+        match self.phase {
+            Phase::Running(started) => started.until,
+            Phase::Ended { at, .. } => at,
+            Phase::Waiting | Phase::Scheduled(_) => self.activation_deadline(),
+        }
+    }
+
+    /// Uses up to so many KB and says how many there were.
+    pub(in crate::sandbox) fn consume(&mut self, wanted_kb: i64) -> i64 {
+        match &mut self.phase {
+            Phase::Running(_) if self.product.unlimited => wanted_kb,
+            Phase::Running(started) => {
+                let taken = wanted_kb.min(started.left_kb);
+                started.left_kb -= taken;
+                taken
+            }
+            Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{
+        catalog::Catalog,
+        clock::{after, days},
+    };
+
+    fn bundle(product: &str) -> (Subscription, Timestamp) {
+        let origin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let product = Catalog::generate(1, origin).product(product).unwrap();
+        (Subscription::new(Uuid::nil(), product, origin), origin)
+    }
+
+    #[test]
+    fn a_bundle_that_is_never_used_is_lost_after_six_months() {
+        let (mut bundle, origin) = bundle("WW_901O_STACK_ONEOFF_FRANCE_1GB_7D");
+        bundle.settle(after(origin, days(180)));
+        assert_eq!(bundle.status(), "pendingForFirstUse");
+        bundle.settle(after(origin, days(181)));
+        assert_eq!(bundle.status(), "terminated");
+        assert_eq!(bundle.expiration(), "2026-07-01T00:00:00Z".parse().unwrap());
+        assert_eq!(bundle.started(), None);
+    }
+
+    #[test]
+    fn a_one_off_ends_with_its_validity() {
+        let (mut bundle, origin) = bundle("WW_901O_STACK_ONEOFF_FRANCE_1GB_7D");
+        bundle.start(origin);
+        assert_eq!(bundle.consume(1_000_000), 1_000_000);
+        assert_eq!(bundle.consume(1_000_000), 48_576);
+        bundle.settle(after(origin, days(7)));
+        assert_eq!(bundle.status(), "terminated");
+        assert_eq!(bundle.started().map(|started| started.left_kb), Some(0));
+    }
+
+    #[test]
+    fn a_recurring_one_renews_until_it_is_cancelled() {
+        let (mut bundle, origin) = bundle("WW_901O_STACK_RECURRING_FRANCE_5GB_1M");
+        bundle.start(origin);
+        bundle.consume(5);
+        bundle.settle(after(origin, days(32)));
+        let Phase::Running(started) = bundle.phase else {
+            panic!("{:?}", bundle.phase)
+        };
+        assert_eq!((started.periods, started.left_kb), (2, bundle.product.data_kb));
+        assert_eq!(started.until, "2026-03-01T00:00:00Z".parse().unwrap());
+        bundle.renewal_canceled = true;
+        assert_eq!(bundle.status(), "canceled");
+        bundle.settle(after(origin, days(60)));
+        assert_eq!(bundle.status(), "terminated");
+    }
+
+    #[test]
+    fn a_recurring_one_ends_after_its_last_period() {
+        let (mut bundle, origin) = bundle("WW_901O_STACK_RECURRING_FRANCE_5GB_1M");
+        bundle.product = Arc::new(Product {
+            max_periods: Some(3),
+            ..Product::clone(&bundle.product)
+        });
+        bundle.start(origin);
+        bundle.settle(after(origin, days(1000)));
+        assert_eq!(bundle.expiration(), "2026-04-01T00:00:00Z".parse().unwrap());
+    }
+}

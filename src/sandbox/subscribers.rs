@@ -1,0 +1,73 @@
+//! Connectivity Management: subscribers, read only.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{
+    clock::iso,
+    problem::Problem,
+    provider::Provider,
+    reply::Reply,
+    request::{Call, is_msisdn, is_sim_serial},
+    stock::{ids::SimNumber, sim::Sim},
+};
+
+/// `GET /subscribers/sim-serial/{simSerial}`.
+pub(super) fn get_by_serial(provider: &Provider, call: &Call) -> Result<Reply, Problem> {
+    let serial = call.argument(0);
+    if !is_sim_serial(serial) {
+        return Err(Problem::bad_request("'simSerial' must match [0-9]{13,20}"));
+    }
+    answer(provider, provider.stock.by_iccid(serial))
+}
+
+/// `GET /subscribers/msisdn/{msisdn}`.
+pub(super) fn get_by_msisdn(provider: &Provider, call: &Call) -> Result<Reply, Problem> {
+    let msisdn = call.argument(0);
+    if !is_msisdn(msisdn) {
+        return Err(Problem::bad_request("'msisdn' must match [0-9]{6,15}"));
+    }
+    answer(provider, provider.stock.by_msisdn(msisdn))
+}
+
+/// `GET /transactions/{transactionId}`: nothing makes transactions yet.
+pub(super) fn get_transaction(_: &Provider, _: &Call) -> Result<Reply, Problem> {
+    Err(Problem::transaction_not_found())
+}
+
+fn answer(provider: &Provider, number: Option<SimNumber>) -> Result<Reply, Problem> {
+    let body = number.and_then(|number| provider.with_sim(number, |sim, _| render(provider, sim)));
+    body.map(|body| Reply::json(StatusCode::OK, &body))
+        .ok_or_else(|| unknown(provider))
+}
+
+fn unknown(provider: &Provider) -> Problem {
+    if provider.settings.load().unknown_sim_is_bad_request {
+        Problem::bad_request("Invalid SIM serial / SIM card doesn't belong to customer")
+    } else {
+        Problem::subscriber_not_found()
+    }
+}
+
+fn render(provider: &Provider, sim: &Sim) -> Value {
+    let mut subscriber = json!({
+        "msisdn": sim.number.msisdn(),
+        "simSerial": sim.number.iccid(),
+        "primaryImsi": sim.number.imsi(),
+        "ratePlan": provider.options.rate_plan,
+        "status": sim.status.as_str(),
+        "lastModifiedDate": iso(sim.status_since),
+        "options": [{ "name": "DATA_ROAMING", "value": "on" }],
+        "metadata": {},
+    });
+    let Some(members) = subscriber.as_object_mut() else {
+        return subscriber;
+    };
+    if let Some(group) = &sim.group {
+        members.insert("group".to_owned(), json!(group));
+    }
+    if let Some(at) = sim.activated_at {
+        members.insert("activationDate".to_owned(), json!(iso(at)));
+    }
+    subscriber
+}
