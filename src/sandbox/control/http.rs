@@ -1,6 +1,36 @@
 //! The HTTP control API under `/__sandbox/`: [`Control`] for everyone outside the process.
 //!
-//! No credentials, never counted, never hit by faults. Bodies are JSON.
+//! No credentials, never counted, never hit by faults. Bodies are JSON, with
+//! durations as text (`300ms`, `2h`, `180days`).
+//!
+//! | Call | Body or query | Answer |
+//! |---|---|---|
+//! | `GET`, `DELETE /counters` | | requests by route, tokens, orders, connections; set to 0 |
+//! | `GET`, `DELETE /requests` | `?path=&method=&limit=` | the last requests as sent; forget them |
+//! | `POST /faults` | `{"method", "path", "steps": [{"fault", …, "commit", "repeat", "forever"}]}` | 204 |
+//! | `GET`, `DELETE /faults` | | scripts that are not used up; drop them |
+//! | `GET /gates`, `POST /gates/{gate}/release` | | who waits at each gate; let them go on |
+//! | `GET`, `POST /clock` | `{"advance": "31days"}` | the simulator's time |
+//! | `POST /tokens/revoke` | | how many were good |
+//! | `GET`, `POST /settings` | the members that change | all settings |
+//! | `POST /availability` | `{"availability": "up\|refusing\|resetting\|silent", "for": "5s"}` | 202 |
+//! | `POST /connections/reset` | | 202; every open connection is reset |
+//! | `POST /catalog/products/{id}` | `{"price_cents", "withdrawn"}` | 204 |
+//! | `POST /catalog/elements` | any JSON | 204; an element more in the product list |
+//! | `GET /sims` | `?status=&esim_status=&physical=&bundles=&limit=` | the first SIMs that are so |
+//! | `GET /sims/{sim}` | number, ICCID or MSISDN | the SIM with all its bundles |
+//! | `POST /sims/{sim}/attach` | `{"country": "FR"}` | the SIM; 409 when it cannot attach |
+//! | `POST /sims/{sim}/use` | `{"bytes"}` | what no bundle covered |
+//! | `POST /sims/{sim}/expire` | `{"subscription_id"}` or `{}` for all that run | how many ended |
+//! | `POST /sims/{sim}/status` | `{"status", "esim_status"}` | the SIM |
+//! | `POST /sims/{sim}/bundles` | `{"product_id"}` | the id of a bundle that nobody ordered |
+//! | `GET /subscriptions` | `?reference=` | what was bought under a `transactionReference` |
+//! | `GET`, `POST /account` | `{"balance_cents"}` | balance, orders accepted |
+//!
+//! Faults are `pass`, `delay` (`for`), `hold` (`gate`), `status` (`status`,
+//! `title`, `body`, `headers`), `rate_limited` (`retry_after`), `unauthorized`,
+//! `reset`, `close`, `hang`, `garbage`, `truncated`, `stalled`, `html`, `oversize`
+//! (`bytes`). With `"commit": true` the request is carried out first.
 
 use std::{sync::Arc, time::Duration};
 
