@@ -31,7 +31,10 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let files = proto_files(Path::new("proto/connectivity/v1"))?;
 
     let mut compiler = protox::Compiler::new(["proto"])?;
-    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(&files)?;
     // Encoded by the compiler itself: prost-types does not know every option.
     fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
 
@@ -103,7 +106,10 @@ struct Redactions {
 
 impl Redactions {
     fn of(pool: &DescriptorPool, set: &FileDescriptorSet) -> Self {
-        let mut redactions = Self { messages: Vec::new(), debug: String::new() };
+        let mut redactions = Self {
+            messages: Vec::new(),
+            debug: String::new(),
+        };
         let ours = set.file.iter().filter(|file| file.package() == PACKAGE);
         for message in ours.flat_map(|file| &file.message_type) {
             let name = format!("{PACKAGE}.{}", message.name());
@@ -113,7 +119,9 @@ impl Redactions {
                 .flat_map(|message| message.fields().collect::<Vec<_>>())
                 .filter(|field| {
                     let options = field.options();
-                    options.get_field_by_name("debug_redact").is_some_and(|value| value.as_bool() == Some(true))
+                    options
+                        .get_field_by_name("debug_redact")
+                        .is_some_and(|value| value.as_bool() == Some(true))
                 })
                 .map(|field| field.name().to_owned())
                 .collect();
@@ -173,7 +181,9 @@ fn upper_camel(snake: &str) -> String {
         .split('_')
         .filter_map(|word| {
             let mut letters = word.chars();
-            letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str())
+            letters
+                .next()
+                .map(|first| first.to_uppercase().collect::<String>() + letters.as_str())
         })
         .collect()
 }

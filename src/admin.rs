@@ -48,10 +48,18 @@ async fn ready(State(doors): State<Doors>) -> (StatusCode, &'static str) {
 
 async fn scrape(State(doors): State<Doors>) -> impl IntoResponse {
     match doors.metrics.render() {
-        Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, "text/plain; version=0.0.4")], text),
+        Ok(text) => (
+            StatusCode::OK,
+            [(CONTENT_TYPE, "text/plain; version=0.0.4")],
+            text,
+        ),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");
-            (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], String::new())
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [(CONTENT_TYPE, "text/plain")],
+                String::new(),
+            )
         }
     }
 }

@@ -13,12 +13,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin;
 use crate::config::Config;
 use crate::grpc::{self, Health, Services};
 use crate::service::Catalog;
 use crate::telemetry::{Metrics, metrics};
 use crate::transatel::{Transatel, transport};
-use crate::admin;
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +82,12 @@ impl App {
         let admin = listen(config.admin.listen, "admin.listen").await?;
         let metrics = Arc::new(Metrics::new(&config.telemetry)?);
         let tasks = TaskTracker::new();
-        let provider =
-            Transatel::new(&config.transatel, &config.outbound, Arc::clone(&metrics), tasks.clone())?;
+        let provider = Transatel::new(
+            &config.transatel,
+            &config.outbound,
+            Arc::clone(&metrics),
+            tasks.clone(),
+        )?;
         let catalog = Catalog::new(
             provider.clone(),
             &config.catalog,
@@ -92,8 +96,18 @@ impl App {
             Arc::clone(&metrics),
             tasks.clone(),
         );
-        metrics.watch_caches(vec![("token", provider.token_counts()), ("catalog", catalog.counts())]);
-        Ok(Self { config, grpc, admin, catalog, metrics, tasks })
+        metrics.watch_caches(vec![
+            ("token", provider.token_counts()),
+            ("catalog", catalog.counts()),
+        ]);
+        Ok(Self {
+            config,
+            grpc,
+            admin,
+            catalog,
+            metrics,
+            tasks,
+        })
     }
 
     /// Where it listens: the real ports, also when 0 was configured.
@@ -101,7 +115,10 @@ impl App {
     /// # Errors
     /// When the operating system does not say.
     pub fn addresses(&self) -> io::Result<Addresses> {
-        Ok(Addresses { grpc: self.grpc.local_addr()?, admin: self.admin.local_addr()? })
+        Ok(Addresses {
+            grpc: self.grpc.local_addr()?,
+            admin: self.admin.local_addr()?,
+        })
     }
 
     /// Serves until `stop` is ready, then drains and returns.
@@ -111,7 +128,9 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let (health, health_server) = Health::new(&Services::NAMES).await;
         let end = CancellationToken::new();
-        let services = Services { catalog: self.catalog.clone() };
+        let services = Services {
+            catalog: self.catalog.clone(),
+        };
         let calls = grpc::serve(
             self.grpc,
             &self.config.grpc,
@@ -150,7 +169,10 @@ impl App {
             Err(_) => tracing::warn!("calls that did not finish in time are cut off"),
         }
         self.tasks.close();
-        if tokio::time::timeout(TASKS_WITHIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(TASKS_WITHIN, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::debug!("background loads are cut off");
         }
         side_end.cancel();
@@ -165,5 +187,11 @@ impl App {
 const TASKS_WITHIN: Duration = Duration::from_millis(500);
 
 async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, setting, error })
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Listen {
+            address,
+            setting,
+            error,
+        })
 }

@@ -197,7 +197,11 @@ async fn health(address: SocketAddr, service: String) -> Outcome {
         .map_err(|status| Failure::other(format!("{}: {}", status.code(), status.message())))?;
     let status = answer.into_inner().status();
     println!("{}", status.as_str_name());
-    Ok(if status == ServingStatus::Serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if status == ServingStatus::Serving {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// A gateway that does not answer a health check in this time is not healthy.
@@ -229,9 +233,12 @@ mod simulated {
         let options = Options::default();
         point_at(sources, "http://127.0.0.1", &options);
         let listen = load(sources)?.config.sandbox.listen;
-        let sandbox = Sandbox::start(Options { listen, ..options.clone() })
-            .await
-            .map_err(|error| Failure::other(format!("cannot listen on {listen} (sandbox.listen): {error}")))?;
+        let sandbox = Sandbox::start(Options {
+            listen,
+            ..options.clone()
+        })
+        .await
+        .map_err(|error| Failure::other(format!("cannot listen on {listen} (sandbox.listen): {error}")))?;
         point_at(sources, &sandbox.base_url(), &options);
         Ok(sandbox)
     }
@@ -254,7 +261,10 @@ mod simulated {
         let sandbox = start(&mut sources).await?;
         let options = Options::default();
         println!("simulated Transatel on {}", sandbox.base_url());
-        println!("  client id {:?}, client secret {:?}", options.client_id, options.client_secret);
+        println!(
+            "  client id {:?}, client secret {:?}",
+            options.client_id, options.client_secret
+        );
         println!("  COS {:?}, MVNO {:?}", options.cos, options.mvno_ref);
         println!("  control: curl {}/__sandbox/counters", sandbox.base_url());
         signals.next().await;
@@ -265,7 +275,10 @@ mod simulated {
     /// Says where to look and what to try. The calls work as pasted.
     fn welcome(addresses: &Addresses, sandbox: &Sandbox) {
         let Addresses { grpc, admin } = addresses;
-        println!("transatel-gateway {} against a simulated Transatel", env!("CARGO_PKG_VERSION"));
+        println!(
+            "transatel-gateway {} against a simulated Transatel",
+            env!("CARGO_PKG_VERSION")
+        );
         println!("  gRPC     {grpc}");
         println!("  admin    http://{admin}/metrics");
         println!("  sandbox  {}/__sandbox/counters", sandbox.base_url());

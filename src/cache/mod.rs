@@ -112,7 +112,9 @@ pub struct LoadingCache<L: Load> {
 
 impl<L: Load> Clone for LoadingCache<L> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
     }
 }
 
@@ -160,7 +162,13 @@ enum Next<L: Load> {
 
 impl<L: Load> Slot<L> {
     fn new() -> Self {
-        Self { entry: ArcSwapOption::empty(), work: Mutex::new(Work { flight: None, failure: None }) }
+        Self {
+            entry: ArcSwapOption::empty(),
+            work: Mutex::new(Work {
+                flight: None,
+                failure: None,
+            }),
+        }
     }
 
     fn work(&self) -> MutexGuard<'_, Work<L>> {
@@ -170,7 +178,11 @@ impl<L: Load> Slot<L> {
 
 impl<V> Entry<V> {
     fn answer(&self, stale: bool) -> Cached<V> {
-        Cached { value: Arc::clone(&self.value), as_of: self.as_of, stale }
+        Cached {
+            value: Arc::clone(&self.value),
+            as_of: self.as_of,
+            stale,
+        }
     }
 }
 
@@ -189,7 +201,9 @@ impl<L: Load> Expiry<L::Key, Arc<Slot<L>>> for Lifetime {
         _created_at: std::time::Instant,
     ) -> Option<Duration> {
         let entry = slot.entry.load();
-        let left = entry.as_ref().map(|entry| entry.usable_until.saturating_duration_since(Instant::now()));
+        let left = entry
+            .as_ref()
+            .map(|entry| entry.usable_until.saturating_duration_since(Instant::now()));
         Some(left.unwrap_or_default().max(EMPTY_SLOT_LIFETIME))
     }
 
@@ -213,7 +227,15 @@ impl<L: Load> LoadingCache<L> {
             .expire_after(Lifetime)
             .build_with_hasher(RandomState::new());
         let counts = Arc::new(Counts::default());
-        Self { inner: Arc::new(Inner { loader, bounds, slots, tasks, counts }) }
+        Self {
+            inner: Arc::new(Inner {
+                loader,
+                bounds,
+                slots,
+                tasks,
+                counts,
+            }),
+        }
     }
 
     /// What the cache did so far.
@@ -274,7 +296,11 @@ impl<L: Load> LoadingCache<L> {
     pub async fn invalidate(&self, key: &L::Key, value: &Arc<L::Value>) {
         let slot = self.slot(key).await;
         let _work = slot.work();
-        let same = slot.entry.load().as_ref().is_some_and(|entry| Arc::ptr_eq(&entry.value, value));
+        let same = slot
+            .entry
+            .load()
+            .as_ref()
+            .is_some_and(|entry| Arc::ptr_eq(&entry.value, value));
         if same {
             slot.entry.store(None);
         }
@@ -283,12 +309,21 @@ impl<L: Load> LoadingCache<L> {
     async fn slot(&self, key: &L::Key) -> Arc<Slot<L>> {
         match self.inner.slots.get(key).await {
             Some(slot) => slot,
-            None => self.inner.slots.get_with(key.clone(), async { Arc::new(Slot::new()) }).await,
+            None => {
+                self.inner
+                    .slots
+                    .get_with(key.clone(), async { Arc::new(Slot::new()) })
+                    .await
+            }
         }
     }
 
     async fn wait(&self, mut flight: Flight<L>) -> Result<Cached<L::Value>, L::Error> {
-        let outcome = flight.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        let outcome = flight
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|outcome| outcome.clone());
         // No outcome: the load's task was ended, at shutdown or by a panic.
         let entry = outcome.unwrap_or_else(|| Err(self.inner.loader.timed_out()))?;
         Ok(entry.answer(false))
@@ -308,7 +343,11 @@ impl<L: Load> LoadingCache<L> {
         if let Some(failure) = work.failure.as_ref().filter(|failure| now < failure.until) {
             return Next::Fail(failure.error.clone());
         }
-        let span = tracing::info_span!("cache.load", cache.name = L::NAME);
+        let span = tracing::info_span!(
+            "cache.load",
+            otel.name = format_args!("cache.load {}", L::NAME),
+            cache.name = L::NAME
+        );
         Next::Wait(self.start(key, slot, &mut work, span))
     }
 
@@ -317,10 +356,19 @@ impl<L: Load> LoadingCache<L> {
     /// caller that came upon the stale value.
     fn refresh(&self, key: &L::Key, slot: &Arc<Slot<L>>, now: Instant) {
         let mut work = slot.work();
-        let renewed = slot.entry.load().as_ref().is_some_and(|entry| now < entry.fresh_until);
+        let renewed = slot
+            .entry
+            .load()
+            .as_ref()
+            .is_some_and(|entry| now < entry.fresh_until);
         let held = work.failure.as_ref().is_some_and(|failure| now < failure.until);
         if work.flight.is_none() && !held && !renewed {
-            let span = tracing::info_span!(parent: None, "cache.refresh", cache.name = L::NAME);
+            let span = tracing::info_span!(
+                parent: None,
+                "cache.refresh",
+                otel.name = format_args!("cache.refresh {}", L::NAME),
+                cache.name = L::NAME
+            );
             span.follows_from(tracing::Span::current());
             self.start(key, slot, &mut work, span);
         }
@@ -379,9 +427,17 @@ impl<L: Load> Inner<L> {
 
     fn remember(&self, slot: &Slot<L>, error: L::Error) -> L::Error {
         let mut work = slot.work();
-        let in_a_row = work.failure.as_ref().map_or(0, |failure| failure.in_a_row).saturating_add(1);
+        let in_a_row = work
+            .failure
+            .as_ref()
+            .map_or(0, |failure| failure.in_a_row)
+            .saturating_add(1);
         let until = Instant::now() + self.loader.hold(&error, in_a_row);
-        work.failure = Some(Failure { error: error.clone(), until, in_a_row });
+        work.failure = Some(Failure {
+            error: error.clone(),
+            until,
+            in_a_row,
+        });
         count(&self.counts.failed);
         error
     }

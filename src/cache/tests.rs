@@ -25,7 +25,11 @@ impl Load for Arc<Numbers> {
             return Err("refused");
         }
         let (fresh_for, usable_for) = (Duration::from_secs(60), Duration::from_secs(600));
-        Ok(Loaded { value: number, fresh_for, usable_for })
+        Ok(Loaded {
+            value: number,
+            fresh_for,
+            usable_for,
+        })
     }
 
     fn hold(&self, _error: &&'static str, failures: u32) -> Duration {
@@ -43,8 +47,14 @@ fn cache(permits: usize) -> (Arc<Numbers>, LoadingCache<Arc<Numbers>>) {
         permits: Semaphore::new(permits),
         failing: false.into(),
     });
-    let bounds = Bounds { capacity: 10, load_within: Duration::from_secs(30) };
-    (Arc::clone(&numbers), LoadingCache::new(numbers, bounds, TaskTracker::new()))
+    let bounds = Bounds {
+        capacity: 10,
+        load_within: Duration::from_secs(30),
+    };
+    (
+        Arc::clone(&numbers),
+        LoadingCache::new(numbers, bounds, TaskTracker::new()),
+    )
 }
 
 fn loads(numbers: &Numbers) -> u32 {
@@ -100,7 +110,11 @@ async fn a_failing_refresh_keeps_the_stale_value_until_it_is_not_usable() {
     settle().await;
     assert!(cache.get(&"a").await.unwrap().stale);
     settle().await;
-    assert_eq!(loads(&numbers), 2, "the failed refresh is not repeated within its hold");
+    assert_eq!(
+        loads(&numbers),
+        2,
+        "the failed refresh is not repeated within its hold"
+    );
     tokio::time::advance(Duration::from_secs(600)).await;
     assert_eq!(cache.get(&"a").await.unwrap_err(), "refused");
 }
@@ -175,7 +189,11 @@ async fn moka_alone_repeats_a_load_that_impatient_callers_abandon() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 Ok::<u8, u8>(1)
             };
-            tokio::time::timeout(Duration::from_millis(20 + 30 * caller), bare.try_get_with(1, load)).await
+            tokio::time::timeout(
+                Duration::from_millis(20 + 30 * caller),
+                bare.try_get_with(1, load),
+            )
+            .await
         });
     }
     let answers = futures_util::future::join_all(callers).await;

@@ -13,9 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use reader::{Origin, Problem, Shown};
-pub use types::{
-    Admin, Catalog, Config, Grpc, LogFormat, Outbound, Sandbox, Shutdown, Telemetry, Transatel,
-};
+pub use types::{Admin, Catalog, Config, Grpc, LogFormat, Outbound, Sandbox, Shutdown, Telemetry, Transatel};
 
 use reader::Reader;
 
@@ -39,7 +37,11 @@ impl Sources {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self { file, environment, options: Vec::new() }
+        Self {
+            file,
+            environment,
+            options: Vec::new(),
+        }
     }
 }
 
@@ -50,7 +52,11 @@ pub struct Problems(pub Vec<Problem>);
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
-        writeln!(f, "the configuration has {count} problem{}:", if count == 1 { "" } else { "s" })?;
+        writeln!(
+            f,
+            "the configuration has {count} problem{}:",
+            if count == 1 { "" } else { "s" }
+        )?;
         self.0.iter().try_for_each(|problem| writeln!(f, "  {problem}"))
     }
 }

@@ -88,7 +88,9 @@ impl Reader {
         match text.parse::<toml::Table>() {
             Ok(table) => self.flatten("", &table, origin),
             Err(error) => {
-                let line = error.span().map_or(1, |span| text.get(..span.start).map_or(1, line_count));
+                let line = error
+                    .span()
+                    .map_or(1, |span| text.get(..span.start).map_or(1, line_count));
                 self.problem(&origin.to_string(), format!("line {line}: {}", error.message()));
             }
         }
@@ -101,23 +103,45 @@ impl Reader {
             if let Some(path) = name.strip_prefix(PREFIX) {
                 let key = path.to_ascii_lowercase().replace("__", ".");
                 let origin = Origin::Environment(name.clone());
-                self.given.insert(key, Given { value: toml::Value::String(value), origin });
+                self.given.insert(
+                    key,
+                    Given {
+                        value: toml::Value::String(value),
+                        origin,
+                    },
+                );
             }
         }
     }
 
     /// Sets one value from a command line option.
     pub fn option(&mut self, key: &str, value: impl Into<toml::Value>, option: &'static str) {
-        self.given.insert(key.to_owned(), Given { value: value.into(), origin: Origin::Option(option) });
+        self.given.insert(
+            key.to_owned(),
+            Given {
+                value: value.into(),
+                origin: Origin::Option(option),
+            },
+        );
     }
 
     fn flatten(&mut self, prefix: &str, table: &toml::Table, origin: &Origin) {
         for (name, value) in table {
-            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            let key = if prefix.is_empty() {
+                name.clone()
+            } else {
+                format!("{prefix}.{name}")
+            };
             match value {
                 toml::Value::Table(inner) => self.flatten(&key, inner, origin),
                 value => {
-                    self.given.insert(key, Given { value: value.clone(), origin: origin.clone() });
+                    self.given.insert(
+                        key,
+                        Given {
+                            value: value.clone(),
+                            origin: origin.clone(),
+                        },
+                    );
                 }
             }
         }
@@ -125,7 +149,10 @@ impl Reader {
 
     /// Records a problem found by a rule across settings.
     pub fn problem(&mut self, key: &str, text: impl Into<String>) {
-        self.problems.push(Problem { key: key.to_owned(), text: text.into() });
+        self.problems.push(Problem {
+            key: key.to_owned(),
+            text: text.into(),
+        });
     }
 
     /// Ends the reading: unknown keys are problems too. Gives every key that
@@ -142,7 +169,9 @@ impl Reader {
                     .map(|name| (strsim::damerau_levenshtein(name, key), name))
                     .filter(|(distance, _)| *distance <= 3)
                     .min();
-                let hint = near.map(|(_, name)| format!(", did you mean {name}?")).unwrap_or_default();
+                let hint = near
+                    .map(|(_, name)| format!(", did you mean {name}?"))
+                    .unwrap_or_default();
                 self.problems.push(Problem {
                     key: key.clone(),
                     text: format!("unknown setting (from {}){hint}", given.origin),
@@ -168,12 +197,16 @@ impl Reader {
             self.shown.insert(key.to_owned(), Shown::Unset);
             return None;
         };
-        self.shown.insert(key.to_owned(), Shown::Value(given.value.clone()));
+        self.shown
+            .insert(key.to_owned(), Shown::Value(given.value.clone()));
         if let Some((value, shown)) = read(&given.value) {
             self.shown.insert(key.to_owned(), Shown::Value(shown));
             return Some(value);
         }
-        self.problem(key, format!("{} is no {wanted} (from {})", given.value, given.origin));
+        self.problem(
+            key,
+            format!("{} is no {wanted} (from {})", given.value, given.origin),
+        );
         None
     }
 
@@ -187,7 +220,9 @@ impl Reader {
 
     /// Text that may be unset. Empty counts as unset.
     pub fn optional_text(&mut self, key: &str) -> Option<String> {
-        let text = self.value(key, "text", |value| value.as_str().map(|text| (text.to_owned(), value.clone())));
+        let text = self.value(key, "text", |value| {
+            value.as_str().map(|text| (text.to_owned(), value.clone()))
+        });
         if text.as_deref() == Some("") {
             self.shown.insert(key.to_owned(), Shown::Unset);
             return None;
@@ -269,7 +304,9 @@ impl Reader {
                 toml::Value::String(text) => text.trim().parse().ok()?,
                 _ => return None,
             };
-            (0.0..=1.0).contains(&ratio).then_some((ratio, toml::Value::Float(ratio)))
+            (0.0..=1.0)
+                .contains(&ratio)
+                .then_some((ratio, toml::Value::Float(ratio)))
         });
         self.required(key, ratio, 0.0)
     }
@@ -315,12 +352,16 @@ impl Reader {
     pub fn list(&mut self, key: &str) -> Vec<String> {
         let list = self.value(key, "list of texts", |value| {
             let items: Vec<String> = match value {
-                toml::Value::Array(items) => {
-                    items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>()?
-                }
-                toml::Value::String(text) => {
-                    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-                }
+                toml::Value::Array(items) => items
+                    .iter()
+                    .map(|item| item.as_str().map(str::to_owned))
+                    .collect::<Option<_>>()?,
+                toml::Value::String(text) => text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|item| !item.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
                 _ => return None,
             };
             let shown = toml::Value::from(items.clone());

@@ -2,25 +2,38 @@ use super::*;
 
 fn environment(pairs: &[(&str, &str)]) -> Sources {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    Sources { environment: pairs.iter().map(own).collect(), ..Sources::default() }
+    Sources {
+        environment: pairs.iter().map(own).collect(),
+        ..Sources::default()
+    }
 }
 
-const CREDENTIALS: [(&str, &str); 2] =
-    [("GATEWAY__TRANSATEL__CLIENT_ID", "shop"), ("GATEWAY__TRANSATEL__CLIENT_SECRET", "hunter2")];
+const CREDENTIALS: [(&str, &str); 2] = [
+    ("GATEWAY__TRANSATEL__CLIENT_ID", "shop"),
+    ("GATEWAY__TRANSATEL__CLIENT_SECRET", "hunter2"),
+];
 
 fn with_credentials(pairs: &[(&str, &str)]) -> Sources {
     environment(&[&CREDENTIALS, pairs].concat())
 }
 
 fn problems(sources: &Sources) -> Vec<String> {
-    load(sources).unwrap_err().0.iter().map(ToString::to_string).collect()
+    load(sources)
+        .unwrap_err()
+        .0
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 #[test]
 fn everything_that_is_missing_is_named_at_once() {
     let report = problems(&Sources::default());
     assert_eq!(report.len(), 2, "{report:#?}");
-    assert!(report[0].starts_with("transatel.client_id: required"), "{report:#?}");
+    assert!(
+        report[0].starts_with("transatel.client_id: required"),
+        "{report:#?}"
+    );
     assert!(report[0].contains("GATEWAY__TRANSATEL__CLIENT_ID"));
     assert!(report[1].starts_with("transatel.client_secret: required"));
     assert!(report[1].contains("client_secret_file"));
@@ -59,8 +72,10 @@ fn environment_beats_file_beats_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.toml");
     std::fs::write(&file, "[catalog]\nfresh_for = \"1m\"\nusable_for = \"2h\"\n").unwrap();
-    let sources =
-        Sources { file: Some(file), ..with_credentials(&[("GATEWAY__CATALOG__FRESH_FOR", "90s")]) };
+    let sources = Sources {
+        file: Some(file),
+        ..with_credentials(&[("GATEWAY__CATALOG__FRESH_FOR", "90s")])
+    };
     let config = load(&sources).unwrap().config;
     assert_eq!(config.catalog.fresh_for.as_secs(), 90);
     assert_eq!(config.catalog.usable_for.as_secs(), 7200);
@@ -74,14 +89,19 @@ fn a_secret_file_is_read_without_its_last_newline_and_excludes_the_secret() {
     let file = folder.path().join("secret");
     std::fs::write(&file, "s3cret \n").unwrap();
     let path = file.to_str().unwrap();
-    let from_file =
-        [("GATEWAY__TRANSATEL__CLIENT_ID", "shop"), ("GATEWAY__TRANSATEL__CLIENT_SECRET_FILE", path)];
+    let from_file = [
+        ("GATEWAY__TRANSATEL__CLIENT_ID", "shop"),
+        ("GATEWAY__TRANSATEL__CLIENT_SECRET_FILE", path),
+    ];
     let config = load(&environment(&from_file)).unwrap().config;
     assert_eq!(config.transatel.client_secret.expose_secret(), "s3cret ");
 
     let both = with_credentials(&[("GATEWAY__TRANSATEL__CLIENT_SECRET_FILE", path)]);
     assert!(problems(&both)[0].contains("not both"));
-    let missing = [("GATEWAY__TRANSATEL__CLIENT_ID", "shop"), ("GATEWAY__TRANSATEL__CLIENT_SECRET_FILE", "/nowhere")];
+    let missing = [
+        ("GATEWAY__TRANSATEL__CLIENT_ID", "shop"),
+        ("GATEWAY__TRANSATEL__CLIENT_SECRET_FILE", "/nowhere"),
+    ];
     assert!(problems(&environment(&missing))[0].contains("cannot read /nowhere"));
 }
 
@@ -90,15 +110,23 @@ fn a_file_that_is_no_toml_or_not_there_is_a_problem_beside_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("broken.toml");
     std::fs::write(&file, "[grpc]\nlisten = \n").unwrap();
-    let broken = problems(&Sources { file: Some(file), ..with_credentials(&[]) });
+    let broken = problems(&Sources {
+        file: Some(file),
+        ..with_credentials(&[])
+    });
     assert!(broken[0].contains("broken.toml: line 2:"), "{broken:?}");
-    let absent = problems(&Sources { file: Some("/nowhere.toml".into()), ..Sources::default() });
+    let absent = problems(&Sources {
+        file: Some("/nowhere.toml".into()),
+        ..Sources::default()
+    });
     assert_eq!(absent.len(), 3, "{absent:?}");
 }
 
 #[test]
 fn printed_settings_read_back_to_themselves_without_the_secret() {
-    let printed = load(&with_credentials(&[("GATEWAY__TRANSATEL__SCOPES", "A, B")])).unwrap().to_toml();
+    let printed = load(&with_credentials(&[("GATEWAY__TRANSATEL__SCOPES", "A, B")]))
+        .unwrap()
+        .to_toml();
     assert!(!printed.contains("hunter2"), "{printed}");
     assert!(printed.contains("client_secret = \"<redacted>\""));
     assert!(printed.contains("# client_secret_file ="));
@@ -106,7 +134,12 @@ fn printed_settings_read_back_to_themselves_without_the_secret() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("printed.toml");
     std::fs::write(&file, &printed).unwrap();
-    let again = load(&Sources { file: Some(file), ..Sources::default() }).unwrap().to_toml();
+    let again = load(&Sources {
+        file: Some(file),
+        ..Sources::default()
+    })
+    .unwrap()
+    .to_toml();
     assert_eq!(printed, again);
 }
 

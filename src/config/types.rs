@@ -155,7 +155,9 @@ impl Config {
         let transatel = Transatel::read(reader);
         let config = Self {
             grpc: Grpc::read(reader),
-            admin: Admin { listen: reader.socket_address("admin.listen") },
+            admin: Admin {
+                listen: reader.socket_address("admin.listen"),
+            },
             outbound: Outbound::read(reader),
             catalog: Catalog::read(reader),
             telemetry: Telemetry::read(reader),
@@ -163,7 +165,9 @@ impl Config {
                 propagation_delay: reader.duration("shutdown.propagation_delay", Duration::ZERO),
                 drain: reader.duration("shutdown.drain", Duration::ZERO),
             },
-            sandbox: Sandbox { listen: reader.socket_address("sandbox.listen") },
+            sandbox: Sandbox {
+                listen: reader.socket_address("sandbox.listen"),
+            },
             transatel: transatel?,
         };
         Some(config)
@@ -192,7 +196,13 @@ impl Transatel {
         let client_secret = reader.secret("transatel.client_secret");
         let scopes = reader.list("transatel.scopes");
         let cos = reader.text("transatel.cos");
-        Some(Self { base_url: base_url?, client_id, client_secret, scopes, cos })
+        Some(Self {
+            base_url: base_url?,
+            client_id,
+            client_secret,
+            scopes,
+            cos,
+        })
     }
 }
 
@@ -208,7 +218,10 @@ impl Outbound {
             retry_longest_wait: reader.duration("transatel.retry_longest_wait", MILLISECOND),
         };
         if outbound.retry_longest_wait < outbound.retry_first_wait {
-            reader.problem("transatel.retry_longest_wait", "is shorter than transatel.retry_first_wait");
+            reader.problem(
+                "transatel.retry_longest_wait",
+                "is shorter than transatel.retry_first_wait",
+            );
         }
         outbound
     }
@@ -278,7 +291,10 @@ fn log_level(reader: &mut Reader) -> String {
     const KEY: &str = "telemetry.log_level";
     let level = reader.text(KEY);
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&level) {
-        reader.problem(KEY, format!("{level:?} is no level and no list of directives: {error}"));
+        reader.problem(
+            KEY,
+            format!("{level:?} is no level and no list of directives: {error}"),
+        );
     }
     level
 }

@@ -22,7 +22,9 @@ impl Country {
         if code.eq_ignore_ascii_case("XK") {
             return Some(Self(*b"XK"));
         }
-        celes::Country::from_alpha2(code).ok().and_then(|country| Self::of(country.alpha2))
+        celes::Country::from_alpha2(code)
+            .ok()
+            .and_then(|country| Self::of(country.alpha2))
     }
 
     /// Reads an alpha-3 code in any letter case.
@@ -30,7 +32,9 @@ impl Country {
         if code.eq_ignore_ascii_case("XKX") {
             return Some(Self(*b"XK"));
         }
-        celes::Country::from_alpha3(code).ok().and_then(|country| Self::of(country.alpha2))
+        celes::Country::from_alpha3(code)
+            .ok()
+            .and_then(|country| Self::of(country.alpha2))
     }
 
     fn of(alpha2: &str) -> Option<Self> {

@@ -100,7 +100,10 @@ pub struct Violation {
 }
 
 fn summary(violations: &[Violation]) -> String {
-    let fields: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
+    let fields: Vec<&str> = violations
+        .iter()
+        .map(|violation| violation.field.as_str())
+        .collect();
     format!("the request is invalid: see {}", fields.join(", "))
 }
 

@@ -67,18 +67,32 @@ mod tests {
 
     #[test]
     fn spellings_of_one_language_are_equal() {
-        for (text, canonical) in
-            [("fr", "fr"), ("FR_fr", "fr-FR"), ("en-us", "en-US"), ("zh_hans_cn", "zh-Hans-CN"), ("es-419", "es-419")]
-        {
+        for (text, canonical) in [
+            ("fr", "fr"),
+            ("FR_fr", "fr-FR"),
+            ("en-us", "en-US"),
+            ("zh_hans_cn", "zh-Hans-CN"),
+            ("es-419", "es-419"),
+        ] {
             assert_eq!(Language::parse(text).unwrap().as_str(), canonical);
         }
     }
 
     #[test]
     fn malformed_tags_are_refused() {
-        for text in ["", "f", "12", "fr-", "-fr", "fr--FR", "fr FR", "fr;q=1", "français", "a-b",
-            "en-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd"]
-        {
+        for text in [
+            "",
+            "f",
+            "12",
+            "fr-",
+            "-fr",
+            "fr--FR",
+            "fr FR",
+            "fr;q=1",
+            "français",
+            "a-b",
+            "en-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd",
+        ] {
             assert!(Language::parse(text).is_none(), "{text}");
         }
     }

@@ -13,7 +13,10 @@ impl Currency {
     pub fn parse(code: &str) -> Option<Self> {
         let mut letters = <[u8; 3]>::try_from(code.as_bytes()).ok()?;
         letters.make_ascii_uppercase();
-        letters.iter().all(u8::is_ascii_uppercase).then_some(Self(letters))
+        letters
+            .iter()
+            .all(u8::is_ascii_uppercase)
+            .then_some(Self(letters))
     }
 
     /// The code in capitals.
@@ -46,14 +49,22 @@ impl Money {
     /// From hundredths of a unit, the way the provider counts.
     pub fn from_cents(currency: Currency, cents: i64) -> Self {
         let nanos = i32::try_from(cents % 100).unwrap_or_default() * NANOS_PER_CENT;
-        Self { currency, units: cents / 100, nanos }
+        Self {
+            currency,
+            units: cents / 100,
+            nanos,
+        }
     }
 
     /// From units and billionths. `None` when the signs differ or there is a
     /// whole unit or more in `nanos`.
     pub fn new(currency: Currency, units: i64, nanos: i32) -> Option<Self> {
         let same_sign = units == 0 || nanos == 0 || (units > 0) == (nanos > 0);
-        (nanos.abs() < NANOS && same_sign).then_some(Self { currency, units, nanos })
+        (nanos.abs() < NANOS && same_sign).then_some(Self {
+            currency,
+            units,
+            nanos,
+        })
     }
 
     /// The currency.
@@ -91,7 +102,13 @@ impl Money {
 impl fmt::Debug for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.is_negative() { "-" } else { "" };
-        write!(f, "{sign}{}.{:09} {:?}", self.units.unsigned_abs(), self.nanos.abs(), self.currency)
+        write!(
+            f,
+            "{sign}{}.{:09} {:?}",
+            self.units.unsigned_abs(),
+            self.nanos.abs(),
+            self.currency
+        )
     }
 }
 
@@ -102,9 +119,12 @@ mod tests {
     #[test]
     fn cents_become_units_and_nanos_of_the_same_sign() {
         let euro = Currency::parse("eur").unwrap();
-        for (cents, units, nanos) in
-            [(0, 0, 0), (1, 0, 10_000_000), (1050, 10, 500_000_000), (-175, -1, -750_000_000)]
-        {
+        for (cents, units, nanos) in [
+            (0, 0, 0),
+            (1, 0, 10_000_000),
+            (1050, 10, 500_000_000),
+            (-175, -1, -750_000_000),
+        ] {
             let money = Money::from_cents(euro, cents);
             assert_eq!((money.units(), money.nanos()), (units, nanos), "{cents}");
             assert_eq!(Money::new(euro, units, nanos), Some(money));
@@ -127,7 +147,10 @@ mod tests {
         let euro = Currency::parse("EUR").unwrap();
         let dollar = Currency::parse("USD").unwrap();
         let ten = Money::from_cents(euro, 1000);
-        assert_eq!(ten.compare(&Money::from_cents(euro, 999)), Some(Ordering::Greater));
+        assert_eq!(
+            ten.compare(&Money::from_cents(euro, 999)),
+            Some(Ordering::Greater)
+        );
         assert_eq!(ten.compare(&Money::from_cents(dollar, 1000)), None);
     }
 }

@@ -56,7 +56,9 @@ pub const WALLED_GARDEN: &str = "WALLED_GARDEN";
 impl Product {
     /// Whether this is the provider's infrastructure and not for sale.
     pub fn is_infrastructure(&self) -> bool {
-        self.tags.iter().any(|tag| tag.eq_ignore_ascii_case(WALLED_GARDEN))
+        self.tags
+            .iter()
+            .any(|tag| tag.eq_ignore_ascii_case(WALLED_GARDEN))
     }
 
     /// Bytes of data it grants in all; `None` when it grants no data with a
@@ -73,7 +75,11 @@ impl Product {
 
     /// Whether its data has no limit.
     pub fn has_unlimited_data(&self) -> bool {
-        self.unlimited || self.allowances.iter().any(|allowance| allowance.grant == Grant::Unlimited)
+        self.unlimited
+            || self
+                .allowances
+                .iter()
+                .any(|allowance| allowance.grant == Grant::Unlimited)
     }
 }
 

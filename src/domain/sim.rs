@@ -87,11 +87,24 @@ mod tests {
     fn lengths_and_digits_are_checked() {
         assert!(Iccid::parse("8988247000000").is_some());
         assert!(Iccid::parse("89882470000000000012").is_some());
-        for text in ["", "898824700000", "898824700000000000123", "89882470000000x0012", "+8988247000000"] {
+        for text in [
+            "",
+            "898824700000",
+            "898824700000000000123",
+            "89882470000000x0012",
+            "+8988247000000",
+        ] {
             assert!(Iccid::parse(text).is_none(), "{text}");
         }
         assert!(Msisdn::parse("123456").is_some());
-        for text in ["", "12345", "1234567890123456", "+123456", "12 3456", "１２３４５６"] {
+        for text in [
+            "",
+            "12345",
+            "1234567890123456",
+            "+123456",
+            "12 3456",
+            "１２３４５６",
+        ] {
             assert!(Msisdn::parse(text).is_none(), "{text}");
         }
     }

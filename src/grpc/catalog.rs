@@ -18,7 +18,10 @@ impl pb::catalog_server::Catalog for Handler {
         request: Request<pb::ListProductsRequest>,
     ) -> Result<Response<pb::ListProductsResponse>, Status> {
         let list = parse::catalog::list_products(request.get_ref())?;
-        let page = self.0.list(list.language.as_ref(), &list.query, list.start, list.page_size).await?;
+        let page = self
+            .0
+            .list(list.language.as_ref(), &list.query, list.start, list.page_size)
+            .await?;
         let token = |position| page_token::encode(List::Products, list.fingerprint, position);
         Ok(Response::new(pb::ListProductsResponse {
             products: page.products,
@@ -33,7 +36,10 @@ impl pb::catalog_server::Catalog for Handler {
         request: Request<pb::GetProductRequest>,
     ) -> Result<Response<pb::GetProductResponse>, Status> {
         let language = parse::catalog::get_product(request.get_ref())?;
-        let (entry, freshness) = self.0.product(language.as_ref(), &request.get_ref().product_id).await?;
+        let (entry, freshness) = self
+            .0
+            .product(language.as_ref(), &request.get_ref().product_id)
+            .await?;
         Ok(Response::new(pb::GetProductResponse {
             product: entry.prepared,
             freshness: Some(convert::freshness(freshness)),
@@ -58,7 +64,10 @@ impl pb::catalog_server::Catalog for Handler {
     ) -> Result<Response<pb::CheckEligibilityResponse>, Status> {
         let deadline = deadline::of(&request);
         let sim = parse::catalog::check_eligibility(request.get_ref())?;
-        let results = self.0.check_eligibility(&sim, &request.get_ref().product_ids, deadline).await?;
+        let results = self
+            .0
+            .check_eligibility(&sim, &request.get_ref().product_ids, deadline)
+            .await?;
         let results = results.into_iter().map(convert::eligibility).collect();
         Ok(Response::new(pb::CheckEligibilityResponse { results }))
     }

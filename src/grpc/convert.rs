@@ -55,7 +55,11 @@ fn allowance(allowance: &Allowance) -> pb::Allowance {
         Grant::Unlimited => (None, true),
         Grant::Unknown => (None, false),
     };
-    pb::Allowance { resource: allowance.resource.clone(), amount, unlimited }
+    pb::Allowance {
+        resource: allowance.resource.clone(),
+        amount,
+        unlimited,
+    }
 }
 
 fn amount(amount: Amount) -> pb::Amount {
@@ -76,7 +80,10 @@ fn validity(validity: Validity) -> pb::Validity {
         ValidityUnit::Days => pb::ValidityUnit::Days,
         ValidityUnit::Months => pb::ValidityUnit::Months,
     };
-    pb::Validity { count: validity.count, unit: unit.into() }
+    pb::Validity {
+        count: validity.count,
+        unit: unit.into(),
+    }
 }
 
 fn networks(networks: &CountryNetworks) -> pb::CountryNetworks {
@@ -104,14 +111,20 @@ pub fn timestamp(moment: jiff::Timestamp) -> prost_types::Timestamp {
     // The wire form has whole seconds rounded down and a positive rest.
     let (seconds, nanos) = (moment.as_second(), moment.subsec_nanosecond());
     if nanos < 0 {
-        return prost_types::Timestamp { seconds: seconds - 1, nanos: nanos + 1_000_000_000 };
+        return prost_types::Timestamp {
+            seconds: seconds - 1,
+            nanos: nanos + 1_000_000_000,
+        };
     }
     prost_types::Timestamp { seconds, nanos }
 }
 
 /// Age of a cached answer.
 pub fn freshness(freshness: Freshness) -> pb::Freshness {
-    pb::Freshness { as_of: Some(freshness.as_of.into()), stale: freshness.stale }
+    pb::Freshness {
+        as_of: Some(freshness.as_of.into()),
+        stale: freshness.stale,
+    }
 }
 
 /// A country on a shop's first page.

@@ -22,7 +22,11 @@ impl Health {
     /// Health of these services; nothing serves yet.
     pub async fn new(services: &'static [&'static str]) -> (Self, HealthServer<impl HealthApi>) {
         let (reporter, server) = tonic_health::server::health_reporter();
-        let health = Self { reporter, ready: Arc::default(), services };
+        let health = Self {
+            reporter,
+            ready: Arc::default(),
+            services,
+        };
         health.set(false).await;
         (health, server)
     }
@@ -30,7 +34,11 @@ impl Health {
     /// Tells everyone who asks or watches.
     pub async fn set(&self, serving: bool) {
         self.ready.store(serving, Ordering::Relaxed);
-        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        let status = if serving {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
         for service in self.services.iter().copied().chain([""]) {
             self.reporter.set_service_status(service, status).await;
         }

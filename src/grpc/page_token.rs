@@ -46,8 +46,13 @@ pub fn decode(list: List, fingerprint: u64, token: &str) -> Result<Option<Positi
     if token.is_empty() {
         return Ok(None);
     }
-    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| PageTokenFault::Foreign)?;
-    let (body, sum) = bytes.split_last_chunk::<4>().map(|(body, sum)| (body, *sum)).ok_or(PageTokenFault::Foreign)?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(token)
+        .map_err(|_| PageTokenFault::Foreign)?;
+    let (body, sum) = bytes
+        .split_last_chunk::<4>()
+        .map(|(body, sum)| (body, *sum))
+        .ok_or(PageTokenFault::Foreign)?;
     if check(body) != sum {
         return Err(PageTokenFault::Foreign);
     }
@@ -62,7 +67,10 @@ pub fn decode(list: List, fingerprint: u64, token: &str) -> Result<Option<Positi
     if kind != list as u8 || u64::from_be_bytes(*own) != fingerprint {
         return Err(PageTokenFault::OtherRequest);
     }
-    Ok(Some(Position { snapshot: u64::from_be_bytes(*snapshot), offset: u32::from_be_bytes(offset) }))
+    Ok(Some(Position {
+        snapshot: u64::from_be_bytes(*snapshot),
+        offset: u32::from_be_bytes(offset),
+    }))
 }
 
 fn check(body: &[u8]) -> [u8; 4] {

@@ -42,6 +42,8 @@ impl Services {
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
+                // So that grpcurl can print the details of an error.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .with_service_name(CATALOG)
         };
         Ok(Routes::new(health)

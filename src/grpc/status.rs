@@ -37,7 +37,8 @@ impl From<Error> for Status {
             Error::ProductNotFound { product_id } => {
                 details.set_resource_info("connectivity.v1.Product", product_id, "", "");
             }
-            Error::ProviderRateLimited { retry_after, .. } | Error::ProviderUnavailable { retry_after, .. } => {
+            Error::ProviderRateLimited { retry_after, .. }
+            | Error::ProviderUnavailable { retry_after, .. } => {
                 details.set_retry_info(Some(*retry_after));
             }
             Error::ShuttingDown => {

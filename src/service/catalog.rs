@@ -80,12 +80,18 @@ impl Catalog {
             reported: Mutex::default(),
         };
         // Every attempt with its token and the waits between them.
-        let load_within =
-            (outbound.catalog_timeout + outbound.retry_longest_wait) * outbound.read_attempts
-                + outbound.attempt_timeout * 2;
-        let bounds = Bounds { capacity: u64::from(config.languages), load_within };
+        let load_within = (outbound.catalog_timeout + outbound.retry_longest_wait) * outbound.read_attempts
+            + outbound.attempt_timeout * 2;
+        let bounds = Bounds {
+            capacity: u64::from(config.languages),
+            load_within,
+        };
         let cache = LoadingCache::new(loader, bounds, tasks);
-        Self { cache, provider, default_language: config.default_language.clone() }
+        Self {
+            cache,
+            provider,
+            default_language: config.default_language.clone(),
+        }
     }
 
     /// Loads the catalog in the default language, waiting for the first
@@ -126,8 +132,16 @@ impl Catalog {
         let products: Vec<Bytes> = entries.into_iter().map(|entry| entry.prepared.clone()).collect();
         let after = offset.saturating_add(u32::try_from(products.len()).unwrap_or(u32::MAX));
         let total = u32::try_from(total).unwrap_or(u32::MAX);
-        let next = (after < total).then_some(Position { snapshot: index.snapshot(), offset: after });
-        Ok(Page { products, next, total, freshness: freshness(&cached) })
+        let next = (after < total).then_some(Position {
+            snapshot: index.snapshot(),
+            offset: after,
+        });
+        Ok(Page {
+            products,
+            next,
+            total,
+            freshness: freshness(&cached),
+        })
     }
 
     /// One product, sold at present or not.
@@ -142,7 +156,9 @@ impl Catalog {
             .value
             .entry(id)
             .cloned()
-            .ok_or_else(|| Error::ProductNotFound { product_id: id.to_owned() })?;
+            .ok_or_else(|| Error::ProductNotFound {
+                product_id: id.to_owned(),
+            })?;
         Ok((entry, freshness(&cached)))
     }
 
@@ -152,10 +168,7 @@ impl Catalog {
     ///
     /// # Errors
     /// The provider's errors when nothing is cached.
-    pub async fn destinations(
-        &self,
-        language: Option<&Language>,
-    ) -> Result<(Arc<[Destination]>, Freshness)> {
+    pub async fn destinations(&self, language: Option<&Language>) -> Result<(Arc<[Destination]>, Freshness)> {
         let cached = self.cached(language).await?;
         Ok((cached.value.destinations(), freshness(&cached)))
     }
@@ -172,9 +185,13 @@ impl Catalog {
     ) -> Result<Vec<Eligibility>> {
         match sim {
             SimRef::Msisdn(msisdn) => {
-                self.provider.eligibility(msisdn, product_ids, Patience::until(deadline)).await
+                self.provider
+                    .eligibility(msisdn, product_ids, Patience::until(deadline))
+                    .await
             }
-            SimRef::Iccid(_) => Err(Error::SimNotResolvable { needed: Identifier::Msisdn }),
+            SimRef::Iccid(_) => Err(Error::SimNotResolvable {
+                needed: Identifier::Msisdn,
+            }),
         }
     }
 
@@ -185,12 +202,18 @@ impl Catalog {
 
     async fn cached(&self, language: Option<&Language>) -> Result<Cached<Index>> {
         let language = language.unwrap_or(&self.default_language);
-        self.cache.get(language).await.map_err(|failure| failure.into_error(Need::Required))
+        self.cache
+            .get(language)
+            .await
+            .map_err(|failure| failure.into_error(Need::Required))
     }
 }
 
 fn freshness(cached: &Cached<Index>) -> Freshness {
-    Freshness { as_of: cached.as_of, stale: cached.stale }
+    Freshness {
+        as_of: cached.as_of,
+        stale: cached.stale,
+    }
 }
 
 struct Loader {
@@ -212,7 +235,11 @@ impl Loader {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         for product in dropped {
             if reported.len() < MOST_REPORTED && reported.insert(product.clone()) {
-                tracing::warn!(product_id = product.id, reason = product.reason, "a product cannot be read");
+                tracing::warn!(
+                    product_id = product.id,
+                    reason = product.reason,
+                    "a product cannot be read"
+                );
             }
         }
     }
@@ -238,7 +265,11 @@ impl Load for Loader {
         let listed = index.len();
         self.metrics.catalog(listed, dropped, read - listed);
         tracing::info!(language = language.as_str(), listed, dropped, "catalog loaded");
-        Ok(Loaded { value: index, fresh_for: self.fresh_for, usable_for: self.usable_for })
+        Ok(Loaded {
+            value: index,
+            fresh_for: self.fresh_for,
+            usable_for: self.usable_for,
+        })
     }
 
     /// A second for a start, then longer, so that a provider that is down is

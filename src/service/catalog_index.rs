@@ -34,7 +34,13 @@ pub enum Order {
 
 impl Order {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Id, Self::Price, Self::PriceDescending, Self::Data, Self::Validity];
+    pub const ALL: [Self; 5] = [
+        Self::Id,
+        Self::Price,
+        Self::PriceDescending,
+        Self::Data,
+        Self::Validity,
+    ];
 }
 
 /// A filter: what is empty does not filter.
@@ -113,13 +119,22 @@ impl Index {
         let mut entries: Vec<Entry> = products
             .into_iter()
             .filter(|product| !product.is_infrastructure())
-            .map(|product| Entry { prepared: prepare(&product), product: Arc::new(product) })
+            .map(|product| Entry {
+                prepared: prepare(&product),
+                product: Arc::new(product),
+            })
             .collect();
         entries.sort_by(|a, b| a.product.id.cmp(&b.product.id));
-        let by_id = entries.iter().enumerate().map(|(at, entry)| (entry.product.id.clone(), at)).collect();
+        let by_id = entries
+            .iter()
+            .enumerate()
+            .map(|(at, entry)| (entry.product.id.clone(), at))
+            .collect();
         let facets: Vec<Vec<Facet>> = entries.iter().map(|entry| facets(&entry.product)).collect();
-        let rankings: HashMap<Order, Ranking> =
-            Order::ALL.into_iter().map(|order| (order, Ranking::new(&entries, &facets, order))).collect();
+        let rankings: HashMap<Order, Ranking> = Order::ALL
+            .into_iter()
+            .map(|order| (order, Ranking::new(&entries, &facets, order)))
+            .collect();
         let mut index = Self {
             words: words(&entries),
             snapshot: snapshot(&entries),
@@ -156,11 +171,20 @@ impl Index {
     /// The matches from `offset` on, at most `limit`, and how many there are
     /// in all.
     pub fn select(&self, query: &Query, offset: usize, limit: usize) -> (Vec<&Entry>, usize) {
-        let Some(ranking) = self.rankings.get(&query.order) else { return (Vec::new(), 0) };
-        let Some(matches) = self.matches(query, ranking) else { return (Vec::new(), 0) };
+        let Some(ranking) = self.rankings.get(&query.order) else {
+            return (Vec::new(), 0);
+        };
+        let Some(matches) = self.matches(query, ranking) else {
+            return (Vec::new(), 0);
+        };
         let entry = |place: usize| self.entries.get(*ranking.products.get(place)?);
         let total = matches.count_ones(..);
-        let page = matches.ones().skip(offset).take(limit).filter_map(entry).collect();
+        let page = matches
+            .ones()
+            .skip(offset)
+            .take(limit)
+            .filter_map(entry)
+            .collect();
         (page, total)
     }
 
@@ -197,7 +221,10 @@ impl Index {
 
     fn places_of_word(&self, prefix: &str, ranking: &Ranking) -> FixedBitSet {
         let mut places = FixedBitSet::with_capacity(self.len());
-        let begin_with = self.words.range(prefix.to_owned()..).take_while(|(word, _)| word.starts_with(prefix));
+        let begin_with = self
+            .words
+            .range(prefix.to_owned()..)
+            .take_while(|(word, _)| word.starts_with(prefix));
         for product in begin_with.flat_map(|(_, products)| products) {
             if let Some(place) = ranking.places.get(*product) {
                 places.insert(*place);
@@ -207,8 +234,12 @@ impl Index {
     }
 
     fn list_destinations(&self) -> Arc<[Destination]> {
-        let countries: BTreeSet<Country> =
-            self.entries.iter().flat_map(|entry| &entry.product.countries).copied().collect();
+        let countries: BTreeSet<Country> = self
+            .entries
+            .iter()
+            .flat_map(|entry| &entry.product.countries)
+            .copied()
+            .collect();
         let cheapest_first = |country| Query {
             countries: vec![country],
             categories: Vec::new(),
@@ -222,7 +253,11 @@ impl Index {
             let (cheapest, total) = self.select(&cheapest_first(country), 0, 1);
             let products = u32::try_from(total).ok().filter(|total| *total > 0)?;
             let lowest_price = cheapest.first().and_then(|entry| entry.product.price);
-            Some(Destination { country, products, lowest_price })
+            Some(Destination {
+                country,
+                products,
+                lowest_price,
+            })
         };
         countries.into_iter().filter_map(destination).collect()
     }
@@ -233,7 +268,11 @@ impl Ranking {
         let mut products: Vec<usize> = (0..entries.len()).collect();
         // Entries are sorted by id and the sort is stable.
         products.sort_by_cached_key(|at| entries.get(*at).map(|entry| sort_key(&entry.product, order)));
-        let mut ranking = Self { places: vec![0; entries.len()], facets: HashMap::new(), products };
+        let mut ranking = Self {
+            places: vec![0; entries.len()],
+            facets: HashMap::new(),
+            products,
+        };
         for (place, product) in ranking.products.iter().enumerate() {
             if let Some(own) = ranking.places.get_mut(*product) {
                 *own = place;
@@ -256,17 +295,25 @@ fn sort_key(product: &Product, order: Order) -> (bool, Option<[u8; 3]>, i128) {
     match order {
         Order::Id => (false, None, 0),
         Order::Price | Order::PriceDescending => {
-            let Some(price) = product.price else { return (true, None, 0) };
+            let Some(price) = product.price else {
+                return (true, None, 0);
+            };
             let (currency, units, nanos) = price.sort_key();
             let amount = i128::from(units) * 1_000_000_000 + i128::from(nanos);
             let currency = <[u8; 3]>::try_from(currency.code().as_bytes()).ok();
-            (false, currency, if order == Order::Price { amount } else { -amount })
+            (
+                false,
+                currency,
+                if order == Order::Price { amount } else { -amount },
+            )
         }
         Order::Data if product.has_unlimited_data() => (false, None, i128::MIN),
-        Order::Data => product.data_bytes().map_or((true, None, 0), |bytes| (false, None, -i128::from(bytes))),
-        Order::Validity => product
-            .validity
-            .map_or((true, None, 0), |validity| (false, None, -i128::from(validity.approximate_days()))),
+        Order::Data => product
+            .data_bytes()
+            .map_or((true, None, 0), |bytes| (false, None, -i128::from(bytes))),
+        Order::Validity => product.validity.map_or((true, None, 0), |validity| {
+            (false, None, -i128::from(validity.approximate_days()))
+        }),
     }
 }
 
@@ -276,7 +323,12 @@ fn facets(product: &Product) -> Vec<Facet> {
     let parents = product.parent_ids.iter().cloned().map(Facet::Parent);
     let category = product.category.map(Facet::Category);
     let available = product.available.then_some(Facet::Available);
-    countries.chain(tags).chain(parents).chain(category).chain(available).collect()
+    countries
+        .chain(tags)
+        .chain(parents)
+        .chain(category)
+        .chain(available)
+        .collect()
 }
 
 fn words(entries: &[Entry]) -> BTreeMap<String, Vec<usize>> {

@@ -48,11 +48,17 @@ fn everything() -> Query {
 fn ids(index: &Index, query: &Query) -> Vec<String> {
     let (entries, total) = index.select(query, 0, usize::MAX);
     assert_eq!(entries.len(), total);
-    entries.into_iter().map(|entry| entry.product.id.clone()).collect()
+    entries
+        .into_iter()
+        .map(|entry| entry.product.id.clone())
+        .collect()
 }
 
 fn countries() -> Vec<Country> {
-    ["DE", "FR", "US", "JP"].iter().filter_map(|code| Country::parse(code)).collect()
+    ["DE", "FR", "US", "JP"]
+        .iter()
+        .filter_map(|code| Country::parse(code))
+        .collect()
 }
 
 prop_compose! {
@@ -108,17 +114,35 @@ prop_compose! {
 /// The same question, asked one product at a time.
 fn by_hand(products: &[Product], query: &Query) -> BTreeSet<String> {
     let matches = |product: &&Product| {
-        let words: Vec<String> =
-            [&product.id, &product.name, &product.description].into_iter().flat_map(|text| split(text)).collect();
+        let words: Vec<String> = [&product.id, &product.name, &product.description]
+            .into_iter()
+            .flat_map(|text| split(text))
+            .collect();
         !product.is_infrastructure()
             && (query.include_unavailable || product.available)
-            && query.countries.iter().all(|country| product.countries.contains(country))
-            && (query.categories.is_empty() || product.category.is_some_and(|own| query.categories.contains(&own)))
-            && query.parent.as_ref().is_none_or(|parent| product.parent_ids.contains(parent))
-            && query.tags.iter().all(|tag| product.tags.iter().any(|own| own.eq_ignore_ascii_case(tag)))
+            && query
+                .countries
+                .iter()
+                .all(|country| product.countries.contains(country))
+            && (query.categories.is_empty()
+                || product
+                    .category
+                    .is_some_and(|own| query.categories.contains(&own)))
+            && query
+                .parent
+                .as_ref()
+                .is_none_or(|parent| product.parent_ids.contains(parent))
+            && query
+                .tags
+                .iter()
+                .all(|tag| product.tags.iter().any(|own| own.eq_ignore_ascii_case(tag)))
             && split(&query.text).all(|prefix| words.iter().any(|word| word.starts_with(&prefix)))
     };
-    products.iter().filter(matches).map(|product| product.id.clone()).collect()
+    products
+        .iter()
+        .filter(matches)
+        .map(|product| product.id.clone())
+        .collect()
 }
 
 proptest! {
@@ -168,10 +192,33 @@ fn what_has_no_price_comes_last_either_way() {
         price: cents.map(|cents| Money::from_cents(Currency::parse("EUR").unwrap(), cents)),
         ..product(id)
     };
-    let products = vec![priced("A", None), priced("B", Some(200)), priced("C", Some(100)), priced("D", Some(200))];
+    let products = vec![
+        priced("A", None),
+        priced("B", Some(200)),
+        priced("C", Some(100)),
+        priced("D", Some(200)),
+    ];
     let index = Index::new(products, prepare);
-    assert_eq!(ids(&index, &Query { order: Order::Price, ..everything() }), ["C", "B", "D", "A"]);
-    assert_eq!(ids(&index, &Query { order: Order::PriceDescending, ..everything() }), ["B", "D", "C", "A"]);
+    assert_eq!(
+        ids(
+            &index,
+            &Query {
+                order: Order::Price,
+                ..everything()
+            }
+        ),
+        ["C", "B", "D", "A"]
+    );
+    assert_eq!(
+        ids(
+            &index,
+            &Query {
+                order: Order::PriceDescending,
+                ..everything()
+            }
+        ),
+        ["B", "D", "C", "A"]
+    );
 }
 
 #[test]
@@ -183,8 +230,20 @@ fn equal_catalogs_have_equal_snapshots_whatever_their_order() {
 
 #[test]
 fn infrastructure_is_neither_listed_nor_found() {
-    let hidden = Product { tags: vec!["walled_garden".into()], ..product("W") };
+    let hidden = Product {
+        tags: vec!["walled_garden".into()],
+        ..product("W")
+    };
     let index = Index::new(vec![hidden, product("A")], prepare);
-    assert_eq!(ids(&index, &Query { include_unavailable: true, ..everything() }), ["A"]);
+    assert_eq!(
+        ids(
+            &index,
+            &Query {
+                include_unavailable: true,
+                ..everything()
+            }
+        ),
+        ["A"]
+    );
     assert!(index.entry("W").is_none());
 }

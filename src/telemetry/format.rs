@@ -53,7 +53,8 @@ where
         let trace = Context::map_current(|context| {
             let span = context.span();
             let span = span.span_context();
-            span.is_valid().then(|| (span.trace_id().to_string(), span.span_id().to_string()))
+            span.is_valid()
+                .then(|| (span.trace_id().to_string(), span.span_id().to_string()))
         });
         match self.format {
             LogFormat::Text => text(&mut writer, event, now, trace.as_ref()),
@@ -72,7 +73,10 @@ fn text(
 ) -> fmt::Result {
     let metadata = event.metadata();
     write!(writer, "{now:.3} {:>5} {}:", metadata.level(), metadata.target())?;
-    let mut fields = TextFields { message: String::new(), rest: String::new() };
+    let mut fields = TextFields {
+        message: String::new(),
+        rest: String::new(),
+    };
     event.record(&mut fields);
     write!(writer, " {}{}", fields.message, fields.rest)?;
     if let Some((trace_id, _)) = trace {

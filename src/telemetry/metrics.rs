@@ -38,8 +38,9 @@ pub enum SetupError {
 
 /// Upper bounds in seconds. The small ones are for cached calls, the large
 /// ones for the provider's whole catalog.
-const SECONDS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+const SECONDS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+];
 
 /// The instruments of one gateway.
 #[derive(Debug)]
@@ -67,8 +68,12 @@ impl Metrics {
     /// When an exporter refuses its settings.
     pub fn new(config: &config::Telemetry) -> Result<Self, SetupError> {
         let registry = prometheus::Registry::new();
-        let scrape = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build()?;
-        let mut provider = SdkMeterProvider::builder().with_resource(super::resource()).with_reader(scrape);
+        let scrape = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .build()?;
+        let mut provider = SdkMeterProvider::builder()
+            .with_resource(super::resource())
+            .with_reader(scrape);
         if let Some(endpoint) = &config.otlp_endpoint {
             let push = opentelemetry_otlp::MetricExporter::builder()
                 .with_tonic()
@@ -87,8 +92,10 @@ impl Metrics {
                 .build()
         };
         let calls = seconds("rpc.server.call.duration", "Calls answered, by method and status");
-        let attempts =
-            seconds("gateway.provider.attempt.duration", "Requests sent to the provider, by API and outcome");
+        let attempts = seconds(
+            "gateway.provider.attempt.duration",
+            "Requests sent to the provider, by API and outcome",
+        );
         let unreadable = meter
             .u64_counter("gateway.provider.unreadable")
             .with_description("Successful answers of the provider that could not be read")
@@ -117,7 +124,15 @@ impl Metrics {
                 observer.observe(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
             })
             .build();
-        Ok(Self { provider, registry, meter, calls, attempts, unreadable, products })
+        Ok(Self {
+            provider,
+            registry,
+            meter,
+            calls,
+            attempts,
+            unreadable,
+            products,
+        })
     }
 
     /// A call was answered.

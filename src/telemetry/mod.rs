@@ -75,7 +75,10 @@ pub fn init(config: &config::Telemetry) -> Result<Telemetry, SetupError> {
         .fmt_fields(format::Nothing)
         .with_writer(std::io::stderr)
         .with_filter(EnvFilter::builder().parse(&config.log_level)?);
-    tracing_subscriber::registry().with(traces).with(logs).try_init()?;
+    tracing_subscriber::registry()
+        .with(traces)
+        .with(logs)
+        .try_init()?;
     Ok(Telemetry { tracer })
 }
 
@@ -83,7 +86,10 @@ pub fn init(config: &config::Telemetry) -> Result<Telemetry, SetupError> {
 fn resource() -> Resource {
     Resource::builder()
         .with_service_name(NAME)
-        .with_attribute(opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attribute(opentelemetry::KeyValue::new(
+            "service.version",
+            env!("CARGO_PKG_VERSION"),
+        ))
         .build()
 }
 
@@ -94,14 +100,19 @@ fn tracer(config: &config::Telemetry) -> Result<SdkTracerProvider, SetupError> {
         // passed to the provider.
         return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
     };
-    let exporter =
-        opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint.as_str()).build()?;
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint.as_str())
+        .build()?;
     let own = if config.sample_ratio >= 1.0 {
         Sampler::AlwaysOn
     } else {
         Sampler::TraceIdRatioBased(config.sample_ratio)
     };
-    Ok(builder.with_sampler(Sampler::ParentBased(Box::new(own))).with_batch_exporter(exporter).build())
+    Ok(builder
+        .with_sampler(Sampler::ParentBased(Box::new(own)))
+        .with_batch_exporter(exporter)
+        .build())
 }
 
 impl Telemetry {

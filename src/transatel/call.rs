@@ -29,7 +29,10 @@ pub struct Patience {
 impl Patience {
     /// Waits as long as the caller does.
     pub fn until(deadline: Deadline) -> Self {
-        Self { attempt: None, deadline: Some(deadline) }
+        Self {
+            attempt: None,
+            deadline: Some(deadline),
+        }
     }
 }
 
@@ -49,7 +52,12 @@ impl Caller {
     ///
     /// # Errors
     /// The failure of the last attempt.
-    pub async fn call(&self, kind: Kind, request: &Request<'_>, patience: Patience) -> Result<Answer, Failure> {
+    pub async fn call(
+        &self,
+        kind: Kind,
+        request: &Request<'_>,
+        patience: Patience,
+    ) -> Result<Answer, Failure> {
         let attempts = match kind {
             Kind::Read => self.attempts,
         };
@@ -65,7 +73,9 @@ impl Caller {
             let wait = asked_wait.map_or_else(|| self.backoff.wait(attempt), |asked| asked);
             // The provider's own word is not cut short: when it asks for more
             // than we would wait, the caller learns it instead.
-            let affordable = patience.deadline.is_none_or(|deadline| wait < deadline.remaining());
+            let affordable = patience
+                .deadline
+                .is_none_or(|deadline| wait < deadline.remaining());
             if !affordable || (asked_wait.is_some() && wait > self.backoff.longest) {
                 return Err(failure);
             }
@@ -84,8 +94,10 @@ impl Caller {
     ) -> Result<Answer, Failure> {
         let timeout = patience.attempt.unwrap_or(self.timeout);
         let token = self.token(patience).await?;
-        let first =
-            self.transport.exchange(request, token.authorization(), timeout, patience.deadline, resend).await;
+        let first = self
+            .transport
+            .exchange(request, token.authorization(), timeout, patience.deadline, resend)
+            .await;
         match first {
             Err(Failure::Refused(Refusal { status: 401, .. })) => {
                 self.tokens.refuse(&token).await;
@@ -103,9 +115,9 @@ impl Caller {
         let token = self.tokens.token();
         match patience.deadline {
             None => token.await,
-            Some(deadline) => {
-                tokio::time::timeout_at(deadline.at(), token).await.unwrap_or(Err(Failure::NoTimeLeft))
-            }
+            Some(deadline) => tokio::time::timeout_at(deadline.at(), token)
+                .await
+                .unwrap_or(Err(Failure::NoTimeLeft)),
         }
     }
 }

@@ -20,7 +20,8 @@ use super::{Transatel, lenient};
 use crate::domain::eligibility::{Eligibility, Mode, PRODUCT_NOT_FOUND, Verdict};
 use crate::domain::money::Currency;
 use crate::domain::product::{
-    Allowance, Amount, Category, CountryNetworks, Grant, LONGEST_ID, Operator, Product, Validity, ValidityUnit,
+    Allowance, Amount, Category, CountryNetworks, Grant, LONGEST_ID, Operator, Product, Validity,
+    ValidityUnit,
 };
 use crate::domain::{Country, Error, Language, Money, Msisdn};
 
@@ -42,8 +43,8 @@ pub struct Dropped {
     pub reason: &'static str,
 }
 
-const PRODUCTS: &str = "/ocs/catalog/api/cos/{cos}/products";
-const PRODUCT: &str = "/ocs/catalog/api/cos/{cos}/products/{productId}";
+const PRODUCTS: &str = "/ocs/catalog/api/cos/{cosRef}/products";
+const PRODUCT: &str = "/ocs/catalog/api/cos/{cosRef}/products/{productId}";
 
 impl Transatel {
     /// The whole catalog in one language, products that are not sold at
@@ -61,7 +62,10 @@ impl Transatel {
             language: Some(language.as_str()),
             body: None,
         };
-        let patience = Patience { attempt: Some(self.account.catalog_timeout), deadline: None };
+        let patience = Patience {
+            attempt: Some(self.account.catalog_timeout),
+            deadline: None,
+        };
         let answer = self.caller.call(Kind::Read, &request, patience).await?;
         // Tens of milliseconds of pure computing: not on a worker that
         // answers calls.
@@ -69,7 +73,11 @@ impl Transatel {
             read_listing(&answer.body).map_err(|error| answer.unreadable(&error))
         });
         reading.await.unwrap_or_else(|_| {
-            Err(Failure::Unreadable { why: "reading was ended".into(), truncated: false, request_id: None })
+            Err(Failure::Unreadable {
+                why: "reading was ended".into(),
+                truncated: false,
+                request_id: None,
+            })
         })
     }
 
@@ -84,13 +92,19 @@ impl Transatel {
         patience: Patience,
     ) -> Result<Vec<Eligibility>, Error> {
         // The provider separates ids by commas, so none of its own has one.
-        let askable: Vec<&str> =
-            product_ids.iter().map(String::as_str).filter(|id| !id.contains(',')).collect();
+        let askable: Vec<&str> = product_ids
+            .iter()
+            .map(String::as_str)
+            .filter(|id| !id.contains(','))
+            .collect();
         let mut verdicts = match askable.as_slice() {
             [] => HashMap::new(),
             ids => self.verdicts(msisdn, ids, patience).await?,
         };
-        let unknown = || Verdict::NotEligible { code: PRODUCT_NOT_FOUND.into(), message: String::new() };
+        let unknown = || Verdict::NotEligible {
+            code: PRODUCT_NOT_FOUND.into(),
+            message: String::new(),
+        };
         Ok(product_ids
             .iter()
             .map(|id| Eligibility {
@@ -113,7 +127,10 @@ impl Transatel {
                 let mut verdicts = HashMap::new();
                 if ids.len() > 1 {
                     for id in ids {
-                        match self.ask_eligibility(msisdn, std::slice::from_ref(id), patience).await {
+                        match self
+                            .ask_eligibility(msisdn, std::slice::from_ref(id), patience)
+                            .await
+                        {
                             Ok(one) => verdicts.extend(one),
                             Err(failure) if failure.is_refused_as(PRODUCT_NOT_FOUND) => {}
                             Err(failure) => return Err(failure.into_error(Need::Required)),
@@ -136,7 +153,15 @@ impl Transatel {
             api: Api::Catalog,
             method: Method::GET,
             template: PRODUCT,
-            path: &["ocs", "catalog", "api", "cos", &self.account.cos, "products", &ids.join(",")],
+            path: &[
+                "ocs",
+                "catalog",
+                "api",
+                "cos",
+                &self.account.cos,
+                "products",
+                &ids.join(","),
+            ],
             query: &[("msisdn", msisdn.as_str())],
             language: None,
             body: None,
@@ -157,13 +182,19 @@ fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
     let mut listing = Listing::default();
     let mut seen = HashSet::new();
     for (place, raw) in wrapper.products.iter().enumerate() {
-        let nameless = |reason| Dropped { id: format!("#{place}"), reason };
+        let nameless = |reason| Dropped {
+            id: format!("#{place}"),
+            reason,
+        };
         let dropped = match serde_json::from_str::<WireProduct>(raw.get()) {
             Err(_) => nameless("not an object"),
             Ok(wire) => match wire.definition.unwrap_or_default().id() {
                 None => nameless("no productId"),
                 Some((id, _)) if id.len() > LONGEST_ID => nameless("productId longer than 100 characters"),
-                Some((id, _)) if !seen.insert(id.clone()) => Dropped { id, reason: "productId occurs twice" },
+                Some((id, _)) if !seen.insert(id.clone()) => Dropped {
+                    id,
+                    reason: "productId occurs twice",
+                },
                 Some((id, definition)) => {
                     let product = product(id, definition, wire.availability, wire.prices);
                     listing.products.push(product);
@@ -190,14 +221,17 @@ fn read_eligibility(body: &[u8], ids: &[&str]) -> Result<HashMap<String, Verdict
     };
     let mut verdicts = HashMap::new();
     for product in products {
-        let Ok(wire) = serde_json::from_value::<WireProduct>(product) else { continue };
+        let Ok(wire) = serde_json::from_value::<WireProduct>(product) else {
+            continue;
+        };
         let named = wire.definition.unwrap_or_default().id().map(|(id, _)| id);
         // Asked for one and told about one without its name: it is that one.
         let only = || match ids {
             [id] => Some((*id).to_owned()),
             _ => None,
         };
-        if let (Some(id), Some(verdict)) = (named.or_else(only), wire.can_subscribe.map(WireVerdict::verdict)) {
+        if let (Some(id), Some(verdict)) = (named.or_else(only), wire.can_subscribe.map(WireVerdict::verdict))
+        {
             verdicts.insert(id, verdict);
         }
     }
@@ -346,9 +380,18 @@ fn product(
     let (tag_countries, tags): (Vec<_>, Vec<_>) = definition
         .tags
         .into_iter()
-        .map(|tag| if tag.len() == 2 { Country::from_alpha2(&tag).ok_or(tag) } else { Err(tag) })
+        .map(|tag| {
+            if tag.len() == 2 {
+                Country::from_alpha2(&tag).ok_or(tag)
+            } else {
+                Err(tag)
+            }
+        })
         .partition(Result::is_ok);
-    let listed = definition.country_list.iter().filter_map(|code| Country::parse(code));
+    let listed = definition
+        .country_list
+        .iter()
+        .filter_map(|code| Country::parse(code));
     let countries: BTreeSet<Country> = listed.chain(tag_countries.into_iter().flatten()).collect();
     let availability = availability.unwrap_or_default();
     let prices = prices.unwrap_or_default();
@@ -364,7 +407,10 @@ fn product(
         tags: tags.into_iter().filter_map(Result::err).collect(),
         allowances: allowances(&definition.allowances),
         unlimited: definition.unlimited.unwrap_or_default(),
-        validity: validity(validity_period.validity_duration, validity_period.validity_duration_unit),
+        validity: validity(
+            validity_period.validity_duration,
+            validity_period.validity_duration_unit,
+        ),
         activation_window: validity(
             deferral.deferred_activation_duration,
             deferral.deferred_activation_duration_unit,
@@ -385,9 +431,16 @@ fn product(
 
 /// Name and description, from an object of texts or from a plain one.
 fn texts(id: &str, description: &Value) -> (String, String) {
-    let plain = description.as_str().map(str::trim).filter(|text| !text.is_empty());
+    let plain = description
+        .as_str()
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
     let member = |name: &str| {
-        description.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+        description
+            .get(name)
+            .and_then(Value::as_str)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
     };
     let short = member("productShortText");
     let name = member("productLabel").or(short).or(plain).unwrap_or(id);
@@ -433,19 +486,32 @@ fn price(fee: &Value) -> Option<Money> {
 /// Allowances of every kind: `data` is documented, its siblings for voice and
 /// messages are not, so every list of resources counts.
 fn allowances(allowances: &Value) -> Vec<Allowance> {
-    let kinds = allowances.as_object().into_iter().flat_map(|kinds| kinds.values());
-    kinds.filter_map(Value::as_array).flatten().filter_map(allowance).collect()
+    let kinds = allowances
+        .as_object()
+        .into_iter()
+        .flat_map(|kinds| kinds.values());
+    kinds
+        .filter_map(Value::as_array)
+        .flatten()
+        .filter_map(allowance)
+        .collect()
 }
 
 fn allowance(resource: &Value) -> Option<Allowance> {
     let name = resource.get("resourceName")?.as_str()?.to_owned();
-    let unit = resource.get("resourceUnit").and_then(Value::as_str).unwrap_or_default();
+    let unit = resource
+        .get("resourceUnit")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let grant = match resource.get("resourceValue").and_then(lenient::whole) {
         Some(UNLIMITED) => Grant::Unlimited,
         Some(value) => amount(value, unit).map_or(Grant::Unknown, Grant::Limited),
         None => Grant::Unknown,
     };
-    Some(Allowance { resource: name, grant })
+    Some(Allowance {
+        resource: name,
+        grant,
+    })
 }
 
 /// The provider's number for "no limit".
@@ -467,8 +533,12 @@ fn amount(value: i64, unit: &str) -> Option<Amount> {
 }
 
 fn networks(wire: WireNetworks) -> Option<CountryNetworks> {
-    let operator =
-        |wire: WireOperator| Some(Operator { name: wire.name?, technologies: wire.network_types });
+    let operator = |wire: WireOperator| {
+        Some(Operator {
+            name: wire.name?,
+            technologies: wire.network_types,
+        })
+    };
     Some(CountryNetworks {
         country: Country::parse(&wire.country?)?,
         operators: wire.operators.into_iter().filter_map(operator).collect(),

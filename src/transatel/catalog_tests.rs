@@ -56,7 +56,11 @@ fn prices_in_every_shape() {
 #[test]
 fn texts_in_every_shape() {
     for (description, name, long) in [
-        (json!({"productLabel": "L", "productShortText": "S", "productDetails": "D"}), "L", "D"),
+        (
+            json!({"productLabel": "L", "productShortText": "S", "productDetails": "D"}),
+            "L",
+            "D",
+        ),
         (json!({"productLabel": "L", "productShortText": "S"}), "L", "S"),
         (json!({"productShortText": "S"}), "S", "S"),
         (json!({"productDetails": "D"}), "P", "D"),
@@ -67,7 +71,11 @@ fn texts_in_every_shape() {
         (json!(7), "P", ""),
     ] {
         let product = read(json!({ "description": description }), json!({}));
-        assert_eq!((product.name.as_str(), product.description.as_str()), (name, long), "{description}");
+        assert_eq!(
+            (product.name.as_str(), product.description.as_str()),
+            (name, long),
+            "{description}"
+        );
     }
 }
 
@@ -79,7 +87,11 @@ fn allowances_in_every_unit() {
         (json!(1_048_576), "KB", Grant::Limited(Amount::DataBytes(1 << 30))),
         (json!("3145728"), "kb", Grant::Limited(Amount::DataBytes(3 << 30))),
         (json!(1024.0), "KB", Grant::Limited(Amount::DataBytes(1 << 20))),
-        (json!(90), "SECOND", Grant::Limited(Amount::Voice(Duration::from_secs(90)))),
+        (
+            json!(90),
+            "SECOND",
+            Grant::Limited(Amount::Voice(Duration::from_secs(90))),
+        ),
         (json!(25), "SMS", Grant::Limited(Amount::Messages(25))),
         (json!(7), "TOKENS", Grant::Limited(Amount::Units(7))),
         (json!(-1), "KB", Grant::Unlimited),
@@ -89,8 +101,18 @@ fn allowances_in_every_unit() {
         (json!(1.5), "KB", Grant::Unknown),
         (Value::Null, "KB", Grant::Unknown),
     ] {
-        let product = read(json!({"allowances": {"data": [allowance(value.clone(), unit)]}}), json!({}));
-        assert_eq!(product.allowances, [Allowance { resource: "R".into(), grant: expected }], "{value} {unit}");
+        let product = read(
+            json!({"allowances": {"data": [allowance(value.clone(), unit)]}}),
+            json!({}),
+        );
+        assert_eq!(
+            product.allowances,
+            [Allowance {
+                resource: "R".into(),
+                grant: expected
+            }],
+            "{value} {unit}"
+        );
     }
     let several = read(
         json!({"allowances": {"data": [allowance(json!(1), "KB"), 7, {}], "voice": [allowance(json!(2), "SECOND")], "x": 1}}),
@@ -120,7 +142,11 @@ fn provider_words_in_any_spelling() {
         ("Add-on", Some(Category::AddOn)),
         ("Mystery", None),
     ] {
-        assert_eq!(read(json!({"productCategory": word}), json!({})).category, expected, "{word}");
+        assert_eq!(
+            read(json!({"productCategory": word}), json!({})).category,
+            expected,
+            "{word}"
+        );
     }
     for (count, unit, expected) in [
         (json!(30), "days", Some((30, ValidityUnit::Days))),
@@ -133,11 +159,21 @@ fn provider_words_in_any_spelling() {
     ] {
         let period = json!({"validityDuration": count, "validityDurationUnit": unit});
         let validity = read(json!({ "validityPeriod": period }), json!({})).validity;
-        assert_eq!(validity.map(|validity| (validity.count, validity.unit)), expected, "{count} {unit}");
+        assert_eq!(
+            validity.map(|validity| (validity.count, validity.unit)),
+            expected,
+            "{count} {unit}"
+        );
     }
     let waiting = json!({"deferredActivationDuration": 6, "deferredActivationDurationUnit": "months"});
     let product = read(json!({ "deferredActivationPeriod": waiting }), json!({}));
-    assert_eq!(product.activation_window, Some(Validity { count: 6, unit: ValidityUnit::Months }));
+    assert_eq!(
+        product.activation_window,
+        Some(Validity {
+            count: 6,
+            unit: ValidityUnit::Months
+        })
+    );
 }
 
 #[test]
@@ -145,11 +181,18 @@ fn availability_is_read_and_assumed_when_nothing_is_said() {
     let available = |availability: Value| {
         let product = json!([{"productDefinition": {"productId": "P"}, "availability": availability}]);
         let product = listing(&product).products.remove(0);
-        (product.available, product.available_from.is_some(), product.available_until.is_some())
+        (
+            product.available,
+            product.available_from.is_some(),
+            product.available_until.is_some(),
+        )
     };
     let dates = json!({"available": false, "startDate": "2026-01-01T00:00:00Z", "endDate": "2026-06-01T02:00:00+02:00"});
     assert_eq!(available(dates), (false, true, true));
-    assert_eq!(available(json!({"available": "true", "startDate": "soon"})), (true, false, false));
+    assert_eq!(
+        available(json!({"available": "true", "startDate": "soon"})),
+        (true, false, false)
+    );
     assert_eq!(available(Value::Null), (true, false, false));
 }
 
@@ -164,9 +207,18 @@ fn a_broken_product_is_dropped_with_its_reason_and_the_others_stay() {
     assert_eq!(listing.products.len(), 1);
     let networks = &listing.products[0].networks;
     assert_eq!(networks.len(), 1);
-    assert_eq!(networks[0].operators, [Operator { name: "Orange".into(), technologies: vec!["4G".into()] }]);
-    let reasons: Vec<(&str, &str)> =
-        listing.dropped.iter().map(|dropped| (dropped.id.as_str(), dropped.reason)).collect();
+    assert_eq!(
+        networks[0].operators,
+        [Operator {
+            name: "Orange".into(),
+            technologies: vec!["4G".into()]
+        }]
+    );
+    let reasons: Vec<(&str, &str)> = listing
+        .dropped
+        .iter()
+        .map(|dropped| (dropped.id.as_str(), dropped.reason))
+        .collect();
     assert_eq!(
         reasons,
         [
@@ -185,7 +237,15 @@ fn a_broken_product_is_dropped_with_its_reason_and_the_others_stay() {
 
 #[test]
 fn an_answer_without_a_list_is_not_understood() {
-    for body in ["", "{}", "[]", "<html>", r#"{"products":null}"#, r#"{"products":{}}"#, r#"{"products":[{}"#] {
+    for body in [
+        "",
+        "{}",
+        "[]",
+        "<html>",
+        r#"{"products":null}"#,
+        r#"{"products":{}}"#,
+        r#"{"products":[{}"#,
+    ] {
         assert!(read_listing(body.as_bytes()).is_err(), "{body}");
     }
 }
@@ -193,20 +253,41 @@ fn an_answer_without_a_list_is_not_understood() {
 #[test]
 fn verdicts_from_the_wrapper_and_from_a_bare_product() {
     let verdict = |can_subscribe: Value| json!({"productDefinition": {"productId": "A"}, "canSubscribe": can_subscribe});
-    let read = |body: Value| read_eligibility(body.to_string().as_bytes(), &["A"]).unwrap().remove("A");
+    let read = |body: Value| {
+        read_eligibility(body.to_string().as_bytes(), &["A"])
+            .unwrap()
+            .remove("A")
+    };
     let refused = json!({"allowed": false, "errorKey": "K", "errorMessage": "M"});
     let not_eligible = |code: &str, message: &str| {
-        Some(Verdict::NotEligible { code: code.into(), message: message.into() })
+        Some(Verdict::NotEligible {
+            code: code.into(),
+            message: message.into(),
+        })
     };
     for (can_subscribe, expected) in [
-        (json!({"allowed": true, "mode": "add"}), Some(Verdict::Eligible { mode: Some(Mode::Add) })),
-        (json!({"allowed": true, "mode": "scheduled-switch"}), Some(Verdict::Eligible { mode: Some(Mode::ScheduledSwitch) })),
+        (
+            json!({"allowed": true, "mode": "add"}),
+            Some(Verdict::Eligible {
+                mode: Some(Mode::Add),
+            }),
+        ),
+        (
+            json!({"allowed": true, "mode": "scheduled-switch"}),
+            Some(Verdict::Eligible {
+                mode: Some(Mode::ScheduledSwitch),
+            }),
+        ),
         (json!({"allowed": true}), Some(Verdict::Eligible { mode: None })),
         (refused.clone(), not_eligible("K", "M")),
         (json!({}), not_eligible("", "")),
         (Value::Null, None),
     ] {
-        assert_eq!(read(json!({"products": [verdict(can_subscribe.clone())]})), expected, "{can_subscribe}");
+        assert_eq!(
+            read(json!({"products": [verdict(can_subscribe.clone())]})),
+            expected,
+            "{can_subscribe}"
+        );
         assert_eq!(read(verdict(can_subscribe.clone())), expected, "{can_subscribe}");
     }
     let nameless = json!({"products": [{"canSubscribe": refused}]});

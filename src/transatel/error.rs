@@ -63,7 +63,12 @@ pub struct Refusal {
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.status, self.title.as_deref().unwrap_or("without a title"))
+        write!(
+            f,
+            "{} {}",
+            self.status,
+            self.title.as_deref().unwrap_or("without a title")
+        )
     }
 }
 
@@ -101,16 +106,27 @@ impl Refusal {
             .map(|title| title.trim().to_owned())
             .find(|title| !title.is_empty() && title.len() <= LONGEST_CODE);
         let detail = body.detail.or(body.message).or(body.error_description);
-        Self { status, title, detail, retry_after, request_id }
+        Self {
+            status,
+            title,
+            detail,
+            retry_after,
+            request_id,
+        }
     }
 
     /// Whether the title is this code, in any letter case.
     pub fn is(&self, code: &str) -> bool {
-        self.title.as_deref().is_some_and(|title| title.eq_ignore_ascii_case(code))
+        self.title
+            .as_deref()
+            .is_some_and(|title| title.eq_ignore_ascii_case(code))
     }
 
     fn detail(&self) -> ProviderDetail {
-        ProviderDetail { code: self.title.clone(), request_id: self.request_id.clone() }
+        ProviderDetail {
+            code: self.title.clone(),
+            request_id: self.request_id.clone(),
+        }
     }
 }
 
@@ -149,16 +165,22 @@ impl Failure {
     /// use case. Decides by title first, by status only where the title says
     /// nothing.
     pub fn into_error(self, need: Need) -> Error {
-        let unavailable = |provider| Error::ProviderUnavailable { retry_after: DEFAULT_RETRY_AFTER, provider };
+        let unavailable = |provider| Error::ProviderUnavailable {
+            retry_after: DEFAULT_RETRY_AFTER,
+            provider,
+        };
         match self {
             Self::Token(inner) => inner.token_error(),
             Self::NoTimeLeft | Self::Timeout { by_deadline: true } => Error::DeadlineExceeded,
             Self::Connect(_) | Self::Timeout { by_deadline: false } | Self::Broken(_) => {
                 unavailable(ProviderDetail::default())
             }
-            Self::Unreadable { request_id, .. } => {
-                Error::ProviderProtocol { provider: ProviderDetail { code: None, request_id } }
-            }
+            Self::Unreadable { request_id, .. } => Error::ProviderProtocol {
+                provider: ProviderDetail {
+                    code: None,
+                    request_id,
+                },
+            },
             Self::Refused(refusal) => refusal.into_error(need),
         }
     }
@@ -167,7 +189,9 @@ impl Failure {
         match self {
             // OAuth answers refused credentials with 400 or 401.
             Self::Refused(refusal) if matches!(refusal.status, 400 | 401 | 403) => {
-                Error::ProviderCredentialsRejected { provider: refusal.detail() }
+                Error::ProviderCredentialsRejected {
+                    provider: refusal.detail(),
+                }
             }
             // A wait for a token says nothing about the caller's own deadline.
             Self::Timeout { .. } | Self::NoTimeLeft => Error::ProviderUnavailable {
@@ -187,9 +211,15 @@ impl Refusal {
             401 => Error::ProviderCredentialsRejected { provider },
             403 if need == Need::Optional => Error::OperationNotEnabled { provider },
             403 => Error::ProviderCredentialsRejected { provider },
-            429 => Error::ProviderRateLimited { retry_after, provider },
+            429 => Error::ProviderRateLimited {
+                retry_after,
+                provider,
+            },
             501 => Error::OperationNotEnabled { provider },
-            500.. => Error::ProviderUnavailable { retry_after, provider },
+            500.. => Error::ProviderUnavailable {
+                retry_after,
+                provider,
+            },
             _ if self.is("SUBSCRIBER_NOT_FOUND") => Error::SimNotFound { provider },
             // The gateway in front of the APIs: the request itself was wrong,
             // and we made it.
@@ -215,9 +245,21 @@ mod tests {
     #[test]
     fn every_known_error_shape_gives_its_code() {
         for (body, code, detail) in [
-            (r#"{"title":"CATALOG_NOT_FOUND","detail":"d","status":404}"#, Some("CATALOG_NOT_FOUND"), Some("d")),
-            (r#"{"errorCode":"CONFLICT","message":"m"}"#, Some("CONFLICT"), Some("m")),
-            (r#"{"error":"invalid_client","error_description":"e"}"#, Some("invalid_client"), Some("e")),
+            (
+                r#"{"title":"CATALOG_NOT_FOUND","detail":"d","status":404}"#,
+                Some("CATALOG_NOT_FOUND"),
+                Some("d"),
+            ),
+            (
+                r#"{"errorCode":"CONFLICT","message":"m"}"#,
+                Some("CONFLICT"),
+                Some("m"),
+            ),
+            (
+                r#"{"error":"invalid_client","error_description":"e"}"#,
+                Some("invalid_client"),
+                Some("e"),
+            ),
             (r#"{"title":null,"code":"X"}"#, Some("X"), None),
             (r#"{"title":7,"detail":"only"}"#, None, Some("only")),
             ("<html>oops</html>", None, None),
@@ -234,7 +276,11 @@ mod tests {
     fn a_refusal_is_classified_by_title_before_status() {
         let reason = |status, title: &str, need| {
             let error = refusal(status, &format!(r#"{{"title":"{title}"}}"#)).into_error(need);
-            format!("{error:?}").split([' ', '{']).next().unwrap_or_default().to_owned()
+            format!("{error:?}")
+                .split([' ', '{'])
+                .next()
+                .unwrap_or_default()
+                .to_owned()
         };
         for (status, title, need, expected) in [
             (400, "SUBSCRIBER_NOT_FOUND", Need::Required, "SimNotFound"),
@@ -246,8 +292,18 @@ mod tests {
             (415, "", Need::Required, "ProviderProtocol"),
             (400, "SOMETHING_NEW", Need::Required, "ProviderRejected"),
             (401, "UNAUTHORIZED", Need::Optional, "ProviderCredentialsRejected"),
-            (403, "INSUFFICIENT_PERMISSION", Need::Required, "ProviderCredentialsRejected"),
-            (403, "INSUFFICIENT_PERMISSION", Need::Optional, "OperationNotEnabled"),
+            (
+                403,
+                "INSUFFICIENT_PERMISSION",
+                Need::Required,
+                "ProviderCredentialsRejected",
+            ),
+            (
+                403,
+                "INSUFFICIENT_PERMISSION",
+                Need::Optional,
+                "OperationNotEnabled",
+            ),
             (429, "TOO_MANY_REQUESTS", Need::Required, "ProviderRateLimited"),
             (500, "INTERNAL_ERROR", Need::Required, "ProviderUnavailable"),
             (501, "NOT_IMPLEMENTED", Need::Required, "OperationNotEnabled"),

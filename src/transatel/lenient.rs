@@ -51,17 +51,23 @@ pub fn whole(value: &Value) -> Option<i64> {
 /// left out.
 pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
-        Value::Array(items) => {
-            items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect()
-        }
+        Value::Array(items) => items
+            .into_iter()
+            .filter_map(|item| serde_json::from_value(item).ok())
+            .collect(),
         _ => Vec::new(),
     })
 }
 
 /// Any structure; absent when it has another shape.
-pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    Ok(value.is_object().then(|| serde_json::from_value(value).ok()).flatten())
+    Ok(value
+        .is_object()
+        .then(|| serde_json::from_value(value).ok())
+        .flatten())
 }
 
 /// A moment in RFC 3339 with any offset.
@@ -72,7 +78,10 @@ pub fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ji
 /// The letters of a word in capitals: `Pre-Activated`, `Preactivated` and
 /// `PRE_ACTIVATED` are one word.
 pub fn letters(word: &str) -> String {
-    word.chars().filter(char::is_ascii_alphabetic).map(|letter| letter.to_ascii_uppercase()).collect()
+    word.chars()
+        .filter(char::is_ascii_alphabetic)
+        .map(|letter| letter.to_ascii_uppercase())
+        .collect()
 }
 
 #[cfg(test)]

@@ -56,12 +56,25 @@ impl Transatel {
         let base_url: Url = account.base_url.clone();
         let transport = Arc::new(Transport::new(base_url, outbound, metrics)?);
         let tokens = TokenSource::new(account, outbound, Arc::clone(&transport), tasks);
-        let backoff =
-            Backoff { first: outbound.retry_first_wait, longest: outbound.retry_longest_wait };
-        let caller =
-            Caller { transport, tokens, backoff, attempts: outbound.read_attempts, timeout: outbound.attempt_timeout };
-        let account = Account { cos: account.cos.clone(), catalog_timeout: outbound.catalog_timeout };
-        Ok(Self { caller: Arc::new(caller), account: Arc::new(account) })
+        let backoff = Backoff {
+            first: outbound.retry_first_wait,
+            longest: outbound.retry_longest_wait,
+        };
+        let caller = Caller {
+            transport,
+            tokens,
+            backoff,
+            attempts: outbound.read_attempts,
+            timeout: outbound.attempt_timeout,
+        };
+        let account = Account {
+            cos: account.cos.clone(),
+            catalog_timeout: outbound.catalog_timeout,
+        };
+        Ok(Self {
+            caller: Arc::new(caller),
+            account: Arc::new(account),
+        })
     }
 
     /// What the token cache did, for the metrics.

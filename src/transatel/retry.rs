@@ -69,7 +69,12 @@ mod tests {
 
     #[test]
     fn only_what_may_pass_is_tried_again() {
-        let refused = |status| Failure::Refused(super::super::error::Refusal { status, ..Default::default() });
+        let refused = |status| {
+            Failure::Refused(super::super::error::Refusal {
+                status,
+                ..Default::default()
+            })
+        };
         for status in [429, 500, 502, 503, 504] {
             assert!(worth_another_try(&refused(status)).is_some(), "{status}");
         }

@@ -65,8 +65,13 @@ impl TokenSource {
             timeout: outbound.attempt_timeout,
         };
         // The one attempt has its own bound; this one only catches defects.
-        let bounds = Bounds { capacity: 1, load_within: outbound.attempt_timeout * 2 };
-        Self { cache: LoadingCache::new(loader, bounds, tasks) }
+        let bounds = Bounds {
+            capacity: 1,
+            load_within: outbound.attempt_timeout * 2,
+        };
+        Self {
+            cache: LoadingCache::new(loader, bounds, tasks),
+        }
     }
 
     /// The token to use now. Cancel-safe.
@@ -116,8 +121,11 @@ impl Load for Loader {
     const NAME: &'static str = "token";
 
     async fn load(&self, _key: &()) -> Result<Loaded<Token>, Failure> {
-        let malformed =
-            || Failure::Unreadable { why: "the token is no header value".into(), truncated: false, request_id: None };
+        let malformed = || Failure::Unreadable {
+            why: "the token is no header value".into(),
+            truncated: false,
+            request_id: None,
+        };
         let request = Request {
             api: Api::Authentication,
             method: Method::POST,
@@ -128,7 +136,10 @@ impl Load for Loader {
             body: Some(("application/x-www-form-urlencoded", self.form.clone())),
         };
         let authorization = self.authorization.as_ref().ok_or_else(malformed)?;
-        let answer = self.transport.exchange(&request, authorization, self.timeout, None, 0).await;
+        let answer = self
+            .transport
+            .exchange(&request, authorization, self.timeout, None, 0)
+            .await;
         let granted: Granted = answer.and_then(|answer| answer.json()).inspect_err(|failure| {
             tracing::warn!(%failure, "no token from the provider");
         })?;
@@ -140,7 +151,11 @@ impl Load for Loader {
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map_or(DEFAULT_LIFETIME, Duration::from_secs);
         let fresh_for = lifetime.saturating_sub(lead(lifetime).mul_f64(0.75 + 0.25 * fastrand::f64()));
-        Ok(Loaded { value: Token(value), fresh_for, usable_for: lifetime.saturating_sub(margin(lifetime)) })
+        Ok(Loaded {
+            value: Token(value),
+            fresh_for,
+            usable_for: lifetime.saturating_sub(margin(lifetime)),
+        })
     }
 
     fn hold(&self, failure: &Failure, failures: u32) -> Duration {
@@ -213,12 +228,19 @@ mod tests {
 
     #[test]
     fn refused_credentials_are_left_alone_longer_than_an_outage() {
-        let refused = Failure::Refused(Refusal { status: 401, ..Refusal::default() });
+        let refused = Failure::Refused(Refusal {
+            status: 401,
+            ..Refusal::default()
+        });
         let outage = Failure::Connect(String::new());
         let holds = |failure, counts: [u32; 3]| counts.map(|count| hold(failure, count).as_secs());
         assert_eq!(holds(&refused, [1, 2, 40]), [10, 20, 300]);
         assert_eq!(holds(&outage, [1, 2, 40]), [1, 2, 30]);
-        let limited = Refusal { status: 429, retry_after: Some(Duration::from_secs(7)), ..Refusal::default() };
+        let limited = Refusal {
+            status: 429,
+            retry_after: Some(Duration::from_secs(7)),
+            ..Refusal::default()
+        };
         assert_eq!(hold(&Failure::Refused(limited), 1).as_secs(), 7);
     }
 }

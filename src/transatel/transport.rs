@@ -90,8 +90,17 @@ impl Answer {
     pub fn unreadable(&self, error: &serde_json::Error) -> Failure {
         self.metrics.unreadable(self.api.name());
         // Only the class and the place: the message itself may quote values.
-        let why = format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column());
-        Failure::Unreadable { why, truncated: false, request_id: self.request_id.clone() }
+        let why = format!(
+            "{:?} error at line {} column {}",
+            error.classify(),
+            error.line(),
+            error.column()
+        );
+        Failure::Unreadable {
+            why,
+            truncated: false,
+            request_id: self.request_id.clone(),
+        }
     }
 }
 
@@ -125,7 +134,12 @@ impl Transport {
             // Who may be tried again is decided in `call`, nowhere else.
             .retry(reqwest::retry::never())
             .build()?;
-        Ok(Self { client, base_url, max_answer_bytes: outbound.max_answer_bytes, metrics })
+        Ok(Self {
+            client,
+            base_url,
+            max_answer_bytes: outbound.max_answer_bytes,
+            metrics,
+        })
     }
 
     /// Sends once and reads the answer within `timeout` and the deadline.
@@ -149,7 +163,8 @@ impl Transport {
         let exchange = self.bounded(request, authorization, timeout, deadline, &span);
         let result = exchange.instrument(span.clone()).await;
         let outcome = result.as_ref().map_or_else(Failure::kind, |_| "ok");
-        self.metrics.attempt(request.api.name(), outcome, started.elapsed());
+        self.metrics
+            .attempt(request.api.name(), outcome, started.elapsed());
         self.note(request, &result, &span);
         result
     }
@@ -205,7 +220,10 @@ impl Transport {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, authorization.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(language) = request.language.and_then(|language| HeaderValue::from_str(language).ok()) {
+        if let Some(language) = request
+            .language
+            .and_then(|language| HeaderValue::from_str(language).ok())
+        {
             headers.insert(ACCEPT_LANGUAGE, language);
         }
         propagation::inject(span, &mut headers);
@@ -214,7 +232,11 @@ impl Transport {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             builder = builder.body(body.clone());
         }
-        let response = builder.headers(headers).send().await.map_err(|error| classify(&error))?;
+        let response = builder
+            .headers(headers)
+            .send()
+            .await
+            .map_err(|error| classify(&error))?;
 
         let status = response.status();
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
@@ -229,11 +251,21 @@ impl Transport {
         let body = self.read(response, request_id.as_deref()).await;
         if status.is_success() {
             let body = body.inspect_err(|_| self.metrics.unreadable(request.api.name()))?;
-            return Ok(Answer { body, request_id, api: request.api, metrics: Arc::clone(&self.metrics) });
+            return Ok(Answer {
+                body,
+                request_id,
+                api: request.api,
+                metrics: Arc::clone(&self.metrics),
+            });
         }
         // Whatever is wrong with the body, the status is the answer.
         let body = body.unwrap_or_default();
-        Err(Failure::Refused(Refusal::read(status.as_u16(), &body, retry_after, request_id)))
+        Err(Failure::Refused(Refusal::read(
+            status.as_u16(),
+            &body,
+            retry_after,
+            request_id,
+        )))
     }
 
     fn url(&self, request: &Request<'_>) -> Url {
@@ -248,7 +280,11 @@ impl Transport {
     }
 
     /// Reads a body up to the bound.
-    async fn read(&self, mut response: reqwest::Response, request_id: Option<&str>) -> Result<Bytes, Failure> {
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+        request_id: Option<&str>,
+    ) -> Result<Bytes, Failure> {
         let unreadable = |why: String, truncated| Failure::Unreadable {
             why,
             truncated,

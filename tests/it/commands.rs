@@ -17,7 +17,10 @@ async fn without_settings_every_missing_one_is_named_and_the_exit_code_says_so()
         assert_eq!(code, Some(64), "{arguments:?}");
         assert_eq!(out, "");
         for key in ["transatel.client_id", "transatel.client_secret"] {
-            assert!(err.contains(&format!("  {key}: required")), "{arguments:?}: {err}");
+            assert!(
+                err.contains(&format!("  {key}: required")),
+                "{arguments:?}: {err}"
+            );
         }
     }
 }
@@ -26,7 +29,10 @@ async fn without_settings_every_missing_one_is_named_and_the_exit_code_says_so()
 async fn settings_are_checked_and_printed_without_secrets() {
     let environment = settings("http://127.0.0.1:1", &[]);
     let (code, out, err) = run(&["check-config"], &environment).await;
-    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (Some(0), "the configuration is valid\n", "")
+    );
     let (code, printed, _) = run(&["print-config"], &environment).await;
     assert_eq!(code, Some(0));
     assert!(!printed.contains("sandbox-secret"), "{printed}");
@@ -36,7 +42,10 @@ async fn settings_are_checked_and_printed_without_secrets() {
     let file = folder.path().join("gateway.toml");
     std::fs::write(&file, &printed).unwrap();
     let file = file.to_str().unwrap();
-    for arguments in [["--config", file, "print-config"], ["print-config", "--config", file]] {
+    for arguments in [
+        ["--config", file, "print-config"],
+        ["print-config", "--config", file],
+    ] {
         let (code, again, err) = run(&arguments, &[]).await;
         assert_eq!((code, again, err.as_str()), (Some(0), printed.clone(), ""));
     }
@@ -99,13 +108,19 @@ async fn a_port_that_is_taken_is_named_with_its_setting() {
     for (key, setting) in [("GRPC__LISTEN", "grpc.listen"), ("ADMIN__LISTEN", "admin.listen")] {
         let (code, _, err) = run(&["serve"], &settings("http://127.0.0.1:1", &[(key, &address)])).await;
         assert_eq!(code, Some(1));
-        assert!(err.contains(&format!("cannot listen on {address} ({setting})")), "{err}");
+        assert!(
+            err.contains(&format!("cannot listen on {address} ({setting})")),
+            "{err}"
+        );
     }
     let mut environment = free_ports();
     environment.push(("GATEWAY__SANDBOX__LISTEN".into(), address.clone()));
     let (code, _, err) = run(&["serve", "--sandbox"], &environment).await;
     assert_eq!(code, Some(1));
-    assert!(err.contains(&format!("cannot listen on {address} (sandbox.listen)")), "{err}");
+    assert!(
+        err.contains(&format!("cannot listen on {address} (sandbox.listen)")),
+        "{err}"
+    );
 }
 
 #[tokio::test]

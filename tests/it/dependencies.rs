@@ -10,7 +10,18 @@ fn there_is_one_version_of_what_must_be_one() {
         let text = |key: &str| package[key].as_str().unwrap();
         versions.entry(text("name")).or_default().push(text("version"));
     }
-    for name in ["tonic", "prost", "hyper", "h2", "http", "opentelemetry", "opentelemetry_sdk", "rustls", "reqwest", "tracing"] {
+    for name in [
+        "tonic",
+        "prost",
+        "hyper",
+        "h2",
+        "http",
+        "opentelemetry",
+        "opentelemetry_sdk",
+        "rustls",
+        "reqwest",
+        "tracing",
+    ] {
         assert_eq!(versions[name].len(), 1, "{name}: {:?}", versions[name]);
     }
     for name in ["openssl", "openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys"] {

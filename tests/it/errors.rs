@@ -48,35 +48,59 @@ async fn every_other_request_is_checked_too() {
     let mut catalog = house.catalog();
     let long = "L".repeat(101);
     for id in ["", &long] {
-        let request = GetProductRequest { product_id: id.into(), language_code: "-".into() };
+        let request = GetProductRequest {
+            product_id: id.into(),
+            language_code: "-".into(),
+        };
         let status = catalog.get_product(request).await.unwrap_err();
         assert_eq!(violations(&status), ["language_code", "product_id"]);
     }
-    let request = ListDestinationsRequest { language_code: "e".into() };
-    assert_eq!(violations(&catalog.list_destinations(request).await.unwrap_err()), ["language_code"]);
+    let request = ListDestinationsRequest {
+        language_code: "e".into(),
+    };
+    assert_eq!(
+        violations(&catalog.list_destinations(request).await.unwrap_err()),
+        ["language_code"]
+    );
 
     let request = CheckEligibilityRequest::default();
-    assert_eq!(violations(&catalog.check_eligibility(request).await.unwrap_err()), ["product_ids", "sim"]);
+    assert_eq!(
+        violations(&catalog.check_eligibility(request).await.unwrap_err()),
+        ["product_ids", "sim"]
+    );
     for (sim, field) in [
         (by_msisdn("12345"), "sim.msisdn"),
         (by_msisdn("++882470000000001"), "sim.msisdn"),
-        (by_iccid("+8988247000000000018"), "sim.iccid"),
+        (by_iccid("+8988247000000000019"), "sim.iccid"),
         (by_iccid("898824700000000001234"), "sim.iccid"),
         (Some(SimRef { id: None }), "sim"),
     ] {
-        let request = CheckEligibilityRequest { sim, product_ids: vec!["A".into(), "".into(), "A".into()] };
+        let request = CheckEligibilityRequest {
+            sim,
+            product_ids: vec!["A".into(), "".into(), "A".into()],
+        };
         let status = catalog.check_eligibility(request).await.unwrap_err();
         assert_eq!(violations(&status), ["product_ids[1]", "product_ids[2]", field]);
     }
     let many = (0..51).map(|number| format!("P{number}")).collect();
-    let request = CheckEligibilityRequest { sim: by_msisdn("882470000000001"), product_ids: many };
-    assert_eq!(violations(&catalog.check_eligibility(request).await.unwrap_err()), ["product_ids"]);
+    let request = CheckEligibilityRequest {
+        sim: by_msisdn("882470000000001"),
+        product_ids: many,
+    };
+    assert_eq!(
+        violations(&catalog.check_eligibility(request).await.unwrap_err()),
+        ["product_ids"]
+    );
     nothing_was_sent(&house).await;
 }
 
 #[tokio::test]
 async fn the_longest_product_id_that_is_allowed_is_looked_up() {
     let house = House::open().await;
-    let status = house.catalog().get_product(get(&"é".repeat(100))).await.unwrap_err();
+    let status = house
+        .catalog()
+        .get_product(get(&"é".repeat(100)))
+        .await
+        .unwrap_err();
     assert_eq!(crate::house::reason(&status).reason, "PRODUCT_NOT_FOUND");
 }

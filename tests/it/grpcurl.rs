@@ -40,9 +40,15 @@ pub fn parse(line: &str) -> Line {
             _ => rest.push(word),
         }
     }
-    assert_eq!(rest[0], "127.0.0.1:50051", "calls go to the default address: {line}");
+    assert_eq!(
+        rest[0], "127.0.0.1:50051",
+        "calls go to the default address: {line}"
+    );
     let method = rest.get(1).cloned();
-    Line { data, method: method.filter(|method| method != "list") }
+    Line {
+        data,
+        method: method.filter(|method| method != "list"),
+    }
 }
 
 fn shell_words(line: &str) -> Vec<String> {
@@ -62,7 +68,11 @@ fn shell_words(line: &str) -> Vec<String> {
 /// of the answer; `list` gives the names of the services.
 pub async fn run(line: &str, address: &str) -> Result<Vec<Value>, Status> {
     let parsed = parse(line);
-    let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let channel = Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
     let mut reflection = Reflection(ServerReflectionClient::new(channel.clone()));
     let answer = match &parsed.method {
         None => Ok(reflection.services().await.into_iter().map(Value::from).collect()),
@@ -85,7 +95,10 @@ async fn run_the_real_one(line: &str, address: &str, succeeds: bool) {
             let text = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.success(), succeeds, "the real grpcurl says: {text}");
         }
-        Err(_) => assert!(!required, "REQUIRE_GRPCURL is set and there is no grpcurl on the path"),
+        Err(_) => assert!(
+            !required,
+            "REQUIRE_GRPCURL is set and there is no grpcurl on the path"
+        ),
     }
 }
 
@@ -93,10 +106,23 @@ struct Reflection(ServerReflectionClient<Channel>);
 
 impl Reflection {
     async fn ask(&mut self, question: MessageRequest) -> MessageResponse {
-        let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
-        let mut answers =
-            self.0.server_reflection_info(tokio_stream::once(request)).await.unwrap().into_inner();
-        answers.message().await.unwrap().unwrap().message_response.unwrap()
+        let request = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(question),
+        };
+        let mut answers = self
+            .0
+            .server_reflection_info(tokio_stream::once(request))
+            .await
+            .unwrap()
+            .into_inner();
+        answers
+            .message()
+            .await
+            .unwrap()
+            .unwrap()
+            .message_response
+            .unwrap()
     }
 
     async fn services(&mut self) -> Vec<String> {
@@ -118,7 +144,12 @@ impl Reflection {
             };
             for bytes in answer.file_descriptor_proto {
                 let file = prost_types::FileDescriptorProto::decode(bytes.as_slice()).unwrap();
-                wanted.extend(file.dependency.iter().cloned().map(MessageRequest::FileByFilename));
+                wanted.extend(
+                    file.dependency
+                        .iter()
+                        .cloned()
+                        .map(MessageRequest::FileByFilename),
+                );
                 files.retain(|known| known.name != file.name);
                 files.push(file);
             }
@@ -145,11 +176,16 @@ async fn call(
     client.ready().await.unwrap();
     let path = format!("/{method}").parse().unwrap();
     let codec = Dynamic(description.output());
-    let mut answers = client.server_streaming(Request::new(message), path, codec).await?.into_inner();
+    let mut answers = client
+        .server_streaming(Request::new(message), path, codec)
+        .await?
+        .into_inner();
     let mut messages = Vec::new();
     while let Some(message) = answers.message().await? {
         let options = SerializeOptions::new();
-        let json = message.serialize_with_options(serde_json::value::Serializer, &options).unwrap();
+        let json = message
+            .serialize_with_options(serde_json::value::Serializer, &options)
+            .unwrap();
         messages.push(json);
         if !description.is_server_streaming() {
             break;
@@ -181,7 +217,8 @@ impl Encoder for Dynamic {
     type Error = Status;
 
     fn encode(&mut self, item: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        item.encode(buffer).map_err(|error| Status::internal(error.to_string()))
+        item.encode(buffer)
+            .map_err(|error| Status::internal(error.to_string()))
     }
 }
 

@@ -19,10 +19,24 @@ async fn every_public_service_and_the_whole_are_serving_once_ready() {
     let house = House::open().await;
     let mut health = HealthClient::new(house.gateway.channel.clone());
     for service in SERVICES {
-        let answer = health.check(HealthCheckRequest { service: service.into() }).await.unwrap();
-        assert_eq!(answer.into_inner().status(), ServingStatus::Serving, "{service:?}");
+        let answer = health
+            .check(HealthCheckRequest {
+                service: service.into(),
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            answer.into_inner().status(),
+            ServingStatus::Serving,
+            "{service:?}"
+        );
     }
-    let unknown = health.check(HealthCheckRequest { service: "no.Such".into() }).await.unwrap_err();
+    let unknown = health
+        .check(HealthCheckRequest {
+            service: "no.Such".into(),
+        })
+        .await
+        .unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
 }
 
@@ -32,7 +46,12 @@ async fn nothing_serves_before_the_first_catalog_or_the_end_of_the_warm_up() {
     let control = sandbox.control();
     control.queue(Script::on("GET", CATALOG).then(Fault::hold("warm-up").step()));
     let environment = settings(&sandbox.base_url(), &[("CATALOG__WARM_UP", "1h")]);
-    let config = config::load(&Sources { environment, ..Sources::default() }).unwrap().config;
+    let config = config::load(&Sources {
+        environment,
+        ..Sources::default()
+    })
+    .unwrap()
+    .config;
     let app = App::build(config).await.unwrap();
     let addresses = app.addresses().unwrap();
     let mut running = tokio::task::JoinSet::new();
@@ -47,7 +66,9 @@ async fn nothing_serves_before_the_first_catalog_or_the_end_of_the_warm_up() {
     let mut health = HealthClient::new(endpoint.connect().await.unwrap());
     let mut watches = Vec::new();
     for service in SERVICES {
-        let request = HealthCheckRequest { service: service.into() };
+        let request = HealthCheckRequest {
+            service: service.into(),
+        };
         let mut watch = health.watch(request).await.unwrap().into_inner();
         let first = watch.message().await.unwrap().unwrap().status();
         assert_eq!(first, ServingStatus::NotServing, "{service:?}");
@@ -55,7 +76,10 @@ async fn nothing_serves_before_the_first_catalog_or_the_end_of_the_warm_up() {
     }
     control.release("warm-up");
     for mut watch in watches {
-        assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+        assert_eq!(
+            watch.message().await.unwrap().unwrap().status(),
+            ServingStatus::Serving
+        );
     }
     assert_eq!(reqwest::get(&readyz).await.unwrap().status(), 200);
 }
@@ -77,26 +101,62 @@ async fn both_reflections_list_only_public_services() {
     let mut v1 = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
     let question = v1::ServerReflectionRequest {
         host: String::new(),
-        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(String::new())),
+        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(
+            String::new(),
+        )),
     };
-    let mut answers =
-        v1.server_reflection_info(tokio_stream::once(question)).await.unwrap().into_inner();
-    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    let mut answers = v1
+        .server_reflection_info(tokio_stream::once(question))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = answers
+        .message()
+        .await
+        .unwrap()
+        .unwrap()
+        .message_response
+        .unwrap();
     let v1::server_reflection_response::MessageResponse::ListServicesResponse(services) = answer else {
         panic!("{answer:?}");
     };
-    assert_eq!(services.service.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), listed);
+    assert_eq!(
+        services
+            .service
+            .iter()
+            .map(|service| service.name.as_str())
+            .collect::<Vec<_>>(),
+        listed
+    );
 
     let mut alpha = v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
     let question = v1alpha::ServerReflectionRequest {
         host: String::new(),
-        message_request: Some(v1alpha::server_reflection_request::MessageRequest::ListServices(String::new())),
+        message_request: Some(v1alpha::server_reflection_request::MessageRequest::ListServices(
+            String::new(),
+        )),
     };
-    let mut answers =
-        alpha.server_reflection_info(tokio_stream::once(question)).await.unwrap().into_inner();
-    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    let mut answers = alpha
+        .server_reflection_info(tokio_stream::once(question))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = answers
+        .message()
+        .await
+        .unwrap()
+        .unwrap()
+        .message_response
+        .unwrap();
     let v1alpha::server_reflection_response::MessageResponse::ListServicesResponse(services) = answer else {
         panic!("{answer:?}");
     };
-    assert_eq!(services.service.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), listed);
+    assert_eq!(
+        services
+            .service
+            .iter()
+            .map(|service| service.name.as_str())
+            .collect::<Vec<_>>(),
+        listed
+    );
 }

@@ -58,7 +58,12 @@ impl House {
 
 /// A simulated provider with a small stock.
 pub async fn simulator() -> Sandbox {
-    Sandbox::start(Options { sims: 100, ..Options::default() }).await.unwrap()
+    Sandbox::start(Options {
+        sims: 100,
+        ..Options::default()
+    })
+    .await
+    .unwrap()
 }
 
 /// A gateway as `main` builds it. Ends when dropped.
@@ -67,6 +72,22 @@ pub struct Gateway {
     pub channel: Channel,
     stop: Option<oneshot::Sender<()>>,
     running: JoinSet<()>,
+}
+
+/// HTTP/2 without timers.
+pub type Untimed =
+    hyper_util::client::legacy::Client<hyper_util::client::legacy::connect::HttpConnector, tonic::body::Body>;
+
+/// See [`Gateway::untimed_catalog`].
+pub fn untimed(address: std::net::SocketAddr) -> api::catalog_client::CatalogClient<Untimed> {
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let mut connector = hyper_util::client::legacy::connect::HttpConnector::new();
+    // Otherwise the kernel holds the request's last part back for 40 ms.
+    connector.set_nodelay(true);
+    let client = hyper_util::client::legacy::Client::builder(executor)
+        .http2_only(true)
+        .build(connector);
+    api::catalog_client::CatalogClient::with_origin(client, format!("http://{address}").parse().unwrap())
 }
 
 /// Settings with which a gateway finds the simulator.
@@ -87,7 +108,10 @@ pub fn settings(base_url: &str, more: &[(&str, &str)]) -> Vec<(String, String)> 
 
 impl Gateway {
     pub async fn start(base_url: &str, more: &[(&str, &str)]) -> Self {
-        let sources = Sources { environment: settings(base_url, more), ..Sources::default() };
+        let sources = Sources {
+            environment: settings(base_url, more),
+            ..Sources::default()
+        };
         let app = App::build(config::load(&sources).unwrap().config).await.unwrap();
         let addresses = app.addresses().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -99,8 +123,17 @@ impl Gateway {
             .await
             .unwrap();
         });
-        let channel = Endpoint::from_shared(format!("http://{}", addresses.grpc)).unwrap().connect().await.unwrap();
-        let gateway = Self { addresses, channel, stop: Some(stop), running };
+        let channel = Endpoint::from_shared(format!("http://{}", addresses.grpc))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap();
+        let gateway = Self {
+            addresses,
+            channel,
+            stop: Some(stop),
+            running,
+        };
         gateway.until_serving().await;
         gateway
     }
@@ -109,10 +142,18 @@ impl Gateway {
         api::catalog_client::CatalogClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
     }
 
+    /// A caller that leaves the deadline to the server: tonic's own client
+    /// would end the call itself when its timer is first.
+    pub fn untimed_catalog(&self) -> api::catalog_client::CatalogClient<Untimed> {
+        untimed(self.addresses.grpc)
+    }
+
     /// Waits for the health service to say so.
     pub async fn until_serving(&self) {
         let mut health = HealthClient::new(self.channel.clone());
-        let request = HealthCheckRequest { service: String::new() };
+        let request = HealthCheckRequest {
+            service: String::new(),
+        };
         let mut watch = health.watch(request).await.unwrap().into_inner();
         while watch.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
     }
@@ -164,33 +205,53 @@ pub struct Reason {
 
 pub fn reason(status: &Status) -> Reason {
     let details = status.get_error_details();
-    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    let info = details
+        .error_info()
+        .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
     assert_eq!(info.domain, "transatel-gateway");
-    Reason { code: status.code(), reason: info.reason.clone(), metadata: info.metadata.clone(), details }
+    Reason {
+        code: status.code(),
+        reason: info.reason.clone(),
+        metadata: info.metadata.clone(),
+        details,
+    }
 }
 
 /// Fields that a request was refused for, sorted.
 pub fn violations(status: &Status) -> Vec<String> {
     let reason = reason(status);
-    assert_eq!((reason.code, reason.reason.as_str()), (Code::InvalidArgument, "INVALID_REQUEST"));
+    assert_eq!(
+        (reason.code, reason.reason.as_str()),
+        (Code::InvalidArgument, "INVALID_REQUEST")
+    );
     let request = reason.details.bad_request().unwrap();
-    let mut fields: Vec<String> =
-        request.field_violations.iter().map(|violation| violation.field.clone()).collect();
+    let mut fields: Vec<String> = request
+        .field_violations
+        .iter()
+        .map(|violation| violation.field.clone())
+        .collect();
     fields.sort();
     fields
 }
 
 /// A request for one product.
 pub fn get(product_id: &str) -> api::GetProductRequest {
-    api::GetProductRequest { product_id: product_id.into(), ..Default::default() }
+    api::GetProductRequest {
+        product_id: product_id.into(),
+        ..Default::default()
+    }
 }
 
 /// A SIM by its number.
 pub fn by_msisdn(msisdn: &str) -> Option<api::SimRef> {
-    Some(api::SimRef { id: Some(api::sim_ref::Id::Msisdn(msisdn.into())) })
+    Some(api::SimRef {
+        id: Some(api::sim_ref::Id::Msisdn(msisdn.into())),
+    })
 }
 
 /// A SIM by its card.
 pub fn by_iccid(iccid: &str) -> Option<api::SimRef> {
-    Some(api::SimRef { id: Some(api::sim_ref::Id::Iccid(iccid.into())) })
+    Some(api::SimRef {
+        id: Some(api::sim_ref::Id::Iccid(iccid.into())),
+    })
 }

@@ -12,11 +12,17 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("config", &["domain"]),
     ("telemetry", &["cache", "config"]),
     ("transatel", &["cache", "config", "domain", "telemetry"]),
-    ("service", &["cache", "config", "domain", "telemetry", "transatel"]),
+    (
+        "service",
+        &["cache", "config", "domain", "telemetry", "transatel"],
+    ),
     ("grpc", &["config", "domain", "pb", "service", "telemetry"]),
     ("admin", &["grpc", "telemetry"]),
     ("sandbox", &[]),
-    ("app", &["admin", "config", "grpc", "service", "telemetry", "transatel"]),
+    (
+        "app",
+        &["admin", "config", "grpc", "service", "telemetry", "transatel"],
+    ),
     ("commands", &["app", "config", "sandbox", "telemetry"]),
 ];
 
@@ -46,7 +52,10 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let text = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn is_test(path: &Path) -> bool {
@@ -56,15 +65,27 @@ fn is_test(path: &Path) -> bool {
 
 fn room(path: &Path) -> String {
     let relative = path.strip_prefix("src").unwrap();
-    let first = relative.components().next().unwrap().as_os_str().to_string_lossy();
+    let first = relative
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_string_lossy();
     first.trim_end_matches(".rs").to_owned()
 }
 
 #[test]
 fn no_room_uses_one_that_it_must_not() {
-    let rooms: BTreeSet<&str> = ALLOWED.iter().map(|(room, _)| *room).chain(["pb", "client"]).collect();
+    let rooms: BTreeSet<&str> = ALLOWED
+        .iter()
+        .map(|(room, _)| *room)
+        .chain(["pb", "client"])
+        .collect();
     let mut seen = BTreeSet::new();
-    for path in sources(Path::new("src")).into_iter().filter(|path| !is_test(path)) {
+    for path in sources(Path::new("src"))
+        .into_iter()
+        .filter(|path| !is_test(path))
+    {
         let own = room(&path);
         if matches!(own.as_str(), "lib" | "main") {
             continue;
@@ -76,22 +97,45 @@ fn no_room_uses_one_that_it_must_not() {
         seen.insert(own.clone());
         for (at, _) in code(&path).match_indices("crate::") {
             let rest = &code(&path)[at + "crate::".len()..];
-            let used: String = rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+            let used: String = rest
+                .chars()
+                .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+                .collect();
             let known = rooms.contains(used.as_str());
-            assert!(known, "{}: crate::{used} is no room: import rooms one by one", path.display());
-            assert!(used == own || allowed.contains(&used.as_str()), "{}: {own} must not use {used}", path.display());
+            assert!(
+                known,
+                "{}: crate::{used} is no room: import rooms one by one",
+                path.display()
+            );
+            assert!(
+                used == own || allowed.contains(&used.as_str()),
+                "{}: {own} must not use {used}",
+                path.display()
+            );
         }
     }
-    assert_eq!(seen.len(), ALLOWED.len(), "the table names rooms that do not exist");
+    assert_eq!(
+        seen.len(),
+        ALLOWED.len(),
+        "the table names rooms that do not exist"
+    );
 }
 
 #[test]
 fn what_belongs_to_one_room_is_named_in_no_other() {
-    for path in sources(Path::new("src")).into_iter().filter(|path| !is_test(path)) {
+    for path in sources(Path::new("src"))
+        .into_iter()
+        .filter(|path| !is_test(path))
+    {
         let own = room(&path);
         let code = code(&path);
         for (name, rooms) in OWNED {
-            let used = [format!("use {name}::"), format!(" {name}::"), format!("({name}::"), format!("<{name}::")];
+            let used = [
+                format!("use {name}::"),
+                format!(" {name}::"),
+                format!("({name}::"),
+                format!("<{name}::"),
+            ];
             if !rooms.contains(&own.as_str()) {
                 let found = used.iter().any(|text| code.contains(text));
                 assert!(!found, "{}: {own} must not know {name}", path.display());

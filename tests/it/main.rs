@@ -10,15 +10,16 @@
 
 mod cache;
 mod catalog;
-//mod commands;
+mod commands;
 mod dependencies;
 mod errors;
-//mod framework_facts;
-//mod grpcurl;
+mod framework_facts;
+mod grpcurl;
 mod health;
 mod house;
 mod layering;
+mod process;
 mod provider_faults;
-//mod readme;
-//mod telemetry;
+mod readme;
+mod telemetry;
 mod token;

@@ -17,7 +17,11 @@ pub struct Process {
 /// A command with nothing of this process's environment that could matter.
 pub fn command(arguments: &[&str], environment: &[(String, String)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_transatel-gateway"));
-    command.args(arguments).env_clear().envs(environment.iter().cloned()).stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::null());
     command.kill_on_drop(true);
     command
 }
@@ -25,10 +29,18 @@ pub fn command(arguments: &[&str], environment: &[(String, String)]) -> Command 
 impl Process {
     pub fn start(arguments: &[&str], environment: &[(String, String)]) -> Self {
         let mut command = command(arguments, environment);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
-        Self { child, stdout, stderr }
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
     }
 
     /// Reads the log until a line contains this; gives the line.
@@ -41,17 +53,30 @@ impl Process {
             }
             panic!("the process ended before it logged {text:?}");
         };
-        tokio::time::timeout(SOON, read).await.unwrap_or_else(|_| panic!("{text:?} was not logged"))
+        tokio::time::timeout(SOON, read)
+            .await
+            .unwrap_or_else(|_| panic!("{text:?} was not logged"))
     }
 
     /// Sends a signal by name, such as `TERM`.
     pub async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().await.unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([&format!("-{name}"), &pid])
+                .status()
+                .await
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits for the end; gives the exit code.
     pub async fn ended(&mut self) -> Option<i32> {
-        tokio::time::timeout(SOON, self.child.wait()).await.expect("the process does not end").unwrap().code()
+        tokio::time::timeout(SOON, self.child.wait())
+            .await
+            .expect("the process does not end")
+            .unwrap()
+            .code()
     }
 }

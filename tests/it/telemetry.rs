@@ -3,8 +3,12 @@
 
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -27,9 +31,13 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let spans = request.into_inner().resource_spans.into_iter().flat_map(|spans| spans.scope_spans);
+        let spans = request
+            .into_inner()
+            .resource_spans
+            .into_iter()
+            .flat_map(|spans| spans.scope_spans);
         self.0.lock().await.extend(spans.flat_map(|spans| spans.spans));
-        Ok(Response::default())
+        Ok(Response::new(Default::default()))
     }
 }
 
@@ -48,11 +56,18 @@ async fn the_provider_and_the_collector_see_the_callers_trace() {
     let mut servers = JoinSet::new();
     let service = TraceServiceServer::new(collector.clone());
     servers.spawn(async move {
-        Server::builder().add_service(service).serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
+        Server::builder()
+            .add_service(service)
+            .serve_with_incoming(TcpIncoming::from(listener))
+            .await
+            .unwrap();
     });
 
     let sandbox = simulator().await;
-    let more = [("TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()), ("TELEMETRY__LOG_FORMAT", "json")];
+    let more = [
+        ("TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()),
+        ("TELEMETRY__LOG_FORMAT", "json"),
+    ];
     let mut gateway = Process::start(&["serve"], &settings(&sandbox.base_url(), &more));
     let listening: Value = serde_json::from_str(&gateway.logged("listening").await).unwrap();
     let address = format!("http://{}", listening["grpc"].as_str().unwrap());
@@ -60,7 +75,9 @@ async fn the_provider_and_the_collector_see_the_callers_trace() {
 
     let mut catalog = CatalogClient::new(Endpoint::from_shared(address).unwrap().connect().await.unwrap());
     let mut request = Request::new(get(FRANCE));
-    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{CALLER}-01").parse().unwrap());
+    request
+        .metadata_mut()
+        .insert("traceparent", format!("00-{TRACE}-{CALLER}-01").parse().unwrap());
     catalog.get_product(request).await.unwrap();
 
     // The log carries the trace.
@@ -71,10 +88,13 @@ async fn the_provider_and_the_collector_see_the_callers_trace() {
     let sent = sandbox.control().requests();
     for route in [CATALOG, TOKEN] {
         let request = sent.iter().find(|request| request.route == Some(route)).unwrap();
-        assert!(request.headers["traceparent"].starts_with(&format!("00-{TRACE}-")), "{:?}", request.headers);
+        assert!(
+            request.headers["traceparent"].starts_with(&format!("00-{TRACE}-")),
+            "{:?}",
+            request.headers
+        );
     }
 
-    // A refused call is in the log, in the trace of nobody.
     gateway.signal("TERM").await;
     assert_eq!(gateway.ended().await, Some(0));
 
@@ -82,21 +102,43 @@ async fn the_provider_and_the_collector_see_the_callers_trace() {
     // attempt, each below the other.
     let spans = collector.0.lock().await.clone();
     let span = |name: &str| {
-        let found: Vec<&Span> =
-            spans.iter().filter(|span| span.name == name && hex(&span.trace_id) == TRACE).collect();
-        assert_eq!(found.len(), 1, "{name} in {:?}", spans.iter().map(|span| &span.name).collect::<Vec<_>>());
+        let found: Vec<&Span> = spans
+            .iter()
+            .filter(|span| span.name == name && hex(&span.trace_id) == TRACE)
+            .collect();
+        assert_eq!(
+            found.len(),
+            1,
+            "{name} in {:?}",
+            spans.iter().map(|span| &span.name).collect::<Vec<_>>()
+        );
         found[0]
     };
     let server = span("connectivity.v1.Catalog/GetProduct");
     assert_eq!(hex(&server.parent_span_id), CALLER);
-    let load = span("cache.load");
+    let load = span("cache.load catalog");
     assert_eq!(load.parent_span_id, server.span_id);
     let attempt = span(&format!("GET {CATALOG}"));
     assert_eq!(attempt.parent_span_id, load.span_id);
-    let provider = sent.iter().find(|request| request.route == Some(CATALOG)).unwrap();
-    assert_eq!(provider.headers["traceparent"], format!("00-{TRACE}-{}-01", hex(&attempt.span_id)));
-    let attributes: Vec<&str> = attempt.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
-    for key in ["http.request.method", "http.response.status_code", "url.template", "server.address"] {
+    let provider = sent
+        .iter()
+        .find(|request| request.route == Some(CATALOG))
+        .unwrap();
+    assert_eq!(
+        provider.headers["traceparent"],
+        format!("00-{TRACE}-{}-01", hex(&attempt.span_id))
+    );
+    let attributes: Vec<&str> = attempt
+        .attributes
+        .iter()
+        .map(|attribute| attribute.key.as_str())
+        .collect();
+    for key in [
+        "http.request.method",
+        "http.response.status_code",
+        "url.template",
+        "server.address",
+    ] {
         assert!(attributes.contains(&key), "{key} in {attributes:?}");
     }
     // Only our own spans: the exporter does not trace itself.

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use tonic::Code;
 use transatel_gateway::client::connectivity::v1::CheckEligibilityRequest;
 use transatel_gateway::sandbox::{Fault, Script};
-use tonic::Code;
 
 use crate::house::{FRANCE, House, PRODUCTS, StillClock, TOKEN, by_msisdn, get, reason, until};
 
 /// A call that is never cached and needs a token.
 fn live() -> CheckEligibilityRequest {
-    CheckEligibilityRequest { sim: by_msisdn("882470000000001"), product_ids: vec![FRANCE.into()] }
+    CheckEligibilityRequest {
+        sim: by_msisdn("882470000000001"),
+        product_ids: vec![FRANCE.into()],
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -40,7 +43,11 @@ async fn a_token_that_lives_a_minute_is_refreshed_ahead_of_its_end() {
     .await;
     tokio::time::advance(Duration::from_secs(10)).await;
     catalog.check_eligibility(live()).await.unwrap();
-    assert_eq!(control.counters().unauthorized, 0, "no call ever met an expired token");
+    assert_eq!(
+        control.counters().unauthorized,
+        0,
+        "no call ever met an expired token"
+    );
 }
 
 #[tokio::test]
@@ -76,7 +83,10 @@ async fn an_api_that_refuses_a_fresh_token_is_our_fault_not_the_callers() {
     let control = house.control();
     control.queue(Script::on("GET", PRODUCTS).then(Fault::Unauthorized.step().forever()));
     let refused = reason(&house.catalog().check_eligibility(live()).await.unwrap_err());
-    assert_eq!((refused.code, refused.reason.as_str()), (Code::Internal, "PROVIDER_CREDENTIALS_REJECTED"));
+    assert_eq!(
+        (refused.code, refused.reason.as_str()),
+        (Code::Internal, "PROVIDER_CREDENTIALS_REJECTED")
+    );
     assert_eq!(control.received("GET", PRODUCTS), 2);
 }
 
@@ -88,7 +98,10 @@ async fn refused_credentials_do_not_hammer_the_token_endpoint() {
     control.configure(|settings| settings.credentials_refused = true);
     for _ in 0..200 {
         let refused = reason(&house.catalog().check_eligibility(live()).await.unwrap_err());
-        assert_eq!((refused.code, refused.reason.as_str()), (Code::Internal, "PROVIDER_CREDENTIALS_REJECTED"));
+        assert_eq!(
+            (refused.code, refused.reason.as_str()),
+            (Code::Internal, "PROVIDER_CREDENTIALS_REJECTED")
+        );
         assert_eq!(refused.metadata["provider_code"], "invalid_client");
     }
     assert_eq!(control.received("POST", TOKEN), 1);
@@ -118,16 +131,26 @@ async fn a_token_endpoint_that_is_down_is_survived_while_the_old_token_lives() {
     }
     tokio::time::advance(Duration::from_secs(9)).await;
     let down = reason(&house.catalog().check_eligibility(live()).await.unwrap_err());
-    assert_eq!((down.code, down.reason.as_str()), (Code::Unavailable, "PROVIDER_UNAVAILABLE"));
+    assert_eq!(
+        (down.code, down.reason.as_str()),
+        (Code::Unavailable, "PROVIDER_UNAVAILABLE")
+    );
 }
 
 #[tokio::test]
 async fn the_token_request_is_what_the_provider_documents() {
-    let house = House::with(&[("TRANSATEL__SCOPES", "CATALOG_PRODUCTS_READ,INVENTORY_SUBSCRIPTIONS_READ")]).await;
+    let house = House::with(&[(
+        "TRANSATEL__SCOPES",
+        "CATALOG_PRODUCTS_READ,INVENTORY_SUBSCRIPTIONS_READ",
+    )])
+    .await;
     house.catalog().get_product(get(FRANCE)).await.unwrap();
     let sent = house.control().requests();
     let token = sent.iter().find(|request| request.route == Some(TOKEN)).unwrap();
-    assert_eq!(token.body, "grant_type=client_credentials&scope=CATALOG_PRODUCTS_READ+INVENTORY_SUBSCRIPTIONS_READ");
+    assert_eq!(
+        token.body,
+        "grant_type=client_credentials&scope=CATALOG_PRODUCTS_READ+INVENTORY_SUBSCRIPTIONS_READ"
+    );
     assert_eq!(token.headers["content-type"], "application/x-www-form-urlencoded");
     assert!(token.headers["authorization"].starts_with("Basic"));
 }

@@ -39,7 +39,10 @@ impl<S> Layer<S> for DeadlineLayer {
     type Service = DeadlineService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        DeadlineService { inner, longest: self.longest }
+        DeadlineService {
+            inner,
+            longest: self.longest,
+        }
     }
 }
 
@@ -66,7 +69,9 @@ where
         let asked = asked(request.headers()).map(|asked| asked.saturating_sub(AHEAD.min(asked / 10)));
         let deadline = Deadline::after(asked.map_or(self.longest, |asked| asked.min(self.longest)));
         request.extensions_mut().insert(deadline);
-        Bounded { answer: tokio::time::timeout_at(deadline.at(), self.inner.call(request)) }
+        Bounded {
+            answer: tokio::time::timeout_at(deadline.at(), self.inner.call(request)),
+        }
     }
 }
 
@@ -92,7 +97,11 @@ where
 
 /// The deadline of a call. Every call has one once it came through the layer.
 pub fn of<T>(request: &tonic::Request<T>) -> Deadline {
-    request.extensions().get::<Deadline>().copied().unwrap_or_else(|| Deadline::after(Duration::ZERO))
+    request
+        .extensions()
+        .get::<Deadline>()
+        .copied()
+        .unwrap_or_else(|| Deadline::after(Duration::ZERO))
 }
 
 /// `grpc-timeout`: up to eight digits and a unit. A malformed one is ignored,

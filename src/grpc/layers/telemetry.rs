@@ -43,7 +43,10 @@ impl<S> Layer<S> for TelemetryLayer {
     type Service = TelemetryService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        TelemetryService { inner, layer: self.clone() }
+        TelemetryService {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
@@ -67,7 +70,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let method = self.layer.methods.get(request.uri().path()).copied().unwrap_or(OTHER);
+        let method = self
+            .layer
+            .methods
+            .get(request.uri().path())
+            .copied()
+            .unwrap_or(OTHER);
         let span = tracing::info_span!(
             "rpc",
             otel.name = method,
@@ -80,8 +88,16 @@ where
         );
         propagation::adopt(&span, request.headers());
         let started = Instant::now();
-        let answer = span.in_scope(|| self.inner.call(request)).instrument(span.clone());
-        Observed { answer, span, started, method, metrics: Arc::clone(&self.layer.metrics) }
+        let answer = span
+            .in_scope(|| self.inner.call(request))
+            .instrument(span.clone());
+        Observed {
+            answer,
+            span,
+            started,
+            method,
+            metrics: Arc::clone(&self.layer.metrics),
+        }
     }
 }
 
@@ -109,7 +125,10 @@ where
         if let Ok(response) = &answer {
             // An answer without a message carries its status in the head;
             // one with a message was successful.
-            let code = response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+            let code = response
+                .headers()
+                .get("grpc-status")
+                .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
             let name = name(code);
             this.span.record("rpc.response.status_code", name);
             if is_our_fault(code) {
@@ -117,7 +136,8 @@ where
                 this.span.record("otel.status_code", "ERROR");
             }
             if code != Code::Ok {
-                this.span.in_scope(|| tracing::info!(method = *this.method, status = name, "call failed"));
+                this.span
+                    .in_scope(|| tracing::info!(method = *this.method, status = name, "call failed"));
             }
             this.metrics.call(this.method, name, this.started.elapsed());
         }

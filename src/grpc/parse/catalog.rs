@@ -52,8 +52,9 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
     violations.text("query", &request.query, LONGEST_TEXT);
     violations.text("parent_product_id", &request.parent_product_id, LONGEST_ID);
     let countries = request.countries.iter().take(MOST_COUNTRIES + 1).enumerate();
-    let countries =
-        countries.filter_map(|(at, code)| violations.country(&format!("countries[{at}]"), code)).collect();
+    let countries = countries
+        .filter_map(|(at, code)| violations.country(&format!("countries[{at}]"), code))
+        .collect();
     let mut categories = Vec::new();
     for (at, number) in request.categories.iter().enumerate() {
         match category(*number) {
@@ -65,9 +66,15 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
     for (at, tag) in request.tags.iter().take(MOST_TAGS + 1).enumerate() {
         violations.text(&format!("tags[{at}]"), tag, LONGEST_ID);
     }
-    let order = ORDERS.iter().find(|(text, _)| *text == request.order_by).map(|(_, order)| *order);
+    let order = ORDERS
+        .iter()
+        .find(|(text, _)| *text == request.order_by)
+        .map(|(_, order)| *order);
     if order.is_none() {
-        violations.add("order_by", "must be price, price desc, data, validity or product_id");
+        violations.add(
+            "order_by",
+            "must be price, price desc, data, validity or product_id",
+        );
     }
     let language = violations.language("language_code", &request.language_code);
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
@@ -84,7 +91,13 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
     let fingerprint = page_token::fingerprint(&(&query, &language));
     let start = page_token::decode(List::Products, fingerprint, &request.page_token)
         .map_err(crate::domain::Error::PageTokenInvalid)?;
-    Ok(ListProducts { query, language, page_size, start, fingerprint })
+    Ok(ListProducts {
+        query,
+        language,
+        page_size,
+        start,
+        fingerprint,
+    })
 }
 
 fn category(number: i32) -> Option<Category> {
@@ -129,7 +142,12 @@ pub fn check_eligibility(request: &pb::CheckEligibilityRequest) -> Result<SimRef
     }
     violations.at_most("product_ids", request.product_ids.len(), MOST_ELIGIBILITIES);
     let mut seen = HashSet::new();
-    for (at, id) in request.product_ids.iter().take(MOST_ELIGIBILITIES + 1).enumerate() {
+    for (at, id) in request
+        .product_ids
+        .iter()
+        .take(MOST_ELIGIBILITIES + 1)
+        .enumerate()
+    {
         let field = format!("product_ids[{at}]");
         violations.product_id(&field, id);
         if !seen.insert(id) {

@@ -15,7 +15,10 @@ pub struct Violations(Vec<Violation>);
 impl Violations {
     /// Records one.
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.0.push(Violation { field: field.into(), description: description.into() });
+        self.0.push(Violation {
+            field: field.into(),
+            description: description.into(),
+        });
     }
 
     /// Gives what was parsed, unless anything was wrong.
@@ -54,7 +57,10 @@ impl Violations {
             Some(Id::Iccid(text)) => {
                 let iccid = Iccid::parse(text);
                 if iccid.is_none() {
-                    self.add(format!("{field}.iccid"), "must have 13 to 20 digits and nothing else");
+                    self.add(
+                        format!("{field}.iccid"),
+                        "must have 13 to 20 digits and nothing else",
+                    );
                 }
                 iccid.map(SimRef::Iccid)
             }
@@ -77,7 +83,10 @@ impl Violations {
         let language = Language::parse(tag);
         if language.is_none() {
             let longest = language::LONGEST_TAG;
-            self.add(field, format!("must be a BCP 47 tag such as fr-FR, at most {longest} characters"));
+            self.add(
+                field,
+                format!("must be a BCP 47 tag such as fr-FR, at most {longest} characters"),
+            );
         }
         language
     }
