@@ -159,7 +159,13 @@ fn redacting_debug(message: &DescriptorProto, secret: &HashSet<String>) -> Strin
         }
     }
     for (index, arms) in oneofs {
-        let oneof = message.oneof_decl[usize::try_from(index).unwrap_or_default()].name();
+        let Some(oneof) = usize::try_from(index)
+            .ok()
+            .and_then(|index| message.oneof_decl.get(index))
+        else {
+            continue;
+        };
+        let oneof = oneof.name();
         let _ = write!(fields, ".field(\"{oneof}\", &self.{oneof})");
         let path = format!("{}::{}", snake(name), upper_camel(oneof));
         let _ = write!(

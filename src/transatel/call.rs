@@ -70,7 +70,7 @@ impl Caller {
             let Some(asked_wait) = worth_another_try(&failure).filter(|_| attempt < attempts) else {
                 return Err(failure);
             };
-            let wait = asked_wait.map_or_else(|| self.backoff.wait(attempt), |asked| asked);
+            let wait = asked_wait.unwrap_or_else(|| self.backoff.wait(attempt));
             // The provider's own word is not cut short: when it asks for more
             // than we would wait, the caller learns it instead.
             let affordable = patience
