@@ -1,0 +1,190 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::*;
+use crate::domain::money::Currency;
+use crate::domain::product::{Allowance, Amount, Grant, Validity, ValidityUnit};
+
+fn product(id: &str) -> Product {
+    Product {
+        id: id.into(),
+        name: String::new(),
+        description: String::new(),
+        category: None,
+        countries: Vec::new(),
+        tags: Vec::new(),
+        allowances: Vec::new(),
+        unlimited: false,
+        validity: None,
+        activation_window: None,
+        max_periods: None,
+        price: None,
+        renewal_price: None,
+        available: true,
+        available_from: None,
+        available_until: None,
+        parent_ids: Vec::new(),
+        networks: Vec::new(),
+    }
+}
+
+fn prepare(product: &Product) -> Bytes {
+    Bytes::from(format!("{product:?}"))
+}
+
+fn everything() -> Query {
+    Query {
+        countries: Vec::new(),
+        categories: Vec::new(),
+        parent: None,
+        text: String::new(),
+        tags: Vec::new(),
+        include_unavailable: false,
+        order: Order::Id,
+    }
+}
+
+fn ids(index: &Index, query: &Query) -> Vec<String> {
+    let (entries, total) = index.select(query, 0, usize::MAX);
+    assert_eq!(entries.len(), total);
+    entries.into_iter().map(|entry| entry.product.id.clone()).collect()
+}
+
+fn countries() -> Vec<Country> {
+    ["DE", "FR", "US", "JP"].iter().filter_map(|code| Country::parse(code)).collect()
+}
+
+prop_compose! {
+    fn any_product()(
+        id in "[A-D]_[0-9]GB_(FRANCE|WORLD)",
+        name in "(France|Le Monde|Asia and more|)",
+        covered in subsequence(countries(), 0..4),
+        tags in subsequence(vec!["STACK", "Promo", "WALLED_GARDEN"], 0..3),
+        category in select(vec![None, Some(Category::OneOff), Some(Category::Recurring), Some(Category::AddOn)]),
+        cents in proptest::option::of(0..5_i64),
+        currency in select(vec!["EUR", "USD"]),
+        data in proptest::option::of(-1..4_i64),
+        days in proptest::option::of(1..4_i32),
+        months: bool,
+        available: bool,
+        parents in subsequence(vec!["A", "B"], 0..2),
+    ) -> Product {
+        let grant = |amount| if amount < 0 { Grant::Unlimited } else { Grant::Limited(Amount::DataBytes(amount)) };
+        let unit = if months { ValidityUnit::Months } else { ValidityUnit::Days };
+        Product {
+            name: name.clone(),
+            description: name,
+            countries: covered,
+            tags: tags.into_iter().map(str::to_owned).collect(),
+            category,
+            price: cents.map(|cents| Money::from_cents(Currency::parse(currency).unwrap(), cents)),
+            allowances: data.map(|amount| Allowance { resource: "DATA".into(), grant: grant(amount) }).into_iter().collect(),
+            validity: days.map(|count| Validity { count, unit }),
+            available,
+            parent_ids: parents.into_iter().map(str::to_owned).collect(),
+            ..product(&id)
+        }
+    }
+}
+
+prop_compose! {
+    fn any_query()(
+        countries in subsequence(countries(), 0..3),
+        categories in subsequence(vec![Category::OneOff, Category::Recurring, Category::AddOn], 0..3),
+        parent in select(vec![None, Some("A"), Some("C")]),
+        text in select(vec!["", "fr", "FRANCE", "1gb_france", "le mo", "nde", "asia, more!"]),
+        tags in subsequence(vec!["stack", "PROMO"], 0..2),
+        include_unavailable: bool,
+        order in select(Order::ALL.to_vec()),
+    ) -> Query {
+        Query {
+            countries, categories, parent: parent.map(str::to_owned), text: text.into(),
+            tags: tags.into_iter().map(str::to_owned).collect(), include_unavailable, order,
+        }
+    }
+}
+
+/// The same question, asked one product at a time.
+fn by_hand(products: &[Product], query: &Query) -> BTreeSet<String> {
+    let matches = |product: &&Product| {
+        let words: Vec<String> =
+            [&product.id, &product.name, &product.description].into_iter().flat_map(|text| split(text)).collect();
+        !product.is_infrastructure()
+            && (query.include_unavailable || product.available)
+            && query.countries.iter().all(|country| product.countries.contains(country))
+            && (query.categories.is_empty() || product.category.is_some_and(|own| query.categories.contains(&own)))
+            && query.parent.as_ref().is_none_or(|parent| product.parent_ids.contains(parent))
+            && query.tags.iter().all(|tag| product.tags.iter().any(|own| own.eq_ignore_ascii_case(tag)))
+            && split(&query.text).all(|prefix| words.iter().any(|word| word.starts_with(&prefix)))
+    };
+    products.iter().filter(matches).map(|product| product.id.clone()).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_query_finds_what_a_look_at_every_product_finds(
+        products in vec(any_product(), 0..40),
+        query in any_query(),
+        size in 1..7_usize,
+    ) {
+        let mut products = products;
+        products.sort_by(|a, b| a.id.cmp(&b.id));
+        products.dedup_by(|a, b| a.id == b.id);
+        let index = Index::new(products.clone(), prepare);
+        let found = ids(&index, &query);
+        prop_assert_eq!(found.iter().cloned().collect::<BTreeSet<_>>(), by_hand(&products, &query));
+
+        // Pages put together are the whole, in the same order.
+        let mut walked = Vec::new();
+        loop {
+            let (page, total) = index.select(&query, walked.len(), size);
+            prop_assert_eq!(total, found.len());
+            if page.is_empty() { break }
+            walked.extend(page.into_iter().map(|entry| entry.product.id.clone()));
+        }
+        prop_assert_eq!(&walked, &found);
+
+        // The order holds between neighbours.
+        let of = |id: &String| &index.entry(id).unwrap().product;
+        for pair in found.windows(2) {
+            let (a, b) = (sort_key(of(&pair[0]), query.order), sort_key(of(&pair[1]), query.order));
+            prop_assert!(a < b || (a == b && pair[0] < pair[1]));
+        }
+
+        // Destinations are what the list says.
+        for destination in index.destinations().iter() {
+            let on_sale = Query { countries: vec![destination.country], order: Order::Price, ..everything() };
+            let (cheapest, total) = index.select(&on_sale, 0, 1);
+            prop_assert_eq!(destination.products as usize, total);
+            prop_assert_eq!(destination.lowest_price, cheapest[0].product.price);
+        }
+    }
+}
+
+#[test]
+fn what_has_no_price_comes_last_either_way() {
+    let priced = |id: &str, cents: Option<i64>| Product {
+        price: cents.map(|cents| Money::from_cents(Currency::parse("EUR").unwrap(), cents)),
+        ..product(id)
+    };
+    let products = vec![priced("A", None), priced("B", Some(200)), priced("C", Some(100)), priced("D", Some(200))];
+    let index = Index::new(products, prepare);
+    assert_eq!(ids(&index, &Query { order: Order::Price, ..everything() }), ["C", "B", "D", "A"]);
+    assert_eq!(ids(&index, &Query { order: Order::PriceDescending, ..everything() }), ["B", "D", "C", "A"]);
+}
+
+#[test]
+fn equal_catalogs_have_equal_snapshots_whatever_their_order() {
+    let index = |ids: &[&str]| Index::new(ids.iter().map(|id| product(id)).collect(), prepare);
+    assert_eq!(index(&["A", "B"]).snapshot(), index(&["B", "A"]).snapshot());
+    assert_ne!(index(&["A", "B"]).snapshot(), index(&["A", "C"]).snapshot());
+}
+
+#[test]
+fn infrastructure_is_neither_listed_nor_found() {
+    let hidden = Product { tags: vec!["walled_garden".into()], ..product("W") };
+    let index = Index::new(vec![hidden, product("A")], prepare);
+    assert_eq!(ids(&index, &Query { include_unavailable: true, ..everything() }), ["A"]);
+    assert!(index.entry("W").is_none());
+}

@@ -1,0 +1,163 @@
+//! Refusals, as RFC 7807 objects with the provider's machine codes in `title`.
+//!
+//! Every code the simulator can say is a constructor here, so that none is
+//! misspelt and each has the status that the contract gives it.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::reply::Reply;
+
+/// Why a request is refused. Turned into a [`Reply`] once the path is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    pub(super) title: Cow<'static, str>,
+    pub(super) detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(
+        status: StatusCode,
+        title: impl Into<Cow<'static, str>>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            status,
+            title: title.into(),
+            detail: detail.into(),
+        }
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", detail)
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "UNAUTHORIZED",
+            "Invalid or expired access token",
+        )
+    }
+
+    pub(super) fn insufficient_permission(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_PERMISSION", detail)
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "No such resource")
+    }
+
+    pub(super) fn method_not_allowed(method: &http::Method) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "METHOD_NOT_ALLOWED",
+            format!("{method} is not supported here"),
+        )
+    }
+
+    pub(super) fn not_acceptable() -> Self {
+        Self::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "NOT_ACCEPTABLE",
+            "Only application/json is produced",
+        )
+    }
+
+    pub(super) fn unsupported_media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "Only application/json is consumed",
+        )
+    }
+
+    pub(super) fn payload_too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "PAYLOAD_TOO_LARGE",
+            "The request body is too large",
+        )
+    }
+
+    pub(super) fn catalog_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "CATALOG_NOT_FOUND",
+            "No catalog is published for this COS",
+        )
+    }
+
+    pub(super) fn product_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "PRODUCT_NOT_FOUND", "Unknown product")
+    }
+
+    pub(super) fn option_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "OPTION_NOT_FOUND",
+            "The option is not configured for this COS",
+        )
+    }
+
+    /// An unknown subscriber on a read. Orders say it with another status.
+    pub(super) fn subscriber_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "SUBSCRIBER_NOT_FOUND",
+            "Subscriber is unknown",
+        )
+    }
+
+    /// The answer, naming the documentation page of the API that `path` belongs to.
+    pub(super) fn into_reply(self, path: &str) -> Reply {
+        let body = json!({
+            "type": documentation(path, &self.title),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "path": path,
+        });
+        Reply::new(self.status, Reply::PROBLEM, body.to_string())
+    }
+}
+
+/// The page of the provider's documentation that explains a code: each API has its own, under the path prefix
+/// that stands before `/api/`.
+pub(super) fn documentation(path: &str, title: &str) -> String {
+    let domain = path.split_once("/api").map_or("", |(domain, _)| domain);
+    format!("https://api.transatel.com{domain}/docs#errors/{title}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_names_its_api_and_path() {
+        let reply = Problem::product_not_found().into_reply("/ocs/catalog/api/cos/X/products/Y");
+        assert_eq!(reply.status, StatusCode::NOT_FOUND);
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(
+            body,
+            json!({
+                "type": "https://api.transatel.com/ocs/catalog/docs#errors/PRODUCT_NOT_FOUND",
+                "title": "PRODUCT_NOT_FOUND",
+                "status": 404,
+                "detail": "Unknown product",
+                "path": "/ocs/catalog/api/cos/X/products/Y",
+            })
+        );
+    }
+
+    #[test]
+    fn a_path_outside_every_api_still_has_a_page() {
+        assert_eq!(
+            documentation("/nothing", "NOT_FOUND"),
+            "https://api.transatel.com/docs#errors/NOT_FOUND"
+        );
+    }
+}

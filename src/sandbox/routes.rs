@@ -1,0 +1,133 @@
+//! Every URL of the provider that the simulator knows.
+//!
+//! One table drives routing, `OPTIONS`, 405, permissions and the counters, so
+//! that they cannot disagree. Templates use the provider's parameter names.
+
+use percent_encoding::percent_decode_str;
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    IssueToken,
+    ListProducts,
+    GetProducts,
+    ListCosOptions,
+    GetCosOption,
+}
+
+/// A path template and what each method does there.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) template: &'static str,
+    pub(super) operations: &'static [(&'static str, Operation)],
+}
+
+impl Route {
+    pub(super) fn operation(&self, method: &http::Method) -> Option<Operation> {
+        self.operations
+            .iter()
+            .find(|(name, _)| *name == method.as_str())
+            .map(|(_, operation)| *operation)
+    }
+}
+
+pub(super) const TOKEN: &str = "/authentication/api/token";
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        template: TOKEN,
+        operations: &[("POST", Operation::IssueToken)],
+    },
+    Route {
+        template: "/ocs/catalog/api/cos/{cosRef}/products",
+        operations: &[("GET", Operation::ListProducts)],
+    },
+    Route {
+        template: "/ocs/catalog/api/cos/{cosRef}/products/{productId}",
+        operations: &[("GET", Operation::GetProducts)],
+    },
+    Route {
+        template: "/ocs/catalog/api/cos/{cosRef}/options",
+        operations: &[("GET", Operation::ListCosOptions)],
+    },
+    Route {
+        template: "/ocs/catalog/api/cos/{cosRef}/options/{option}",
+        operations: &[("GET", Operation::GetCosOption)],
+    },
+];
+
+/// The route of a path, with the decoded values of its variable segments in order.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// Position in [`ROUTES`].
+    pub(super) index: usize,
+    pub(super) route: &'static Route,
+    pub(super) arguments: Vec<String>,
+}
+
+pub(super) fn find(path: &str) -> Option<Found> {
+    ROUTES.iter().enumerate().find_map(|(index, route)| {
+        arguments(route.template, path).map(|arguments| Found {
+            index,
+            route,
+            arguments,
+        })
+    })
+}
+
+/// The variable segments of `path` when it follows `template`; a segment is never empty.
+fn arguments(template: &str, path: &str) -> Option<Vec<String>> {
+    let mut values = Vec::new();
+    let mut given = path.split('/');
+    for expected in template.split('/') {
+        let segment = given.next()?;
+        if expected.starts_with('{') {
+            let value = percent_decode_str(segment).decode_utf8().ok()?;
+            if value.is_empty() {
+                return None;
+            }
+            values.push(value.into_owned());
+        } else if expected != segment {
+            return None;
+        }
+    }
+    given.next().is_none().then_some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variable_segments_are_decoded() {
+        let found = find("/ocs/catalog/api/cos/COS%20A/products/P%2C1,P2").unwrap();
+        assert_eq!(
+            found.route.template,
+            "/ocs/catalog/api/cos/{cosRef}/products/{productId}"
+        );
+        assert_eq!(found.arguments, ["COS A", "P,1,P2"]);
+    }
+
+    #[test]
+    fn a_path_must_match_whole() {
+        for path in [
+            "/",
+            "/ocs/catalog/api/cos/C",
+            "/ocs/catalog/api/cos//products",
+            "/ocs/catalog/api/cos/C/products/",
+            "/ocs/catalog/api/cos/C/products/P/more",
+            "/OCS/catalog/api/cos/C/products",
+            "/v1/ocs/catalog/api/cos/C/products",
+        ] {
+            assert!(find(path).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn templates_are_distinct() {
+        let mut templates: Vec<_> = ROUTES.iter().map(|route| route.template).collect();
+        templates.sort_unstable();
+        templates.dedup();
+        assert_eq!(templates.len(), ROUTES.len());
+    }
+}

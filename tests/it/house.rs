@@ -1,0 +1,196 @@
+//! A gateway and a simulated provider, started for one test on free ports.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt as _;
+use transatel_gateway::app::{Addresses, App};
+use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway::config::{self, Sources};
+use transatel_gateway::sandbox::{Control, Options, Sandbox};
+
+/// Longest wait for anything that has to happen: only a defect takes longer.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// The route of the whole catalog at the provider.
+pub const CATALOG: &str = "/ocs/catalog/api/cos/{cosRef}/products";
+/// The route of single products at the provider.
+pub const PRODUCTS: &str = "/ocs/catalog/api/cos/{cosRef}/products/{productId}";
+/// The route of tokens at the provider.
+pub const TOKEN: &str = "/authentication/api/token";
+
+/// A product that can always be bought.
+pub const FRANCE: &str = "WW_901O_STACK_ONEOFF_FRANCE_1GB_7D";
+
+/// A simulated provider and a gateway in front of it.
+pub struct House {
+    pub sandbox: Sandbox,
+    pub gateway: Gateway,
+}
+
+impl House {
+    /// With the default settings.
+    pub async fn open() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With these settings beside what a test needs anyway.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
+        let sandbox = simulator().await;
+        let gateway = Gateway::start(&sandbox.base_url(), settings).await;
+        Self { sandbox, gateway }
+    }
+
+    pub fn control(&self) -> Control {
+        self.sandbox.control()
+    }
+
+    pub fn catalog(&self) -> api::catalog_client::CatalogClient<Channel> {
+        self.gateway.catalog()
+    }
+}
+
+/// A simulated provider with a small stock.
+pub async fn simulator() -> Sandbox {
+    Sandbox::start(Options { sims: 100, ..Options::default() }).await.unwrap()
+}
+
+/// A gateway as `main` builds it. Ends when dropped.
+pub struct Gateway {
+    pub addresses: Addresses,
+    pub channel: Channel,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinSet<()>,
+}
+
+/// Settings with which a gateway finds the simulator.
+pub fn settings(base_url: &str, more: &[(&str, &str)]) -> Vec<(String, String)> {
+    let options = Options::default();
+    let all = [
+        ("GRPC__LISTEN", "127.0.0.1:0"),
+        ("ADMIN__LISTEN", "127.0.0.1:0"),
+        ("TRANSATEL__BASE_URL", base_url),
+        ("TRANSATEL__CLIENT_ID", &options.client_id),
+        ("TRANSATEL__CLIENT_SECRET", &options.client_secret),
+        ("SHUTDOWN__PROPAGATION_DELAY", "0s"),
+        ("CATALOG__WARM_UP", "0s"),
+    ];
+    let name = |(key, value): &(&str, &str)| (format!("GATEWAY__{key}"), (*value).to_owned());
+    all.iter().chain(more).map(name).collect()
+}
+
+impl Gateway {
+    pub async fn start(base_url: &str, more: &[(&str, &str)]) -> Self {
+        let sources = Sources { environment: settings(base_url, more), ..Sources::default() };
+        let app = App::build(config::load(&sources).unwrap().config).await.unwrap();
+        let addresses = app.addresses().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut running = JoinSet::new();
+        running.spawn(async move {
+            app.run(async {
+                let _ = stopped.await;
+            })
+            .await
+            .unwrap();
+        });
+        let channel = Endpoint::from_shared(format!("http://{}", addresses.grpc)).unwrap().connect().await.unwrap();
+        let gateway = Self { addresses, channel, stop: Some(stop), running };
+        gateway.until_serving().await;
+        gateway
+    }
+
+    pub fn catalog(&self) -> api::catalog_client::CatalogClient<Channel> {
+        api::catalog_client::CatalogClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
+    }
+
+    /// Waits for the health service to say so.
+    pub async fn until_serving(&self) {
+        let mut health = HealthClient::new(self.channel.clone());
+        let request = HealthCheckRequest { service: String::new() };
+        let mut watch = health.watch(request).await.unwrap().into_inner();
+        while watch.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
+    }
+
+    /// Asks the gateway to stop and waits until it has.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        // The channel would hold its connection open.
+        drop(self.channel);
+        while self.running.join_next().await.is_some_and(|ended| ended.is_ok()) {}
+    }
+
+    /// What `/metrics` says.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.addresses.admin);
+        reqwest::get(url).await.unwrap().text().await.unwrap()
+    }
+}
+
+/// Keeps a paused clock still while real bytes are on their way: tokio does
+/// not advance it as long as blocking work runs. `tokio::time::advance` still
+/// works.
+pub struct StillClock(#[expect(dead_code, reason = "its end is the signal")] mpsc::Sender<()>);
+
+impl StillClock {
+    pub fn hold() -> Self {
+        let (hold, mut held) = mpsc::channel::<()>(1);
+        tokio::task::spawn_blocking(move || held.blocking_recv());
+        Self(hold)
+    }
+}
+
+/// Polls until something is so.
+pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let started = std::time::Instant::now();
+    while !so().await {
+        assert!(started.elapsed() < SOON, "still not so: {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The code and the reason of an error, and the rest of its details.
+pub struct Reason {
+    pub code: Code,
+    pub reason: String,
+    pub metadata: std::collections::HashMap<String, String>,
+    pub details: tonic_types::ErrorDetails,
+}
+
+pub fn reason(status: &Status) -> Reason {
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    assert_eq!(info.domain, "transatel-gateway");
+    Reason { code: status.code(), reason: info.reason.clone(), metadata: info.metadata.clone(), details }
+}
+
+/// Fields that a request was refused for, sorted.
+pub fn violations(status: &Status) -> Vec<String> {
+    let reason = reason(status);
+    assert_eq!((reason.code, reason.reason.as_str()), (Code::InvalidArgument, "INVALID_REQUEST"));
+    let request = reason.details.bad_request().unwrap();
+    let mut fields: Vec<String> =
+        request.field_violations.iter().map(|violation| violation.field.clone()).collect();
+    fields.sort();
+    fields
+}
+
+/// A request for one product.
+pub fn get(product_id: &str) -> api::GetProductRequest {
+    api::GetProductRequest { product_id: product_id.into(), ..Default::default() }
+}
+
+/// A SIM by its number.
+pub fn by_msisdn(msisdn: &str) -> Option<api::SimRef> {
+    Some(api::SimRef { id: Some(api::sim_ref::Id::Msisdn(msisdn.into())) })
+}
+
+/// A SIM by its card.
+pub fn by_iccid(iccid: &str) -> Option<api::SimRef> {
+    Some(api::SimRef { id: Some(api::sim_ref::Id::Iccid(iccid.into())) })
+}

@@ -1,0 +1,24 @@
+//! Everything through the front door: gRPC against the gateway as `main`
+//! builds it, with the simulated Transatel over loopback.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod cache;
+mod catalog;
+mod commands;
+mod dependencies;
+mod errors;
+mod framework_facts;
+mod grpcurl;
+mod health;
+mod house;
+mod layering;
+mod provider_faults;
+mod readme;
+mod telemetry;
+mod token;
