@@ -17,7 +17,7 @@ use crate::admin;
 use crate::config::Config;
 use crate::grpc::{self, Health, Services};
 use crate::service::Catalog;
-use crate::telemetry::{Metrics, metrics};
+use crate::telemetry::{Metrics, Sampling, metrics};
 use crate::transatel::{Transatel, transport};
 
 /// Why the gateway cannot start.
@@ -137,6 +137,7 @@ impl App {
             services,
             health_server,
             Arc::clone(&self.metrics),
+            Sampling::new(&self.config.telemetry),
             end.clone().cancelled_owned(),
         );
         let side_end = CancellationToken::new();

@@ -20,7 +20,7 @@ use super::layers::telemetry::{Methods, TelemetryLayer};
 use crate::config;
 use crate::pb::connectivity::v1::catalog_server::{CatalogServer, SERVICE_NAME as CATALOG};
 use crate::service::Catalog;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases that are served.
 pub struct Services {
@@ -76,12 +76,13 @@ pub async fn serve<H: HealthApi>(
     services: Services,
     health: HealthServer<H>,
     metrics: Arc<Metrics>,
+    sampling: Sampling,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let routes = services.routes(config, health)?;
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
-        .layer(TelemetryLayer::new(metrics, methods()))
+        .layer(TelemetryLayer::new(metrics, methods(), sampling))
         .layer(DeadlineLayer::new(config.max_deadline))
         .max_concurrent_streams(config.max_streams_per_connection)
         .http2_max_header_list_size(config.max_header_bytes)

@@ -11,11 +11,12 @@ pub mod propagation;
 
 use std::time::Duration;
 
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{Link, SpanKind, TraceContextExt as _, TraceId, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SamplingResult, SdkTracerProvider, ShouldSample};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -86,10 +87,7 @@ pub fn init(config: &config::Telemetry) -> Result<Telemetry, SetupError> {
 fn resource() -> Resource {
     Resource::builder()
         .with_service_name(NAME)
-        .with_attribute(opentelemetry::KeyValue::new(
-            "service.version",
-            env!("CARGO_PKG_VERSION"),
-        ))
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build()
 }
 
@@ -104,15 +102,64 @@ fn tracer(config: &config::Telemetry) -> Result<SdkTracerProvider, SetupError> {
         .with_tonic()
         .with_endpoint(endpoint.as_str())
         .build()?;
-    let own = if config.sample_ratio >= 1.0 {
-        Sampler::AlwaysOn
-    } else {
-        Sampler::TraceIdRatioBased(config.sample_ratio)
-    };
+    let own = Roots(Sampler::TraceIdRatioBased(config.sample_ratio));
     Ok(builder
         .with_sampler(Sampler::ParentBased(Box::new(own)))
         .with_batch_exporter(exporter)
         .build())
+}
+
+/// Decides about traces that begin here. Calls were decided about when they
+/// came in ([`Sampling`]), before a span was made; background work is decided
+/// about now.
+#[derive(Clone, Debug)]
+struct Roots(Sampler);
+
+impl ShouldSample for Roots {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let sampler = if *kind == SpanKind::Server {
+            &Sampler::AlwaysOn
+        } else {
+            &self.0
+        };
+        sampler.should_sample(parent, trace_id, name, kind, attributes, links)
+    }
+}
+
+/// Which calls are recorded. Decided before a span is made: a span that
+/// nobody will see costs a tenth of a cached call.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampling {
+    own: f64,
+    exported: bool,
+}
+
+impl Sampling {
+    /// As configured.
+    pub fn new(config: &config::Telemetry) -> Self {
+        Self {
+            own: config.sample_ratio,
+            exported: config.otlp_endpoint.is_some(),
+        }
+    }
+
+    /// Whether a call is recorded: by the caller's decision where there is
+    /// one, else by our own share.
+    pub fn records(self, caller: Option<&Context>) -> bool {
+        self.exported
+            && caller.map_or_else(
+                || fastrand::f64() < self.own,
+                |caller| caller.span().span_context().is_sampled(),
+            )
+    }
 }
 
 impl Telemetry {

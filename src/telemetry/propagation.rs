@@ -7,7 +7,7 @@
 use http::HeaderMap;
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector};
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -33,18 +33,29 @@ impl Injector for CarrierMut<'_> {
     }
 }
 
-/// Makes `span` a child of the caller's span, when the headers name one.
-pub fn adopt(span: &Span, headers: &HeaderMap) {
-    if !headers.contains_key("traceparent") {
-        return;
-    }
-    let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
+/// The caller's trace, when the headers name one.
+pub fn extract(headers: &HeaderMap) -> Option<Context> {
+    // Most calls inside a test or a probe have none: not worth a parser.
+    headers.get("traceparent")?;
+    let context = opentelemetry::global::get_text_map_propagator(|propagator| {
         propagator.extract_with_context(&Context::new(), &Carrier(headers))
     });
-    if parent.span().span_context().is_valid() {
-        // Fails only when the span is not recorded; then there is no child.
-        let _ = span.set_parent(parent);
-    }
+    context.span().span_context().is_valid().then_some(context)
+}
+
+/// Makes `span` a child of the caller's.
+pub fn adopt(span: &Span, caller: Context) {
+    // Fails only when the span is not recorded; then there is no child.
+    let _ = span.set_parent(caller);
+}
+
+/// A trace that is not recorded: it has ids, for logs and for the provider,
+/// and costs no span.
+pub fn unrecorded() -> Context {
+    let trace = TraceId::from(fastrand::u128(1..));
+    let span = SpanId::from(fastrand::u64(1..));
+    let flags = TraceFlags::NOT_SAMPLED;
+    Context::new().with_remote_span_context(SpanContext::new(trace, span, flags, true, TraceState::NONE))
 }
 
 /// Writes the context of `span` into the headers of a request.

@@ -1,4 +1,6 @@
-//! One span and one measurement per call, in the caller's trace.
+//! One measurement per call, in the caller's trace, and one span when the call
+//! is recorded. A call that is not recorded still has a trace, for its log
+//! lines and for the provider.
 //!
 //! Method names come from the contract; anything else a client may send is
 //! counted as `_OTHER`, so that labels stay a closed set.
@@ -7,18 +9,19 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 
 use http::{Request, Response};
+use opentelemetry::{Context, ContextGuard};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tonic::Code;
 use tonic::body::Body;
 use tower::{Layer, Service};
-use tracing::instrument::Instrumented;
-use tracing::{Instrument as _, Span, field};
+use tracing::span::Entered;
+use tracing::{Span, field};
 
-use crate::telemetry::{Metrics, propagation};
+use crate::telemetry::{Metrics, Sampling, propagation};
 
 /// Names of the methods that exist.
 pub type Methods = Arc<HashMap<String, &'static str>>;
@@ -28,14 +31,19 @@ pub type Methods = Arc<HashMap<String, &'static str>>;
 pub struct TelemetryLayer {
     metrics: Arc<Metrics>,
     methods: Methods,
+    sampling: Sampling,
 }
 
 const OTHER: &str = "_OTHER";
 
 impl TelemetryLayer {
     /// Observes calls to these methods; keys are request paths.
-    pub fn new(metrics: Arc<Metrics>, methods: Methods) -> Self {
-        Self { metrics, methods }
+    pub fn new(metrics: Arc<Metrics>, methods: Methods, sampling: Sampling) -> Self {
+        Self {
+            metrics,
+            methods,
+            sampling,
+        }
     }
 }
 
@@ -65,7 +73,7 @@ where
     type Error = S::Error;
     type Future = Observed<S::Future>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, context: &mut std::task::Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
@@ -76,27 +84,70 @@ where
             .get(request.uri().path())
             .copied()
             .unwrap_or(OTHER);
-        let span = tracing::info_span!(
-            "rpc",
-            otel.name = method,
-            otel.kind = "server",
-            otel.status_code = field::Empty,
-            rpc.system.name = "grpc",
-            rpc.method = method,
-            rpc.response.status_code = field::Empty,
-            error.type = field::Empty,
-        );
-        propagation::adopt(&span, request.headers());
+        let caller = propagation::extract(request.headers());
+        let trace = if self.layer.sampling.records(caller.as_ref()) {
+            Trace::Recorded(span(method, caller))
+        } else {
+            Trace::Unrecorded(caller.unwrap_or_else(propagation::unrecorded))
+        };
         let started = Instant::now();
-        let answer = span
-            .in_scope(|| self.inner.call(request))
-            .instrument(span.clone());
+        let answer = {
+            let _inside = trace.enter();
+            self.inner.call(request)
+        };
         Observed {
             answer,
-            span,
+            trace,
             started,
             method,
             metrics: Arc::clone(&self.layer.metrics),
+        }
+    }
+}
+
+fn span(method: &'static str, caller: Option<Context>) -> Span {
+    let span = tracing::info_span!(
+        "rpc",
+        otel.name = method,
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        rpc.system.name = "grpc",
+        rpc.method = method,
+        rpc.response.status_code = field::Empty,
+        error.type = field::Empty,
+    );
+    if let Some(caller) = caller {
+        propagation::adopt(&span, caller);
+    }
+    span
+}
+
+/// What a call's work belongs to.
+enum Trace {
+    Recorded(Span),
+    Unrecorded(Context),
+}
+
+/// Leaves the trace when dropped.
+enum Inside<'a> {
+    Span(#[expect(dead_code, reason = "held for its end")] Entered<'a>),
+    Context(#[expect(dead_code, reason = "held for its end")] ContextGuard),
+}
+
+impl Trace {
+    fn enter(&self) -> Inside<'_> {
+        match self {
+            Self::Recorded(span) => Inside::Span(span.enter()),
+            Self::Unrecorded(context) => Inside::Context(context.clone().attach()),
+        }
+    }
+
+    fn record(&self, code: Code) {
+        let Self::Recorded(span) = self else { return };
+        span.record("rpc.response.status_code", name(code));
+        if is_our_fault(code) {
+            span.record("error.type", name(code));
+            span.record("otel.status_code", "ERROR");
         }
     }
 }
@@ -105,8 +156,8 @@ pin_project! {
     /// An answer that is measured when it begins.
     pub struct Observed<F> {
         #[pin]
-        answer: Instrumented<F>,
-        span: Span,
+        answer: F,
+        trace: Trace,
         started: Instant,
         method: &'static str,
         metrics: Arc<Metrics>,
@@ -119,8 +170,9 @@ where
 {
     type Output = F::Output;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let _inside = this.trace.enter();
         let answer = ready!(this.answer.poll(context));
         if let Ok(response) = &answer {
             // An answer without a message carries its status in the head;
@@ -129,17 +181,11 @@ where
                 .headers()
                 .get("grpc-status")
                 .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
-            let name = name(code);
-            this.span.record("rpc.response.status_code", name);
-            if is_our_fault(code) {
-                this.span.record("error.type", name);
-                this.span.record("otel.status_code", "ERROR");
-            }
+            this.trace.record(code);
             if code != Code::Ok {
-                this.span
-                    .in_scope(|| tracing::info!(method = *this.method, status = name, "call failed"));
+                tracing::info!(method = *this.method, status = name(code), "call failed");
             }
-            this.metrics.call(this.method, name, this.started.elapsed());
+            this.metrics.call(this.method, name(code), this.started.elapsed());
         }
         Poll::Ready(answer)
     }
