@@ -3,6 +3,7 @@
 //! [`App::build`] binds the ports and puts the parts together; [`App::run`]
 //! serves until it is told to stop and then goes down in phases, each bounded.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -15,8 +16,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin;
 use crate::config::Config;
-use crate::grpc::{self, Health, Services};
-use crate::service::Catalog;
+use crate::grpc::{self, EveryCall, Health, Services};
+use crate::service::{Catalog, Inventory, Sims};
 use crate::telemetry::{Metrics, Sampling, metrics};
 use crate::transatel::{Transatel, transport};
 
@@ -57,7 +58,7 @@ pub struct App {
     config: Config,
     grpc: TcpListener,
     admin: TcpListener,
-    catalog: Catalog,
+    services: Services,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
 }
@@ -88,8 +89,22 @@ impl App {
             Arc::clone(&metrics),
             tasks.clone(),
         )?;
+        let sims = Sims::new(
+            provider.clone(),
+            config.inventory,
+            &config.outbound,
+            tasks.clone(),
+        );
+        let inventory = Inventory::new(
+            provider.clone(),
+            sims.clone(),
+            config.inventory,
+            &config.outbound,
+            tasks.clone(),
+        );
         let catalog = Catalog::new(
             provider.clone(),
+            sims.clone(),
             &config.catalog,
             &config.outbound,
             grpc::prepare_product,
@@ -99,12 +114,18 @@ impl App {
         metrics.watch_caches(vec![
             ("token", provider.token_counts()),
             ("catalog", catalog.counts()),
+            ("sim_ids", sims.counts()),
+            ("inventory", inventory.counts()),
         ]);
         Ok(Self {
             config,
             grpc,
             admin,
-            catalog,
+            services: Services {
+                catalog,
+                inventory,
+                sims,
+            },
             metrics,
             tasks,
         })
@@ -128,16 +149,21 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let (health, health_server) = Health::new(&Services::NAMES).await;
         let end = CancellationToken::new();
-        let services = Services {
-            catalog: self.catalog.clone(),
+        let catalog = self.services.catalog.clone();
+        let every_call = EveryCall {
+            metrics: Arc::clone(&self.metrics),
+            sampling: Sampling::new(&self.config.telemetry),
+            deadlines: Arc::new(HashMap::from([(
+                grpc::BATCH_GET_INVENTORY,
+                self.config.inventory.batch_deadline,
+            )])),
         };
         let calls = grpc::serve(
             self.grpc,
             &self.config.grpc,
-            services,
+            self.services,
             health_server,
-            Arc::clone(&self.metrics),
-            Sampling::new(&self.config.telemetry),
+            every_call,
             end.clone().cancelled_owned(),
         );
         let side_end = CancellationToken::new();
@@ -150,7 +176,7 @@ impl App {
         let mut calls = std::pin::pin!(calls);
         let mut side_door = std::pin::pin!(side_door);
         let stop = async {
-            self.catalog.warm_up(self.config.catalog.warm_up).await;
+            catalog.warm_up(self.config.catalog.warm_up).await;
             health.set(true).await;
             tracing::info!("ready");
             stop.await;

@@ -15,22 +15,28 @@ use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 
 use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
-use super::layers::deadline::DeadlineLayer;
+use super::inventory::Handler as InventoryHandler;
+use super::layers::deadline::{DeadlineLayer, Exceptions};
 use super::layers::telemetry::{Methods, TelemetryLayer};
 use crate::config;
 use crate::pb::connectivity::v1::catalog_server::{CatalogServer, SERVICE_NAME as CATALOG};
-use crate::service::Catalog;
+use crate::pb::connectivity::v1::inventory_server::{InventoryServer, SERVICE_NAME as INVENTORY};
+use crate::service::{Catalog, Inventory, Sims};
 use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases that are served.
 pub struct Services {
     /// The Catalog service.
     pub catalog: Catalog,
+    /// The Inventory service: bundles.
+    pub inventory: Inventory,
+    /// The Inventory service: SIMs.
+    pub sims: Sims,
 }
 
 impl Services {
     /// Full names of the services, for health.
-    pub const NAMES: [&'static str; 1] = [CATALOG];
+    pub const NAMES: [&'static str; 2] = [CATALOG, INVENTORY];
 
     fn routes<H: HealthApi>(
         self,
@@ -45,10 +51,15 @@ impl Services {
                 // So that grpcurl can print the details of an error.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .with_service_name(CATALOG)
+                .with_service_name(INVENTORY)
         };
         Ok(Routes::new(health)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
+            .add_service(
+                InventoryServer::new(InventoryHandler::new(self.inventory, self.sims))
+                    .max_decoding_message_size(most),
+            )
             .add_service(CatalogServer::new(CatalogHandler(self.catalog)).max_decoding_message_size(most))
             .prepare())
     }
@@ -65,6 +76,16 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
+/// What holds for every call, whatever its handler.
+pub struct EveryCall {
+    /// Where calls are counted.
+    pub metrics: Arc<Metrics>,
+    /// Which calls are traced.
+    pub sampling: Sampling,
+    /// Methods with a deadline of their own.
+    pub deadlines: Exceptions,
+}
+
 /// Serves until `stop`, then lets calls in flight finish: a caller that never
 /// ends keeps this from returning, so bound it.
 ///
@@ -75,15 +96,18 @@ pub async fn serve<H: HealthApi>(
     config: &config::Grpc,
     services: Services,
     health: HealthServer<H>,
-    metrics: Arc<Metrics>,
-    sampling: Sampling,
+    every_call: EveryCall,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let routes = services.routes(config, health)?;
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
-        .layer(TelemetryLayer::new(metrics, methods(), sampling))
-        .layer(DeadlineLayer::new(config.max_deadline))
+        .layer(TelemetryLayer::new(
+            every_call.metrics,
+            methods(),
+            every_call.sampling,
+        ))
+        .layer(DeadlineLayer::new(config.max_deadline, every_call.deadlines))
         .max_concurrent_streams(config.max_streams_per_connection)
         .http2_max_header_list_size(config.max_header_bytes)
         .http2_keepalive_interval(Some(config.keepalive_interval))

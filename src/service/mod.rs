@@ -3,5 +3,9 @@
 
 pub mod catalog;
 mod catalog_index;
+pub mod inventory;
+pub mod sims;
 
 pub use catalog::Catalog;
+pub use inventory::Inventory;
+pub use sims::Sims;

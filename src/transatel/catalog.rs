@@ -6,7 +6,6 @@
 //! dropped with its id and a reason while the others stay.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::Duration;
 
 use http::Method;
 use serde::Deserialize;
@@ -16,12 +15,11 @@ use serde_json::value::RawValue;
 use super::call::{Kind, Patience};
 use super::error::{Failure, Need};
 use super::transport::{Api, Request};
-use super::{Transatel, lenient};
+use super::{Transatel, lenient, resources};
 use crate::domain::eligibility::{Eligibility, Mode, PRODUCT_NOT_FOUND, Verdict};
 use crate::domain::money::Currency;
 use crate::domain::product::{
-    Allowance, Amount, Category, CountryNetworks, Grant, LONGEST_ID, Operator, Product, Validity,
-    ValidityUnit,
+    Category, CountryNetworks, LONGEST_ID, Operator, Product, Validity, ValidityUnit,
 };
 use crate::domain::{Country, Error, Language, Money, Msisdn};
 
@@ -405,7 +403,7 @@ fn product(
         category,
         countries: countries.into_iter().collect(),
         tags: tags.into_iter().filter_map(Result::err).collect(),
-        allowances: allowances(&definition.allowances),
+        allowances: resources::allowances(&definition.allowances),
         unlimited: definition.unlimited.unwrap_or_default(),
         validity: validity(
             validity_period.validity_duration,
@@ -480,55 +478,6 @@ fn price(fee: &Value) -> Option<Money> {
             matches!(unit.as_str(), "CENT" | "CENTS").then(|| Money::from_cents(currency, cents))
         }
         _ => None,
-    }
-}
-
-/// Allowances of every kind: `data` is documented, its siblings for voice and
-/// messages are not, so every list of resources counts.
-fn allowances(allowances: &Value) -> Vec<Allowance> {
-    let kinds = allowances
-        .as_object()
-        .into_iter()
-        .flat_map(|kinds| kinds.values());
-    kinds
-        .filter_map(Value::as_array)
-        .flatten()
-        .filter_map(allowance)
-        .collect()
-}
-
-fn allowance(resource: &Value) -> Option<Allowance> {
-    let name = resource.get("resourceName")?.as_str()?.to_owned();
-    let unit = resource
-        .get("resourceUnit")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let grant = match resource.get("resourceValue").and_then(lenient::whole) {
-        Some(UNLIMITED) => Grant::Unlimited,
-        Some(value) => amount(value, unit).map_or(Grant::Unknown, Grant::Limited),
-        None => Grant::Unknown,
-    };
-    Some(Allowance {
-        resource: name,
-        grant,
-    })
-}
-
-/// The provider's number for "no limit".
-const UNLIMITED: i64 = -1;
-
-/// Bytes in the provider's KB.
-const KB: i64 = 1024;
-
-/// A quantity in the provider's unit; `None` when it is below zero or does
-/// not fit.
-fn amount(value: i64, unit: &str) -> Option<Amount> {
-    let count = u64::try_from(value).ok()?;
-    match lenient::letters(unit).as_str() {
-        "KB" => value.checked_mul(KB).map(Amount::DataBytes),
-        "SECOND" | "SECONDS" => Some(Amount::Voice(Duration::from_secs(count))),
-        "SMS" => Some(Amount::Messages(value)),
-        _ => Some(Amount::Units(value)),
     }
 }
 

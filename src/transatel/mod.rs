@@ -9,8 +9,11 @@
 pub mod call;
 pub mod catalog;
 pub mod error;
+pub mod inventory;
 mod lenient;
+mod resources;
 mod retry;
+pub mod sims;
 pub mod token;
 pub mod transport;
 
@@ -38,6 +41,8 @@ pub struct Transatel {
 /// What the account is, beyond its credentials.
 struct Account {
     cos: String,
+    live_statuses: Vec<String>,
+    ended_statuses: Vec<String>,
     catalog_timeout: std::time::Duration,
 }
 
@@ -69,6 +74,8 @@ impl Transatel {
         };
         let account = Account {
             cos: account.cos.clone(),
+            live_statuses: account.live_statuses.clone(),
+            ended_statuses: account.ended_statuses.clone(),
             catalog_timeout: outbound.catalog_timeout,
         };
         Ok(Self {

@@ -35,6 +35,12 @@ pub enum Api {
     Authentication,
     /// `/ocs/catalog`
     Catalog,
+    /// `/ocs/inventory`
+    Inventory,
+    /// `/sim-search`
+    SimSearch,
+    /// `/connectivity-management`
+    Connectivity,
 }
 
 impl Api {
@@ -43,6 +49,9 @@ impl Api {
         match self {
             Self::Authentication => "authentication",
             Self::Catalog => "catalog",
+            Self::Inventory => "inventory",
+            Self::SimSearch => "sim_search",
+            Self::Connectivity => "connectivity",
         }
     }
 }

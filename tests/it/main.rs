@@ -17,6 +17,7 @@ mod framework_facts;
 mod grpcurl;
 mod health;
 mod house;
+mod inventory;
 mod layering;
 mod process;
 mod provider_faults;
