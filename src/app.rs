@@ -3,7 +3,6 @@
 //! [`App::build`] binds the ports and puts the parts together; [`App::run`]
 //! serves until it is told to stop and then goes down in phases, each bounded.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -153,10 +152,7 @@ impl App {
         let every_call = EveryCall {
             metrics: Arc::clone(&self.metrics),
             sampling: Sampling::new(&self.config.telemetry),
-            deadlines: Arc::new(HashMap::from([(
-                grpc::BATCH_GET_INVENTORY,
-                self.config.inventory.batch_deadline,
-            )])),
+            deadlines: Arc::new([(grpc::BATCH_GET_INVENTORY, self.config.inventory.batch_deadline)]),
         };
         let calls = grpc::serve(
             self.grpc,
