@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin;
 use crate::config::Config;
 use crate::grpc::{self, Health, Services};
-use crate::service::Catalog;
+use crate::service::{Catalog, Esims};
 use crate::telemetry::{Metrics, Sampling, metrics};
 use crate::transatel::{Transatel, transport};
 
@@ -58,6 +58,7 @@ pub struct App {
     grpc: TcpListener,
     admin: TcpListener,
     catalog: Catalog,
+    esims: Esims,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
 }
@@ -96,6 +97,7 @@ impl App {
             Arc::clone(&metrics),
             tasks.clone(),
         );
+        let esims = Esims::new(provider.clone());
         metrics.watch_caches(vec![
             ("token", provider.token_counts()),
             ("catalog", catalog.counts()),
@@ -105,6 +107,7 @@ impl App {
             grpc,
             admin,
             catalog,
+            esims,
             metrics,
             tasks,
         })
@@ -130,6 +133,7 @@ impl App {
         let end = CancellationToken::new();
         let services = Services {
             catalog: self.catalog.clone(),
+            esims: self.esims.clone(),
         };
         let calls = grpc::serve(
             self.grpc,

@@ -8,14 +8,18 @@ pub mod country;
 pub mod deadline;
 pub mod eligibility;
 pub mod error;
+pub mod esim;
+pub mod esim_status;
 pub mod language;
 pub mod money;
+pub mod opaque;
 pub mod product;
 pub mod sim;
 
 pub use country::Country;
 pub use deadline::Deadline;
 pub use error::{Error, Result};
+pub use esim_status::EsimStatus;
 pub use language::Language;
 pub use money::Money;
 pub use product::Product;

@@ -1,5 +1,7 @@
 //! Domain to protobuf.
 
+pub mod esim;
+
 use bytes::Bytes;
 use prost::Message as _;
 

@@ -7,6 +7,7 @@
 
 mod catalog;
 mod convert;
+mod esim;
 mod health;
 pub mod layers;
 mod page_token;

@@ -15,22 +15,26 @@ use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 
 use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
+use super::esim::Handler as EsimHandler;
 use super::layers::deadline::DeadlineLayer;
 use super::layers::telemetry::{Methods, TelemetryLayer};
 use crate::config;
 use crate::pb::connectivity::v1::catalog_server::{CatalogServer, SERVICE_NAME as CATALOG};
-use crate::service::Catalog;
+use crate::pb::connectivity::v1::esim_server::{EsimServer, SERVICE_NAME as ESIM};
+use crate::service::{Catalog, Esims};
 use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases that are served.
 pub struct Services {
     /// The Catalog service.
     pub catalog: Catalog,
+    /// The Esim service.
+    pub esims: Esims,
 }
 
 impl Services {
     /// Full names of the services, for health.
-    pub const NAMES: [&'static str; 1] = [CATALOG];
+    pub const NAMES: [&'static str; 2] = [CATALOG, ESIM];
 
     fn routes<H: HealthApi>(
         self,
@@ -45,11 +49,13 @@ impl Services {
                 // So that grpcurl can print the details of an error.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .with_service_name(CATALOG)
+                .with_service_name(ESIM)
         };
         Ok(Routes::new(health)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
             .add_service(CatalogServer::new(CatalogHandler(self.catalog)).max_decoding_message_size(most))
+            .add_service(EsimServer::new(EsimHandler(self.esims)).max_decoding_message_size(most))
             .prepare())
     }
 }

@@ -46,6 +46,8 @@ impl From<Error> for Status {
             }
             Error::SimNotFound { .. }
             | Error::SimNotResolvable { .. }
+            | Error::EsimNotFound { .. }
+            | Error::EsimNotReleased
             | Error::OperationNotEnabled { .. }
             | Error::ProviderRejected { .. }
             | Error::ProviderCredentialsRejected { .. }
@@ -65,6 +67,8 @@ fn classify(error: &Error) -> (Code, ErrorReason) {
         Error::ProductNotFound { .. } => (Code::NotFound, ErrorReason::ProductNotFound),
         Error::SimNotFound { .. } => (Code::NotFound, ErrorReason::SimNotFound),
         Error::SimNotResolvable { .. } => (Code::FailedPrecondition, ErrorReason::SimNotResolvable),
+        Error::EsimNotFound { .. } => (Code::NotFound, ErrorReason::EsimNotFound),
+        Error::EsimNotReleased => (Code::FailedPrecondition, ErrorReason::EsimNotReleased),
         Error::OperationNotEnabled { .. } => (Code::FailedPrecondition, ErrorReason::OperationNotEnabled),
         Error::ProviderRejected { .. } => (Code::FailedPrecondition, ErrorReason::ProviderRejected),
         Error::ProviderCredentialsRejected { .. } => {
@@ -96,6 +100,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             put("needed", needed.name().to_owned());
         }
         Error::SimNotFound { provider }
+        | Error::EsimNotFound { provider }
         | Error::OperationNotEnabled { provider }
         | Error::ProviderRejected { provider }
         | Error::ProviderCredentialsRejected { provider }
@@ -112,6 +117,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         }
         Error::InvalidRequest(_)
         | Error::PageTokenInvalid(_)
+        | Error::EsimNotReleased
         | Error::DeadlineExceeded
         | Error::ShuttingDown
         | Error::Internal => {}

@@ -3,5 +3,8 @@
 
 pub mod catalog;
 mod catalog_index;
+pub mod esim;
+pub mod qr_code;
 
 pub use catalog::Catalog;
+pub use esim::Esims;

@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod error;
 mod lenient;
 mod retry;
+pub mod sim_management;
 pub mod token;
 pub mod transport;
 

@@ -131,6 +131,8 @@ fn every_error() -> Vec<Error> {
         Error::SimNotResolvable {
             needed: Identifier::Msisdn,
         },
+        Error::EsimNotFound { provider: provider() },
+        Error::EsimNotReleased,
         Error::OperationNotEnabled { provider: provider() },
         Error::ProviderRejected { provider: provider() },
         Error::ProviderCredentialsRejected { provider: provider() },

@@ -2,6 +2,7 @@
 //! reported at once, with the path of its field.
 
 pub mod catalog;
+pub mod esim;
 
 use crate::domain::error::Violation;
 use crate::domain::{Country, Error, Iccid, Language, Msisdn, Result, SimRef, language, product};
