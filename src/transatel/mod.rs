@@ -14,6 +14,7 @@ pub mod inventory;
 mod lenient;
 mod resources;
 mod retry;
+pub mod sim_management;
 pub mod sims;
 pub mod token;
 pub mod transport;

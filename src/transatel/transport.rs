@@ -33,6 +33,8 @@ const DEADLINE_MARGIN: Duration = Duration::from_millis(50);
 pub enum Api {
     /// `/authentication`
     Authentication,
+    /// `/sim-management`
+    SimManagement,
     /// `/ocs/catalog`
     Catalog,
     /// `/ocs/inventory`
@@ -48,6 +50,7 @@ impl Api {
     pub fn name(self) -> &'static str {
         match self {
             Self::Authentication => "authentication",
+            Self::SimManagement => "sim_management",
             Self::Catalog => "catalog",
             Self::Inventory => "inventory",
             Self::SimSearch => "sim_search",
@@ -97,13 +100,25 @@ impl Answer {
     /// The failure of an answer that is no JSON of the expected shape; counts
     /// it.
     pub fn unreadable(&self, error: &serde_json::Error) -> Failure {
-        self.metrics.unreadable(self.api.name());
         // Only the class and the place: the message itself may quote values.
         let why = format!(
             "{:?} error at line {} column {}",
             error.classify(),
             error.line(),
             error.column()
+        );
+        self.contradicts(why)
+    }
+
+    /// The failure of an answer that is readable and cannot be true; counts
+    /// it. The reason must hold nothing of the answer.
+    pub fn contradicts(&self, why: impl Into<String>) -> Failure {
+        let why = why.into();
+        self.metrics.unreadable(self.api.name());
+        tracing::warn!(
+            api = self.api.name(),
+            request_id = self.request_id.as_deref(),
+            "an answer of the provider cannot be used: {why}"
         );
         Failure::Unreadable {
             why,

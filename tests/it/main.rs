@@ -13,6 +13,7 @@ mod catalog;
 mod commands;
 mod dependencies;
 mod errors;
+mod esim;
 mod framework_facts;
 mod grpcurl;
 mod health;
