@@ -8,6 +8,7 @@
 
 pub mod call;
 pub mod catalog;
+mod catalog_wire;
 pub mod error;
 pub mod inventory;
 mod lenient;
