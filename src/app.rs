@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin;
 use crate::config::Config;
-use crate::grpc::{self, Health, Services};
-use crate::service::{Catalog, Esims};
+use crate::grpc::{self, EveryCall, Health, Services};
+use crate::service::{Catalog, Esims, Inventory, Sims};
 use crate::telemetry::{Metrics, Sampling, metrics};
 use crate::transatel::{Transatel, transport};
 
@@ -57,8 +57,7 @@ pub struct App {
     config: Config,
     grpc: TcpListener,
     admin: TcpListener,
-    catalog: Catalog,
-    esims: Esims,
+    services: Services,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
 }
@@ -89,25 +88,45 @@ impl App {
             Arc::clone(&metrics),
             tasks.clone(),
         )?;
+        let sims = Sims::new(
+            provider.clone(),
+            config.inventory,
+            &config.outbound,
+            tasks.clone(),
+        );
+        let inventory = Inventory::new(
+            provider.clone(),
+            sims.clone(),
+            config.inventory,
+            &config.outbound,
+            tasks.clone(),
+        );
         let catalog = Catalog::new(
             provider.clone(),
+            sims.clone(),
             &config.catalog,
             &config.outbound,
             grpc::prepare_product,
             Arc::clone(&metrics),
             tasks.clone(),
         );
-        let esims = Esims::new(provider.clone());
+        let esims = Esims::new(provider.clone(), sims.clone());
         metrics.watch_caches(vec![
             ("token", provider.token_counts()),
             ("catalog", catalog.counts()),
+            ("sim_ids", sims.counts()),
+            ("inventory", inventory.counts()),
         ]);
         Ok(Self {
             config,
             grpc,
             admin,
-            catalog,
-            esims,
+            services: Services {
+                catalog,
+                esims,
+                inventory,
+                sims,
+            },
             metrics,
             tasks,
         })
@@ -131,17 +150,18 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let (health, health_server) = Health::new(&Services::NAMES).await;
         let end = CancellationToken::new();
-        let services = Services {
-            catalog: self.catalog.clone(),
-            esims: self.esims.clone(),
+        let catalog = self.services.catalog.clone();
+        let every_call = EveryCall {
+            metrics: Arc::clone(&self.metrics),
+            sampling: Sampling::new(&self.config.telemetry),
+            deadlines: Arc::new([(grpc::BATCH_GET_INVENTORY, self.config.inventory.batch_deadline)]),
         };
         let calls = grpc::serve(
             self.grpc,
             &self.config.grpc,
-            services,
+            self.services,
             health_server,
-            Arc::clone(&self.metrics),
-            Sampling::new(&self.config.telemetry),
+            every_call,
             end.clone().cancelled_owned(),
         );
         let side_end = CancellationToken::new();
@@ -154,7 +174,7 @@ impl App {
         let mut calls = std::pin::pin!(calls);
         let mut side_door = std::pin::pin!(side_door);
         let stop = async {
-            self.catalog.warm_up(self.config.catalog.warm_up).await;
+            catalog.warm_up(self.config.catalog.warm_up).await;
             health.set(true).await;
             tracing::info!("ready");
             stop.await;

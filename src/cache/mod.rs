@@ -291,6 +291,13 @@ impl<L: Load> LoadingCache<L> {
         }
     }
 
+    /// The value of a key if there is a usable one; loads nothing.
+    pub async fn peek(&self, key: &L::Key) -> Option<Arc<L::Value>> {
+        let slot = self.inner.slots.get(key).await?;
+        let entry = slot.entry.load_full()?;
+        (Instant::now() < entry.usable_until).then(|| Arc::clone(&entry.value))
+    }
+
     /// Forgets the value of a key if it still is `value`: a newer one stays.
     /// The next caller waits for a load.
     pub async fn invalidate(&self, key: &L::Key, value: &Arc<L::Value>) {
@@ -419,7 +426,9 @@ impl<L: Load> Inner<L> {
             usable_until: now + loaded.usable_for.max(loaded.fresh_for),
         });
         let mut work = slot.work();
-        slot.entry.store(Some(Arc::clone(&entry)));
+        // What is not to be used again is not kept: the load was only shared.
+        let kept = (entry.usable_until > now).then(|| Arc::clone(&entry));
+        slot.entry.store(kept);
         work.failure = None;
         count(&self.counts.loaded);
         entry

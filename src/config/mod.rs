@@ -13,7 +13,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use reader::{Origin, Problem, Shown};
-pub use types::{Admin, Catalog, Config, Grpc, LogFormat, Outbound, Sandbox, Shutdown, Telemetry, Transatel};
+pub use types::{
+    Admin, Catalog, Config, Grpc, Inventory, LogFormat, Outbound, Sandbox, Shutdown, Telemetry, Transatel,
+};
 
 use reader::Reader;
 

@@ -22,6 +22,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// `[catalog]`
     pub catalog: Catalog,
+    /// `[inventory]`
+    pub inventory: Inventory,
     /// `[telemetry]`
     pub telemetry: Telemetry,
     /// `[shutdown]`
@@ -71,6 +73,10 @@ pub struct Transatel {
     pub scopes: Vec<String>,
     /// Class of service.
     pub cos: String,
+    /// Statuses of bundles that are not over, as inventory takes them.
+    pub live_statuses: Vec<String>,
+    /// Statuses of bundles that are over.
+    pub ended_statuses: Vec<String>,
 }
 
 /// How the provider is called.
@@ -105,6 +111,17 @@ pub struct Catalog {
     pub languages: u32,
     /// Longest wait for the first catalog before readiness.
     pub warm_up: Duration,
+}
+
+/// Reading many SIMs.
+#[derive(Clone, Copy, Debug)]
+pub struct Inventory {
+    /// SIMs of one batch that are read at once.
+    pub batch_concurrency: u32,
+    /// Longest deadline of a batch.
+    pub batch_deadline: Duration,
+    /// ICCID and MSISDN pairs that are kept.
+    pub sim_ids: u32,
 }
 
 /// Logs, traces and metrics.
@@ -160,6 +177,11 @@ impl Config {
             },
             outbound: Outbound::read(reader),
             catalog: Catalog::read(reader),
+            inventory: Inventory {
+                batch_concurrency: reader.number("inventory.batch_concurrency", 1, 256),
+                batch_deadline: reader.duration("inventory.batch_deadline", SECOND),
+                sim_ids: reader.number("inventory.sim_ids", 1, 10_000_000),
+            },
             telemetry: Telemetry::read(reader),
             shutdown: Shutdown {
                 propagation_delay: reader.duration("shutdown.propagation_delay", Duration::ZERO),
@@ -196,12 +218,20 @@ impl Transatel {
         let client_secret = reader.secret("transatel.client_secret");
         let scopes = reader.list("transatel.scopes");
         let cos = reader.text("transatel.cos");
+        let live_statuses = reader.list("transatel.live_statuses");
+        let ended_statuses = reader.list("transatel.ended_statuses");
+        if live_statuses.is_empty() {
+            reader.problem("transatel.live_statuses", "must name at least one status");
+        }
+        let base_url = base_url?;
         Some(Self {
-            base_url: base_url?,
+            base_url,
             client_id,
             client_secret,
             scopes,
             cos,
+            live_statuses,
+            ended_statuses,
         })
     }
 }

@@ -33,6 +33,12 @@ pub enum Error {
         /// The provider's words.
         provider: ProviderDetail,
     },
+    /// No such bundle on the SIM.
+    #[error("the SIM has no subscription {subscription_id:?}")]
+    SubscriptionNotFound {
+        /// As asked for.
+        subscription_id: String,
+    },
     /// The other identifier is needed and cannot be found.
     #[error("the SIM's {} is needed and cannot be found: ask with it", needed.name())]
     SimNotResolvable {

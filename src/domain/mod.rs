@@ -15,6 +15,8 @@ pub mod money;
 pub mod opaque;
 pub mod product;
 pub mod sim;
+pub mod sim_record;
+pub mod subscription;
 
 pub use country::Country;
 pub use deadline::Deadline;
@@ -24,3 +26,5 @@ pub use language::Language;
 pub use money::Money;
 pub use product::Product;
 pub use sim::{Iccid, Msisdn, SimRef};
+pub use sim_record::{SimIds, SimRecord, SimStatus};
+pub use subscription::Subscription;

@@ -127,6 +127,31 @@ pub enum Amount {
     Units(i64),
 }
 
+impl Amount {
+    /// The sum; `None` for different kinds or when it does not fit.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::DataBytes(a), Self::DataBytes(b)) => a.checked_add(b).map(Self::DataBytes),
+            (Self::Voice(a), Self::Voice(b)) => a.checked_add(b).map(Self::Voice),
+            (Self::Messages(a), Self::Messages(b)) => a.checked_add(b).map(Self::Messages),
+            (Self::Units(a), Self::Units(b)) => a.checked_add(b).map(Self::Units),
+            (Self::DataBytes(_) | Self::Voice(_) | Self::Messages(_) | Self::Units(_), _) => None,
+        }
+    }
+
+    /// The difference; `None` for different kinds or below zero.
+    pub fn less(self, other: Self) -> Option<Self> {
+        let whole = |a: i64, b: i64| a.checked_sub(b).filter(|rest| *rest >= 0);
+        match (self, other) {
+            (Self::DataBytes(a), Self::DataBytes(b)) => whole(a, b).map(Self::DataBytes),
+            (Self::Voice(a), Self::Voice(b)) => a.checked_sub(b).map(Self::Voice),
+            (Self::Messages(a), Self::Messages(b)) => whole(a, b).map(Self::Messages),
+            (Self::Units(a), Self::Units(b)) => whole(a, b).map(Self::Units),
+            (Self::DataBytes(_) | Self::Voice(_) | Self::Messages(_) | Self::Units(_), _) => None,
+        }
+    }
+}
+
 /// A length of time as it is sold: months are not days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {

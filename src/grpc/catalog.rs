@@ -7,6 +7,7 @@ use super::page_token::{self, List};
 use super::{convert, parse};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::Catalog;
+use crate::service::catalog::Position;
 
 /// Answers the Catalog service.
 pub struct Handler(pub Catalog);
@@ -22,7 +23,13 @@ impl pb::catalog_server::Catalog for Handler {
             .0
             .list(list.language.as_ref(), &list.query, list.start, list.page_size)
             .await?;
-        let token = |position| page_token::encode(List::Products, list.fingerprint, position);
+        let token = |next: Position| {
+            let position = page_token::Position {
+                within: next.snapshot,
+                offset: next.offset,
+            };
+            page_token::encode(List::Products, list.fingerprint, position)
+        };
         Ok(Response::new(pb::ListProductsResponse {
             products: page.products,
             next_page_token: page.next.map(token).unwrap_or_default(),

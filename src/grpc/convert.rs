@@ -9,10 +9,12 @@ use crate::domain::eligibility::{Eligibility, Mode, Verdict};
 use crate::domain::product::{
     Allowance, Amount, Category, CountryNetworks, Freshness, Grant, Product, Validity, ValidityUnit,
 };
-use crate::domain::{Country, Money};
+use crate::domain::subscription::{Balance, End, Level, Status};
+use crate::domain::{Country, EsimStatus, Money, SimIds, SimRecord, SimStatus, Subscription};
 use crate::pb::connectivity::v1 as pb;
 use crate::pb::google::r#type as google;
 use crate::service::catalog::Destination;
+use crate::service::inventory::Bundles;
 
 /// Encodes a product once, for every answer that will carry it.
 pub fn prepare_product(product: &Product) -> Bytes {
@@ -157,5 +159,130 @@ pub fn eligibility(eligibility: Eligibility) -> pb::EligibilityResult {
         mode: mode.into(),
         reason_code,
         reason_message,
+    }
+}
+
+/// Both identifiers of a SIM.
+pub fn sim_ids(ids: SimIds) -> pb::SimIds {
+    pb::SimIds {
+        iccid: ids
+            .iccid
+            .map(|iccid| iccid.as_str().to_owned())
+            .unwrap_or_default(),
+        msisdn: ids
+            .msisdn
+            .map(|msisdn| msisdn.as_str().to_owned())
+            .unwrap_or_default(),
+    }
+}
+
+/// The bundles of a SIM.
+pub fn bundles(bundles: Bundles) -> pb::GetInventoryResponse {
+    pb::GetInventoryResponse {
+        sim: Some(sim_ids(bundles.sim)),
+        subscriptions: bundles.subscriptions.into_iter().map(subscription).collect(),
+        totals: bundles.totals.into_iter().map(balance).collect(),
+    }
+}
+
+/// One bundle.
+pub fn subscription(subscription: Subscription) -> pb::Subscription {
+    let (activation_deadline, expires_at) = match subscription.end {
+        None => (None, None),
+        Some(End::ActivationDeadline(at)) => (Some(timestamp(at)), None),
+        Some(End::Expiry(at)) => (None, Some(timestamp(at))),
+    };
+    pb::Subscription {
+        subscription_id: subscription.id,
+        product_id: subscription.product_id,
+        status: subscription_status(subscription.status).into(),
+        raw_status: subscription.raw_status,
+        ordered_at: subscription.ordered_at.map(timestamp),
+        activated_at: subscription.activated_at.map(timestamp),
+        activation_deadline,
+        expires_at,
+        balances: subscription.balances.into_iter().map(balance).collect(),
+        countries: subscription.countries.iter().map(Country::to_string).collect(),
+        infrastructure: subscription.infrastructure,
+    }
+}
+
+fn subscription_status(status: Option<Status>) -> pb::SubscriptionStatus {
+    match status {
+        None => pb::SubscriptionStatus::Unspecified,
+        Some(Status::Pending) => pb::SubscriptionStatus::Pending,
+        Some(Status::Scheduled) => pb::SubscriptionStatus::Scheduled,
+        Some(Status::WaitingForFirstUse) => pb::SubscriptionStatus::WaitingForFirstUse,
+        Some(Status::Active) => pb::SubscriptionStatus::Active,
+        Some(Status::Suspended) => pb::SubscriptionStatus::Suspended,
+        Some(Status::Canceled) => pb::SubscriptionStatus::Canceled,
+        Some(Status::Expired) => pb::SubscriptionStatus::Expired,
+        Some(Status::Terminated) => pb::SubscriptionStatus::Terminated,
+    }
+}
+
+fn balance(balance: Balance) -> pb::Balance {
+    let used = balance.level.used().map(amount);
+    let (remaining, initial, unlimited) = match balance.level {
+        Level::Unlimited => (None, None, true),
+        Level::Limited { remaining, initial } => (remaining.map(amount), initial.map(amount), false),
+    };
+    pb::Balance {
+        resource: balance.resource,
+        label: balance.label,
+        remaining,
+        initial,
+        used,
+        unlimited,
+        period_start: balance.period_start.map(timestamp),
+        period_end: balance.period_end.map(timestamp),
+    }
+}
+
+/// The state of a SIM.
+pub fn sim_record(record: SimRecord) -> pb::GetSimResponse {
+    pb::GetSimResponse {
+        sim: Some(sim_ids(record.ids)),
+        status: sim_status(record.status).into(),
+        raw_status: record.raw_status,
+        rate_plan: record.rate_plan,
+        group: record.group,
+        activated_at: record.activated_at.map(timestamp),
+        last_seen_at: record.last_seen_at.map(timestamp),
+        last_country: record
+            .last_country
+            .map(|country| country.to_string())
+            .unwrap_or_default(),
+        esim_status: esim_status(record.esim_status).into(),
+        as_of: Some(record.as_of.into()),
+    }
+}
+
+fn sim_status(status: Option<SimStatus>) -> pb::SimStatus {
+    match status {
+        None => pb::SimStatus::Unspecified,
+        Some(SimStatus::Preactivated) => pb::SimStatus::Preactivated,
+        Some(SimStatus::Active) => pb::SimStatus::Active,
+        Some(SimStatus::Suspended) => pb::SimStatus::Suspended,
+        Some(SimStatus::Barred) => pb::SimStatus::Barred,
+        Some(SimStatus::Test) => pb::SimStatus::Test,
+        Some(SimStatus::OnHold) => pb::SimStatus::OnHold,
+        Some(SimStatus::Terminated) => pb::SimStatus::Terminated,
+        Some(SimStatus::Available) => pb::SimStatus::Available,
+    }
+}
+
+/// State of an eSIM profile.
+pub fn esim_status(status: Option<EsimStatus>) -> pb::EsimStatus {
+    match status {
+        None => pb::EsimStatus::Unspecified,
+        Some(EsimStatus::Available) => pb::EsimStatus::Available,
+        Some(EsimStatus::Allocated) => pb::EsimStatus::Allocated,
+        Some(EsimStatus::Released) => pb::EsimStatus::Released,
+        Some(EsimStatus::Downloaded) => pb::EsimStatus::Downloaded,
+        Some(EsimStatus::Installed) => pb::EsimStatus::Installed,
+        Some(EsimStatus::Enabled) => pb::EsimStatus::Enabled,
+        Some(EsimStatus::Disabled) => pb::EsimStatus::Disabled,
+        Some(EsimStatus::Deleted) => pb::EsimStatus::Deleted,
     }
 }

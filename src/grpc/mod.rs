@@ -9,6 +9,7 @@ mod catalog;
 mod convert;
 mod esim;
 mod health;
+mod inventory;
 pub mod layers;
 mod page_token;
 mod parse;
@@ -17,7 +18,8 @@ mod status;
 
 pub use convert::prepare_product;
 pub use health::Health;
-pub use server::{ServeError, Services, serve};
+pub use inventory::BATCH_GET_INVENTORY;
+pub use server::{EveryCall, ServeError, Services, serve};
 
 /// The contract's descriptors, with comments, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

@@ -9,13 +9,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::error::PageTokenFault;
-use crate::service::catalog::Position;
+
+/// Where a page begins, in the terms of its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// What is paged through: a snapshot, a part of the list.
+    pub within: u64,
+    /// Elements of it before this page.
+    pub offset: u32,
+}
 
 /// Which list a token pages through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum List {
     /// `Catalog.ListProducts`
     Products,
+    /// `Inventory.ListSims`
+    Sims,
 }
 
 /// Changes when the layout of a token does.
@@ -32,7 +42,7 @@ pub fn fingerprint(request: &impl Hash) -> u64 {
 pub fn encode(list: List, fingerprint: u64, position: Position) -> String {
     let mut token = vec![VERSION, list as u8];
     token.extend(fingerprint.to_be_bytes());
-    token.extend(position.snapshot.to_be_bytes());
+    token.extend(position.within.to_be_bytes());
     token.extend(position.offset.to_be_bytes());
     token.extend(check(&token));
     URL_SAFE_NO_PAD.encode(token)
@@ -58,7 +68,7 @@ pub fn decode(list: List, fingerprint: u64, token: &str) -> Result<Option<Positi
     }
     let (head, rest) = body.split_first_chunk::<2>().ok_or(PageTokenFault::Foreign)?;
     let (own, rest) = rest.split_first_chunk::<8>().ok_or(PageTokenFault::Foreign)?;
-    let (snapshot, rest) = rest.split_first_chunk::<8>().ok_or(PageTokenFault::Foreign)?;
+    let (within, rest) = rest.split_first_chunk::<8>().ok_or(PageTokenFault::Foreign)?;
     let offset = <[u8; 4]>::try_from(rest).map_err(|_| PageTokenFault::Foreign)?;
     let [version, kind] = *head;
     if version != VERSION {
@@ -68,7 +78,7 @@ pub fn decode(list: List, fingerprint: u64, token: &str) -> Result<Option<Positi
         return Err(PageTokenFault::OtherRequest);
     }
     Ok(Some(Position {
-        snapshot: u64::from_be_bytes(*snapshot),
+        within: u64::from_be_bytes(*within),
         offset: u32::from_be_bytes(offset),
     }))
 }
@@ -88,8 +98,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_reads_back(fingerprint: u64, snapshot: u64, offset: u32) {
-            let position = Position { snapshot, offset };
+        fn a_token_reads_back(fingerprint: u64, within: u64, offset: u32) {
+            let position = Position { within, offset };
             let token = encode(List::Products, fingerprint, position);
             prop_assert_eq!(decode(List::Products, fingerprint, &token), Ok(Some(position)));
             prop_assert_eq!(
@@ -105,7 +115,7 @@ mod tests {
 
         #[test]
         fn a_mangled_token_is_refused(offset: u32, at in 0..34_usize, letter in "[A-Za-z0-9_-]") {
-            let mut token = encode(List::Products, 7, Position { snapshot: 9, offset });
+            let mut token = encode(List::Products, 7, Position { within: 9, offset });
             prop_assume!(token.get(at..=at) != Some(letter.as_str()));
             token.replace_range(at..=at, &letter);
             prop_assert!(decode(List::Products, 7, &token).is_err());

@@ -16,12 +16,14 @@ use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
 use super::esim::Handler as EsimHandler;
-use super::layers::deadline::DeadlineLayer;
+use super::inventory::Handler as InventoryHandler;
+use super::layers::deadline::{DeadlineLayer, Exceptions};
 use super::layers::telemetry::{Methods, TelemetryLayer};
 use crate::config;
 use crate::pb::connectivity::v1::catalog_server::{CatalogServer, SERVICE_NAME as CATALOG};
 use crate::pb::connectivity::v1::esim_server::{EsimServer, SERVICE_NAME as ESIM};
-use crate::service::{Catalog, Esims};
+use crate::pb::connectivity::v1::inventory_server::{InventoryServer, SERVICE_NAME as INVENTORY};
+use crate::service::{Catalog, Esims, Inventory, Sims};
 use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases that are served.
@@ -30,11 +32,15 @@ pub struct Services {
     pub catalog: Catalog,
     /// The Esim service.
     pub esims: Esims,
+    /// The Inventory service: bundles.
+    pub inventory: Inventory,
+    /// The Inventory service: SIMs.
+    pub sims: Sims,
 }
 
 impl Services {
     /// Full names of the services, for health.
-    pub const NAMES: [&'static str; 2] = [CATALOG, ESIM];
+    pub const NAMES: [&'static str; 3] = [CATALOG, ESIM, INVENTORY];
 
     fn routes<H: HealthApi>(
         self,
@@ -50,10 +56,15 @@ impl Services {
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .with_service_name(CATALOG)
                 .with_service_name(ESIM)
+                .with_service_name(INVENTORY)
         };
         Ok(Routes::new(health)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
+            .add_service(
+                InventoryServer::new(InventoryHandler::new(self.inventory, self.sims))
+                    .max_decoding_message_size(most),
+            )
             .add_service(CatalogServer::new(CatalogHandler(self.catalog)).max_decoding_message_size(most))
             .add_service(EsimServer::new(EsimHandler(self.esims)).max_decoding_message_size(most))
             .prepare())
@@ -71,6 +82,16 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
+/// What holds for every call, whatever its handler.
+pub struct EveryCall {
+    /// Where calls are counted.
+    pub metrics: Arc<Metrics>,
+    /// Which calls are traced.
+    pub sampling: Sampling,
+    /// Methods with a deadline of their own.
+    pub deadlines: Exceptions,
+}
+
 /// Serves until `stop`, then lets calls in flight finish: a caller that never
 /// ends keeps this from returning, so bound it.
 ///
@@ -81,15 +102,18 @@ pub async fn serve<H: HealthApi>(
     config: &config::Grpc,
     services: Services,
     health: HealthServer<H>,
-    metrics: Arc<Metrics>,
-    sampling: Sampling,
+    every_call: EveryCall,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let routes = services.routes(config, health)?;
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
-        .layer(TelemetryLayer::new(metrics, methods(), sampling))
-        .layer(DeadlineLayer::new(config.max_deadline))
+        .layer(TelemetryLayer::new(
+            every_call.metrics,
+            methods(),
+            every_call.sampling,
+        ))
+        .layer(DeadlineLayer::new(config.max_deadline, every_call.deadlines))
         .max_concurrent_streams(config.max_streams_per_connection)
         .http2_max_header_list_size(config.max_header_bytes)
         .http2_keepalive_interval(Some(config.keepalive_interval))

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -37,6 +38,9 @@ impl From<Error> for Status {
             Error::ProductNotFound { product_id } => {
                 details.set_resource_info("connectivity.v1.Product", product_id, "", "");
             }
+            Error::SubscriptionNotFound { subscription_id } => {
+                details.set_resource_info("connectivity.v1.Subscription", subscription_id, "", "");
+            }
             Error::ProviderRateLimited { retry_after, .. }
             | Error::ProviderUnavailable { retry_after, .. } => {
                 details.set_retry_info(Some(*retry_after));
@@ -59,6 +63,24 @@ impl From<Error> for Status {
     }
 }
 
+/// An error as a message, for one element of an answer: what its `Status`
+/// would have carried.
+pub fn message(error: Error) -> crate::pb::google::rpc::Status {
+    let status = Status::from(error);
+    match tonic_types::Status::decode(status.details()) {
+        Ok(decoded) => crate::pb::google::rpc::Status {
+            code: decoded.code,
+            message: decoded.message,
+            details: decoded.details,
+        },
+        Err(_) => crate::pb::google::rpc::Status {
+            code: status.code().into(),
+            message: status.message().to_owned(),
+            details: Vec::new(),
+        },
+    }
+}
+
 /// Code and reason of an error.
 fn classify(error: &Error) -> (Code, ErrorReason) {
     match error {
@@ -66,6 +88,7 @@ fn classify(error: &Error) -> (Code, ErrorReason) {
         Error::PageTokenInvalid(_) => (Code::InvalidArgument, ErrorReason::PageTokenInvalid),
         Error::ProductNotFound { .. } => (Code::NotFound, ErrorReason::ProductNotFound),
         Error::SimNotFound { .. } => (Code::NotFound, ErrorReason::SimNotFound),
+        Error::SubscriptionNotFound { .. } => (Code::NotFound, ErrorReason::SubscriptionNotFound),
         Error::SimNotResolvable { .. } => (Code::FailedPrecondition, ErrorReason::SimNotResolvable),
         Error::EsimNotFound { .. } => (Code::NotFound, ErrorReason::EsimNotFound),
         Error::EsimNotReleased => (Code::FailedPrecondition, ErrorReason::EsimNotReleased),
@@ -95,6 +118,9 @@ fn metadata(error: &Error) -> HashMap<String, String> {
     match error {
         Error::ProductNotFound { product_id } => {
             put("product_id", product_id.clone());
+        }
+        Error::SubscriptionNotFound { subscription_id } => {
+            put("subscription_id", subscription_id.clone());
         }
         Error::SimNotResolvable { needed } => {
             put("needed", needed.name().to_owned());

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio_util::task::TaskTracker;
 
+use super::Sims;
 use super::catalog_index::Index;
 pub use super::catalog_index::{Destination, Entry, Order, Query};
 use crate::cache::{Bounds, Cached, Counts, Load, Loaded, LoadingCache};
@@ -19,7 +20,6 @@ use crate::config;
 use crate::domain::eligibility::Eligibility;
 use crate::domain::error::PageTokenFault;
 use crate::domain::product::{Freshness, Product};
-use crate::domain::sim::Identifier;
 use crate::domain::{Deadline, Error, Language, Result, SimRef};
 use crate::telemetry::Metrics;
 use crate::transatel::call::Patience;
@@ -36,6 +36,7 @@ pub type Prepare = fn(&Product) -> Bytes;
 pub struct Catalog {
     cache: LoadingCache<Loader>,
     provider: Transatel,
+    sims: Sims,
     default_language: Language,
 }
 
@@ -65,6 +66,7 @@ impl Catalog {
     /// Prepares; loads nothing yet. Loads run on `tasks`.
     pub fn new(
         provider: Transatel,
+        sims: Sims,
         config: &config::Catalog,
         outbound: &config::Outbound,
         prepare: Prepare,
@@ -90,6 +92,7 @@ impl Catalog {
         Self {
             cache,
             provider,
+            sims,
             default_language: config.default_language.clone(),
         }
     }
@@ -183,16 +186,10 @@ impl Catalog {
         product_ids: &[String],
         deadline: Deadline,
     ) -> Result<Vec<Eligibility>> {
-        match sim {
-            SimRef::Msisdn(msisdn) => {
-                self.provider
-                    .eligibility(msisdn, product_ids, Patience::until(deadline))
-                    .await
-            }
-            SimRef::Iccid(_) => Err(Error::SimNotResolvable {
-                needed: Identifier::Msisdn,
-            }),
-        }
+        let msisdn = self.sims.msisdn(sim).await?;
+        self.provider
+            .eligibility(&msisdn, product_ids, Patience::until(deadline))
+            .await
     }
 
     /// What the cache did, for the metrics.

@@ -6,10 +6,10 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use super::Sims;
 use super::qr_code::{self, Picture};
 use crate::domain::esim::{ActivationCode, Esim};
-use crate::domain::sim::Identifier;
-use crate::domain::{Deadline, Error, EsimStatus, Iccid, Msisdn, Result, SimRef};
+use crate::domain::{Deadline, Error, EsimStatus, Result, SimIds, SimRef};
 use crate::transatel::Transatel;
 use crate::transatel::call::Patience;
 use crate::transatel::sim_management::Profile;
@@ -18,6 +18,7 @@ use crate::transatel::sim_management::Profile;
 #[derive(Clone)]
 pub struct Esims {
     provider: Transatel,
+    sims: Sims,
 }
 
 /// Everything that installs an eSIM. All of it is secret; `Debug` prints none
@@ -72,8 +73,8 @@ fn one_tap(host: &str, code: &ActivationCode) -> String {
 
 impl Esims {
     /// Prepares; asks nothing yet.
-    pub fn new(provider: Transatel) -> Self {
-        Self { provider }
+    pub fn new(provider: Transatel, sims: Sims) -> Self {
+        Self { provider, sims }
     }
 
     /// The state of an eSIM, without activation material.
@@ -85,12 +86,14 @@ impl Esims {
     /// provider's errors.
     pub async fn esim(&self, sim: &SimRef, with_history: bool, deadline: Deadline) -> Result<Esim> {
         let patience = Patience::until(deadline);
-        let (iccid, msisdn) = self.ids(sim, patience).await?;
+        let iccid = self.sims.iccid(sim).await?;
         let profile = self.provider.esim(&iccid, with_history, patience).await?;
         Ok(Esim {
             installable: installable(&profile),
-            iccid,
-            msisdn,
+            sim: SimIds {
+                iccid: Some(iccid),
+                ..self.sims.known(sim).await
+            },
             status: profile.status,
             raw_status: profile.raw_status,
             status_changed_at: profile.status_changed_at,
@@ -113,7 +116,7 @@ impl Esims {
         deadline: Deadline,
     ) -> Result<Installation> {
         let patience = Patience::until(deadline);
-        let (iccid, _) = self.ids(sim, patience).await?;
+        let iccid = self.sims.iccid(sim).await?;
         let profile = self.provider.esim(&iccid, false, patience).await?;
         let code = code(profile)?;
         let picture = picture
@@ -124,18 +127,6 @@ impl Esims {
                 Error::Internal
             })?;
         Ok(Installation { code, picture })
-    }
-
-    /// The ICCID, which SIM Management wants, and the MSISDN when the caller
-    /// gave it.
-    #[expect(clippy::unused_async, reason = "the other identifier will be looked up")]
-    async fn ids(&self, sim: &SimRef, _patience: Patience) -> Result<(Iccid, Option<Msisdn>)> {
-        match sim {
-            SimRef::Iccid(iccid) => Ok((iccid.clone(), None)),
-            SimRef::Msisdn(_) => Err(Error::SimNotResolvable {
-                needed: Identifier::Iccid,
-            }),
-        }
     }
 }
 

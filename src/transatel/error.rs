@@ -122,7 +122,7 @@ impl Refusal {
             .is_some_and(|title| title.eq_ignore_ascii_case(code))
     }
 
-    fn detail(&self) -> ProviderDetail {
+    fn provider_detail(&self) -> ProviderDetail {
         ProviderDetail {
             code: self.title.clone(),
             request_id: self.request_id.clone(),
@@ -146,6 +146,14 @@ impl Failure {
     /// `Refused` with this title.
     pub fn is_refused_as(&self, code: &str) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is(code))
+    }
+
+    /// What the provider said, for error metadata.
+    pub fn provider_detail(&self) -> ProviderDetail {
+        match self {
+            Self::Refused(refusal) => refusal.provider_detail(),
+            _ => ProviderDetail::default(),
+        }
     }
 
     /// Short fixed word for metrics and spans.
@@ -190,7 +198,7 @@ impl Failure {
             // OAuth answers refused credentials with 400 or 401.
             Self::Refused(refusal) if matches!(refusal.status, 400 | 401 | 403) => {
                 Error::ProviderCredentialsRejected {
-                    provider: refusal.detail(),
+                    provider: refusal.provider_detail(),
                 }
             }
             // A wait for a token says nothing about the caller's own deadline.
@@ -205,7 +213,7 @@ impl Failure {
 
 impl Refusal {
     fn into_error(self, need: Need) -> Error {
-        let provider = self.detail();
+        let provider = self.provider_detail();
         let retry_after = self.retry_after.unwrap_or(DEFAULT_RETRY_AFTER);
         match self.status {
             401 => Error::ProviderCredentialsRejected { provider },

@@ -8,10 +8,14 @@
 
 pub mod call;
 pub mod catalog;
+mod catalog_wire;
 pub mod error;
+pub mod inventory;
 mod lenient;
+mod resources;
 mod retry;
 pub mod sim_management;
+pub mod sims;
 pub mod token;
 pub mod transport;
 
@@ -39,6 +43,8 @@ pub struct Transatel {
 /// What the account is, beyond its credentials.
 struct Account {
     cos: String,
+    live_statuses: Vec<String>,
+    ended_statuses: Vec<String>,
     catalog_timeout: std::time::Duration,
 }
 
@@ -70,6 +76,8 @@ impl Transatel {
         };
         let account = Account {
             cos: account.cos.clone(),
+            live_statuses: account.live_statuses.clone(),
+            ended_statuses: account.ended_statuses.clone(),
             catalog_timeout: outbound.catalog_timeout,
         };
         Ok(Self {

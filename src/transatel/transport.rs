@@ -37,6 +37,12 @@ pub enum Api {
     SimManagement,
     /// `/ocs/catalog`
     Catalog,
+    /// `/ocs/inventory`
+    Inventory,
+    /// `/sim-search`
+    SimSearch,
+    /// `/connectivity-management`
+    Connectivity,
 }
 
 impl Api {
@@ -46,6 +52,9 @@ impl Api {
             Self::Authentication => "authentication",
             Self::SimManagement => "sim_management",
             Self::Catalog => "catalog",
+            Self::Inventory => "inventory",
+            Self::SimSearch => "sim_search",
+            Self::Connectivity => "connectivity",
         }
     }
 }

@@ -434,7 +434,7 @@ async fn eligibility_is_asked_live_and_an_unknown_product_is_a_result() {
 }
 
 #[tokio::test]
-async fn eligibility_of_an_unknown_sim_and_of_one_that_cannot_be_resolved() {
+async fn eligibility_of_an_unknown_sim_and_of_one_named_by_its_card() {
     let house = House::open().await;
     let mut catalog = house.catalog();
     let unknown = catalog
@@ -448,14 +448,11 @@ async fn eligibility_of_an_unknown_sim_and_of_one_that_cannot_be_resolved() {
     );
     assert_eq!(unknown.metadata["provider_code"], "SUBSCRIBER_NOT_FOUND");
     assert!(unknown.metadata.contains_key("provider_request_id"));
-    let other = catalog
-        .check_eligibility(check(by_iccid("8988247000000000000"), &[FRANCE]))
+    let card = house.control().sim("1").unwrap().iccid;
+    let results = catalog
+        .check_eligibility(check(by_iccid(&card), &[FRANCE]))
         .await
-        .unwrap_err();
-    let other = reason(&other);
-    assert_eq!(
-        (other.code, other.reason.as_str()),
-        (Code::FailedPrecondition, "SIM_NOT_RESOLVABLE")
-    );
-    assert_eq!(other.metadata["needed"], "msisdn");
+        .unwrap()
+        .into_inner();
+    assert!(results.results[0].eligible, "the number is found by the card");
 }

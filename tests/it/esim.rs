@@ -125,6 +125,39 @@ async fn a_profile_stops_being_installable_once_a_device_has_it() {
 }
 
 #[tokio::test]
+async fn a_sim_may_be_named_by_its_number() {
+    let house = House::open().await;
+    let truth = house.control().sim("1").unwrap();
+    let request = GetEsimRequest {
+        sim: by_msisdn(&format!("+{}", truth.msisdn)),
+        include_history: false,
+    };
+    let mut esims = client(&house);
+    let esim = esims.get_esim(request).await.unwrap().into_inner().esim.unwrap();
+    let sim = esim.sim.unwrap();
+    assert_eq!((sim.iccid, sim.msisdn), (truth.iccid, truth.msisdn.clone()));
+    let request = GetInstallationRequest {
+        sim: by_msisdn(&truth.msisdn),
+        ..Default::default()
+    };
+    assert!(esims.get_installation(request).await.is_ok());
+
+    let house = House::open().await;
+    house.control().deny("/sim-search");
+    house.control().deny("/connectivity-management");
+    let request = GetInstallationRequest {
+        sim: by_msisdn(&truth.msisdn),
+        ..Default::default()
+    };
+    let refused = reason(&client(&house).get_installation(request).await.unwrap_err());
+    assert_eq!(
+        (refused.code, refused.reason.as_str()),
+        (Code::FailedPrecondition, "SIM_NOT_RESOLVABLE")
+    );
+    assert_eq!(refused.metadata["needed"], "iccid");
+}
+
+#[tokio::test]
 async fn physical_and_unknown_sims_have_no_esim() {
     let house = House::open().await;
     let unknown = GetEsimRequest {

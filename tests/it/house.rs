@@ -54,6 +54,16 @@ impl House {
     pub fn catalog(&self) -> api::catalog_client::CatalogClient<Channel> {
         self.gateway.catalog()
     }
+
+    pub fn inventory(&self) -> api::inventory_client::InventoryClient<Channel> {
+        api::inventory_client::InventoryClient::new(self.gateway.channel.clone())
+    }
+
+    /// See [`Gateway::untimed_catalog`].
+    pub fn inventory_untimed(&self) -> api::inventory_client::InventoryClient<Untimed> {
+        let (client, origin) = untimed_client(self.gateway.addresses.grpc);
+        api::inventory_client::InventoryClient::with_origin(client, origin)
+    }
 }
 
 /// A simulated provider with a small stock.
@@ -80,6 +90,11 @@ pub type Untimed =
 
 /// See [`Gateway::untimed_catalog`].
 pub fn untimed(address: std::net::SocketAddr) -> api::catalog_client::CatalogClient<Untimed> {
+    let (client, origin) = untimed_client(address);
+    api::catalog_client::CatalogClient::with_origin(client, origin)
+}
+
+fn untimed_client(address: std::net::SocketAddr) -> (Untimed, http::Uri) {
     let executor = hyper_util::rt::TokioExecutor::new();
     let mut connector = hyper_util::client::legacy::connect::HttpConnector::new();
     // Otherwise the kernel holds the request's last part back for 40 ms.
@@ -87,7 +102,7 @@ pub fn untimed(address: std::net::SocketAddr) -> api::catalog_client::CatalogCli
     let client = hyper_util::client::legacy::Client::builder(executor)
         .http2_only(true)
         .build(connector);
-    api::catalog_client::CatalogClient::with_origin(client, format!("http://{address}").parse().unwrap())
+    (client, format!("http://{address}").parse().unwrap())
 }
 
 /// Settings with which a gateway finds the simulator.

@@ -18,6 +18,7 @@ mod framework_facts;
 mod grpcurl;
 mod health;
 mod house;
+mod inventory;
 mod layering;
 mod process;
 mod provider_faults;

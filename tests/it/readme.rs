@@ -15,7 +15,17 @@ use crate::house::House;
 const README: &str = include_str!("../../README.md");
 
 /// Members whose values change from run to run.
-const CHANGING: [&str; 2] = ["asOf", "nextPageToken"];
+const CHANGING: [&str; 9] = [
+    "activatedAt",
+    "activationDeadline",
+    "asOf",
+    "expiresAt",
+    "lastSeenAt",
+    "nextPageToken",
+    "orderedAt",
+    "periodEnd",
+    "periodStart",
+];
 
 fn assert_same(expected: &Value, answered: &Value, path: &str) {
     match (expected, answered) {
@@ -128,6 +138,9 @@ fn every_error() -> Vec<Error> {
             product_id: "P".into(),
         },
         Error::SimNotFound { provider: provider() },
+        Error::SubscriptionNotFound {
+            subscription_id: "S".into(),
+        },
         Error::SimNotResolvable {
             needed: Identifier::Msisdn,
         },

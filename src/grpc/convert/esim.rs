@@ -3,8 +3,7 @@
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
-use super::timestamp;
-use crate::domain::EsimStatus;
+use super::{esim_status, sim_ids, timestamp};
 use crate::domain::esim::{Eid, Esim};
 use crate::domain::opaque::Opaque;
 use crate::pb::connectivity::v1 as pb;
@@ -14,34 +13,13 @@ use crate::service::qr_code::Picture;
 /// An eSIM without its activation material.
 pub fn profile(esim: Esim) -> pb::EsimProfile {
     pb::EsimProfile {
-        sim: Some(pb::SimIds {
-            iccid: esim.iccid.as_str().to_owned(),
-            msisdn: esim
-                .msisdn
-                .map(|msisdn| msisdn.as_str().to_owned())
-                .unwrap_or_default(),
-        }),
-        status: status(esim.status).into(),
+        sim: Some(sim_ids(esim.sim)),
+        status: esim_status(esim.status).into(),
         raw_status: esim.raw_status,
         status_changed_at: esim.status_changed_at.map(timestamp),
         eid: esim.eid.as_ref().map(Eid::as_str).unwrap_or_default().to_owned(),
         installable: esim.installable,
         history: esim.history.into_iter().map(entry).collect(),
-    }
-}
-
-/// A state of a profile.
-pub fn status(status: Option<EsimStatus>) -> pb::EsimStatus {
-    match status {
-        None => pb::EsimStatus::Unspecified,
-        Some(EsimStatus::Available) => pb::EsimStatus::Available,
-        Some(EsimStatus::Allocated) => pb::EsimStatus::Allocated,
-        Some(EsimStatus::Released) => pb::EsimStatus::Released,
-        Some(EsimStatus::Downloaded) => pb::EsimStatus::Downloaded,
-        Some(EsimStatus::Installed) => pb::EsimStatus::Installed,
-        Some(EsimStatus::Enabled) => pb::EsimStatus::Enabled,
-        Some(EsimStatus::Disabled) => pb::EsimStatus::Disabled,
-        Some(EsimStatus::Deleted) => pb::EsimStatus::Deleted,
     }
 }
 
@@ -94,7 +72,7 @@ fn value(opaque: Opaque) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Iccid;
+    use crate::domain::{EsimStatus, Iccid, SimIds};
 
     #[test]
     fn every_state_has_its_value() {
@@ -109,7 +87,7 @@ mod tests {
             (Some(EsimStatus::Disabled), pb::EsimStatus::Disabled),
             (Some(EsimStatus::Deleted), pb::EsimStatus::Deleted),
         ] {
-            assert_eq!(status(state), value);
+            assert_eq!(esim_status(state), value);
         }
     }
 
@@ -149,8 +127,10 @@ mod tests {
     #[test]
     fn debug_of_the_messages_prints_no_identifier() {
         let profile = profile(Esim {
-            iccid: Iccid::parse("8988247000000000019").unwrap(),
-            msisdn: None,
+            sim: SimIds {
+                iccid: Iccid::parse("8988247000000000019"),
+                msisdn: None,
+            },
             status: Some(EsimStatus::Enabled),
             raw_status: "enabled".to_owned(),
             status_changed_at: None,

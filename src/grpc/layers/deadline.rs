@@ -3,9 +3,12 @@
 //! tonic itself answers an expired `grpc-timeout` with `CANCELLED`. This
 //! layer computes an earlier moment and answers `DEADLINE_EXCEEDED`; it also
 //! caps what callers may ask for, and passes the deadline on to the handler.
+//! A stream's answer begins at once, so its handler has to keep the deadline
+//! itself.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,16 +25,21 @@ use crate::domain::{Deadline, Error};
 /// the whole.
 const AHEAD: Duration = Duration::from_millis(5);
 
+/// Methods with a cap of their own, by request path. A handful: looking
+/// through them is cheaper than a hash.
+pub type Exceptions = Arc<[(&'static str, Duration)]>;
+
 /// Caps deadlines.
 #[derive(Clone, Debug)]
 pub struct DeadlineLayer {
     longest: Duration,
+    exceptions: Exceptions,
 }
 
 impl DeadlineLayer {
-    /// No call takes longer than this.
-    pub fn new(longest: Duration) -> Self {
-        Self { longest }
+    /// No call takes longer than this, but for the exceptions.
+    pub fn new(longest: Duration, exceptions: Exceptions) -> Self {
+        Self { longest, exceptions }
     }
 }
 
@@ -41,7 +49,7 @@ impl<S> Layer<S> for DeadlineLayer {
     fn layer(&self, inner: S) -> Self::Service {
         DeadlineService {
             inner,
-            longest: self.longest,
+            layer: self.clone(),
         }
     }
 }
@@ -50,7 +58,7 @@ impl<S> Layer<S> for DeadlineLayer {
 #[derive(Clone, Debug)]
 pub struct DeadlineService<S> {
     inner: S,
-    longest: Duration,
+    layer: DeadlineLayer,
 }
 
 impl<S, B> Service<Request<B>> for DeadlineService<S>
@@ -67,7 +75,10 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let asked = asked(request.headers()).map(|asked| asked.saturating_sub(AHEAD.min(asked / 10)));
-        let deadline = Deadline::after(asked.map_or(self.longest, |asked| asked.min(self.longest)));
+        let path = request.uri().path();
+        let own = self.layer.exceptions.iter().find(|(method, _)| *method == path);
+        let longest = own.map_or(self.layer.longest, |(_, longest)| *longest);
+        let deadline = Deadline::after(asked.map_or(longest, |asked| asked.min(longest)));
         request.extensions_mut().insert(deadline);
         Bounded {
             answer: tokio::time::timeout_at(deadline.at(), self.inner.call(request)),

@@ -90,7 +90,11 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
     let query = violations.into_result(Some(query))?;
     let fingerprint = page_token::fingerprint(&(&query, &language));
     let start = page_token::decode(List::Products, fingerprint, &request.page_token)
-        .map_err(crate::domain::Error::PageTokenInvalid)?;
+        .map_err(crate::domain::Error::PageTokenInvalid)?
+        .map(|position| Position {
+            snapshot: position.within,
+            offset: position.offset,
+        });
     Ok(ListProducts {
         query,
         language,

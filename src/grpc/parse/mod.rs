@@ -3,6 +3,7 @@
 
 pub mod catalog;
 pub mod esim;
+pub mod inventory;
 
 use crate::domain::error::Violation;
 use crate::domain::{Country, Error, Iccid, Language, Msisdn, Result, SimRef, language, product};

@@ -1,6 +1,9 @@
 use serde_json::json;
 
+use std::time::Duration;
+
 use super::*;
+use crate::domain::product::{Allowance, Amount, Grant};
 
 fn listing(products: &Value) -> Listing {
     read_listing(json!({ "cos": "X", "products": products }).to_string().as_bytes()).unwrap()

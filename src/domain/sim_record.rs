@@ -1,0 +1,87 @@
+//! The state of a SIM itself.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+use super::esim_status::EsimStatus;
+use super::{Country, Iccid, Msisdn, SimRef};
+
+/// Both identifiers of a SIM, as far as they are known.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SimIds {
+    /// The card's.
+    pub iccid: Option<Iccid>,
+    /// The number.
+    pub msisdn: Option<Msisdn>,
+}
+
+impl SimIds {
+    /// Whether this is the SIM that was asked for.
+    pub fn is(&self, sim: &SimRef) -> bool {
+        match sim {
+            SimRef::Iccid(iccid) => self.iccid.as_ref() == Some(iccid),
+            SimRef::Msisdn(msisdn) => self.msisdn.as_ref() == Some(msisdn),
+        }
+    }
+
+    /// What a reference alone tells.
+    pub fn of(sim: &SimRef) -> Self {
+        match sim {
+            SimRef::Iccid(iccid) => Self {
+                iccid: Some(iccid.clone()),
+                msisdn: None,
+            },
+            SimRef::Msisdn(msisdn) => Self {
+                iccid: None,
+                msisdn: Some(msisdn.clone()),
+            },
+        }
+    }
+}
+
+/// What the provider knows of a SIM.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimRecord {
+    /// Its identifiers.
+    pub ids: SimIds,
+    /// Where it is in its life; `None` for a word that is not known.
+    pub status: Option<SimStatus>,
+    /// The provider's word; may be empty.
+    pub raw_status: String,
+    /// Rate plan; may be empty.
+    pub rate_plan: String,
+    /// Group; may be empty.
+    pub group: String,
+    /// When it went into service.
+    pub activated_at: Option<Timestamp>,
+    /// When a network last saw it.
+    pub last_seen_at: Option<Timestamp>,
+    /// Where.
+    pub last_country: Option<Country>,
+    /// State of its profile.
+    pub esim_status: Option<EsimStatus>,
+    /// When the provider was asked.
+    pub as_of: SystemTime,
+}
+
+/// Where a SIM is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SimStatus {
+    /// Ready to be sold.
+    Preactivated,
+    /// In service.
+    Active,
+    /// Switched off for a while.
+    Suspended,
+    /// Barred by the operator.
+    Barred,
+    /// In test mode.
+    Test,
+    /// Paused by its tariff.
+    OnHold,
+    /// Ended for good.
+    Terminated,
+    /// In stock.
+    Available,
+}

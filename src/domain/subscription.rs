@@ -1,0 +1,215 @@
+//! A bundle on a SIM and what is left of it.
+
+use jiff::Timestamp;
+
+use super::Country;
+use super::product::Amount;
+
+/// A bundle on a SIM.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subscription {
+    /// The provider's id, opaque.
+    pub id: String,
+    /// What was bought; empty when the provider does not say.
+    pub product_id: String,
+    /// Where it is in its life; `None` for a word that is not known.
+    pub status: Option<Status>,
+    /// The provider's word.
+    pub raw_status: String,
+    /// When it was ordered.
+    pub ordered_at: Option<Timestamp>,
+    /// When it was first used.
+    pub activated_at: Option<Timestamp>,
+    /// Until when it may wait for its first use, or when it ends.
+    pub end: Option<End>,
+    /// What is left, as the provider counts it.
+    pub balances: Vec<Balance>,
+    /// Where it works: sorted, unique.
+    pub countries: Vec<Country>,
+    /// The provider's own, not a customer's.
+    pub infrastructure: bool,
+}
+
+impl Subscription {
+    /// Whether it can be used now.
+    pub fn is_usable(&self) -> bool {
+        matches!(self.status, Some(Status::Active | Status::Canceled))
+    }
+}
+
+/// What the provider's one expiration date means. It depends on whether the
+/// bundle has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It has to be used first before this moment.
+    ActivationDeadline(Timestamp),
+    /// Its validity ends then.
+    Expiry(Timestamp),
+}
+
+/// Where a bundle is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// The order is being processed.
+    Pending,
+    /// Takes another one's place at its renewal.
+    Scheduled,
+    /// Begins with the first use.
+    WaitingForFirstUse,
+    /// Can be used.
+    Active,
+    /// Switched off for a while.
+    Suspended,
+    /// Can be used, will not renew.
+    Canceled,
+    /// Ended by its validity.
+    Expired,
+    /// Ended otherwise.
+    Terminated,
+}
+
+/// What is left of one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// The provider's name of the resource, opaque.
+    pub resource: String,
+    /// Text to show; may be empty.
+    pub label: String,
+    /// How much.
+    pub level: Level,
+    /// Start of the period.
+    pub period_start: Option<Timestamp>,
+    /// End of the period.
+    pub period_end: Option<Timestamp>,
+}
+
+/// How much of a resource there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Not limited.
+    Unlimited,
+    /// Limited; what is not known is absent.
+    Limited {
+        /// What is left.
+        remaining: Option<Amount>,
+        /// What there was.
+        initial: Option<Amount>,
+    },
+}
+
+impl Level {
+    /// What was used; `None` when that cannot be told.
+    pub fn used(self) -> Option<Amount> {
+        match self {
+            Self::Limited {
+                remaining: Some(remaining),
+                initial: Some(initial),
+            } => initial.less(remaining),
+            Self::Unlimited | Self::Limited { .. } => None,
+        }
+    }
+}
+
+/// Sums balances per resource, in the order in which resources first occur.
+/// One unlimited row makes the resource unlimited; one row that is not known
+/// makes the sum not known.
+pub fn totals<'a>(balances: impl Iterator<Item = &'a Balance>) -> Vec<Balance> {
+    let mut totals: Vec<Balance> = Vec::new();
+    for balance in balances {
+        match totals.iter_mut().find(|total| total.resource == balance.resource) {
+            None => totals.push(Balance {
+                period_start: None,
+                period_end: None,
+                ..balance.clone()
+            }),
+            Some(total) => total.level = total.level.plus(balance.level),
+        }
+    }
+    totals
+}
+
+impl Level {
+    fn plus(self, other: Self) -> Self {
+        let sum = |a: Option<Amount>, b: Option<Amount>| a?.plus(b?);
+        match (self, other) {
+            (Self::Unlimited, _) | (_, Self::Unlimited) => Self::Unlimited,
+            (
+                Self::Limited { remaining, initial },
+                Self::Limited {
+                    remaining: more_remaining,
+                    initial: more_initial,
+                },
+            ) => Self::Limited {
+                remaining: sum(remaining, more_remaining),
+                initial: sum(initial, more_initial),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn balance(resource: &str, remaining: Option<i64>, initial: Option<i64>) -> Balance {
+        let level = Level::Limited {
+            remaining: remaining.map(Amount::DataBytes),
+            initial: initial.map(Amount::DataBytes),
+        };
+        Balance {
+            resource: resource.into(),
+            label: "L".into(),
+            level,
+            period_start: None,
+            period_end: None,
+        }
+    }
+
+    #[test]
+    fn used_is_what_is_missing_and_never_negative() {
+        for (remaining, initial, used) in [
+            (Some(1), Some(5), Some(4)),
+            (Some(5), Some(5), Some(0)),
+            (Some(6), Some(5), None),
+            (None, Some(5), None),
+            (Some(1), None, None),
+        ] {
+            let level = balance("R", remaining, initial).level;
+            assert_eq!(
+                level.used(),
+                used.map(Amount::DataBytes),
+                "{remaining:?} of {initial:?}"
+            );
+        }
+        assert_eq!(Level::Unlimited.used(), None);
+    }
+
+    #[test]
+    fn totals_are_per_resource_and_honest_about_what_is_not_known() {
+        let unlimited = Balance {
+            level: Level::Unlimited,
+            ..balance("U", None, None)
+        };
+        let rows = [
+            balance("A", Some(1), Some(2)),
+            balance("B", Some(7), None),
+            balance("A", Some(10), Some(20)),
+            balance("U", Some(1), Some(1)),
+            unlimited,
+        ];
+        let totals = totals(rows.iter());
+        let levels: Vec<(&str, Level)> = totals
+            .iter()
+            .map(|total| (total.resource.as_str(), total.level))
+            .collect();
+        let limited = |remaining, initial| balance("", remaining, initial).level;
+        assert_eq!(
+            levels,
+            [
+                ("A", limited(Some(11), Some(22))),
+                ("B", limited(Some(7), None)),
+                ("U", Level::Unlimited)
+            ]
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! Handlers of the Inventory service.
+
+use std::pin::Pin;
+
+use futures_util::stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status};
+
+use super::layers::deadline;
+use super::page_token::{self, List};
+use super::{convert, parse, status};
+use crate::pb::connectivity::v1 as pb;
+use crate::service::{Inventory, Sims};
+
+/// Request path of the one method whose deadline is a batch's.
+pub const BATCH_GET_INVENTORY: &str = "/connectivity.v1.Inventory/BatchGetInventory";
+
+/// Answers the Inventory service.
+pub struct Handler {
+    inventory: Inventory,
+    sims: Sims,
+}
+
+impl Handler {
+    /// Answers with these use cases.
+    pub fn new(inventory: Inventory, sims: Sims) -> Self {
+        Self { inventory, sims }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::inventory_server::Inventory for Handler {
+    async fn get_inventory(
+        &self,
+        request: Request<pb::GetInventoryRequest>,
+    ) -> Result<Response<pb::GetInventoryResponse>, Status> {
+        let (sim, wanted) = parse::inventory::get_inventory(request.get_ref())?;
+        let bundles = self.inventory.bundles(&sim, &wanted).await?;
+        Ok(Response::new(convert::bundles(bundles)))
+    }
+
+    async fn get_subscription(
+        &self,
+        request: Request<pb::GetSubscriptionRequest>,
+    ) -> Result<Response<pb::GetSubscriptionResponse>, Status> {
+        let sim = parse::inventory::get_subscription(request.get_ref())?;
+        let subscription = self
+            .inventory
+            .subscription(&sim, &request.get_ref().subscription_id)
+            .await?;
+        let subscription = Some(convert::subscription(subscription));
+        Ok(Response::new(pb::GetSubscriptionResponse { subscription }))
+    }
+
+    type BatchGetInventoryStream =
+        Pin<Box<dyn Stream<Item = Result<pb::BatchGetInventoryResponse, Status>> + Send>>;
+
+    async fn batch_get_inventory(
+        &self,
+        request: Request<pb::BatchGetInventoryRequest>,
+    ) -> Result<Response<Self::BatchGetInventoryStream>, Status> {
+        let deadline = deadline::of(&request);
+        let (sims, wanted) = parse::inventory::batch_get_inventory(request.get_ref())?;
+        let asked = request.into_inner().sims;
+        let entries = self.inventory.batch(sims, wanted, deadline).map(move |entry| {
+            let entry = entry?;
+            let outcome = match entry.outcome {
+                Ok(bundles) => {
+                    pb::batch_get_inventory_response::Outcome::Inventory(convert::bundles(bundles))
+                }
+                Err(error) => pb::batch_get_inventory_response::Outcome::Error(status::message(error)),
+            };
+            Ok(pb::BatchGetInventoryResponse {
+                index: i32::try_from(entry.index).unwrap_or(i32::MAX),
+                sim: asked.get(entry.index).cloned(),
+                outcome: Some(outcome),
+            })
+        });
+        Ok(Response::new(Box::pin(entries)))
+    }
+
+    async fn get_sim(
+        &self,
+        request: Request<pb::GetSimRequest>,
+    ) -> Result<Response<pb::GetSimResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let sim = parse::inventory::get_sim(request.get_ref())?;
+        let record = self.sims.record(&sim, deadline).await?;
+        Ok(Response::new(convert::sim_record(record)))
+    }
+
+    async fn list_sims(
+        &self,
+        request: Request<pb::ListSimsRequest>,
+    ) -> Result<Response<pb::ListSimsResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let list = parse::inventory::list_sims(request.get_ref())?;
+        let page = self
+            .sims
+            .list(
+                &list.statuses,
+                list.group.as_deref(),
+                list.start,
+                list.page_size,
+                deadline,
+            )
+            .await?;
+        let token = |next: crate::service::sims::Position| {
+            let position = page_token::Position {
+                within: u64::from(next.status),
+                offset: next.offset,
+            };
+            page_token::encode(List::Sims, list.fingerprint, position)
+        };
+        Ok(Response::new(pb::ListSimsResponse {
+            next_page_token: page.next.map(token).unwrap_or_default(),
+            sims: page.sims.into_iter().map(convert::sim_record).collect(),
+        }))
+    }
+}

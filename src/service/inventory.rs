@@ -1,0 +1,212 @@
+//! Inventory: the bundles of SIMs, always asked live.
+//!
+//! Identical concurrent reads are one request: they share a load of the
+//! loading cache, whose result is kept for nobody else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, Stream, StreamExt as _};
+use tokio_util::task::TaskTracker;
+
+use super::Sims;
+use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
+use crate::config;
+use crate::domain::subscription::{Balance, totals};
+use crate::domain::{Deadline, Error, Language, Msisdn, Result, SimIds, SimRef, Subscription};
+use crate::transatel::Transatel;
+use crate::transatel::call::Patience;
+use crate::transatel::error::{Failure, Need};
+
+/// The inventory use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Inventory {
+    reads: LoadingCache<Loader>,
+    sims: Sims,
+    at_once: usize,
+}
+
+/// What of a SIM's bundles is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Also those that are over.
+    pub ended: bool,
+    /// Also the provider's own.
+    pub infrastructure: bool,
+    /// Language of labels.
+    pub language: Option<Language>,
+}
+
+/// The bundles of a SIM.
+#[derive(Clone, Debug)]
+pub struct Bundles {
+    /// The SIM, as far as its identifiers are known.
+    pub sim: SimIds,
+    /// The bundles, in the provider's order.
+    pub subscriptions: Vec<Subscription>,
+    /// What can be used now, per resource.
+    pub totals: Vec<Balance>,
+}
+
+/// One SIM of a batch.
+#[derive(Debug)]
+pub struct BatchEntry {
+    /// Its place in the request.
+    pub index: usize,
+    /// What became of it.
+    pub outcome: Result<Bundles>,
+}
+
+impl Inventory {
+    /// Prepares; asks for nothing yet. Reads run on `tasks`.
+    pub fn new(
+        provider: Transatel,
+        sims: Sims,
+        config: config::Inventory,
+        outbound: &config::Outbound,
+        tasks: TaskTracker,
+    ) -> Self {
+        let load_within = (outbound.attempt_timeout + outbound.retry_longest_wait) * outbound.read_attempts;
+        let bounds = Bounds {
+            capacity: SHARED_READS,
+            load_within,
+        };
+        let reads = LoadingCache::new(Loader { provider }, bounds, tasks);
+        Self {
+            reads,
+            sims,
+            at_once: config.batch_concurrency as usize,
+        }
+    }
+
+    /// The bundles of a SIM. Cancel-safe.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
+    pub async fn bundles(&self, sim: &SimRef, wanted: &Wanted) -> Result<Bundles> {
+        let msisdn = self.sims.msisdn(sim).await?;
+        let read = Read {
+            msisdn: msisdn.clone(),
+            ended: wanted.ended,
+            language: wanted.language.clone(),
+        };
+        let all = self.reads.get(&read).await?.value;
+        let visible = |subscription: &&Subscription| wanted.infrastructure || !subscription.infrastructure;
+        let subscriptions: Vec<Subscription> = all.iter().filter(visible).cloned().collect();
+        let usable = subscriptions
+            .iter()
+            .filter(|subscription| subscription.is_usable());
+        let totals = totals(usable.flat_map(|subscription| &subscription.balances));
+        let sim = SimIds {
+            msisdn: Some(msisdn),
+            ..self.sims.known(sim).await
+        };
+        Ok(Bundles {
+            sim,
+            subscriptions,
+            totals,
+        })
+    }
+
+    /// One bundle, over or not.
+    ///
+    /// # Errors
+    /// `SUBSCRIPTION_NOT_FOUND`, and those of [`bundles`](Self::bundles).
+    pub async fn subscription(&self, sim: &SimRef, id: &str) -> Result<Subscription> {
+        let everything = Wanted {
+            ended: true,
+            infrastructure: true,
+            language: None,
+        };
+        let bundles = self.bundles(sim, &everything).await?;
+        let found = bundles
+            .subscriptions
+            .into_iter()
+            .find(|subscription| subscription.id == id);
+        found.ok_or_else(|| Error::SubscriptionNotFound {
+            subscription_id: id.to_owned(),
+        })
+    }
+
+    /// The bundles of many SIMs, as they come, a bounded number of SIMs at a
+    /// time. One that fails costs only its own entry. Ends with
+    /// `DEADLINE_EXCEEDED` when the deadline passes first; dropping the
+    /// stream ends the rest.
+    pub fn batch(
+        &self,
+        sims: Vec<SimRef>,
+        wanted: Wanted,
+        deadline: Deadline,
+    ) -> impl Stream<Item = Result<BatchEntry>> + Send + use<> {
+        let inventory = self.clone();
+        let wanted = Arc::new(wanted);
+        let reads = stream::iter(sims.into_iter().enumerate()).map(move |(index, sim)| {
+            let (inventory, wanted) = (inventory.clone(), Arc::clone(&wanted));
+            async move {
+                BatchEntry {
+                    index,
+                    outcome: inventory.bundles(&sim, &wanted).await,
+                }
+            }
+        });
+        let in_time = reads.buffer_unordered(self.at_once).map(Ok);
+        let late = stream::once(async move { deadline.remaining().is_zero() })
+            .filter(|late| std::future::ready(*late))
+            .map(|_| Err(Error::DeadlineExceeded));
+        in_time
+            .take_until(tokio::time::sleep_until(deadline.at()))
+            .chain(late)
+    }
+
+    /// What the shared reads did, for the metrics.
+    pub fn counts(&self) -> Arc<Counts> {
+        self.reads.counts()
+    }
+}
+
+/// Reads in flight that can be shared; beyond it the least used are asked
+/// again.
+const SHARED_READS: u64 = 10_000;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Read {
+    msisdn: Msisdn,
+    ended: bool,
+    language: Option<Language>,
+}
+
+struct Loader {
+    provider: Transatel,
+}
+
+impl Load for Loader {
+    type Key = Read;
+    type Value = Vec<Subscription>;
+    type Error = Error;
+    const NAME: &'static str = "inventory";
+
+    async fn load(&self, read: &Read) -> Result<Loaded<Vec<Subscription>>> {
+        let patience = Patience {
+            attempt: None,
+            deadline: None,
+        };
+        let value = self
+            .provider
+            .subscriptions(&read.msisdn, read.ended, read.language.as_ref(), patience)
+            .await?;
+        // Shared by those who wait, kept for nobody.
+        Ok(Loaded {
+            value,
+            fresh_for: Duration::ZERO,
+            usable_for: Duration::ZERO,
+        })
+    }
+
+    fn hold(&self, _error: &Error, _failures: u32) -> Duration {
+        Duration::ZERO
+    }
+
+    fn timed_out(&self) -> Error {
+        Failure::Timeout { by_deadline: false }.into_error(Need::Required)
+    }
+}

@@ -1,0 +1,274 @@
+//! SIMs: one identifier for the other, and the state of a SIM itself.
+//!
+//! OCS wants the MSISDN, SIM management the ICCID, callers have either. A
+//! pair is found through SIM Search, else through Connectivity Management,
+//! and kept: it never changes but by a swap. An answer counts only if it is
+//! about the SIM that was asked for. Status is never kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
+use crate::config;
+use crate::domain::error::ProviderDetail;
+use crate::domain::sim::Identifier;
+use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
+use crate::transatel::Transatel;
+use crate::transatel::call::Patience;
+use crate::transatel::error::{Failure, Need};
+use crate::transatel::sims::{is_not_permitted, is_unknown_sim};
+
+/// The SIM use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Sims {
+    cache: LoadingCache<Loader>,
+    provider: Transatel,
+}
+
+/// Where a page of SIMs begins: the provider is asked for one status after
+/// the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Place in the requested statuses; 0 when all were asked for.
+    pub status: u32,
+    /// SIMs of that status before this page.
+    pub offset: u32,
+}
+
+/// One page of SIMs.
+#[derive(Debug)]
+pub struct Page {
+    /// The SIMs.
+    pub sims: Vec<SimRecord>,
+    /// Where the next page begins, when there may be more.
+    pub next: Option<Position>,
+}
+
+impl Sims {
+    /// Prepares; asks for nothing yet. Loads run on `tasks`.
+    pub fn new(
+        provider: Transatel,
+        config: config::Inventory,
+        outbound: &config::Outbound,
+        tasks: TaskTracker,
+    ) -> Self {
+        // Search and connectivity, each with all its attempts.
+        let load_within =
+            (outbound.attempt_timeout + outbound.retry_longest_wait) * outbound.read_attempts * 2;
+        let bounds = Bounds {
+            capacity: u64::from(config.sim_ids),
+            load_within,
+        };
+        let cache = LoadingCache::new(
+            Loader {
+                provider: provider.clone(),
+            },
+            bounds,
+            tasks,
+        );
+        Self { cache, provider }
+    }
+
+    /// The MSISDN of a SIM. Cancel-safe.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
+    pub async fn msisdn(&self, sim: &SimRef) -> Result<Msisdn> {
+        match sim {
+            SimRef::Msisdn(msisdn) => Ok(msisdn.clone()),
+            SimRef::Iccid(_) => {
+                let needed = Error::SimNotResolvable {
+                    needed: Identifier::Msisdn,
+                };
+                self.pair(sim).await?.msisdn.clone().ok_or(needed)
+            }
+        }
+    }
+
+    /// The ICCID of a SIM. Cancel-safe.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
+    pub async fn iccid(&self, sim: &SimRef) -> Result<Iccid> {
+        match sim {
+            SimRef::Iccid(iccid) => Ok(iccid.clone()),
+            SimRef::Msisdn(_) => {
+                let needed = Error::SimNotResolvable {
+                    needed: Identifier::Iccid,
+                };
+                self.pair(sim).await?.iccid.clone().ok_or(needed)
+            }
+        }
+    }
+
+    /// Both identifiers as far as they are known without asking anybody.
+    pub async fn known(&self, sim: &SimRef) -> SimIds {
+        match self.cache.peek(sim).await {
+            Some(pair) => SimIds::clone(&pair),
+            None => SimIds::of(sim),
+        }
+    }
+
+    async fn pair(&self, sim: &SimRef) -> Result<Arc<SimIds>> {
+        Ok(self.cache.get(sim).await?.value)
+    }
+
+    /// What the provider knows of a SIM. Live.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND`; `OPERATION_NOT_ENABLED` when the account may use
+    /// neither API; and the provider's errors.
+    pub async fn record(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
+        match find(&self.provider, sim, Patience::until(deadline), |record| {
+            record.status.is_some()
+        })
+        .await?
+        {
+            Found::Record(record) => Ok(record),
+            Found::Unknown(provider) => Err(Error::SimNotFound { provider }),
+            Found::NotPermitted(provider) => Err(Error::OperationNotEnabled { provider }),
+        }
+    }
+
+    /// One page of the account's SIMs. Live.
+    ///
+    /// # Errors
+    /// `OPERATION_NOT_ENABLED` without SIM Search, and the provider's errors.
+    pub async fn list(
+        &self,
+        statuses: &[SimStatus],
+        group: Option<&str>,
+        start: Position,
+        size: u32,
+        deadline: Deadline,
+    ) -> Result<Page> {
+        let status = statuses.get(start.status as usize).copied();
+        // Pages at the provider are counted in whole pages of one size.
+        let (page, inside) = (start.offset / size + 1, start.offset % size);
+        let answer = self
+            .provider
+            .search_sims(status, group, page, size, Patience::until(deadline))
+            .await
+            .map_err(|failure| failure.into_error(Need::Optional))?;
+        let whole = answer.length as u64 >= u64::from(size);
+        let next = if whole {
+            Some(Position {
+                status: start.status,
+                offset: page.saturating_mul(size),
+            })
+        } else {
+            let after = start.status + 1;
+            ((after as usize) < statuses.len()).then_some(Position {
+                status: after,
+                offset: 0,
+            })
+        };
+        // A filter that the provider did not obey must not show.
+        let wanted = |record: &SimRecord| {
+            (status.is_none() || record.status == status) && group.is_none_or(|group| record.group == group)
+        };
+        let sims = answer
+            .records
+            .into_iter()
+            .skip(inside as usize)
+            .filter(wanted)
+            .collect();
+        Ok(Page { sims, next })
+    }
+
+    /// What the cache did, for the metrics.
+    pub fn counts(&self) -> Arc<Counts> {
+        self.cache.counts()
+    }
+}
+
+/// What was learnt about a SIM.
+enum Found {
+    Record(SimRecord),
+    /// A permitted API does not know it.
+    Unknown(ProviderDetail),
+    /// The account may use neither API.
+    NotPermitted(ProviderDetail),
+}
+
+/// Asks SIM Search and, unless that was enough, connectivity.
+async fn find(
+    provider: &Transatel,
+    sim: &SimRef,
+    patience: Patience,
+    enough: impl Fn(&SimRecord) -> bool,
+) -> Result<Found> {
+    let (searched, denied) = match provider.search_sim(sim, patience).await {
+        Ok(Some(record)) if enough(&record) => return Ok(Found::Record(record)),
+        Ok(record) => (record, None),
+        Err(failure) if is_not_permitted(&failure) => (None, Some(failure)),
+        Err(failure) => return Err(failure.into_error(Need::Optional)),
+    };
+    match provider.subscriber(sim, patience).await {
+        Ok(record) => Ok(Found::Record(record)),
+        // The search knows less than was hoped for, but it knows the SIM.
+        Err(failure) if is_not_permitted(&failure) || is_unknown_sim(&failure) => {
+            Ok(match (searched, denied) {
+                (Some(record), _) => Found::Record(record),
+                (None, Some(_)) if is_not_permitted(&failure) => {
+                    Found::NotPermitted(failure.provider_detail())
+                }
+                (None, _) => Found::Unknown(failure.provider_detail()),
+            })
+        }
+        Err(failure) => Err(failure.into_error(Need::Optional)),
+    }
+}
+
+struct Loader {
+    provider: Transatel,
+}
+
+/// A pair does not change but by a swap, which is rare and announced; a day
+/// bounds the harm of one that was not noticed.
+const PAIR_FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
+const PAIR_USABLE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Load for Loader {
+    type Key = SimRef;
+    type Value = SimIds;
+    type Error = Error;
+    const NAME: &'static str = "sim_ids";
+
+    async fn load(&self, sim: &SimRef) -> Result<Loaded<SimIds>> {
+        let patience = Patience {
+            attempt: None,
+            deadline: None,
+        };
+        let both = |record: &SimRecord| record.ids.iccid.is_some() && record.ids.msisdn.is_some();
+        let needed = match sim {
+            SimRef::Iccid(_) => Identifier::Msisdn,
+            SimRef::Msisdn(_) => Identifier::Iccid,
+        };
+        match find(&self.provider, sim, patience, both).await? {
+            Found::Record(record) if both(&record) => Ok(Loaded {
+                value: record.ids,
+                fresh_for: PAIR_FRESH_FOR,
+                usable_for: PAIR_USABLE_FOR,
+            }),
+            Found::Record(_) | Found::NotPermitted(_) => Err(Error::SimNotResolvable { needed }),
+            Found::Unknown(provider) => Err(Error::SimNotFound { provider }),
+        }
+    }
+
+    /// What is not found is remembered briefly: the search lags behind, and a
+    /// new SIM may appear at any time.
+    fn hold(&self, error: &Error, _failures: u32) -> Duration {
+        match error {
+            Error::SimNotFound { .. } | Error::SimNotResolvable { .. } => Duration::from_secs(5),
+            Error::ProviderRateLimited { retry_after, .. } => *retry_after,
+            _ => Duration::from_secs(1),
+        }
+    }
+
+    fn timed_out(&self) -> Error {
+        Failure::Timeout { by_deadline: false }.into_error(Need::Optional)
+    }
+}

@@ -1,0 +1,231 @@
+//! OCS Inventory: the bundles of a subscriber.
+//!
+//! Provider's document: "OCS Inventory". It takes the MSISDN only, statuses
+//! as repeated parameters, and gives one expiration date whose meaning
+//! depends on whether the bundle has begun.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::call::{Kind, Patience};
+use super::error::{Failure, Need};
+use super::transport::{Api, Request};
+use super::{Transatel, lenient, resources};
+use crate::domain::product::{Amount, Grant, WALLED_GARDEN};
+use crate::domain::subscription::{Balance, End, Level, Status};
+use crate::domain::{Country, Error, Language, Msisdn, Subscription};
+
+const SUBSCRIPTIONS: &str = "/ocs/inventory/api/subscriptions/products";
+
+impl Transatel {
+    /// The bundles of a subscriber with what is left of them, in the
+    /// provider's order; with `ended`, also those that are over.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND` for an unknown subscriber, and what any read may give.
+    /// Any other 404 means that there is nothing.
+    pub async fn subscriptions(
+        &self,
+        msisdn: &Msisdn,
+        ended: bool,
+        language: Option<&Language>,
+        patience: Patience,
+    ) -> Result<Vec<Subscription>, Error> {
+        let statuses = self.account.live_statuses.iter();
+        let over = self.account.ended_statuses.iter().filter(|_| ended);
+        let mut query = vec![("msisdn", msisdn.as_str()), ("withBalances", "true")];
+        query.extend(statuses.chain(over).map(|status| ("statuses", status.as_str())));
+        let request = Request {
+            api: Api::Inventory,
+            method: Method::GET,
+            template: SUBSCRIPTIONS,
+            path: &["ocs", "inventory", "api", "subscriptions", "products"],
+            query: &query,
+            language: language.map(Language::as_str),
+            body: None,
+        };
+        let result = self.caller.call(Kind::Read, &request, patience).await;
+        match result.and_then(|answer| read(&answer.body).map_err(|error| answer.unreadable(&error))) {
+            Ok(subscriptions) => Ok(subscriptions),
+            Err(Failure::Refused(refusal))
+                if refusal.status == 404 && !refusal.is("SUBSCRIBER_NOT_FOUND") =>
+            {
+                Ok(Vec::new())
+            }
+            Err(failure) => Err(failure.into_error(Need::Required)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wrapper {
+    product_subscriptions: Vec<Value>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireSubscription {
+    #[serde(deserialize_with = "lenient::text")]
+    subscription_id: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    status: Option<String>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    subscription_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    activation_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    expiration_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::object")]
+    product_definition: Option<WireDefinition>,
+    balances: Value,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireDefinition {
+    #[serde(deserialize_with = "lenient::text")]
+    product_id: Option<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    tags: Vec<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    country_list: Vec<String>,
+    allowances: Value,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireBalance {
+    #[serde(deserialize_with = "lenient::text")]
+    resource_name: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    resource_label: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    resource_unit: Option<String>,
+    #[serde(deserialize_with = "lenient::integer")]
+    resource_value: Option<i64>,
+    #[serde(deserialize_with = "lenient::integer")]
+    resource_start_value: Option<i64>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    resource_start_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    resource_end_date: Option<Timestamp>,
+}
+
+/// One bad element never fails the list; one without an id cannot be spoken
+/// of and is left out.
+fn read(body: &[u8]) -> Result<Vec<Subscription>, serde_json::Error> {
+    let wrapper: Wrapper = serde_json::from_slice(body)?;
+    let wires = wrapper
+        .product_subscriptions
+        .into_iter()
+        .filter_map(|value| serde_json::from_value(value).ok());
+    Ok(wires.filter_map(subscription).collect())
+}
+
+fn subscription(wire: WireSubscription) -> Option<Subscription> {
+    let definition = wire.product_definition.unwrap_or_default();
+    let raw_status = wire.status.unwrap_or_default();
+    let status = status(&raw_status);
+    let allowances = resources::allowances(&definition.allowances);
+    let granted = |resource: &str| {
+        let own = allowances.iter().find(|allowance| allowance.resource == resource);
+        own.map(|allowance| allowance.grant)
+    };
+    let balances = resources::lists(&wire.balances)
+        .filter_map(|row| serde_json::from_value(row.clone()).ok())
+        .filter_map(|row| balance(row, granted))
+        .collect();
+    let tags = || definition.tags.iter();
+    let countries: BTreeSet<Country> = definition
+        .country_list
+        .iter()
+        .filter_map(|code| Country::parse(code))
+        .chain(
+            tags()
+                .filter(|tag| tag.len() == 2)
+                .filter_map(|tag| Country::from_alpha2(tag)),
+        )
+        .collect();
+    Some(Subscription {
+        id: wire.subscription_id.filter(|id| !id.is_empty())?,
+        end: wire
+            .expiration_date
+            .map(|at| end(at, wire.activation_date.is_some(), status)),
+        infrastructure: tags().any(|tag| tag.eq_ignore_ascii_case(WALLED_GARDEN)),
+        product_id: definition.product_id.unwrap_or_default(),
+        status,
+        raw_status,
+        ordered_at: wire.subscription_date,
+        activated_at: wire.activation_date,
+        balances,
+        countries: countries.into_iter().collect(),
+    })
+}
+
+/// Before a bundle has begun, its expiration date is the deadline for
+/// beginning.
+fn end(at: Timestamp, activated: bool, status: Option<Status>) -> End {
+    let begun = matches!(
+        status,
+        Some(Status::Active | Status::Canceled | Status::Suspended)
+    );
+    if activated || begun {
+        End::Expiry(at)
+    } else {
+        End::ActivationDeadline(at)
+    }
+}
+
+fn status(word: &str) -> Option<Status> {
+    match lenient::letters(word).as_str() {
+        "PENDING" => Some(Status::Pending),
+        "SCHEDULED" => Some(Status::Scheduled),
+        "READYFORUSE" | "PENDINGFORFIRSTUSE" => Some(Status::WaitingForFirstUse),
+        "ACTIVE" => Some(Status::Active),
+        "SUSPENDED" => Some(Status::Suspended),
+        "CANCELED" | "CANCELLED" => Some(Status::Canceled),
+        "EXPIRED" => Some(Status::Expired),
+        "TERMINATED" => Some(Status::Terminated),
+        _ => None,
+    }
+}
+
+/// A missing or zero start value is looked up in the product's allowances.
+fn balance(wire: WireBalance, granted: impl Fn(&str) -> Option<Grant>) -> Option<Balance> {
+    let resource = wire.resource_name.filter(|name| !name.is_empty())?;
+    let unit = wire.resource_unit.unwrap_or_default();
+    let start = match wire.resource_start_value.filter(|start| *start != 0) {
+        Some(resources::UNLIMITED) => Some(Grant::Unlimited),
+        Some(start) => resources::amount(start, &unit).map(Grant::Limited),
+        None => granted(&resource),
+    };
+    let initial: Option<Amount> = match start {
+        Some(Grant::Limited(amount)) => Some(amount),
+        Some(Grant::Unlimited | Grant::Unknown) | None => None,
+    };
+    let unlimited = wire.resource_value == Some(resources::UNLIMITED) || start == Some(Grant::Unlimited);
+    let level = if unlimited {
+        Level::Unlimited
+    } else {
+        let remaining = wire
+            .resource_value
+            .and_then(|value| resources::amount(value, &unit));
+        Level::Limited { remaining, initial }
+    };
+    Some(Balance {
+        resource,
+        label: wire.resource_label.unwrap_or_default(),
+        level,
+        period_start: wire.resource_start_date,
+        period_end: wire.resource_end_date,
+    })
+}
+
+#[cfg(test)]
+#[path = "inventory_tests.rs"]
+mod tests;

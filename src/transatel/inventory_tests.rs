@@ -1,0 +1,167 @@
+use serde_json::json;
+
+use super::*;
+
+fn read_one(subscription: Value) -> Subscription {
+    let body = json!({"productSubscriptions": [subscription]}).to_string();
+    let mut subscriptions = read(body.as_bytes()).unwrap();
+    assert_eq!(subscriptions.len(), 1);
+    subscriptions.remove(0)
+}
+
+fn bytes(kb: i64) -> Option<Amount> {
+    Some(Amount::DataBytes(kb * 1024))
+}
+
+#[test]
+fn the_providers_words_for_a_status() {
+    for (word, expected) in [
+        ("pending", Some(Status::Pending)),
+        ("scheduled", Some(Status::Scheduled)),
+        ("readyForUse", Some(Status::WaitingForFirstUse)),
+        ("pendingForFirstUse", Some(Status::WaitingForFirstUse)),
+        ("PENDING_FOR_FIRST_USE", Some(Status::WaitingForFirstUse)),
+        ("active", Some(Status::Active)),
+        ("suspended", Some(Status::Suspended)),
+        ("canceled", Some(Status::Canceled)),
+        ("cancelled", Some(Status::Canceled)),
+        ("expired", Some(Status::Expired)),
+        ("Terminated", Some(Status::Terminated)),
+        ("dreaming", None),
+        ("", None),
+    ] {
+        let subscription = read_one(json!({"subscriptionId": "S", "status": word}));
+        assert_eq!(subscription.status, expected, "{word}");
+        assert_eq!(subscription.raw_status, word);
+    }
+}
+
+#[test]
+fn the_expiration_date_is_a_deadline_until_the_bundle_has_begun() {
+    let moment = "2026-08-04T13:30:00Z";
+    let at: Timestamp = moment.parse().unwrap();
+    for (status, activated, expected) in [
+        ("readyForUse", false, End::ActivationDeadline(at)),
+        ("pendingForFirstUse", false, End::ActivationDeadline(at)),
+        ("pending", false, End::ActivationDeadline(at)),
+        ("scheduled", false, End::ActivationDeadline(at)),
+        ("dreaming", false, End::ActivationDeadline(at)),
+        ("dreaming", true, End::Expiry(at)),
+        ("readyForUse", true, End::Expiry(at)),
+        ("active", false, End::Expiry(at)),
+        ("canceled", false, End::Expiry(at)),
+        ("suspended", false, End::Expiry(at)),
+        ("terminated", true, End::Expiry(at)),
+        ("terminated", false, End::ActivationDeadline(at)),
+    ] {
+        let mut wire = json!({"subscriptionId": "S", "status": status, "expirationDate": moment});
+        if activated {
+            wire["activationDate"] = json!(moment);
+        }
+        assert_eq!(read_one(wire).end, Some(expected), "{status} {activated}");
+    }
+    assert_eq!(
+        read_one(json!({"subscriptionId": "S", "expirationDate": "soon"})).end,
+        None
+    );
+}
+
+#[test]
+fn balances_with_every_fallback() {
+    let limited = |remaining, initial| Level::Limited { remaining, initial };
+    for (value, start, allowance, expected) in [
+        (
+            json!(1024),
+            json!(5120),
+            json!(null),
+            limited(bytes(1024), bytes(5120)),
+        ),
+        (
+            json!("1024"),
+            json!(5120.0),
+            json!(null),
+            limited(bytes(1024), bytes(5120)),
+        ),
+        (
+            json!(1024),
+            json!(null),
+            json!(4096),
+            limited(bytes(1024), bytes(4096)),
+        ),
+        (
+            json!(1024),
+            json!(0),
+            json!(4096),
+            limited(bytes(1024), bytes(4096)),
+        ),
+        (json!(1024), json!(null), json!(null), limited(bytes(1024), None)),
+        (json!(0), json!(5120), json!(null), limited(bytes(0), bytes(5120))),
+        (json!(-1), json!(5120), json!(null), Level::Unlimited),
+        (json!(1024), json!(-1), json!(null), Level::Unlimited),
+        (json!(1024), json!(null), json!(-1), Level::Unlimited),
+        (json!(null), json!(5120), json!(null), limited(None, bytes(5120))),
+        (json!(1.5), json!(5120), json!(null), limited(None, bytes(5120))),
+        (json!(-7), json!(5120), json!(null), limited(None, bytes(5120))),
+    ] {
+        let mut row = json!({"resourceName": "R", "resourceUnit": "KB", "resourceValue": value});
+        row["resourceStartValue"] = start.clone();
+        let granted = json!({"resourceName": "R", "resourceUnit": "KB", "resourceValue": allowance});
+        let wire = json!({
+            "subscriptionId": "S",
+            "balances": {"data": [row]},
+            "productDefinition": {"productId": "P", "allowances": {"data": [granted]}},
+        });
+        assert_eq!(
+            read_one(wire).balances[0].level,
+            expected,
+            "{value} of {start}, allowance {allowance}"
+        );
+    }
+}
+
+#[test]
+fn missing_empty_and_odd_balances_are_no_balances_and_several_rows_are_kept() {
+    let with = |balances: Value| {
+        read_one(json!({"subscriptionId": "S", "balances": balances}))
+            .balances
+            .len()
+    };
+    for balances in [
+        json!(null),
+        json!({}),
+        json!([]),
+        json!({"data": null}),
+        json!({"data": [7, {}]}),
+    ] {
+        assert_eq!(with(balances.clone()), 0, "{balances}");
+    }
+    let row = json!({"resourceName": "R", "resourceUnit": "KB", "resourceValue": 1});
+    assert_eq!(with(json!({"data": [row, row], "voice": [row]})), 3);
+    assert_eq!(read_one(json!({"subscriptionId": "S"})).balances, []);
+}
+
+#[test]
+fn infrastructure_is_told_by_its_tag_and_countries_come_from_both_places() {
+    let wire = json!({"subscriptionId": "S", "productDefinition":
+        {"productId": "W", "tags": ["Walled_Garden", "FR"], "countryList": ["DEU", "FRA", "XXX"]}});
+    let subscription = read_one(wire);
+    assert!(subscription.infrastructure);
+    assert_eq!(
+        subscription
+            .countries
+            .iter()
+            .map(Country::to_string)
+            .collect::<Vec<_>>(),
+        ["DE", "FR"]
+    );
+}
+
+#[test]
+fn an_element_without_an_id_is_left_out_and_a_body_without_a_list_is_not_understood() {
+    let body =
+        json!({"productSubscriptions": [7, null, {}, {"subscriptionId": ""}, {"subscriptionId": "S"}]});
+    assert_eq!(read(body.to_string().as_bytes()).unwrap().len(), 1);
+    for body in ["", "{}", "[]", r#"{"productSubscriptions":null}"#] {
+        assert!(read(body.as_bytes()).is_err(), "{body}");
+    }
+}
