@@ -25,7 +25,7 @@ use transatel_gateway::client::connectivity::v1::esim_client::EsimClient;
 use transatel_gateway::client::connectivity::v1::*;
 use transatel_gateway::sandbox::{Control, Fault, ProfileStatus, Script};
 
-use crate::house::{House, by_iccid, by_msisdn, reason, settings, simulator, violations};
+use crate::house::{House, by_iccid, by_msisdn, fetch, reason, settings, simulator, violations};
 use crate::process::Process;
 
 const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
@@ -559,16 +559,7 @@ async fn activation_material_and_identifiers_reach_no_log_span_metric_or_debug()
     secrets.push("BROKEN-ID-77".to_owned());
     secrets.extend(["LPA:", "carddata", "<svg", "sandbox-secret"].map(str::to_owned));
 
-    // No gateway in this process has done it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    log.push(
-        reqwest::get(format!("{}/metrics", of("admin")))
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap(),
-    );
+    log.push(fetch(&format!("{}/metrics", of("admin"))).await);
     gateway.signal("TERM").await;
     while let Some(line) = gateway.stderr.next_line().await.unwrap() {
         log.push(line);
