@@ -36,7 +36,7 @@ use bare::Answers;
 use support::calls::{self, Call};
 use support::load::{Generator, Shape};
 use support::process::{GATEWAY, Gateway, Running, Simulator, announced, on_core};
-use support::report::{self, Steal, Table, grouped, median, quantile};
+use support::report::{self, Surroundings, Table, grouped, median, quantile};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -77,7 +77,7 @@ fn main() {
     if arguments.next().as_deref() == Some("bare") {
         return bare::serve(&arguments.collect::<Vec<_>>());
     }
-    let watch = Steal::watch();
+    let watch = Surroundings::watch();
     let simulator = Simulator::start(Path::new(GATEWAY));
     let mut gateway = Gateway::start(on_core(0, GATEWAY), &simulator);
     gateway.ready();

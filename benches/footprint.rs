@@ -23,7 +23,7 @@ use std::time::Duration;
 use support::calls;
 use support::load::{Generator, Shape};
 use support::process::{GATEWAY, Gateway, Simulator};
-use support::report::{self, Steal, Table, median, quantile};
+use support::report::{self, Surroundings, Table, median, quantile};
 
 /// Starts that are timed.
 const STARTS: usize = 21;
@@ -32,7 +32,7 @@ const STARTS: usize = 21;
 const IDLE_AFTER: Duration = Duration::from_secs(5);
 
 fn main() {
-    let watch = Steal::watch();
+    let watch = Surroundings::watch();
     let simulator = Simulator::start(Path::new(GATEWAY));
     let start = || Gateway::start(Command::new(GATEWAY), &simulator);
     start().ready();

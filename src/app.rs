@@ -123,9 +123,9 @@ impl App {
             admin,
             services: Services {
                 catalog,
-                esims,
                 inventory,
                 sims,
+                esims,
             },
             metrics,
             tasks,

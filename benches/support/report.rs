@@ -24,9 +24,8 @@ pub fn publish(bench: &str, section: &str) {
     }
 }
 
-/// The machine, the compiler, the day, and how much of the machine was taken
-/// away while `watch` ran.
-pub fn circumstances(watch: &Steal) -> String {
+/// The machine, the compiler, the day, and how disturbed the run was.
+pub fn circumstances(watch: &Surroundings) -> String {
     let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors
         .lines()
@@ -36,37 +35,48 @@ pub fn circumstances(watch: &Steal) -> String {
     let rustc = output_of(Command::new("rustc").arg("--version"));
     let commit = output_of(Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=10"]));
     format!(
-        "{}, {cores} cores, Linux {}, {}, {}, commit {}; taken by others during the run: {}\n",
+        "{}, {cores} cores, Linux {}, {}, {}, commit {}; {}\n",
         model.map_or("unknown processor", |(_, name)| name),
         kernel.trim(),
         rustc.trim(),
         jiff::Timestamp::now().strftime("%F"),
         commit.trim(),
-        watch.taken(),
+        watch.disturbance(),
     )
 }
 
-/// Watches how much of the machine went to the hypervisor's other guests.
-pub struct Steal(Vec<u64>);
+/// Watches what else the machine did.
+pub struct Surroundings {
+    counters: Vec<u64>,
+    load: String,
+}
 
-impl Steal {
+impl Surroundings {
     /// Begins to watch.
     pub fn watch() -> Self {
-        Self(Self::counters())
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().unwrap_or_default().to_owned();
+        Self {
+            counters: Self::counters(),
+            load,
+        }
     }
 
-    /// Share of all processor time since the watch began.
-    pub fn taken(&self) -> String {
-        let since: Vec<u64> = Self::counters()
+    /// How many processes wanted a core in the minute before, and the share of
+    /// processor time since then that went to the hypervisor's other guests.
+    fn disturbance(&self) -> String {
+        let now = Self::counters();
+        let since: Vec<u64> = now
             .iter()
-            .zip(&self.0)
+            .zip(&self.counters)
             .map(|(now, then)| now.saturating_sub(*then))
             .collect();
         let (all, stolen) = (
             since.iter().take(8).sum::<u64>(),
             since.get(7).copied().unwrap_or_default(),
         );
-        format!("{:.1} %", 100.0 * stolen as f64 / all.max(1) as f64)
+        let stolen = 100.0 * stolen as f64 / all.max(1) as f64;
+        format!("load average before {}, stolen {stolen:.1} %", self.load)
     }
 
     fn counters() -> Vec<u64> {

@@ -8,13 +8,15 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::opaque::Opaque;
-use super::{EsimStatus, SimIds};
+use super::{EsimStatus, Iccid, Msisdn};
 
 /// An eSIM without its activation material.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Esim {
-    /// The SIM, as far as it is known without asking for more.
-    pub sim: SimIds,
+    /// Its card.
+    pub iccid: Iccid,
+    /// Its number, when the caller named it.
+    pub msisdn: Option<Msisdn>,
     /// Where the profile is in its life; `None` for a word that is not known.
     pub status: Option<EsimStatus>,
     /// The provider's word.

@@ -1,10 +1,10 @@
 //! Puts services, health, reflection and layers together and serves them.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
@@ -30,17 +30,17 @@ use crate::telemetry::{Metrics, Sampling};
 pub struct Services {
     /// The Catalog service.
     pub catalog: Catalog,
-    /// The Esim service.
-    pub esims: Esims,
     /// The Inventory service: bundles.
     pub inventory: Inventory,
     /// The Inventory service: SIMs.
     pub sims: Sims,
+    /// The Esim service.
+    pub esims: Esims,
 }
 
 impl Services {
     /// Full names of the services, for health.
-    pub const NAMES: [&'static str; 3] = [CATALOG, ESIM, INVENTORY];
+    pub const NAMES: [&'static str; 3] = [CATALOG, INVENTORY, ESIM];
 
     fn routes<H: HealthApi>(
         self,
@@ -55,8 +55,8 @@ impl Services {
                 // So that grpcurl can print the details of an error.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .with_service_name(CATALOG)
-                .with_service_name(ESIM)
                 .with_service_name(INVENTORY)
+                .with_service_name(ESIM)
         };
         Ok(Routes::new(health)
             .add_service(reflection().build_v1()?)

@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::Sims;
 use super::qr_code::{self, Picture};
 use crate::domain::esim::{ActivationCode, Esim};
-use crate::domain::{Deadline, Error, EsimStatus, Result, SimIds, SimRef};
+use crate::domain::{Deadline, Error, EsimStatus, Iccid, Msisdn, Result, SimRef};
 use crate::transatel::Transatel;
 use crate::transatel::call::Patience;
 use crate::transatel::sim_management::Profile;
@@ -86,14 +86,12 @@ impl Esims {
     /// provider's errors.
     pub async fn esim(&self, sim: &SimRef, with_history: bool, deadline: Deadline) -> Result<Esim> {
         let patience = Patience::until(deadline);
-        let iccid = self.sims.iccid(sim).await?;
+        let (iccid, msisdn) = self.ids(sim).await?;
         let profile = self.provider.esim(&iccid, with_history, patience).await?;
         Ok(Esim {
             installable: installable(&profile),
-            sim: SimIds {
-                iccid: Some(iccid),
-                ..self.sims.known(sim).await
-            },
+            iccid,
+            msisdn,
             status: profile.status,
             raw_status: profile.raw_status,
             status_changed_at: profile.status_changed_at,
@@ -116,7 +114,7 @@ impl Esims {
         deadline: Deadline,
     ) -> Result<Installation> {
         let patience = Patience::until(deadline);
-        let iccid = self.sims.iccid(sim).await?;
+        let (iccid, _) = self.ids(sim).await?;
         let profile = self.provider.esim(&iccid, false, patience).await?;
         let code = code(profile)?;
         let picture = picture
@@ -127,6 +125,13 @@ impl Esims {
                 Error::Internal
             })?;
         Ok(Installation { code, picture })
+    }
+
+    /// The ICCID, which SIM Management wants, and the MSISDN when it is known
+    /// without asking for it.
+    async fn ids(&self, sim: &SimRef) -> Result<(Iccid, Option<Msisdn>)> {
+        let iccid = self.sims.iccid(sim).await?;
+        Ok((iccid, self.sims.known(sim).await.msisdn))
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::call::{Kind, Patience};
 use super::error::{Failure, Need};
 use super::transport::{Answer, Api, Request};
-use super::{Transatel, lenient, sims};
+use super::{Transatel, lenient};
 use crate::domain::error::ProviderDetail;
 use crate::domain::esim::{ActivationCode, Eid};
 use crate::domain::opaque::Opaque;
@@ -140,7 +140,7 @@ fn profile(wire: WireEsim, iccid: &Iccid) -> Result<Profile, &'static str> {
     ];
     let secrets = Secrets(ids.into_iter().flatten().filter(|id| !id.is_empty()).collect());
     Ok(Profile {
-        status: sims::esim_status(&raw_status),
+        status: esim_status(&raw_status),
         raw_status,
         status_changed_at: wire.status_date,
         eid: wire.eid.as_deref().and_then(Eid::parse),
@@ -159,6 +159,21 @@ fn code(wire: &WireEsim) -> Option<ActivationCode> {
     let whole = [wire.activation_code.as_deref(), qr_text].into_iter().flatten();
     let parts = || ActivationCode::of_parts(wire.smdp_address.as_deref()?, wire.matching_id.as_deref()?);
     whole.filter_map(ActivationCode::parse).next().or_else(parts)
+}
+
+/// The state that a word means, in any spelling.
+pub(super) fn esim_status(word: &str) -> Option<EsimStatus> {
+    Some(match lenient::letters(word).as_str() {
+        "AVAILABLE" => EsimStatus::Available,
+        "ALLOCATED" => EsimStatus::Allocated,
+        "RELEASED" => EsimStatus::Released,
+        "DOWNLOADED" => EsimStatus::Downloaded,
+        "INSTALLED" => EsimStatus::Installed,
+        "ENABLED" => EsimStatus::Enabled,
+        "DISABLED" => EsimStatus::Disabled,
+        "DELETED" => EsimStatus::Deleted,
+        _ => return None,
+    })
 }
 
 /// History is passed on this deep: callers' protobuf readers stop at about a

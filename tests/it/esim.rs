@@ -578,3 +578,22 @@ async fn activation_material_and_identifiers_reach_no_log_span_metric_or_debug()
         assert!(found.is_empty(), "{secret} in {found:?}");
     }
 }
+
+#[tokio::test]
+async fn an_esim_is_found_by_its_number_and_then_shows_both_identifiers() {
+    let house = House::open().await;
+    let truth = house.control().sim("2").unwrap();
+    let mut esims = client(&house);
+    let request = GetEsimRequest {
+        sim: by_msisdn(&truth.msisdn),
+        ..Default::default()
+    };
+    let esim = esims.get_esim(request).await.unwrap().into_inner().esim.unwrap();
+    assert_eq!(
+        esim.sim.unwrap(),
+        SimIds {
+            iccid: truth.iccid,
+            msisdn: truth.msisdn
+        }
+    );
+}

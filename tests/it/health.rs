@@ -15,8 +15,8 @@ use crate::house::{CATALOG, House, settings, simulator};
 const SERVICES: [&str; 4] = [
     "",
     "connectivity.v1.Catalog",
-    "connectivity.v1.Esim",
     "connectivity.v1.Inventory",
+    "connectivity.v1.Esim",
 ];
 
 #[tokio::test]
@@ -102,8 +102,8 @@ async fn both_reflections_list_only_public_services() {
     let house = House::open().await;
     let listed = [
         "connectivity.v1.Catalog",
-        "connectivity.v1.Esim",
         "connectivity.v1.Inventory",
+        "connectivity.v1.Esim",
     ];
     let channel = house.gateway.channel.clone();
 

@@ -3,9 +3,10 @@
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
-use super::{esim_status, sim_ids, timestamp};
+use super::{sim_ids, timestamp};
 use crate::domain::esim::{Eid, Esim};
 use crate::domain::opaque::Opaque;
+use crate::domain::{EsimStatus, SimIds};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::esim::Installation;
 use crate::service::qr_code::Picture;
@@ -13,13 +14,31 @@ use crate::service::qr_code::Picture;
 /// An eSIM without its activation material.
 pub fn profile(esim: Esim) -> pb::EsimProfile {
     pb::EsimProfile {
-        sim: Some(sim_ids(esim.sim)),
-        status: esim_status(esim.status).into(),
+        sim: Some(sim_ids(SimIds {
+            iccid: Some(esim.iccid),
+            msisdn: esim.msisdn,
+        })),
+        status: status(esim.status).into(),
         raw_status: esim.raw_status,
         status_changed_at: esim.status_changed_at.map(timestamp),
         eid: esim.eid.as_ref().map(Eid::as_str).unwrap_or_default().to_owned(),
         installable: esim.installable,
         history: esim.history.into_iter().map(entry).collect(),
+    }
+}
+
+/// A state of a profile.
+pub fn status(status: Option<EsimStatus>) -> pb::EsimStatus {
+    match status {
+        None => pb::EsimStatus::Unspecified,
+        Some(EsimStatus::Available) => pb::EsimStatus::Available,
+        Some(EsimStatus::Allocated) => pb::EsimStatus::Allocated,
+        Some(EsimStatus::Released) => pb::EsimStatus::Released,
+        Some(EsimStatus::Downloaded) => pb::EsimStatus::Downloaded,
+        Some(EsimStatus::Installed) => pb::EsimStatus::Installed,
+        Some(EsimStatus::Enabled) => pb::EsimStatus::Enabled,
+        Some(EsimStatus::Disabled) => pb::EsimStatus::Disabled,
+        Some(EsimStatus::Deleted) => pb::EsimStatus::Deleted,
     }
 }
 
@@ -72,7 +91,7 @@ fn value(opaque: Opaque) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{EsimStatus, Iccid, SimIds};
+    use crate::domain::Iccid;
 
     #[test]
     fn every_state_has_its_value() {
@@ -87,7 +106,7 @@ mod tests {
             (Some(EsimStatus::Disabled), pb::EsimStatus::Disabled),
             (Some(EsimStatus::Deleted), pb::EsimStatus::Deleted),
         ] {
-            assert_eq!(esim_status(state), value);
+            assert_eq!(status(state), value);
         }
     }
 
@@ -127,10 +146,8 @@ mod tests {
     #[test]
     fn debug_of_the_messages_prints_no_identifier() {
         let profile = profile(Esim {
-            sim: SimIds {
-                iccid: Iccid::parse("8988247000000000019"),
-                msisdn: None,
-            },
+            iccid: Iccid::parse("8988247000000000019").unwrap(),
+            msisdn: None,
             status: Some(EsimStatus::Enabled),
             raw_status: "enabled".to_owned(),
             status_changed_at: None,
