@@ -12,6 +12,7 @@ mod catalog_wire;
 pub mod error;
 pub mod inventory;
 mod lenient;
+pub mod probe;
 mod resources;
 mod retry;
 pub mod sim_management;

@@ -37,10 +37,10 @@ pub struct Profile {
     pub history: Vec<Opaque>,
 }
 
-const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
+pub(super) const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
 
 /// The title that says: physical, or unknown.
-const ESIM_NOT_FOUND: &str = "ESIM_NOT_FOUND";
+pub(super) const ESIM_NOT_FOUND: &str = "ESIM_NOT_FOUND";
 
 impl Transatel {
     /// The eSIM profile of a SIM.
@@ -114,7 +114,7 @@ struct WireQrCode {
     value: Option<String>,
 }
 
-fn read(answer: &Answer, iccid: &Iccid) -> Result<Profile, Failure> {
+pub(super) fn read(answer: &Answer, iccid: &Iccid) -> Result<Profile, Failure> {
     let wire: WireEsim = answer.json()?;
     profile(wire, iccid).map_err(|why| answer.contradicts(why))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -35,6 +35,8 @@ pub enum Api {
     Authentication,
     /// `/sim-management`
     SimManagement,
+    /// `/ocs/subscriptions`
+    Orders,
     /// `/ocs/catalog`
     Catalog,
     /// `/ocs/inventory`
@@ -51,6 +53,7 @@ impl Api {
         match self {
             Self::Authentication => "authentication",
             Self::SimManagement => "sim_management",
+            Self::Orders => "orders",
             Self::Catalog => "catalog",
             Self::Inventory => "inventory",
             Self::SimSearch => "sim_search",
@@ -82,6 +85,9 @@ pub struct Request<'a> {
 pub struct Answer {
     /// `X-TSL-Request-Id`.
     pub request_id: Option<String>,
+    /// `Allow`: methods that the account may use there. Only `OPTIONS`
+    /// answers have it.
+    pub allow: Option<String>,
     /// All of it.
     pub body: Bytes,
     api: Api,
@@ -265,6 +271,11 @@ impl Transport {
         let status = response.status();
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
         let request_id = header(REQUEST_ID).map(str::to_owned);
+        let allow = response.headers().get_all(ALLOW).iter();
+        let allow: Vec<String> = allow
+            .filter_map(|line| line.to_str().ok())
+            .map(str::to_owned)
+            .collect();
         let retry_after = header(RETRY_AFTER.as_str())
             .and_then(|seconds| seconds.trim().parse().ok())
             .map(Duration::from_secs);
@@ -278,6 +289,7 @@ impl Transport {
             return Ok(Answer {
                 body,
                 request_id,
+                allow: (!allow.is_empty()).then(|| allow.join(",")),
                 api: request.api,
                 metrics: Arc::clone(&self.metrics),
             });

@@ -25,7 +25,7 @@ use transatel_gateway::client::connectivity::v1::esim_client::EsimClient;
 use transatel_gateway::client::connectivity::v1::*;
 use transatel_gateway::sandbox::{Control, Fault, ProfileStatus, Script};
 
-use crate::house::{House, by_iccid, by_msisdn, reason, settings, simulator, violations};
+use crate::house::{House, by_iccid, by_msisdn, fetch, reason, settings, simulator, violations};
 use crate::process::Process;
 
 const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
@@ -122,6 +122,39 @@ async fn a_profile_stops_being_installable_once_a_device_has_it() {
         .set_esim_status("1", ProfileStatus::Deleted)
         .unwrap();
     assert_eq!(get_esim(&house, 1).await.unwrap().status(), EsimStatus::Deleted);
+}
+
+#[tokio::test]
+async fn a_sim_may_be_named_by_its_number() {
+    let house = House::open().await;
+    let truth = house.control().sim("1").unwrap();
+    let request = GetEsimRequest {
+        sim: by_msisdn(&format!("+{}", truth.msisdn)),
+        include_history: false,
+    };
+    let mut esims = client(&house);
+    let esim = esims.get_esim(request).await.unwrap().into_inner().esim.unwrap();
+    let sim = esim.sim.unwrap();
+    assert_eq!((sim.iccid, sim.msisdn), (truth.iccid, truth.msisdn.clone()));
+    let request = GetInstallationRequest {
+        sim: by_msisdn(&truth.msisdn),
+        ..Default::default()
+    };
+    assert!(esims.get_installation(request).await.is_ok());
+
+    let house = House::open().await;
+    house.control().deny("/sim-search");
+    house.control().deny("/connectivity-management");
+    let request = GetInstallationRequest {
+        sim: by_msisdn(&truth.msisdn),
+        ..Default::default()
+    };
+    let refused = reason(&client(&house).get_installation(request).await.unwrap_err());
+    assert_eq!(
+        (refused.code, refused.reason.as_str()),
+        (Code::FailedPrecondition, "SIM_NOT_RESOLVABLE")
+    );
+    assert_eq!(refused.metadata["needed"], "iccid");
 }
 
 #[tokio::test]
@@ -526,16 +559,7 @@ async fn activation_material_and_identifiers_reach_no_log_span_metric_or_debug()
     secrets.push("BROKEN-ID-77".to_owned());
     secrets.extend(["LPA:", "carddata", "<svg", "sandbox-secret"].map(str::to_owned));
 
-    // No gateway in this process has done it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    log.push(
-        reqwest::get(format!("{}/metrics", of("admin")))
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap(),
-    );
+    log.push(fetch(&format!("{}/metrics", of("admin"))).await);
     gateway.signal("TERM").await;
     while let Some(line) = gateway.stderr.next_line().await.unwrap() {
         log.push(line);

@@ -12,6 +12,7 @@ mod cache;
 mod catalog;
 mod commands;
 mod dependencies;
+mod doctor;
 mod errors;
 mod esim;
 mod framework_facts;
