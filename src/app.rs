@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin;
 use crate::config::Config;
 use crate::grpc::{self, EveryCall, Health, Services};
-use crate::service::{Catalog, Inventory, Sims};
+use crate::service::{Catalog, Esims, Inventory, Sims};
 use crate::telemetry::{Metrics, Sampling, metrics};
 use crate::transatel::{Transatel, transport};
 
@@ -110,6 +110,7 @@ impl App {
             Arc::clone(&metrics),
             tasks.clone(),
         );
+        let esims = Esims::new(provider.clone(), sims.clone());
         metrics.watch_caches(vec![
             ("token", provider.token_counts()),
             ("catalog", catalog.counts()),
@@ -124,6 +125,7 @@ impl App {
                 catalog,
                 inventory,
                 sims,
+                esims,
             },
             metrics,
             tasks,

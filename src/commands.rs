@@ -9,7 +9,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::app::App;
-use crate::config::{self, Loaded, Problems, Sources};
+use crate::config::{self, Config, Loaded, Problems, Sources};
+use crate::doctor::{self, Named};
+use crate::domain::{Iccid, Msisdn};
 use crate::telemetry;
 
 /// Wrong configuration: `EX_USAGE` of sysexits.
@@ -45,6 +47,23 @@ enum Command {
     CheckConfig,
     /// Print the settings that would take effect; secrets are redacted.
     PrintConfig,
+    /// Check the account at the provider without changing anything; the exit
+    /// code says whether the gateway can do its job with it.
+    Doctor {
+        /// As JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// Check the simulated Transatel instead, with one of its SIMs.
+        #[cfg(feature = "sandbox")]
+        #[arg(long)]
+        sandbox: bool,
+        /// An eSIM of the account, to be read.
+        #[arg(long, value_parser = iccid)]
+        iccid: Option<Iccid>,
+        /// A SIM of the account, whose bundles are read.
+        #[arg(long, value_parser = msisdn)]
+        msisdn: Option<Msisdn>,
+    },
     /// Ask a running gateway whether it serves; the exit code says so.
     Health {
         /// Where it listens.
@@ -77,6 +96,19 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::PrintConfig => load(&sources).map(|loaded| {
             print!("{}", loaded.to_toml());
             ExitCode::SUCCESS
+        }),
+        #[cfg(feature = "sandbox")]
+        Command::Doctor {
+            json,
+            sandbox: true,
+            iccid,
+            msisdn,
+        } => in_runtime(simulated::doctor(sources, Named { iccid, msisdn }, json)),
+        Command::Doctor {
+            json, iccid, msisdn, ..
+        } => in_runtime(async move {
+            let config = load(&sources)?.config;
+            examine(&config, &Named { iccid, msisdn }, json).await
         }),
         Command::Health { address, service } => in_runtime(health(address, service)),
     };
@@ -179,6 +211,31 @@ impl Signals {
     }
 }
 
+async fn examine(config: &Config, named: &Named, json: bool) -> Outcome {
+    let report = doctor::examine(config, named).await.map_err(Failure::other)?;
+    if json {
+        println!("{}", report.to_json().map_err(Failure::other)?);
+    } else {
+        print!("{report}");
+        if named.iccid.is_none() || named.msisdn.is_none() {
+            println!("give --iccid and --msisdn of a SIM of the account to check more");
+        }
+    }
+    Ok(if report.is_able() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn iccid(text: &str) -> Result<Iccid, &'static str> {
+    Iccid::parse(text).ok_or("13 to 20 digits and nothing else")
+}
+
+fn msisdn(text: &str) -> Result<Msisdn, &'static str> {
+    Msisdn::parse_international(text).ok_or("6 to 15 digits, with or without a leading +")
+}
+
 async fn health(address: SocketAddr, service: String) -> Outcome {
     use tonic_health::pb::HealthCheckRequest;
     use tonic_health::pb::health_check_response::ServingStatus;
@@ -211,7 +268,10 @@ const HEALTH_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
 mod simulated {
     //! The commands that need the simulated provider.
 
-    use super::{App, ExitCode, Failure, Outcome, Signals, Sources, load, telemetry, until_stopped};
+    use super::{
+        App, ExitCode, Failure, Iccid, Msisdn, Named, Outcome, Signals, Sources, examine, load, telemetry,
+        until_stopped,
+    };
     use crate::app::Addresses;
     use crate::sandbox::{Options, Sandbox};
 
@@ -270,6 +330,25 @@ mod simulated {
         signals.next().await;
         sandbox.stop().await;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The first SIM of the simulated stock, which has a story of its own.
+    const SIM: (&str, &str) = ("8988247000000000019", "882470000000001");
+
+    pub(super) async fn doctor(mut sources: Sources, named: Named, json: bool) -> Outcome {
+        // Beside a gateway that may run here already.
+        sources
+            .options
+            .push(("sandbox.listen".into(), "127.0.0.1:0".into(), OPTION));
+        let sandbox = start(&mut sources).await?;
+        let config = load(&sources)?.config;
+        let named = Named {
+            iccid: named.iccid.or_else(|| Iccid::parse(SIM.0)),
+            msisdn: named.msisdn.or_else(|| Msisdn::parse(SIM.1)),
+        };
+        let outcome = examine(&config, &named, json).await;
+        sandbox.stop().await;
+        outcome
     }
 
     /// Says where to look and what to try. The calls work as pasted.

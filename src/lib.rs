@@ -18,6 +18,7 @@ pub mod app;
 pub mod cache;
 pub mod commands;
 pub mod config;
+pub mod doctor;
 pub mod domain;
 pub mod grpc;
 #[cfg(feature = "sandbox")]

@@ -98,7 +98,8 @@ pub fn announced(command: &mut Command) -> (Running, SocketAddr) {
 /// The simulated provider, in a process of its own.
 pub struct Simulator {
     _process: Running,
-    address: SocketAddr,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 impl Simulator {

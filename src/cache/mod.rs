@@ -16,7 +16,6 @@
 //! Time is `tokio::time`, so a paused clock works. moka's own expiry follows
 //! the real clock and only frees memory.
 
-use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
+use foldhash::fast::RandomState;
 use moka::Expiry;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -225,7 +225,7 @@ impl<L: Load> LoadingCache<L> {
             .name(L::NAME)
             .max_capacity(bounds.capacity)
             .expire_after(Lifetime)
-            .build_with_hasher(RandomState::new());
+            .build_with_hasher(RandomState::default());
         let counts = Arc::new(Counts::default());
         Self {
             inner: Arc::new(Inner {

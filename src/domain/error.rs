@@ -45,6 +45,15 @@ pub enum Error {
         /// Which one.
         needed: Identifier,
     },
+    /// The SIM is physical, or unknown.
+    #[error("the provider knows no such eSIM: the SIM is physical, or unknown")]
+    EsimNotFound {
+        /// The provider's words.
+        provider: ProviderDetail,
+    },
+    /// There is no activation material yet.
+    #[error("the eSIM is not released: there is nothing to install yet")]
+    EsimNotReleased,
     /// The account or the gateway does not have the operation.
     #[error("the operation is not enabled for this account")]
     OperationNotEnabled {

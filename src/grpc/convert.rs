@@ -1,5 +1,7 @@
 //! Domain to protobuf.
 
+pub mod esim;
+
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -8,7 +10,7 @@ use crate::domain::product::{
     Allowance, Amount, Category, CountryNetworks, Freshness, Grant, Product, Validity, ValidityUnit,
 };
 use crate::domain::subscription::{Balance, End, Level, Status};
-use crate::domain::{Country, EsimStatus, Money, SimIds, SimRecord, SimStatus, Subscription};
+use crate::domain::{Country, Money, SimIds, SimRecord, SimStatus, Subscription};
 use crate::pb::connectivity::v1 as pb;
 use crate::pb::google::r#type as google;
 use crate::service::catalog::Destination;
@@ -251,7 +253,7 @@ pub fn sim_record(record: SimRecord) -> pb::GetSimResponse {
             .last_country
             .map(|country| country.to_string())
             .unwrap_or_default(),
-        esim_status: esim_status(record.esim_status).into(),
+        esim_status: esim::status(record.esim_status).into(),
         as_of: Some(record.as_of.into()),
     }
 }
@@ -267,20 +269,5 @@ fn sim_status(status: Option<SimStatus>) -> pb::SimStatus {
         Some(SimStatus::OnHold) => pb::SimStatus::OnHold,
         Some(SimStatus::Terminated) => pb::SimStatus::Terminated,
         Some(SimStatus::Available) => pb::SimStatus::Available,
-    }
-}
-
-/// State of an eSIM profile.
-pub fn esim_status(status: Option<EsimStatus>) -> pb::EsimStatus {
-    match status {
-        None => pb::EsimStatus::Unspecified,
-        Some(EsimStatus::Available) => pb::EsimStatus::Available,
-        Some(EsimStatus::Allocated) => pb::EsimStatus::Allocated,
-        Some(EsimStatus::Released) => pb::EsimStatus::Released,
-        Some(EsimStatus::Downloaded) => pb::EsimStatus::Downloaded,
-        Some(EsimStatus::Installed) => pb::EsimStatus::Installed,
-        Some(EsimStatus::Enabled) => pb::EsimStatus::Enabled,
-        Some(EsimStatus::Disabled) => pb::EsimStatus::Disabled,
-        Some(EsimStatus::Deleted) => pb::EsimStatus::Deleted,
     }
 }

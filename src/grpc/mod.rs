@@ -7,6 +7,7 @@
 
 mod catalog;
 mod convert;
+mod esim;
 mod health;
 mod inventory;
 pub mod layers;

@@ -1,10 +1,10 @@
 //! Puts services, health, reflection and layers together and serves them.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
@@ -15,13 +15,15 @@ use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 
 use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
+use super::esim::Handler as EsimHandler;
 use super::inventory::Handler as InventoryHandler;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
 use super::layers::telemetry::{Methods, TelemetryLayer};
 use crate::config;
 use crate::pb::connectivity::v1::catalog_server::{CatalogServer, SERVICE_NAME as CATALOG};
+use crate::pb::connectivity::v1::esim_server::{EsimServer, SERVICE_NAME as ESIM};
 use crate::pb::connectivity::v1::inventory_server::{InventoryServer, SERVICE_NAME as INVENTORY};
-use crate::service::{Catalog, Inventory, Sims};
+use crate::service::{Catalog, Esims, Inventory, Sims};
 use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases that are served.
@@ -32,11 +34,13 @@ pub struct Services {
     pub inventory: Inventory,
     /// The Inventory service: SIMs.
     pub sims: Sims,
+    /// The Esim service.
+    pub esims: Esims,
 }
 
 impl Services {
     /// Full names of the services, for health.
-    pub const NAMES: [&'static str; 2] = [CATALOG, INVENTORY];
+    pub const NAMES: [&'static str; 3] = [CATALOG, INVENTORY, ESIM];
 
     fn routes<H: HealthApi>(
         self,
@@ -52,6 +56,7 @@ impl Services {
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .with_service_name(CATALOG)
                 .with_service_name(INVENTORY)
+                .with_service_name(ESIM)
         };
         Ok(Routes::new(health)
             .add_service(reflection().build_v1()?)
@@ -61,6 +66,7 @@ impl Services {
                     .max_decoding_message_size(most),
             )
             .add_service(CatalogServer::new(CatalogHandler(self.catalog)).max_decoding_message_size(most))
+            .add_service(EsimServer::new(EsimHandler(self.esims)).max_decoding_message_size(most))
             .prepare())
     }
 }

@@ -50,6 +50,8 @@ impl From<Error> for Status {
             }
             Error::SimNotFound { .. }
             | Error::SimNotResolvable { .. }
+            | Error::EsimNotFound { .. }
+            | Error::EsimNotReleased
             | Error::OperationNotEnabled { .. }
             | Error::ProviderRejected { .. }
             | Error::ProviderCredentialsRejected { .. }
@@ -88,6 +90,8 @@ fn classify(error: &Error) -> (Code, ErrorReason) {
         Error::SimNotFound { .. } => (Code::NotFound, ErrorReason::SimNotFound),
         Error::SubscriptionNotFound { .. } => (Code::NotFound, ErrorReason::SubscriptionNotFound),
         Error::SimNotResolvable { .. } => (Code::FailedPrecondition, ErrorReason::SimNotResolvable),
+        Error::EsimNotFound { .. } => (Code::NotFound, ErrorReason::EsimNotFound),
+        Error::EsimNotReleased => (Code::FailedPrecondition, ErrorReason::EsimNotReleased),
         Error::OperationNotEnabled { .. } => (Code::FailedPrecondition, ErrorReason::OperationNotEnabled),
         Error::ProviderRejected { .. } => (Code::FailedPrecondition, ErrorReason::ProviderRejected),
         Error::ProviderCredentialsRejected { .. } => {
@@ -122,6 +126,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             put("needed", needed.name().to_owned());
         }
         Error::SimNotFound { provider }
+        | Error::EsimNotFound { provider }
         | Error::OperationNotEnabled { provider }
         | Error::ProviderRejected { provider }
         | Error::ProviderCredentialsRejected { provider }
@@ -138,6 +143,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         }
         Error::InvalidRequest(_)
         | Error::PageTokenInvalid(_)
+        | Error::EsimNotReleased
         | Error::DeadlineExceeded
         | Error::ShuttingDown
         | Error::Internal => {}

@@ -6,12 +6,13 @@
 //! the result: it never visits products that are not in the answer. Words
 //! have posting lists, so that a text query costs its matches.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fixedbitset::FixedBitSet;
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::catalog::Prepare;
 use crate::domain::product::{Category, Product};

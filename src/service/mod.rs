@@ -3,9 +3,12 @@
 
 pub mod catalog;
 mod catalog_index;
+pub mod esim;
 pub mod inventory;
+pub mod qr_code;
 pub mod sims;
 
 pub use catalog::Catalog;
+pub use esim::Esims;
 pub use inventory::Inventory;
 pub use sims::Sims;

@@ -29,7 +29,7 @@ pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>
 }
 
 /// The largest magnitude below which every float is an exact whole number.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+pub const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// See [`integer`].
 pub fn whole(value: &Value) -> Option<i64> {

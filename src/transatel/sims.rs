@@ -14,9 +14,10 @@ use serde_json::Value;
 
 use super::call::{Kind, Patience};
 use super::error::Failure;
+use super::sim_management::esim_status;
 use super::transport::{Api, Request};
 use super::{Transatel, lenient};
-use crate::domain::{Country, EsimStatus, Iccid, Msisdn, SimIds, SimRecord, SimRef, SimStatus};
+use crate::domain::{Country, Iccid, Msisdn, SimIds, SimRecord, SimRef, SimStatus};
 
 /// One page of SIMs.
 #[derive(Debug)]
@@ -231,21 +232,6 @@ fn word(status: SimStatus) -> &'static str {
     }
 }
 
-/// The provider's words for a profile's state, in any letter case.
-pub fn esim_status(word: &str) -> Option<EsimStatus> {
-    match lenient::letters(word).as_str() {
-        "AVAILABLE" => Some(EsimStatus::Available),
-        "ALLOCATED" => Some(EsimStatus::Allocated),
-        "RELEASED" => Some(EsimStatus::Released),
-        "DOWNLOADED" => Some(EsimStatus::Downloaded),
-        "INSTALLED" => Some(EsimStatus::Installed),
-        "ENABLED" => Some(EsimStatus::Enabled),
-        "DISABLED" => Some(EsimStatus::Disabled),
-        "DELETED" => Some(EsimStatus::Deleted),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,25 +259,6 @@ mod tests {
         for word in ["", "Scraped", "Sleep mode"] {
             assert_eq!(sim_status(word), None, "{word}");
         }
-    }
-
-    #[test]
-    fn esim_statuses_in_any_letter_case() {
-        for word in [
-            "available",
-            "allocated",
-            "released",
-            "downloaded",
-            "installed",
-            "enabled",
-            "disabled",
-            "deleted",
-        ] {
-            let status = esim_status(word);
-            assert!(status.is_some(), "{word}");
-            assert_eq!(esim_status(&word.to_uppercase()), status);
-        }
-        assert_eq!(esim_status("error"), None);
     }
 
     #[test]

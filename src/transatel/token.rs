@@ -29,12 +29,30 @@ use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
 use crate::config;
 
 /// An access token, ready to be sent.
-pub struct Token(HeaderValue);
+pub struct Token {
+    authorization: HeaderValue,
+    grant: Grant,
+}
+
+/// What came with a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What the account may do, in the provider's words; empty when it did not
+    /// say.
+    pub scopes: Vec<String>,
+    /// How long the token lives.
+    pub lifetime: Duration,
+}
 
 impl Token {
     /// The value of the `Authorization` header.
     pub fn authorization(&self) -> &HeaderValue {
-        &self.0
+        &self.authorization
+    }
+
+    /// What came with it.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
     }
 }
 
@@ -109,6 +127,23 @@ struct Granted {
     access_token: String,
     #[serde(default, deserialize_with = "lenient::integer")]
     expires_in: Option<i64>,
+    #[serde(default)]
+    scope: serde_json::Value,
+}
+
+/// Scopes as one text with spaces, as documented, or as a list, as in the
+/// token's own claims.
+fn scopes(scope: &serde_json::Value) -> Vec<String> {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    match scope {
+        serde_json::Value::String(text) => words(text),
+        serde_json::Value::Array(items) => items
+            .iter()
+            .filter_map(|item| item.as_str())
+            .map(str::to_owned)
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Assumed when the answer does not say: half of what is documented.
@@ -152,7 +187,13 @@ impl Load for Loader {
             .map_or(DEFAULT_LIFETIME, Duration::from_secs);
         let fresh_for = lifetime.saturating_sub(lead(lifetime).mul_f64(0.75 + 0.25 * fastrand::f64()));
         Ok(Loaded {
-            value: Token(value),
+            value: Token {
+                authorization: value,
+                grant: Grant {
+                    scopes: scopes(&granted.scope),
+                    lifetime,
+                },
+            },
             fresh_for,
             usable_for: lifetime.saturating_sub(margin(lifetime)),
         })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -33,6 +33,10 @@ const DEADLINE_MARGIN: Duration = Duration::from_millis(50);
 pub enum Api {
     /// `/authentication`
     Authentication,
+    /// `/sim-management`
+    SimManagement,
+    /// `/ocs/subscriptions`
+    Orders,
     /// `/ocs/catalog`
     Catalog,
     /// `/ocs/inventory`
@@ -48,6 +52,8 @@ impl Api {
     pub fn name(self) -> &'static str {
         match self {
             Self::Authentication => "authentication",
+            Self::SimManagement => "sim_management",
+            Self::Orders => "orders",
             Self::Catalog => "catalog",
             Self::Inventory => "inventory",
             Self::SimSearch => "sim_search",
@@ -79,6 +85,9 @@ pub struct Request<'a> {
 pub struct Answer {
     /// `X-TSL-Request-Id`.
     pub request_id: Option<String>,
+    /// `Allow`: methods that the account may use there. Only `OPTIONS`
+    /// answers have it.
+    pub allow: Option<String>,
     /// All of it.
     pub body: Bytes,
     api: Api,
@@ -97,13 +106,25 @@ impl Answer {
     /// The failure of an answer that is no JSON of the expected shape; counts
     /// it.
     pub fn unreadable(&self, error: &serde_json::Error) -> Failure {
-        self.metrics.unreadable(self.api.name());
         // Only the class and the place: the message itself may quote values.
         let why = format!(
             "{:?} error at line {} column {}",
             error.classify(),
             error.line(),
             error.column()
+        );
+        self.contradicts(why)
+    }
+
+    /// The failure of an answer that is readable and cannot be true; counts
+    /// it. The reason must hold nothing of the answer.
+    pub fn contradicts(&self, why: impl Into<String>) -> Failure {
+        let why = why.into();
+        self.metrics.unreadable(self.api.name());
+        tracing::warn!(
+            api = self.api.name(),
+            request_id = self.request_id.as_deref(),
+            "an answer of the provider cannot be used: {why}"
         );
         Failure::Unreadable {
             why,
@@ -250,6 +271,11 @@ impl Transport {
         let status = response.status();
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
         let request_id = header(REQUEST_ID).map(str::to_owned);
+        let allow = response.headers().get_all(ALLOW).iter();
+        let allow: Vec<String> = allow
+            .filter_map(|line| line.to_str().ok())
+            .map(str::to_owned)
+            .collect();
         let retry_after = header(RETRY_AFTER.as_str())
             .and_then(|seconds| seconds.trim().parse().ok())
             .map(Duration::from_secs);
@@ -263,6 +289,7 @@ impl Transport {
             return Ok(Answer {
                 body,
                 request_id,
+                allow: (!allow.is_empty()).then(|| allow.join(",")),
                 api: request.api,
                 metrics: Arc::clone(&self.metrics),
             });

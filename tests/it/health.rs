@@ -12,7 +12,12 @@ use transatel_gateway::sandbox::{Fault, Script};
 
 use crate::house::{CATALOG, House, settings, simulator};
 
-const SERVICES: [&str; 3] = ["", "connectivity.v1.Catalog", "connectivity.v1.Inventory"];
+const SERVICES: [&str; 4] = [
+    "",
+    "connectivity.v1.Catalog",
+    "connectivity.v1.Inventory",
+    "connectivity.v1.Esim",
+];
 
 #[tokio::test]
 async fn every_public_service_and_the_whole_are_serving_once_ready() {
@@ -95,7 +100,11 @@ async fn a_provider_that_is_down_does_not_hold_readiness_back() {
 #[tokio::test]
 async fn both_reflections_list_only_public_services() {
     let house = House::open().await;
-    let listed = ["connectivity.v1.Catalog", "connectivity.v1.Inventory"];
+    let listed = [
+        "connectivity.v1.Catalog",
+        "connectivity.v1.Inventory",
+        "connectivity.v1.Esim",
+    ];
     let channel = house.gateway.channel.clone();
 
     let mut v1 = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());

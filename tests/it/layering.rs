@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Room → rooms it may use. `telemetry` and `config` are under everybody's
 /// feet; `app` and `commands` know every part.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("cache", &[]),
     ("config", &["domain"]),
@@ -17,13 +17,17 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         &["cache", "config", "domain", "telemetry", "transatel"],
     ),
     ("grpc", &["config", "domain", "pb", "service", "telemetry"]),
+    ("doctor", &["config", "domain", "telemetry", "transatel"]),
     ("admin", &["grpc", "telemetry"]),
     ("sandbox", &[]),
     (
         "app",
         &["admin", "config", "grpc", "service", "telemetry", "transatel"],
     ),
-    ("commands", &["app", "config", "sandbox", "telemetry"]),
+    (
+        "commands",
+        &["app", "config", "doctor", "domain", "sandbox", "telemetry"],
+    ),
 ];
 
 /// Crates that only one room may name.
@@ -31,7 +35,7 @@ const OWNED: [(&str, &[&str]); 5] = [
     ("tonic", &["grpc", "commands"]),
     ("prost", &["grpc"]),
     ("reqwest", &["transatel"]),
-    ("serde_json", &["transatel", "sandbox", "telemetry"]),
+    ("serde_json", &["transatel", "doctor", "sandbox", "telemetry"]),
     ("moka", &["cache"]),
 ];
 

@@ -15,7 +15,7 @@ use crate::house::House;
 const README: &str = include_str!("../../README.md");
 
 /// Members whose values change from run to run.
-const CHANGING: [&str; 9] = [
+const CHANGING: [&str; 10] = [
     "activatedAt",
     "activationDeadline",
     "asOf",
@@ -25,6 +25,7 @@ const CHANGING: [&str; 9] = [
     "orderedAt",
     "periodEnd",
     "periodStart",
+    "statusChangedAt",
 ];
 
 fn assert_same(expected: &Value, answered: &Value, path: &str) {
@@ -144,6 +145,8 @@ fn every_error() -> Vec<Error> {
         Error::SimNotResolvable {
             needed: Identifier::Msisdn,
         },
+        Error::EsimNotFound { provider: provider() },
+        Error::EsimNotReleased,
         Error::OperationNotEnabled { provider: provider() },
         Error::ProviderRejected { provider: provider() },
         Error::ProviderCredentialsRejected { provider: provider() },

@@ -5,12 +5,12 @@
 //! Method names come from the contract; anything else a client may send is
 //! counted as `_OTHER`, so that labels stay a closed set.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
+use foldhash::HashMap;
 use http::{Request, Response};
 use opentelemetry::{Context, ContextGuard};
 use pin_project_lite::pin_project;

@@ -2,6 +2,7 @@
 //! reported at once, with the path of its field.
 
 pub mod catalog;
+pub mod esim;
 pub mod inventory;
 
 use crate::domain::error::Violation;

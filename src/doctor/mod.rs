@@ -1,0 +1,377 @@
+//! Checks an account against the contract: may the gateway do there what it
+//! has to, and does the provider answer as its documents say?
+//!
+//! Read-only: a token, `OPTIONS` on every URL that the gateway uses or may
+//! use, one catalog, one SIM if it is named, and errors made on purpose. What
+//! it finds ([`Report`]) holds no secret and no whole identifier. Printing it
+//! is the command's.
+
+mod report;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, Telemetry};
+use crate::domain::{Deadline, Iccid, Msisdn};
+use crate::telemetry::{Metrics, metrics};
+use crate::transatel::call::Patience;
+use crate::transatel::error::{Failure, Need, Refusal};
+use crate::transatel::probe::{self, ENDPOINTS, Endpoint, Seen, Subject, Trouble};
+use crate::transatel::{Transatel, transport};
+
+pub use report::{Check, Report, Verdict};
+
+/// Why nothing can be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The way to the provider cannot be prepared.
+    #[error(transparent)]
+    Provider(#[from] transport::BuildError),
+    /// The provider's client counts what it does.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics::SetupError),
+}
+
+/// SIMs to read, if any.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// Of an eSIM of the account.
+    pub iccid: Option<Iccid>,
+    /// Of a SIM of the account.
+    pub msisdn: Option<Msisdn>,
+}
+
+/// One check waits no longer than this, retries included.
+const CHECK_WITHIN: Duration = Duration::from_secs(30);
+
+/// A card of country code 999, which is not assigned, with a right check
+/// digit: well-formed, and unknown to everybody.
+const UNKNOWN_ICCID: &str = "8999900000000000006";
+/// A number of country code 999.
+const UNKNOWN_MSISDN: &str = "999000000000000";
+
+/// Makes every check. Takes a few seconds with a healthy provider.
+///
+/// # Errors
+/// Only when nothing can be sent at all; what the provider does wrong is in
+/// the report.
+pub async fn examine(config: &Config, named: &Named) -> Result<Report, SetupError> {
+    // Nobody waits for the figures of a command.
+    let telemetry = Telemetry {
+        otlp_endpoint: None,
+        ..config.telemetry.clone()
+    };
+    let metrics = Arc::new(Metrics::new(&telemetry)?);
+    let tasks = TaskTracker::new();
+    let provider = Transatel::new(&config.transatel, &config.outbound, metrics, tasks)?;
+    let base_url = &config.transatel.base_url;
+    // Without what a person may have put before the host.
+    let mut report = Report::new(&format!(
+        "{}{}",
+        base_url.origin().ascii_serialization(),
+        base_url.path()
+    ));
+    let doctor = Doctor {
+        provider,
+        config,
+        named,
+    };
+    if report.add(doctor.token().await) {
+        report.complete = doctor.rest(&mut report).await.is_some();
+    }
+    Ok(report)
+}
+
+struct Doctor<'a> {
+    provider: Transatel,
+    config: &'a Config,
+    named: &'a Named,
+}
+
+impl Doctor<'_> {
+    async fn token(&self) -> Check {
+        let check = Check::new("token", "POST", probe::TOKEN, Need::Required);
+        match self.provider.grant().await {
+            Ok(grant) if grant.scopes.is_empty() => check.is(Verdict::Ok, "no scopes named"),
+            Ok(grant) => {
+                let lifetime = grant.lifetime.as_secs();
+                check.is(Verdict::Ok, format!("{lifetime} s, {}", grant.scopes.join(" ")))
+            }
+            Err(failure) => check.failed(&failure),
+        }
+    }
+
+    /// What needs a token.
+    async fn rest(&self, report: &mut Report) -> Option<()> {
+        let (no_iccid, no_msisdn) = nobodys()?;
+        let (catalog, product_id) = self.catalog().await;
+        report.add(catalog);
+        let named = Subject {
+            product_id: product_id.unwrap_or_else(|| "NO_SUCH_PRODUCT".to_owned()),
+            iccid: self.named.iccid.clone().unwrap_or_else(|| no_iccid.clone()),
+            msisdn: self.named.msisdn.clone().unwrap_or_else(|| no_msisdn.clone()),
+        };
+        for endpoint in &ENDPOINTS {
+            report.add(self.methods(endpoint, &named).await);
+        }
+        let patience = || Patience::until(Deadline::after(CHECK_WITHIN));
+        if self.named.iccid.is_some() {
+            let check = Check::new("this eSIM", "GET", probe::ESIM, Need::Required);
+            report.add(check.looked(self.provider.look_at_esim(&named, patience()).await));
+            let check = Check::new("this SIM in search", "GET", probe::SEARCH, Need::Optional);
+            report.add(check.looked(self.provider.look_for_sim(&named, patience()).await));
+        }
+        if self.named.msisdn.is_some() {
+            let check = Check::new("this SIM's inventory", "GET", probe::INVENTORY, Need::Required);
+            report.add(check.looked(self.provider.look_at_inventory(&named, patience()).await));
+        }
+        let unknown = Subject {
+            iccid: no_iccid,
+            msisdn: no_msisdn,
+            ..named
+        };
+        let check = Check::new("unknown MSISDN", "GET", probe::INVENTORY, Need::Required);
+        let looked = self.provider.look_at_inventory(&unknown, patience()).await;
+        report.add(match looked {
+            // Some say that this is an error, some that it is nothing.
+            Ok(seen) if seen.note == "0 bundles" => check.looked(Ok(seen)),
+            other => check.refused_as("SUBSCRIBER_NOT_FOUND", other),
+        });
+        let check = Check::new("unknown eSIM", "GET", probe::ESIM, Need::Required);
+        let looked = self.provider.look_at_esim(&unknown, patience()).await;
+        report.add(check.refused_as(probe::ESIM_NOT_FOUND, looked));
+        let check = Check::new("wrong path", "GET", probe::WRONG_PATH, Need::Required);
+        let looked = self.provider.look_nowhere(&unknown, patience()).await;
+        report.add(check.refused_as("NOT_FOUND", looked));
+        Some(())
+    }
+
+    /// Reads the whole catalog; gives a product of it.
+    async fn catalog(&self) -> (Check, Option<String>) {
+        let check = Check::new("catalog content", "GET", probe::PRODUCTS, Need::Required);
+        let listing = match self
+            .provider
+            .products(&self.config.catalog.default_language)
+            .await
+        {
+            Ok(listing) => listing,
+            Err(failure) if failure.is_refused_as("CATALOG_NOT_FOUND") => {
+                let mut check = check.failed(&failure);
+                check.note.push_str(": see transatel.cos");
+                return (check, None);
+            }
+            Err(failure) => return (check.failed(&failure), None),
+        };
+        let note = format!(
+            "{} products, {} dropped",
+            listing.products.len(),
+            listing.dropped.len()
+        );
+        let verdict = if listing.products.is_empty() {
+            Verdict::Differs
+        } else {
+            Verdict::Ok
+        };
+        let product_id = listing.products.into_iter().next().map(|product| product.id);
+        (check.is(verdict, note), product_id)
+    }
+
+    async fn methods(&self, endpoint: &Endpoint, subject: &Subject) -> Check {
+        let check = Check::new(endpoint.name, "OPTIONS", endpoint.template, endpoint.need);
+        let patience = Patience::until(Deadline::after(CHECK_WITHIN));
+        match self.provider.methods(endpoint, subject, patience).await {
+            Ok((methods, request_id)) => {
+                let permitted = methods.iter().any(|method| method == endpoint.method);
+                let note = format!("Allow: {}", methods.join(", "));
+                let mut check = if permitted {
+                    check.is(Verdict::Ok, note)
+                } else {
+                    check.is(
+                        Verdict::NotPermitted,
+                        format!("{} is missing; {note}", endpoint.method),
+                    )
+                };
+                check.allow = methods;
+                check.request_id = request_id;
+                check
+            }
+            Err(trouble) => check.looked(Err(trouble)),
+        }
+    }
+}
+
+/// A SIM that nobody has. Always there: a test reads it.
+fn nobodys() -> Option<(Iccid, Msisdn)> {
+    Some((Iccid::parse(UNKNOWN_ICCID)?, Msisdn::parse(UNKNOWN_MSISDN)?))
+}
+
+impl Check {
+    /// What a look showed.
+    fn looked(self, looked: Result<Seen, Trouble>) -> Self {
+        let (verdict, seen) = match looked {
+            Ok(seen) => (Verdict::Ok, seen),
+            Err(Trouble::Differs(seen)) => (Verdict::Differs, seen),
+            Err(Trouble::Failed(failure)) => return self.failed(&failure),
+        };
+        let mut check = self.is(verdict, seen.note);
+        check.request_id = seen.request_id;
+        check
+    }
+
+    /// A refusal by this title is what the contract says.
+    fn refused_as(self, title: &str, looked: Result<Seen, Trouble>) -> Self {
+        let instead = |note: &str| format!("{title} expected: {note}");
+        match looked {
+            Err(Trouble::Failed(Failure::Refused(refusal))) if refusal.is(title) => {
+                let mut check = self.is(Verdict::Ok, refusal.to_string());
+                check.request_id = refusal.request_id;
+                check
+            }
+            Err(Trouble::Failed(failure)) => {
+                let check = self.failed(&failure);
+                if check.verdict == Verdict::Differs {
+                    let note = instead(&check.note);
+                    return check.is(Verdict::Differs, note);
+                }
+                check
+            }
+            Ok(seen) | Err(Trouble::Differs(seen)) => {
+                let note = instead(&seen.note);
+                let mut check = self.is(Verdict::Differs, note);
+                check.request_id = seen.request_id;
+                check
+            }
+        }
+    }
+
+    fn failed(self, failure: &Failure) -> Self {
+        let mut check = self.is(judge(failure), failure.to_string());
+        check.request_id = request_id(failure);
+        check
+    }
+}
+
+/// What a failure says about the account.
+fn judge(failure: &Failure) -> Verdict {
+    match failure {
+        Failure::Token(inner) => match &**inner {
+            // OAuth refuses credentials with 400 or 401 and a word.
+            Failure::Refused(refusal)
+                if ["invalid_client", "invalid_scope", "unauthorized_client"]
+                    .iter()
+                    .any(|word| refusal.is(word)) =>
+            {
+                Verdict::NotPermitted
+            }
+            inner => judge(inner),
+        },
+        Failure::NoTimeLeft | Failure::Connect(_) | Failure::Timeout { .. } | Failure::Broken(_) => {
+            Verdict::Unreachable
+        }
+        Failure::Unreadable { truncated: true, .. } => Verdict::Unreachable,
+        Failure::Unreadable { truncated: false, .. } => Verdict::Differs,
+        Failure::Refused(Refusal { status, .. }) => match status {
+            // 501: the account is not set up for it.
+            401 | 403 | 501 => Verdict::NotPermitted,
+            429 | 500.. => Verdict::Unreachable,
+            _ => Verdict::Differs,
+        },
+    }
+}
+
+fn request_id(failure: &Failure) -> Option<String> {
+    match failure {
+        Failure::Token(inner) => request_id(inner),
+        Failure::Refused(refusal) => refusal.request_id.clone(),
+        Failure::Unreadable { request_id, .. } => request_id.clone(),
+        Failure::NoTimeLeft | Failure::Connect(_) | Failure::Timeout { .. } | Failure::Broken(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, title: &str) -> Failure {
+        Failure::Refused(Refusal {
+            status,
+            title: Some(title.to_owned()),
+            ..Refusal::default()
+        })
+    }
+
+    #[test]
+    fn the_sims_that_nobody_has_can_be_named() {
+        assert!(nobodys().is_some());
+    }
+
+    #[test]
+    fn every_failure_has_its_verdict() {
+        let unreadable = |truncated| Failure::Unreadable {
+            why: "x".into(),
+            truncated,
+            request_id: None,
+        };
+        let token = |failure| Failure::Token(Arc::new(failure));
+        for (failure, verdict) in [
+            (Failure::Connect("x".into()), Verdict::Unreachable),
+            (Failure::Broken("x".into()), Verdict::Unreachable),
+            (Failure::Timeout { by_deadline: true }, Verdict::Unreachable),
+            (Failure::NoTimeLeft, Verdict::Unreachable),
+            (unreadable(true), Verdict::Unreachable),
+            (unreadable(false), Verdict::Differs),
+            (refused(401, "UNAUTHORIZED"), Verdict::NotPermitted),
+            (refused(403, "INSUFFICIENT_PERMISSION"), Verdict::NotPermitted),
+            (refused(501, "NOT_IMPLEMENTED"), Verdict::NotPermitted),
+            (refused(404, "NOT_FOUND"), Verdict::Differs),
+            (refused(400, "BAD_REQUEST"), Verdict::Differs),
+            (refused(429, "TOO_MANY_REQUESTS"), Verdict::Unreachable),
+            (refused(503, "SERVICE_UNAVAILABLE"), Verdict::Unreachable),
+            (token(refused(401, "invalid_client")), Verdict::NotPermitted),
+            (token(refused(400, "invalid_client")), Verdict::NotPermitted),
+            (token(refused(400, "invalid_request")), Verdict::Differs),
+            (token(Failure::Connect("x".into())), Verdict::Unreachable),
+            (token(unreadable(false)), Verdict::Differs),
+        ] {
+            assert_eq!(judge(&failure), verdict, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_deliberate_error_has_to_be_the_contracts() {
+        let check = || Check::new("unknown eSIM", "GET", probe::ESIM, Need::Required);
+        let answered = Ok(Seen {
+            note: "released".into(),
+            request_id: None,
+        });
+        for (looked, verdict, note) in [
+            (
+                Err(refused(404, "ESIM_NOT_FOUND").into()),
+                Verdict::Ok,
+                "404 ESIM_NOT_FOUND",
+            ),
+            // The title decides, whatever the status.
+            (
+                Err(refused(400, "ESIM_NOT_FOUND").into()),
+                Verdict::Ok,
+                "400 ESIM_NOT_FOUND",
+            ),
+            (
+                Err(refused(404, "NOT_FOUND").into()),
+                Verdict::Differs,
+                "ESIM_NOT_FOUND expected: answered 404 NOT_FOUND",
+            ),
+            (
+                Err(refused(403, "X").into()),
+                Verdict::NotPermitted,
+                "answered 403 X",
+            ),
+            (answered, Verdict::Differs, "ESIM_NOT_FOUND expected: released"),
+        ] {
+            let check = check().refused_as("ESIM_NOT_FOUND", looked);
+            assert_eq!((check.verdict, check.note.as_str()), (verdict, note));
+        }
+    }
+}

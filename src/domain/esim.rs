@@ -1,0 +1,238 @@
+//! An eSIM profile and the code that installs it.
+//!
+//! The code is a bearer secret: who has it has the profile. Nothing here
+//! prints it, and [`Esim`] can be shown to support staff as it is.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::opaque::Opaque;
+use super::{EsimStatus, Iccid, Msisdn};
+
+/// An eSIM without its activation material.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Esim {
+    /// Its card.
+    pub iccid: Iccid,
+    /// Its number, when the caller named it.
+    pub msisdn: Option<Msisdn>,
+    /// Where the profile is in its life; `None` for a word that is not known.
+    pub status: Option<EsimStatus>,
+    /// The provider's word.
+    pub raw_status: String,
+    /// Since when.
+    pub status_changed_at: Option<Timestamp>,
+    /// The device that has it, or that it is reserved for.
+    pub eid: Option<Eid>,
+    /// Whether any device can download it now.
+    pub installable: bool,
+    /// What happened to it, in the provider's order and shape. Empty unless
+    /// asked for.
+    pub history: Vec<Opaque>,
+}
+
+/// Identifies the chip that profiles are installed on. Personal data: `Debug`
+/// does not print it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Eid(Box<str>);
+
+impl Eid {
+    /// Takes what the provider gives, usually 32 digits; `None` when that is
+    /// nothing.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(text.into()))
+    }
+
+    /// As it came. Not for logs.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Eid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Eid(<redacted>)")
+    }
+}
+
+/// What a device needs to download a profile, in the form of SGP.22 section
+/// 4.1: `1$<SM-DP+ address>$<matching id>`, perhaps with the SM-DP+'s object
+/// identifier and a flag for a confirmation code behind them.
+///
+/// Kept without the `LPA:` that makes it a link; a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ActivationCode {
+    code: Box<str>,
+    address_end: usize,
+    matching_id_end: usize,
+}
+
+/// The link prefix of an activation code.
+const SCHEME: &str = "LPA:";
+
+/// The one format there is, and the separator behind it.
+const FORMAT: &str = "1$";
+
+/// Longest code that SGP.22 allows.
+const LONGEST: usize = 255;
+
+/// Format, address, matching id, object identifier, flag.
+const MOST_PARTS: usize = 5;
+
+impl ActivationCode {
+    /// Reads a code with or without `LPA:`, in any letter case and however
+    /// often. `None` when a part is missing or no device would take it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let code = without_scheme(text.trim());
+        let parts = code.strip_prefix(FORMAT)?;
+        let mut fields = parts.split('$');
+        let (address, matching_id) = (fields.next()?, fields.next()?);
+        let further = fields.count();
+        let fits = !address.is_empty()
+            && !matching_id.is_empty()
+            && further + 3 <= MOST_PARTS
+            && code.len() <= LONGEST
+            && code.bytes().all(|byte| byte.is_ascii_graphic());
+        let address_end = FORMAT.len() + address.len();
+        fits.then(|| Self {
+            code: code.into(),
+            address_end,
+            matching_id_end: address_end + 1 + matching_id.len(),
+        })
+    }
+
+    /// Puts a code together from its two parts.
+    pub fn of_parts(smdp_address: &str, matching_id: &str) -> Option<Self> {
+        let (address, id) = (smdp_address.trim(), matching_id.trim());
+        let whole = !address.contains('$') && !id.contains('$');
+        whole
+            .then(|| Self::parse(&format!("{FORMAT}{address}${id}")))
+            .flatten()
+    }
+
+    /// With exactly one `LPA:`, as devices and QR codes take it.
+    pub fn link(&self) -> String {
+        format!("{SCHEME}{}", self.code)
+    }
+
+    /// Host name of the server that has the profile.
+    pub fn smdp_address(&self) -> &str {
+        self.code.get(FORMAT.len()..self.address_end).unwrap_or_default()
+    }
+
+    /// Names the profile at its server; the secret part.
+    pub fn matching_id(&self) -> &str {
+        self.code
+            .get(self.address_end + 1..self.matching_id_end)
+            .unwrap_or_default()
+    }
+}
+
+fn without_scheme(mut text: &str) -> &str {
+    while let Some((scheme, rest)) = text.split_at_checked(SCHEME.len()) {
+        if !scheme.eq_ignore_ascii_case(SCHEME) {
+            break;
+        }
+        text = rest.trim_start();
+    }
+    text
+}
+
+impl fmt::Debug for ActivationCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ActivationCode(<redacted>)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_code_is_normalised_whatever_the_provider_sent() {
+        let plain = "1$rsp.example.com$AB-12";
+        for text in [
+            plain,
+            "LPA:1$rsp.example.com$AB-12",
+            "lpa:1$rsp.example.com$AB-12",
+            " Lpa: 1$rsp.example.com$AB-12\n",
+            "LPA:lpa:1$rsp.example.com$AB-12",
+        ] {
+            let code = ActivationCode::parse(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(code.link(), format!("LPA:{plain}"), "{text}");
+            assert_eq!(
+                (code.smdp_address(), code.matching_id()),
+                ("rsp.example.com", "AB-12"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn further_parts_stay() {
+        for text in [
+            "1$a.example$ID$1.3.6.1.4.1.31746",
+            "1$a.example$ID$$1",
+            "1$a.example$ID$1.3.6.1.4.1.31746$1",
+        ] {
+            let code = ActivationCode::parse(text).unwrap();
+            assert_eq!(code.link(), format!("LPA:{text}"));
+            assert_eq!((code.smdp_address(), code.matching_id()), ("a.example", "ID"));
+        }
+    }
+
+    #[test]
+    fn what_no_device_would_take_is_no_code() {
+        let long = format!("1$a.example${}", "A".repeat(244));
+        assert_eq!(long.len(), LONGEST + 1);
+        for text in [
+            "",
+            "LPA:",
+            "LPA:1",
+            "LPA:1$",
+            "1$a.example",
+            "1$a.example$",
+            "1$$ID",
+            "2$a.example$ID",
+            "1$a.example$I D",
+            "1$a.example$ID\u{e9}",
+            "1$a$b$c$d$e",
+            "https://example.com",
+            &long,
+        ] {
+            assert!(ActivationCode::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_make_a_code() {
+        let code = ActivationCode::of_parts(" rsp.example.com", "AB-12 ").unwrap();
+        assert_eq!(code.link(), "LPA:1$rsp.example.com$AB-12");
+        assert!(ActivationCode::of_parts("rsp.example.com", "").is_none());
+        assert!(ActivationCode::of_parts("rsp.example.com$X", "Y").is_none());
+    }
+
+    #[test]
+    fn debug_prints_no_secret() {
+        let code = ActivationCode::parse("1$rsp.example.com$AB-12").unwrap();
+        let printed = format!("{code:?}");
+        assert!(
+            !printed.contains("rsp") && !printed.contains("AB-12"),
+            "{printed}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_fails_and_what_is_read_reads_back(text in "(?i)(lpa:)?1?\\$?.{0,40}") {
+            if let Some(code) = ActivationCode::parse(&text) {
+                prop_assert_eq!(ActivationCode::parse(&code.link()).unwrap(), code.clone());
+                prop_assert!(!code.smdp_address().is_empty() && !code.matching_id().is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Data that the provider publishes no shape for: passed on as it came.
+
+use std::fmt;
+
+/// One value of unknown meaning. It may hold identifiers, so `Debug` prints
+/// its kind only.
+#[derive(Clone, PartialEq)]
+pub enum Opaque {
+    /// Nothing.
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// A number that a float holds exactly enough.
+    Number(f64),
+    /// Text, and numbers that a float would change.
+    Text(String),
+    /// Values in order.
+    List(Vec<Opaque>),
+    /// Named values in order.
+    Object(Vec<(String, Opaque)>),
+}
+
+impl fmt::Debug for Opaque {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "Null",
+            Self::Bool(_) => "Bool(<redacted>)",
+            Self::Number(_) => "Number(<redacted>)",
+            Self::Text(_) => "Text(<redacted>)",
+            Self::List(_) => "List(<redacted>)",
+            Self::Object(_) => "Object(<redacted>)",
+        })
+    }
+}

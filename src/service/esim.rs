@@ -1,0 +1,270 @@
+//! Esim: the state of an eSIM, and what a customer needs to install it.
+//!
+//! Always live: a profile that was installed a moment ago must not look
+//! installable. Nothing is kept, and the activation code goes nowhere but
+//! into the answer.
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::Sims;
+use super::qr_code::{self, Picture};
+use crate::domain::esim::{ActivationCode, Esim};
+use crate::domain::{Deadline, Error, EsimStatus, Iccid, Msisdn, Result, SimRef};
+use crate::transatel::Transatel;
+use crate::transatel::call::Patience;
+use crate::transatel::sim_management::Profile;
+
+/// The eSIM use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Esims {
+    provider: Transatel,
+    sims: Sims,
+}
+
+/// Everything that installs an eSIM. All of it is secret; `Debug` prints none
+/// of it.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// The code itself.
+    pub code: ActivationCode,
+    /// The picture of it that was asked for.
+    pub picture: Option<Picture>,
+}
+
+impl Installation {
+    /// Opens the installation on an iPhone.
+    pub fn apple_url(&self) -> String {
+        one_tap("https://esimsetup.apple.com", &self.code)
+    }
+
+    /// Opens the installation on an Android phone.
+    pub fn android_url(&self) -> String {
+        one_tap("https://esimsetup.android.com", &self.code)
+    }
+}
+
+/// What has to be escaped in the value of a query parameter. `:` and `$` may
+/// stand there as they are, and the makers' examples show them so.
+const IN_VALUE: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'\'')
+    .add(b'+')
+    .add(b';')
+    .add(b'<')
+    .add(b'=')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+fn one_tap(host: &str, code: &ActivationCode) -> String {
+    let link = code.link();
+    let data = utf8_percent_encode(&link, IN_VALUE);
+    format!("{host}/esim_qrcode_provisioning?carddata={data}")
+}
+
+impl Esims {
+    /// Prepares; asks nothing yet.
+    pub fn new(provider: Transatel, sims: Sims) -> Self {
+        Self { provider, sims }
+    }
+
+    /// The state of an eSIM, without activation material.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// `ESIM_NOT_FOUND`, `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the
+    /// provider's errors.
+    pub async fn esim(&self, sim: &SimRef, with_history: bool, deadline: Deadline) -> Result<Esim> {
+        let patience = Patience::until(deadline);
+        let (iccid, msisdn) = self.ids(sim).await?;
+        let profile = self.provider.esim(&iccid, with_history, patience).await?;
+        Ok(Esim {
+            installable: installable(&profile),
+            iccid,
+            msisdn,
+            status: profile.status,
+            raw_status: profile.raw_status,
+            status_changed_at: profile.status_changed_at,
+            eid: profile.eid,
+            history: profile.history,
+        })
+    }
+
+    /// What installs an eSIM, with the picture that was asked for.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// `ESIM_NOT_RELEASED` before there is a code, and those of
+    /// [`Esims::esim`].
+    pub async fn installation(
+        &self,
+        sim: &SimRef,
+        picture: Option<qr_code::Request>,
+        deadline: Deadline,
+    ) -> Result<Installation> {
+        let patience = Patience::until(deadline);
+        let (iccid, _) = self.ids(sim).await?;
+        let profile = self.provider.esim(&iccid, false, patience).await?;
+        let code = code(profile)?;
+        let picture = picture
+            .map(|request| qr_code::draw(&code.link(), request))
+            .transpose()
+            .map_err(|error| {
+                tracing::error!(%error, "no QR code could be drawn");
+                Error::Internal
+            })?;
+        Ok(Installation { code, picture })
+    }
+
+    /// The ICCID, which SIM Management wants, and the MSISDN when it is known
+    /// without asking for it.
+    async fn ids(&self, sim: &SimRef) -> Result<(Iccid, Option<Msisdn>)> {
+        let iccid = self.sims.iccid(sim).await?;
+        Ok((iccid, self.sims.known(sim).await.msisdn))
+    }
+}
+
+/// Released, with a code, and not bound to a device.
+fn installable(profile: &Profile) -> bool {
+    profile.status == Some(EsimStatus::Released) && profile.code.is_some() && profile.eid.is_none()
+}
+
+/// The code of a profile that is released.
+fn code(profile: Profile) -> Result<ActivationCode> {
+    let released = match profile.status {
+        Some(EsimStatus::Available | EsimStatus::Allocated) => return Err(Error::EsimNotReleased),
+        Some(
+            EsimStatus::Released
+            | EsimStatus::Downloaded
+            | EsimStatus::Installed
+            | EsimStatus::Enabled
+            | EsimStatus::Disabled
+            | EsimStatus::Deleted,
+        ) => true,
+        // The provider gives the code only of what is released.
+        None => false,
+    };
+    profile.code.ok_or_else(|| {
+        if released {
+            tracing::warn!(
+                status = profile.raw_status,
+                "a released eSIM has no activation code"
+            );
+            Error::ProviderProtocol {
+                provider: crate::domain::error::ProviderDetail::default(),
+            }
+        } else {
+            Error::EsimNotReleased
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::esim::Eid;
+
+    fn profile(status: Option<EsimStatus>, with_code: bool, with_eid: bool) -> Profile {
+        Profile {
+            status,
+            raw_status: "x".to_owned(),
+            status_changed_at: None,
+            eid: with_eid.then(|| Eid::parse("89001012012341234012345678901224").unwrap()),
+            code: with_code.then(|| ActivationCode::parse("1$rsp.example$ID").unwrap()),
+            history: Vec::new(),
+        }
+    }
+
+    const ALL: [EsimStatus; 8] = [
+        EsimStatus::Available,
+        EsimStatus::Allocated,
+        EsimStatus::Released,
+        EsimStatus::Downloaded,
+        EsimStatus::Installed,
+        EsimStatus::Enabled,
+        EsimStatus::Disabled,
+        EsimStatus::Deleted,
+    ];
+
+    #[test]
+    fn installable_is_released_with_a_code_and_without_a_device() {
+        for status in ALL.map(Some).into_iter().chain([None]) {
+            for (with_code, with_eid) in [(false, false), (false, true), (true, false), (true, true)] {
+                let expected = status == Some(EsimStatus::Released) && with_code && !with_eid;
+                let profile = profile(status, with_code, with_eid);
+                assert_eq!(installable(&profile), expected, "{profile:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_is_given_from_release_on() {
+        for status in ALL {
+            let before = matches!(status, EsimStatus::Available | EsimStatus::Allocated);
+            let with = code(profile(Some(status), true, false));
+            let without = code(profile(Some(status), false, false)).unwrap_err();
+            if before {
+                assert_eq!(with, Err(Error::EsimNotReleased), "{status:?}");
+                assert_eq!(without, Error::EsimNotReleased, "{status:?}");
+            } else {
+                assert!(with.is_ok(), "{status:?}");
+                assert!(matches!(without, Error::ProviderProtocol { .. }), "{status:?}");
+            }
+        }
+        assert!(code(profile(None, true, false)).is_ok());
+        assert_eq!(code(profile(None, false, false)), Err(Error::EsimNotReleased));
+    }
+
+    #[test]
+    fn links_carry_the_code_and_nothing_that_would_end_it() {
+        let installation = |text: &str| Installation {
+            code: ActivationCode::parse(text).unwrap(),
+            picture: None,
+        };
+        let usual = installation("1$rsp.example$ID-1");
+        assert_eq!(
+            usual.apple_url(),
+            "https://esimsetup.apple.com/esim_qrcode_provisioning?carddata=LPA:1$rsp.example$ID-1"
+        );
+        assert_eq!(
+            usual.android_url(),
+            "https://esimsetup.android.com/esim_qrcode_provisioning?carddata=LPA:1$rsp.example$ID-1"
+        );
+        let text = "1$rsp.example$A+B&C=D#E%F?/;'\"<>\\^`{|}";
+        let url = url::Url::parse(&installation(text).apple_url()).unwrap();
+        let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+        assert_eq!(pairs, [("carddata".to_owned(), format!("LPA:{text}"))]);
+        assert_eq!(url.fragment(), None);
+    }
+
+    #[test]
+    fn debug_prints_no_secret() {
+        let picture = qr_code::draw(
+            "LPA:1$rsp.example$ID-1",
+            qr_code::Request {
+                format: qr_code::Format::Svg,
+                pixels: 128,
+            },
+        );
+        let installation = Installation {
+            code: ActivationCode::parse("1$rsp.example$ID-1").unwrap(),
+            picture: Some(picture.unwrap()),
+        };
+        let printed = format!("{installation:?}");
+        assert!(
+            !printed.contains("rsp") && !printed.contains("ID-1") && !printed.contains("svg"),
+            "{printed}"
+        );
+    }
+}

@@ -1,0 +1,326 @@
+//! Looks at the account instead of using it: which methods it may use where,
+//! whether answers have the shape that the contract gives them, and whether
+//! errors have their titles.
+//!
+//! Everything here is a read. What is found is a fact; what it means is
+//! decided elsewhere (`doctor`). Notes hold no identifier and no secret.
+
+use http::Method;
+use serde_json::Value;
+
+use super::call::{Kind, Patience};
+use super::error::{Failure, Need};
+use super::token::Grant;
+use super::transport::{Answer, Api, Request};
+use super::{Transatel, sim_management};
+use crate::domain::{Iccid, Msisdn};
+
+/// A URL that the gateway uses, or may use, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    /// What it is for.
+    pub name: &'static str,
+    /// The path with placeholders.
+    pub template: &'static str,
+    /// The method that has to be permitted.
+    pub method: &'static str,
+    /// Whether the gateway can do without.
+    pub need: Need,
+    api: Api,
+}
+
+/// Where an access token comes from.
+pub const TOKEN: &str = "/authentication/api/token";
+/// The whole catalog.
+pub const PRODUCTS: &str = "/ocs/catalog/api/cos/{cosRef}/products";
+/// The bundles of a subscriber.
+pub const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";
+/// The profile of an eSIM.
+pub const ESIM: &str = sim_management::ESIM;
+/// SIM Search.
+pub const SEARCH: &str = "/sim-search/api/sim/search";
+/// What an unknown eSIM is called.
+pub const ESIM_NOT_FOUND: &str = sim_management::ESIM_NOT_FOUND;
+/// No API of the provider has this.
+pub const WRONG_PATH: &str = "/ocs/inventory/api/no-such-path";
+
+/// Every URL that is asked for its methods.
+pub const ENDPOINTS: [Endpoint; 9] = [
+    required("catalog", PRODUCTS, "GET", Api::Catalog),
+    required(
+        "eligibility",
+        "/ocs/catalog/api/cos/{cosRef}/products/{productId}",
+        "GET",
+        Api::Catalog,
+    ),
+    required(
+        "orders",
+        "/ocs/subscriptions/api/orders/products",
+        "POST",
+        Api::Orders,
+    ),
+    required("inventory", INVENTORY, "GET", Api::Inventory),
+    required("eSIM", ESIM, "GET", Api::SimManagement),
+    optional("SIM search", SEARCH, Api::SimSearch),
+    optional(
+        "subscriber by ICCID",
+        "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}",
+        Api::Connectivity,
+    ),
+    optional(
+        "subscriber by MSISDN",
+        "/connectivity-management/subscribers/api/subscribers/msisdn/{msisdn}",
+        Api::Connectivity,
+    ),
+    optional(
+        "SIM transaction",
+        "/connectivity-management/subscribers/api/transactions/{transactionId}",
+        Api::Connectivity,
+    ),
+];
+
+const fn required(name: &'static str, template: &'static str, method: &'static str, api: Api) -> Endpoint {
+    Endpoint {
+        name,
+        template,
+        method,
+        need: Need::Required,
+        api,
+    }
+}
+
+const fn optional(name: &'static str, template: &'static str, api: Api) -> Endpoint {
+    Endpoint {
+        name,
+        template,
+        method: "GET",
+        need: Need::Optional,
+        api,
+    }
+}
+
+/// What stands for the placeholders of a path.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// A product id.
+    pub product_id: String,
+    /// A card.
+    pub iccid: Iccid,
+    /// A number.
+    pub msisdn: Msisdn,
+}
+
+/// What an answer showed.
+#[derive(Debug)]
+pub struct Seen {
+    /// In a few words.
+    pub note: String,
+    /// `X-TSL-Request-Id`.
+    pub request_id: Option<String>,
+}
+
+/// Why there is nothing to see.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The request failed.
+    Failed(Failure),
+    /// The answer is not what the contract says.
+    Differs(Seen),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+fn differs(answer: &Answer, why: impl Into<String>) -> Trouble {
+    Trouble::Differs(Seen {
+        note: why.into(),
+        request_id: answer.request_id.clone(),
+    })
+}
+
+fn seen(answer: &Answer, note: impl Into<String>) -> Seen {
+    Seen {
+        note: note.into(),
+        request_id: answer.request_id.clone(),
+    }
+}
+
+impl Transatel {
+    /// Gets a token and says what came with it.
+    ///
+    /// # Errors
+    /// [`Failure::Token`].
+    pub async fn grant(&self) -> Result<Grant, Failure> {
+        Ok(self.caller.tokens.token().await?.grant().clone())
+    }
+
+    /// The methods that the account may use at an endpoint.
+    ///
+    /// # Errors
+    /// Also when the answer does not name them.
+    pub async fn methods(
+        &self,
+        endpoint: &Endpoint,
+        subject: &Subject,
+        patience: Patience,
+    ) -> Result<(Vec<String>, Option<String>), Trouble> {
+        let answer = self
+            .ask(
+                endpoint.api,
+                Method::OPTIONS,
+                endpoint.template,
+                subject,
+                &[],
+                patience,
+            )
+            .await?;
+        let Some(allow) = &answer.allow else {
+            return Err(differs(&answer, "no Allow header"));
+        };
+        let methods = allow.split(',').map(|method| method.trim().to_ascii_uppercase());
+        Ok((
+            methods.filter(|method| !method.is_empty()).collect(),
+            answer.request_id,
+        ))
+    }
+
+    /// Reads the bundles of a subscriber.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn look_at_inventory(&self, subject: &Subject, patience: Patience) -> Result<Seen, Trouble> {
+        let statuses = self
+            .account
+            .live_statuses
+            .iter()
+            .chain(&self.account.ended_statuses);
+        let mut query = vec![("msisdn", subject.msisdn.as_str()), ("withBalances", "true")];
+        query.extend(statuses.map(|status| ("statuses", status.as_str())));
+        let answer = self
+            .ask(Api::Inventory, Method::GET, INVENTORY, subject, &query, patience)
+            .await?;
+        let body: Value = answer.json()?;
+        let Some(bundles) = body.get("productSubscriptions").and_then(Value::as_array) else {
+            return Err(differs(&answer, "no productSubscriptions"));
+        };
+        let text =
+            |bundle: &Value, pointer: &str| bundle.pointer(pointer).is_some_and(|value| value.is_string());
+        for member in ["/subscriptionId", "/status", "/productDefinition/productId"] {
+            if bundles.iter().any(|bundle| !text(bundle, member)) {
+                let member = member.trim_start_matches('/').replace('/', ".");
+                return Err(differs(&answer, format!("a bundle has no {member}")));
+            }
+        }
+        Ok(seen(&answer, format!("{} bundles", bundles.len())))
+    }
+
+    /// Reads the profile of an eSIM with its history.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn look_at_esim(&self, subject: &Subject, patience: Patience) -> Result<Seen, Trouble> {
+        let query = [("history", "true")];
+        let answer = self
+            .ask(Api::SimManagement, Method::GET, ESIM, subject, &query, patience)
+            .await?;
+        let profile = sim_management::read(&answer, &subject.iccid)?;
+        let Some(status) = profile.status else {
+            return Err(differs(
+                &answer,
+                format!("status {:?} is not in the contract", profile.raw_status),
+            ));
+        };
+        let has = |so: bool, what: &'static str| if so { what } else { "" };
+        Ok(seen(
+            &answer,
+            format!(
+                "{}{}{}, {} entries of history",
+                format!("{status:?}").to_lowercase(),
+                has(profile.code.is_some(), ", activation code"),
+                has(profile.eid.is_some(), ", EID"),
+                profile.history.len()
+            ),
+        ))
+    }
+
+    /// Searches for one SIM.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn look_for_sim(&self, subject: &Subject, patience: Patience) -> Result<Seen, Trouble> {
+        let filter = format!("eq:{}", subject.iccid.as_str());
+        let query = [("simSerial", filter.as_str()), ("size", "2"), ("page", "1")];
+        let answer = self
+            .ask(Api::SimSearch, Method::GET, SEARCH, subject, &query, patience)
+            .await?;
+        let body: Value = answer.json()?;
+        let Some(sims) = body.get("sims").and_then(Value::as_array) else {
+            return Err(differs(&answer, "no sims"));
+        };
+        let serial =
+            |sim: &Value| sim.get("simSerial").and_then(Value::as_str) == Some(subject.iccid.as_str());
+        if sims.iter().any(|sim| !serial(sim)) {
+            return Err(differs(&answer, "the filter is not obeyed: other SIMs are found"));
+        }
+        let has = |member: &str| {
+            sims.iter()
+                .any(|sim| sim.get(member).is_some_and(Value::is_string))
+        };
+        Ok(seen(
+            &answer,
+            match sims.len() {
+                0 => "not found".to_owned(),
+                _ if has("msisdn") && has("status") => "found with MSISDN and status".to_owned(),
+                _ if has("msisdn") => "found with MSISDN, without status".to_owned(),
+                _ => "found without MSISDN".to_owned(),
+            },
+        ))
+    }
+
+    /// Asks for a path that does not exist.
+    ///
+    /// # Errors
+    /// What the provider refuses it with.
+    pub async fn look_nowhere(&self, subject: &Subject, patience: Patience) -> Result<Seen, Trouble> {
+        let answer = self
+            .ask(Api::Inventory, Method::GET, WRONG_PATH, subject, &[], patience)
+            .await?;
+        Ok(seen(&answer, "an answer"))
+    }
+
+    async fn ask(
+        &self,
+        api: Api,
+        method: Method,
+        template: &'static str,
+        subject: &Subject,
+        query: &[(&str, &str)],
+        patience: Patience,
+    ) -> Result<Answer, Failure> {
+        let path: Vec<&str> = template
+            .trim_start_matches('/')
+            .split('/')
+            .map(|segment| match segment {
+                "{cosRef}" => self.account.cos.as_str(),
+                "{productId}" => subject.product_id.as_str(),
+                "{simSerial}" => subject.iccid.as_str(),
+                "{msisdn}" => subject.msisdn.as_str(),
+                "{transactionId}" => "00000000-0000-4000-8000-000000000000",
+                fixed => fixed,
+            })
+            .collect();
+        let request = Request {
+            api,
+            method,
+            template,
+            path: &path,
+            query,
+            language: None,
+            body: None,
+        };
+        self.caller.call(Kind::Read, &request, patience).await
+    }
+}
