@@ -136,3 +136,44 @@ async fn a_second_signal_does_not_wait_for_the_drain() {
     process.signal("TERM").await;
     assert_eq!(process.ended().await, Some(130));
 }
+
+#[tokio::test]
+async fn a_product_that_cannot_be_read_is_logged_once_with_its_id_and_reason() {
+    let sandbox = simulator().await;
+    let more = [
+        ("CATALOG__FRESH_FOR", "1s"),
+        ("TELEMETRY__LOG_FORMAT", "json"),
+        ("CATALOG__WARM_UP", "10s"),
+    ];
+    let mut gateway = Process::start(&["serve"], &settings(&sandbox.base_url(), &more));
+    let line = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let address = line(&gateway.logged("listening").await)["grpc"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // Callers, so that the catalog is refreshed when it is stale.
+    let mut callers = tokio::task::JoinSet::new();
+    callers.spawn(async move {
+        let call = "grpcurl -plaintext 127.0.0.1:50051 connectivity.v1.Catalog/ListDestinations";
+        loop {
+            let _ = grpcurl::run(call, &address).await;
+        }
+    });
+    let (mut loads, mut odd) = (0, Vec::new());
+    while loads < 3 {
+        let text = tokio::time::timeout(crate::house::SOON, gateway.stderr.next_line()).await;
+        let entry = line(&text.expect("the catalog is loaded again").unwrap().unwrap());
+        match entry["message"].as_str() {
+            Some("catalog loaded") => loads += 1,
+            Some("a product cannot be read") => {
+                assert!(!entry["reason"].as_str().unwrap().is_empty());
+                odd.push(entry["product_id"].as_str().unwrap().to_owned());
+            }
+            _ => {}
+        }
+    }
+    callers.abort_all();
+    let unique: std::collections::BTreeSet<&String> = odd.iter().collect();
+    assert!(!odd.is_empty());
+    assert_eq!(unique.len(), odd.len(), "once each, in {loads} loads: {odd:?}");
+}
