@@ -6,12 +6,13 @@
 //! lets half a year pass wants to see bundles end, not credentials.
 
 use std::{
+    pin::pin,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 #[derive(Debug)]
 pub(super) struct Clock {
@@ -19,6 +20,7 @@ pub(super) struct Clock {
     started: Instant,
     /// How far control calls have moved the clock, in milliseconds.
     advanced: AtomicU64,
+    moved: Notify,
 }
 
 impl Clock {
@@ -27,6 +29,7 @@ impl Clock {
             origin: Timestamp::now(),
             started: Instant::now(),
             advanced: AtomicU64::new(0),
+            moved: Notify::new(),
         }
     }
 
@@ -47,6 +50,24 @@ impl Clock {
         let _ = self
             .advanced
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        self.moved.notify_waiters();
+    }
+
+    /// Returns when it is `at`, by the passing of time or by control calls. Cancel-safe.
+    pub(super) async fn until(&self, at: Timestamp) {
+        loop {
+            let mut moved = pin!(self.moved.notified());
+            // From here on a move is not missed.
+            moved.as_mut().enable();
+            let left = at.duration_since(self.now());
+            let Some(left) = Duration::try_from(left).ok().filter(|left| !left.is_zero()) else {
+                return;
+            };
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                () = moved => {}
+            }
+        }
     }
 }
 
@@ -112,5 +133,16 @@ mod tests {
             iso(clock.now()),
             iso(after(clock.origin(), Duration::from_secs(86_405)))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_woken_by_tokio_and_by_control() {
+        let clock = Clock::start();
+        let before = Instant::now();
+        clock.until(after(clock.now(), Duration::from_secs(5))).await;
+        assert_eq!(before.elapsed().as_secs(), 5);
+        let far = after(clock.now(), days(1));
+        tokio::join!(clock.until(far), async { clock.advance(days(1)) });
+        assert!(before.elapsed() < Duration::from_secs(6));
     }
 }

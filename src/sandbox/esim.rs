@@ -24,7 +24,7 @@ pub(super) fn get_esim(provider: &Provider, call: &Call) -> Result<Reply, Proble
     let body = provider.with_sim(number, |sim, _| {
         sim.profile
             .as_ref()
-            .map(|profile| render(number, profile, with_history))
+            .map(|profile| render(&sim.iccid(), profile, with_history))
     });
     let body = body.flatten().ok_or_else(Problem::esim_not_found)?;
     Ok(Reply::json(StatusCode::OK, &body)
@@ -50,13 +50,14 @@ pub(super) fn release_esim(provider: &Provider, call: &Call) -> Result<Reply, Pr
         return Err(Problem::bad_request("'eid' must have 32 digits"));
     }
     let body = provider.with_sim(number, |sim, now| {
+        let iccid = sim.iccid();
         let profile = sim.profile.as_mut().ok_or_else(Problem::esim_not_found)?;
         if profile.is_released() {
             return Err(Problem::bad_request("The profile is released already"));
         }
         profile.set(ProfileStatus::Released, now);
         profile.eid = release.eid;
-        Ok(render(number, profile, false))
+        Ok(render(&iccid, profile, false))
     });
     body.unwrap_or_else(|| Err(Problem::esim_not_found()))
         .map(|body| Reply::json(StatusCode::OK, &body))
@@ -73,7 +74,7 @@ fn find(provider: &Provider, call: &Call) -> Result<SimNumber, Problem> {
         .ok_or_else(Problem::esim_not_found)
 }
 
-fn render(number: SimNumber, profile: &Profile, with_history: bool) -> Value {
+fn render(iccid: &str, profile: &Profile, with_history: bool) -> Value {
     let word = |status: ProfileStatus| {
         let word = status.as_str();
         if !profile.capitalised {
@@ -83,7 +84,7 @@ fn render(number: SimNumber, profile: &Profile, with_history: bool) -> Value {
         format!("{}{rest}", first.to_ascii_uppercase())
     };
     let mut body = json!({
-        "simSerial": number.iccid(),
+        "simSerial": iccid,
         "status": word(profile.status),
         "statusDate": iso(profile.changed_at),
     });

@@ -6,12 +6,13 @@
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
-    auth, catalog, esim, inventory, orders, problem::Problem, provider::Provider, reply::Reply,
+    auth, catalog, esim, inventory, operations, orders, problem::Problem, provider::Provider, reply::Reply,
     request::Call, routes, routes::Operation, search, subscribers,
 };
 
 /// Carries a request out. Whatever it changes has changed when this returns.
 pub(super) fn answer(provider: &Provider, call: &Call) -> Reply {
+    provider.catch_up();
     if call.path == routes::TOKEN && call.method == Method::POST {
         return auth::issue_token(provider, call);
     }
@@ -45,7 +46,12 @@ fn admit(provider: &Provider, call: &Call) -> Result<Admitted, Problem> {
         .route
         .operation(&call.method)
         .ok_or_else(|| Problem::method_not_allowed(&call.method))?;
-    if !provider.settings.load().permits(call.method.as_str(), &call.path) {
+    let template = found.route.template;
+    if !provider
+        .settings
+        .load()
+        .permits(call.method.as_str(), &call.path, template)
+    {
         return Err(Problem::insufficient_permission(
             "This account may not use this operation",
         ));
@@ -77,21 +83,21 @@ fn carry_out(provider: &Provider, call: &Call, operation: Operation) -> Result<R
         Operation::SearchSims => search::search_sims(provider, call),
         Operation::GetSubscriberBySerial => subscribers::get_by_serial(provider, call),
         Operation::GetSubscriberByMsisdn => subscribers::get_by_msisdn(provider, call),
-        Operation::GetTransaction => subscribers::get_transaction(provider, call),
+        Operation::ChangeSubscriber(change) => operations::begin(provider, call, change),
+        Operation::GetTransaction => operations::get_transaction(provider, call),
     }
 }
 
 /// The methods that this account may use on the URL of `call`. `OPTIONS` is always one.
 fn allow(provider: &Provider, call: &Call) -> HeaderValue {
     let settings = provider.settings.load();
-    let operations = call
-        .found
-        .as_ref()
-        .map_or(&[][..], |found| found.route.operations);
+    let (template, operations) = call.found.as_ref().map_or(("", &[][..]), |found| {
+        (found.route.template, found.route.operations)
+    });
     let permitted = operations
         .iter()
         .map(|(method, _)| *method)
-        .filter(|method| settings.permits(method, &call.path));
+        .filter(|method| settings.permits(method, &call.path, template));
     let methods: Vec<_> = permitted.chain(["OPTIONS"]).collect();
     HeaderValue::from_str(&methods.join(", ")).unwrap_or(HeaderValue::from_static("OPTIONS"))
 }

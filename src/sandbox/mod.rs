@@ -3,7 +3,9 @@
 //! Owns a listener, an account with a catalog and a stock of SIMs, and levers
 //! to make things go wrong. It refuses what the real provider refuses, with the
 //! error titles of its documentation, and carries out what it accepts: there
-//! are no canned answers. What it leaves to others: TLS, and everything that is
+//! are no canned answers. Operations on SIMs are asynchronous as there: accepted
+//! with a transaction, carried out when it ends. What happens is told: as signed
+//! events to a webhook, sent again until they are taken. What it leaves to others: TLS, and everything that is
 //! not in the contract for Service Provider Connect.
 //!
 //! Nothing runs outside the tasks that a [`Sandbox`] owns; dropping it ends
@@ -57,6 +59,7 @@
 //! All others come from the seed: most are ready to be sold, one in four is in use.
 
 mod account;
+mod agenda;
 mod auth;
 mod catalog;
 mod clock;
@@ -68,11 +71,13 @@ mod duration_text;
 mod esim;
 mod exchange;
 mod faults;
+mod follow_ups;
 mod gates;
 mod gateway;
 mod inventory;
 mod journal;
 mod lock;
+mod operations;
 mod orders;
 mod problem;
 mod provider;
@@ -85,6 +90,7 @@ mod settings;
 mod stock;
 mod subscribers;
 mod tokens;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -97,13 +103,16 @@ use std::{
 };
 
 pub use self::{
-    control::{BundleView, Control, Criteria, Impossible, SimView},
+    control::{BundleView, Control, Criteria, Impossible, SimView, TransactionView},
     counters::{RouteCount, Snapshot},
     faults::{Fault, Script, Step},
+    follow_ups::FollowUpSettings,
     journal::Recorded,
+    operations::{OperationSettings, Outcome},
     server::Availability,
     settings::Settings,
     stock::{ProfileStatus, SimStatus},
+    webhooks::{Delivery, Disturbance, Webhook, WebhookSettings, WebhookStatus},
 };
 use self::{provider::Provider, server::Server};
 
@@ -131,7 +140,9 @@ pub struct Options {
     /// Whether the account may use Connectivity Management. Transatel keeps it closed by default; here it is
     /// open so that it can be tried.
     pub connectivity: bool,
-    /// How many of the last requests are kept for inspection.
+    /// Where events are sent from the start; a control call can change it.
+    pub webhook: Option<Webhook>,
+    /// How many of the last requests, and of the last deliveries of events, are kept for inspection.
     pub requests_kept: usize,
 }
 
@@ -148,6 +159,7 @@ impl Default for Options {
             token_lifetime: Duration::from_secs(3600),
             sims: 5_000,
             connectivity: true,
+            webhook: None,
             requests_kept: 1_000,
         }
     }
@@ -164,12 +176,20 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound.
+    /// When the address cannot be bound, or events cannot be sent where they shall.
     #[allow(
         clippy::unused_async,
         reason = "callers need not know that nothing here waits; it must be in a runtime"
     )]
     pub async fn start(options: Options) -> io::Result<Self> {
+        if options
+            .webhook
+            .as_ref()
+            .is_some_and(|webhook| webhook.uri().is_none())
+        {
+            let error = Impossible::Receiver.to_string();
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+        }
         let provider = Provider::new(options);
         let server = Server::start(provider, |server| control::http::router(Control { server }))?;
         Ok(Self { server })

@@ -2,7 +2,8 @@
 //!
 //! An accepted order adds a bundle and takes its price, both at once and under
 //! the SIM's lock. Nothing looks for duplicates: the same order sent twice is two
-//! bundles, whatever reference they carry.
+//! bundles, whatever reference they carry. Orders that follow up on a bundle are in
+//! [`super::follow_ups`].
 
 use std::{
     collections::HashMap,
@@ -11,6 +12,7 @@ use std::{
 };
 
 use http::StatusCode;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -22,6 +24,7 @@ use super::{
     },
     clock::iso,
     counters::Counters,
+    follow_ups::{Aim, FollowUp, FollowUpSettings},
     lock::lock,
     problem::Problem,
     provider::Provider,
@@ -42,11 +45,9 @@ struct Order {
     product: Option<ProductRef>,
     payment: Option<Payment>,
     transaction_reference: Option<String>,
-    #[expect(
-        dead_code,
-        reason = "known to the contract, but to no operation that is carried out"
-    )]
-    subscription: Option<Value>,
+    /// What it says of a bundle that is there already; not part of a purchase.
+    #[serde(skip)]
+    aim: Aim,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,12 +73,17 @@ struct Payment {
 enum Action {
     Preload,
     Subscribe,
+    /// Something with a bundle that is there already.
+    Follow(FollowUp),
 }
 
 impl Order {
-    fn read(call: &Call) -> Result<Self, Problem> {
-        let order: Self =
-            serde_json::from_slice(&call.body).map_err(|error| Problem::bad_request(error.to_string()))?;
+    fn read(call: &Call, settings: &FollowUpSettings) -> Result<Self, Problem> {
+        let wrong = |error: serde_json::Error| Problem::bad_request(error.to_string());
+        let mut body: Value = serde_json::from_slice(&call.body).map_err(wrong)?;
+        let aim = Aim::take(&mut body, settings)?;
+        let mut order: Self = serde_json::from_value(body).map_err(wrong)?;
+        order.aim = aim;
         if !is_msisdn(&order.bind.msisdn) {
             return Err(Problem::bad_request("'bind.msisdn' must match [0-9]{6,15}"));
         }
@@ -94,17 +100,23 @@ impl Order {
         Ok(order)
     }
 
-    fn action(&self) -> Result<Action, Problem> {
-        match self.order_type.as_str() {
-            "preload" => Ok(Action::Preload),
-            "subscribe" => Ok(Action::Subscribe),
-            "cancelRenewal" | "modify" | "terminate" => Err(Problem::new(
-                StatusCode::NOT_IMPLEMENTED,
-                "NOT_IMPLEMENTED",
-                "This order type is not enabled for the account",
-            )),
-            other => Err(Problem::bad_request(format!("'orderType' cannot be '{other}'"))),
+    fn action(&self, settings: &FollowUpSettings) -> Result<Action, Problem> {
+        let follow_up = match self.order_type.as_str() {
+            "preload" => return Ok(Action::Preload),
+            "subscribe" => return Ok(Action::Subscribe),
+            "cancelRenewal" => FollowUp::CancelRenewal,
+            "modify" => FollowUp::Modify,
+            "terminate" => FollowUp::Terminate,
+            other => return Err(Problem::bad_request(format!("'orderType' cannot be '{other}'"))),
+        };
+        if settings.enabled {
+            return Ok(Action::Follow(follow_up));
         }
+        Err(Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "NOT_IMPLEMENTED",
+            "This order type is not enabled for the account",
+        ))
     }
 
     /// The product's id, once it is clear that the account pays for it.
@@ -159,15 +171,18 @@ const INSUFFICIENT_FUND: Refusal = Refusal {
 
 /// `POST /orders/products`.
 pub(super) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, Problem> {
-    let order = Order::read(call)?;
-    let action = order.action()?;
-    let product_id = order.product_id()?;
+    let settings = provider.settings.load();
+    let order = Order::read(call, &settings.follow_ups)?;
+    let action = order.action(&settings.follow_ups)?;
+    // Named first when it is missing, so that an order that is not one is told so.
+    if !matches!(action, Action::Follow(_)) {
+        order.product_id()?;
+    }
     if order.mvno_ref != provider.options.mvno_ref {
         return Err(Problem::insufficient_permission(
             "This account may not use this mvnoRef",
         ));
     }
-    let settings = provider.settings.load();
     if action == Action::Preload && !settings.preload_configured {
         return Ok(Reply::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -179,12 +194,29 @@ pub(super) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, P
         .stock
         .by_msisdn(&order.bind.msisdn)
         .ok_or_else(|| SUBSCRIBER_NOT_FOUND.problem())?;
+    let (subscription_id, now) = match action {
+        Action::Follow(follow_up) => follow(provider, &order, follow_up, number)?,
+        Action::Preload | Action::Subscribe => buy(provider, &order, action, &settings, number)?,
+    };
+    Counters::bump(&provider.counters.orders_accepted);
+    Ok(accepted(provider, &settings, order, subscription_id, now))
+}
+
+/// Adds a bundle to the SIM and takes its price.
+fn buy(
+    provider: &Provider,
+    order: &Order,
+    action: Action,
+    settings: &Settings,
+    number: SimNumber,
+) -> Result<(Uuid, Timestamp), Problem> {
+    let product_id = order.product_id()?;
     let product = provider
         .catalog
         .product(product_id)
         .ok_or_else(|| PRODUCT_NOT_FOUND.problem())?;
     let placed = provider.with_sim(number, |sim, now| {
-        let mode = check(&product, sim, action, &settings, now)?;
+        let mode = check(&product, sim, action, settings, now)?;
         if !provider.account.pay(product.price_cents) {
             return Err(INSUFFICIENT_FUND.problem());
         }
@@ -205,8 +237,39 @@ pub(super) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, P
     if let Some(reference) = &order.transaction_reference {
         provider.references.add(reference, number, subscription_id);
     }
-    Counters::bump(&provider.counters.orders_accepted);
+    Ok((subscription_id, now))
+}
 
+/// Does something with a bundle of the SIM.
+fn follow(
+    provider: &Provider,
+    order: &Order,
+    follow_up: FollowUp,
+    number: SimNumber,
+) -> Result<(Uuid, Timestamp), Problem> {
+    let product_id = order.product.as_ref().map(|product| product.product_id.as_str());
+    let followed = provider.with_sim(number, |sim, now| {
+        if !sim.status.takes_orders() {
+            return Err(STATUS_NOT_ELIGIBLE.problem());
+        }
+        let bundle = order.aim.find(sim, product_id)?;
+        follow_up.apply(bundle, &order.aim, now)?;
+        if let Some(reference) = &order.transaction_reference {
+            bundle.attribute_news(reference);
+        }
+        Ok((bundle.id, now))
+    });
+    followed.unwrap_or_else(|| Err(SUBSCRIBER_NOT_FOUND.problem()))
+}
+
+/// The answer to an order that was carried out.
+fn accepted(
+    provider: &Provider,
+    settings: &Settings,
+    order: Order,
+    subscription_id: Uuid,
+    now: Timestamp,
+) -> Reply {
     let order_id = provider.next_request_id();
     let mut body = json!({
         "id": order_id,
@@ -225,7 +288,7 @@ pub(super) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, P
             body.insert("transactionReference".to_owned(), json!(reference));
         }
     }
-    Ok(Reply::json(StatusCode::CREATED, &body))
+    Reply::json(StatusCode::CREATED, &body)
 }
 
 /// Whether this SIM may have this product by this action.
@@ -234,7 +297,7 @@ fn check(
     sim: &Sim,
     action: Action,
     settings: &Settings,
-    now: jiff::Timestamp,
+    now: Timestamp,
 ) -> Result<Mode, Problem> {
     let fits = match (action, sim.status) {
         (Action::Preload, SimStatus::PreActivated) | (Action::Subscribe, SimStatus::Active) => true,
@@ -257,7 +320,7 @@ fn first_phase(product: &Product, sim: &mut Sim, mode: Mode, now: jiff::Timestam
         && let Some(current) = sim.renewing()
     {
         let at = current.expiration().max(now);
-        current.renewal_canceled = true;
+        current.cancel_renewal(now);
         return Some(Phase::Scheduled(at));
     }
     let starts_at_once = product.category == Category::AddOn && sim.status == SimStatus::Active;

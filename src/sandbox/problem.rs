@@ -128,6 +128,15 @@ impl Problem {
         )
     }
 
+    /// Another operation on the same SIM has not ended.
+    pub(super) fn conflict() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "CONFLICT",
+            "Another request is pending for this subscriber",
+        )
+    }
+
     /// An order that is refused for a reason of business. The contract gives 400 for an unknown subscriber and for
     /// a status; for the other codes it leaves the status open, and 400 is taken for all.
     pub(super) fn order(title: &'static str, detail: &'static str) -> Self {

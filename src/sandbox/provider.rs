@@ -11,17 +11,20 @@ use uuid::Uuid;
 use super::{
     Options,
     account::Account,
+    agenda::{Agenda, Due},
     catalog::Catalog,
     clock::Clock,
     counters::Counters,
     faults::Faults,
     gates::Gates,
     journal::Journal,
+    operations::{self, transactions::Transactions},
     orders::References,
     problem::Problem,
     settings::{InForce, Settings},
     stock::{Stock, ids::SimNumber, sim::Sim},
     tokens::Tokens,
+    webhooks::{event, outbox::Outbox},
 };
 
 #[derive(Debug)]
@@ -34,6 +37,9 @@ pub(super) struct Provider {
     pub(super) stock: Stock,
     pub(super) account: Account,
     pub(super) references: References,
+    pub(super) transactions: Transactions,
+    pub(super) agenda: Agenda,
+    pub(super) outbox: Outbox,
     pub(super) faults: Faults,
     pub(super) gates: Gates,
     pub(super) counters: Counters,
@@ -41,15 +47,19 @@ pub(super) struct Provider {
     request_ids: RequestIds,
 }
 
-/// Scopes by the path prefix of the API that they open.
-const SCOPES: [(&str, &str); 7] = [
-    ("CATALOG_PRODUCTS_READ", "/ocs/catalog"),
-    ("CATALOG_OPTIONS_READ", "/ocs/catalog"),
-    ("INVENTORY_SUBSCRIPTIONS_READ", "/ocs/inventory"),
-    ("SIMS_ESIM_READ", "/sim-management"),
-    ("SEARCH_SIM_READ", "/sim-search"),
-    ("CONNECTIVITY_MANAGEMENT_READ", "/connectivity-management"),
-    ("CONNECTIVITY_MANAGEMENT_WRITE", "/connectivity-management"),
+/// Scopes by the method and the path prefix of the API that they open.
+const SCOPES: [(&str, &str, &str); 7] = [
+    ("CATALOG_PRODUCTS_READ", "GET", "/ocs/catalog"),
+    ("CATALOG_OPTIONS_READ", "GET", "/ocs/catalog"),
+    ("INVENTORY_SUBSCRIPTIONS_READ", "GET", "/ocs/inventory"),
+    ("SIMS_ESIM_READ", "GET", "/sim-management"),
+    ("SEARCH_SIM_READ", "GET", "/sim-search"),
+    ("CONNECTIVITY_MANAGEMENT_READ", "GET", "/connectivity-management"),
+    (
+        "CONNECTIVITY_MANAGEMENT_WRITE",
+        "POST",
+        "/connectivity-management",
+    ),
 ];
 
 impl Provider {
@@ -62,6 +72,9 @@ impl Provider {
             stock: Stock::new(options.seed, options.sims, clock.origin()),
             account: Account::default(),
             references: References::default(),
+            transactions: Transactions::default(),
+            agenda: Agenda::default(),
+            outbox: Outbox::new(options.webhook.clone(), options.requests_kept),
             faults: Faults::default(),
             gates: Gates::default(),
             counters: Counters::default(),
@@ -77,8 +90,8 @@ impl Provider {
         let settings = self.settings.load();
         SCOPES
             .iter()
-            .filter(|(_, prefix)| settings.permits("GET", prefix))
-            .map(|(scope, _)| *scope)
+            .filter(|(_, method, prefix)| settings.permits(method, prefix, ""))
+            .map(|(scope, ..)| *scope)
             .collect()
     }
 
@@ -89,7 +102,72 @@ impl Provider {
         f: impl FnOnce(&mut Sim, Timestamp) -> R,
     ) -> Option<R> {
         let now = self.clock.now();
-        self.stock.with(number, &self.catalog, now, |sim| f(sim, now))
+        self.stock.with(number, &self.catalog, now, |sim| {
+            let result = f(sim, now);
+            self.tell(sim);
+            result
+        })
+    }
+
+    /// The same with two different SIMs.
+    pub(super) fn with_sims<R>(
+        &self,
+        one: SimNumber,
+        other: SimNumber,
+        f: impl FnOnce(&mut Sim, &mut Sim, Timestamp) -> R,
+    ) -> Option<R> {
+        let now = self.clock.now();
+        self.stock
+            .with_both((one, other), &self.catalog, now, |one, other| {
+                let result = f(one, other, now);
+                self.tell(one);
+                self.tell(other);
+                result
+            })
+    }
+
+    /// Sends out what has happened to a SIM, and sees to it that what time will bring is sent too.
+    fn tell(&self, sim: &mut Sim) {
+        let news = sim.take_news();
+        if !self.outbox.is_wanted() {
+            return;
+        }
+        if let Some(news) = news {
+            let settings = self.settings.load();
+            self.outbox.publish(
+                event::all(self, &settings.webhooks, sim, &news),
+                self.clock.now(),
+                settings.webhooks.capacity,
+            );
+        }
+        let next = sim.next_change();
+        if sim.wakes_at != next {
+            sim.wakes_at = next;
+            if let Some(at) = next {
+                self.agenda.add(at, Due::Sim(sim.number));
+            }
+        }
+    }
+
+    /// Looks at every SIM that was looked at before, so that [`Provider::tell`] knows what time will bring it.
+    pub(super) fn tell_from_now_on(&self) {
+        for number in self.stock.known() {
+            self.with_sim(number, |_, _| ());
+        }
+    }
+
+    /// Does everything that is due by now.
+    pub(super) fn catch_up(&self) {
+        while let Some((at, due)) = self.agenda.take(self.clock.now()) {
+            match due {
+                Due::Transaction(id, well) => {
+                    operations::end(self, id, at, well);
+                }
+                Due::Sim(number) => {
+                    self.with_sim(number, |_, _| ());
+                }
+            }
+        }
     }
 
     /// The same for the SIM of an MSISDN, which reads refuse with `SUBSCRIBER_NOT_FOUND` when it is unknown.

@@ -5,6 +5,8 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::operations::change::Change;
+
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -23,6 +25,7 @@ pub(super) enum Operation {
     SearchSims,
     GetSubscriberBySerial,
     GetSubscriberByMsisdn,
+    ChangeSubscriber(Change),
     GetTransaction,
 }
 
@@ -100,6 +103,30 @@ pub(super) static ROUTES: &[Route] = &[
     Route {
         template: "/connectivity-management/subscribers/api/subscribers/msisdn/{msisdn}",
         operations: &[("GET", Operation::GetSubscriberByMsisdn)],
+    },
+    Route {
+        template: "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/activate",
+        operations: &[("POST", Operation::ChangeSubscriber(Change::Activate))],
+    },
+    Route {
+        template: "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/modify",
+        operations: &[("POST", Operation::ChangeSubscriber(Change::Modify))],
+    },
+    Route {
+        template: "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/suspend",
+        operations: &[("POST", Operation::ChangeSubscriber(Change::Suspend))],
+    },
+    Route {
+        template: "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/reactivate",
+        operations: &[("POST", Operation::ChangeSubscriber(Change::Reactivate))],
+    },
+    Route {
+        template: "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/terminate",
+        operations: &[("POST", Operation::ChangeSubscriber(Change::Terminate))],
+    },
+    Route {
+        template: "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/sim-swap",
+        operations: &[("POST", Operation::ChangeSubscriber(Change::SwapSim))],
     },
     Route {
         template: "/connectivity-management/subscribers/api/transactions/{transactionId}",

@@ -114,7 +114,7 @@ impl Search {
     }
 
     fn admits(&self, provider: &Provider, sim: &Sim, status: SimStatus) -> bool {
-        self.serial.admits(Some(&sim.number.iccid()))
+        self.serial.admits(Some(&sim.iccid()))
             && self.msisdn.admits(Some(&sim.number.msisdn()))
             && self.status.admits(Some(status.as_str()))
             && self.group.admits(sim.group.as_deref())
@@ -155,7 +155,7 @@ fn known_status(sim: &Sim, lag: std::time::Duration, now: Timestamp) -> SimStatu
 }
 
 fn render(provider: &Provider, sim: &Sim, status: SimStatus) -> Value {
-    let mut record = json!({ "simSerial": sim.number.iccid() });
+    let mut record = json!({ "simSerial": sim.iccid() });
     if sim.listing == Listing::SerialOnly {
         return record;
     }

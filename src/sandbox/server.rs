@@ -31,6 +31,7 @@ use super::{
     exchange::{exchange, is_control},
     lock::lock,
     provider::Provider,
+    webhooks::worker,
 };
 
 /// Connections that wait to be accepted; bursts of tests are larger than the usual 128.
@@ -89,6 +90,8 @@ impl Server {
         server
             .tasks
             .spawn(async move { accepting.accept(Port::Open(listener), router).await });
+        server.spawn(worker::send(Arc::clone(&server)));
+        server.spawn(worker::keep_time(Arc::clone(&server)));
         Ok(server)
     }
 

@@ -9,7 +9,10 @@ use std::{
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use super::{duration_text, lock::lock};
+use super::{
+    duration_text, follow_ups::FollowUpSettings, lock::lock, operations::OperationSettings,
+    webhooks::WebhookSettings,
+};
 
 /// Behaviour of the simulated account and provider. The control API shows and takes it as JSON, with durations as
 /// text (`30s`); a change there names only the members that change.
@@ -24,8 +27,8 @@ pub struct Settings {
     /// How long every request waits before it is carried out, as a provider far away would.
     #[serde(with = "duration_text")]
     pub latency: Duration,
-    /// What this account may not use: a path prefix such as `/sim-search`, or a method and one, such as
-    /// `PATCH /sim-management`. Denied methods are missing in `Allow` and answer `INSUFFICIENT_PERMISSION`.
+    /// What this account may not use: a path prefix such as `/sim-search`, a whole route template, or a method and
+    /// one of them, such as `PATCH /sim-management`. Denied methods are missing in `Allow` and answer `INSUFFICIENT_PERMISSION`.
     pub denied: BTreeSet<String>,
     /// Whether the COS has a catalog; without one, catalog reads answer `CATALOG_NOT_FOUND`.
     pub catalog_published: bool,
@@ -42,6 +45,12 @@ pub struct Settings {
     /// Whether connectivity answers an unknown SIM with 400 and a text, as was observed, instead of the
     /// documented 404 `SUBSCRIBER_NOT_FOUND`.
     pub unknown_sim_is_bad_request: bool,
+    /// Whether and how orders that follow up on a bundle are taken.
+    pub follow_ups: FollowUpSettings,
+    /// How connectivity operations go.
+    pub operations: OperationSettings,
+    /// How events are sent.
+    pub webhooks: WebhookSettings,
 }
 
 impl Settings {
@@ -61,14 +70,18 @@ impl Settings {
             answers_name_subscription: true,
             search_lag: Duration::ZERO,
             unknown_sim_is_bad_request: false,
+            follow_ups: FollowUpSettings::default(),
+            operations: OperationSettings::default(),
+            webhooks: WebhookSettings::default(),
         }
     }
 
-    /// Whether the account may use `method` on `path`.
-    pub(super) fn permits(&self, method: &str, path: &str) -> bool {
+    /// Whether the account may use `method` on `path`, whose route has this template.
+    pub(super) fn permits(&self, method: &str, path: &str, template: &str) -> bool {
+        let covers = |denied: &str| path.starts_with(denied) || template == denied;
         !self.denied.iter().any(|denied| match denied.split_once(' ') {
-            Some((denied_method, prefix)) => denied_method == method && path.starts_with(prefix),
-            None => path.starts_with(denied.as_str()),
+            Some((denied_method, denied)) => denied_method == method && covers(denied),
+            None => covers(denied),
         })
     }
 }
@@ -107,12 +120,22 @@ impl InForce {
         };
         let _changing = lock(&self.changing);
         let mut merged = serde_json::to_value(self.load().as_ref()).map_err(|error| error.to_string())?;
-        if let Some(members) = merged.as_object_mut() {
-            members.extend(changes);
-        }
+        overlay(&mut merged, serde_json::Value::Object(changes));
         let settings = serde_json::from_value(merged).map_err(|error| error.to_string())?;
         self.current.store(Arc::new(settings));
         Ok(())
+    }
+}
+
+/// Puts `changes` over `value`: objects member by member, everything else whole.
+fn overlay(value: &mut serde_json::Value, changes: serde_json::Value) {
+    match (value, changes) {
+        (serde_json::Value::Object(members), serde_json::Value::Object(changes)) => {
+            for (name, change) in changes {
+                overlay(members.entry(name).or_insert(serde_json::Value::Null), change);
+            }
+        }
+        (value, change) => *value = change,
     }
 }
 
@@ -122,6 +145,8 @@ mod tests {
 
     use super::*;
 
+    const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/1";
+
     fn in_force() -> InForce {
         InForce::new(Settings::new(Duration::from_secs(3600), true))
     }
@@ -130,13 +155,15 @@ mod tests {
     fn a_merge_changes_only_what_it_names() {
         let settings = in_force();
         settings
-            .merge(json!({ "token_lifetime": "90s", "denied": ["/sim-search"] }))
+            .merge(json!({ "token_lifetime": "90s", "denied": ["/sim-search"], "operations": { "outcome": "hang" } }))
             .unwrap();
         let now = settings.load();
         assert_eq!(now.token_lifetime, Duration::from_secs(90));
         assert!(now.catalog_published);
-        assert!(!now.permits("GET", "/sim-search/api/sim/search"));
-        assert!(now.permits("PATCH", "/sim-management/sims/api/esims/sim-serial/1"));
+        assert_eq!(now.operations.outcome, crate::sandbox::Outcome::Hang);
+        assert_eq!(now.operations.delay, Duration::from_secs(1));
+        assert!(!now.permits("GET", "/sim-search/api/sim/search", ""));
+        assert!(now.permits("PATCH", ESIM, ""));
     }
 
     #[test]
@@ -146,6 +173,7 @@ mod tests {
         for wrong in [
             json!({ "token_lifetme": "90s" }),
             json!({ "latency": 5 }),
+            json!({ "operations": { "dely": "1s" } }),
             json!([]),
         ] {
             settings.merge(wrong).unwrap_err();
@@ -154,9 +182,21 @@ mod tests {
     }
 
     #[test]
+    fn a_denial_can_name_one_route() {
+        let settings = in_force();
+        settings.update(|settings| {
+            settings.denied.insert("POST /sims/{sim}/suspend".to_owned());
+        });
+        let now = settings.load();
+        assert!(!now.permits("POST", "/sims/1/suspend", "/sims/{sim}/suspend"));
+        assert!(now.permits("GET", "/sims/1/suspend", "/sims/{sim}/suspend"));
+        assert!(now.permits("POST", "/sims/1/activate", "/sims/{sim}/activate"));
+    }
+
+    #[test]
     fn a_denial_can_name_a_method() {
         let settings = in_force().load();
-        assert!(!settings.permits("PATCH", "/sim-management/sims/api/esims/sim-serial/1"));
-        assert!(settings.permits("GET", "/sim-management/sims/api/esims/sim-serial/1"));
+        assert!(!settings.permits("PATCH", ESIM, ""));
+        assert!(settings.permits("GET", ESIM, ""));
     }
 }

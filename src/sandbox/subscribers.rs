@@ -1,4 +1,4 @@
-//! Connectivity Management: subscribers, read only.
+//! Connectivity Management: subscribers as they are.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -30,18 +30,14 @@ pub(super) fn get_by_msisdn(provider: &Provider, call: &Call) -> Result<Reply, P
     answer(provider, provider.stock.by_msisdn(msisdn))
 }
 
-/// `GET /transactions/{transactionId}`: nothing makes transactions yet.
-pub(super) fn get_transaction(_: &Provider, _: &Call) -> Result<Reply, Problem> {
-    Err(Problem::transaction_not_found())
-}
-
 fn answer(provider: &Provider, number: Option<SimNumber>) -> Result<Reply, Problem> {
     let body = number.and_then(|number| provider.with_sim(number, |sim, _| render(provider, sim)));
     body.map(|body| Reply::json(StatusCode::OK, &body))
         .ok_or_else(|| unknown(provider))
 }
 
-fn unknown(provider: &Provider) -> Problem {
+/// The refusal of an ICCID or MSISDN that is not the account's.
+pub(super) fn unknown(provider: &Provider) -> Problem {
     if provider.settings.load().unknown_sim_is_bad_request {
         Problem::bad_request("Invalid SIM serial / SIM card doesn't belong to customer")
     } else {
@@ -52,13 +48,13 @@ fn unknown(provider: &Provider) -> Problem {
 fn render(provider: &Provider, sim: &Sim) -> Value {
     let mut subscriber = json!({
         "msisdn": sim.number.msisdn(),
-        "simSerial": sim.number.iccid(),
-        "primaryImsi": sim.number.imsi(),
+        "simSerial": sim.iccid(),
+        "primaryImsi": sim.card.imsi(),
         "ratePlan": provider.options.rate_plan,
         "status": sim.status.as_str(),
         "lastModifiedDate": iso(sim.status_since),
-        "options": [{ "name": "DATA_ROAMING", "value": "on" }],
-        "metadata": {},
+        "options": options(sim),
+        "metadata": sim.metadata,
     });
     let Some(members) = subscriber.as_object_mut() else {
         return subscriber;
@@ -66,8 +62,19 @@ fn render(provider: &Provider, sim: &Sim) -> Value {
     if let Some(group) = &sim.group {
         members.insert("group".to_owned(), json!(group));
     }
+    if let Some(profile) = &sim.service_profile {
+        members.insert("serviceProfile".to_owned(), json!(profile));
+    }
     if let Some(at) = sim.activated_at {
         members.insert("activationDate".to_owned(), json!(iso(at)));
     }
     subscriber
+}
+
+/// The options of a line, as `{name, value}`.
+pub(super) fn options(sim: &Sim) -> Vec<Value> {
+    sim.line_options
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .collect()
 }

@@ -25,12 +25,24 @@
 //! | `POST /sims/{sim}/status` | `{"status", "esim_status"}` | the SIM |
 //! | `POST /sims/{sim}/bundles` | `{"product_id"}` | the id of a bundle that nobody ordered |
 //! | `GET /subscriptions` | `?reference=` | what was bought under a `transactionReference` |
+//! | `POST /sims/{sim}/outcomes` | `{"outcome": "finish\|fail\|reject\|hang", "delay": "5s"}` | 204; how its next operation goes |
+//! | `GET /transactions` | `?sim=` | connectivity transactions, oldest first |
+//! | `POST /transactions/{id}` | `{"outcome": "finish\|fail"}` | ends one that is pending |
+//! | `GET`, `POST`, `DELETE /webhook` | `{"url", "secret", "events"}` | where events go and how that stands; send them there; to nobody |
+//! | `POST /webhook/resume` | | 204; a suspended stream goes on |
+//! | `POST /webhook/disturbances` | `{"disturbances": [{"disturbance", …}]}` | 204; one for each of the next events; `DELETE` drops them |
+//! | `POST /webhook/flush`, `/webhook/wait` | `{"for": "10s"}` | how it stands once everything was tried again; once nothing waits |
+//! | `POST /webhook/events` | `{"event_type", "body"}` or `{"raw"}` | an event that nothing has caused |
+//! | `GET`, `DELETE /webhook/deliveries` | | the last attempts, with body, signature and answer; forget them |
 //! | `GET`, `POST /account` | `{"balance_cents"}` | balance, orders accepted |
 //!
 //! Faults are `pass`, `delay` (`for`), `hold` (`gate`), `status` (`status`,
 //! `title`, `body`, `headers`), `rate_limited` (`retry_after`), `unauthorized`,
 //! `reset`, `close`, `hang`, `garbage`, `truncated`, `stalled`, `html`, `oversize`
 //! (`bytes`). With `"commit": true` the request is carried out first.
+//!
+//! Disturbances are `pass`, `duplicate` (`times`), `reorder`, `delay` (`for`),
+//! `lose`, `wrong_signature`, `no_signature`, `no_event_id`, `garbage`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,7 +56,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Control, http_sims};
+use super::{Control, http_operations, http_sims, http_webhooks};
 use crate::sandbox::{
     clock::iso, counters::Snapshot, duration_text, faults::Script, journal::Recorded, server::Availability,
 };
@@ -68,7 +80,12 @@ pub(in crate::sandbox) fn router(control: Control) -> Router {
         .route("/catalog/elements", post(add_catalog_element))
         .route("/catalog/products/{product_id}", post(change_product));
     Router::new()
-        .nest(PREFIX, api.merge(http_sims::router()))
+        .nest(
+            PREFIX,
+            api.merge(http_sims::router())
+                .merge(http_operations::router())
+                .merge(http_webhooks::router()),
+        )
         .with_state(control)
 }
 

@@ -33,8 +33,8 @@ pub(super) fn router() -> Router<Control> {
 impl IntoResponse for Impossible {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::UnknownSim | Self::UnknownSubscription => StatusCode::NOT_FOUND,
-            Self::UnknownCountry | Self::UnknownProduct => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::UnknownSim | Self::UnknownSubscription | Self::UnknownTransaction => StatusCode::NOT_FOUND,
+            Self::UnknownCountry | Self::UnknownProduct | Self::Receiver => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Status(_) | Self::Profile(_) | Self::Physical | Self::NeverAttached => StatusCode::CONFLICT,
         };
         (status, Json(json!({ "error": self.to_string() }))).into_response()

@@ -1,14 +1,19 @@
 //! The simulator's levers, for tests in the same process. The HTTP control API is the same over a socket.
 
 pub(super) mod http;
+mod http_operations;
 mod http_sims;
+mod http_webhooks;
+mod operations;
 mod sims;
+mod webhooks;
 
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::operations::TransactionView;
 pub use self::sims::{BundleView, Criteria, Impossible, SimView};
 use super::{
     counters::Snapshot,
@@ -86,9 +91,10 @@ impl Control {
         self.server.provider.clock.now()
     }
 
-    /// Moves the simulator's time forward. Bundles end by it; tokens do not.
+    /// Moves the simulator's time forward. Bundles and transactions end by it; tokens do not.
     pub fn advance(&self, by: Duration) {
         self.server.provider.clock.advance(by);
+        self.server.provider.catch_up();
     }
 
     /// Makes every token bad and says how many were good.
@@ -106,7 +112,8 @@ impl Control {
         self.server.provider.settings.update(change);
     }
 
-    /// Takes a permission away: a path prefix such as `/sim-search`, or a method and one.
+    /// Takes a permission away: a path prefix such as `/sim-search`, a route template, or a method and one
+    /// of them.
     pub fn deny(&self, what: &str) {
         self.configure(|settings| {
             settings.denied.insert(what.to_owned());

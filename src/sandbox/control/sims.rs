@@ -1,5 +1,7 @@
 //! Levers on SIMs: finding them, using them, and the truth about their bundles.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -13,6 +15,7 @@ use crate::sandbox::{
     stock::{
         ProfileStatus, SimStatus, WALLED_GARDEN,
         ids::SimNumber,
+        news::BundleEvent,
         sim::Sim,
         subscription::{Phase, Subscription},
     },
@@ -45,6 +48,12 @@ pub enum Impossible {
     /// The SIM has never been in a network.
     #[error("the SIM has never attached")]
     NeverAttached,
+    /// There is no such transaction, or it has ended already.
+    #[error("no such pending transaction")]
+    UnknownTransaction,
+    /// Events cannot be sent to this address.
+    #[error("the receiver must be a plain HTTP URL")]
+    Receiver,
 }
 
 /// A SIM as it is, whatever the APIs show of it.
@@ -64,6 +73,12 @@ pub struct SimView {
     pub eid: Option<String>,
     /// The group it belongs to.
     pub group: Option<String>,
+    /// `externalReference` of the last operation that named one.
+    pub external_reference: Option<String>,
+    /// Its metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// The transaction that has not ended.
+    pub pending: Option<Uuid>,
     /// ISO 3166 alpha-3 code of the country that it was last seen in.
     pub last_country: Option<String>,
     /// Its bundles in the order in which they were added, ended ones too.
@@ -103,12 +118,15 @@ impl SimView {
     fn of(sim: &Sim) -> Self {
         Self {
             number: sim.number.0,
-            iccid: sim.number.iccid(),
+            iccid: sim.iccid(),
             msisdn: sim.number.msisdn(),
             status: sim.status,
             esim_status: sim.profile.as_ref().map(|profile| profile.status),
             eid: sim.profile.as_ref().and_then(|profile| profile.eid.clone()),
             group: sim.group.clone(),
+            external_reference: sim.external_reference.clone(),
+            metadata: sim.metadata.clone(),
+            pending: sim.pending,
             last_country: sim.last_seen.map(|(_, country)| country.alpha3.to_owned()),
             bundles: sim
                 .subscriptions
@@ -130,7 +148,7 @@ impl BundleView {
     fn of(sim: &Sim, subscription: &Subscription) -> Self {
         Self {
             subscription_id: subscription.id,
-            iccid: sim.number.iccid(),
+            iccid: sim.iccid(),
             msisdn: sim.number.msisdn(),
             product_id: subscription.product.id.clone(),
             status: subscription.status().to_owned(),
@@ -203,6 +221,7 @@ impl Control {
     /// The first `count` SIMs of the stock that meet the criteria.
     pub fn find_sims(&self, criteria: Criteria, count: usize) -> Vec<SimView> {
         let provider = &self.server.provider;
+        provider.catch_up();
         let view = |number| {
             provider
                 .with_sim(number, |sim, _| criteria.admit(sim).then(|| SimView::of(sim)))
@@ -233,7 +252,7 @@ impl Control {
     /// Unless the SIM is Active, has attached, and its profile, if any, is enabled.
     pub fn use_data(&self, key: &str, bytes: u64) -> Result<u64, Impossible> {
         let kb = i64::try_from(bytes.div_ceil(1024)).unwrap_or(i64::MAX);
-        let left = self.on(key, |sim, _| sim.use_data(kb))??;
+        let left = self.on(key, |sim, now| sim.use_data(kb, now))??;
         Ok(u64::try_from(left).unwrap_or(0).saturating_mul(1024))
     }
 
@@ -253,7 +272,7 @@ impl Control {
                 .subscriptions
                 .iter_mut()
                 .filter(meant)
-                .map(|bundle| bundle.end(now))
+                .map(|bundle| bundle.end(now, BundleEvent::Expired))
                 .count();
             if ended == 0 && subscription.is_some() {
                 Err(Impossible::UnknownSubscription)
@@ -279,7 +298,7 @@ impl Control {
     /// When there is no such SIM, or it is a physical one.
     pub fn set_esim_status(&self, key: &str, status: ProfileStatus) -> Result<(), Impossible> {
         self.on(key, |sim, now| {
-            let eid = sim.number.eid();
+            let eid = sim.card.eid();
             let profile = sim.profile.as_mut().ok_or(Impossible::Physical)?;
             if status >= ProfileStatus::Downloaded {
                 profile.eid.get_or_insert(eid);
@@ -344,8 +363,9 @@ impl Control {
         self.server.provider.account.set_balance(cents);
     }
 
-    fn on<R>(&self, key: &str, f: impl FnOnce(&mut Sim, Timestamp) -> R) -> Result<R, Impossible> {
+    pub(super) fn on<R>(&self, key: &str, f: impl FnOnce(&mut Sim, Timestamp) -> R) -> Result<R, Impossible> {
         let provider = &self.server.provider;
+        provider.catch_up();
         let number = provider.stock.by_any(key).ok_or(Impossible::UnknownSim)?;
         provider.with_sim(number, f).ok_or(Impossible::UnknownSim)
     }

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     ids::{SimNumber, SubscriptionIds, mix},
+    news::BundleEvent,
     profile::Profile,
     sim::Sim,
     status::{ProfileStatus, SimStatus},
@@ -126,8 +127,8 @@ impl<'a> Delivery<'a> {
         let ended = self.ago(ago);
         self.bundle(sim, product, before(ended, days(30)), |subscription| {
             subscription.start(before(ended, days(7)));
-            subscription.consume(900_000);
-            subscription.end(ended);
+            subscription.consume(900_000, ended);
+            subscription.end(ended, BundleEvent::Expired);
             subscription.word = word;
         });
     }

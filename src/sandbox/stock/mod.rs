@@ -7,6 +7,7 @@
 
 mod delivery;
 pub(super) mod ids;
+pub(super) mod news;
 pub(super) mod profile;
 pub(super) mod sim;
 mod status;
@@ -14,7 +15,11 @@ pub(super) mod subscription;
 mod well_known;
 
 use std::{
-    sync::{Mutex, OnceLock},
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, OnceLock, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,7 +34,11 @@ use self::{
     ids::{SimNumber, SubscriptionIds},
     sim::Sim,
 };
-use super::{catalog::Catalog, clock::days, lock::lock};
+use super::{
+    catalog::Catalog,
+    clock::days,
+    lock::{lock, read, write},
+};
 
 /// Products that SIMs without a story of their own have.
 const USUAL: [&str; 6] = [
@@ -47,6 +56,10 @@ pub(super) struct Stock {
     /// When the SIMs were delivered.
     origin: Timestamp,
     sims: Box<[OnceLock<Box<Mutex<Sim>>>]>,
+    /// Whether any card was ever swapped; most stocks never ask for more.
+    swapped: AtomicBool,
+    /// The line of each card that is not in its own.
+    lines: RwLock<HashMap<SimNumber, SimNumber>>,
 }
 
 impl Stock {
@@ -55,6 +68,8 @@ impl Stock {
             seed,
             origin,
             sims: (0..count).map(|_| OnceLock::new()).collect(),
+            swapped: AtomicBool::new(false),
+            lines: RwLock::default(),
         }
     }
 
@@ -69,7 +84,11 @@ impl Stock {
     }
 
     pub(super) fn by_iccid(&self, iccid: &str) -> Option<SimNumber> {
-        SimNumber::of_iccid(iccid).filter(|number| self.has(*number))
+        let card = SimNumber::of_iccid(iccid).filter(|number| self.has(*number))?;
+        if !self.swapped.load(Ordering::Acquire) {
+            return Some(card);
+        }
+        Some(read(&self.lines).get(&card).copied().unwrap_or(card))
     }
 
     pub(super) fn by_subscription(&self, id: Uuid) -> Option<SimNumber> {
@@ -104,12 +123,58 @@ impl Stock {
         now: Timestamp,
         f: impl FnOnce(&mut Sim) -> R,
     ) -> Option<R> {
-        let sim = self
-            .cell(number)?
-            .get_or_init(|| Box::new(Mutex::new(self.deliver(number, catalog))));
-        let mut sim = lock(sim);
+        let mut sim = self.locked(number, catalog, now)?;
         sim.settle(now);
         Some(f(&mut sim))
+    }
+
+    /// The same with two different SIMs at once. `None` when one of them is not there.
+    pub(super) fn with_both<R>(
+        &self,
+        numbers: (SimNumber, SimNumber),
+        catalog: &Catalog,
+        now: Timestamp,
+        f: impl FnOnce(&mut Sim, &mut Sim) -> R,
+    ) -> Option<R> {
+        let (one, other) = numbers;
+        // Always in the same order, so that two calls cannot wait for each other.
+        let (mut first, mut second) = if one <= other {
+            let first = self.locked(one, catalog, now)?;
+            (first, self.locked(other, catalog, now)?)
+        } else {
+            let second = self.locked(other, catalog, now)?;
+            (self.locked(one, catalog, now)?, second)
+        };
+        first.settle(now);
+        second.settle(now);
+        Some(f(&mut first, &mut second))
+    }
+
+    /// Puts each line's card, with the profile on it, into the other.
+    pub(super) fn swap_cards(&self, one: &mut Sim, other: &mut Sim) {
+        std::mem::swap(&mut one.card, &mut other.card);
+        std::mem::swap(&mut one.profile, &mut other.profile);
+        let mut lines = write(&self.lines);
+        lines.insert(one.card, one.number);
+        lines.insert(other.card, other.number);
+        self.swapped.store(true, Ordering::Release);
+    }
+
+    /// Numbers of the SIMs that were looked at.
+    pub(super) fn known(&self) -> impl Iterator<Item = SimNumber> {
+        let known = |number: &SimNumber| self.cell(*number).is_some_and(|cell| cell.get().is_some());
+        self.numbers().filter(known)
+    }
+
+    fn locked(&self, number: SimNumber, catalog: &Catalog, now: Timestamp) -> Option<MutexGuard<'_, Sim>> {
+        let sim = self.cell(number)?.get_or_init(|| {
+            let mut sim = self.deliver(number, catalog);
+            // What was before the first look is no news.
+            sim.settle(now);
+            sim.take_news();
+            Box::new(Mutex::new(sim))
+        });
+        Some(lock(sim))
     }
 
     fn deliver(&self, number: SimNumber, catalog: &Catalog) -> Sim {

@@ -31,6 +31,8 @@ pub(in crate::sandbox) struct Profile {
     pub(in crate::sandbox) material: Material,
     /// Each status it has had and since when, oldest first.
     pub(in crate::sandbox) history: Vec<(ProfileStatus, Timestamp)>,
+    /// How many entries of the history were told.
+    pub(in crate::sandbox) told: usize,
     /// Status words with a capital, as one source spells them.
     pub(in crate::sandbox) capitalised: bool,
 }
@@ -63,6 +65,7 @@ impl Profile {
             matching_id,
             material: Material::Usual,
             history,
+            told: 0,
             capitalised: false,
         }
     }

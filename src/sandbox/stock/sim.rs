@@ -1,12 +1,16 @@
 //! One SIM with all that hangs on it, and what can happen to it.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
     ids::{SimNumber, SubscriptionIds},
+    news::{BundleEvent, LineEvent, LineNews, News},
     profile::Profile,
     status::{ProfileStatus, SimStatus},
     subscription::{Phase, Subscription},
@@ -17,6 +21,7 @@ use crate::sandbox::{
         product::{Category, Product},
     },
     control::Impossible,
+    operations::Decided,
 };
 
 /// How SIM Search tells of a SIM, when it is not the usual way.
@@ -32,12 +37,30 @@ pub(in crate::sandbox) enum Listing {
 
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct Sim {
+    /// The line: decides over the MSISDN and the ids of the bundles.
     pub(in crate::sandbox) number: SimNumber,
+    /// The card: decides over ICCID, IMSI and EID. Another one's after a swap.
+    pub(in crate::sandbox) card: SimNumber,
     pub(in crate::sandbox) status: SimStatus,
     pub(in crate::sandbox) status_since: Timestamp,
     /// The status before this one. SIM Search may still show it.
     pub(in crate::sandbox) status_before: SimStatus,
     pub(in crate::sandbox) group: Option<String>,
+    /// `externalReference` of the last operation that named one.
+    pub(in crate::sandbox) external_reference: Option<String>,
+    pub(in crate::sandbox) metadata: BTreeMap<String, String>,
+    /// Options of the line by name, `on` or `off`.
+    pub(in crate::sandbox) line_options: BTreeMap<String, &'static str>,
+    /// Given in place of options.
+    pub(in crate::sandbox) service_profile: Option<String>,
+    /// The transaction that has to end before another may begin.
+    pub(in crate::sandbox) pending: Option<Uuid>,
+    /// What becomes of the next operations.
+    pub(in crate::sandbox) outcomes: VecDeque<Decided>,
+    /// What has happened to the line and was not told yet.
+    news: Vec<LineNews>,
+    /// When somebody will look at the SIM by themselves.
+    pub(in crate::sandbox) wakes_at: Option<Timestamp>,
     pub(in crate::sandbox) activated_at: Option<Timestamp>,
     pub(in crate::sandbox) last_seen: Option<(Timestamp, &'static Destination)>,
     /// `None` for a physical SIM.
@@ -57,16 +80,37 @@ impl Sim {
     ) -> Self {
         Self {
             number,
+            card: number,
             status,
             status_since: since,
             status_before: status,
             group: None,
+            external_reference: None,
+            metadata: BTreeMap::new(),
+            line_options: BTreeMap::from([("DATA_ROAMING".to_owned(), "on")]),
+            service_profile: None,
+            pending: None,
+            outcomes: VecDeque::new(),
+            news: Vec::new(),
+            wakes_at: None,
             activated_at: None,
             last_seen: None,
             profile: None,
             subscriptions: Vec::new(),
             listing: Listing::Usual,
             ids,
+        }
+    }
+
+    /// Of its card.
+    pub(in crate::sandbox) fn iccid(&self) -> String {
+        self.card.iccid()
+    }
+
+    /// Ends every bundle before its time.
+    pub(in crate::sandbox) fn end_bundles(&mut self, at: Timestamp) {
+        for subscription in &mut self.subscriptions {
+            subscription.end(at, BundleEvent::Terminated);
         }
     }
 
@@ -78,7 +122,20 @@ impl Sim {
     }
 
     pub(in crate::sandbox) fn set_status(&mut self, status: SimStatus, now: Timestamp) {
+        self.go_over(status, now, None);
+    }
+
+    /// Goes over to a status, on behalf of a transaction if there is one.
+    pub(in crate::sandbox) fn go_over(
+        &mut self,
+        status: SimStatus,
+        now: Timestamp,
+        transaction: Option<Uuid>,
+    ) {
         if self.status != status {
+            if let Some(event) = LineEvent::of(self.status, status) {
+                self.note(event, status, now, transaction);
+            }
             self.status_before = self.status;
             self.status = status;
             self.status_since = now;
@@ -86,6 +143,61 @@ impl Sim {
         if status == SimStatus::Active {
             self.activated_at.get_or_insert(now);
         }
+    }
+
+    /// Remembers that something has happened to the line.
+    pub(in crate::sandbox) fn note(
+        &mut self,
+        event: LineEvent,
+        status: SimStatus,
+        at: Timestamp,
+        transaction: Option<Uuid>,
+    ) {
+        self.news.push(LineNews {
+            at,
+            event,
+            status,
+            transaction,
+        });
+    }
+
+    /// Takes what was not told yet, oldest first of each kind. `None`, without any work, when there is nothing.
+    pub(in crate::sandbox) fn take_news(&mut self) -> Option<News> {
+        let untold = self
+            .profile
+            .as_ref()
+            .is_some_and(|profile| profile.told < profile.history.len());
+        if !untold && self.news.is_empty() && self.subscriptions.iter().all(|bundle| bundle.news.is_empty()) {
+            return None;
+        }
+        let mut news = News {
+            line: std::mem::take(&mut self.news),
+            ..News::default()
+        };
+        if let Some(profile) = &mut self.profile {
+            news.profile = profile.history.iter().skip(profile.told).copied().collect();
+            profile.told = profile.history.len();
+        }
+        for (position, bundle) in self.subscriptions.iter_mut().enumerate() {
+            let untold = std::mem::take(&mut bundle.news);
+            news.bundles
+                .extend(untold.into_iter().map(|news| (position, news)));
+        }
+        news.bundles.sort_by_key(|(_, news)| news.at);
+        Some(news)
+    }
+
+    /// Drops what was not told about the line.
+    pub(in crate::sandbox) fn hush(&mut self) {
+        self.news.clear();
+    }
+
+    /// When time will next change one of its bundles.
+    pub(in crate::sandbox) fn next_change(&self) -> Option<Timestamp> {
+        self.subscriptions
+            .iter()
+            .filter_map(Subscription::next_change)
+            .min()
     }
 
     /// Adds a bundle that waits for its first use, unless `begin` does something else with it, and gives its id.
@@ -100,6 +212,11 @@ impl Sim {
         let mut subscription = Subscription::new(self.ids.id(self.number, sequence), product, now);
         subscription.preloaded = self.status == SimStatus::PreActivated;
         begin(&mut subscription);
+        match subscription.phase {
+            Phase::Waiting if subscription.preloaded => subscription.note(now, BundleEvent::Preloaded),
+            Phase::Waiting | Phase::Scheduled(_) => subscription.note(now, BundleEvent::Deferred),
+            Phase::Running(_) | Phase::Ended { .. } => {}
+        }
         let id = subscription.id;
         self.subscriptions.push(subscription);
         id
@@ -133,7 +250,7 @@ impl Sim {
             if !profile.is_released() || profile.status == ProfileStatus::Deleted {
                 return Err(Impossible::Profile(profile.status));
             }
-            profile.enable(self.number.eid(), now);
+            profile.enable(self.card.eid(), now);
         }
         if self.status == SimStatus::PreActivated {
             self.set_status(SimStatus::Active, now);
@@ -151,7 +268,7 @@ impl Sim {
     }
 
     /// Uses data where the SIM was last seen, from the oldest bundle on, and says how many KB no bundle gave.
-    pub(in crate::sandbox) fn use_data(&mut self, kb: i64) -> Result<i64, Impossible> {
+    pub(in crate::sandbox) fn use_data(&mut self, kb: i64, now: Timestamp) -> Result<i64, Impossible> {
         if self.status != SimStatus::Active {
             return Err(Impossible::Status(self.status));
         }
@@ -168,7 +285,7 @@ impl Sim {
         let usable = self.subscriptions.iter_mut().filter(|subscription| {
             !subscription.product.infrastructure && subscription.product.covers(country)
         });
-        Ok(usable.fold(kb, |left, subscription| left - subscription.consume(left)))
+        Ok(usable.fold(kb, |left, subscription| left - subscription.consume(left, now)))
     }
 
     /// What decides over new products.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::news::{BundleEvent, BundleNews};
 use crate::sandbox::{
     catalog::product::{Category, Product},
     clock::months_after,
@@ -72,7 +73,12 @@ pub(in crate::sandbox) struct Subscription {
     /// A status word in place of the one that follows from the phase.
     pub(in crate::sandbox) word: Option<&'static str>,
     pub(in crate::sandbox) shape: BalanceShape,
+    /// What was not told yet.
+    pub(in crate::sandbox) news: Vec<BundleNews>,
 }
+
+/// A bundle of which no more than this part is left is low.
+const LOW_PERCENT: i64 = 20;
 
 impl Subscription {
     pub(in crate::sandbox) fn new(id: Uuid, product: Arc<Product>, ordered_at: Timestamp) -> Self {
@@ -86,7 +92,43 @@ impl Subscription {
             renewal_canceled: false,
             word: None,
             shape: BalanceShape::Usual,
+            news: Vec::new(),
         }
+    }
+
+    /// Remembers that something has happened, with the dates as they are now.
+    pub(in crate::sandbox) fn note(&mut self, at: Timestamp, event: BundleEvent) {
+        let started = self.started();
+        self.news.push(BundleNews {
+            at,
+            event,
+            activated_at: started.map(|started| started.at),
+            expires_at: self.expiration(),
+            left_kb: started.map(|started| started.left_kb),
+            reference: self.reference.clone(),
+        });
+    }
+
+    /// Says of what was not told yet that an order with this reference did it.
+    pub(in crate::sandbox) fn attribute_news(&mut self, reference: &str) {
+        for news in &mut self.news {
+            news.reference = Some(reference.to_owned());
+        }
+    }
+
+    /// When time will next change something, `None` when it has ended.
+    pub(in crate::sandbox) fn next_change(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Waiting => Some(self.activation_deadline()),
+            Phase::Scheduled(at) => Some(at),
+            Phase::Running(started) => Some(started.until),
+            Phase::Ended { .. } => None,
+        }
+    }
+
+    pub(in crate::sandbox) fn cancel_renewal(&mut self, at: Timestamp) {
+        self.renewal_canceled = true;
+        self.note(at, BundleEvent::Canceled);
     }
 
     /// When a bundle that waits is lost.
@@ -102,15 +144,18 @@ impl Subscription {
             left_kb: self.product.data_kb,
             periods: 1,
         });
+        self.note(at, BundleEvent::Activated);
     }
 
-    pub(in crate::sandbox) fn end(&mut self, at: Timestamp) {
+    /// Ends it, unless it has: before its time, or because its validity is over.
+    pub(in crate::sandbox) fn end(&mut self, at: Timestamp, event: BundleEvent) {
         let started = match self.phase {
             Phase::Running(started) => Some(started),
             Phase::Ended { .. } => return,
             Phase::Waiting | Phase::Scheduled(_) => None,
         };
         self.phase = Phase::Ended { at, started };
+        self.note(at, event);
     }
 
     /// Whether another period follows the current one.
@@ -127,7 +172,7 @@ impl Subscription {
         loop {
             match self.phase {
                 Phase::Waiting if self.activation_deadline() <= now => {
-                    self.end(self.activation_deadline());
+                    self.end(self.activation_deadline(), BundleEvent::Terminated);
                 }
                 Phase::Scheduled(at) if at <= now => self.start(at),
                 Phase::Running(started) if started.until <= now => {
@@ -139,8 +184,9 @@ impl Subscription {
                             periods: started.periods + 1,
                             at: started.at,
                         });
+                        self.note(started.until, BundleEvent::Renewed);
                     } else {
-                        self.end(started.until);
+                        self.end(started.until, BundleEvent::Expired);
                     }
                 }
                 _ => return,
@@ -186,16 +232,24 @@ impl Subscription {
     }
 
     /// Uses up to so many KB and says how many there were.
-    pub(in crate::sandbox) fn consume(&mut self, wanted_kb: i64) -> i64 {
-        match &mut self.phase {
-            Phase::Running(_) if self.product.unlimited => wanted_kb,
+    pub(in crate::sandbox) fn consume(&mut self, wanted_kb: i64, at: Timestamp) -> i64 {
+        let low = self.product.data_kb.saturating_mul(LOW_PERCENT) / 100;
+        let (taken, left) = match &mut self.phase {
+            Phase::Running(_) if self.product.unlimited => return wanted_kb,
             Phase::Running(started) => {
                 let taken = wanted_kb.min(started.left_kb);
                 started.left_kb -= taken;
-                taken
+                (taken, started.left_kb)
             }
-            Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => 0,
+            Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => return 0,
+        };
+        if left <= low && left + taken > low {
+            self.note(at, BundleEvent::Low);
         }
+        if left == 0 && taken > 0 {
+            self.note(at, BundleEvent::Exhausted);
+        }
+        taken
     }
 }
 
@@ -228,8 +282,8 @@ mod tests {
     fn a_one_off_ends_with_its_validity() {
         let (mut bundle, origin) = bundle("WW_901O_STACK_ONEOFF_FRANCE_1GB_7D");
         bundle.start(origin);
-        assert_eq!(bundle.consume(1_000_000), 1_000_000);
-        assert_eq!(bundle.consume(1_000_000), 48_576);
+        assert_eq!(bundle.consume(1_000_000, origin), 1_000_000);
+        assert_eq!(bundle.consume(1_000_000, origin), 48_576);
         bundle.settle(after(origin, days(7)));
         assert_eq!(bundle.status(), "terminated");
         assert_eq!(bundle.started().map(|started| started.left_kb), Some(0));
@@ -239,7 +293,7 @@ mod tests {
     fn a_recurring_one_renews_until_it_is_cancelled() {
         let (mut bundle, origin) = bundle("WW_901O_STACK_RECURRING_FRANCE_5GB_1M");
         bundle.start(origin);
-        bundle.consume(5);
+        bundle.consume(5, origin);
         bundle.settle(after(origin, days(32)));
         let Phase::Running(started) = bundle.phase else {
             panic!("{:?}", bundle.phase)
@@ -262,5 +316,28 @@ mod tests {
         bundle.start(origin);
         bundle.settle(after(origin, days(1000)));
         assert_eq!(bundle.expiration(), "2026-04-01T00:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn what_happens_is_noted_with_the_moment_it_happened() {
+        let (mut bundle, origin) = bundle("WW_901O_STACK_ONEOFF_FRANCE_1GB_7D");
+        bundle.start(origin);
+        bundle.consume(900_000, origin);
+        bundle.consume(900_000, origin);
+        bundle.consume(1, origin);
+        bundle.settle(after(origin, days(100)));
+        bundle.end(after(origin, days(101)), BundleEvent::Terminated);
+        let noted: Vec<_> = bundle.news.iter().map(|news| (news.event, news.at)).collect();
+        let week = after(origin, days(7));
+        assert_eq!(
+            noted,
+            [
+                (BundleEvent::Activated, origin),
+                (BundleEvent::Low, origin),
+                (BundleEvent::Exhausted, origin),
+                (BundleEvent::Expired, week)
+            ]
+        );
+        assert!(bundle.news.iter().all(|news| news.expires_at == week));
     }
 }

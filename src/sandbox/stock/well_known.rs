@@ -53,7 +53,7 @@ pub(super) fn sim(number: u32, delivery: &mut Delivery<'_>) -> Option<Sim> {
         10 => delivery.esim(SimStatus::Active, ProfileStatus::Deleted),
         11 => {
             let mut sim = delivery.fresh();
-            let eid = sim.number.eid();
+            let eid = sim.card.eid();
             with_profile(&mut sim, |profile| profile.eid = Some(eid));
             sim
         }
@@ -143,7 +143,7 @@ fn active_with(delivery: &mut Delivery<'_>, product: &str, ago: u64, shape: Bala
     let mut sim = delivery.in_use();
     delivery.running(&mut sim, product, days(ago), |bundle| {
         let used = bundle.product.data_kb / 3;
-        bundle.consume(used);
+        bundle.consume(used, bundle.ordered_at);
         bundle.shape = shape;
     });
     sim

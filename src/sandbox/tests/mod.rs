@@ -4,11 +4,16 @@ mod catalog;
 mod control;
 mod esim;
 mod faults;
+mod follow_ups;
 mod gateway;
 mod inventory;
+mod operation_requests;
+mod operations;
 mod orders;
 mod sims;
 mod token;
+mod webhook_faults;
+mod webhooks;
 
 use std::time::Duration;
 

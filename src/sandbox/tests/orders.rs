@@ -3,9 +3,9 @@ use serde_json::json;
 use super::*;
 use crate::sandbox::{Criteria, Fault, Script, SimStatus};
 
-const ORDERS: &str = "/ocs/subscriptions/api/orders/products";
+pub(super) const ORDERS: &str = "/ocs/subscriptions/api/orders/products";
 
-fn order(msisdn: &str, order_type: &str, reference: &str) -> Value {
+pub(super) fn order(msisdn: &str, order_type: &str, reference: &str) -> Value {
     json!({
         "bind": { "msisdn": msisdn },
         "product": { "productId": FRANCE },
@@ -17,12 +17,12 @@ fn order(msisdn: &str, order_type: &str, reference: &str) -> Value {
     })
 }
 
-async fn post(bench: &Bench, order: &Value) -> (StatusCode, Value) {
+pub(super) async fn post(bench: &Bench, order: &Value) -> (StatusCode, Value) {
     read(bench.send_json(Method::POST, ORDERS, order).send().await.unwrap()).await
 }
 
 /// An order with one member replaced, or removed when the value is null.
-fn but(mut order: Value, pointer: &str, value: Value) -> Value {
+pub(super) fn but(mut order: Value, pointer: &str, value: Value) -> Value {
     let (parent, member) = pointer.rsplit_once('/').unwrap();
     let parent = order.pointer_mut(parent).unwrap().as_object_mut().unwrap();
     if value.is_null() {
