@@ -16,7 +16,8 @@ use tokio_util::task::TaskTracker;
 use crate::admin;
 use crate::config::Config;
 use crate::grpc::{self, EveryCall, Health, Services};
-use crate::service::{Catalog, Esims, Inventory, Sims};
+use crate::service::{Catalog, Esims, Inventory, Orders, Sims};
+use crate::store;
 use crate::telemetry::{Metrics, Sampling, metrics};
 use crate::transatel::{Transatel, transport};
 
@@ -36,6 +37,12 @@ pub enum StartError {
     /// The way to the provider cannot be prepared.
     #[error(transparent)]
     Provider(#[from] transport::BuildError),
+    /// The ledger of orders cannot be opened.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// The ledger of orders cannot be written.
+    #[error(transparent)]
+    Ledger(#[from] store::Error),
     /// The metrics cannot be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics::SetupError),
@@ -60,6 +67,7 @@ pub struct App {
     services: Services,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
+    submissions: TaskTracker,
 }
 
 /// Where a gateway listens.
@@ -111,6 +119,18 @@ impl App {
             tasks.clone(),
         );
         let esims = Esims::new(provider.clone(), sims.clone());
+        let opened = store::open(&config.store).await?;
+        let submissions = TaskTracker::new();
+        let orders = Orders::new(
+            provider.clone(),
+            sims.clone(),
+            catalog.clone(),
+            opened.ledger,
+            config.orders,
+            Arc::clone(&metrics),
+            submissions.clone(),
+        );
+        orders.take_over(opened.exclusive).await?;
         metrics.watch_caches(vec![
             ("token", provider.token_counts()),
             ("catalog", catalog.counts()),
@@ -126,9 +146,11 @@ impl App {
                 inventory,
                 sims,
                 esims,
+                orders,
             },
             metrics,
             tasks,
+            submissions,
         })
     }
 
@@ -151,6 +173,10 @@ impl App {
         let (health, health_server) = Health::new(&Services::NAMES).await;
         let end = CancellationToken::new();
         let catalog = self.services.catalog.clone();
+        let reconciling = CancellationToken::new();
+        let reconciliation = self
+            .tasks
+            .spawn(self.services.orders.clone().reconcile(reconciling.clone()));
         let every_call = EveryCall {
             metrics: Arc::clone(&self.metrics),
             sampling: Sampling::new(&self.config.telemetry),
@@ -193,6 +219,18 @@ impl App {
             Ok(result) => result?,
             Err(_) => tracing::warn!("calls that did not finish in time are cut off"),
         }
+        reconciling.cancel();
+        self.submissions.close();
+        if tokio::time::timeout(self.config.shutdown.order_drain, self.submissions.wait())
+            .await
+            .is_err()
+        {
+            let orders = self.submissions.len();
+            tracing::warn!(orders, "orders on their way are left to the next process");
+        }
+        // What it is looking at, the next process looks at again.
+        reconciliation.abort();
+        let _ = reconciliation.await;
         self.tasks.close();
         if tokio::time::timeout(TASKS_WITHIN, self.tasks.wait())
             .await

@@ -277,13 +277,19 @@ mod simulated {
 
     const OPTION: &str = "--sandbox";
 
+    /// The simulated provider forgets everything, and so does the ledger,
+    /// unless it is told where to remember.
+    const FORGETFUL: &str = "store.url = \"sqlite::memory:\"";
+
     /// The settings of a gateway whose provider is the sandbox at `base_url`.
     fn point_at(sources: &mut Sources, base_url: &str, options: &Options) {
+        sources.defaults = Some(FORGETFUL);
         let mut set = |key: &str, value: &str| sources.options.push((key.into(), value.into(), OPTION));
         set("transatel.base_url", base_url);
         set("transatel.client_id", &options.client_id);
         set("transatel.client_secret", &options.client_secret);
         set("transatel.cos", &options.cos);
+        set("transatel.mvno_ref", &options.mvno_ref);
         // Nobody has to learn that this replica is going away.
         set("shutdown.propagation_delay", "0s");
     }

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! caller ──gRPC──▶ grpc/ (layers, parse) ─▶ service/ (use cases) ─▶ transatel/ (HTTP) ──▶ Transatel
-//!                      ◀─ convert, status ─┘         │
-//!                                                    ▼
-//!                                              cache/ (moka)
+//!                      ◀─ convert, status ─┘     │       │
+//!                                                ▼       ▼
+//!                                     cache/ (moka)   store/ (orders: SQLite, PostgreSQL)
 //! ```
 //!
 //! Data runs one way in and the same way out, and `domain/` is the language
-//! that all rooms speak. Nothing but `transatel/` knows JSON, nothing but
-//! `grpc/` knows protobuf. [`app`] is the only place that knows every part;
+//! that all rooms speak. Nothing but `transatel/` knows the provider's JSON,
+//! nothing but `grpc/` knows protobuf, nothing but `store/` knows SQL. [`app`] is the only place that knows every part;
 //! a test reads the `use` lines and fails on any other edge.
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,7 @@ pub mod grpc;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod service;
+pub mod store;
 pub mod telemetry;
 pub mod transatel;
 

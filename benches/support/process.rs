@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 /// The gateway as this bench was built: same profile, same features.
 pub const GATEWAY: &str = env!("CARGO_BIN_EXE_transatel-gateway");
 
@@ -125,12 +127,16 @@ pub struct Gateway {
     pub grpc: SocketAddr,
     admin: SocketAddr,
     started: Instant,
+    /// Of its ledger: on the disk that the build is on, a real one.
+    folder: TempDir,
 }
 
 impl Gateway {
     /// Starts `serve` with a command that ends in the gateway's binary.
     pub fn start(mut command: Command, simulator: &Simulator) -> Self {
         let (grpc, admin) = (free_address(), free_address());
+        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for its ledger");
+        let ledger = folder.path().join("ledger.db");
         command
             .arg("serve")
             .env("GATEWAY__GRPC__LISTEN", grpc.to_string())
@@ -141,6 +147,11 @@ impl Gateway {
             )
             .env("GATEWAY__TRANSATEL__CLIENT_ID", "sandbox")
             .env("GATEWAY__TRANSATEL__CLIENT_SECRET", "sandbox-secret")
+            .env(
+                "GATEWAY__TRANSATEL__MVNO_REF",
+                transatel_gateway::sandbox::Options::default().mvno_ref,
+            )
+            .env("GATEWAY__STORE__URL", format!("sqlite://{}", ledger.display()))
             // Ready means with a catalog, however slow the machine.
             .env("GATEWAY__CATALOG__WARM_UP", "60s")
             .stderr(Stdio::null());
@@ -150,7 +161,13 @@ impl Gateway {
             grpc,
             admin,
             started,
+            folder,
         }
+    }
+
+    /// Where its ledger is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Waits until it is ready and returns how long that took from its start.

@@ -6,6 +6,7 @@
 
 mod print;
 mod reader;
+mod store;
 mod types;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use reader::{Origin, Problem, Shown};
+pub use store::{Store, StoreUrl};
 pub use types::{
-    Admin, Catalog, Config, Grpc, Inventory, LogFormat, Outbound, Sandbox, Shutdown, Telemetry, Transatel,
+    Admin, Catalog, Config, Grpc, Inventory, LogFormat, Orders, Outbound, Sandbox, Shutdown, Telemetry,
+    Transatel,
 };
 
 use reader::Reader;
@@ -29,6 +32,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// The environment; only variables that begin with `GATEWAY__` count.
     pub environment: Vec<(String, String)>,
+    /// TOML that replaces some defaults, for commands that differ in them.
+    pub defaults: Option<&'static str>,
     /// Values that a command line option sets: key, value, option.
     pub options: Vec<(String, toml::Value, &'static str)>,
 }
@@ -42,6 +47,7 @@ impl Sources {
         Self {
             file,
             environment,
+            defaults: None,
             options: Vec::new(),
         }
     }
@@ -88,6 +94,9 @@ impl Loaded {
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut reader = Reader::default();
     reader.toml(DEFAULTS, &Origin::Default);
+    if let Some(defaults) = sources.defaults {
+        reader.toml(defaults, &Origin::Default);
+    }
     if let Some(path) = &sources.file {
         read_file(&mut reader, path);
     }

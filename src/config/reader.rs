@@ -240,7 +240,15 @@ impl Reader {
     pub fn secret(&mut self, key: &str) -> SecretString {
         let file_key = format!("{key}_file");
         let from_file = self.optional_text(&file_key);
-        let direct = self.optional_text(key);
+        let mut direct = self.optional_text(key);
+        let default = self
+            .given
+            .get(key)
+            .is_some_and(|given| given.origin == Origin::Default);
+        if default && from_file.is_some() {
+            direct = None;
+            self.shown.insert(key.to_owned(), Shown::Unset);
+        }
         if direct.is_some() {
             self.shown.insert(key.to_owned(), Shown::Secret);
         }
@@ -264,6 +272,14 @@ impl Reader {
             }
         };
         SecretString::from(secret.unwrap_or_default())
+    }
+
+    /// Shows what is no secret in a secret that stands in the settings
+    /// themselves.
+    pub fn show_secret_as(&mut self, key: &str, text: Option<String>) {
+        if let (Some(shown @ Shown::Secret), Some(text)) = (self.shown.get_mut(key), text) {
+            *shown = Shown::Value(text.into());
+        }
     }
 
     /// One of a fixed set of words.

@@ -7,7 +7,9 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::reader::Reader;
+use super::store::Store;
 use crate::domain::Language;
+use crate::domain::act::Optional;
 
 /// All settings. `default.toml` says what each is for.
 #[derive(Clone, Debug)]
@@ -24,6 +26,10 @@ pub struct Config {
     pub catalog: Catalog,
     /// `[inventory]`
     pub inventory: Inventory,
+    /// `[store]`
+    pub store: Store,
+    /// `[orders]`
+    pub orders: Orders,
     /// `[telemetry]`
     pub telemetry: Telemetry,
     /// `[shutdown]`
@@ -73,6 +79,22 @@ pub struct Transatel {
     pub scopes: Vec<String>,
     /// Class of service.
     pub cos: String,
+    /// Name of the account in orders; without it nothing can be ordered.
+    pub mvno_ref: Option<String>,
+    /// Who pays, by the provider's word.
+    pub payment_provider: String,
+    /// Our name in orders.
+    pub source: String,
+    /// Sent with every change of a SIM that names no other.
+    pub rate_plan: Option<String>,
+    /// What this account may do beyond buying.
+    pub enabled_operations: Vec<Optional>,
+    /// The provider's word.
+    pub cancel_renewal_order_type: String,
+    /// The provider's word.
+    pub terminate_order_type: String,
+    /// Where an order on a bundle names it.
+    pub subscription_member: String,
     /// Statuses of bundles that are not over, as inventory takes them.
     pub live_statuses: Vec<String>,
     /// Statuses of bundles that are over.
@@ -124,6 +146,29 @@ pub struct Inventory {
     pub sim_ids: u32,
 }
 
+/// Buying, and finding out what was bought.
+#[derive(Clone, Copy, Debug)]
+pub struct Orders {
+    /// Bound on one send of an order.
+    pub send_timeout: Duration,
+    /// A process that has not settled an order by then is taken for dead.
+    pub lease: Duration,
+    /// First look at what became of an order.
+    pub reconcile_after: Duration,
+    /// Longest time between two looks.
+    pub reconcile_at_most: Duration,
+    /// A bundle that has not shown by then was not bought.
+    pub settle_window: Duration,
+    /// An operator is called when nothing can be found out for so long.
+    pub escalate_after: Duration,
+    /// How long settled orders are kept.
+    pub keep_for: Duration,
+    /// First look at a change of a SIM that was accepted.
+    pub poll_after: Duration,
+    /// From then on it is not taken for being carried out any more.
+    pub give_up_after: Duration,
+}
+
 /// Logs, traces and metrics.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
@@ -153,6 +198,8 @@ pub struct Shutdown {
     pub propagation_delay: Duration,
     /// How long calls in flight may take to finish.
     pub drain: Duration,
+    /// How long orders on their way may take to be settled.
+    pub order_drain: Duration,
 }
 
 /// The simulated provider.
@@ -170,6 +217,7 @@ impl Config {
     /// there are problems.
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let transatel = Transatel::read(reader);
+        let store = Store::read(reader);
         let config = Self {
             grpc: Grpc::read(reader),
             admin: Admin {
@@ -182,14 +230,17 @@ impl Config {
                 batch_deadline: reader.duration("inventory.batch_deadline", SECOND),
                 sim_ids: reader.number("inventory.sim_ids", 1, 10_000_000),
             },
+            orders: Orders::read(reader),
             telemetry: Telemetry::read(reader),
             shutdown: Shutdown {
                 propagation_delay: reader.duration("shutdown.propagation_delay", Duration::ZERO),
                 drain: reader.duration("shutdown.drain", Duration::ZERO),
+                order_drain: reader.duration("shutdown.order_drain", Duration::ZERO),
             },
             sandbox: Sandbox {
                 listen: reader.socket_address("sandbox.listen"),
             },
+            store: store?,
             transatel: transatel?,
         };
         Some(config)
@@ -218,6 +269,14 @@ impl Transatel {
         let client_secret = reader.secret("transatel.client_secret");
         let scopes = reader.list("transatel.scopes");
         let cos = reader.text("transatel.cos");
+        let mvno_ref = reader.optional_text("transatel.mvno_ref");
+        let payment_provider = reader.text("transatel.payment_provider");
+        let source = reader.text("transatel.source");
+        let rate_plan = reader.optional_text("transatel.rate_plan");
+        let enabled_operations = enabled_operations(reader);
+        let cancel_renewal_order_type = reader.text("transatel.cancel_renewal_order_type");
+        let terminate_order_type = reader.text("transatel.terminate_order_type");
+        let subscription_member = reader.text("transatel.subscription_member");
         let live_statuses = reader.list("transatel.live_statuses");
         let ended_statuses = reader.list("transatel.ended_statuses");
         if live_statuses.is_empty() {
@@ -230,6 +289,14 @@ impl Transatel {
             client_secret,
             scopes,
             cos,
+            mvno_ref,
+            payment_provider,
+            source,
+            rate_plan,
+            enabled_operations,
+            cancel_renewal_order_type,
+            terminate_order_type,
+            subscription_member,
             live_statuses,
             ended_statuses,
         })
@@ -273,6 +340,25 @@ impl Catalog {
     }
 }
 
+impl Orders {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            send_timeout: reader.duration("orders.send_timeout", MILLISECOND),
+            lease: reader.duration("orders.lease", MILLISECOND),
+            reconcile_after: reader.duration("orders.reconcile_after", MILLISECOND),
+            reconcile_at_most: reader.duration("orders.reconcile_at_most", MILLISECOND),
+            settle_window: reader.duration("orders.settle_window", Duration::ZERO),
+            escalate_after: reader.duration("orders.escalate_after", MILLISECOND),
+            keep_for: reader.duration("orders.keep_for", LEAST_KEPT),
+            poll_after: reader.duration("operations.poll_after", MILLISECOND),
+            give_up_after: reader.duration("operations.give_up_after", MILLISECOND),
+        }
+    }
+}
+
+/// A `request_id` protects as long as its order is kept.
+const LEAST_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
 impl Telemetry {
     fn read(reader: &mut Reader) -> Self {
         Self {
@@ -306,6 +392,21 @@ fn base_url(reader: &mut Reader) -> Option<Url> {
         reader.problem(KEY, "may have a path, but no query and no fragment");
     }
     Some(url)
+}
+
+fn enabled_operations(reader: &mut Reader) -> Vec<Optional> {
+    const KEY: &str = "transatel.enabled_operations";
+    let mut enabled = Vec::new();
+    for name in reader.list(KEY) {
+        match Optional::named(&name) {
+            Some(operation) => enabled.push(operation),
+            None => {
+                let names = Optional::ALL.map(Optional::name).join(", ");
+                reader.problem(KEY, format!("{name:?} is none of {names}"));
+            }
+        }
+    }
+    enabled
 }
 
 fn language(reader: &mut Reader) -> Language {

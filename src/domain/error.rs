@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use super::Money;
+use super::order::{Failure as OrderFailure, OrderId, State as OrderState};
 use super::sim::Identifier;
 
 /// Result of a use case.
@@ -94,6 +96,70 @@ pub enum Error {
         /// The provider's words.
         provider: ProviderDetail,
     },
+    /// The request id belongs to another wish.
+    #[error("the request_id was used before with other content: every wish needs its own")]
+    RequestIdReused,
+    /// No such order.
+    #[error("there is no such order")]
+    OrderNotFound,
+    /// Another order for the same SIM and product is in flight.
+    #[error("order {order_id} for the same SIM and product is still in flight")]
+    OrderInProgress {
+        /// That order.
+        order_id: OrderId,
+    },
+    /// The provider refused the order: nothing was bought.
+    #[error("{}", .failure.message())]
+    OrderRejected {
+        /// The order.
+        order_id: OrderId,
+        /// Why.
+        failure: OrderFailure,
+    },
+    /// No such operation.
+    #[error("there is no such operation on a SIM")]
+    SimOperationNotFound,
+    /// Another operation on the same SIM is in flight.
+    #[error("operation {operation_id} on the same SIM is still in flight")]
+    SimOperationInProgress {
+        /// That operation.
+        operation_id: OrderId,
+    },
+    /// The provider refused to change the SIM: nothing was changed.
+    #[error("{}", .failure.message())]
+    SimOperationRejected {
+        /// The operation.
+        operation_id: OrderId,
+        /// Why.
+        failure: OrderFailure,
+    },
+    /// What is asked for cannot apply to the bundle; nothing was sent.
+    #[error("{why}: nothing was sent")]
+    SubscriptionNotEligible {
+        /// Why not.
+        why: &'static str,
+    },
+    /// The order does not wait for an operator.
+    #[error("the order is {}: only one that needs an operator can be resolved", .state.name())]
+    OrderNotResolvable {
+        /// What it is in.
+        state: OrderState,
+    },
+    /// The product costs more than the caller allows.
+    #[error("the product costs {price}: more than max_price")]
+    PriceAboveMaximum {
+        /// What it costs.
+        price: Money,
+    },
+    /// The product's price and the caller's maximum cannot be compared.
+    #[error("max_price cannot be kept: {}", .price.map_or_else(|| "no price is known".to_owned(), |price| format!("the product costs {price}")))]
+    PriceNotComparable {
+        /// What it costs, when that is known.
+        price: Option<Money>,
+    },
+    /// Our own ledger cannot be read or written.
+    #[error("the gateway's ledger of orders cannot be used at the moment: nothing was sent")]
+    LedgerUnavailable,
     /// The caller's deadline passed.
     #[error("the deadline passed before there was an answer")]
     DeadlineExceeded,

@@ -4,6 +4,7 @@
 //! Guarantees that a value which exists is valid: parsing happens in the
 //! constructors. Knows nothing of protobuf, HTTP, JSON or SQL.
 
+pub mod act;
 pub mod country;
 pub mod deadline;
 pub mod eligibility;
@@ -13,6 +14,7 @@ pub mod esim_status;
 pub mod language;
 pub mod money;
 pub mod opaque;
+pub mod order;
 pub mod product;
 pub mod sim;
 pub mod sim_record;

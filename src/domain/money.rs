@@ -99,6 +99,18 @@ impl Money {
     }
 }
 
+impl fmt::Display for Money {
+    /// For people: at least two decimals, more where there are more.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.is_negative() { "-" } else { "" };
+        let decimals = format!("{:09}", self.nanos.abs());
+        let (cents, rest) = decimals.split_at_checked(2).unwrap_or_default();
+        let rest = rest.trim_end_matches('0');
+        let units = self.units.unsigned_abs();
+        write!(f, "{sign}{units}.{cents}{rest} {}", self.currency.code())
+    }
+}
+
 impl fmt::Debug for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.is_negative() { "-" } else { "" };
@@ -129,6 +141,15 @@ mod tests {
             assert_eq!((money.units(), money.nanos()), (units, nanos), "{cents}");
             assert_eq!(Money::new(euro, units, nanos), Some(money));
         }
+    }
+
+    #[test]
+    fn an_amount_reads_as_people_write_it() {
+        let euro = Currency::parse("EUR").unwrap();
+        let shown = |units, nanos| Money::new(euro, units, nanos).unwrap().to_string();
+        assert_eq!(shown(3, 0), "3.00 EUR");
+        assert_eq!(shown(-3, -500_000_000), "-3.50 EUR");
+        assert_eq!(shown(0, 5_000_000), "0.005 EUR");
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl pb::catalog_server::Catalog for Handler {
                 within: next.snapshot,
                 offset: next.offset,
             };
-            page_token::encode(List::Products, list.fingerprint, position)
+            page_token::encode(List::Products, list.fingerprint, &position)
         };
         Ok(Response::new(pb::ListProductsResponse {
             products: page.products,

@@ -1,6 +1,7 @@
 //! Domain to protobuf.
 
 pub mod esim;
+pub mod order;
 
 use bytes::Bytes;
 use prost::Message as _;

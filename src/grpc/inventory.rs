@@ -109,7 +109,7 @@ impl pb::inventory_server::Inventory for Handler {
                 within: u64::from(next.status),
                 offset: next.offset,
             };
-            page_token::encode(List::Sims, list.fingerprint, position)
+            page_token::encode(List::Sims, list.fingerprint, &position)
         };
         Ok(Response::new(pb::ListSimsResponse {
             next_page_token: page.next.map(token).unwrap_or_default(),

@@ -13,6 +13,7 @@ mod inventory;
 pub mod layers;
 mod page_token;
 mod parse;
+mod provisioning;
 mod server;
 mod status;
 

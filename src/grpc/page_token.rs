@@ -8,15 +8,52 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::domain::error::PageTokenFault;
+use uuid::Uuid;
 
-/// Where a page begins, in the terms of its list.
+use crate::domain::error::PageTokenFault;
+use crate::domain::order::OrderId;
+
+/// Where a page begins, in the terms of its list: what a token carries.
+pub trait Place: Sized {
+    /// As bytes.
+    fn write(&self, token: &mut Vec<u8>);
+    /// From exactly those bytes.
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+/// A place in a list that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// What is paged through: a snapshot, a part of the list.
     pub within: u64,
     /// Elements of it before this page.
     pub offset: u32,
+}
+
+impl Place for Position {
+    fn write(&self, token: &mut Vec<u8>) {
+        token.extend(self.within.to_be_bytes());
+        token.extend(self.offset.to_be_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (within, rest) = bytes.split_first_chunk::<8>()?;
+        Some(Self {
+            within: u64::from_be_bytes(*within),
+            offset: u32::from_be_bytes(rest.try_into().ok()?),
+        })
+    }
+}
+
+/// The last order of the previous page.
+impl Place for OrderId {
+    fn write(&self, token: &mut Vec<u8>) {
+        token.extend(self.0.as_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Some(Self(Uuid::from_slice(bytes).ok()?))
+    }
 }
 
 /// Which list a token pages through.
@@ -26,6 +63,8 @@ pub enum List {
     Products,
     /// `Inventory.ListSims`
     Sims,
+    /// `Provisioning.ListOrders`
+    Orders,
 }
 
 /// Changes when the layout of a token does.
@@ -39,11 +78,10 @@ pub fn fingerprint(request: &impl Hash) -> u64 {
 }
 
 /// Writes a token for the place after the current page.
-pub fn encode(list: List, fingerprint: u64, position: Position) -> String {
+pub fn encode(list: List, fingerprint: u64, place: &impl Place) -> String {
     let mut token = vec![VERSION, list as u8];
     token.extend(fingerprint.to_be_bytes());
-    token.extend(position.within.to_be_bytes());
-    token.extend(position.offset.to_be_bytes());
+    place.write(&mut token);
     token.extend(check(&token));
     URL_SAFE_NO_PAD.encode(token)
 }
@@ -52,7 +90,7 @@ pub fn encode(list: List, fingerprint: u64, position: Position) -> String {
 ///
 /// # Errors
 /// When it is not ours, or belongs to another request.
-pub fn decode(list: List, fingerprint: u64, token: &str) -> Result<Option<Position>, PageTokenFault> {
+pub fn decode<P: Place>(list: List, fingerprint: u64, token: &str) -> Result<Option<P>, PageTokenFault> {
     if token.is_empty() {
         return Ok(None);
     }
@@ -68,8 +106,6 @@ pub fn decode(list: List, fingerprint: u64, token: &str) -> Result<Option<Positi
     }
     let (head, rest) = body.split_first_chunk::<2>().ok_or(PageTokenFault::Foreign)?;
     let (own, rest) = rest.split_first_chunk::<8>().ok_or(PageTokenFault::Foreign)?;
-    let (within, rest) = rest.split_first_chunk::<8>().ok_or(PageTokenFault::Foreign)?;
-    let offset = <[u8; 4]>::try_from(rest).map_err(|_| PageTokenFault::Foreign)?;
     let [version, kind] = *head;
     if version != VERSION {
         return Err(PageTokenFault::Foreign);
@@ -77,10 +113,7 @@ pub fn decode(list: List, fingerprint: u64, token: &str) -> Result<Option<Positi
     if kind != list as u8 || u64::from_be_bytes(*own) != fingerprint {
         return Err(PageTokenFault::OtherRequest);
     }
-    Ok(Some(Position {
-        within: u64::from_be_bytes(*within),
-        offset: u32::from_be_bytes(offset),
-    }))
+    P::read(rest).map(Some).ok_or(PageTokenFault::Foreign)
 }
 
 fn check(body: &[u8]) -> [u8; 4] {
@@ -100,25 +133,25 @@ mod tests {
         #[test]
         fn a_token_reads_back(fingerprint: u64, within: u64, offset: u32) {
             let position = Position { within, offset };
-            let token = encode(List::Products, fingerprint, position);
+            let token = encode(List::Products, fingerprint, &position);
             prop_assert_eq!(decode(List::Products, fingerprint, &token), Ok(Some(position)));
             prop_assert_eq!(
-                decode(List::Products, fingerprint ^ 1, &token),
+                decode::<Position>(List::Products, fingerprint ^ 1, &token),
                 Err(PageTokenFault::OtherRequest)
             );
         }
 
         #[test]
         fn anything_else_is_refused(token in ".{1,60}") {
-            prop_assert_eq!(decode(List::Products, 0, &token), Err(PageTokenFault::Foreign));
+            prop_assert_eq!(decode::<Position>(List::Products, 0, &token), Err(PageTokenFault::Foreign));
         }
 
         #[test]
         fn a_mangled_token_is_refused(offset: u32, at in 0..34_usize, letter in "[A-Za-z0-9_-]") {
-            let mut token = encode(List::Products, 7, Position { within: 9, offset });
+            let mut token = encode(List::Products, 7, &Position { within: 9, offset });
             prop_assume!(token.get(at..=at) != Some(letter.as_str()));
             token.replace_range(at..=at, &letter);
-            prop_assert!(decode(List::Products, 7, &token).is_err());
+            prop_assert!(decode::<Position>(List::Products, 7, &token).is_err());
         }
     }
 }

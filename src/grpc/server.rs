@@ -19,11 +19,13 @@ use super::esim::Handler as EsimHandler;
 use super::inventory::Handler as InventoryHandler;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
 use super::layers::telemetry::{Methods, TelemetryLayer};
+use super::provisioning::Handler as ProvisioningHandler;
 use crate::config;
 use crate::pb::connectivity::v1::catalog_server::{CatalogServer, SERVICE_NAME as CATALOG};
 use crate::pb::connectivity::v1::esim_server::{EsimServer, SERVICE_NAME as ESIM};
 use crate::pb::connectivity::v1::inventory_server::{InventoryServer, SERVICE_NAME as INVENTORY};
-use crate::service::{Catalog, Esims, Inventory, Sims};
+use crate::pb::connectivity::v1::provisioning_server::{ProvisioningServer, SERVICE_NAME as PROVISIONING};
+use crate::service::{Catalog, Esims, Inventory, Orders, Sims};
 use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases that are served.
@@ -36,11 +38,13 @@ pub struct Services {
     pub sims: Sims,
     /// The Esim service.
     pub esims: Esims,
+    /// The Provisioning service: orders.
+    pub orders: Orders,
 }
 
 impl Services {
     /// Full names of the services, for health.
-    pub const NAMES: [&'static str; 3] = [CATALOG, INVENTORY, ESIM];
+    pub const NAMES: [&'static str; 4] = [CATALOG, INVENTORY, ESIM, PROVISIONING];
 
     fn routes<H: HealthApi>(
         self,
@@ -57,6 +61,7 @@ impl Services {
                 .with_service_name(CATALOG)
                 .with_service_name(INVENTORY)
                 .with_service_name(ESIM)
+                .with_service_name(PROVISIONING)
         };
         Ok(Routes::new(health)
             .add_service(reflection().build_v1()?)
@@ -67,6 +72,9 @@ impl Services {
             )
             .add_service(CatalogServer::new(CatalogHandler(self.catalog)).max_decoding_message_size(most))
             .add_service(EsimServer::new(EsimHandler(self.esims)).max_decoding_message_size(most))
+            .add_service(
+                ProvisioningServer::new(ProvisioningHandler(self.orders)).max_decoding_message_size(most),
+            )
             .prepare())
     }
 }

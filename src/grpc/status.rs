@@ -13,10 +13,14 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::domain::Error;
 use crate::domain::error::ProviderDetail;
+use crate::domain::order::Reason;
 use crate::pb::connectivity::v1::ErrorReason;
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "transatel-gateway";
+
+/// Callers wait this long for a ledger that failed.
+const LEDGER_AFTER: Duration = Duration::from_secs(1);
 
 /// Callers wait this long before they come back to another replica.
 const ELSEWHERE_AFTER: Duration = Duration::from_millis(100);
@@ -48,7 +52,23 @@ impl From<Error> for Status {
             Error::ShuttingDown => {
                 details.set_retry_info(Some(ELSEWHERE_AFTER));
             }
-            Error::SimNotFound { .. }
+            Error::RequestIdReused => {
+                details.set_bad_request(vec![FieldViolation::new("request_id", error.to_string())]);
+            }
+            Error::LedgerUnavailable => {
+                details.set_retry_info(Some(LEDGER_AFTER));
+            }
+            Error::OrderNotFound
+            | Error::OrderInProgress { .. }
+            | Error::OrderRejected { .. }
+            | Error::OrderNotResolvable { .. }
+            | Error::SimOperationNotFound
+            | Error::SimOperationInProgress { .. }
+            | Error::SimOperationRejected { .. }
+            | Error::SubscriptionNotEligible { .. }
+            | Error::PriceAboveMaximum { .. }
+            | Error::PriceNotComparable { .. }
+            | Error::SimNotFound { .. }
             | Error::SimNotResolvable { .. }
             | Error::EsimNotFound { .. }
             | Error::EsimNotReleased
@@ -100,10 +120,41 @@ fn classify(error: &Error) -> (Code, ErrorReason) {
         Error::ProviderRateLimited { .. } => (Code::ResourceExhausted, ErrorReason::ProviderRateLimited),
         Error::ProviderUnavailable { .. } => (Code::Unavailable, ErrorReason::ProviderUnavailable),
         Error::ProviderProtocol { .. } => (Code::Internal, ErrorReason::ProviderProtocol),
+        Error::RequestIdReused => (Code::InvalidArgument, ErrorReason::RequestIdReused),
+        Error::OrderNotFound => (Code::NotFound, ErrorReason::OrderNotFound),
+        Error::OrderInProgress { .. } => (Code::Aborted, ErrorReason::OrderInProgress),
+        Error::OrderRejected { failure, .. } => refused(failure.reason),
+        Error::SimOperationNotFound => (Code::NotFound, ErrorReason::SimOperationNotFound),
+        Error::SimOperationInProgress { .. } => (Code::Aborted, ErrorReason::SimOperationInProgress),
+        Error::SimOperationRejected { failure, .. } => match failure.reason {
+            Reason::InProgress => (Code::Aborted, ErrorReason::SimOperationInProgress),
+            other => refused(other),
+        },
+        Error::SubscriptionNotEligible { .. } => (Code::FailedPrecondition, ErrorReason::ProductNotEligible),
+        Error::OrderNotResolvable { .. } => (Code::FailedPrecondition, ErrorReason::OrderNotResolvable),
+        Error::PriceAboveMaximum { .. } => (Code::FailedPrecondition, ErrorReason::PriceAboveMaximum),
+        Error::PriceNotComparable { .. } => (Code::FailedPrecondition, ErrorReason::PriceNotComparable),
+        Error::LedgerUnavailable => (Code::Unavailable, ErrorReason::LedgerUnavailable),
         Error::DeadlineExceeded => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
         Error::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
         Error::Internal => (Code::Internal, ErrorReason::Internal),
     }
+}
+
+/// Code and reason of a refused order.
+fn refused(reason: Reason) -> (Code, ErrorReason) {
+    let code = match reason {
+        Reason::SimNotFound | Reason::ProductNotFound => Code::NotFound,
+        Reason::SimStatusNotEligible
+        | Reason::ProductNotEligible
+        | Reason::InsufficientFunds
+        | Reason::OperationNotEnabled
+        | Reason::Rejected => Code::FailedPrecondition,
+        Reason::InProgress => Code::Aborted,
+        Reason::CredentialsRejected | Reason::Protocol => Code::Internal,
+        Reason::Ambiguous | Reason::Unreadable => Code::Unavailable,
+    };
+    (code, super::convert::order::reason(reason))
 }
 
 /// The reason as callers see it: without the enum's prefix.
@@ -125,6 +176,25 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         Error::SimNotResolvable { needed } => {
             put("needed", needed.name().to_owned());
         }
+        Error::OrderInProgress { order_id } => {
+            put("order_id", order_id.to_string());
+        }
+        Error::SimOperationInProgress { operation_id } => {
+            put("operation_id", operation_id.to_string());
+        }
+        Error::SimOperationRejected {
+            operation_id,
+            failure,
+        } => {
+            put("operation_id", operation_id.to_string());
+            provider_detail(&failure.provider, put);
+        }
+        Error::OrderNotResolvable { state } => {
+            put("state", state.name().to_uppercase());
+        }
+        Error::PriceAboveMaximum { price } | Error::PriceNotComparable { price: Some(price) } => {
+            put("price", price.to_string());
+        }
         Error::SimNotFound { provider }
         | Error::EsimNotFound { provider }
         | Error::OperationNotEnabled { provider }
@@ -133,20 +203,34 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::ProviderRateLimited { provider, .. }
         | Error::ProviderUnavailable { provider, .. }
         | Error::ProviderProtocol { provider } => {
-            let ProviderDetail { code, request_id } = provider;
-            if let Some(code) = code {
-                put("provider_code", code.clone());
-            }
-            if let Some(request_id) = request_id {
-                put("provider_request_id", request_id.clone());
-            }
+            provider_detail(provider, put);
+        }
+        Error::OrderRejected { order_id, failure } => {
+            put("order_id", order_id.to_string());
+            provider_detail(&failure.provider, put);
         }
         Error::InvalidRequest(_)
         | Error::PageTokenInvalid(_)
         | Error::EsimNotReleased
+        | Error::RequestIdReused
+        | Error::OrderNotFound
+        | Error::SimOperationNotFound
+        | Error::SubscriptionNotEligible { .. }
+        | Error::PriceNotComparable { price: None }
+        | Error::LedgerUnavailable
         | Error::DeadlineExceeded
         | Error::ShuttingDown
         | Error::Internal => {}
     }
     metadata
+}
+
+fn provider_detail<R>(provider: &ProviderDetail, mut put: impl FnMut(&str, String) -> R) {
+    let ProviderDetail { code, request_id } = provider;
+    if let Some(code) = code {
+        put("provider_code", code.clone());
+    }
+    if let Some(request_id) = request_id {
+        put("provider_request_id", request_id.clone());
+    }
 }

@@ -20,7 +20,7 @@ use crate::config;
 use crate::domain::eligibility::Eligibility;
 use crate::domain::error::PageTokenFault;
 use crate::domain::product::{Freshness, Product};
-use crate::domain::{Deadline, Error, Language, Result, SimRef};
+use crate::domain::{Deadline, Error, Language, Money, Result, SimRef};
 use crate::telemetry::Metrics;
 use crate::transatel::call::Patience;
 use crate::transatel::catalog::Dropped;
@@ -163,6 +163,27 @@ impl Catalog {
                 product_id: id.to_owned(),
             })?;
         Ok((entry, freshness(&cached)))
+    }
+
+    /// The price of a product by a catalog that is not stale; `None` when the
+    /// provider gives none.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// `PRODUCT_NOT_FOUND`; the provider's errors when no catalog that is
+    /// fresh can be had.
+    pub async fn price(&self, id: &str) -> Result<Option<Money>> {
+        let cached = self
+            .cache
+            .get_fresh(&self.default_language)
+            .await
+            .map_err(|failure| failure.into_error(Need::Required))?;
+        let entry = cached.value.entry(id);
+        let found = entry.map(|entry| entry.product.price);
+        found.ok_or_else(|| Error::ProductNotFound {
+            product_id: id.to_owned(),
+        })
     }
 
     /// Every country in which something on sale works, sorted.

@@ -5,10 +5,12 @@ pub mod catalog;
 mod catalog_index;
 pub mod esim;
 pub mod inventory;
+pub mod orders;
 pub mod qr_code;
 pub mod sims;
 
 pub use catalog::Catalog;
 pub use esim::Esims;
 pub use inventory::Inventory;
+pub use orders::Orders;
 pub use sims::Sims;

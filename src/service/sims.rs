@@ -111,6 +111,19 @@ impl Sims {
         }
     }
 
+    /// Forgets what is known of a SIM under either name: its line has moved.
+    pub async fn forget(&self, ids: &SimIds) {
+        let names = [
+            ids.iccid.clone().map(SimRef::Iccid),
+            ids.msisdn.clone().map(SimRef::Msisdn),
+        ];
+        for name in names.into_iter().flatten() {
+            if let Some(pair) = self.cache.peek(&name).await {
+                self.cache.invalidate(&name, &pair).await;
+            }
+        }
+    }
+
     async fn pair(&self, sim: &SimRef) -> Result<Arc<SimIds>> {
         Ok(self.cache.get(sim).await?.value)
     }

@@ -9,10 +9,12 @@
 //! | `gateway.cache.answers` | answers | `cache`, `kind` (fresh, stale, missed, held) |
 //! | `gateway.cache.loads` | loads | `cache`, `outcome` (ok, failed) |
 //! | `gateway.catalog.products` | products | `kind` (listed, dropped, infrastructure) |
+//! | `gateway.orders.transitions` | orders | `state` (the states of an order, and not_sent) |
+//! | `gateway.orders` | orders | `state` (submitting, unknown, needs_operator) |
 //! | `gateway.build.info` | 1 | `version` |
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
@@ -52,6 +54,8 @@ pub struct Metrics {
     attempts: Histogram<f64>,
     unreadable: Counter<u64>,
     products: Arc<Products>,
+    order_transitions: Counter<u64>,
+    orders: Arc<Mutex<Vec<(&'static str, i64)>>>,
 }
 
 #[derive(Debug, Default)]
@@ -117,6 +121,24 @@ impl Metrics {
                 }
             })
             .build();
+        let order_transitions = meter
+            .u64_counter("gateway.orders.transitions")
+            .with_description("States that orders reached; not_sent: taken back before they were sent")
+            .build();
+        let orders = Arc::new(Mutex::new(Vec::new()));
+        meter
+            .i64_observable_gauge("gateway.orders")
+            .with_description("Orders that are not settled, by state, in the whole ledger")
+            .with_callback({
+                let orders = Arc::clone(&orders);
+                move |observer| {
+                    let orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (state, count) in orders.iter() {
+                        observer.observe(*count, &[KeyValue::new("state", *state)]);
+                    }
+                }
+            })
+            .build();
         meter
             .u64_observable_gauge("gateway.build.info")
             .with_description("Always 1; the version is a label")
@@ -132,6 +154,8 @@ impl Metrics {
             attempts,
             unreadable,
             products,
+            order_transitions,
+            orders,
         })
     }
 
@@ -154,6 +178,16 @@ impl Metrics {
     /// A successful answer could not be read.
     pub fn unreadable(&self, api: &'static str) {
         self.unreadable.add(1, &[KeyValue::new("api", api)]);
+    }
+
+    /// An order reached a state.
+    pub fn order(&self, state: &'static str) {
+        self.order_transitions.add(1, &[KeyValue::new("state", state)]);
+    }
+
+    /// How many orders are in which state.
+    pub fn orders(&self, counts: &[(&'static str, i64)]) {
+        *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = counts.to_vec();
     }
 
     /// A catalog was loaded.

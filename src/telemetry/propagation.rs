@@ -6,9 +6,10 @@
 
 use http::HeaderMap;
 use opentelemetry::Context;
+use opentelemetry::context::FutureExt as _;
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
-use tracing::Span;
+use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 struct Carrier<'a>(&'a HeaderMap);
@@ -47,6 +48,12 @@ pub fn extract(headers: &HeaderMap) -> Option<Context> {
 pub fn adopt(span: &Span, caller: Context) {
     // Fails only when the span is not recorded; then there is no child.
     let _ = span.set_parent(caller);
+}
+
+/// Work that stays in the caller's trace, recorded or not, after the caller
+/// has gone.
+pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    work.in_current_span().with_current_context()
 }
 
 /// A trace that is not recorded: it has ids, for logs and for the provider,

@@ -15,6 +15,9 @@ use crate::domain::Deadline;
 pub enum Kind {
     /// Changes nothing: may be sent again.
     Read,
+    /// Changes something, and the provider does not notice a repeat: sent
+    /// once, on a connection of its own.
+    Write,
 }
 
 /// How long a call may take.
@@ -48,7 +51,8 @@ pub struct Caller {
 impl Caller {
     /// Makes a call and returns its successful answer.
     ///
-    /// Cancel-safe for reads.
+    /// Cancel-safe for reads. A write that is dropped may have been carried
+    /// out.
     ///
     /// # Errors
     /// The failure of the last attempt.
@@ -60,10 +64,11 @@ impl Caller {
     ) -> Result<Answer, Failure> {
         let attempts = match kind {
             Kind::Read => self.attempts,
+            Kind::Write => 1,
         };
         let mut attempt = 1;
         loop {
-            let failure = match self.authorized(request, patience, attempt - 1).await {
+            let failure = match self.authorized(kind, request, patience, attempt - 1).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -88,6 +93,7 @@ impl Caller {
     /// dropped and the attempt replayed once with a new one.
     async fn authorized(
         &self,
+        kind: Kind,
         request: &Request<'_>,
         patience: Patience,
         resend: u32,
@@ -96,7 +102,14 @@ impl Caller {
         let token = self.token(patience).await?;
         let first = self
             .transport
-            .exchange(request, token.authorization(), timeout, patience.deadline, resend)
+            .exchange(
+                kind,
+                request,
+                token.authorization(),
+                timeout,
+                patience.deadline,
+                resend,
+            )
             .await;
         match first {
             Err(Failure::Refused(Refusal { status: 401, .. })) => {
@@ -104,7 +117,14 @@ impl Caller {
                 let token = self.token(patience).await?;
                 let replay = resend + 1;
                 self.transport
-                    .exchange(request, token.authorization(), timeout, patience.deadline, replay)
+                    .exchange(
+                        kind,
+                        request,
+                        token.authorization(),
+                        timeout,
+                        patience.deadline,
+                        replay,
+                    )
                     .await
             }
             other => other,

@@ -122,7 +122,7 @@ impl Refusal {
             .is_some_and(|title| title.eq_ignore_ascii_case(code))
     }
 
-    fn provider_detail(&self) -> ProviderDetail {
+    pub(super) fn provider_detail(&self) -> ProviderDetail {
         ProviderDetail {
             code: self.title.clone(),
             request_id: self.request_id.clone(),
@@ -240,7 +240,8 @@ impl Refusal {
 
 /// Titles by which the provider's gateway says that our URL, method, headers
 /// or parameters are wrong.
-const GATEWAY_TITLES: [&str; 4] = ["NOT_FOUND", "METHOD_NOT_ALLOWED", "NOT_ACCEPTABLE", "BAD_REQUEST"];
+pub(super) const GATEWAY_TITLES: [&str; 4] =
+    ["NOT_FOUND", "METHOD_NOT_ALLOWED", "NOT_ACCEPTABLE", "BAD_REQUEST"];
 
 #[cfg(test)]
 mod tests {

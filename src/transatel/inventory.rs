@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::call::{Kind, Patience};
-use super::error::{Failure, Need};
+use super::error::{Failure, GATEWAY_TITLES, Need};
 use super::transport::{Api, Request};
 use super::{Transatel, lenient, resources};
 use crate::domain::product::{Amount, Grant, WALLED_GARDEN};
@@ -35,6 +35,47 @@ impl Transatel {
         language: Option<&Language>,
         patience: Patience,
     ) -> Result<Vec<Subscription>, Error> {
+        match self.read_subscriptions(msisdn, ended, language, patience).await {
+            Err(Failure::Refused(refusal))
+                if refusal.status == 404 && !refusal.is("SUBSCRIBER_NOT_FOUND") =>
+            {
+                Ok(Vec::new())
+            }
+            other => other.map_err(|failure| failure.into_error(Need::Required)),
+        }
+    }
+
+    /// Every bundle of a subscriber, over or not, for finding out what an
+    /// order came to. A 404 is an empty list only when it does not say that
+    /// our address is wrong: money hangs on the difference.
+    ///
+    /// # Errors
+    /// As [`subscriptions`](Self::subscriptions).
+    pub async fn all_subscriptions(
+        &self,
+        msisdn: &Msisdn,
+        patience: Patience,
+    ) -> Result<Vec<Subscription>, Error> {
+        match self.read_subscriptions(msisdn, true, None, patience).await {
+            Err(Failure::Refused(refusal))
+                if refusal.status == 404
+                    && refusal.title.is_some()
+                    && !refusal.is("SUBSCRIBER_NOT_FOUND")
+                    && !GATEWAY_TITLES.iter().any(|title| refusal.is(title)) =>
+            {
+                Ok(Vec::new())
+            }
+            other => other.map_err(|failure| failure.into_error(Need::Required)),
+        }
+    }
+
+    async fn read_subscriptions(
+        &self,
+        msisdn: &Msisdn,
+        ended: bool,
+        language: Option<&Language>,
+        patience: Patience,
+    ) -> Result<Vec<Subscription>, Failure> {
         let statuses = self.account.live_statuses.iter();
         let over = self.account.ended_statuses.iter().filter(|_| ended);
         let mut query = vec![("msisdn", msisdn.as_str()), ("withBalances", "true")];
@@ -49,15 +90,7 @@ impl Transatel {
             body: None,
         };
         let result = self.caller.call(Kind::Read, &request, patience).await;
-        match result.and_then(|answer| read(&answer.body).map_err(|error| answer.unreadable(&error))) {
-            Ok(subscriptions) => Ok(subscriptions),
-            Err(Failure::Refused(refusal))
-                if refusal.status == 404 && !refusal.is("SUBSCRIBER_NOT_FOUND") =>
-            {
-                Ok(Vec::new())
-            }
-            Err(failure) => Err(failure.into_error(Need::Required)),
-        }
+        result.and_then(|answer| read(&answer.body).map_err(|error| answer.unreadable(&error)))
     }
 }
 

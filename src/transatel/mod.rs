@@ -12,10 +12,12 @@ mod catalog_wire;
 pub mod error;
 pub mod inventory;
 mod lenient;
+pub mod orders;
 pub mod probe;
 mod resources;
 mod retry;
 pub mod sim_management;
+pub mod sim_operations;
 pub mod sims;
 pub mod token;
 pub mod transport;
@@ -44,6 +46,13 @@ pub struct Transatel {
 /// What the account is, beyond its credentials.
 struct Account {
     cos: String,
+    mvno_ref: Option<String>,
+    payment_provider: String,
+    source: String,
+    rate_plan: Option<String>,
+    cancel_renewal_order_type: String,
+    terminate_order_type: String,
+    subscription_member: String,
     live_statuses: Vec<String>,
     ended_statuses: Vec<String>,
     catalog_timeout: std::time::Duration,
@@ -77,6 +86,13 @@ impl Transatel {
         };
         let account = Account {
             cos: account.cos.clone(),
+            mvno_ref: account.mvno_ref.clone(),
+            payment_provider: account.payment_provider.clone(),
+            source: account.source.clone(),
+            rate_plan: account.rate_plan.clone(),
+            cancel_renewal_order_type: account.cancel_renewal_order_type.clone(),
+            terminate_order_type: account.terminate_order_type.clone(),
+            subscription_member: account.subscription_member.clone(),
             live_statuses: account.live_statuses.clone(),
             ended_statuses: account.ended_statuses.clone(),
             catalog_timeout: outbound.catalog_timeout,

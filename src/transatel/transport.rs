@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::Url;
 
+use super::call::Kind;
 use super::error::{Failure, Refusal};
 use crate::config::Outbound;
 use crate::domain::Deadline;
@@ -141,7 +142,11 @@ pub struct BuildError(#[from] reqwest::Error);
 
 /// Connections to the provider.
 pub struct Transport {
-    client: reqwest::Client,
+    reads: reqwest::Client,
+    /// Without idle connections: one that the provider has just closed would
+    /// turn an order into one whose outcome is not known, while a connection
+    /// that cannot be made proves that nothing was sent.
+    writes: reqwest::Client,
     base_url: Url,
     max_answer_bytes: usize,
     metrics: Arc<Metrics>,
@@ -155,17 +160,20 @@ impl Transport {
     pub fn new(base_url: Url, outbound: &Outbound, metrics: Arc<Metrics>) -> Result<Self, BuildError> {
         // The process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("transatel-gateway/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(outbound.connect_timeout)
-            // An API that redirects is not the one we know; a redirected POST
-            // would be sent twice.
-            .redirect(reqwest::redirect::Policy::none())
-            // Who may be tried again is decided in `call`, nowhere else.
-            .retry(reqwest::retry::never())
-            .build()?;
+        let client = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("transatel-gateway/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(outbound.connect_timeout)
+                // An API that redirects is not the one we know; a redirected
+                // POST would be sent twice.
+                .redirect(reqwest::redirect::Policy::none())
+                // Who may be tried again is decided in `call`, nowhere else.
+                .retry(reqwest::retry::never())
+        };
         Ok(Self {
-            client,
+            reads: client().build()?,
+            // HTTP/1: nothing else shares the connection, and none is kept.
+            writes: client().http1_only().pool_max_idle_per_host(0).build()?,
             base_url,
             max_answer_bytes: outbound.max_answer_bytes,
             metrics,
@@ -182,6 +190,7 @@ impl Transport {
     /// Every [`Failure`] but [`Failure::Token`].
     pub async fn exchange(
         &self,
+        kind: Kind,
         request: &Request<'_>,
         authorization: &HeaderValue,
         timeout: Duration,
@@ -190,7 +199,7 @@ impl Transport {
     ) -> Result<Answer, Failure> {
         let span = self.span(request, resend);
         let started = Instant::now();
-        let exchange = self.bounded(request, authorization, timeout, deadline, &span);
+        let exchange = self.bounded(kind, request, authorization, timeout, deadline, &span);
         let result = exchange.instrument(span.clone()).await;
         let outcome = result.as_ref().map_or_else(Failure::kind, |_| "ok");
         self.metrics
@@ -223,6 +232,7 @@ impl Transport {
 
     async fn bounded(
         &self,
+        kind: Kind,
         request: &Request<'_>,
         authorization: &HeaderValue,
         timeout: Duration,
@@ -235,7 +245,7 @@ impl Transport {
         if bound.is_zero() {
             return Err(Failure::NoTimeLeft);
         }
-        match tokio::time::timeout(bound, self.send(request, authorization, span)).await {
+        match tokio::time::timeout(bound, self.send(kind, request, authorization, span)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Timeout { by_deadline }),
         }
@@ -243,6 +253,7 @@ impl Transport {
 
     async fn send(
         &self,
+        kind: Kind,
         request: &Request<'_>,
         authorization: &HeaderValue,
         span: &Span,
@@ -257,7 +268,11 @@ impl Transport {
             headers.insert(ACCEPT_LANGUAGE, language);
         }
         propagation::inject(span, &mut headers);
-        let mut builder = self.client.request(request.method.clone(), self.url(request));
+        let client = match kind {
+            Kind::Read => &self.reads,
+            Kind::Write => &self.writes,
+        };
+        let mut builder = client.request(request.method.clone(), self.url(request));
         if let Some((content_type, body)) = &request.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             builder = builder.body(body.clone());

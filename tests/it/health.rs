@@ -12,11 +12,12 @@ use transatel_gateway::sandbox::{Fault, Script};
 
 use crate::house::{CATALOG, House, settings, simulator};
 
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "",
     "connectivity.v1.Catalog",
     "connectivity.v1.Inventory",
     "connectivity.v1.Esim",
+    "connectivity.v1.Provisioning",
 ];
 
 #[tokio::test]
@@ -104,6 +105,7 @@ async fn both_reflections_list_only_public_services() {
         "connectivity.v1.Catalog",
         "connectivity.v1.Inventory",
         "connectivity.v1.Esim",
+        "connectivity.v1.Provisioning",
     ];
     let channel = house.gateway.channel.clone();
 

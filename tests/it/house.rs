@@ -22,6 +22,10 @@ pub const SOON: Duration = Duration::from_secs(20);
 pub const CATALOG: &str = "/ocs/catalog/api/cos/{cosRef}/products";
 /// The route of single products at the provider.
 pub const PRODUCTS: &str = "/ocs/catalog/api/cos/{cosRef}/products/{productId}";
+/// The route of orders at the provider.
+pub const ORDERS: &str = "/ocs/subscriptions/api/orders/products";
+/// The route of a SIM's bundles at the provider.
+pub const BUNDLES: &str = "/ocs/inventory/api/subscriptions/products";
 /// The route of tokens at the provider.
 pub const TOKEN: &str = "/authentication/api/token";
 
@@ -55,6 +59,10 @@ impl House {
         self.gateway.catalog()
     }
 
+    pub fn provisioning(&self) -> Provisioning {
+        self.gateway.provisioning()
+    }
+
     pub fn inventory(&self) -> api::inventory_client::InventoryClient<Channel> {
         api::inventory_client::InventoryClient::new(self.gateway.channel.clone())
     }
@@ -83,6 +91,9 @@ pub struct Gateway {
     stop: Option<oneshot::Sender<()>>,
     running: JoinSet<()>,
 }
+
+/// A caller of the Provisioning service.
+pub type Provisioning = api::provisioning_client::ProvisioningClient<Channel>;
 
 /// HTTP/2 without timers.
 pub type Untimed =
@@ -114,6 +125,8 @@ pub fn settings(base_url: &str, more: &[(&str, &str)]) -> Vec<(String, String)> 
         ("TRANSATEL__BASE_URL", base_url),
         ("TRANSATEL__CLIENT_ID", &options.client_id),
         ("TRANSATEL__CLIENT_SECRET", &options.client_secret),
+        ("TRANSATEL__MVNO_REF", &options.mvno_ref),
+        ("STORE__URL", "sqlite::memory:"),
         ("SHUTDOWN__PROPAGATION_DELAY", "0s"),
         ("CATALOG__WARM_UP", "0s"),
     ];
@@ -157,6 +170,10 @@ impl Gateway {
         api::catalog_client::CatalogClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
     }
 
+    pub fn provisioning(&self) -> Provisioning {
+        Provisioning::new(self.channel.clone())
+    }
+
     /// A caller that leaves the deadline to the server: tonic's own client
     /// would end the call itself when its timer is first.
     pub fn untimed_catalog(&self) -> api::catalog_client::CatalogClient<Untimed> {
@@ -185,6 +202,14 @@ impl Gateway {
     pub async fn metrics(&self) -> String {
         fetch(&format!("http://{}/metrics", self.addresses.admin)).await
     }
+}
+
+/// Work beside the test; ends with its runtime.
+pub fn spawn<F>(work: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    tokio_util::task::TaskTracker::new().spawn(work)
 }
 
 /// The text of a page.

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 
 /// Room → rooms it may use. `telemetry` and `config` are under everybody's
 /// feet; `app` and `commands` know every part.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("cache", &[]),
     ("config", &["domain"]),
     ("telemetry", &["cache", "config"]),
     ("transatel", &["cache", "config", "domain", "telemetry"]),
+    ("store", &["config", "domain"]),
     (
         "service",
-        &["cache", "config", "domain", "telemetry", "transatel"],
+        &["cache", "config", "domain", "store", "telemetry", "transatel"],
     ),
     ("grpc", &["config", "domain", "pb", "service", "telemetry"]),
     ("doctor", &["config", "domain", "telemetry", "transatel"]),
@@ -22,7 +23,15 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("sandbox", &[]),
     (
         "app",
-        &["admin", "config", "grpc", "service", "telemetry", "transatel"],
+        &[
+            "admin",
+            "config",
+            "grpc",
+            "service",
+            "store",
+            "telemetry",
+            "transatel",
+        ],
     ),
     (
         "commands",
@@ -31,11 +40,15 @@ const ALLOWED: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that only one room may name.
-const OWNED: [(&str, &[&str]); 5] = [
+const OWNED: [(&str, &[&str]); 6] = [
     ("tonic", &["grpc", "commands"]),
     ("prost", &["grpc"]),
     ("reqwest", &["transatel"]),
-    ("serde_json", &["transatel", "doctor", "sandbox", "telemetry"]),
+    ("sqlx", &["store"]),
+    (
+        "serde_json",
+        &["transatel", "doctor", "sandbox", "store", "telemetry"],
+    ),
     ("moka", &["cache"]),
 ];
 

@@ -91,7 +91,7 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
     let fingerprint = page_token::fingerprint(&(&query, &language));
     let start = page_token::decode(List::Products, fingerprint, &request.page_token)
         .map_err(crate::domain::Error::PageTokenInvalid)?
-        .map(|position| Position {
+        .map(|position: page_token::Position| Position {
             snapshot: position.within,
             offset: position.offset,
         });

@@ -115,10 +115,13 @@ pub fn list_sims(request: &pb::ListSimsRequest) -> Result<ListSims> {
     let fingerprint = page_token::fingerprint(&(&statuses, &request.group));
     let start = page_token::decode(List::Sims, fingerprint, &request.page_token)
         .map_err(Error::PageTokenInvalid)?
-        .map_or(Position { status: 0, offset: 0 }, |position| Position {
-            status: u32::try_from(position.within).unwrap_or(u32::MAX),
-            offset: position.offset,
-        });
+        .map_or(
+            Position { status: 0, offset: 0 },
+            |position: page_token::Position| Position {
+                status: u32::try_from(position.within).unwrap_or(u32::MAX),
+                offset: position.offset,
+            },
+        );
     let group = Some(request.group.clone()).filter(|group| !group.is_empty());
     Ok(ListSims {
         statuses,

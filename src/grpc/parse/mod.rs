@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod esim;
 pub mod inventory;
+pub mod provisioning;
 
 use crate::domain::error::Violation;
 use crate::domain::{Country, Error, Iccid, Language, Msisdn, Result, SimRef, language, product};

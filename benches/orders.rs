@@ -1,0 +1,259 @@
+//! What a durable order costs over the provider's own time, how many a second
+//! one gateway carries, and how fast it answers repeats.
+//!
+//! `cargo bench --bench orders [-- --write]`
+//!
+//! The ledger is SQLite in a file on the local disk, as `store.url` has it by
+//! default. A direct order is what the gateway does for one: the SIM's status
+//! and its bundles read at once, then the order on a connection of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#![allow(missing_docs)]
+
+mod support;
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use futures_util::stream::{self, StreamExt as _};
+use serde_json::{Value, json};
+use support::process::{GATEWAY, Gateway, Simulator};
+use support::report::{self, Surroundings, Table, quantile};
+use tonic::transport::{Channel, Endpoint};
+use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway::client::connectivity::v1::provisioning_client::ProvisioningClient;
+use transatel_gateway::sandbox::Options;
+use uuid::Uuid;
+
+/// Orders of each kind, one at a time.
+const ORDERS: usize = 600;
+/// Orders while the most that one gateway carries is looked for.
+const MANY: usize = 6_000;
+/// Of these in flight.
+const AT_ONCE: usize = 64;
+/// Repeats of known orders.
+const REPEATS: usize = 40_000;
+/// Pieces written and made durable to know the disk.
+const WRITES: usize = 300;
+
+const PRODUCT: &str = "WW_901O_STACK_ONEOFF_FRANCE_1GB_7D";
+
+#[derive(Clone)]
+struct Direct {
+    reads: reqwest::Client,
+    writes: reqwest::Client,
+    base_url: String,
+    token: String,
+}
+
+impl Direct {
+    async fn new(base_url: String) -> Self {
+        let client = || reqwest::Client::builder().http1_only();
+        let reads = client().build().unwrap();
+        let options = Options::default();
+        let answer = reads
+            .post(format!("{base_url}/authentication/api/token"))
+            .basic_auth(options.client_id, Some(options.client_secret))
+            .form(&[("grant_type", "client_credentials")])
+            .send()
+            .await
+            .unwrap();
+        let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        Self {
+            reads,
+            writes: client().pool_max_idle_per_host(0).build().unwrap(),
+            base_url,
+            token: answer["access_token"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.base_url);
+        let answer = self.reads.get(url).bearer_auth(&self.token).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}");
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+
+    /// Numbers of SIMs that can be ordered for.
+    async fn sims(&self) -> Vec<String> {
+        let sims = self.get("/__sandbox/sims?status=pre_activated&limit=5000").await;
+        let number = |sim: &Value| sim["msisdn"].as_str().unwrap().to_owned();
+        sims.as_array().unwrap().iter().map(number).collect()
+    }
+
+    async fn order(&self, msisdn: &str) {
+        let status = format!("/sim-search/api/sim/search?msisdn=eq:{msisdn}&size=2&page=1");
+        let statuses = [
+            "pending",
+            "scheduled",
+            "readyForUse",
+            "pendingForFirstUse",
+            "active",
+            "suspended",
+            "canceled",
+            "expired",
+            "terminated",
+        ];
+        let statuses: String = statuses
+            .iter()
+            .map(|status| format!("&statuses={status}"))
+            .collect();
+        let bundles =
+            format!("/ocs/inventory/api/subscriptions/products?msisdn={msisdn}&withBalances=true{statuses}");
+        tokio::join!(self.get(&status), self.get(&bundles));
+        let options = Options::default();
+        let body = json!({
+            "orderType": "preload",
+            "bind": { "msisdn": msisdn },
+            "product": { "productId": PRODUCT },
+            "payment": { "provider": "customer" },
+            "source": "bench",
+            "mvnoRef": options.mvno_ref,
+            "transactionReference": Uuid::now_v7(),
+        });
+        let url = format!("{}/ocs/subscriptions/api/orders/products", self.base_url);
+        let answer = self
+            .writes
+            .post(url)
+            .bearer_auth(&self.token)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 201);
+        let receipt: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert!(receipt["subscriptionId"].is_string());
+    }
+}
+
+fn wish(msisdn: &str) -> api::CreateOrderRequest {
+    api::CreateOrderRequest {
+        request_id: Uuid::new_v4().to_string(),
+        sim: Some(api::SimRef {
+            id: Some(api::sim_ref::Id::Msisdn(msisdn.to_owned())),
+        }),
+        product_id: PRODUCT.into(),
+        ..Default::default()
+    }
+}
+
+async fn through(mut gateway: ProvisioningClient<Channel>, wish: api::CreateOrderRequest) {
+    let answer = gateway.create_order(wish).await.unwrap().into_inner();
+    assert_eq!(answer.order.unwrap().state(), api::OrderState::Placed);
+}
+
+/// Milliseconds to append 4 KiB to a file and make it durable.
+fn durable_writes(folder: &Path) -> Vec<f64> {
+    let mut file = std::fs::File::create(folder.join("written")).unwrap();
+    file.set_len(1 << 22).unwrap();
+    file.sync_all().unwrap();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    let mut times = Vec::new();
+    for _ in 0..WRITES {
+        let started = Instant::now();
+        file.write_all(&[7; 4096]).unwrap();
+        file.sync_data().unwrap();
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    times
+}
+
+fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let watch = Surroundings::watch();
+    let simulator = Simulator::start(Path::new(GATEWAY));
+    let mut server = Gateway::start(Command::new(GATEWAY), &simulator);
+    server.ready();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let disk = durable_writes(server.folder());
+    let (alone, many, repeats) = runtime.block_on(async {
+        let direct = Direct::new(format!("http://{}", simulator.address)).await;
+        let sims = direct.sims().await;
+        assert!(sims.len() > 500, "{}", sims.len());
+        let mut channels = Vec::new();
+        for _ in 0..4 {
+            let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc)).unwrap();
+            channels.push(ProvisioningClient::new(endpoint.connect().await.unwrap()));
+        }
+        let gateway = |n: usize| channels[n % channels.len()].clone();
+        let sim = |n: usize| sims[n % sims.len()].as_str();
+
+        // One at a time, taking turns.
+        let mut alone = [Vec::new(), Vec::new()];
+        for n in 0..ORDERS + 50 {
+            let started = Instant::now();
+            direct.order(sim(n)).await;
+            let halfway = Instant::now();
+            through(gateway(0), wish(sim(n))).await;
+            if n >= 50 {
+                alone[0].push((halfway - started).as_secs_f64() * 1e3);
+                alone[1].push(halfway.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+
+        // As many as it carries. Each SIM has one order in flight.
+        let wishes: Vec<_> = (0..MANY).map(|n| wish(sim(n))).collect();
+        let started = Instant::now();
+        stream::iter(wishes.iter().cloned().enumerate())
+            .map(|(n, wish)| through(gateway(n), wish))
+            .buffer_unordered(AT_ONCE)
+            .for_each(|()| async {})
+            .await;
+        let many = MANY as f64 / started.elapsed().as_secs_f64();
+
+        let started = Instant::now();
+        stream::iter((0..REPEATS).map(|n| (n, wishes[n % wishes.len()].clone())))
+            .map(|(n, wish)| through(gateway(n), wish))
+            .buffer_unordered(AT_ONCE)
+            .for_each(|()| async {})
+            .await;
+        let repeats = REPEATS as f64 / started.elapsed().as_secs_f64();
+        (alone, many, repeats)
+    });
+
+    let mut table = Table::new(&["figure", "direct", "gateway", "added", "wanted"]);
+    for (name, share, wanted) in [("median", 0.5, "≤ 3 ms"), ("99th percentile", 0.99, "")] {
+        let [direct, gateway] = [0, 1].map(|kind| quantile(&alone[kind], share));
+        table.row(&[
+            format!("CreateOrder, one at a time, {name} of {ORDERS}"),
+            format!("{direct:.2} ms"),
+            format!("{gateway:.2} ms"),
+            format!("{:+.2} ms", gateway - direct),
+            wanted.to_owned(),
+        ]);
+    }
+    table.row(&[
+        format!("of it: two durable writes; 4 KiB and fdatasync here, median of {WRITES}"),
+        String::new(),
+        String::new(),
+        format!("2 × {:.2} ms", quantile(&disk, 0.5)),
+        String::new(),
+    ]);
+    table.row(&[
+        format!("orders a second, {AT_ONCE} at once, {MANY} orders"),
+        String::new(),
+        format!("{many:.0}"),
+        String::new(),
+        "≥ 500".to_owned(),
+    ]);
+    table.row(&[
+        format!("repeats of known orders a second, {AT_ONCE} at once, {REPEATS} repeats"),
+        String::new(),
+        format!("{repeats:.0}"),
+        String::new(),
+        "≥ 5,000".to_owned(),
+    ]);
+    let section = format!("{}\n{}", report::circumstances(&watch), table.text());
+    report::publish("orders", &section);
+}

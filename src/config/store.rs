@@ -1,0 +1,147 @@
+//! `[store]`: where orders are kept.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::reader::Reader;
+
+/// Where orders are kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Which store.
+    pub url: StoreUrl,
+    /// PostgreSQL only: connections at most.
+    pub connections: u32,
+}
+
+/// The address of a store.
+#[derive(Clone)]
+pub enum StoreUrl {
+    /// SQLite without a file.
+    Memory,
+    /// SQLite in a file.
+    File(PathBuf),
+    /// PostgreSQL; may hold a password.
+    Postgres(SecretString),
+}
+
+/// Parameters of a PostgreSQL address that the driver knows. It would ignore
+/// any other, and log it with its value.
+const PARAMETERS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
+impl Store {
+    /// `None` is a problem already recorded.
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        const URL: &str = "store.url";
+        let url = reader.secret(URL);
+        let parsed = StoreUrl::parse(url.expose_secret());
+        match &parsed {
+            Ok(url) => reader.show_secret_as(URL, url.redacted()),
+            // An empty one has been reported.
+            Err(_) if url.expose_secret().is_empty() => {}
+            Err(problem) => reader.problem(URL, problem.as_str()),
+        }
+        let connections = reader.number("store.connections", 1, 1_000);
+        let url = parsed.ok()?;
+        Some(Self { url, connections })
+    }
+}
+
+impl StoreUrl {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// What is wrong with it and how to mend it, without its values.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == "sqlite::memory:" || text == "sqlite://:memory:" {
+            return Ok(Self::Memory);
+        }
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            return Self::file(path.strip_prefix("//").unwrap_or(path));
+        }
+        match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => {
+                let known = |name: &str| {
+                    PARAMETERS.contains(&name) || name.starts_with("options[") && name.ends_with(']')
+                };
+                match url.query_pairs().find(|(name, _)| !known(name)) {
+                    Some((name, _)) => Err(format!("PostgreSQL knows no parameter {name:?}")),
+                    None => Ok(Self::Postgres(text.into())),
+                }
+            }
+            _ => Err("has to be sqlite://FILE, sqlite::memory: or postgres://USER@HOST/DATABASE".into()),
+        }
+    }
+
+    fn file(path: &str) -> Result<Self, String> {
+        if path.is_empty() {
+            return Err("names no file: sqlite://FILE".into());
+        }
+        if path.contains('?') {
+            return Err("SQLite takes no parameters here; write a question mark in a name as %3F".into());
+        }
+        let path = percent_encoding::percent_decode_str(path)
+            .decode_utf8()
+            .map_err(|_| "the name of the file is not UTF-8")?;
+        Ok(Self::File(PathBuf::from(path.as_ref())))
+    }
+
+    /// Without the password, for people; `None` when there is no saying what
+    /// is secret in it.
+    fn redacted(&self) -> Option<String> {
+        const HIDDEN: &str = "redacted";
+        match self {
+            Self::Memory => Some("sqlite::memory:".into()),
+            Self::File(path) => {
+                let path = path.to_str()?;
+                Some(format!(
+                    "sqlite://{}",
+                    path.replace('%', "%25").replace('?', "%3F")
+                ))
+            }
+            Self::Postgres(text) => {
+                let mut url = Url::parse(text.expose_secret()).ok()?;
+                if url.password().is_some() {
+                    url.set_password(Some(HIDDEN)).ok()?;
+                }
+                if url.query().is_some() {
+                    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+                    url.query_pairs_mut().clear().extend_pairs(
+                        pairs
+                            .iter()
+                            .map(|(name, value)| (name, if name == "password" { HIDDEN } else { value })),
+                    );
+                }
+                Some(url.into())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.redacted().unwrap_or_else(|| "<redacted>".into()))
+    }
+}

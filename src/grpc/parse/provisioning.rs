@@ -1,0 +1,229 @@
+//! Requests of the Provisioning service.
+
+use jiff::Timestamp;
+
+use super::Violations;
+use crate::domain::act::Act;
+use crate::domain::money::{Currency, Money};
+use crate::domain::order::{Activation, LONGEST_REFERENCE, OrderId, RequestId, State, Wish};
+use crate::domain::{Error, Result};
+use crate::grpc::page_token::{self, List};
+use crate::pb::connectivity::v1 as pb;
+use crate::pb::google::r#type as google;
+use crate::service::orders::{Command, Key, Resolution, Wanted};
+
+const LONGEST_SUBSCRIPTION_ID: usize = 255;
+const LONGEST_NOTE: usize = 500;
+const DEFAULT_PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 1000;
+const MOST_STATES: usize = 20;
+
+/// Parses the wish of a `CreateOrderRequest`.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) -> Result<Command> {
+    let mut violations = Violations::default();
+    let request_id = violations.request_id("request_id", &request.request_id);
+    let sim = violations.sim("sim", request.sim.as_ref());
+    violations.product_id("product_id", &request.product_id);
+    let activation = match pb::Activation::try_from(request.activation) {
+        Ok(pb::Activation::Unspecified) => None,
+        Ok(pb::Activation::OnFirstUse) => Some(Activation::OnFirstUse),
+        Ok(pb::Activation::Immediate) => Some(Activation::Immediate),
+        Err(_) => {
+            violations.add("activation", "is not one of the documented values");
+            None
+        }
+    };
+    violations.text("reference", &request.reference, LONGEST_REFERENCE);
+    let max_price = violations.money("max_price", request.max_price.as_ref());
+    let wish = Wish {
+        act: Act::Buy,
+        product_id: request.product_id.clone(),
+        activation,
+        reference: request.reference.clone(),
+        max_price,
+    };
+    let command = request_id.zip(sim).map(|(request_id, sim)| Command {
+        request_id,
+        sim,
+        wish,
+        caller,
+    });
+    violations.into_result(command)
+}
+
+/// Parses the key of a `GetOrderRequest`.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn get_order(request: &pb::GetOrderRequest) -> Result<Key> {
+    use pb::get_order_request::Key as Given;
+    let mut violations = Violations::default();
+    let key = match &request.key {
+        None => {
+            violations.add("key", "is required: give order_id or request_id");
+            None
+        }
+        Some(Given::OrderId(id)) => violations.order_id("order_id", id).map(Key::Order),
+        Some(Given::RequestId(id)) => violations.request_id("request_id", id).map(Key::Request),
+    };
+    violations.into_result(key)
+}
+
+/// A parsed `ListOrdersRequest`.
+#[derive(Debug)]
+pub struct ListOrders {
+    /// Which orders.
+    pub wanted: Wanted,
+    /// The last order of the page before.
+    pub after: Option<OrderId>,
+    /// Orders per page.
+    pub page_size: u32,
+    /// What a token for the next page is bound to.
+    pub fingerprint: u64,
+}
+
+/// Parses; the token last, because it is bound to all the rest.
+///
+/// # Errors
+/// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
+pub fn list_orders(request: &pb::ListOrdersRequest) -> Result<ListOrders> {
+    let mut violations = Violations::default();
+    let given = request.sim.as_ref().filter(|sim| sim.id.is_some());
+    let sim = given.and_then(|sim| violations.sim("sim", Some(sim)));
+    violations.at_most("states", request.states.len(), MOST_STATES);
+    let mut states = Vec::new();
+    for (at, number) in request.states.iter().take(MOST_STATES).enumerate() {
+        match state(*number) {
+            Some(state) if !states.contains(&state) => states.push(state),
+            Some(_) => {}
+            None => violations.add(format!("states[{at}]"), "must be a known state"),
+        }
+    }
+    let created_from = violations.moment("created_after", request.created_after.as_ref());
+    let created_until = violations.moment("created_before", request.created_before.as_ref());
+    let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
+    violations.into_result(Some(()))?;
+    let fingerprint = page_token::fingerprint(&(&sim, &states, created_from, created_until));
+    let after = page_token::decode(List::Orders, fingerprint, &request.page_token)
+        .map_err(Error::PageTokenInvalid)?;
+    Ok(ListOrders {
+        wanted: Wanted {
+            sim,
+            states,
+            created_from,
+            created_until,
+        },
+        after,
+        page_size,
+        fingerprint,
+    })
+}
+
+/// Parses a `ResolveOrderRequest` into the order, what became of it, and the
+/// note.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn resolve_order(request: &pb::ResolveOrderRequest) -> Result<(OrderId, Resolution, String)> {
+    let mut violations = Violations::default();
+    let id = violations.order_id("order_id", &request.order_id);
+    let subscription_id = &request.subscription_id;
+    let resolution = match pb::Resolution::try_from(request.resolution) {
+        Ok(pb::Resolution::Placed) => {
+            if subscription_id.is_empty() {
+                violations.add("subscription_id", "is required with RESOLUTION_PLACED");
+            }
+            Some(Resolution::Placed(subscription_id.clone()))
+        }
+        Ok(pb::Resolution::NotPlaced) => {
+            if !subscription_id.is_empty() {
+                violations.add("subscription_id", "must be empty with RESOLUTION_NOT_PLACED");
+            }
+            Some(Resolution::NotPlaced)
+        }
+        Ok(pb::Resolution::Unspecified) | Err(_) => {
+            let rule = "is required: RESOLUTION_PLACED or RESOLUTION_NOT_PLACED";
+            violations.add("resolution", rule);
+            None
+        }
+    };
+    violations.text("subscription_id", subscription_id, LONGEST_SUBSCRIPTION_ID);
+    violations.text("note", &request.note, LONGEST_NOTE);
+    let parsed = id.zip(resolution);
+    violations.into_result(parsed.map(|(id, resolution)| (id, resolution, request.note.clone())))
+}
+
+fn state(number: i32) -> Option<State> {
+    match pb::OrderState::try_from(number).ok()? {
+        pb::OrderState::Unspecified => None,
+        pb::OrderState::Submitting => Some(State::Submitting),
+        pb::OrderState::Placed => Some(State::Placed),
+        pb::OrderState::Rejected => Some(State::Rejected),
+        pb::OrderState::Unknown => Some(State::Unknown),
+        pb::OrderState::NotPlaced => Some(State::NotPlaced),
+        pb::OrderState::NeedsOperator => Some(State::NeedsOperator),
+    }
+}
+
+const UUID: &str = "must be a UUID such as 5b0f8a52-3c1d-4e57-9a53-0d7a4f1c9e11";
+
+impl Violations {
+    fn request_id(&mut self, field: &str, text: &str) -> Option<RequestId> {
+        let id = RequestId::parse(text);
+        if id.is_none() {
+            self.add(field, UUID);
+        }
+        id
+    }
+
+    fn order_id(&mut self, field: &str, text: &str) -> Option<OrderId> {
+        let id = OrderId::parse(text);
+        if id.is_none() {
+            self.add(field, UUID);
+        }
+        id
+    }
+
+    fn money(&mut self, field: &str, money: Option<&google::Money>) -> Option<Money> {
+        let given = money?;
+        let currency = Currency::parse(&given.currency_code);
+        if currency.is_none() {
+            self.add(
+                format!("{field}.currency_code"),
+                "must be an ISO 4217 code such as EUR",
+            );
+        }
+        // Any currency: the amount is judged by itself.
+        let any = currency.or_else(|| Currency::parse("XXX"))?;
+        let amount = Money::new(any, given.units, given.nanos);
+        match amount {
+            None => self.add(
+                field,
+                "units and nanos must have the same sign, and nanos be less than a unit",
+            ),
+            Some(amount) if amount.is_negative() => self.add(field, "must not be negative"),
+            Some(_) => {}
+        }
+        currency.and(amount)
+    }
+
+    fn moment(&mut self, field: &str, moment: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
+        let given = moment?;
+        let nanos = u32::try_from(given.nanos)
+            .ok()
+            .filter(|nanos| *nanos < 1_000_000_000);
+        let whole = Timestamp::from_second(given.seconds).ok();
+        let read = whole.zip(nanos).and_then(|(whole, nanos)| {
+            whole
+                .checked_add(std::time::Duration::from_nanos(u64::from(nanos)))
+                .ok()
+        });
+        if read.is_none() {
+            self.add(field, "must be a moment from year -9999 to 9999");
+        }
+        read
+    }
+}

@@ -1,0 +1,112 @@
+//! Why the store could not do something, without the values it was done with.
+
+use std::fmt;
+
+/// Why the store could not do it. What was asked for may or may not have
+/// happened when the connection was lost meanwhile.
+///
+/// Holds no value of a row, neither in `Display` nor in `Debug`, and has no
+/// source that would: PostgreSQL quotes the row in the details of a broken
+/// constraint, and an MSISDN is personal data.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the order ledger: {0}")]
+pub struct Error(Cause);
+
+/// Result of the store.
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Clone, Debug)]
+enum Cause {
+    /// The database said so: its code, and its words where they quote
+    /// nothing.
+    Refused {
+        code: String,
+        constraint: Option<String>,
+        words: Option<String>,
+    },
+    /// Anything on the way to it, in our words or the driver's.
+    Failed(String),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused {
+                code,
+                constraint,
+                words,
+            } => {
+                write!(f, "the database refused it with code {code}")?;
+                if let Some(constraint) = constraint {
+                    write!(f, ", constraint {constraint}")?;
+                }
+                words.iter().try_for_each(|words| write!(f, ": {words}"))
+            }
+            Self::Failed(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Error {
+    /// The writer of the store has ended: the process is going down.
+    pub(super) fn writer_ended() -> Self {
+        Self(Cause::Failed("its writer has ended".into()))
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self(match &error {
+            sqlx::Error::Database(refusal) => {
+                let code = refusal.code().unwrap_or_default().into_owned();
+                Cause::Refused {
+                    words: (!quotes_values(&code)).then(|| refusal.message().to_owned()),
+                    constraint: refusal.constraint().map(str::to_owned),
+                    code,
+                }
+            }
+            sqlx::Error::Migrate(error) => return Self::from_migration(error),
+            // These have no values of rows in them: the driver speaks of
+            // sockets, certificates, columns and types.
+            sqlx::Error::Configuration(_)
+            | sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::RowNotFound
+            | sqlx::Error::TypeNotFound { .. }
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::InvalidSavePointStatement => Cause::Failed(error.to_string()),
+            sqlx::Error::ColumnDecode { index, .. } => {
+                Cause::Failed(format!("column {index} does not hold what it should"))
+            }
+            _ => Cause::Failed("a value could not be written or read".into()),
+        })
+    }
+}
+
+impl Error {
+    pub(super) fn from_migration(error: &sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError;
+        Self(Cause::Failed(match error {
+            MigrateError::Execute(sqlx::Error::Database(refusal))
+            | MigrateError::ExecuteMigration(sqlx::Error::Database(refusal), _) => {
+                format!("its tables cannot be brought up to date: {}", refusal.message())
+            }
+            MigrateError::VersionMissing(version) => {
+                format!("its tables were made by a newer gateway (migration {version} is not known here)")
+            }
+            error => format!("its tables cannot be brought up to date: {error}"),
+        }))
+    }
+}
+
+/// Whether the words that come with a code may quote values: PostgreSQL's
+/// classes 22 (data) and 23 (constraints).
+fn quotes_values(code: &str) -> bool {
+    code.len() == 5 && (code.starts_with("22") || code.starts_with("23"))
+}

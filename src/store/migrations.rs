@@ -1,0 +1,40 @@
+//! The schemas, embedded. Built here and not by sqlx's macro: that would
+//! compile SQLite a second time for the compiler's own use.
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// One step: number, name, SQLite's text, PostgreSQL's text. A step that was
+/// released is never edited.
+const STEPS: [(i64, &str, &str, &str); 1] = [(
+    1,
+    "orders",
+    include_str!("../../migrations/sqlite/0001_orders.sql"),
+    include_str!("../../migrations/postgres/0001_orders.sql"),
+)];
+
+pub(super) fn sqlite() -> Migrator {
+    migrator(|(version, name, sqlite, _)| (version, name, sqlite))
+}
+
+/// Replicas that start at once wait for each other: sqlx takes an advisory
+/// lock.
+pub(super) fn postgres() -> Migrator {
+    migrator(|(version, name, _, postgres)| (version, name, postgres))
+}
+
+type Step = (i64, &'static str, &'static str, &'static str);
+
+fn migrator(text: impl Fn(Step) -> (i64, &'static str, &'static str)) -> Migrator {
+    let migration = |step| {
+        let (version, name, sql) = text(step);
+        Migration::new(
+            version,
+            name.into(),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    };
+    Migrator::with_migrations(STEPS.into_iter().map(migration).collect())
+}

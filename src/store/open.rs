@@ -1,0 +1,70 @@
+//! Opens the store that the settings name.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Error, OrderLedger, postgres, sqlite};
+use crate::config;
+use crate::config::StoreUrl;
+
+/// An open store.
+pub struct Opened {
+    /// The orders.
+    pub ledger: Arc<dyn OrderLedger>,
+    /// Nobody else used the store when it was opened: what a process left
+    /// behind is nobody's any more, and its leases have been ended.
+    pub exclusive: bool,
+}
+
+/// Why a store cannot be used. Every text names the setting.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder of the file does not exist. It is not made: a wrong folder
+    /// would hide the orders that are in the right one.
+    #[error("store.url: the folder {} does not exist", .0.display())]
+    FolderMissing(PathBuf),
+    /// The file, or the lock beside it, cannot be used.
+    #[error("store.url: cannot use {}: {source}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database cannot be reached or is not usable.
+    #[error("store.url: {0}")]
+    Database(Error),
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for OpenError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Database(Error::from_migration(&error))
+    }
+}
+
+/// Opens the store and brings its tables up to date. Has to be called within
+/// a tokio runtime; what it starts there ends with the ledger.
+///
+/// # Errors
+/// The store cannot be reached, is not one, or was made by a newer gateway.
+pub async fn open(config: &config::Store) -> Result<Opened, OpenError> {
+    let (ledger, exclusive): (Arc<dyn OrderLedger>, bool) = match &config.url {
+        StoreUrl::Memory => (Arc::new(sqlite::Ledger::in_memory().await?), true),
+        StoreUrl::File(path) => {
+            let (ledger, exclusive) = sqlite::Ledger::open(path).await?;
+            (Arc::new(ledger), exclusive)
+        }
+        StoreUrl::Postgres(url) => (
+            Arc::new(postgres::Ledger::open(url, config.connections).await?),
+            false,
+        ),
+    };
+    Ok(Opened { ledger, exclusive })
+}

@@ -1,0 +1,291 @@
+//! What the ledger does, once for both databases.
+//!
+//! Each function leaves its rows right however it ends: it makes one change,
+//! as its last statement. Making that durable, and keeping two callers of
+//! [`begin`] on one slot apart, is the store's.
+
+use jiff::Timestamp;
+
+use super::row::{self, values};
+use super::session::Session;
+use super::{
+    Attempt, Begun, Census, Claims, Filter, Key, Note, Record, Settled, Settlement, Slot, Traffic, statements,
+};
+use crate::domain::Msisdn;
+use crate::domain::order::{Failure, Order, OrderId, State};
+
+/// How often [`begin`] looks again after its row was in another's way. One
+/// round is enough unless somebody begins and releases all the time.
+const ROUNDS: usize = 4;
+
+/// How many rows are forgotten at once: others wait for no longer than that.
+pub(super) const PURGED_AT_ONCE: u64 = 1_000;
+
+pub(super) async fn find<S: Session>(session: &mut S, key: Key) -> sqlx::Result<Option<Record>> {
+    let found = match key {
+        Key::Order(id) => session.row(statements::FIND, values![id]).await?,
+        Key::Request(id) => session.row(statements::FIND_REQUEST, values![id]).await?,
+    };
+    found.as_ref().map(row::record).transpose()
+}
+
+pub(super) async fn traffic<S: Session>(session: &mut S, slot: &Slot) -> sqlx::Result<Traffic> {
+    let values = values![slot.msisdn.as_str(), slot.product_id.as_str()];
+    let found = session.row(statements::TRAFFIC, values).await?;
+    let found = found.ok_or(sqlx::Error::RowNotFound)?;
+    Ok(Traffic {
+        in_flight: row::optional_id(&found, "in_flight")?,
+        generation: row::number(&found, "generation")?,
+    })
+}
+
+/// The caller lets nobody else begin on the slot meanwhile.
+pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<Begun> {
+    let slot = row::slot(&attempt.order)?;
+    for _ in 0..ROUNDS {
+        let known = find(session, Key::Request(attempt.order.request_id)).await?;
+        let known = match known {
+            Some(record) if !is_repeat(&record.order, &attempt.order) => {
+                return Ok(Begun::Known(Box::new(record)));
+            }
+            known => known,
+        };
+        let traffic = traffic(session, &slot).await?;
+        if let Some(other) = traffic.in_flight {
+            return Ok(Begun::Busy(other));
+        }
+        if traffic.generation != attempt.generation {
+            return Ok(Begun::Moved);
+        }
+        let begun = match known {
+            None => insert(session, attempt, &slot).await?,
+            Some(record) => repeat(session, attempt, &record).await?,
+        };
+        if let Some(record) = begun {
+            return Ok(Begun::Yes(Box::new(record)));
+        }
+        // Another slot began with this request id meanwhile: it is known now.
+    }
+    Ok(Begun::Moved)
+}
+
+/// Whether a known order may be sent again for this one: not bought, and the
+/// same wish for the same SIM.
+fn is_repeat(known: &Order, order: &Order) -> bool {
+    known.state.may_become(State::Submitting)
+        && known.wish == order.wish
+        && known.sim.msisdn == order.sim.msisdn
+}
+
+async fn insert<S: Session>(session: &mut S, attempt: &Attempt, slot: &Slot) -> sqlx::Result<Option<Record>> {
+    let baseline = row::baseline(&attempt.baseline)?;
+    let values = row::new_row(&attempt.order, slot, &baseline, attempt.lease_until)?;
+    let inserted = session.row(statements::INSERT, values).await?;
+    inserted.as_ref().map(row::record).transpose()
+}
+
+async fn repeat<S: Session>(
+    session: &mut S,
+    attempt: &Attempt,
+    known: &Record,
+) -> sqlx::Result<Option<Record>> {
+    let iccid = attempt.order.sim.iccid.as_ref();
+    let baseline = row::baseline(&attempt.baseline)?;
+    let values = values![
+        known.order.id,
+        known.attempt,
+        iccid.map(crate::domain::Iccid::as_str),
+        attempt.order.updated_at,
+        baseline.as_str(),
+        attempt.lease_until,
+    ];
+    let updated = session.row(statements::REPEAT, values).await?;
+    updated.as_ref().map(row::record).transpose()
+}
+
+pub(super) async fn settle<S: Session>(
+    session: &mut S,
+    id: OrderId,
+    attempt: i32,
+    settlement: &Settlement,
+    note: Option<&Note>,
+    now: Timestamp,
+) -> sqlx::Result<Settled> {
+    let mut written = Written::default();
+    match settlement {
+        Settlement::Placed {
+            subscription_id,
+            provider_reference,
+            next_check_at,
+        } => {
+            written.subscription_id = subscription_id.as_deref();
+            written.provider_reference = provider_reference.as_deref();
+            // With the bundle's name there is nothing left to look for.
+            written.next_check_at = next_check_at.filter(|_| subscription_id.is_none());
+        }
+        Settlement::Rejected(failure) | Settlement::NeedsOperator(failure) => {
+            written.failure = Some(failure);
+        }
+        Settlement::Unknown {
+            provider_reference,
+            sent_by,
+            next_check_at,
+        } => {
+            written.provider_reference = provider_reference.as_deref();
+            written.sent_by = Some(*sent_by);
+            written.next_check_at = Some(*next_check_at);
+        }
+        Settlement::NotPlaced => {}
+    }
+    let next = settlement.state();
+    let sql = statements::settle(next, written.subscription_id.is_some());
+    let failure = written.failure;
+    let values = values![
+        id,
+        attempt,
+        next.name(),
+        written.subscription_id,
+        written.provider_reference,
+        failure.map(|failure| failure.reason.name()),
+        failure.and_then(|failure| failure.provider.code.as_deref()),
+        failure.and_then(|failure| failure.provider.request_id.as_deref()),
+        written.next_check_at,
+        written.sent_by,
+        now,
+        note.map(|note| note.text.as_str()),
+        note.and_then(|note| note.by.as_deref()),
+    ];
+    match session.row(sql, values).await {
+        Ok(Some(row)) => Ok(Settled::Yes(Box::new(row::record(&row)?))),
+        Ok(None) => Ok(match find(session, Key::Order(id)).await? {
+            Some(record) => Settled::No(Box::new(record)),
+            None => Settled::Gone,
+        }),
+        // Only a subscription can be in the way: a settlement takes a row
+        // into flight from nowhere but flight.
+        Err(error) if written.subscription_id.is_some() && is_taken(&error) => Ok(Settled::Claimed),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a settlement writes beside the state.
+#[derive(Default)]
+struct Written<'a> {
+    subscription_id: Option<&'a str>,
+    provider_reference: Option<&'a str>,
+    failure: Option<&'a Failure>,
+    next_check_at: Option<Timestamp>,
+    sent_by: Option<Timestamp>,
+}
+
+/// Whether a unique index stood in the way.
+pub(super) fn is_taken(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation())
+}
+
+pub(super) async fn release<S: Session>(
+    session: &mut S,
+    id: OrderId,
+    attempt: i32,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let gone = session
+        .execute(statements::RELEASE_FIRST, values![id, attempt])
+        .await?;
+    if gone == 0 {
+        session
+            .execute(statements::RELEASE_REPEATED, values![id, attempt, now])
+            .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn take_over<S: Session>(session: &mut S, all: bool, now: Timestamp) -> sqlx::Result<u64> {
+    session.execute(statements::take_over(all), values![now]).await
+}
+
+pub(super) async fn take_due<S: Session>(
+    session: &mut S,
+    now: Timestamp,
+    lease_until: Timestamp,
+    limit: i64,
+) -> sqlx::Result<Vec<Record>> {
+    let sql = statements::take_due(S::SKIP_LOCKED);
+    let values = values![now, lease_until, limit.max(0)];
+    let rows = session.rows(sql, values).await?;
+    let mut due = rows.iter().map(row::record).collect::<sqlx::Result<Vec<_>>>()?;
+    due.sort_by_key(|record| (record.order.next_check_at, record.order.id));
+    Ok(due)
+}
+
+pub(super) async fn postpone<S: Session>(
+    session: &mut S,
+    id: OrderId,
+    attempt: i32,
+    next_check_at: Option<Timestamp>,
+) -> sqlx::Result<()> {
+    let values = values![id, attempt, next_check_at];
+    session.execute(statements::POSTPONE, values).await?;
+    Ok(())
+}
+
+pub(super) async fn claims<S: Session>(
+    session: &mut S,
+    slot: &Slot,
+    other_than: OrderId,
+) -> sqlx::Result<Claims> {
+    let msisdn: &str = Msisdn::as_str(&slot.msisdn);
+    let named = session
+        .rows(statements::CLAIMED, values![msisdn, other_than])
+        .await?;
+    let values = values![msisdn, slot.product_id.as_str(), other_than];
+    let unnamed = session.row(statements::UNNAMED, values).await?;
+    let unnamed = unnamed.ok_or(sqlx::Error::RowNotFound)?;
+    Ok(Claims {
+        subscription_ids: named
+            .iter()
+            .map(|found| row::text(found, "subscription_id"))
+            .collect::<sqlx::Result<_>>()?,
+        unnamed: row::number(&unnamed, "unnamed")?,
+    })
+}
+
+pub(super) async fn page<S: Session>(
+    session: &mut S,
+    filter: &Filter,
+    after: Option<OrderId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Order>> {
+    let mut values = Vec::new();
+    values.extend(after.map(row::Value::from));
+    values.extend(
+        filter
+            .msisdn
+            .as_ref()
+            .map(|msisdn| row::Value::from(msisdn.as_str())),
+    );
+    values.extend(filter.created_from.map(row::Value::from));
+    values.extend(filter.created_until.map(row::Value::from));
+    values.push(limit.max(0).into());
+    let rows = session
+        .rows(statements::page(filter, after.is_some()), values)
+        .await?;
+    rows.iter().map(|found| Ok(row::record(found)?.order)).collect()
+}
+
+/// Forgets up to [`PURGED_AT_ONCE`].
+pub(super) async fn purge<S: Session>(session: &mut S, unchanged_since: Timestamp) -> sqlx::Result<u64> {
+    let most = i64::try_from(PURGED_AT_ONCE).unwrap_or(i64::MAX);
+    session
+        .execute(statements::PURGE, values![unchanged_since, most])
+        .await
+}
+
+pub(super) async fn census<S: Session>(session: &mut S) -> sqlx::Result<Census> {
+    let rows = session.rows(statements::CENSUS, values![]).await?;
+    rows.iter()
+        .map(|found| Ok((row::state(found)?, row::number(found, "orders")?)))
+        .collect()
+}

@@ -1,0 +1,255 @@
+//! An order as a row: the only place that knows how one becomes the other.
+
+use jiff::Timestamp;
+use sqlx::error::BoxDynError;
+
+use super::{Record, Slot, act};
+use crate::domain::error::ProviderDetail;
+use crate::domain::money::Currency;
+use crate::domain::order::{Activation, Failure, Order, OrderId, Reason, RequestId, State, Wish};
+use crate::domain::{Iccid, Money, Msisdn, SimIds};
+
+/// A value of a row: every column is a text or a whole number.
+#[derive(Clone)]
+pub(super) enum Value {
+    Text(Option<String>),
+    Number(Option<i64>),
+}
+
+impl From<Option<&str>> for Value {
+    /// A NUL, which PostgreSQL cannot store, becomes U+FFFD in both stores.
+    fn from(text: Option<&str>) -> Self {
+        Self::Text(text.map(|text| text.replace('\0', "\u{FFFD}")))
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Some(text).into()
+    }
+}
+
+impl From<OrderId> for Value {
+    fn from(id: OrderId) -> Self {
+        Self::Text(Some(id.to_string()))
+    }
+}
+
+impl From<RequestId> for Value {
+    fn from(id: RequestId) -> Self {
+        Self::Text(Some(id.to_string()))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(number: Option<i64>) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Number(Some(number))
+    }
+}
+
+impl From<i32> for Value {
+    fn from(number: i32) -> Self {
+        i64::from(number).into()
+    }
+}
+
+impl From<Option<Timestamp>> for Value {
+    /// Microseconds since the epoch; what is finer is cut off.
+    fn from(time: Option<Timestamp>) -> Self {
+        Self::Number(time.map(Timestamp::as_microsecond))
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(time: Timestamp) -> Self {
+        Some(time).into()
+    }
+}
+
+/// Values in the order of a statement's placeholders.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { vec![$($crate::store::row::Value::from($value)),*] };
+}
+pub(super) use values;
+
+/// Reads the columns of a row by name.
+pub(super) trait Cells {
+    fn text(&self, column: &str) -> sqlx::Result<Option<String>>;
+    fn number(&self, column: &str) -> sqlx::Result<Option<i64>>;
+}
+
+/// The SIM and the product of an order.
+pub(super) fn slot(order: &Order) -> sqlx::Result<Slot> {
+    let msisdn = order.sim.msisdn.clone().ok_or_else(|| unusable("msisdn"))?;
+    let product_id = order.wish.product_id.clone();
+    Ok(Slot { msisdn, product_id })
+}
+
+/// The values of a new row, in the order of `statements::COLUMNS`.
+pub(super) fn new_row(
+    order: &Order,
+    slot: &Slot,
+    baseline: &str,
+    lease_until: Timestamp,
+) -> sqlx::Result<Vec<Value>> {
+    let (act, details) = act::write(&order.wish.act)?;
+    let price = order.wish.max_price.as_ref();
+    let currency = price.map(Money::currency);
+    Ok(values![
+        order.id,
+        order.request_id,
+        order.sim.iccid.as_ref().map(Iccid::as_str),
+        slot.msisdn.as_str(),
+        slot.product_id.as_str(),
+        order.wish.activation.map(activation_name),
+        order.wish.reference.as_str(),
+        currency.as_ref().map(Currency::code),
+        price.map(Money::units),
+        price.map(|price| i64::from(price.nanos())),
+        order.caller.as_deref(),
+        order.created_at,
+        order.updated_at,
+        baseline,
+        // No process sends after its lease.
+        lease_until,
+        lease_until,
+        act,
+        details.as_deref(),
+    ])
+}
+
+/// A row as a record.
+pub(super) fn record(row: &impl Cells) -> sqlx::Result<Record> {
+    Ok(Record {
+        order: order(row)?,
+        attempt: small(row, "attempt")?,
+        baseline: read_baseline(&text(row, "baseline")?)?,
+        sent_by: time(row, "sent_by")?.ok_or_else(|| unusable("sent_by"))?,
+        checks: small(row, "checks")?,
+    })
+}
+
+fn order(row: &impl Cells) -> sqlx::Result<Order> {
+    let needed = |column: &str| time(row, column)?.ok_or_else(|| unusable(column));
+    Ok(Order {
+        id: id(row, "id")?,
+        request_id: parsed(row, "request_id", RequestId::parse)?.ok_or_else(|| unusable("request_id"))?,
+        sim: SimIds {
+            iccid: parsed(row, "iccid", Iccid::parse)?,
+            msisdn: Some(parsed(row, "msisdn", Msisdn::parse)?.ok_or_else(|| unusable("msisdn"))?),
+        },
+        wish: Wish {
+            act: act::read(&text(row, "act")?, row.text("details")?.as_deref())
+                .ok_or_else(|| unusable("act"))?,
+            product_id: text(row, "product_id")?,
+            activation: parsed(row, "activation", activation_named)?,
+            reference: text(row, "reference")?,
+            max_price: price(row)?,
+        },
+        caller: row.text("caller")?,
+        state: parsed(row, "state", State::named)?.ok_or_else(|| unusable("state"))?,
+        subscription_id: row.text("subscription_id")?,
+        provider_reference: row.text("provider_reference")?,
+        failure: failure(row)?,
+        created_at: needed("created_at")?,
+        updated_at: needed("updated_at")?,
+        next_check_at: time(row, "next_check_at")?,
+    })
+}
+
+/// The id in a column.
+pub(super) fn id(row: &impl Cells, column: &str) -> sqlx::Result<OrderId> {
+    optional_id(row, column)?.ok_or_else(|| unusable(column))
+}
+
+/// The id in a column, when there is one.
+pub(super) fn optional_id(row: &impl Cells, column: &str) -> sqlx::Result<Option<OrderId>> {
+    parsed(row, column, OrderId::parse)
+}
+
+/// The state in a column.
+pub(super) fn state(row: &impl Cells) -> sqlx::Result<State> {
+    parsed(row, "state", State::named)?.ok_or_else(|| unusable("state"))
+}
+
+/// The number in a column.
+pub(super) fn number(row: &impl Cells, column: &str) -> sqlx::Result<i64> {
+    row.number(column)?.ok_or_else(|| unusable(column))
+}
+
+/// The text in a column.
+pub(super) fn text(row: &impl Cells, column: &str) -> sqlx::Result<String> {
+    row.text(column)?.ok_or_else(|| unusable(column))
+}
+
+/// The baseline as it is stored.
+pub(super) fn baseline(subscriptions: &[String]) -> sqlx::Result<String> {
+    serde_json::to_string(subscriptions).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+fn read_baseline(json: &str) -> sqlx::Result<Vec<String>> {
+    serde_json::from_str(json).map_err(|_| unusable("baseline"))
+}
+
+fn small(row: &impl Cells, column: &str) -> sqlx::Result<i32> {
+    i32::try_from(number(row, column)?).map_err(|_| unusable(column))
+}
+
+fn time(row: &impl Cells, column: &str) -> sqlx::Result<Option<Timestamp>> {
+    let time = row.number(column)?.map(Timestamp::from_microsecond);
+    time.transpose().map_err(|_| unusable(column))
+}
+
+fn price(row: &impl Cells) -> sqlx::Result<Option<Money>> {
+    const UNITS: &str = "max_price_units";
+    let Some(currency) = parsed(row, "max_price_currency", Currency::parse)? else {
+        return Ok(None);
+    };
+    let price = Money::new(currency, number(row, UNITS)?, small(row, "max_price_nanos")?);
+    price.map(Some).ok_or_else(|| unusable(UNITS))
+}
+
+fn failure(row: &impl Cells) -> sqlx::Result<Option<Failure>> {
+    let Some(reason) = parsed(row, "failure_reason", Reason::named)? else {
+        return Ok(None);
+    };
+    let provider = ProviderDetail {
+        code: row.text("failure_provider_code")?,
+        request_id: row.text("failure_provider_request_id")?,
+    };
+    Ok(Some(Failure { reason, provider }))
+}
+
+fn parsed<T>(row: &impl Cells, column: &str, parse: impl Fn(&str) -> Option<T>) -> sqlx::Result<Option<T>> {
+    let Some(text) = row.text(column)? else {
+        return Ok(None);
+    };
+    parse(&text).map(Some).ok_or_else(|| unusable(column))
+}
+
+/// A column that does not hold what it should. Says which, not what it holds.
+fn unusable(column: &str) -> sqlx::Error {
+    sqlx::Error::ColumnDecode {
+        index: column.to_owned(),
+        source: BoxDynError::from("unusable"),
+    }
+}
+
+fn activation_name(activation: Activation) -> &'static str {
+    match activation {
+        Activation::OnFirstUse => "on_first_use",
+        Activation::Immediate => "immediate",
+    }
+}
+
+fn activation_named(name: &str) -> Option<Activation> {
+    [Activation::OnFirstUse, Activation::Immediate]
+        .into_iter()
+        .find(|activation| activation_name(*activation) == name)
+}

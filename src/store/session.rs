@@ -1,0 +1,81 @@
+//! A connection to either database, as the operations need it.
+
+use std::future::Future;
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Row as _, SqlStr};
+
+use super::row::{Cells, Value};
+
+/// Runs one statement with its values. Not cancel-safe: a dropped future
+/// leaves it open whether the statement ran.
+pub(super) trait Session: Send {
+    type Row: Cells + Send;
+    /// What a statement that picks rows for itself says, so that two of them
+    /// never wait for or pick the same row.
+    const SKIP_LOCKED: &'static str;
+
+    /// All rows of an answer.
+    fn rows(
+        &mut self,
+        sql: SqlStr,
+        values: Vec<Value>,
+    ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+
+    /// How many rows were changed.
+    fn execute(&mut self, sql: SqlStr, values: Vec<Value>) -> impl Future<Output = sqlx::Result<u64>> + Send;
+
+    /// The only row of an answer.
+    fn row(
+        &mut self,
+        sql: SqlStr,
+        values: Vec<Value>,
+    ) -> impl Future<Output = sqlx::Result<Option<Self::Row>>> + Send {
+        async { Ok(self.rows(sql, values).await?.pop()) }
+    }
+}
+
+macro_rules! session {
+    ($connection:ty, $row:ty, $skip_locked:literal) => {
+        impl Session for $connection {
+            type Row = $row;
+            const SKIP_LOCKED: &'static str = $skip_locked;
+
+            async fn rows(&mut self, sql: SqlStr, values: Vec<Value>) -> sqlx::Result<Vec<$row>> {
+                let mut query = sqlx::query(sql);
+                for value in values {
+                    query = match value {
+                        Value::Text(text) => query.bind(text),
+                        Value::Number(number) => query.bind(number),
+                    };
+                }
+                query.fetch_all(self).await
+            }
+
+            async fn execute(&mut self, sql: SqlStr, values: Vec<Value>) -> sqlx::Result<u64> {
+                let mut query = sqlx::query(sql);
+                for value in values {
+                    query = match value {
+                        Value::Text(text) => query.bind(text),
+                        Value::Number(number) => query.bind(number),
+                    };
+                }
+                Ok(query.execute(self).await?.rows_affected())
+            }
+        }
+
+        impl Cells for $row {
+            fn text(&self, column: &str) -> sqlx::Result<Option<String>> {
+                self.try_get(column)
+            }
+
+            fn number(&self, column: &str) -> sqlx::Result<Option<i64>> {
+                self.try_get(column)
+            }
+        }
+    };
+}
+
+session!(SqliteConnection, SqliteRow, "");
+session!(PgConnection, PgRow, "FOR UPDATE SKIP LOCKED");

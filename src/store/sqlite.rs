@@ -1,0 +1,204 @@
+//! The ledger in a SQLite file, for one replica: built in, nothing to run
+//! beside the gateway. One [`writer`] and a few readers. Several processes on
+//! one file are correct, only slow; a lock beside the file tells whether
+//! there are.
+
+mod file;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use tokio::sync::Mutex;
+
+use super::row::values;
+use super::session::Session as _;
+use super::{
+    Attempt, Begun, Census, Claims, Filter, Key, Note, OpenError, OrderLedger, Record, Result, Settled,
+    Settlement, Slot, Traffic, migrations, operations, statements,
+};
+use crate::domain::order::{Order, OrderId};
+use writer::{Work, Writer};
+
+/// How long a statement waits for another process: longer than any commit.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Connections that read. A read is processor time only, and short: more
+/// would wait for processors.
+const READERS: usize = 4;
+
+/// Orders in SQLite. Dropping it ends the writer after what is in its line.
+pub(super) struct Ledger {
+    writer: Writer,
+    /// None in memory: there every connection would have its own database.
+    readers: Vec<Mutex<SqliteConnection>>,
+    next_reader: AtomicUsize,
+    /// Tells others that somebody may be sending. Given back with the ledger:
+    /// who sends holds the ledger.
+    _in_use: Option<File>,
+}
+
+impl Ledger {
+    /// One that is gone with the process.
+    pub(super) async fn in_memory() -> std::result::Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .in_memory(true)
+            .disable_statement_logging();
+        let mut connection = options.connect().await?;
+        migrations::sqlite().run(&mut connection).await?;
+        Ok(Self::over(Writer::start(connection, None), Vec::new(), None))
+    }
+
+    /// One in a file, and whether nobody else uses it.
+    pub(super) async fn open(path: &Path) -> std::result::Result<(Self, bool), OpenError> {
+        let wanted = path.to_owned();
+        let entered = tokio::task::spawn_blocking(move || file::enter(&wanted));
+        let opening = entered.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
+        let writing = options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            // A commit is on the disk before it is reported.
+            .synchronous(SqliteSynchronous::Full);
+        let mut connection = writing.connect().await?;
+        migrations::sqlite().run(&mut connection).await?;
+        if opening.exclusive {
+            connection.execute(statements::END_LEASES, values![]).await?;
+        }
+        let reading = options.pragma("query_only", "on");
+        let mut readers = Vec::with_capacity(READERS);
+        for _ in 0..READERS {
+            readers.push(Mutex::new(reading.connect().await?));
+        }
+        let (in_use, exclusive) = opening.opened();
+        let writer = Writer::start(connection, Some(writing));
+        Ok((Self::over(writer, readers, Some(in_use)), exclusive))
+    }
+
+    fn over(writer: Writer, readers: Vec<Mutex<SqliteConnection>>, in_use: Option<File>) -> Self {
+        Self {
+            writer,
+            readers,
+            next_reader: AtomicUsize::new(0),
+            _in_use: in_use,
+        }
+    }
+
+    /// Runs work that only reads, on whichever reader is idle. Cancel-safe.
+    async fn read<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
+        let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
+        let Some(own) = turn
+            .checked_rem(self.readers.len())
+            .and_then(|turn| self.readers.get(turn))
+        else {
+            return self.writer.run(work).await;
+        };
+        let idle = self.readers.iter().find_map(|reader| reader.try_lock().ok());
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => own.lock().await,
+        };
+        Ok(work(&mut connection).await?)
+    }
+
+    async fn write<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
+        self.writer.run(work).await
+    }
+}
+
+/// Work on a connection, as the writer and the readers take it.
+macro_rules! work {
+    ($connection:ident => $operation:expr) => {
+        Box::new(move |$connection: &mut SqliteConnection| Box::pin(async move { $operation.await }))
+    };
+}
+
+#[async_trait]
+impl OrderLedger for Ledger {
+    async fn find(&self, key: Key) -> Result<Option<Record>> {
+        self.read(work!(session => operations::find(session, key))).await
+    }
+
+    async fn traffic(&self, slot: &Slot) -> Result<Traffic> {
+        let slot = slot.clone();
+        self.read(work!(session => operations::traffic(session, &slot)))
+            .await
+    }
+
+    async fn begin(&self, attempt: Attempt) -> Result<Begun> {
+        self.write(work!(session => operations::begin(session, &attempt)))
+            .await
+    }
+
+    async fn settle(
+        &self,
+        id: OrderId,
+        attempt: i32,
+        settlement: Settlement,
+        note: Option<Note>,
+        now: Timestamp,
+    ) -> Result<Settled> {
+        self.write(work!(
+            session => operations::settle(session, id, attempt, &settlement, note.as_ref(), now)
+        ))
+        .await
+    }
+
+    async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<()> {
+        self.write(work!(session => operations::release(session, id, attempt, now)))
+            .await
+    }
+
+    async fn take_over(&self, all: bool, now: Timestamp) -> Result<u64> {
+        self.write(work!(session => operations::take_over(session, all, now)))
+            .await
+    }
+
+    async fn take_due(&self, now: Timestamp, lease_until: Timestamp, limit: i64) -> Result<Vec<Record>> {
+        self.write(work!(session => operations::take_due(session, now, lease_until, limit)))
+            .await
+    }
+
+    async fn postpone(&self, id: OrderId, attempt: i32, next_check_at: Option<Timestamp>) -> Result<()> {
+        self.write(work!(session => operations::postpone(session, id, attempt, next_check_at)))
+            .await
+    }
+
+    async fn claims(&self, slot: &Slot, other_than: OrderId) -> Result<Claims> {
+        let slot = slot.clone();
+        self.read(work!(session => operations::claims(session, &slot, other_than)))
+            .await
+    }
+
+    async fn page(&self, filter: &Filter, after: Option<OrderId>, limit: i64) -> Result<Vec<Order>> {
+        let filter = filter.clone();
+        self.read(work!(session => operations::page(session, &filter, after, limit)))
+            .await
+    }
+
+    async fn purge(&self, unchanged_since: Timestamp) -> Result<u64> {
+        let mut purged = 0;
+        loop {
+            let some = self
+                .write(work!(session => operations::purge(session, unchanged_since)))
+                .await?;
+            purged += some;
+            if some < operations::PURGED_AT_ONCE {
+                return Ok(purged);
+            }
+        }
+    }
+
+    async fn census(&self) -> Result<Census> {
+        self.read(work!(session => operations::census(session))).await
+    }
+}

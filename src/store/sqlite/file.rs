@@ -1,0 +1,81 @@
+//! The database file and the locks beside it.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::store::OpenError;
+
+/// A file that is being opened. Others that open it wait until this is
+/// dropped: creating tables, ending leases and changing from the exclusive to
+/// the shared lock are one step for them.
+pub(super) struct Opening {
+    in_use: File,
+    /// Nobody else uses it.
+    pub(super) exclusive: bool,
+    _gate: File,
+}
+
+impl Opening {
+    /// Lets others open it. Gives the lock that tells them that the file is
+    /// in use, and whether nobody else uses it.
+    pub(super) fn opened(self) -> (File, bool) {
+        (self.in_use, self.exclusive)
+    }
+}
+
+/// Creates the file when it is missing and enters. Blocks while another
+/// process opens it.
+pub(super) fn enter(path: &Path) -> Result<Opening, OpenError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder
+        && !folder.is_dir()
+    {
+        return Err(OpenError::FolderMissing(folder.to_owned()));
+    }
+    let gate = private(&beside(path, ".opening"))?;
+    let in_use = private(&beside(path, ".lock"))?;
+    let failed = |source| OpenError::File {
+        path: beside(path, ".lock"),
+        source,
+    };
+    gate.lock().map_err(failed)?;
+    private(path)?;
+    let exclusive = match in_use.try_lock() {
+        Ok(()) => {
+            // A lock is not changed but given back and taken anew; nobody
+            // else tries meanwhile, because of the gate.
+            in_use.unlock().map_err(failed)?;
+            true
+        }
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    };
+    in_use.lock_shared().map_err(failed)?;
+    Ok(Opening {
+        in_use,
+        exclusive,
+        _gate: gate,
+    })
+}
+
+/// Opens a file; a new one is for its owner only, since orders are personal
+/// data. SQLite gives its other files the same mode.
+fn private(path: &Path) -> Result<File, OpenError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let opened: io::Result<File> = options.open(path);
+    opened.map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
+}

@@ -1,0 +1,139 @@
+//! One task that writes for everybody, so that callers who write at the same
+//! time share one commit: a commit waits for the disk, and the disk takes as
+//! long for one order as for many.
+
+use futures_util::future::BoxFuture;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Acquire as _, ConnectOptions as _, Connection as _};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use crate::store::{Error, Result};
+
+/// Jobs of one commit: others that use the file wait for no longer.
+const JOBS_PER_COMMIT: usize = 64;
+
+/// Jobs that wait; callers beyond that wait to get in line.
+const LINE: usize = 256;
+
+/// What a caller wants done, within a transaction.
+pub(super) type Work<T> =
+    Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
+
+/// The way to the writer. The writer ends when the last of these is gone and
+/// the line is empty.
+pub(super) struct Writer {
+    line: mpsc::Sender<Box<dyn Job>>,
+    _task: TaskTracker,
+}
+
+impl Writer {
+    /// Starts one that owns a connection. Without `reopen`, a broken connection stays broken.
+    pub(super) fn start(connection: SqliteConnection, reopen: Option<SqliteConnectOptions>) -> Self {
+        let (line, jobs) = mpsc::channel(LINE);
+        let task = TaskTracker::new();
+        task.spawn(write(jobs, connection, reopen));
+        task.close();
+        Self { line, _task: task }
+    }
+
+    /// Has it done and waits until it is on the disk.
+    ///
+    /// Cancel-safe: work that is in line is done whether its caller waits or
+    /// not.
+    pub(super) async fn run<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let job = Box::new(Task {
+            work: Some(work),
+            done: None,
+            answer,
+        });
+        self.line.send(job).await.map_err(|_| Error::writer_ended())?;
+        answered.await.map_err(|_| Error::writer_ended())?
+    }
+}
+
+trait Job: Send {
+    /// Does it; `false` when it failed and has to be undone.
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool>;
+
+    /// Tells the caller, if it still waits.
+    fn answer(self: Box<Self>, committed: Result<()>);
+}
+
+struct Task<T> {
+    work: Option<Work<T>>,
+    done: Option<sqlx::Result<T>>,
+    answer: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send + 'static> Job for Task<T> {
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool> {
+        Box::pin(async move {
+            if let Some(work) = self.work.take() {
+                self.done = Some(work(connection).await);
+            }
+            matches!(self.done, Some(Ok(_)))
+        })
+    }
+
+    fn answer(self: Box<Self>, committed: Result<()>) {
+        let answer = match (self.done, committed) {
+            (Some(Err(error)), _) => Err(error.into()),
+            (_, Err(error)) => Err(error),
+            (Some(Ok(done)), Ok(())) => Ok(done),
+            (None, Ok(())) => Err(Error::writer_ended()),
+        };
+        // The caller may have gone; its work is done all the same.
+        let _ = self.answer.send(answer);
+    }
+}
+
+async fn write(
+    mut line: mpsc::Receiver<Box<dyn Job>>,
+    mut connection: SqliteConnection,
+    reopen: Option<SqliteConnectOptions>,
+) {
+    let mut jobs = Vec::with_capacity(JOBS_PER_COMMIT);
+    while line.recv_many(&mut jobs, JOBS_PER_COMMIT).await > 0 {
+        let committed = commit(&mut connection, &mut jobs).await.map_err(Error::from);
+        if let Err(error) = &committed {
+            tracing::warn!(%error, jobs = jobs.len(), "a commit of the store failed");
+        }
+        for job in jobs.drain(..) {
+            job.answer(committed.clone());
+        }
+        // Whatever state the connection is in, a new one has none.
+        if let (Err(_), Some(options)) = (&committed, &reopen) {
+            match options.connect().await {
+                Ok(fresh) => connection = fresh,
+                Err(error) => {
+                    tracing::error!(error = %Error::from(error), "the store cannot be opened again");
+                }
+            }
+        }
+    }
+    if let Err(error) = connection.close().await {
+        tracing::warn!(error = %Error::from(error), "the store was not closed well");
+    }
+}
+
+/// Runs the jobs in one transaction, each undone alone when it fails.
+async fn commit(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> sqlx::Result<()> {
+    // Immediate: no other process writes between what a job reads and writes.
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    if let [job] = jobs {
+        return match job.run(&mut transaction).await {
+            true => transaction.commit().await,
+            false => transaction.rollback().await,
+        };
+    }
+    for job in jobs {
+        let mut part = transaction.begin().await?;
+        match job.run(&mut part).await {
+            true => part.commit().await?,
+            false => part.rollback().await?,
+        }
+    }
+    transaction.commit().await
+}

@@ -1,0 +1,211 @@
+//! The SQL of the ledger, one text for both databases. Values are always
+//! placeholders; what is put into a text are names of states.
+
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+
+use super::Filter;
+use crate::domain::order::State;
+
+/// States in flight, as the partial index `orders_one_in_flight` has them.
+macro_rules! in_flight {
+    () => {
+        "state IN ('submitting', 'unknown', 'needs_operator')"
+    };
+}
+
+/// What is over and has nothing left to look for.
+macro_rules! forgettable {
+    () => {
+        "updated_at < $1 AND (state IN ('rejected', 'not_placed') \
+         OR state = 'placed' AND (subscription_id IS NOT NULL OR next_check_at IS NULL))"
+    };
+}
+
+/// Every column that a record is read from.
+macro_rules! columns {
+    () => {
+        "id, request_id, iccid, msisdn, product_id, activation, reference, max_price_currency, \
+         max_price_units, max_price_nanos, caller, state, subscription_id, provider_reference, \
+         failure_reason, failure_provider_code, failure_provider_request_id, created_at, updated_at, \
+         next_check_at, attempt, baseline, sent_by, checks, act, details"
+    };
+}
+
+pub(super) const FIND: SqlStr =
+    SqlStr::from_static(concat!("SELECT ", columns!(), " FROM orders WHERE id = $1"));
+
+pub(super) const FIND_REQUEST: SqlStr = SqlStr::from_static(concat!(
+    "SELECT ",
+    columns!(),
+    " FROM orders WHERE request_id = $1"
+));
+
+pub(super) const TRAFFIC: SqlStr = SqlStr::from_static(concat!(
+    "SELECT CAST(COALESCE(SUM(attempt), 0) AS BIGINT) AS generation, MIN(CASE WHEN ",
+    in_flight!(),
+    " THEN id END) AS in_flight FROM orders WHERE msisdn = $1 AND product_id = $2"
+));
+
+/// Values: `row::new_row`.
+pub(super) const INSERT: SqlStr = SqlStr::from_static(concat!(
+    "INSERT INTO orders (id, request_id, iccid, msisdn, product_id, activation, reference, \
+     max_price_currency, max_price_units, max_price_nanos, caller, created_at, updated_at, baseline, \
+     sent_by, lease_until, act, details, state, attempt, checks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, \
+     $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'submitting', 1, 0) ON CONFLICT DO NOTHING RETURNING ",
+    columns!()
+));
+
+pub(super) const REPEAT: SqlStr = SqlStr::from_static(concat!(
+    "UPDATE orders SET state = 'submitting', attempt = attempt + 1, checks = 0, subscription_id = NULL, \
+     provider_reference = NULL, failure_reason = NULL, failure_provider_code = NULL, \
+     failure_provider_request_id = NULL, next_check_at = NULL, iccid = COALESCE($3, iccid), \
+     updated_at = $4, baseline = $5, sent_by = $6, lease_until = $6 \
+     WHERE id = $1 AND attempt = $2 AND state = 'not_placed' RETURNING ",
+    columns!()
+));
+
+pub(super) const RELEASE_FIRST: SqlStr = SqlStr::from_static(
+    "DELETE FROM orders WHERE id = $1 AND attempt = $2 AND attempt = 1 AND state = 'submitting'",
+);
+
+pub(super) const RELEASE_REPEATED: SqlStr = SqlStr::from_static(
+    "UPDATE orders SET state = 'not_placed', lease_until = NULL, updated_at = $3 \
+     WHERE id = $1 AND attempt = $2 AND attempt > 1 AND state = 'submitting'",
+);
+
+const TAKE_OVER: &str = "UPDATE orders SET state = 'unknown', checks = 0, next_check_at = $1, updated_at = $1, \
+     sent_by = CASE WHEN lease_until > sent_by THEN lease_until ELSE sent_by END, lease_until = NULL \
+     WHERE state = 'submitting'";
+
+pub(super) const POSTPONE: SqlStr = SqlStr::from_static(
+    "UPDATE orders SET checks = checks + 1, lease_until = NULL, next_check_at = $3 \
+     WHERE id = $1 AND attempt = $2 \
+     AND (state = 'unknown' OR state = 'placed' AND subscription_id IS NULL)",
+);
+
+pub(super) const CLAIMED: SqlStr = SqlStr::from_static(
+    "SELECT subscription_id FROM orders \
+     WHERE msisdn = $1 AND id <> $2 AND subscription_id IS NOT NULL ORDER BY id",
+);
+
+pub(super) const UNNAMED: SqlStr = SqlStr::from_static(
+    "SELECT COUNT(*) AS unnamed FROM orders \
+     WHERE msisdn = $1 AND product_id = $2 AND id <> $3 AND state = 'placed' AND subscription_id IS NULL \
+     AND act = 'buy'",
+);
+
+/// The condition stands twice: PostgreSQL checks only the outer one again
+/// when a row was changed meanwhile, and what became `SUBMITTING` must stay.
+pub(super) const PURGE: SqlStr = SqlStr::from_static(concat!(
+    "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE ",
+    forgettable!(),
+    " LIMIT $2) AND ",
+    forgettable!()
+));
+
+pub(super) const CENSUS: SqlStr =
+    SqlStr::from_static("SELECT state, COUNT(*) AS orders FROM orders GROUP BY state ORDER BY state");
+
+/// For SQLite, when nobody else uses the file: whoever held a lease is dead.
+pub(super) const END_LEASES: SqlStr =
+    SqlStr::from_static("UPDATE orders SET lease_until = 0 WHERE lease_until > 0");
+
+/// Makes rows whose process died `UNKNOWN`: `$1` now.
+pub(super) fn take_over(all: bool) -> SqlStr {
+    let ended = if all { "" } else { " AND lease_until <= $1" };
+    AssertSqlSafe(format!("{TAKE_OVER}{ended}")).into_sql_str()
+}
+
+/// Leases what is due: `$1` now, `$2` the lease, `$3` how many at most.
+pub(super) fn take_due(skip_locked: &'static str) -> SqlStr {
+    AssertSqlSafe(format!(
+        "WITH due AS (SELECT id AS due_id FROM orders WHERE next_check_at <= $1 \
+         AND (lease_until IS NULL OR lease_until <= $1) \
+         AND (state = 'unknown' OR state = 'placed' AND subscription_id IS NULL) \
+         ORDER BY next_check_at, id LIMIT $3 {skip_locked}) \
+         UPDATE orders SET lease_until = $2 FROM due WHERE id = due_id RETURNING {}",
+        columns!()
+    ))
+    .into_sql_str()
+}
+
+/// Settles an attempt; values: `operations::settle`. Which states may become
+/// `next` is the domain's word; with `names_subscription`, a placed order
+/// without a subscription gets it.
+pub(super) fn settle(next: State, names_subscription: bool) -> SqlStr {
+    let from = State::ALL.into_iter().filter(|state| state.may_become(next));
+    let from = names(from);
+    let fills = if names_subscription {
+        " OR state = 'placed' AND subscription_id IS NULL"
+    } else {
+        ""
+    };
+    AssertSqlSafe(format!(
+        "UPDATE orders SET state = $3, subscription_id = $4, \
+         provider_reference = COALESCE($5, provider_reference), failure_reason = $6, \
+         failure_provider_code = $7, failure_provider_request_id = $8, next_check_at = $9, \
+         sent_by = COALESCE($10, sent_by), checks = CASE WHEN $3 = 'unknown' THEN 0 ELSE checks END, \
+         updated_at = CASE WHEN state = $3 THEN updated_at ELSE $11 END, lease_until = NULL, \
+         note = COALESCE($12, note), noted_by = CASE WHEN $12 IS NULL THEN noted_by ELSE $13 END \
+         WHERE id = $1 AND attempt = $2 AND (state IN ({from}){fills}) RETURNING {}",
+        columns!()
+    ))
+    .into_sql_str()
+}
+
+/// A page of orders, which have a product, newest first. Values in this order, each only when it is there:
+/// `after`, MSISDN, from, until, and always how many.
+pub(super) fn page(filter: &Filter, after: bool) -> SqlStr {
+    let mut sql = concat!("SELECT ", columns!(), " FROM orders WHERE product_id <> ''").to_owned();
+    let mut place = 1;
+    let mut condition = |there: bool, text: &str| {
+        if there {
+            sql.push_str(&format!(" AND {text} ${place}"));
+            place += 1;
+        }
+    };
+    condition(after, "id <");
+    condition(filter.msisdn.is_some(), "msisdn =");
+    condition(filter.created_from.is_some(), "created_at >=");
+    condition(filter.created_until.is_some(), "created_at <");
+    if !filter.states.is_empty() {
+        sql.push_str(&format!(
+            " AND state IN ({})",
+            names(filter.states.iter().copied())
+        ));
+    }
+    sql.push_str(&format!(" ORDER BY id DESC LIMIT ${place}"));
+    AssertSqlSafe(sql).into_sql_str()
+}
+
+/// The names of states as literals. In the order of `State::ALL` and once
+/// each, so that there are few texts to prepare.
+fn names(states: impl Iterator<Item = State>) -> String {
+    let wanted: Vec<State> = states.collect();
+    let names = State::ALL.into_iter().filter(|state| wanted.contains(state));
+    let quoted: Vec<String> = names.map(|state| format!("'{}'", state.name())).collect();
+    quoted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_states_in_flight_are_the_domains() {
+        let in_flight = State::ALL.into_iter().filter(|state| state.is_in_flight());
+        assert_eq!(in_flight!(), format!("state IN ({})", names(in_flight)));
+    }
+
+    #[test]
+    fn both_schemas_know_every_state_and_the_same_states_in_flight() {
+        let all = names(State::ALL.into_iter());
+        for schema in [
+            include_str!("../../migrations/sqlite/0001_orders.sql"),
+            include_str!("../../migrations/postgres/0001_orders.sql"),
+        ] {
+            assert!(schema.contains(&all), "{schema}");
+            assert!(schema.contains(concat!("WHERE ", in_flight!())), "{schema}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Many callers at once, in two replicas.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use tokio::task::JoinSet;
+
+use super::*;
+
+suite! {
+    one_of_many_begins_of_a_request_sends,
+    one_of_many_begins_on_a_slot_sends,
+    one_of_many_repeats_sends,
+    a_request_id_is_for_one_slot,
+    every_begin_has_seen_the_order_before_it,
+    what_is_due_goes_to_one_replica,
+    one_of_many_settlements_counts,
+    one_of_many_orders_gets_a_subscription,
+    what_is_repeated_is_not_forgotten,
+    callers_that_give_up_harm_nobody,
+}
+
+/// How many do it at once.
+const MANY: u32 = 50;
+
+impl Stage {
+    /// One of the replicas, in turns.
+    fn replica(&self, turn: u32) -> Arc<dyn OrderLedger> {
+        if turn.is_multiple_of(2) {
+            self.ledger.clone()
+        } else {
+            self.other.clone()
+        }
+    }
+}
+
+/// Begins all at once. Who may send, and what the others were told.
+async fn all_begin(stage: &Stage, attempts: Vec<Attempt>) -> (Vec<Record>, Vec<Begun>) {
+    let mut callers = JoinSet::new();
+    for (turn, attempt) in (0..).zip(attempts) {
+        let replica = stage.replica(turn);
+        callers.spawn(async move { replica.begin(attempt).await.unwrap() });
+    }
+    let (mut sends, mut told) = (Vec::new(), Vec::new());
+    for answer in callers.join_all().await {
+        match answer {
+            Begun::Yes(record) => sends.push(*record),
+            other => told.push(other),
+        }
+    }
+    (sends, told)
+}
+
+async fn one_of_many_begins_of_a_request_sends(stage: &Stage) {
+    let attempts = (0..MANY).map(|_| wanted(1, "P", request(1))).collect();
+    let (sends, told) = all_begin(stage, attempts).await;
+    assert_eq!(sends.len(), 1);
+    for answer in told {
+        assert!(
+            matches!(&answer, Begun::Known(known) if **known == sends[0]),
+            "{answer:?}"
+        );
+    }
+}
+
+async fn one_of_many_begins_on_a_slot_sends(stage: &Stage) {
+    let attempts = (0..MANY)
+        .map(|turn| wanted(1, "P", request(turn.into())))
+        .collect();
+    let (sends, told) = all_begin(stage, attempts).await;
+    assert_eq!(sends.len(), 1);
+    for answer in told {
+        assert!(
+            matches!(answer, Begun::Busy(id) if id == sends[0].order.id),
+            "{answer:?}"
+        );
+    }
+}
+
+async fn one_of_many_repeats_sends(stage: &Stage) {
+    let record = in_state(&*stage.ledger, 1, State::NotPlaced).await;
+    let mut repeat = wanted(1, "P", request(1));
+    repeat.generation = 1;
+    let (sends, told) = all_begin(stage, vec![repeat; MANY as usize]).await;
+    assert_eq!(
+        (sends.len(), sends[0].attempt, sends[0].order.id),
+        (1, 2, record.order.id)
+    );
+    for answer in told {
+        assert!(
+            matches!(&answer, Begun::Known(known) if **known == sends[0]),
+            "{answer:?}"
+        );
+    }
+}
+
+async fn a_request_id_is_for_one_slot(stage: &Stage) {
+    let attempts = (0..MANY).map(|turn| wanted(turn, "P", request(1))).collect();
+    let (sends, told) = all_begin(stage, attempts).await;
+    assert_eq!(sends.len(), 1);
+    for answer in told {
+        assert!(
+            matches!(&answer, Begun::Known(known) if **known == sends[0]),
+            "{answer:?}"
+        );
+    }
+}
+
+/// The baseline is read between `traffic` and `begin`: an order that came and
+/// went in between would be missing from it.
+async fn every_begin_has_seen_the_order_before_it(stage: &Stage) {
+    let orders = std::sync::atomic::AtomicI64::new(0);
+    let orders = &orders;
+    let callers = (0..20).map(|turn| async move {
+        let replica = stage.replica(turn);
+        loop {
+            let seen = orders.load(std::sync::atomic::Ordering::SeqCst);
+            let traffic = replica.traffic(&slot(1, "P")).await.unwrap();
+            let mut attempt = wanted(1, "P", request(turn.into()));
+            attempt.generation = traffic.generation;
+            if traffic.in_flight.is_none()
+                && let Begun::Yes(record) = replica.begin(attempt).await.unwrap()
+            {
+                let before = orders.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                assert_eq!(before, traffic.generation);
+                assert!(seen <= before);
+                settled(&*replica, &record, placed(None), 1).await;
+                break;
+            }
+        }
+    });
+    join_all(callers).await;
+    assert_eq!(orders.load(std::sync::atomic::Ordering::SeqCst), 20);
+}
+
+async fn what_is_due_goes_to_one_replica(stage: &Stage) {
+    for sim in 0..40 {
+        in_state(&*stage.ledger, sim, State::Unknown).await;
+    }
+    let callers = (0..8).map(|turn| async move {
+        let replica = stage.replica(turn);
+        let mut taken = Vec::new();
+        loop {
+            let due = replica.take_due(at(100), at(200), 3).await.unwrap();
+            if due.is_empty() {
+                return taken;
+            }
+            taken.extend(due.into_iter().map(|record| record.order.id));
+        }
+    });
+    let taken = join_all(callers).await.concat();
+    let different: BTreeSet<OrderId> = taken.iter().copied().collect();
+    assert_eq!((taken.len(), different.len()), (40, 40));
+}
+
+async fn one_of_many_settlements_counts(stage: &Stage) {
+    let record = in_state(&*stage.ledger, 1, State::Unknown).await;
+    let id = record.order.id;
+    let callers = (0..MANY).map(|turn| async move {
+        let settlement = match turn % 3 {
+            0 => placed(Some(&format!("SUB-{turn}"))),
+            1 => Settlement::NotPlaced,
+            _ => Settlement::NeedsOperator(failure()),
+        };
+        let replica = stage.replica(turn);
+        (
+            settlement.state(),
+            replica.settle(id, 1, settlement, None, at(5)).await.unwrap(),
+        )
+    });
+    let mut state = State::Unknown;
+    let answers = join_all(callers).await;
+    for (wanted, answer) in &answers {
+        if let Settled::Yes(_) = answer {
+            // An operator's matter may be decided afterwards, nothing else.
+            assert!(
+                answers
+                    .iter()
+                    .filter(|(_, other)| matches!(other, Settled::Yes(_)))
+                    .count()
+                    <= 2
+            );
+            if state == State::Unknown || state == State::NeedsOperator {
+                state = *wanted;
+            }
+        }
+    }
+    let now = found(&*stage.other, id).await.unwrap().order.state;
+    let yes: Vec<State> = answers
+        .iter()
+        .filter(|(_, answer)| matches!(answer, Settled::Yes(_)))
+        .map(|(state, _)| *state)
+        .collect();
+    assert!(yes.contains(&now), "{yes:?} {now:?}");
+    let last: Vec<&State> = yes.iter().filter(|state| !state.is_in_flight()).collect();
+    assert_eq!(last, [&now]);
+}
+
+async fn one_of_many_orders_gets_a_subscription(stage: &Stage) {
+    let mut records = Vec::new();
+    for turn in 0..MANY {
+        let attempt = wanted(1, &format!("P{turn}"), request(turn.into()));
+        records.push(begun(&*stage.ledger, attempt).await);
+    }
+    let callers = (0..).zip(&records).map(|(turn, record)| async move {
+        let replica = stage.replica(turn);
+        let settlement = placed(Some("SUB"));
+        replica
+            .settle(record.order.id, 1, settlement, None, at(1))
+            .await
+            .unwrap()
+    });
+    let answers = join_all(callers).await;
+    let claimed = answers
+        .iter()
+        .filter(|answer| matches!(answer, Settled::Claimed))
+        .count();
+    let placed = answers
+        .iter()
+        .filter(|answer| matches!(answer, Settled::Yes(_)))
+        .count();
+    assert_eq!((claimed, placed), (MANY as usize - 1, 1));
+}
+
+async fn what_is_repeated_is_not_forgotten(stage: &Stage) {
+    for sim in 0..MANY {
+        in_state(&*stage.ledger, sim, State::NotPlaced).await;
+    }
+    let repeats = (0..MANY).map(|sim| async move {
+        let mut repeat = wanted(sim, "P", request(sim.into()));
+        repeat.generation = 1;
+        repeat.order.updated_at = at(99);
+        (sim, stage.replica(sim).begin(repeat).await.unwrap())
+    });
+    let purge = async { stage.other.purge(at(50)).await.unwrap() };
+    let (answers, purged) = tokio::join!(join_all(repeats), purge);
+    let mut kept = 0;
+    for (sim, answer) in answers {
+        let now = stage
+            .ledger
+            .find(Key::Request(request(sim.into())))
+            .await
+            .unwrap();
+        match answer {
+            Begun::Yes(record) => {
+                assert_eq!(now, Some(*record));
+                kept += 1;
+            }
+            // Forgotten: its generation is another one.
+            Begun::Moved => assert_eq!(now, None),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(u64::from(MANY), kept + purged);
+}
+
+async fn callers_that_give_up_harm_nobody(stage: &Stage) {
+    let mut callers = JoinSet::new();
+    for turn in 0..200_u32 {
+        let replica = stage.replica(turn);
+        callers.spawn(async move {
+            let attempt = wanted(turn % 20, "P", request(turn.into()));
+            let patience = std::time::Duration::from_micros(u64::from(turn) * 50);
+            let _ = tokio::time::timeout(patience, replica.begin(attempt)).await;
+            let _ = tokio::time::timeout(patience, replica.census()).await;
+        });
+    }
+    callers.join_all().await;
+    let mut in_flight: BTreeMap<Msisdn, u32> = BTreeMap::new();
+    for order in stage.other.page(&Filter::default(), None, 1000).await.unwrap() {
+        *in_flight.entry(order.sim.msisdn.unwrap()).or_default() += 1;
+    }
+    assert!(in_flight.values().all(|orders| *orders == 1), "{in_flight:?}");
+    for sim in 100..120 {
+        let record = begun(&*stage.ledger, wanted(sim, "P", request(1000 + u128::from(sim)))).await;
+        assert_eq!(found(&*stage.other, record.order.id).await, Some(record));
+    }
+}

@@ -1,0 +1,179 @@
+//! What keeps the ledger in order, and what shows it.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+suite! {
+    orders_of_dead_processes_become_unknown,
+    what_is_due_is_leased_and_comes_back,
+    pages_are_stable_while_orders_are_added,
+    settled_orders_are_forgotten_and_others_are_not,
+    more_is_forgotten_than_fits_into_one_step,
+    the_census_counts_by_state,
+}
+
+async fn orders_of_dead_processes_become_unknown(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let mut attempt = wanted(1, "P", request(1));
+    attempt.lease_until = at(10);
+    let dead = begun(ledger, attempt).await;
+    let alive = begun(ledger, wanted(2, "P", request(2))).await;
+    let other = in_state(ledger, 3, State::Placed).await;
+    assert_eq!(ledger.take_over(false, at(9)).await.unwrap(), 0);
+    assert_eq!(ledger.take_over(false, at(10)).await.unwrap(), 1);
+    let now = found(ledger, dead.order.id).await.unwrap();
+    assert_eq!((now.order.state, now.order.updated_at), (State::Unknown, at(10)));
+    assert_eq!((now.order.next_check_at, now.sent_by), (Some(at(10)), at(10)));
+    assert_eq!(found(ledger, alive.order.id).await.as_ref(), Some(&alive));
+    assert_eq!(ledger.take_over(true, at(11)).await.unwrap(), 1);
+    let now = found(ledger, alive.order.id).await.unwrap();
+    assert_eq!((now.order.state, now.sent_by), (State::Unknown, at(60)));
+    assert_eq!(ledger.take_over(true, at(12)).await.unwrap(), 0);
+    assert_eq!(found(ledger, other.order.id).await, Some(other));
+}
+
+async fn what_is_due_is_leased_and_comes_back(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    for (sim, state) in (1..).zip(State::ALL) {
+        in_state(ledger, sim, state).await;
+    }
+    let unnamed = begun(ledger, wanted(10, "P", request(10))).await;
+    let looked_for = Settlement::Placed {
+        subscription_id: None,
+        provider_reference: None,
+        next_check_at: Some(at(50)),
+    };
+    let unnamed = settled(ledger, &unnamed, looked_for, 1).await;
+    assert_eq!(ledger.take_due(at(49), at(200), 10).await.unwrap().len(), 0);
+    let due = ledger.take_due(at(100), at(200), 10).await.unwrap();
+    let states: Vec<State> = due.iter().map(|record| record.order.state).collect();
+    assert_eq!(states, [State::Placed, State::Unknown], "earliest first");
+    assert_eq!(ledger.take_due(at(199), at(300), 10).await.unwrap().len(), 0);
+    assert_eq!(ledger.take_due(at(200), at(300), 1).await.unwrap().len(), 1);
+    assert_eq!(ledger.take_due(at(200), at(300), 10).await.unwrap().len(), 1);
+    assert_eq!(ledger.take_due(at(400), at(500), 0).await.unwrap().len(), 0);
+    assert_eq!(ledger.take_due(at(400), at(500), -1).await.unwrap().len(), 0);
+
+    ledger.postpone(unnamed.order.id, 1, Some(at(290))).await.unwrap();
+    let due = ledger.take_due(at(290), at(300), 10).await.unwrap();
+    assert_eq!((due.len(), due[0].checks), (1, 1), "postponing ends the lease");
+    ledger.postpone(unnamed.order.id, 1, None).await.unwrap();
+    let left = ledger.take_due(at(9000), at(9001), 10).await.unwrap();
+    assert_eq!(left.len(), 1, "what is not to be looked for stays out");
+    settled(ledger, &left[0], Settlement::NotPlaced, 9000).await;
+    assert_eq!(
+        ledger.take_due(at(99_000), at(99_001), 10).await.unwrap().len(),
+        0
+    );
+    let checked = found(ledger, unnamed.order.id).await.unwrap();
+    assert_eq!((checked.checks, checked.order.next_check_at), (2, None));
+}
+
+async fn pages_are_stable_while_orders_are_added(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let mut ids = Vec::new();
+    for sim in 0..25 {
+        let mut attempt = wanted(sim % 5, &format!("P{sim}"), request(sim.into()));
+        attempt.order.created_at = at(sim.into());
+        ids.push(begun(ledger, attempt).await.order.id);
+    }
+    ids.reverse();
+    let everything = Filter::default();
+    let mut seen: Vec<OrderId> = Vec::new();
+    for step in 0.. {
+        let page = ledger.page(&everything, seen.last().copied(), 4).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page.iter().map(|order| order.id));
+        begun(ledger, wanted(100 + step, "P", request(1000 + u128::from(step)))).await;
+    }
+    assert_eq!(
+        seen, ids,
+        "newest first, none twice, none missing, none of the new"
+    );
+
+    let page = async |filter: Filter| -> Vec<OrderId> {
+        let orders = ledger.page(&filter, None, 1000).await.unwrap();
+        orders.iter().map(|order| order.id).collect()
+    };
+    let of_sim = Filter {
+        msisdn: Some(msisdn(3)),
+        ..Filter::default()
+    };
+    let expected: Vec<_> = ids.iter().copied().skip(1).step_by(5).collect();
+    assert_eq!(page(of_sim.clone()).await, expected);
+    let between = Filter {
+        created_from: Some(at(5)),
+        created_until: Some(at(15)),
+        ..Filter::default()
+    };
+    assert_eq!(page(between.clone()).await, ids[10..20]);
+    let both = Filter {
+        msisdn: of_sim.msisdn,
+        ..between
+    };
+    assert_eq!(page(both.clone()).await, [ids[11], ids[16]]);
+    let after = ledger.page(&both, Some(ids[11]), 9).await.unwrap();
+    assert_eq!(after.len(), 1);
+
+    let record = found(ledger, ids[11]).await.unwrap();
+    settled(ledger, &record, placed(None), 1).await;
+    let in_states = |states: &[State]| Filter {
+        states: states.to_vec(),
+        ..both.clone()
+    };
+    assert_eq!(page(in_states(&[State::Placed, State::Placed])).await, [ids[11]]);
+    assert_eq!(page(in_states(&State::ALL)).await, [ids[11], ids[16]]);
+    assert_eq!(page(in_states(&[State::Unknown])).await, []);
+}
+
+async fn settled_orders_are_forgotten_and_others_are_not(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let mut kept = Vec::new();
+    for (sim, state) in (1..).zip(State::ALL) {
+        let record = in_state(ledger, sim, state).await;
+        if state.is_in_flight() {
+            kept.push(record.order.id);
+        }
+    }
+    let record = begun(ledger, wanted(20, "P", request(20))).await;
+    let looked_for = Settlement::Placed {
+        subscription_id: None,
+        provider_reference: None,
+        next_check_at: Some(at(50)),
+    };
+    kept.push(settled(ledger, &record, looked_for, 1).await.order.id);
+    let named = begun(ledger, wanted(21, "P", request(21))).await;
+    settled(ledger, &named, placed(Some("SUB")), 1).await;
+    assert_eq!(ledger.purge(at(1)).await.unwrap(), 0);
+    assert_eq!(ledger.purge(at(2)).await.unwrap(), 4);
+    let mut left = ledger.page(&Filter::default(), None, 100).await.unwrap();
+    left.sort_by_key(|order| order.id);
+    kept.sort();
+    assert_eq!(left.iter().map(|order| order.id).collect::<Vec<_>>(), kept);
+}
+
+async fn more_is_forgotten_than_fits_into_one_step(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let orders = (0..1100).map(|sim| in_state(ledger, sim, State::Rejected));
+    futures_util::future::join_all(orders).await;
+    assert_eq!(ledger.purge(at(2)).await.unwrap(), 1100);
+    assert_eq!(ledger.census().await.unwrap(), []);
+}
+
+async fn the_census_counts_by_state(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let mut expected = BTreeMap::new();
+    let mut sim = 0;
+    for (count, state) in (1..).zip(State::ALL) {
+        for _ in 0..count {
+            sim += 1;
+            in_state(ledger, sim, state).await;
+        }
+        expected.insert(state, count);
+    }
+    let census: BTreeMap<State, i64> = ledger.census().await.unwrap().into_iter().collect();
+    assert_eq!(census, expected);
+}

@@ -1,0 +1,197 @@
+//! A gateway that is killed (`kill -9`) at every step of an order, and
+//! whoever comes after it on the same ledger.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+use transatel_gateway::client::connectivity::v1::OrderState;
+use transatel_gateway::sandbox::{Fault, Sandbox, Script, Step as FaultStep};
+use transatel_gateway::service::orders::steps::Step;
+
+use crate::house::{BUNDLES, ORDERS, Provisioning, settings, simulator, spawn, until};
+use crate::orders::{create, get, order};
+use crate::postgres;
+use crate::process::Process;
+
+/// What a process dies of.
+#[derive(Clone, Debug)]
+enum Death {
+    /// It stops at a step of its own and is killed there.
+    At(Step),
+    /// It is killed while the provider keeps it waiting here.
+    Waiting(&'static str, &'static str),
+    /// The same, when the provider has already carried the request out.
+    WaitingAfterCommit(&'static str, &'static str),
+}
+
+/// How the provider answers the order before that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Answer {
+    Ordinary,
+    /// The gateway's guess of the activation is refused.
+    OtherActivation,
+    /// Carried out, answer lost.
+    CarriedOut,
+    /// Not carried out, answer lost.
+    Dropped,
+}
+
+fn scenarios() -> Vec<(Death, Answer)> {
+    let mut all = Vec::new();
+    for step in Step::ALL {
+        let answers: &[Answer] = match step {
+            Step::BetweenActivations => &[Answer::OtherActivation],
+            Step::BeforeCheck | Step::Checked => &[Answer::CarriedOut, Answer::Dropped],
+            Step::Answered | Step::Settled => &[Answer::Ordinary, Answer::CarriedOut, Answer::Dropped],
+            _ => &[Answer::Ordinary],
+        };
+        all.extend(answers.iter().map(|answer| (Death::At(step), *answer)));
+    }
+    for wait in [
+        Death::Waiting("GET", BUNDLES),
+        Death::Waiting("POST", crate::house::TOKEN),
+        Death::Waiting("POST", ORDERS),
+        Death::WaitingAfterCommit("POST", ORDERS),
+    ] {
+        all.push((wait, Answer::Ordinary));
+    }
+    all
+}
+
+struct Running {
+    process: Process,
+    client: Provisioning,
+}
+
+async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>) -> Running {
+    let quick = [
+        ("STORE__URL", store),
+        ("ORDERS__RECONCILE_AFTER", "20ms"),
+        ("ORDERS__RECONCILE_AT_MOST", "100ms"),
+        ("ORDERS__SETTLE_WINDOW", "400ms"),
+        ("ORDERS__LEASE", "1s"),
+    ];
+    let mut environment = settings(&sandbox.base_url(), &quick);
+    if let Some(step) = stop_at {
+        environment.push(("GATEWAY_STOP_AT".into(), step.name().into()));
+    }
+    let mut process = Process::start(&["serve"], &environment);
+    let line = process.logged("listening").await;
+    let address = line.split("grpc=").nth(1).unwrap().split(' ').next().unwrap();
+    process.logged("ready").await;
+    let channel: Channel = Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    Running {
+        process,
+        client: Provisioning::new(channel),
+    }
+}
+
+/// Kills a gateway at one moment; checks what the next one makes of it.
+async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, answer: Answer) {
+    let what = format!("{death:?}, {answer:?}");
+    let control = sandbox.control();
+    let on_post = |step: FaultStep| control.queue(Script::on("POST", ORDERS).then(step));
+    match answer {
+        Answer::Ordinary => {}
+        Answer::OtherActivation => on_post(Fault::problem(400, "SUBSCRIBER_STATUS_NOT_ELIGIBLE").step()),
+        Answer::CarriedOut => on_post(Fault::Reset.after_commit()),
+        Answer::Dropped => on_post(Fault::Reset.step()),
+    }
+    let stop_at = match &death {
+        Death::At(step) => Some(*step),
+        Death::Waiting(method, path) => {
+            control.queue(Script::on(method, path).then(Fault::hold("wait")));
+            None
+        }
+        Death::WaitingAfterCommit(method, path) => {
+            control.queue(Script::on(method, path).then(Fault::hold("wait").after_commit()));
+            None
+        }
+    };
+    let mut first = start(sandbox, store, stop_at).await;
+    let request = order(msisdn);
+    let call = spawn({
+        let (mut client, request) = (first.client.clone(), request.clone());
+        async move { create(&mut client, &request).await }
+    });
+    match &death {
+        Death::At(_) => {
+            first.process.logged("stopped at a step").await;
+        }
+        _ => control.until_held("wait", 1).await,
+    }
+    first.process.signal("KILL").await;
+    assert_eq!(first.process.ended().await, None, "{what}");
+    let _ = call.await;
+    control.release("wait");
+    control.clear_faults();
+
+    let mut next = start(sandbox, store, None).await;
+    // What is known of it, it knows; and it is carried on with or found out.
+    until(&what, async || {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        match create(&mut next.client, &request).await {
+            Ok(order) => {
+                assert_ne!(order.state(), OrderState::NeedsOperator, "{what}");
+                order.state() == OrderState::Placed
+            }
+            Err(status) => panic!("{what}: {status:?}"),
+        }
+    })
+    .await;
+    let bundles = control.sim(msisdn).unwrap();
+    let bought: Vec<_> = bundles.bought().collect();
+    assert_eq!(bought.len(), 1, "{what}: bought once");
+    let known = get(&mut next.client, &request).await.unwrap();
+    assert_eq!(
+        known.subscription_id,
+        bought[0].subscription_id.to_string(),
+        "{what}"
+    );
+    assert_eq!(bought[0].transaction_reference, Some(known.order_id), "{what}");
+    next.process.signal("KILL").await;
+    next.process.ended().await;
+}
+
+/// Every moment, on one ledger after the other.
+async fn survive_all(store: &str) {
+    for (number, (death, answer)) in scenarios().into_iter().enumerate() {
+        let sandbox = simulator().await;
+        // One SIM each: they share the ledger.
+        let msisdn = format!("8824700000000{}", 41 + number);
+        let status = transatel_gateway::sandbox::SimStatus::PreActivated;
+        sandbox.control().set_sim_status(&msisdn, status).unwrap();
+        let before = sandbox.control().sim(&msisdn).unwrap();
+        for bundle in before.bought() {
+            sandbox
+                .control()
+                .expire(&msisdn, Some(bundle.subscription_id))
+                .unwrap();
+        }
+        survives(store, &msisdn, &sandbox, death, answer).await;
+    }
+}
+
+#[test]
+fn the_readme_says_how_many_moments() {
+    let moments = format!("{} moments", scenarios().len());
+    assert!(include_str!("../../README.md").contains(&moments), "{moments}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_every_step_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite://{}", folder.path().join("ledger.db").display());
+    survive_all(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_every_step_on_postgres() {
+    if let Some(store) = postgres::database().await {
+        survive_all(&store).await;
+    }
+}
