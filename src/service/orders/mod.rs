@@ -301,11 +301,10 @@ impl Orders {
         }
         steps::reached(steps::Step::BeforeReads).await;
         let patience = Patience::until(deadline);
-        let (choice, present) = tokio::join!(
+        let ((choice, sim), present) = tokio::join!(
             self.choose(command, deadline),
             inner.provider.all_subscriptions(&slot.msisdn, patience)
         );
-        let (activation, sim) = choice;
         let baseline = present?.into_iter().map(|subscription| subscription.id).collect();
         if deadline.remaining() < LEAST_TIME {
             return Err(Error::DeadlineExceeded);
@@ -336,7 +335,7 @@ impl Orders {
             lease_until: now + inner.config.lease,
         };
         inner
-            .submit(attempt, activation, deadline.at() - ANSWER_AHEAD)
+            .submit(attempt, Some(choice), deadline.at() - ANSWER_AHEAD)
             .await
     }
 

@@ -22,8 +22,6 @@ use crate::transatel::orders::{OrderAct, Outcome};
 /// How a bundle begins, and who said so.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Choice {
-    /// There is nothing to choose: no bundle begins.
-    None,
     /// Passed on whatever comes of it.
     Callers(Activation),
     /// A guess: the other one is tried when this one is refused.
@@ -143,7 +141,7 @@ impl Inner {
     pub(super) async fn submit(
         self: &Arc<Self>,
         attempt: Attempt,
-        choice: Choice,
+        choice: Option<Choice>,
         answer_at: Instant,
     ) -> Result<Option<Result<Order>>> {
         if self.submissions.is_closed() {
@@ -177,7 +175,7 @@ impl Inner {
         self: Arc<Self>,
         flight: Arc<Flight>,
         attempt: Attempt,
-        choice: Choice,
+        choice: Option<Choice>,
         sending_until: Deadline,
     ) {
         steps::reached(Step::BeforeDurable).await;
@@ -221,7 +219,7 @@ impl Inner {
 
     /// Sends; the other activation too when the first was a guess of ours
     /// that was definitely refused.
-    async fn send(&self, record: &Record, choice: Choice, until: Deadline) -> Outcome {
+    async fn send(&self, record: &Record, choice: Option<Choice>, until: Deadline) -> Outcome {
         let patience = Patience {
             attempt: Some(self.config.send_timeout),
             deadline: Some(until),
@@ -243,11 +241,11 @@ impl Inner {
         }
     }
 
-    async fn buy(&self, record: &Record, choice: Choice, patience: Patience) -> Outcome {
+    async fn buy(&self, record: &Record, choice: Option<Choice>, patience: Patience) -> Outcome {
         let (first, guess) = match choice {
-            Choice::None => return Outcome::NotSent(Error::Internal),
-            Choice::Callers(activation) => (activation, false),
-            Choice::Ours(activation) => (activation, true),
+            None => return Outcome::NotSent(Error::Internal),
+            Some(Choice::Callers(activation)) => (activation, false),
+            Some(Choice::Ours(activation)) => (activation, true),
         };
         let outcome = self.order(record, OrderAct::Buy(first), patience).await;
         match &outcome {
