@@ -24,7 +24,6 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 
 use super::NAME;
-use crate::cache::Counts;
 use crate::config;
 
 /// Why metrics cannot be set up.
@@ -103,6 +102,24 @@ impl Method {
             KeyValue::new("rpc.response.status_code", status),
         ]
     }
+}
+
+/// What a cache did, counted since the start. It counts for itself, so that
+/// a hit costs one atomic addition.
+#[derive(Debug, Default)]
+pub struct CacheCounts {
+    /// Answers from a fresh value.
+    pub fresh: AtomicU64,
+    /// Answers from a stale value.
+    pub stale: AtomicU64,
+    /// Answers that had to wait for a load.
+    pub missed: AtomicU64,
+    /// Answers with the failure of a load that is not yet repeated.
+    pub held: AtomicU64,
+    /// Loads that succeeded.
+    pub loaded: AtomicU64,
+    /// Loads that failed.
+    pub failed: AtomicU64,
 }
 
 impl Metrics {
@@ -237,9 +254,8 @@ impl Metrics {
         store(&self.products.infrastructure, infrastructure);
     }
 
-    /// Shows what the caches did. They count for themselves, so that a hit
-    /// costs one atomic addition.
-    pub fn watch_caches(&self, caches: Vec<(&'static str, Arc<Counts>)>) {
+    /// Shows what the caches did.
+    pub fn watch_caches(&self, caches: Vec<(&'static str, Arc<CacheCounts>)>) {
         let watched = caches.clone();
         self.meter
             .u64_observable_counter("gateway.cache.answers")
