@@ -342,11 +342,12 @@ impl Transport {
             request_id: request_id.map(str::to_owned),
         };
         let too_long = || unreadable(format!("longer than {} bytes", self.max_answer_bytes), false);
-        let announced = response.content_length().unwrap_or_default();
-        if usize::try_from(announced).is_ok_and(|length| length > self.max_answer_bytes) {
+        let announced = usize::try_from(response.content_length().unwrap_or_default()).unwrap_or(usize::MAX);
+        if announced > self.max_answer_bytes {
             return Err(too_long());
         }
-        let mut body = BytesMut::new();
+        // At once: a catalog that grows by doubling leaves twice its size.
+        let mut body = BytesMut::with_capacity(announced);
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > self.max_answer_bytes => return Err(too_long()),
