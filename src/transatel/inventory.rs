@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::call::{Kind, Patience};
+use super::catalog_wire::category;
 use super::error::{Failure, GATEWAY_TITLES, Need};
 use super::transport::{Api, Request};
 use super::{Transatel, lenient, resources};
@@ -123,6 +124,8 @@ struct WireSubscription {
 struct WireDefinition {
     #[serde(deserialize_with = "lenient::text")]
     product_id: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    product_category: Option<String>,
     #[serde(deserialize_with = "lenient::list")]
     tags: Vec<String>,
     #[serde(deserialize_with = "lenient::list")]
@@ -191,6 +194,7 @@ fn subscription(wire: WireSubscription) -> Option<Subscription> {
             .map(|at| end(at, wire.activation_date.is_some(), status)),
         infrastructure: tags().any(|tag| tag.eq_ignore_ascii_case(WALLED_GARDEN)),
         product_id: definition.product_id.unwrap_or_default(),
+        category: definition.product_category.as_deref().and_then(category),
         status,
         raw_status,
         ordered_at: wire.subscription_date,
