@@ -74,17 +74,22 @@ struct Transaction {
     status: Option<String>,
 }
 
+/// The URL of the operation that ends so.
+macro_rules! template {
+    ($segment:literal) => {
+        concat!(
+            "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/",
+            $segment
+        )
+    };
+}
+pub(super) use template;
+
 /// Segment and template of an operation's URL.
-pub(super) fn address(act: &SimAct) -> (&'static str, &'static str) {
+fn address(act: &SimAct) -> (&'static str, &'static str) {
     macro_rules! at {
         ($segment:literal) => {
-            (
-                $segment,
-                concat!(
-                    "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/",
-                    $segment
-                ),
-            )
+            ($segment, template!($segment))
         };
     }
     match act {
