@@ -106,20 +106,6 @@ pub const LONGEST_METADATA_KEY: usize = 50;
 /// Characters of a metadata value. The provider publishes no limit.
 pub const LONGEST_METADATA_VALUE: usize = 255;
 
-impl SimAct {
-    /// Its name in the ledger and in metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Activate => "activate",
-            Self::Suspend => "suspend",
-            Self::Reactivate => "reactivate",
-            Self::Terminate => "terminate",
-            Self::Update(_) => "update",
-            Self::Swap { .. } => "swap",
-        }
-    }
-}
-
 /// Operations that an account may not have, by the names of their RPCs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Optional {

@@ -1,35 +1,40 @@
 //! Orders about a bundle that is there already, through the front door.
 
+use std::time::Duration;
+
 use api::{OrderKind, OrderState};
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Fault, Script, SimView};
+use transatel_gateway::sandbox::{Control, Criteria, Fault, Script, SimView};
 use uuid::Uuid;
 
-use crate::house::{BUNDLES, House, ORDERS, Provisioning, by_iccid, by_msisdn, reason, until, violations};
+use crate::house::{
+    BUNDLES, House, ORDERS, Provisioning, by_iccid, by_msisdn, reason, spawn, until, violations,
+};
 use crate::orders;
 
-const MONTHLY: &str = "WW_901O_STACK_RECURRING_FRANCE_5GB_1M";
+pub const MONTHLY: &str = "WW_901O_STACK_RECURRING_FRANCE_5GB_1M";
 /// With a recurring bundle.
 const SUBSCRIBED: &str = "882470000000026";
 
 /// What is asked of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Ask {
+pub enum Ask {
     Cancel,
     End,
 }
 
+/// A wish about a bundle.
 #[derive(Clone, Debug)]
-struct Wish {
-    ask: Ask,
-    request_id: String,
-    sim: Option<api::SimRef>,
-    subscription_id: String,
+pub struct Wish {
+    pub ask: Ask,
+    pub request_id: String,
+    pub sim: Option<api::SimRef>,
+    pub subscription_id: String,
 }
 
 impl Wish {
-    fn new(ask: Ask, msisdn: &str, subscription_id: impl ToString) -> Self {
+    pub fn new(ask: Ask, msisdn: &str, subscription_id: impl ToString) -> Self {
         Self {
             ask,
             request_id: Uuid::new_v4().to_string(),
@@ -38,35 +43,37 @@ impl Wish {
         }
     }
 
-    async fn ask(&self, client: &mut Provisioning) -> Result<api::Order, Status> {
-        let Self {
-            ask,
-            request_id,
-            sim,
-            subscription_id,
-        } = self.clone();
-        let order = match ask {
-            Ask::Cancel => {
-                let request = api::CancelRenewalRequest {
-                    request_id,
-                    sim,
-                    subscription_id,
-                };
-                client.cancel_renewal(request).await?.into_inner().order
-            }
-            Ask::End => {
-                let request = api::TerminateSubscriptionRequest {
-                    request_id,
-                    sim,
-                    subscription_id,
-                };
-                client.terminate_subscription(request).await?.into_inner().order
-            }
+    /// Asks, within a deadline when there is one.
+    pub async fn within(
+        &self,
+        client: &mut Provisioning,
+        deadline: Option<Duration>,
+    ) -> Result<api::Order, Status> {
+        macro_rules! ask {
+            ($method:ident, $request:ident) => {{
+                let mut request = Request::new(api::$request {
+                    request_id: self.request_id.clone(),
+                    sim: self.sim.clone(),
+                    subscription_id: self.subscription_id.clone(),
+                });
+                if let Some(deadline) = deadline {
+                    request.set_timeout(deadline);
+                }
+                client.$method(request).await?.into_inner().order
+            }};
+        }
+        let order = match self.ask {
+            Ask::Cancel => ask!(cancel_renewal, CancelRenewalRequest),
+            Ask::End => ask!(terminate_subscription, TerminateSubscriptionRequest),
         };
         Ok(order.unwrap())
     }
 
-    async fn get(&self, client: &mut Provisioning) -> Result<api::Order, Status> {
+    pub async fn ask(&self, client: &mut Provisioning) -> Result<api::Order, Status> {
+        self.within(client, None).await
+    }
+
+    pub async fn get(&self, client: &mut Provisioning) -> Result<api::Order, Status> {
         let key = api::get_order_request::Key::RequestId(self.request_id.clone());
         let answer = client.get_order(api::GetOrderRequest { key: Some(key) }).await?;
         Ok(answer.into_inner().order.unwrap())
@@ -86,13 +93,26 @@ fn bundle(sim: &SimView, product: &str) -> Uuid {
     found.unwrap().subscription_id
 }
 
-fn status(house: &House, msisdn: &str, id: Uuid) -> String {
-    let sim = house.control().sim(msisdn).unwrap();
-    let found = sim
-        .bundles
-        .into_iter()
-        .find(|bundle| bundle.subscription_id == id);
-    found.unwrap().status
+/// SIMs in use with a recurring bundle that runs, and that bundle.
+pub fn subscribed(control: &Control, count: usize) -> Vec<(String, Uuid)> {
+    let fresh = control.find_sims(Criteria::FRESH, count);
+    assert_eq!(fresh.len(), count);
+    let subscribe = |sim: SimView| {
+        let id = control.grant(&sim.msisdn, MONTHLY).unwrap();
+        control.attach(&sim.msisdn, "FR").unwrap();
+        (sim.msisdn, id)
+    };
+    fresh.into_iter().map(subscribe).collect()
+}
+
+/// The provider's word for where a bundle is.
+pub fn status(control: &Control, msisdn: &str, id: Uuid) -> String {
+    let sim = control.sim(msisdn).unwrap();
+    let mut bundles = sim.bundles.into_iter();
+    bundles
+        .find(|bundle| bundle.subscription_id == id)
+        .unwrap()
+        .status
 }
 
 #[tokio::test]
@@ -120,7 +140,7 @@ async fn a_renewal_is_canceled_and_a_bundle_is_ended_once() {
             (MONTHLY, id.to_string().as_str())
         );
         assert_eq!(order.sim.as_ref().unwrap().msisdn, SUBSCRIBED);
-        assert_eq!(status(&house, SUBSCRIBED, id), expected);
+        assert_eq!(status(&house.control(), SUBSCRIBED, id), expected);
         let requests = control.requests();
         let posts: Vec<_> = requests
             .iter()
@@ -267,7 +287,7 @@ async fn the_account_decides_where_the_bundle_is_named() {
         .await
         .unwrap();
     assert_eq!(order.state(), OrderState::Placed);
-    assert_eq!(status(&house, SUBSCRIBED, id), "terminated");
+    assert_eq!(status(&house.control(), SUBSCRIBED, id), "terminated");
 }
 
 #[tokio::test]
@@ -280,13 +300,6 @@ async fn an_outcome_that_is_not_known_is_found_out_from_the_bundle() {
         let wish = Wish::new(ask, SUBSCRIBED, id);
         control.queue(Script::on("POST", ORDERS).then(Fault::Reset));
         assert_eq!(wish.ask(&mut client).await.unwrap().state(), OrderState::Unknown);
-        // The place of the bundle's product is taken meanwhile.
-        let buy = api::CreateOrderRequest {
-            product_id: MONTHLY.into(),
-            ..orders::order(SUBSCRIBED)
-        };
-        let error = reason(&orders::create(&mut client, &buy).await.unwrap_err());
-        assert_eq!(error.reason, "ORDER_IN_PROGRESS");
         let lost = wish.until(&mut client, OrderState::NotPlaced).await;
         // Asked for again it is sent again, and keeps its id.
         control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
@@ -297,8 +310,43 @@ async fn an_outcome_that_is_not_known_is_found_out_from_the_bundle() {
         );
         let done = wish.until(&mut client, OrderState::Placed).await;
         assert_eq!(done.subscription_id, id.to_string());
-        assert_ne!(status(&house, SUBSCRIBED, id), "active");
+        assert_ne!(status(&house.control(), SUBSCRIBED, id), "active");
     }
+}
+
+#[tokio::test]
+async fn it_takes_the_place_of_its_product_while_it_is_on_its_way() {
+    let house = House::with_operations(&[]).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    let wish = Wish::new(
+        Ask::Cancel,
+        SUBSCRIBED,
+        bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY),
+    );
+    control.queue(Script::on("POST", ORDERS).then(Fault::hold("post")));
+    let running = spawn({
+        let (mut client, wish) = (client.clone(), wish.clone());
+        async move { wish.ask(&mut client).await }
+    });
+    control.until_held("post", 1).await;
+    let standing = wish.get(&mut client).await.unwrap();
+    let end = Wish::new(Ask::End, SUBSCRIBED, &wish.subscription_id);
+    let buy = api::CreateOrderRequest {
+        product_id: MONTHLY.into(),
+        ..orders::order(SUBSCRIBED)
+    };
+    for refused in [
+        end.ask(&mut client).await.unwrap_err(),
+        orders::create(&mut client, &buy).await.unwrap_err(),
+    ] {
+        let error = reason(&refused);
+        assert_eq!(error.reason, "ORDER_IN_PROGRESS");
+        assert_eq!(error.metadata["order_id"], standing.order_id);
+    }
+    control.release("post");
+    let placed = running.await.unwrap().unwrap();
+    assert_eq!(placed.state(), OrderState::Placed);
 }
 
 #[tokio::test]

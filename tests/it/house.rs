@@ -34,6 +34,8 @@ pub const SUSPEND: &str =
     "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/suspend";
 /// The route of transactions at the provider.
 pub const TRANSACTION: &str = "/connectivity-management/subscribers/api/transactions/{transactionId}";
+/// The route of subscribers by their cards at the provider.
+pub const SUBSCRIBER: &str = "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}";
 /// The route of subscribers by their numbers at the provider.
 pub const LINE: &str = "/connectivity-management/subscribers/api/subscribers/msisdn/{msisdn}";
 

@@ -340,7 +340,7 @@ async fn an_operation_ends_as_its_transaction_does() {
 #[tokio::test]
 async fn an_operation_that_hangs_is_given_up_and_found_out_from_the_sim() {
     let settings = [
-        ("OPERATIONS__GIVE_UP_AFTER", "150ms"),
+        ("OPERATIONS__GIVE_UP_AFTER", "700ms"),
         ("ORDERS__ESCALATE_AFTER", "1h"),
     ];
     let house = House::with_operations(&settings).await;
@@ -733,7 +733,7 @@ async fn a_caller_that_goes_away_or_is_late_changes_nothing() {
     call.abort();
     let _ = call.await;
     let late = wish
-        .within(&mut client, Some(Duration::from_millis(400)))
+        .within(&mut client, Some(Duration::from_millis(900)))
         .await
         .unwrap();
     assert_eq!(late.state(), Pending);
