@@ -6,8 +6,7 @@ use transatel_gateway::service::orders::steps::Step;
 
 use crate::follow_ups::{Ask, Wish, status, subscribed};
 use crate::house::{BUNDLES, OPERATIONS, ORDERS, simulator, spawn, until};
-use crate::orders_crash::{Death, start};
-use crate::postgres;
+use crate::orders_crash::{Death, on_both_ledgers, start};
 
 fn scenarios() -> [Death; 6] {
     [
@@ -62,16 +61,4 @@ fn the_readme_says_how_many_moments() {
     assert!(include_str!("../../README.md").contains(&moments), "{moments}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_step_on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = format!("sqlite://{}", folder.path().join("ledger.db").display());
-    survive_all(&store).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_step_on_postgres() {
-    if let Some(store) = postgres::database().await {
-        survive_all(&store).await;
-    }
-}
+on_both_ledgers!(survive_all);

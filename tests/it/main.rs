@@ -37,5 +37,6 @@ mod readme;
 mod sim_operations;
 mod sim_operations_crash;
 mod sim_operations_property;
+mod sim_operations_refusals;
 mod telemetry;
 mod token;

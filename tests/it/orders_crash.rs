@@ -10,8 +10,27 @@ use transatel_gateway::service::orders::steps::Step;
 
 use crate::house::{BUNDLES, ORDERS, Provisioning, settings, simulator, spawn, until};
 use crate::orders::{create, get, order};
-use crate::postgres;
 use crate::process::Process;
+
+/// Runs what has to survive on a ledger of either kind.
+macro_rules! on_both_ledgers {
+    ($survive_all:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn killed_at_every_step_on_sqlite() {
+            let folder = tempfile::tempdir().unwrap();
+            let store = format!("sqlite://{}", folder.path().join("ledger.db").display());
+            $survive_all(&store).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn killed_at_every_step_on_postgres() {
+            if let Some(store) = crate::postgres::database().await {
+                $survive_all(&store).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both_ledgers;
 
 /// What a process dies of.
 #[derive(Clone, Debug)]
@@ -193,16 +212,4 @@ fn the_readme_says_how_many_moments() {
     assert!(include_str!("../../README.md").contains(&moments), "{moments}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_step_on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = format!("sqlite://{}", folder.path().join("ledger.db").display());
-    survive_all(&store).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_step_on_postgres() {
-    if let Some(store) = postgres::database().await {
-        survive_all(&store).await;
-    }
-}
+on_both_ledgers!(survive_all);

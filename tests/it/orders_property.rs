@@ -16,7 +16,7 @@ use transatel_gateway::sandbox::{Options, Sandbox, Script, SimStatus, Step};
 
 use crate::house::{BUNDLES, FRANCE, Gateway, ORDERS, TOKEN, by_iccid, by_msisdn};
 use crate::orders::get;
-use crate::property::{AT_LAST, Call, Run, any_fault};
+use crate::property::{AT_LAST, Call, Run, any_fault, settled};
 
 const CASES: u64 = 2_000;
 /// Cases that run at once, each with a provider and a gateway of its own:
@@ -152,7 +152,7 @@ impl Place {
         // What is said of each order is so.
         let mut client = self.gateway.provisioning();
         for wish in &case.wishes {
-            let order = self.settled(&mut client, wish, &name).await;
+            let order = settled(async || get(&mut client, wish).await, &name).await;
             self.check(order.as_ref(), msisdn, &name);
         }
 
@@ -177,7 +177,7 @@ impl Place {
         loop {
             let mut bought = 0;
             for wish in &case.wishes {
-                let order = self.settled(&mut client, wish, &name).await;
+                let order = settled(async || get(&mut client, wish).await, &name).await;
                 bought += self.check(order.as_ref(), msisdn, &name);
             }
             if self.bundles(msisdn) - before == bought {
@@ -190,29 +190,6 @@ impl Place {
 
     fn bundles(&self, msisdn: &str) -> usize {
         self.sandbox.control().sim(msisdn).unwrap().bundles.len()
-    }
-
-    /// The order once nothing will change by itself.
-    async fn settled(
-        &self,
-        client: &mut crate::house::Provisioning,
-        wish: &api::CreateOrderRequest,
-        name: &impl Fn() -> String,
-    ) -> Option<api::Order> {
-        let started = std::time::Instant::now();
-        loop {
-            assert!(started.elapsed() < AT_LAST, "not settled: {}", name());
-            match get(client, wish).await {
-                Ok(order) if order.next_check_at.is_none() && order.state() != OrderState::Submitting => {
-                    return Some(order);
-                }
-                Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-                Err(status) => {
-                    assert_eq!(status.code(), Code::NotFound, "{}", name());
-                    return None;
-                }
-            }
-        }
     }
 
     /// What is said of an order is so; gives the bundles that it came to.

@@ -4,7 +4,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use api::OrderState;
 use fastrand::Rng;
+use tonic::{Code, Status};
+use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::sandbox::{Fault, Step};
 
 /// The provider carries out what it was asked at most this long after the
@@ -93,6 +96,27 @@ pub fn any_fault(rng: &mut Rng) -> Step {
         fault.step()
     };
     step.times(rng.u32(1..4))
+}
+
+/// An order once nothing will change by itself.
+pub async fn settled(
+    mut get: impl AsyncFnMut() -> Result<api::Order, Status>,
+    name: &impl Fn() -> String,
+) -> Option<api::Order> {
+    let started = std::time::Instant::now();
+    loop {
+        assert!(started.elapsed() < AT_LAST, "not settled: {}", name());
+        match get().await {
+            Ok(order) if order.next_check_at.is_none() && order.state() != OrderState::Submitting => {
+                return Some(order);
+            }
+            Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(status) => {
+                assert_eq!(status.code(), Code::NotFound, "{}", name());
+                return None;
+            }
+        }
+    }
 }
 
 /// The cases of a property test, and the first of their seeds.

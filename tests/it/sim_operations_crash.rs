@@ -7,8 +7,7 @@ use transatel_gateway::sandbox::{Fault, Sandbox, Script, SimStatus};
 use transatel_gateway::service::orders::steps::Step;
 
 use crate::house::{LINE, OPERATIONS, SUSPEND, TRANSACTION, simulator, spawn, until};
-use crate::orders_crash::{Death, start};
-use crate::postgres;
+use crate::orders_crash::{Death, on_both_ledgers, start};
 use crate::sim_operations::{Ask, Wish};
 
 /// How the provider answers before that, and what it has done in the end when
@@ -119,16 +118,4 @@ fn the_readme_says_how_many_moments() {
     assert!(include_str!("../../README.md").contains(&moments), "{moments}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_step_on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = format!("sqlite://{}", folder.path().join("ledger.db").display());
-    survive_all(&store).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_step_on_postgres() {
-    if let Some(store) = postgres::database().await {
-        survive_all(&store).await;
-    }
-}
+on_both_ledgers!(survive_all);

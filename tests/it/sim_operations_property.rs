@@ -17,7 +17,7 @@ use crate::house::{Gateway, LINE, OPERATIONS, Provisioning, SUBSCRIBER, TOKEN, T
 use crate::property::{AT_LAST, Call, Run, any_fault};
 use crate::sim_operations::{Ask, Wish};
 
-const CASES: u64 = 600;
+const CASES: u64 = 400;
 const AT_ONCE: u64 = 32;
 
 /// The settle window is well longer than a transaction and what any fault
@@ -338,8 +338,8 @@ const PENDING: api::SimOperationState = api::SimOperationState::Pending;
 
 #[test]
 fn the_readme_says_how_many_cases() {
-    assert!(include_str!("../../README.md").contains("600 cases a run"));
-    assert_eq!(CASES, 600);
+    assert!(include_str!("../../README.md").contains("400 cases a run"));
+    assert_eq!(CASES, 400);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

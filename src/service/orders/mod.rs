@@ -5,6 +5,7 @@
 //!   sent.
 //! * `submission` carries one attempt out, detached from whoever asked.
 //! * `reconcile` finds out what became of attempts that gave no answer.
+//! * `resolution` takes an operator's word where that is not possible.
 //! * `verdict` and `sim_change` are its judgement, as pure functions.
 //!
 //! The rule that everything here serves: an order is sent only after the
@@ -15,6 +16,7 @@ mod follow_up;
 mod operations;
 mod purchase;
 mod reconcile;
+mod resolution;
 mod sim_change;
 pub mod steps;
 mod submission;
@@ -30,15 +32,15 @@ use tokio_util::task::TaskTracker;
 use super::{Catalog, Sims};
 use crate::config;
 use crate::domain::act::{Act, Optional};
-use crate::domain::error::Violation;
 use crate::domain::order::{Order, OrderId, RequestId, State, Wish};
 use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimIds, SimRef};
-use crate::store::{self, Attempt, Filter, OrderLedger, Record, Settled, Settlement, Slot};
+use crate::store::{self, Attempt, Filter, OrderLedger, Record, Slot};
 use crate::telemetry::Metrics;
 use crate::transatel::Transatel;
 use submission::{Answered, Choice, Flights};
 
 pub use crate::store::{Key, Note};
+pub use resolution::Resolution;
 
 /// The order use cases. Cheap to clone.
 #[derive(Clone)]
@@ -73,17 +75,6 @@ pub struct Command {
     pub confirmed: Option<Iccid>,
     /// Who asks, when that is known.
     pub caller: Option<String>,
-}
-
-/// What an operator found out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resolution {
-    /// This bundle came of it, or it was done with this bundle.
-    Placed(String),
-    /// It was done, and is about no bundle.
-    Done,
-    /// Nothing came of it.
-    NotPlaced,
 }
 
 /// Where an act takes place.
@@ -212,62 +203,6 @@ impl Orders {
             .page(&filter, after, i64::from(limit))
             .await
             .map_err(unavailable)
-    }
-
-    /// Takes an operator's word for what became of an order.
-    ///
-    /// # Errors
-    /// `ORDER_NOT_FOUND`; `ORDER_NOT_RESOLVABLE` unless it needs an operator,
-    /// or was resolved in the same way before; `INVALID_REQUEST` when the
-    /// bundle belongs to another order; `LEDGER_UNAVAILABLE`.
-    pub async fn resolve(&self, id: OrderId, resolution: &Resolution, note: Note) -> Result<Order> {
-        let record = self.find_order(Key::Order(id)).await?;
-        let resolution = match (record.order.wish.act.on_subscription(), resolution) {
-            // The bundle has an order of its own, the one that bought it.
-            (Some(bundle), Resolution::Placed(named)) if bundle == named => &Resolution::Done,
-            (Some(_), Resolution::Placed(_)) => {
-                return Err(wrong_bundle("has to be the bundle that the order is about"));
-            }
-            _ => resolution,
-        };
-        self.settle_by_word(record, resolution, note).await
-    }
-
-    async fn settle_by_word(&self, record: Record, resolution: &Resolution, note: Note) -> Result<Order> {
-        if record.order.state != State::NeedsOperator {
-            return already(&record.order, resolution);
-        }
-        let placed = |subscription_id| Settlement::Placed {
-            subscription_id,
-            provider_reference: record.order.provider_reference.clone(),
-            next_check_at: None,
-        };
-        let settlement = match resolution {
-            Resolution::Placed(subscription_id) => placed(Some(subscription_id.clone())),
-            Resolution::Done => placed(None),
-            Resolution::NotPlaced => Settlement::NotPlaced,
-        };
-        let settled = self
-            .inner
-            .ledger
-            .settle(
-                record.order.id,
-                record.attempt,
-                settlement,
-                Some(note),
-                Timestamp::now(),
-            )
-            .await
-            .map_err(unavailable)?;
-        match settled {
-            Settled::Yes(record) => {
-                self.inner.report(&record.order);
-                Ok(record.order)
-            }
-            Settled::No(record) => already(&record.order, resolution),
-            Settled::Gone => Err(Error::OrderNotFound),
-            Settled::Claimed => Err(wrong_bundle("belongs to another order of this SIM")),
-        }
     }
 
     /// What has to be enabled is.
@@ -433,13 +368,6 @@ fn may_be_sent_again(order: &Order) -> bool {
     order.state == State::NotPlaced && order.wish.act.on_sim().is_none()
 }
 
-fn wrong_bundle(rule: &str) -> Error {
-    Error::InvalidRequest(vec![Violation {
-        field: "subscription_id".into(),
-        description: rule.into(),
-    }])
-}
-
 /// What a caller is told of an order that is no longer on its way.
 fn outcome(order: Order) -> Result<Order> {
     match (order.state, &order.failure) {
@@ -465,20 +393,6 @@ fn busy(act: &Act, other: OrderId) -> Error {
     match act.on_sim() {
         None => Error::OrderInProgress { order_id: other },
         Some(_) => Error::SimOperationInProgress { operation_id: other },
-    }
-}
-
-/// A resolution that was made before is no error, but no other one counts.
-fn already(order: &Order, resolution: &Resolution) -> Result<Order> {
-    let same = match resolution {
-        Resolution::Placed(id) => order.state == State::Placed && order.subscription_id.as_ref() == Some(id),
-        Resolution::Done => order.state == State::Placed,
-        Resolution::NotPlaced => order.state == State::NotPlaced,
-    };
-    if same {
-        Ok(order.clone())
-    } else {
-        Err(Error::OrderNotResolvable { state: order.state })
     }
 }
 
