@@ -273,6 +273,7 @@ mod simulated {
         until_stopped,
     };
     use crate::app::Addresses;
+    use crate::domain::act::Optional;
     use crate::sandbox::{Options, Sandbox};
 
     const OPTION: &str = "--sandbox";
@@ -290,6 +291,10 @@ mod simulated {
         set("transatel.client_secret", &options.client_secret);
         set("transatel.cos", &options.cos);
         set("transatel.mvno_ref", &options.mvno_ref);
+        set("transatel.rate_plan", &options.rate_plan);
+        // Everything can be tried here.
+        let operations = Optional::ALL.map(Optional::name).join(",");
+        set("transatel.enabled_operations", &operations);
         // Nobody has to learn that this replica is going away.
         set("shutdown.propagation_delay", "0s");
     }
@@ -305,6 +310,8 @@ mod simulated {
         })
         .await
         .map_err(|error| Failure::other(format!("cannot listen on {listen} (sandbox.listen): {error}")))?;
+        let control = sandbox.control();
+        control.configure(|settings| settings.follow_ups.enabled = true);
         point_at(sources, &sandbox.base_url(), &options);
         Ok(sandbox)
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Telemetry};
+use crate::domain::act::Optional;
 use crate::domain::{Deadline, Iccid, Msisdn};
 use crate::telemetry::{Metrics, metrics};
 use crate::transatel::call::Patience;
@@ -116,6 +117,9 @@ impl Doctor<'_> {
         for endpoint in &ENDPOINTS {
             report.add(self.methods(endpoint, &named).await);
         }
+        for operation in Optional::ALL {
+            report.add(self.operation(operation, &named).await);
+        }
         let patience = || Patience::until(Deadline::after(CHECK_WITHIN));
         if self.named.iccid.is_some() {
             let check = Check::new("this eSIM", "GET", probe::ESIM, Need::Required);
@@ -176,6 +180,27 @@ impl Doctor<'_> {
         };
         let product_id = listing.products.into_iter().next().map(|product| product.id);
         (check.is(verdict, note), product_id)
+    }
+
+    /// Whether the account may use what not every account has. Required only
+    /// when the settings offer it to callers.
+    async fn operation(&self, operation: Optional, subject: &Subject) -> Check {
+        let offered = self.config.transatel.enabled_operations.contains(&operation);
+        let mut endpoint = probe::endpoint_of(operation);
+        if offered {
+            endpoint.need = Need::Required;
+        }
+        let check = self.methods(&endpoint, subject).await;
+        let here = if offered { "enabled here" } else { "off here" };
+        let unasked = match operation {
+            Optional::CancelRenewal | Optional::TerminateSubscription => {
+                ", the kind of order cannot be asked"
+            }
+            _ => "",
+        };
+        let note = format!("{}; {here}{unasked}", check.note);
+        let verdict = check.verdict;
+        check.is(verdict, note)
     }
 
     async fn methods(&self, endpoint: &Endpoint, subject: &Subject) -> Check {

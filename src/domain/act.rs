@@ -1,6 +1,7 @@
 //! What a write asks the provider for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::Iccid;
 
@@ -72,8 +73,9 @@ pub enum SimAct {
     },
 }
 
-/// Labels of a SIM; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Labels of a SIM; what is absent stays. What a company writes there may be
+/// about a person: `Debug` prints none of it.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Labels {
     /// Group.
     pub group: Option<String>,
@@ -83,24 +85,26 @@ pub struct Labels {
     pub metadata: BTreeMap<String, String>,
 }
 
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Labels")
+            .field("group", &self.group.is_some())
+            .field("reference", &self.reference.is_some())
+            .field("metadata", &self.metadata.len())
+            .finish()
+    }
+}
+
+/// Characters of a rate plan's name, by the provider's word.
+pub const LONGEST_RATE_PLAN: usize = 50;
+/// Characters of a group's name. The provider publishes no limit.
+pub const LONGEST_GROUP: usize = 100;
 /// Entries of metadata in one update.
 pub const MOST_METADATA: usize = 10;
 /// Characters of a metadata key.
 pub const LONGEST_METADATA_KEY: usize = 50;
-
-impl SimAct {
-    /// Its name in the ledger and in metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Activate => "activate",
-            Self::Suspend => "suspend",
-            Self::Reactivate => "reactivate",
-            Self::Terminate => "terminate",
-            Self::Update(_) => "update",
-            Self::Swap { .. } => "swap",
-        }
-    }
-}
+/// Characters of a metadata value. The provider publishes no limit.
+pub const LONGEST_METADATA_VALUE: usize = 255;
 
 /// Operations that an account may not have, by the names of their RPCs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

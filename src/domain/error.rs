@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Money;
 use super::order::{Failure as OrderFailure, OrderId, State as OrderState};
 use super::sim::Identifier;
+use super::sim_operation;
 
 /// Result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -125,6 +126,12 @@ pub enum Error {
         /// That operation.
         operation_id: OrderId,
     },
+    /// The provider is carrying out another operation on the SIM.
+    #[error("the provider is busy with another operation on the SIM: nothing was sent, try again later")]
+    SimBusy {
+        /// The provider's words.
+        provider: ProviderDetail,
+    },
     /// The provider refused to change the SIM: nothing was changed.
     #[error("{}", .failure.message())]
     SimOperationRejected {
@@ -144,6 +151,12 @@ pub enum Error {
     OrderNotResolvable {
         /// What it is in.
         state: OrderState,
+    },
+    /// The operation does not wait for an operator.
+    #[error("the operation is {}: only one that needs an operator can be resolved", .state.name())]
+    SimOperationNotResolvable {
+        /// What it is in.
+        state: sim_operation::State,
     },
     /// The product costs more than the caller allows.
     #[error("the product costs {price}: more than max_price")]

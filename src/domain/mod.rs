@@ -17,6 +17,7 @@ pub mod opaque;
 pub mod order;
 pub mod product;
 pub mod sim;
+pub mod sim_operation;
 pub mod sim_record;
 pub mod subscription;
 
@@ -28,5 +29,6 @@ pub use language::Language;
 pub use money::Money;
 pub use product::Product;
 pub use sim::{Iccid, Msisdn, SimRef};
+pub use sim_operation::SimOperation;
 pub use sim_record::{SimIds, SimRecord, SimStatus};
 pub use subscription::Subscription;

@@ -85,6 +85,19 @@ pub struct Wish {
     pub max_price: Option<Money>,
 }
 
+impl Wish {
+    /// Something to be done that takes no further words.
+    pub fn to(act: Act) -> Self {
+        Self {
+            act,
+            product_id: String::new(),
+            activation: None,
+            reference: String::new(),
+            max_price: None,
+        }
+    }
+}
+
 /// When a bundle begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Activation {
@@ -240,9 +253,9 @@ pub enum Reason {
     /// Anything else.
     Rejected,
     /// Not a refusal: more than one bundle, or none that can be told apart,
-    /// may be this order's.
+    /// may be this order's; or what it changed cannot be seen.
     Ambiguous,
-    /// Not a refusal: the inventory could not be read for too long.
+    /// Not a refusal: the inventory or the SIM could not be read for too long.
     Unreadable,
 }
 
@@ -290,16 +303,16 @@ impl Reason {
         match self {
             Self::SimNotFound => "the provider knows no such SIM",
             Self::ProductNotFound => "the provider has no such product for the SIM",
-            Self::SimStatusNotEligible => "the SIM's status does not allow the order",
+            Self::SimStatusNotEligible => "the SIM's status does not allow it",
             Self::ProductNotEligible => "the product may not be put on this SIM",
             Self::InsufficientFunds => "the company's account at the provider does not cover the price",
-            Self::OperationNotEnabled => "the account does not have this kind of order",
-            Self::InProgress => "the provider is busy with another order for the SIM",
-            Self::CredentialsRejected => "the provider does not let the gateway's credentials order",
-            Self::Protocol => "the provider did not understand the order",
-            Self::Rejected => "the provider refused the order",
-            Self::Ambiguous => "it cannot be told which bundle, if any, came of the order",
-            Self::Unreadable => "the SIM's bundles could not be read for too long",
+            Self::OperationNotEnabled => "the account does not have the operation",
+            Self::InProgress => "the provider is busy with the SIM",
+            Self::CredentialsRejected => "the provider does not let the gateway's credentials do this",
+            Self::Protocol => "the provider did not understand the request",
+            Self::Rejected => "the provider refused it",
+            Self::Ambiguous => "it cannot be told what came of it",
+            Self::Unreadable => "what came of it could not be read for too long",
         }
     }
 }

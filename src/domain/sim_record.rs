@@ -1,5 +1,6 @@
 //! The state of a SIM itself.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -53,6 +54,8 @@ pub struct SimRecord {
     pub rate_plan: String,
     /// Group; may be empty.
     pub group: String,
+    /// Metadata; `None` where it is not shown.
+    pub metadata: Option<BTreeMap<String, String>>,
     /// When it went into service.
     pub activated_at: Option<Timestamp>,
     /// When a network last saw it.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Country;
-use super::product::Amount;
+use super::product::{Amount, Category};
 
 /// A bundle on a SIM.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub struct Subscription {
     pub id: String,
     /// What was bought; empty when the provider does not say.
     pub product_id: String,
+    /// What kind of product it is of; `None` when the provider does not say.
+    pub category: Option<Category>,
     /// Where it is in its life; `None` for a word that is not known.
     pub status: Option<Status>,
     /// The provider's word.
@@ -34,6 +36,11 @@ impl Subscription {
     /// Whether it can be used now.
     pub fn is_usable(&self) -> bool {
         matches!(self.status, Some(Status::Active | Status::Canceled))
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        matches!(self.status, Some(Status::Expired | Status::Terminated))
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod esim;
 pub mod order;
+pub mod sim_operation;
 
 use bytes::Bytes;
 use prost::Message as _;

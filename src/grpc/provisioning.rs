@@ -4,13 +4,33 @@ use tonic::{Request, Response, Status};
 
 use super::layers::deadline;
 use super::page_token::{self, List};
+use super::parse::sim_operations as operations;
+use super::parse::sim_operations::common;
 use super::{convert, parse};
+use crate::domain::act::{Act, SimAct};
+use crate::domain::{Deadline, Result as DomainResult};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::Orders;
-use crate::service::orders::Note;
+use crate::service::orders::{Command, Note};
 
 /// Answers the Provisioning service.
 pub struct Handler(pub Orders);
+
+impl Handler {
+    async fn order(&self, command: DomainResult<Command>, deadline: Deadline) -> Result<pb::Order, Status> {
+        let order = self.0.create(&command?, deadline).await?;
+        Ok(convert::order::order(order))
+    }
+
+    async fn operation(
+        &self,
+        command: DomainResult<Command>,
+        deadline: Deadline,
+    ) -> Result<pb::SimOperation, Status> {
+        let operation = self.0.change_sim(&command?, deadline).await?;
+        Ok(convert::sim_operation::sim_operation(operation))
+    }
+}
 
 #[tonic::async_trait]
 impl pb::provisioning_server::Provisioning for Handler {
@@ -19,11 +39,9 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::CreateOrderRequest>,
     ) -> Result<Response<pb::CreateOrderResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = parse::provisioning::create_order(request.get_ref(), None)?;
-        let order = self.0.create(&command, deadline).await?;
-        Ok(Response::new(pb::CreateOrderResponse {
-            order: Some(convert::order::order(order)),
-        }))
+        let command = parse::provisioning::create_order(request.get_ref(), None);
+        let order = Some(self.order(command, deadline).await?);
+        Ok(Response::new(pb::CreateOrderResponse { order }))
     }
 
     async fn get_order(
@@ -63,6 +81,121 @@ impl pb::provisioning_server::Provisioning for Handler {
         let order = self.0.resolve(id, &resolution, Note { by: None, text }).await?;
         Ok(Response::new(pb::ResolveOrderResponse {
             order: Some(convert::order::order(order)),
+        }))
+    }
+
+    async fn cancel_renewal(
+        &self,
+        request: Request<pb::CancelRenewalRequest>,
+    ) -> Result<Response<pb::CancelRenewalResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let pb::CancelRenewalRequest {
+            request_id,
+            sim,
+            subscription_id,
+        } = request.get_ref();
+        let act = |subscription_id| Act::CancelRenewal { subscription_id };
+        let command = parse::provisioning::follow_up(request_id, sim.as_ref(), subscription_id, act, None);
+        let order = Some(self.order(command, deadline).await?);
+        Ok(Response::new(pb::CancelRenewalResponse { order }))
+    }
+
+    async fn terminate_subscription(
+        &self,
+        request: Request<pb::TerminateSubscriptionRequest>,
+    ) -> Result<Response<pb::TerminateSubscriptionResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let pb::TerminateSubscriptionRequest {
+            request_id,
+            sim,
+            subscription_id,
+        } = request.get_ref();
+        let act = |subscription_id| Act::TerminateSubscription { subscription_id };
+        let command = parse::provisioning::follow_up(request_id, sim.as_ref(), subscription_id, act, None);
+        let order = Some(self.order(command, deadline).await?);
+        Ok(Response::new(pb::TerminateSubscriptionResponse { order }))
+    }
+
+    async fn activate_sim(
+        &self,
+        request: Request<pb::ActivateSimRequest>,
+    ) -> Result<Response<pb::ActivateSimResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let command = operations::plain(common!(request.get_ref()), SimAct::Activate, None);
+        let operation = Some(self.operation(command, deadline).await?);
+        Ok(Response::new(pb::ActivateSimResponse { operation }))
+    }
+
+    async fn suspend_sim(
+        &self,
+        request: Request<pb::SuspendSimRequest>,
+    ) -> Result<Response<pb::SuspendSimResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let command = operations::plain(common!(request.get_ref()), SimAct::Suspend, None);
+        let operation = Some(self.operation(command, deadline).await?);
+        Ok(Response::new(pb::SuspendSimResponse { operation }))
+    }
+
+    async fn reactivate_sim(
+        &self,
+        request: Request<pb::ReactivateSimRequest>,
+    ) -> Result<Response<pb::ReactivateSimResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let command = operations::plain(common!(request.get_ref()), SimAct::Reactivate, None);
+        let operation = Some(self.operation(command, deadline).await?);
+        Ok(Response::new(pb::ReactivateSimResponse { operation }))
+    }
+
+    async fn update_sim(
+        &self,
+        request: Request<pb::UpdateSimRequest>,
+    ) -> Result<Response<pb::UpdateSimResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let command = operations::update(request.get_ref(), None);
+        let operation = Some(self.operation(command, deadline).await?);
+        Ok(Response::new(pb::UpdateSimResponse { operation }))
+    }
+
+    async fn swap_sim(
+        &self,
+        request: Request<pb::SwapSimRequest>,
+    ) -> Result<Response<pb::SwapSimResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let command = operations::swap(request.get_ref(), None);
+        let operation = Some(self.operation(command, deadline).await?);
+        Ok(Response::new(pb::SwapSimResponse { operation }))
+    }
+
+    async fn terminate_sim(
+        &self,
+        request: Request<pb::TerminateSimRequest>,
+    ) -> Result<Response<pb::TerminateSimResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let command = operations::terminate(request.get_ref(), None);
+        let operation = Some(self.operation(command, deadline).await?);
+        Ok(Response::new(pb::TerminateSimResponse { operation }))
+    }
+
+    async fn get_sim_operation(
+        &self,
+        request: Request<pb::GetSimOperationRequest>,
+    ) -> Result<Response<pb::GetSimOperationResponse>, Status> {
+        let key = operations::get(request.get_ref())?;
+        let operation = self.0.operation(key).await?;
+        Ok(Response::new(pb::GetSimOperationResponse {
+            operation: Some(convert::sim_operation::sim_operation(operation)),
+        }))
+    }
+
+    async fn resolve_sim_operation(
+        &self,
+        request: Request<pb::ResolveSimOperationRequest>,
+    ) -> Result<Response<pb::ResolveSimOperationResponse>, Status> {
+        let (id, resolution, text) = operations::resolve(request.get_ref())?;
+        let note = Note { by: None, text };
+        let operation = self.0.resolve_operation(id, &resolution, note).await?;
+        Ok(Response::new(pb::ResolveSimOperationResponse {
+            operation: Some(convert::sim_operation::sim_operation(operation)),
         }))
     }
 }

@@ -64,7 +64,9 @@ impl From<Error> for Status {
             | Error::OrderNotResolvable { .. }
             | Error::SimOperationNotFound
             | Error::SimOperationInProgress { .. }
+            | Error::SimBusy { .. }
             | Error::SimOperationRejected { .. }
+            | Error::SimOperationNotResolvable { .. }
             | Error::SubscriptionNotEligible { .. }
             | Error::PriceAboveMaximum { .. }
             | Error::PriceNotComparable { .. }
@@ -125,13 +127,17 @@ fn classify(error: &Error) -> (Code, ErrorReason) {
         Error::OrderInProgress { .. } => (Code::Aborted, ErrorReason::OrderInProgress),
         Error::OrderRejected { failure, .. } => refused(failure.reason),
         Error::SimOperationNotFound => (Code::NotFound, ErrorReason::SimOperationNotFound),
-        Error::SimOperationInProgress { .. } => (Code::Aborted, ErrorReason::SimOperationInProgress),
-        Error::SimOperationRejected { failure, .. } => match failure.reason {
-            Reason::InProgress => (Code::Aborted, ErrorReason::SimOperationInProgress),
-            other => refused(other),
-        },
+        Error::SimOperationInProgress { .. } | Error::SimBusy { .. } => {
+            (Code::Aborted, ErrorReason::SimOperationInProgress)
+        }
+        Error::SimOperationRejected { failure, .. } => (
+            refused(failure.reason).0,
+            super::convert::sim_operation::reason(failure.reason),
+        ),
         Error::SubscriptionNotEligible { .. } => (Code::FailedPrecondition, ErrorReason::ProductNotEligible),
-        Error::OrderNotResolvable { .. } => (Code::FailedPrecondition, ErrorReason::OrderNotResolvable),
+        Error::OrderNotResolvable { .. } | Error::SimOperationNotResolvable { .. } => {
+            (Code::FailedPrecondition, ErrorReason::OrderNotResolvable)
+        }
         Error::PriceAboveMaximum { .. } => (Code::FailedPrecondition, ErrorReason::PriceAboveMaximum),
         Error::PriceNotComparable { .. } => (Code::FailedPrecondition, ErrorReason::PriceNotComparable),
         Error::LedgerUnavailable => (Code::Unavailable, ErrorReason::LedgerUnavailable),
@@ -192,10 +198,14 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         Error::OrderNotResolvable { state } => {
             put("state", state.name().to_uppercase());
         }
+        Error::SimOperationNotResolvable { state } => {
+            put("state", state.name().to_uppercase());
+        }
         Error::PriceAboveMaximum { price } | Error::PriceNotComparable { price: Some(price) } => {
             put("price", price.to_string());
         }
         Error::SimNotFound { provider }
+        | Error::SimBusy { provider }
         | Error::EsimNotFound { provider }
         | Error::OperationNotEnabled { provider }
         | Error::ProviderRejected { provider }

@@ -111,13 +111,16 @@ impl Sims {
         }
     }
 
-    /// Forgets what is known of a SIM under either name: its line has moved.
+    /// Forgets what is known of a SIM under either name, and under the names
+    /// that these were known to belong to: a line has moved.
     pub async fn forget(&self, ids: &SimIds) {
-        let names = [
-            ids.iccid.clone().map(SimRef::Iccid),
-            ids.msisdn.clone().map(SimRef::Msisdn),
-        ];
-        for name in names.into_iter().flatten() {
+        let mut pairs = vec![ids.clone()];
+        for name in names(ids) {
+            if let Some(pair) = self.cache.peek(&name).await {
+                pairs.push(SimIds::clone(&pair));
+            }
+        }
+        for name in pairs.iter().flat_map(names) {
             if let Some(pair) = self.cache.peek(&name).await {
                 self.cache.invalidate(&name, &pair).await;
             }
@@ -143,6 +146,23 @@ impl Sims {
             Found::Unknown(provider) => Err(Error::SimNotFound { provider }),
             Found::NotPermitted(provider) => Err(Error::OperationNotEnabled { provider }),
         }
+    }
+
+    /// What Connectivity Management, which carries changes of SIMs out, knows
+    /// of a SIM. Live: the search lags behind, and a line may have moved.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND`; `OPERATION_NOT_ENABLED` when the account may not use
+    /// the API; and the provider's errors.
+    pub async fn subscriber(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
+        let answer = self.provider.subscriber(sim, Patience::until(deadline)).await;
+        answer.map_err(|failure| {
+            if is_unknown_sim(&failure) {
+                let provider = failure.provider_detail();
+                return Error::SimNotFound { provider };
+            }
+            failure.into_error(Need::Optional)
+        })
     }
 
     /// One page of the account's SIMs. Live.
@@ -195,6 +215,15 @@ impl Sims {
     pub fn counts(&self) -> Arc<Counts> {
         self.cache.counts()
     }
+}
+
+/// The names of a SIM.
+fn names(ids: &SimIds) -> impl Iterator<Item = SimRef> + use<> {
+    let names = [
+        ids.iccid.clone().map(SimRef::Iccid),
+        ids.msisdn.clone().map(SimRef::Msisdn),
+    ];
+    names.into_iter().flatten()
 }
 
 /// What was learnt about a SIM.

@@ -297,7 +297,8 @@ fn texts(id: &str, description: &Value) -> (String, String) {
     (name.to_owned(), long.to_owned())
 }
 
-fn category(word: &str) -> Option<Category> {
+/// The provider's words for a kind of product, in any spelling.
+pub(super) fn category(word: &str) -> Option<Category> {
     match lenient::letters(word).as_str() {
         "ONEOFF" => Some(Category::OneOff),
         "RECURRING" => Some(Category::Recurring),

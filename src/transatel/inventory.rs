@@ -10,11 +10,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::call::{Kind, Patience};
+use super::catalog_wire::category;
 use super::error::{Failure, GATEWAY_TITLES, Need};
 use super::lenient::{self, Lists, Part};
 use super::transport::{Api, Request};
 use super::{Transatel, resources};
-use crate::domain::product::{Amount, Grant, WALLED_GARDEN};
+use crate::domain::product::{Amount, Category, Grant, WALLED_GARDEN};
 use crate::domain::subscription::{Balance, End, Level, Status};
 use crate::domain::{Country, Error, Language, Msisdn, Subscription};
 
@@ -121,11 +122,19 @@ struct WireSubscription {
 struct WireDefinition {
     #[serde(deserialize_with = "lenient::text")]
     product_id: Option<String>,
+    #[serde(deserialize_with = "kind")]
+    product_category: Option<Category>,
     #[serde(deserialize_with = "tags")]
     tags: Tags,
     #[serde(deserialize_with = "countries")]
     country_list: Vec<Country>,
     allowances: Lists<resources::WireAllowance>,
+}
+
+fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Category>, D::Error> {
+    Ok(lenient::borrowed_text(deserializer)?
+        .as_deref()
+        .and_then(category))
 }
 
 /// What tags say of a product: where it works, and whether it is the
@@ -219,6 +228,7 @@ fn subscription(wire: WireSubscription) -> Option<Subscription> {
             .map(|at| end(at, wire.activation_date.is_some(), status)),
         infrastructure: definition.tags.walled_garden,
         product_id: definition.product_id.unwrap_or_default(),
+        category: definition.product_category,
         status,
         raw_status,
         ordered_at: wire.subscription_date,

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::config;
+use crate::domain::act::Optional;
 use crate::telemetry::Metrics;
 use call::Caller;
 use retry::Backoff;
@@ -50,6 +51,7 @@ struct Account {
     payment_provider: String,
     source: String,
     rate_plan: Option<String>,
+    enabled_operations: Vec<Optional>,
     cancel_renewal_order_type: String,
     terminate_order_type: String,
     subscription_member: String,
@@ -90,6 +92,7 @@ impl Transatel {
             payment_provider: account.payment_provider.clone(),
             source: account.source.clone(),
             rate_plan: account.rate_plan.clone(),
+            enabled_operations: account.enabled_operations.clone(),
             cancel_renewal_order_type: account.cancel_renewal_order_type.clone(),
             terminate_order_type: account.terminate_order_type.clone(),
             subscription_member: account.subscription_member.clone(),
@@ -101,6 +104,11 @@ impl Transatel {
             caller: Arc::new(caller),
             account: Arc::new(account),
         })
+    }
+
+    /// Whether the account was given an operation that not every account has.
+    pub fn is_enabled(&self, operation: Optional) -> bool {
+        self.account.enabled_operations.contains(&operation)
     }
 
     /// What the token cache did, for the metrics.

@@ -16,7 +16,8 @@ use super::{Transatel, lenient};
 use crate::domain::order::{Activation, Failure as OrderFailure, OrderId, Reason};
 use crate::domain::{Error, Msisdn};
 
-const ORDERS: &str = "/ocs/subscriptions/api/orders/products";
+/// Where orders are sent.
+pub(super) const ORDERS: &str = "/ocs/subscriptions/api/orders/products";
 
 /// How one send of an order, or of a change of a SIM, ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

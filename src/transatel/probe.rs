@@ -12,7 +12,8 @@ use super::call::{Kind, Patience};
 use super::error::{Failure, Need};
 use super::token::Grant;
 use super::transport::{Answer, Api, Request};
-use super::{Transatel, sim_management};
+use super::{Transatel, orders, sim_management, sim_operations};
+use crate::domain::act::Optional;
 use crate::domain::{Iccid, Msisdn};
 
 /// A URL that the gateway uses, or may use, and how.
@@ -53,12 +54,7 @@ pub const ENDPOINTS: [Endpoint; 9] = [
         "GET",
         Api::Catalog,
     ),
-    required(
-        "orders",
-        "/ocs/subscriptions/api/orders/products",
-        "POST",
-        Api::Orders,
-    ),
+    required("orders", orders::ORDERS, "POST", Api::Orders),
     required("inventory", INVENTORY, "GET", Api::Inventory),
     required("eSIM", ESIM, "GET", Api::SimManagement),
     optional("SIM search", SEARCH, Api::SimSearch),
@@ -78,6 +74,25 @@ pub const ENDPOINTS: [Endpoint; 9] = [
         Api::Connectivity,
     ),
 ];
+
+/// Where an operation is sent that not every account has.
+pub fn endpoint_of(operation: Optional) -> Endpoint {
+    use sim_operations::template;
+    let (template, api) = match operation {
+        // The URL of every order: what kinds it takes cannot be asked.
+        Optional::CancelRenewal | Optional::TerminateSubscription => (orders::ORDERS, Api::Orders),
+        Optional::ActivateSim => (template!("activate"), Api::Connectivity),
+        Optional::SuspendSim => (template!("suspend"), Api::Connectivity),
+        Optional::ReactivateSim => (template!("reactivate"), Api::Connectivity),
+        Optional::TerminateSim => (template!("terminate"), Api::Connectivity),
+        Optional::UpdateSim => (template!("modify"), Api::Connectivity),
+        Optional::SwapSim => (template!("sim-swap"), Api::Connectivity),
+    };
+    Endpoint {
+        method: "POST",
+        ..optional(operation.name(), template, api)
+    }
+}
 
 const fn required(name: &'static str, template: &'static str, method: &'static str, api: Api) -> Endpoint {
     Endpoint {

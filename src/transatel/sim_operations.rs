@@ -74,17 +74,22 @@ struct Transaction {
     status: Option<String>,
 }
 
+/// The URL of the operation that ends so.
+macro_rules! template {
+    ($segment:literal) => {
+        concat!(
+            "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/",
+            $segment
+        )
+    };
+}
+pub(super) use template;
+
 /// Segment and template of an operation's URL.
-pub(super) fn address(act: &SimAct) -> (&'static str, &'static str) {
+fn address(act: &SimAct) -> (&'static str, &'static str) {
     macro_rules! at {
         ($segment:literal) => {
-            (
-                $segment,
-                concat!(
-                    "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/",
-                    $segment
-                ),
-            )
+            ($segment, template!($segment))
         };
     }
     match act {
@@ -98,6 +103,11 @@ pub(super) fn address(act: &SimAct) -> (&'static str, &'static str) {
 }
 
 impl Transatel {
+    /// Whether there is a rate plan for changes of SIMs that name none.
+    pub fn has_rate_plan(&self) -> bool {
+        self.account.rate_plan.is_some()
+    }
+
     /// Sends a change of a SIM once. [`Outcome::Accepted`] is the ordinary
     /// answer: what became of it is the transaction's to say.
     ///
@@ -152,11 +162,11 @@ impl Transatel {
         }
     }
 
-    /// Where a transaction is.
+    /// Where a transaction is; `None` when the provider does not know it.
     ///
     /// # Errors
-    /// What any read may give, an unknown transaction included.
-    pub async fn transaction(&self, id: &str, patience: Patience) -> Result<Progress, Error> {
+    /// What any read may give.
+    pub async fn transaction(&self, id: &str, patience: Patience) -> Result<Option<Progress>, Error> {
         let request = Request {
             api: Api::Connectivity,
             method: Method::GET,
@@ -173,10 +183,11 @@ impl Transatel {
             body: None,
         };
         let answer = self.caller.call(Kind::Read, &request, patience).await;
-        let transaction = answer.and_then(|answer| answer.json::<Transaction>());
-        transaction
-            .map(|transaction| transaction.progress())
-            .map_err(|failure| failure.into_error(Need::Optional))
+        match answer.and_then(|answer| answer.json::<Transaction>()) {
+            Ok(transaction) => Ok(Some(transaction.progress())),
+            Err(failure) if failure.is_refused_as("TRANSACTION_ID_NOT_FOUND") => Ok(None),
+            Err(failure) => Err(failure.into_error(Need::Optional)),
+        }
     }
 }
 
@@ -227,6 +238,13 @@ fn change_failed(failure: Failure) -> Outcome {
             reason: Reason::SimNotFound,
             provider: refusal.provider_detail(),
         }),
+        // Another request is pending on the SIM: this one was not taken, and may
+        // be sent again later.
+        Failure::Refused(refusal) if refusal.status == 409 && refusal.title.is_some() => {
+            Outcome::NotSent(Error::SimBusy {
+                provider: refusal.provider_detail(),
+            })
+        }
         // This API is optional: no permission is no fault of ours.
         Failure::Refused(refusal) if refusal.status == 403 => Outcome::Refused(Refused {
             reason: Reason::OperationNotEnabled,
@@ -304,7 +322,6 @@ mod tests {
             (400, "BAD_REQUEST", text, Reason::SimNotFound),
             (404, "SUBSCRIBER_NOT_FOUND", "", Reason::SimNotFound),
             (400, "BAD_REQUEST", "Line is not suspended", Reason::Rejected),
-            (409, "CONFLICT", "", Reason::InProgress),
             (403, "INSUFFICIENT_PERMISSION", "", Reason::OperationNotEnabled),
             (501, "NOT_IMPLEMENTED", "", Reason::OperationNotEnabled),
             (404, "NOT_FOUND", "", Reason::Protocol),
@@ -320,5 +337,14 @@ mod tests {
                 other => panic!("{status} {title}: {other:?}"),
             }
         }
+        let conflict = Failure::Refused(Refusal {
+            status: 409,
+            title: Some("CONFLICT".into()),
+            ..Refusal::default()
+        });
+        assert!(matches!(
+            change_failed(conflict),
+            Outcome::NotSent(Error::SimBusy { .. })
+        ));
     }
 }

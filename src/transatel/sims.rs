@@ -5,6 +5,7 @@
 //! subscribers". Both are optional for an account. The search may lag behind,
 //! shows the MSISDN with a `+`, and pages from 1.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use http::Method;
@@ -169,6 +170,8 @@ struct WireSim {
     rate_plan: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     group: Option<String>,
+    #[serde(deserialize_with = "lenient::object")]
+    metadata: Option<BTreeMap<String, String>>,
     #[serde(deserialize_with = "lenient::timestamp")]
     activation_date: Option<Timestamp>,
     #[serde(deserialize_with = "lenient::text")]
@@ -195,6 +198,7 @@ fn record(wire: WireSim) -> SimRecord {
         raw_status,
         rate_plan: wire.rate_plan.unwrap_or_default(),
         group: wire.group.unwrap_or_default(),
+        metadata: wire.metadata,
         activated_at: wire.activation_date,
         last_seen_at: wire.last_seen_date,
         last_country: wire.last_origin_country.as_deref().and_then(Country::parse),

@@ -73,7 +73,8 @@ async fn a_healthy_account_is_all_ok() {
         let harmless = matches!(request.method.as_str(), "GET" | "OPTIONS") || request.route == Some(TOKEN);
         assert!(harmless, "{} {}", request.method, request.path);
     }
-    assert_eq!(sandbox.control().received("OPTIONS", ORDERS), 1);
+    // For buying, and for each kind of order that is optional.
+    assert_eq!(sandbox.control().received("OPTIONS", ORDERS), 3);
 }
 
 #[tokio::test]
@@ -82,8 +83,11 @@ async fn the_table_shows_every_check_and_what_it_saw() {
     assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{}", run.out);
     for line in [
         "ok             required  token ",
-        "ok             required  orders                OPTIONS /ocs/subscriptions/api/orders/products ",
+        "ok             required  orders                 OPTIONS /ocs/subscriptions/api/orders/products ",
         "ok             optional  SIM search ",
+        "ok             required  SuspendSim             OPTIONS /connectivity-management/",
+        "Allow: POST, OPTIONS; enabled here",
+        "enabled here, the kind of order cannot be asked",
         " products, ",
         "Allow: POST, OPTIONS",
         "released, activation code",
@@ -133,8 +137,29 @@ async fn each_thing_that_is_wrong_is_named() {
         Case {
             what: "orders are not permitted",
             wrong: |sandbox| sandbox.control().deny("POST /ocs/subscriptions"),
-            named: &[("orders", "not_permitted", "POST is missing; Allow: OPTIONS")],
+            named: &[
+                ("CancelRenewal", "not_permitted", "off here"),
+                ("TerminateSubscription", "not_permitted", "off here"),
+                ("orders", "not_permitted", "POST is missing; Allow: OPTIONS"),
+            ],
             code: 1,
+        },
+        Case {
+            what: "SIMs may not be changed",
+            wrong: |sandbox| sandbox.control().deny("POST /connectivity-management"),
+            named: &[
+                (
+                    "ActivateSim",
+                    "not_permitted",
+                    "POST is missing; Allow: OPTIONS; off here",
+                ),
+                ("ReactivateSim", "not_permitted", "POST is missing"),
+                ("SuspendSim", "not_permitted", "POST is missing"),
+                ("SwapSim", "not_permitted", "POST is missing"),
+                ("TerminateSim", "not_permitted", "POST is missing"),
+                ("UpdateSim", "not_permitted", "POST is missing"),
+            ],
+            code: 0,
         },
         Case {
             what: "SIM Search is not permitted",
@@ -153,7 +178,13 @@ async fn each_thing_that_is_wrong_is_named() {
             what: "connectivity is not permitted",
             wrong: |sandbox| sandbox.control().deny("/connectivity-management"),
             named: &[
+                ("ActivateSim", "not_permitted", "POST is missing"),
+                ("ReactivateSim", "not_permitted", "POST is missing"),
                 ("SIM transaction", "not_permitted", "GET is missing"),
+                ("SuspendSim", "not_permitted", "POST is missing"),
+                ("SwapSim", "not_permitted", "POST is missing"),
+                ("TerminateSim", "not_permitted", "POST is missing"),
+                ("UpdateSim", "not_permitted", "POST is missing"),
                 ("subscriber by ICCID", "not_permitted", "GET is missing"),
                 ("subscriber by MSISDN", "not_permitted", "GET is missing"),
             ],
@@ -227,13 +258,21 @@ async fn each_thing_that_is_wrong_is_named() {
         Case {
             what: "OPTIONS says nothing",
             wrong: |sandbox| fault(sandbox, "OPTIONS", ORDERS, Fault::body(200, "")),
-            named: &[("orders", "differs", "no Allow header")],
+            named: &[
+                ("CancelRenewal", "differs", "no Allow header"),
+                ("TerminateSubscription", "differs", "no Allow header"),
+                ("orders", "differs", "no Allow header"),
+            ],
             code: 1,
         },
         Case {
             what: "there is no such URL",
             wrong: |sandbox| fault(sandbox, "OPTIONS", ORDERS, Fault::problem(404, "NOT_FOUND")),
-            named: &[("orders", "differs", "404 NOT_FOUND")],
+            named: &[
+                ("CancelRenewal", "differs", "404 NOT_FOUND"),
+                ("TerminateSubscription", "differs", "404 NOT_FOUND"),
+                ("orders", "differs", "404 NOT_FOUND"),
+            ],
             code: 1,
         },
         Case {
@@ -381,6 +420,17 @@ async fn each_thing_that_is_wrong_is_named() {
         }
         assert_eq!(code, Some(case.code), "{what}");
     }
+}
+
+#[tokio::test]
+async fn what_is_offered_to_callers_is_required() {
+    let sandbox = simulator().await;
+    sandbox.control().deny(crate::house::SUSPEND);
+    let enabled = [("TRANSATEL__ENABLED_OPERATIONS", "SuspendSim,UpdateSim")];
+    let (complaints, code) = complaints(&sandbox, &enabled).await;
+    assert_eq!(complaints.keys().collect::<Vec<_>>(), ["SuspendSim"]);
+    assert!(complaints["SuspendSim"].1.ends_with("; enabled here"));
+    assert_eq!(code, Some(1));
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use transatel_gateway::client::connectivity::v1::esim_client::EsimClient;
 use transatel_gateway::client::connectivity::v1::*;
 use transatel_gateway::sandbox::{Control, Fault, ProfileStatus, Script};
 
-use crate::house::{House, by_iccid, by_msisdn, fetch, reason, settings, simulator, violations};
+use crate::house::{House, OPERATIONS, by_iccid, by_msisdn, fetch, reason, settings, simulator, violations};
 use crate::process::Process;
 
 const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
@@ -538,6 +538,7 @@ async fn activation_material_and_identifiers_reach_no_log_span_metric_or_debug()
         ("TELEMETRY__LOG_FORMAT", "json"),
         ("TELEMETRY__LOG_LEVEL", "trace"),
     ];
+    let more = [more.as_slice(), &OPERATIONS].concat();
     let mut gateway = Process::start(&["serve"], &settings(&sandbox.base_url(), &more));
     let mut log = Vec::new();
     let listening = gateway.logged("\"listening\"").await;
@@ -546,7 +547,13 @@ async fn activation_material_and_identifiers_reach_no_log_span_metric_or_debug()
     log.push(gateway.logged("\"ready\"").await);
 
     // The pipe is read all the while: a full one would stop the gateway.
-    let calls = every_call(&control, of("grpc"));
+    let calls = async {
+        let (mut told, mut secrets) = every_call(&control, of("grpc")).await;
+        let operations = crate::sim_operations::every_call(&control, of("grpc")).await;
+        told.extend(operations.0);
+        secrets.extend(operations.1);
+        (told, secrets)
+    };
     let mut calls = std::pin::pin!(calls);
     let (told, mut secrets) = loop {
         tokio::select! {
@@ -572,6 +579,7 @@ async fn activation_material_and_identifiers_reach_no_log_span_metric_or_debug()
 
     let saw = |text: &str| log.iter().any(|line| line.contains(text));
     assert!(saw("\"level\":\"trace\"") && saw("connectivity.v1.Esim/GetInstallation"));
+    assert!(saw(crate::house::SUSPEND) && saw("connectivity.v1.Provisioning/SwapSim"));
     assert!(saw(ESIM) && saw("an answer of the provider cannot be used"));
     for secret in secrets {
         let found: Vec<_> = log.iter().filter(|line| line.contains(&secret)).collect();

@@ -29,6 +29,29 @@ pub const BUNDLES: &str = "/ocs/inventory/api/subscriptions/products";
 /// The route of tokens at the provider.
 pub const TOKEN: &str = "/authentication/api/token";
 
+/// The route of suspensions at the provider.
+pub const SUSPEND: &str =
+    "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/suspend";
+/// The route of transactions at the provider.
+pub const TRANSACTION: &str = "/connectivity-management/subscribers/api/transactions/{transactionId}";
+/// The route of subscribers by their cards at the provider.
+pub const SUBSCRIBER: &str = "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}";
+/// The route of subscribers by their numbers at the provider.
+pub const LINE: &str = "/connectivity-management/subscribers/api/subscribers/msisdn/{msisdn}";
+
+/// What an account may have beyond buying, all of it; and a quick pace.
+pub const OPERATIONS: [(&str, &str); 6] = [
+    (
+        "TRANSATEL__ENABLED_OPERATIONS",
+        "CancelRenewal,TerminateSubscription,ActivateSim,SuspendSim,ReactivateSim,TerminateSim,UpdateSim,SwapSim",
+    ),
+    ("TRANSATEL__RATE_PLAN", "M2MA_WW_TSL_BUNDLES_1"),
+    ("OPERATIONS__POLL_AFTER", "20ms"),
+    ("ORDERS__RECONCILE_AFTER", "20ms"),
+    ("ORDERS__RECONCILE_AT_MOST", "50ms"),
+    ("ORDERS__SETTLE_WINDOW", "400ms"),
+];
+
 /// A product that can always be bought.
 pub const FRANCE: &str = "WW_901O_STACK_ONEOFF_FRANCE_1GB_7D";
 
@@ -49,6 +72,16 @@ impl House {
         let sandbox = simulator().await;
         let gateway = Gateway::start(&sandbox.base_url(), settings).await;
         Self { sandbox, gateway }
+    }
+
+    /// With everything beyond buying, carried out at once by the provider.
+    pub async fn with_operations(more: &[(&str, &str)]) -> Self {
+        let house = Self::with(&[OPERATIONS.as_slice(), more].concat()).await;
+        house.control().configure(|settings| {
+            settings.follow_ups.enabled = true;
+            settings.operations.delay = Duration::ZERO;
+        });
+        house
     }
 
     pub fn control(&self) -> Control {

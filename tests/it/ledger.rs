@@ -29,6 +29,7 @@ mod model;
 mod races;
 mod servers;
 mod settlements;
+mod sims;
 mod upkeep;
 
 use std::path::PathBuf;

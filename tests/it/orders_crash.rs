@@ -5,23 +5,68 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 use transatel_gateway::client::connectivity::v1::OrderState;
-use transatel_gateway::sandbox::{Fault, Sandbox, Script, Step as FaultStep};
+use transatel_gateway::sandbox::{Control, Fault, Sandbox, Script, Step as FaultStep};
 use transatel_gateway::service::orders::steps::Step;
 
 use crate::house::{BUNDLES, ORDERS, Provisioning, settings, simulator, spawn, until};
 use crate::orders::{create, get, order};
-use crate::postgres;
 use crate::process::Process;
+
+/// Runs what has to survive on a ledger of either kind.
+macro_rules! on_both_ledgers {
+    ($survive_all:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn killed_at_every_step_on_sqlite() {
+            let folder = tempfile::tempdir().unwrap();
+            let store = format!("sqlite://{}", folder.path().join("ledger.db").display());
+            $survive_all(&store).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn killed_at_every_step_on_postgres() {
+            if let Some(store) = crate::postgres::database().await {
+                $survive_all(&store).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both_ledgers;
 
 /// What a process dies of.
 #[derive(Clone, Debug)]
-enum Death {
+pub enum Death {
     /// It stops at a step of its own and is killed there.
     At(Step),
     /// It is killed while the provider keeps it waiting here.
     Waiting(&'static str, &'static str),
     /// The same, when the provider has already carried the request out.
     WaitingAfterCommit(&'static str, &'static str),
+}
+
+impl Death {
+    /// Has the provider hold what the process shall wait for; gives the step
+    /// at which it shall stop.
+    pub fn prepare(&self, control: &Control) -> Option<Step> {
+        let (method, path, step) = match self {
+            Self::At(step) => return Some(*step),
+            Self::Waiting(method, path) => (method, path, Fault::hold("wait").step()),
+            Self::WaitingAfterCommit(method, path) => (method, path, Fault::hold("wait").after_commit()),
+        };
+        control.queue(Script::on(method, path).then(step));
+        None
+    }
+
+    /// Kills the process at its moment.
+    pub async fn strike(&self, process: &mut Process, control: &Control) {
+        match self {
+            Self::At(_) => {
+                process.logged("stopped at a step").await;
+            }
+            Self::Waiting(..) | Self::WaitingAfterCommit(..) => control.until_held("wait", 1).await,
+        }
+        process.signal("KILL").await;
+        assert_eq!(process.ended().await, None, "{self:?}");
+    }
 }
 
 /// How the provider answers the order before that.
@@ -58,12 +103,14 @@ fn scenarios() -> Vec<(Death, Answer)> {
     all
 }
 
-struct Running {
-    process: Process,
-    client: Provisioning,
+/// A gateway in a process of its own, and a caller of it.
+pub struct Running {
+    pub process: Process,
+    pub client: Provisioning,
 }
 
-async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>) -> Running {
+/// Starts a gateway that finds out quickly.
+pub async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>, more: &[(&str, &str)]) -> Running {
     let quick = [
         ("STORE__URL", store),
         ("ORDERS__RECONCILE_AFTER", "20ms"),
@@ -71,7 +118,7 @@ async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>) -> Running
         ("ORDERS__SETTLE_WINDOW", "400ms"),
         ("ORDERS__LEASE", "1s"),
     ];
-    let mut environment = settings(&sandbox.base_url(), &quick);
+    let mut environment = settings(&sandbox.base_url(), &[more, &quick].concat());
     if let Some(step) = stop_at {
         environment.push(("GATEWAY_STOP_AT".into(), step.name().into()));
     }
@@ -101,36 +148,19 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
         Answer::CarriedOut => on_post(Fault::Reset.after_commit()),
         Answer::Dropped => on_post(Fault::Reset.step()),
     }
-    let stop_at = match &death {
-        Death::At(step) => Some(*step),
-        Death::Waiting(method, path) => {
-            control.queue(Script::on(method, path).then(Fault::hold("wait")));
-            None
-        }
-        Death::WaitingAfterCommit(method, path) => {
-            control.queue(Script::on(method, path).then(Fault::hold("wait").after_commit()));
-            None
-        }
-    };
-    let mut first = start(sandbox, store, stop_at).await;
+    let stop_at = death.prepare(&control);
+    let mut first = start(sandbox, store, stop_at, &[]).await;
     let request = order(msisdn);
     let call = spawn({
         let (mut client, request) = (first.client.clone(), request.clone());
         async move { create(&mut client, &request).await }
     });
-    match &death {
-        Death::At(_) => {
-            first.process.logged("stopped at a step").await;
-        }
-        _ => control.until_held("wait", 1).await,
-    }
-    first.process.signal("KILL").await;
-    assert_eq!(first.process.ended().await, None, "{what}");
+    death.strike(&mut first.process, &control).await;
     let _ = call.await;
     control.release("wait");
     control.clear_faults();
 
-    let mut next = start(sandbox, store, None).await;
+    let mut next = start(sandbox, store, None, &[]).await;
     // What is known of it, it knows; and it is carried on with or found out.
     until(&what, async || {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -182,16 +212,4 @@ fn the_readme_says_how_many_moments() {
     assert!(include_str!("../../README.md").contains(&moments), "{moments}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_step_on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = format!("sqlite://{}", folder.path().join("ledger.db").display());
-    survive_all(&store).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_step_on_postgres() {
-    if let Some(store) = postgres::database().await {
-        survive_all(&store).await;
-    }
-}
+on_both_ledgers!(survive_all);

@@ -6,30 +6,25 @@
 //! printed. A failing case names its own seed: run it alone with
 //! `ORDERS_CASES=1 ORDERS_SEED=<seed>`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use api::OrderState;
 use fastrand::Rng;
 use tonic::{Code, Request};
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Fault, Options, Sandbox, Script, SimStatus, Step};
+use transatel_gateway::sandbox::{Options, Sandbox, Script, SimStatus, Step};
 
 use crate::house::{BUNDLES, FRANCE, Gateway, ORDERS, TOKEN, by_iccid, by_msisdn};
 use crate::orders::get;
+use crate::property::{AT_LAST, Call, Run, any_fault, settled};
 
 const CASES: u64 = 2_000;
 /// Cases that run at once, each with a provider and a gateway of its own:
 /// most of a case is waiting.
 const AT_ONCE: u64 = 32;
-/// Only a defect takes longer, also on a machine that is busy with the rest of
-/// the suite.
-const AT_LAST: Duration = Duration::from_secs(60);
 const SEARCH: &str = "/sim-search/api/sim/search";
 
-/// The provider carries out what it was asked at most this long after the
-/// gateway gave up, well within the settle window.
-const LATE: Duration = Duration::from_millis(100);
+/// The settle window is well longer than any fault delays what is done.
 const SETTINGS: [(&str, &str); 10] = [
     ("ORDERS__SEND_TIMEOUT", "60ms"),
     ("ORDERS__RECONCILE_AFTER", "20ms"),
@@ -42,55 +37,6 @@ const SETTINGS: [(&str, &str); 10] = [
     ("TRANSATEL__RETRY_LONGEST_WAIT", "5ms"),
     ("TELEMETRY__SAMPLE_RATIO", "0"),
 ];
-
-fn any_fault(rng: &mut Rng) -> Step {
-    let fault = match rng.u8(0..20) {
-        0 => Fault::Reset,
-        1 => Fault::Close,
-        2 => Fault::Hang,
-        3 => Fault::Garbage,
-        4 => Fault::Html,
-        5 => Fault::Truncated,
-        6 => Fault::Stalled,
-        7 => Fault::Unauthorized,
-        8 => Fault::RateLimited { retry_after: None },
-        9 => Fault::RateLimited {
-            retry_after: Some(Duration::from_secs(1)),
-        },
-        10 => Fault::delay(LATE),
-        11 => Fault::delay(Duration::from_millis(rng.u64(1..120))),
-        12 => Fault::status(*rng.choice(&[500_u16, 502, 503, 504]).unwrap_or(&500)),
-        13 => Fault::body(*rng.choice(&[200_u16, 201, 204, 302, 400]).unwrap_or(&200), ""),
-        14 => Fault::body(201, "{}"),
-        15 => Fault::problem(400, "SUBSCRIBER_STATUS_NOT_ELIGIBLE"),
-        16 => Fault::problem(409, "CONFLICT"),
-        17 => Fault::problem(404, "NOT_FOUND"),
-        18 => Fault::problem(501, "NOT_IMPLEMENTED"),
-        _ => Fault::Pass,
-    };
-    // A provider that says no and does it all the same would be a liar: what
-    // is definite is not carried out.
-    let definite = matches!(
-        &fault,
-        Fault::Unauthorized | Fault::RateLimited { .. } | Fault::Status { title: Some(_), .. }
-    ) || matches!(&fault, Fault::Status { status: 501, .. });
-    let step = if !definite && rng.bool() {
-        fault.after_commit()
-    } else {
-        fault.step()
-    };
-    step.times(rng.u32(1..4))
-}
-
-/// What one caller does.
-#[derive(Clone, Debug)]
-struct Call {
-    wish: usize,
-    after: Duration,
-    deadline: Duration,
-    gives_up: Option<Duration>,
-    by_iccid: bool,
-}
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -125,17 +71,7 @@ impl Case {
                 ..Default::default()
             })
             .collect();
-        let calls = (0..rng.usize(1..6))
-            .map(|_| Call {
-                wish: rng.usize(0..wishes.len()),
-                after: Duration::from_millis(rng.u64(0..200)),
-                deadline: Duration::from_millis(
-                    *rng.choice(&[20, 160, 200, 400, 2_000, 5_000]).unwrap_or(&400),
-                ),
-                gives_up: rng.bool().then(|| Duration::from_millis(rng.u64(0..250))),
-                by_iccid: rng.bool(),
-            })
-            .collect();
+        let calls = Call::some(rng, wishes.len());
         Self {
             faults,
             calls,
@@ -200,18 +136,12 @@ impl Place {
             }
             let call = call.clone();
             async move {
-                tokio::time::sleep(call.after).await;
-                let mut request = Request::new(wish);
-                request.set_timeout(call.deadline);
-                let answer = client.create_order(request);
-                match call.gives_up {
-                    Some(after) => {
-                        let _ = tokio::time::timeout(after, answer).await;
-                    }
-                    None => {
-                        let _ = answer.await;
-                    }
-                }
+                call.make(async |deadline| {
+                    let mut request = Request::new(wish.clone());
+                    request.set_timeout(deadline);
+                    let _ = client.create_order(request).await;
+                })
+                .await;
             }
         });
         futures_util::future::join_all(calls).await;
@@ -222,7 +152,7 @@ impl Place {
         // What is said of each order is so.
         let mut client = self.gateway.provisioning();
         for wish in &case.wishes {
-            let order = self.settled(&mut client, wish, &name).await;
+            let order = settled(async || get(&mut client, wish).await, &name).await;
             self.check(order.as_ref(), msisdn, &name);
         }
 
@@ -247,7 +177,7 @@ impl Place {
         loop {
             let mut bought = 0;
             for wish in &case.wishes {
-                let order = self.settled(&mut client, wish, &name).await;
+                let order = settled(async || get(&mut client, wish).await, &name).await;
                 bought += self.check(order.as_ref(), msisdn, &name);
             }
             if self.bundles(msisdn) - before == bought {
@@ -260,29 +190,6 @@ impl Place {
 
     fn bundles(&self, msisdn: &str) -> usize {
         self.sandbox.control().sim(msisdn).unwrap().bundles.len()
-    }
-
-    /// The order once nothing will change by itself.
-    async fn settled(
-        &self,
-        client: &mut crate::house::Provisioning,
-        wish: &api::CreateOrderRequest,
-        name: &impl Fn() -> String,
-    ) -> Option<api::Order> {
-        let started = std::time::Instant::now();
-        loop {
-            assert!(started.elapsed() < AT_LAST, "not settled: {}", name());
-            match get(client, wish).await {
-                Ok(order) if order.next_check_at.is_none() && order.state() != OrderState::Submitting => {
-                    return Some(order);
-                }
-                Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-                Err(status) => {
-                    assert_eq!(status.code(), Code::NotFound, "{}", name());
-                    return None;
-                }
-            }
-        }
     }
 
     /// What is said of an order is so; gives the bundles that it came to.
@@ -313,10 +220,6 @@ impl Place {
     }
 }
 
-fn from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap())
-}
-
 #[test]
 fn the_readme_says_how_many_cases() {
     assert!(include_str!("../../README.md").contains("2,000 cases a run"));
@@ -325,24 +228,9 @@ fn the_readme_says_how_many_cases() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wish_is_bought_at_most_once_and_known_for_what_it_is() {
-    let cases = from_environment("ORDERS_CASES").unwrap_or(CASES);
-    let seed = from_environment("ORDERS_SEED").unwrap_or_else(|| fastrand::u64(..));
-    println!("ORDERS_CASES={cases} ORDERS_SEED={seed}");
-    let next = AtomicU64::new(0);
-    let places = AT_ONCE.min(cases);
-    let each = cases.div_ceil(places) * 2;
-    let work = (0..places).map(|_| async {
-        let place = Place::open(each).await;
-        let mut sims = place.sims.iter();
-        while next.load(Ordering::Relaxed) < cases {
-            let Some(sim) = sims.next() else { break };
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= cases {
-                break;
-            }
-            place.run(seed.wrapping_add(number), sim).await;
-        }
-    });
-    futures_util::future::join_all(work).await;
-    assert!(next.load(Ordering::Relaxed) >= cases, "not every case was run");
+    Run::from_environment("ORDERS", CASES)
+        .over(AT_ONCE, Place::open, async |place, seed, number| {
+            place.run(seed, &place.sims[number]).await;
+        })
+        .await;
 }

@@ -1,6 +1,7 @@
 //! Domain to protobuf: the Provisioning service.
 
 use super::{sim_ids, timestamp};
+use crate::domain::act::Act;
 use crate::domain::order::{Activation, Failure, Order, Reason, State};
 use crate::pb::connectivity::v1 as pb;
 
@@ -11,14 +12,19 @@ pub fn order(order: Order) -> pb::Order {
         Some(Activation::OnFirstUse) => pb::Activation::OnFirstUse,
         Some(Activation::Immediate) => pb::Activation::Immediate,
     };
+    let subscription_id = match order.wish.act.on_subscription() {
+        Some(bundle) => bundle.to_owned(),
+        None => order.subscription_id.unwrap_or_default(),
+    };
     pb::Order {
+        kind: kind(&order.wish.act).into(),
         order_id: order.id.to_string(),
         request_id: order.request_id.to_string(),
         sim: Some(sim_ids(order.sim)),
         product_id: order.wish.product_id,
         activation: activation.into(),
         state: state(order.state).into(),
-        subscription_id: order.subscription_id.unwrap_or_default(),
+        subscription_id,
         provider_reference: order.provider_reference.unwrap_or_default(),
         reference: order.wish.reference,
         failure: order.failure.map(failure),
@@ -26,6 +32,16 @@ pub fn order(order: Order) -> pb::Order {
         updated_at: Some(timestamp(order.updated_at)),
         next_check_at: order.next_check_at.map(timestamp),
         caller: order.caller.unwrap_or_default(),
+    }
+}
+
+fn kind(act: &Act) -> pb::OrderKind {
+    match act {
+        Act::Buy => pb::OrderKind::Buy,
+        Act::CancelRenewal { .. } => pb::OrderKind::CancelRenewal,
+        Act::TerminateSubscription { .. } => pb::OrderKind::TerminateSubscription,
+        // Is shown as an operation.
+        Act::Sim(_) => pb::OrderKind::Unspecified,
     }
 }
 

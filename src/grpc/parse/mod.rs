@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod esim;
 pub mod inventory;
 pub mod provisioning;
+pub mod sim_operations;
 
 use crate::domain::error::Violation;
 use crate::domain::{Country, Error, Iccid, Language, Msisdn, Result, SimRef, language, product};
@@ -57,16 +58,7 @@ impl Violations {
                 self.add(field, "is required: give iccid or msisdn");
                 None
             }
-            Some(Id::Iccid(text)) => {
-                let iccid = Iccid::parse(text);
-                if iccid.is_none() {
-                    self.add(
-                        format!("{field}.iccid"),
-                        "must have 13 to 20 digits and nothing else",
-                    );
-                }
-                iccid.map(SimRef::Iccid)
-            }
+            Some(Id::Iccid(text)) => self.iccid(&format!("{field}.iccid"), text).map(SimRef::Iccid),
             Some(Id::Msisdn(text)) => {
                 let msisdn = Msisdn::parse_international(text);
                 if msisdn.is_none() {
@@ -76,6 +68,15 @@ impl Violations {
                 msisdn.map(SimRef::Msisdn)
             }
         }
+    }
+
+    /// A card that has to be there.
+    pub fn iccid(&mut self, field: &str, text: &str) -> Option<Iccid> {
+        let iccid = Iccid::parse(text);
+        if iccid.is_none() {
+            self.add(field, "must have 13 to 20 digits and nothing else");
+        }
+        iccid
     }
 
     /// A language that may be absent.

@@ -13,7 +13,7 @@ use crate::pb::google::r#type as google;
 use crate::service::orders::{Command, Key, Resolution, Wanted};
 
 const LONGEST_SUBSCRIPTION_ID: usize = 255;
-const LONGEST_NOTE: usize = 500;
+pub(super) const LONGEST_NOTE: usize = 500;
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 const MOST_STATES: usize = 20;
@@ -49,6 +49,36 @@ pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) ->
         request_id,
         sim,
         wish,
+        confirmed: None,
+        caller,
+    });
+    violations.into_result(command)
+}
+
+/// Parses the wish of a `CancelRenewalRequest` or a
+/// `TerminateSubscriptionRequest`: what `act` makes of a bundle.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn follow_up(
+    request_id: &str,
+    sim: Option<&pb::SimRef>,
+    subscription_id: &str,
+    act: impl FnOnce(String) -> Act,
+    caller: Option<String>,
+) -> Result<Command> {
+    let mut violations = Violations::default();
+    let request_id = violations.request_id("request_id", request_id);
+    let sim = violations.sim("sim", sim);
+    if subscription_id.is_empty() {
+        violations.add("subscription_id", "is required");
+    }
+    violations.text("subscription_id", subscription_id, LONGEST_SUBSCRIPTION_ID);
+    let command = request_id.zip(sim).map(|(request_id, sim)| Command {
+        request_id,
+        sim,
+        wish: Wish::to(act(subscription_id.to_owned())),
+        confirmed: None,
         caller,
     });
     violations.into_result(command)
@@ -145,8 +175,7 @@ pub fn resolve_order(request: &pb::ResolveOrderRequest) -> Result<(OrderId, Reso
             Some(Resolution::NotPlaced)
         }
         Ok(pb::Resolution::Unspecified) | Err(_) => {
-            let rule = "is required: RESOLUTION_PLACED or RESOLUTION_NOT_PLACED";
-            violations.add("resolution", rule);
+            violations.resolution("resolution");
             None
         }
     };
@@ -171,7 +200,7 @@ fn state(number: i32) -> Option<State> {
 const UUID: &str = "must be a UUID such as 5b0f8a52-3c1d-4e57-9a53-0d7a4f1c9e11";
 
 impl Violations {
-    fn request_id(&mut self, field: &str, text: &str) -> Option<RequestId> {
+    pub(super) fn request_id(&mut self, field: &str, text: &str) -> Option<RequestId> {
         let id = RequestId::parse(text);
         if id.is_none() {
             self.add(field, UUID);
@@ -179,12 +208,16 @@ impl Violations {
         id
     }
 
-    fn order_id(&mut self, field: &str, text: &str) -> Option<OrderId> {
+    pub(super) fn order_id(&mut self, field: &str, text: &str) -> Option<OrderId> {
         let id = OrderId::parse(text);
         if id.is_none() {
             self.add(field, UUID);
         }
         id
+    }
+
+    pub(super) fn resolution(&mut self, field: &str) {
+        self.add(field, "is required: RESOLUTION_PLACED or RESOLUTION_NOT_PLACED");
     }
 
     fn money(&mut self, field: &str, money: Option<&google::Money>) -> Option<Money> {

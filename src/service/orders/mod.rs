@@ -1,15 +1,23 @@
-//! Orders: bought once, known always.
+//! Orders: bought once, known always. Changes of SIMs go the same way.
 //!
-//! * [`Orders`] is what callers can do.
+//! * [`Orders`] is what callers can do; `operations` what they can do to SIMs.
+//! * `purchase` and `follow_up` look at what has to be so before an order is
+//!   sent.
 //! * `submission` carries one attempt out, detached from whoever asked.
 //! * `reconcile` finds out what became of attempts that gave no answer.
-//! * `verdict` is its judgement, as a pure function.
+//! * `resolution` takes an operator's word where that is not possible.
+//! * `verdict` and `sim_change` are its judgement, as pure functions.
 //!
 //! The rule that everything here serves: an order is sent only after the
 //! ledger durably holds it as `SUBMITTING`, and from no other state is
 //! anything ever sent.
 
+mod follow_up;
+mod operations;
+mod purchase;
 mod reconcile;
+mod resolution;
+mod sim_change;
 pub mod steps;
 mod submission;
 mod verdict;
@@ -23,17 +31,16 @@ use tokio_util::task::TaskTracker;
 
 use super::{Catalog, Sims};
 use crate::config;
-use crate::domain::act::Act;
-use crate::domain::error::Violation;
-use crate::domain::order::{Activation, Order, OrderId, RequestId, State, Wish};
-use crate::domain::{Deadline, Error, Money, Msisdn, Result, SimIds, SimRef, SimStatus};
-use crate::store::{self, Attempt, Filter, OrderLedger, Record, Settled, Settlement, Slot};
+use crate::domain::act::{Act, Optional};
+use crate::domain::order::{Order, OrderId, RequestId, State, Wish};
+use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimIds, SimRef};
+use crate::store::{self, Attempt, Filter, OrderLedger, Record, Slot};
 use crate::telemetry::Metrics;
 use crate::transatel::Transatel;
-use crate::transatel::call::Patience;
-use submission::{Answered, Flights};
+use submission::{Answered, Choice, Flights};
 
 pub use crate::store::{Key, Note};
+pub use resolution::Resolution;
 
 /// The order use cases. Cheap to clone.
 #[derive(Clone)]
@@ -62,19 +69,28 @@ pub struct Command {
     pub request_id: RequestId,
     /// For which SIM.
     pub sim: SimRef,
-    /// What.
+    /// What. Of an order about a bundle, the bundle's product is found.
     pub wish: Wish,
+    /// Nothing is done unless the SIM has this card.
+    pub confirmed: Option<Iccid>,
     /// Who asks, when that is known.
     pub caller: Option<String>,
 }
 
-/// What an operator found out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resolution {
-    /// This bundle came of it.
-    Placed(String),
-    /// Nothing came of it.
-    NotPlaced,
+/// Where an act takes place.
+struct Target {
+    slot: Slot,
+    /// What is known of the SIM so far.
+    sim: SimIds,
+}
+
+/// What is known before an act is written down and sent.
+struct Prepared {
+    sim: SimIds,
+    /// Of a purchase.
+    choice: Option<Choice>,
+    /// Bundles that cannot be what comes of it.
+    baseline: Vec<String>,
 }
 
 /// Which orders are wanted. What is absent does not filter.
@@ -125,19 +141,21 @@ impl Orders {
         }
     }
 
-    /// Buys, or answers what became of an earlier call with the same id.
+    /// Buys or does what else is wished, or answers what became of an earlier
+    /// call with the same id.
     ///
     /// Cancel-safe: what was begun is carried out.
     ///
     /// # Errors
-    /// Any error means that nothing was bought.
+    /// Any error means that nothing was bought or changed.
     pub async fn create(&self, command: &Command, deadline: Deadline) -> Result<Order> {
+        self.assert_enabled(&command.wish.act)?;
         loop {
             let known = self.find(Key::Request(command.request_id)).await?;
             let again = match known {
                 Some(record) => {
                     self.assert_same(&record, command).await?;
-                    if record.order.state != State::NotPlaced {
+                    if !may_be_sent_again(&record.order) {
                         match self.answer(record, deadline).await {
                             Some(answer) => return answer,
                             // Taken back meanwhile: begin anew.
@@ -162,8 +180,7 @@ impl Orders {
     /// # Errors
     /// `ORDER_NOT_FOUND`, `LEDGER_UNAVAILABLE`.
     pub async fn get(&self, key: Key) -> Result<Order> {
-        let record = self.find(key).await?.ok_or(Error::OrderNotFound)?;
-        Ok(record.order)
+        Ok(self.find_order(key).await?.order)
     }
 
     /// Orders, newest first, at most this many, beginning after one of them.
@@ -188,43 +205,24 @@ impl Orders {
             .map_err(unavailable)
     }
 
-    /// Takes an operator's word for what became of an order.
-    ///
-    /// # Errors
-    /// `ORDER_NOT_FOUND`; `ORDER_NOT_RESOLVABLE` unless it needs an operator,
-    /// or was resolved in the same way before; `INVALID_REQUEST` when the
-    /// bundle belongs to another order; `LEDGER_UNAVAILABLE`.
-    pub async fn resolve(&self, id: OrderId, resolution: &Resolution, note: Note) -> Result<Order> {
-        let record = self.find(Key::Order(id)).await?.ok_or(Error::OrderNotFound)?;
-        if record.order.state != State::NeedsOperator {
-            return already(&record.order, resolution);
-        }
-        let settlement = match resolution {
-            Resolution::Placed(subscription_id) => Settlement::Placed {
-                subscription_id: Some(subscription_id.clone()),
-                provider_reference: record.order.provider_reference.clone(),
-                next_check_at: None,
-            },
-            Resolution::NotPlaced => Settlement::NotPlaced,
-        };
-        let settled = self
-            .inner
-            .ledger
-            .settle(id, record.attempt, settlement, Some(note), Timestamp::now())
-            .await
-            .map_err(unavailable)?;
-        match settled {
-            Settled::Yes(record) => {
-                self.inner.report(&record.order);
-                Ok(record.order)
+    /// What has to be enabled is.
+    fn assert_enabled(&self, act: &Act) -> Result<()> {
+        match Optional::of(act) {
+            Some(operation) if !self.inner.provider.is_enabled(operation) => {
+                Err(Error::OperationNotEnabled {
+                    provider: Default::default(),
+                })
             }
-            Settled::No(record) => already(&record.order, resolution),
-            Settled::Gone => Err(Error::OrderNotFound),
-            Settled::Claimed => Err(Error::InvalidRequest(vec![Violation {
-                field: "subscription_id".into(),
-                description: "belongs to another order of this SIM".into(),
-            }])),
+            Some(_) | None => Ok(()),
         }
+    }
+
+    /// An order: changes of SIMs are none.
+    async fn find_order(&self, key: Key) -> Result<Record> {
+        let record = self.find(key).await?;
+        record
+            .filter(|record| record.order.wish.act.on_sim().is_none())
+            .ok_or(Error::OrderNotFound)
     }
 
     async fn find(&self, key: Key) -> Result<Option<Record>> {
@@ -235,9 +233,14 @@ impl Orders {
     /// must not be answered with somebody else's order.
     async fn assert_same(&self, record: &Record, command: &Command) -> Result<()> {
         let order = &record.order;
+        let confirmed = command.confirmed.as_ref();
+        let other_card = confirmed.is_some_and(|card| order.sim.iccid.as_ref() != Some(card));
+        if other_card || !is_same(&order.wish, &command.wish) {
+            return Err(Error::RequestIdReused);
+        }
         let same_sim = order.sim.is(&command.sim)
             || order.sim.msisdn.as_ref() == Some(&self.inner.sims.msisdn(&command.sim).await?);
-        if same_sim && order.wish == command.wish {
+        if same_sim {
             Ok(())
         } else {
             Err(Error::RequestIdReused)
@@ -281,17 +284,15 @@ impl Orders {
         deadline: Deadline,
     ) -> Result<Option<Result<Order>>> {
         let inner = &self.inner;
-        if !inner.provider.can_order() {
-            return Err(Error::OperationNotEnabled {
-                provider: Default::default(),
-            });
-        }
-        self.assert_price(&command.wish).await?;
-        let slot = Slot {
-            msisdn: inner.sims.msisdn(&command.sim).await?,
-            product_id: command.wish.product_id.clone(),
+        steps::reached(steps::Step::BeforeReads).await;
+        let target = match &command.wish.act {
+            Act::Buy => self.purchase_target(command).await?,
+            Act::CancelRenewal { .. } | Act::TerminateSubscription { .. } => {
+                self.follow_up_target(command, deadline).await?
+            }
+            Act::Sim(change) => self.sim_target(command, change, deadline).await?,
         };
-        let traffic = inner.ledger.traffic(&slot).await.map_err(unavailable)?;
+        let traffic = inner.ledger.traffic(&target.slot).await.map_err(unavailable)?;
         if let Some(order_id) = traffic.in_flight {
             // Our own, when it began after we looked.
             return match self.find(Key::Request(command.request_id)).await? {
@@ -299,13 +300,14 @@ impl Orders {
                 _ => Err(busy(&command.wish.act, order_id)),
             };
         }
-        steps::reached(steps::Step::BeforeReads).await;
-        let patience = Patience::until(deadline);
-        let ((choice, sim), present) = tokio::join!(
-            self.choose(command, deadline),
-            inner.provider.all_subscriptions(&slot.msisdn, patience)
-        );
-        let baseline = present?.into_iter().map(|subscription| subscription.id).collect();
+        let prepared = match &command.wish.act {
+            Act::Buy => self.look_before_purchase(command, &target, deadline).await?,
+            _ => Prepared {
+                sim: target.sim,
+                choice: None,
+                baseline: Vec::new(),
+            },
+        };
         if deadline.remaining() < LEAST_TIME {
             return Err(Error::DeadlineExceeded);
         }
@@ -317,10 +319,13 @@ impl Orders {
                 id,
                 request_id: command.request_id,
                 sim: SimIds {
-                    msisdn: Some(slot.msisdn),
-                    ..sim
+                    msisdn: Some(target.slot.msisdn),
+                    ..prepared.sim
                 },
-                wish: command.wish.clone(),
+                wish: Wish {
+                    product_id: target.slot.product_id,
+                    ..command.wish.clone()
+                },
                 caller: command.caller.clone(),
                 state: State::Submitting,
                 subscription_id: None,
@@ -330,53 +335,13 @@ impl Orders {
                 updated_at: now,
                 next_check_at: None,
             },
-            baseline,
+            baseline: prepared.baseline,
             generation: traffic.generation,
             lease_until: now + inner.config.lease,
         };
         inner
-            .submit(attempt, Some(choice), deadline.at() - ANSWER_AHEAD)
+            .submit(attempt, prepared.choice, deadline.at() - ANSWER_AHEAD)
             .await
-    }
-
-    /// How the bundle begins, whether that was the caller's choice, and what
-    /// is known of the SIM.
-    async fn choose(&self, command: &Command, deadline: Deadline) -> (submission::Choice, SimIds) {
-        use submission::Choice;
-        if let Some(activation) = command.wish.activation {
-            let sim = self.inner.sims.known(&command.sim).await;
-            return (Choice::Callers(activation), sim);
-        }
-        match self.inner.sims.record(&command.sim, deadline).await {
-            Ok(record) => {
-                let activation = match record.status {
-                    Some(SimStatus::Preactivated) | None => Activation::OnFirstUse,
-                    Some(_) => Activation::Immediate,
-                };
-                (Choice::Ours(activation), record.ids)
-            }
-            // The order itself will tell: the wrong choice is refused without
-            // harm, while `subscribe` may put a SIM into service.
-            Err(_) => {
-                let sim = self.inner.sims.known(&command.sim).await;
-                (Choice::Ours(Activation::OnFirstUse), sim)
-            }
-        }
-    }
-
-    /// The product exists, and costs no more than the caller allows by a
-    /// catalog that is not stale.
-    async fn assert_price(&self, wish: &Wish) -> Result<()> {
-        let Some(most) = wish.max_price else {
-            return self
-                .inner
-                .catalog
-                .product(None, &wish.product_id)
-                .await
-                .map(|_| ());
-        };
-        let price = self.inner.catalog.price(&wish.product_id).await?;
-        compare(price, most)
     }
 
     fn msisdn_of(order: &Order) -> Option<&Msisdn> {
@@ -384,15 +349,23 @@ impl Orders {
     }
 }
 
-fn compare(price: Option<Money>, most: Money) -> Result<()> {
-    let Some(known) = price else {
-        return Err(Error::PriceNotComparable { price });
+/// Whether two wishes are one. Which product a bundle is of was found out.
+fn is_same(known: &Wish, wished: &Wish) -> bool {
+    let found = Wish {
+        product_id: known.product_id.clone(),
+        ..wished.clone()
     };
-    match known.compare(&most) {
-        None => Err(Error::PriceNotComparable { price }),
-        Some(std::cmp::Ordering::Greater) => Err(Error::PriceAboveMaximum { price: known }),
-        Some(_) => Ok(()),
+    match wished.act.on_subscription() {
+        Some(_) => *known == found,
+        None => known == wished,
     }
+}
+
+/// Whether a repeat sends once more what was found not to have been carried
+/// out. A change of a SIM may fail long after it was accepted, so that it is
+/// sent once for each id.
+fn may_be_sent_again(order: &Order) -> bool {
+    order.state == State::NotPlaced && order.wish.act.on_sim().is_none()
 }
 
 /// What a caller is told of an order that is no longer on its way.
@@ -423,19 +396,6 @@ fn busy(act: &Act, other: OrderId) -> Error {
     }
 }
 
-/// A resolution that was made before is no error, but no other one counts.
-fn already(order: &Order, resolution: &Resolution) -> Result<Order> {
-    let same = match resolution {
-        Resolution::Placed(id) => order.state == State::Placed && order.subscription_id.as_ref() == Some(id),
-        Resolution::NotPlaced => order.state == State::NotPlaced,
-    };
-    if same {
-        Ok(order.clone())
-    } else {
-        Err(Error::OrderNotResolvable { state: order.state })
-    }
-}
-
 fn unavailable(error: store::Error) -> Error {
     tracing::error!(%error, "the ledger of orders failed");
     Error::LedgerUnavailable
@@ -455,30 +415,5 @@ impl Inner {
             }
             _ => tracing::info!(%order_id, state, "order"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::money::Currency;
-
-    #[test]
-    fn a_price_is_compared_only_with_its_like() {
-        let money = |code: &str, cents| Money::from_cents(Currency::parse(code).unwrap(), cents);
-        let most = money("EUR", 1000);
-        assert_eq!(compare(Some(money("EUR", 1000)), most), Ok(()));
-        assert_eq!(compare(Some(money("EUR", 0)), most), Ok(()));
-        let price = money("EUR", 1001);
-        assert_eq!(
-            compare(Some(price), most),
-            Err(Error::PriceAboveMaximum { price })
-        );
-        let price = Some(money("USD", 1));
-        assert_eq!(compare(price, most), Err(Error::PriceNotComparable { price }));
-        assert_eq!(
-            compare(None, most),
-            Err(Error::PriceNotComparable { price: None })
-        );
     }
 }

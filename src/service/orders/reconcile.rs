@@ -9,15 +9,15 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::sim_change::judge_change;
 use super::steps::{self, Step};
-use super::verdict::{Change, Verdict, Windows, judge, judge_change, judge_follow_up};
+use super::verdict::{Verdict, Windows, judge, judge_follow_up};
 use super::{Inner, Orders, State};
-use crate::domain::act::{Act, SimAct, SimChange};
-use crate::domain::order::{Failure, Order};
-use crate::domain::{Deadline, Msisdn, SimIds, SimRef, SimStatus};
+use crate::domain::Deadline;
+use crate::domain::act::Act;
+use crate::domain::order::Failure;
 use crate::store::{self, Record, Settled, Settlement, Slot};
 use crate::transatel::call::Patience;
-use crate::transatel::sim_operations::Progress;
 
 /// Orders that are looked for at once: few, because the same provider serves
 /// the callers.
@@ -170,64 +170,6 @@ impl Inner {
         };
         let claims = self.ledger.claims(&slot, record.order.id).await?;
         Ok(judge(record, present, &claims, windows, Timestamp::now()))
-    }
-
-    /// Where a change's transaction is and, once it should be over, whether
-    /// the SIM is as it was wished.
-    async fn look_at_sim(
-        &self,
-        record: &Record,
-        change: &SimChange,
-        msisdn: &Msisdn,
-        patience: Patience,
-    ) -> Change {
-        let transaction = match &record.order.provider_reference {
-            Some(id) => self.provider.transaction(id, patience).await.ok(),
-            None => None,
-        };
-        let since_sent = Timestamp::now().duration_since(record.sent_by);
-        let given_up = Duration::try_from(since_sent).is_ok_and(|since| since >= self.config.give_up_after);
-        let decided = matches!(transaction, Some(Progress::Done | Progress::Failed));
-        let sim = match &change.act {
-            SimAct::Swap { new_iccid } => Some(new_iccid),
-            _ => record.order.sim.iccid.as_ref(),
-        };
-        let (Some(sim), false) = (
-            sim,
-            decided || (record.order.provider_reference.is_some() && !given_up),
-        ) else {
-            return Change {
-                transaction,
-                reached: None,
-            };
-        };
-        let subscriber = self
-            .provider
-            .subscriber(&SimRef::Iccid(sim.clone()), patience)
-            .await;
-        let reached = match (&subscriber, &change.act) {
-            (Ok(seen), SimAct::Activate | SimAct::Reactivate) => Some(seen.status == Some(SimStatus::Active)),
-            (Ok(seen), SimAct::Suspend) => Some(seen.status == Some(SimStatus::Suspended)),
-            (Ok(seen), SimAct::Terminate) => Some(seen.status == Some(SimStatus::Terminated)),
-            (Ok(seen), SimAct::Swap { .. }) => Some(seen.ids.msisdn.as_ref() == Some(msisdn)),
-            // Only the group can be seen.
-            (Ok(seen), SimAct::Update(labels)) => labels.group.as_ref().map(|group| *group == seen.group),
-            (Err(_), _) => None,
-        };
-        Change { transaction, reached }
-    }
-
-    /// What has to be forgotten once a change took place.
-    async fn settled_as_wished(&self, order: &Order) {
-        if let Some(SimAct::Swap { new_iccid }) = order.wish.act.on_sim().map(|change| &change.act) {
-            self.sims.forget(&order.sim).await;
-            self.sims
-                .forget(&SimIds {
-                    iccid: Some(new_iccid.clone()),
-                    msisdn: None,
-                })
-                .await;
-        }
     }
 
     async fn settle_checked(&self, record: &Record, settlement: Settlement) -> Result<(), store::Error> {

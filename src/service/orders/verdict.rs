@@ -14,7 +14,6 @@ use crate::domain::act::Act;
 use crate::domain::order::Reason;
 use crate::domain::subscription::Status;
 use crate::store::{Claims, Record};
-use crate::transatel::sim_operations::Progress;
 
 /// What a look at the inventory tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,10 +98,7 @@ pub(super) fn judge_follow_up(
         return Verdict::Open;
     };
     let bundle = present.and_then(|present| present.iter().find(|subscription| subscription.id == id));
-    let over = matches!(
-        bundle.and_then(|bundle| bundle.status),
-        Some(Status::Terminated | Status::Expired)
-    );
+    let over = bundle.is_some_and(Subscription::is_over);
     let done = match &record.order.wish.act {
         Act::CancelRenewal { .. } => {
             over || bundle.is_some_and(|bundle| bundle.status == Some(Status::Canceled))
@@ -121,42 +117,18 @@ pub(super) fn judge_follow_up(
     }
 }
 
-/// What the provider says of a change of a SIM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    /// Where its transaction is; `None` when there is none or it cannot be
-    /// asked.
-    pub transaction: Option<Progress>,
-    /// Whether the SIM is as it was wished; `None` when that cannot be seen.
-    pub reached: Option<bool>,
-}
-
-/// Judges a change of a SIM. As long as its transaction runs nothing is said
-/// of it but that the SIM has changed.
-pub(super) fn judge_change(record: &Record, change: Change, windows: Windows, now: Timestamp) -> Verdict {
-    let since_sent = Duration::try_from(now.duration_since(record.sent_by)).unwrap_or_default();
-    match (change.transaction, change.reached) {
-        (Some(Progress::Done), _) => Verdict::Done,
-        (Some(Progress::Failed), _) => Verdict::NotPlaced,
-        (_, Some(true)) => Verdict::Done,
-        (None, Some(false)) if since_sent >= windows.settle => Verdict::NotPlaced,
-        _ if since_sent >= windows.escalate.max(windows.settle) => Verdict::NeedsOperator(Reason::Unreadable),
-        _ => Verdict::Open,
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::order::{Order, OrderId, RequestId, State, Wish};
     use crate::domain::{Msisdn, SimIds};
 
-    const WINDOWS: Windows = Windows {
+    pub const WINDOWS: Windows = Windows {
         settle: Duration::from_secs(60),
         escalate: Duration::from_secs(600),
     };
 
-    fn record(baseline: &[&str]) -> Record {
+    pub fn record(baseline: &[&str]) -> Record {
         let at = Timestamp::UNIX_EPOCH;
         Record {
             order: Order {
@@ -193,6 +165,7 @@ mod tests {
         Subscription {
             id: id.into(),
             product_id: product_id.into(),
+            category: None,
             status: Some(Status::WaitingForFirstUse),
             raw_status: String::new(),
             ordered_at: None,
@@ -325,28 +298,6 @@ mod tests {
                 let now = Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
                 let verdict = judge_follow_up(&record, Some(&bundles), WINDOWS, now);
                 assert_eq!(verdict, *expected, "{act:?} {status:?} at {seconds} s");
-            }
-        }
-    }
-
-    #[test]
-    fn a_change_of_a_sim_is_judged_by_its_transaction_and_the_sim() {
-        use Verdict::*;
-        let unreadable = || NeedsOperator(Reason::Unreadable);
-        for (transaction, reached, early, settled, late) in [
-            (Some(Progress::Done), Some(false), Done, Done, Done),
-            (Some(Progress::Failed), None, NotPlaced, NotPlaced, NotPlaced),
-            (Some(Progress::Pending), Some(true), Done, Done, Done),
-            (Some(Progress::Pending), Some(false), Open, Open, unreadable()),
-            (None, Some(true), Done, Done, Done),
-            (None, Some(false), Open, NotPlaced, NotPlaced),
-            (None, None, Open, Open, unreadable()),
-        ] {
-            for (seconds, expected) in [(10, &early), (60, &settled), (600, &late)] {
-                let now = Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
-                let change = Change { transaction, reached };
-                let verdict = judge_change(&record(&[]), change, WINDOWS, now);
-                assert_eq!(verdict, *expected, "{change:?} at {seconds} s");
             }
         }
     }

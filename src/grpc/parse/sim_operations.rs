@@ -1,0 +1,167 @@
+//! Requests for operations on SIMs.
+
+use super::Violations;
+use super::provisioning::LONGEST_NOTE;
+use crate::domain::act::{
+    Act, LONGEST_GROUP, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, LONGEST_RATE_PLAN, Labels,
+    MOST_METADATA, SimAct, SimChange,
+};
+use crate::domain::order::{LONGEST_REFERENCE, OrderId, Wish};
+use crate::domain::{Iccid, Result};
+use crate::pb::connectivity::v1 as pb;
+use crate::service::orders::{Command, Key, Resolution};
+
+/// What the requests of all operations share.
+#[derive(Clone, Copy, Debug)]
+pub struct Common<'a> {
+    /// `request_id`
+    pub request_id: &'a str,
+    /// `sim`
+    pub sim: Option<&'a pb::SimRef>,
+    /// `rate_plan`
+    pub rate_plan: &'a str,
+}
+
+/// The fields that every request of an operation has, under the same names.
+macro_rules! common {
+    ($request:expr) => {
+        $crate::grpc::parse::sim_operations::Common {
+            request_id: &$request.request_id,
+            sim: $request.sim.as_ref(),
+            rate_plan: &$request.rate_plan,
+        }
+    };
+}
+pub(in crate::grpc) use common;
+
+/// Parses a request that says nothing beyond what to do.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn plain(common: Common<'_>, act: SimAct, caller: Option<String>) -> Result<Command> {
+    finish(Violations::default(), common, Some(act), None, caller)
+}
+
+/// Parses an `UpdateSimRequest`.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<Command> {
+    let mut violations = Violations::default();
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    violations.text("group", &request.group, LONGEST_GROUP);
+    violations.text("reference", &request.reference, LONGEST_REFERENCE);
+    if request.group.is_empty() && request.reference.is_empty() && request.metadata.is_empty() {
+        violations.add("group", "give at least one of group, reference and metadata");
+    }
+    violations.at_most("metadata", request.metadata.len(), MOST_METADATA);
+    let keys_fit = |key: &String| (1..=LONGEST_METADATA_KEY).contains(&key.chars().count());
+    if !request.metadata.keys().all(keys_fit) {
+        let rule = format!("keys must have 1 to {LONGEST_METADATA_KEY} characters");
+        violations.add("metadata", rule);
+    }
+    let too_long = |value: &String| value.chars().count() > LONGEST_METADATA_VALUE;
+    if request.metadata.values().any(too_long) {
+        let rule = format!("values must have at most {LONGEST_METADATA_VALUE} characters");
+        violations.add("metadata", rule);
+    }
+    let labels = Labels {
+        group: given(&request.group),
+        reference: given(&request.reference),
+        metadata: request.metadata.clone().into_iter().collect(),
+    };
+    finish(
+        violations,
+        common!(request),
+        Some(SimAct::Update(labels)),
+        None,
+        caller,
+    )
+}
+
+/// Parses a `SwapSimRequest`.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn swap(request: &pb::SwapSimRequest, caller: Option<String>) -> Result<Command> {
+    let mut violations = Violations::default();
+    let new_iccid = violations.iccid("new_iccid", &request.new_iccid);
+    let act = new_iccid.map(|new_iccid| SimAct::Swap { new_iccid });
+    finish(violations, common!(request), act, None, caller)
+}
+
+/// Parses a `TerminateSimRequest`.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn terminate(request: &pb::TerminateSimRequest, caller: Option<String>) -> Result<Command> {
+    let mut violations = Violations::default();
+    let confirmed = violations.iccid("confirm_iccid", &request.confirm_iccid);
+    finish(
+        violations,
+        common!(request),
+        Some(SimAct::Terminate),
+        confirmed,
+        caller,
+    )
+}
+
+fn finish(
+    mut violations: Violations,
+    common: Common<'_>,
+    act: Option<SimAct>,
+    confirmed: Option<Iccid>,
+    caller: Option<String>,
+) -> Result<Command> {
+    let request_id = violations.request_id("request_id", common.request_id);
+    let sim = violations.sim("sim", common.sim);
+    violations.text("rate_plan", common.rate_plan, LONGEST_RATE_PLAN);
+    let rate_plan = (!common.rate_plan.is_empty()).then(|| common.rate_plan.to_owned());
+    let parsed = request_id.zip(sim).zip(act);
+    violations.into_result(parsed.map(|((request_id, sim), act)| Command {
+        request_id,
+        sim,
+        wish: Wish::to(Act::Sim(SimChange { act, rate_plan })),
+        confirmed,
+        caller,
+    }))
+}
+
+/// Parses the key of a `GetSimOperationRequest`.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn get(request: &pb::GetSimOperationRequest) -> Result<Key> {
+    use pb::get_sim_operation_request::Key as Given;
+    let mut violations = Violations::default();
+    let key = match &request.key {
+        None => {
+            violations.add("key", "is required: give operation_id or request_id");
+            None
+        }
+        Some(Given::OperationId(id)) => violations.order_id("operation_id", id).map(Key::Order),
+        Some(Given::RequestId(id)) => violations.request_id("request_id", id).map(Key::Request),
+    };
+    violations.into_result(key)
+}
+
+/// Parses a `ResolveSimOperationRequest` into the operation, what became of
+/// it, and the note.
+///
+/// # Errors
+/// `INVALID_REQUEST`.
+pub fn resolve(request: &pb::ResolveSimOperationRequest) -> Result<(OrderId, Resolution, String)> {
+    let mut violations = Violations::default();
+    let id = violations.order_id("operation_id", &request.operation_id);
+    let resolution = match pb::Resolution::try_from(request.resolution) {
+        Ok(pb::Resolution::Placed) => Some(Resolution::Done),
+        Ok(pb::Resolution::NotPlaced) => Some(Resolution::NotPlaced),
+        Ok(pb::Resolution::Unspecified) | Err(_) => {
+            violations.resolution("resolution");
+            None
+        }
+    };
+    violations.text("note", &request.note, LONGEST_NOTE);
+    let parsed = id.zip(resolution);
+    violations.into_result(parsed.map(|(id, resolution)| (id, resolution, request.note.clone())))
+}

@@ -1,0 +1,131 @@
+//! What is looked at before a bundle is bought: its price, how it is to
+//! begin, and what is on the SIM already.
+
+use super::submission::Choice;
+use super::{Command, Orders, Prepared, Target};
+use crate::domain::order::{Activation, Wish};
+use crate::domain::{Deadline, Error, Money, Result, SimIds, SimStatus};
+use crate::store::Slot;
+use crate::transatel::call::Patience;
+
+impl Orders {
+    /// Where the bundle is to go, once it is known that it may be bought.
+    pub(super) async fn purchase_target(&self, command: &Command) -> Result<Target> {
+        self.assert_account()?;
+        self.assert_price(&command.wish).await?;
+        Ok(Target {
+            slot: Slot {
+                msisdn: self.inner.sims.msisdn(&command.sim).await?,
+                product_id: command.wish.product_id.clone(),
+            },
+            sim: SimIds::of(&command.sim),
+        })
+    }
+
+    /// How the bundle begins, and which bundles are not its.
+    pub(super) async fn look_before_purchase(
+        &self,
+        command: &Command,
+        target: &Target,
+        deadline: Deadline,
+    ) -> Result<Prepared> {
+        let patience = Patience::until(deadline);
+        let ((choice, sim), present) = tokio::join!(
+            self.choose(command, deadline),
+            self.inner
+                .provider
+                .all_subscriptions(&target.slot.msisdn, patience)
+        );
+        let baseline = present?.into_iter().map(|subscription| subscription.id).collect();
+        Ok(Prepared {
+            sim,
+            choice: Some(choice),
+            baseline,
+        })
+    }
+
+    /// The account has a name to order in.
+    pub(super) fn assert_account(&self) -> Result<()> {
+        if self.inner.provider.can_order() {
+            return Ok(());
+        }
+        Err(Error::OperationNotEnabled {
+            provider: Default::default(),
+        })
+    }
+
+    /// How the bundle begins, whether that was the caller's choice, and what
+    /// is known of the SIM.
+    async fn choose(&self, command: &Command, deadline: Deadline) -> (Choice, SimIds) {
+        if let Some(activation) = command.wish.activation {
+            let sim = self.inner.sims.known(&command.sim).await;
+            return (Choice::Callers(activation), sim);
+        }
+        match self.inner.sims.record(&command.sim, deadline).await {
+            Ok(record) => {
+                let activation = match record.status {
+                    Some(SimStatus::Preactivated) | None => Activation::OnFirstUse,
+                    Some(_) => Activation::Immediate,
+                };
+                (Choice::Ours(activation), record.ids)
+            }
+            // The order itself will tell: the wrong choice is refused without
+            // harm, while `subscribe` may put a SIM into service.
+            Err(_) => {
+                let sim = self.inner.sims.known(&command.sim).await;
+                (Choice::Ours(Activation::OnFirstUse), sim)
+            }
+        }
+    }
+
+    /// The product exists, and costs no more than the caller allows by a
+    /// catalog that is not stale.
+    async fn assert_price(&self, wish: &Wish) -> Result<()> {
+        let Some(most) = wish.max_price else {
+            return self
+                .inner
+                .catalog
+                .product(None, &wish.product_id)
+                .await
+                .map(|_| ());
+        };
+        let price = self.inner.catalog.price(&wish.product_id).await?;
+        compare(price, most)
+    }
+}
+
+fn compare(price: Option<Money>, most: Money) -> Result<()> {
+    let Some(known) = price else {
+        return Err(Error::PriceNotComparable { price });
+    };
+    match known.compare(&most) {
+        None => Err(Error::PriceNotComparable { price }),
+        Some(std::cmp::Ordering::Greater) => Err(Error::PriceAboveMaximum { price: known }),
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::Currency;
+
+    #[test]
+    fn a_price_is_compared_only_with_its_like() {
+        let money = |code: &str, cents| Money::from_cents(Currency::parse(code).unwrap(), cents);
+        let most = money("EUR", 1000);
+        assert_eq!(compare(Some(money("EUR", 1000)), most), Ok(()));
+        assert_eq!(compare(Some(money("EUR", 0)), most), Ok(()));
+        let price = money("EUR", 1001);
+        assert_eq!(
+            compare(Some(price), most),
+            Err(Error::PriceAboveMaximum { price })
+        );
+        let price = Some(money("USD", 1));
+        assert_eq!(compare(price, most), Err(Error::PriceNotComparable { price }));
+        assert_eq!(
+            compare(None, most),
+            Err(Error::PriceNotComparable { price: None })
+        );
+    }
+}
