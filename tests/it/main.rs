@@ -15,6 +15,7 @@ mod dependencies;
 mod doctor;
 mod errors;
 mod esim;
+mod event_log;
 mod framework_facts;
 mod grpcurl;
 mod health;
