@@ -27,6 +27,7 @@ pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod transatel;
+pub mod webhook;
 
 /// The contract as the server sees it: messages that are answered from the
 /// catalog cache are `bytes`, because they are encoded once per refresh.

@@ -16,6 +16,7 @@ use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
 use super::esim::Handler as EsimHandler;
+use super::events::Handler as EventsHandler;
 use super::inventory::Handler as InventoryHandler;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
 use super::layers::telemetry::{Methods, TelemetryLayer};
@@ -23,9 +24,10 @@ use super::provisioning::Handler as ProvisioningHandler;
 use crate::config;
 use crate::pb::connectivity::v1::catalog_server::{CatalogServer, SERVICE_NAME as CATALOG};
 use crate::pb::connectivity::v1::esim_server::{EsimServer, SERVICE_NAME as ESIM};
+use crate::pb::connectivity::v1::events_server::{EventsServer, SERVICE_NAME as EVENTS};
 use crate::pb::connectivity::v1::inventory_server::{InventoryServer, SERVICE_NAME as INVENTORY};
 use crate::pb::connectivity::v1::provisioning_server::{ProvisioningServer, SERVICE_NAME as PROVISIONING};
-use crate::service::{Catalog, Esims, Inventory, Orders, Sims};
+use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
 use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases that are served.
@@ -40,11 +42,13 @@ pub struct Services {
     pub esims: Esims,
     /// The Provisioning service: orders.
     pub orders: Orders,
+    /// The Events service.
+    pub events: Events,
 }
 
 impl Services {
     /// Full names of the services, for health.
-    pub const NAMES: [&'static str; 4] = [CATALOG, INVENTORY, ESIM, PROVISIONING];
+    pub const NAMES: [&'static str; 5] = [CATALOG, INVENTORY, ESIM, PROVISIONING, EVENTS];
 
     fn routes<H: HealthApi>(
         self,
@@ -62,6 +66,7 @@ impl Services {
                 .with_service_name(INVENTORY)
                 .with_service_name(ESIM)
                 .with_service_name(PROVISIONING)
+                .with_service_name(EVENTS)
         };
         Ok(Routes::new(health)
             .add_service(reflection().build_v1()?)
@@ -75,6 +80,7 @@ impl Services {
             .add_service(
                 ProvisioningServer::new(ProvisioningHandler(self.orders)).max_decoding_message_size(most),
             )
+            .add_service(EventsServer::new(EventsHandler(self.events)).max_decoding_message_size(most))
             .prepare())
     }
 }

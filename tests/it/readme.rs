@@ -70,7 +70,7 @@ fn blocks<'a>(language: &str) -> Vec<(&'a str, &'a str)> {
 
 #[tokio::test]
 async fn every_call_in_the_readme_answers_as_printed() {
-    let house = House::open().await;
+    let house = House::with_events(&[]).await;
     let address = house.gateway.addresses.grpc.to_string();
     let calls: Vec<_> = blocks("sh")
         .into_iter()
@@ -91,7 +91,7 @@ async fn every_call_in_the_readme_answers_as_printed() {
 
 #[tokio::test]
 async fn every_call_in_the_contracts_comments_works() {
-    let house = House::open().await;
+    let house = House::with_events(&[]).await;
     let address = house.gateway.addresses.grpc.to_string();
     let contract = FileDescriptorSet::decode(DESCRIPTORS).unwrap();
     let mut documented = 0;
@@ -149,6 +149,10 @@ fn every_error() -> Vec<Error> {
             description: "d".into(),
         }]),
         Error::PageTokenInvalid(PageTokenFault::Foreign),
+        Error::EventCursorInvalid,
+        Error::EventCursorExpired,
+        Error::EventStreamTooSlow,
+        Error::EventLogUnavailable,
         Error::ProductNotFound {
             product_id: "P".into(),
         },

@@ -3,12 +3,14 @@
 //! * [`Orders`] is what callers can do.
 //! * `submission` carries one attempt out, detached from whoever asked.
 //! * `reconcile` finds out what became of attempts that gave no answer.
+//! * `heard` takes note of what events say.
 //! * `verdict` is its judgement, as a pure function.
 //!
 //! The rule that everything here serves: an order is sent only after the
 //! ledger durably holds it as `SUBMITTING`, and from no other state is
 //! anything ever sent.
 
+mod heard;
 mod reconcile;
 pub mod steps;
 mod submission;
