@@ -9,10 +9,11 @@ use transatel_gateway::client::connectivity::v1::*;
 use transatel_gateway::sandbox::{Disturbance, Fault, Script};
 
 use crate::house::{
-    Events, FRANCE, Gateway, House, ORDERS, SECRET, SOON, Secret, by_iccid, by_msisdn, reason, until,
-    violations,
+    Events, FRANCE, Gateway, House, ORDERS, SECRET, SOON, Secret, by_iccid, by_msisdn, reason, settings,
+    until, violations,
 };
 use crate::orders::{create, get, order};
+use crate::process::Process;
 use crate::webhook::{all, client, deliver, envelope};
 
 use stream_events_response::Message;
@@ -379,7 +380,7 @@ async fn a_stream_ends_well_before_its_deadline_and_at_its_longest_age() {
     while follower.message().await.unwrap().is_some() {}
     let post = Post::open(&[]).await;
     let mut request = tonic::Request::new(from_the_beginning());
-    request.set_timeout(Duration::from_millis(500));
+    request.set_timeout(Duration::from_millis(1_500));
     let mut stream = post
         .gateway
         .events()
@@ -541,4 +542,21 @@ async fn an_order_without_its_event_shows_in_the_metrics() {
         without().await == 0.0
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_provider_that_has_gone_silent_is_worth_an_alert() {
+    let secret = Secret::new(SECRET);
+    let more = [
+        &secret.settings()[..],
+        &[
+            ("EVENTS__SILENCE_AFTER", "50ms"),
+            ("EVENTS__ORDER_EVENT_WITHIN", "1h"),
+        ],
+    ]
+    .concat();
+    let environment = settings("http://127.0.0.1:9", &more);
+    let mut process = Process::start(&["serve"], &environment);
+    let line = process.logged("no event has come").await;
+    assert!(line.contains("ERROR"), "{line}");
 }

@@ -17,6 +17,8 @@ mod errors;
 mod esim;
 mod event_log;
 mod events;
+mod events_crash;
+mod events_replicas;
 mod framework_facts;
 mod grpcurl;
 mod health;

@@ -17,7 +17,13 @@ use crate::house::House;
 const README: &str = include_str!("../../README.md");
 
 /// Members whose values change from run to run.
-const CHANGING: [&str; 15] = [
+const CHANGING: [&str; 21] = [
+    "eventId",
+    "expirationDate",
+    "externalReference",
+    "occurredAt",
+    "receivedAt",
+    "subscriptionDate",
     "activatedAt",
     "createdAt",
     "orderId",

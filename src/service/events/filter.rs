@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt as _};
+use tokio::time::Instant;
 
 use crate::domain::event::{Event, EventType};
 use crate::domain::{Iccid, Msisdn, SimRef};
@@ -24,6 +27,9 @@ pub struct Filter {
     pub include_infrastructure: bool,
 }
 
+/// Longest wait for all of them: a provider that is down holds no stream back.
+const LOOKED_UP_WITHIN: Duration = Duration::from_secs(5);
+
 /// A filter that knows its SIMs by both names, as far as can be found out.
 pub struct Resolved {
     filter: Filter,
@@ -35,10 +41,14 @@ impl Filter {
     /// Finds the other names of its SIMs. A SIM whose other name cannot be
     /// found is known by the one that was given.
     pub(super) async fn resolved(self, sims: &Sims) -> Resolved {
+        let until = Instant::now() + LOOKED_UP_WITHIN;
         let found: Vec<_> = stream::iter(self.sims.clone())
             .map(|sim| async move {
-                let (iccid, msisdn) = tokio::join!(sims.iccid(&sim), sims.msisdn(&sim));
-                (iccid.ok(), msisdn.ok())
+                let both = async { tokio::join!(sims.iccid(&sim), sims.msisdn(&sim)) };
+                match tokio::time::timeout_at(until, both).await {
+                    Ok((iccid, msisdn)) => (iccid.ok(), msisdn.ok()),
+                    Err(_) => (None, None),
+                }
             })
             .buffered(LOOKED_UP_AT_ONCE)
             .collect()
