@@ -254,12 +254,6 @@ impl Metrics {
         self.observed.last_event.store(at.as_second(), Ordering::Relaxed);
     }
 
-    /// See [`Metrics::last_event_at`].
-    pub fn last_event(&self) -> jiff::Timestamp {
-        let seconds = self.observed.last_event.load(Ordering::Relaxed);
-        jiff::Timestamp::from_second(seconds).unwrap_or_default()
-    }
-
     /// So many more streams of events are open.
     pub fn streams(&self, more: i64) {
         self.observed.streams.fetch_add(more, Ordering::Relaxed);

@@ -14,7 +14,7 @@ use crate::house::{
 };
 use crate::orders::{create, get, order};
 use crate::process::Process;
-use crate::webhook::{all, client, deliver, envelope};
+use crate::webhook::{Door, all};
 
 use stream_events_response::Message;
 
@@ -73,39 +73,6 @@ impl Follower {
                 Some(Message::Heartbeat(_)) => {}
                 None => panic!("the stream ended"),
             }
-        }
-    }
-}
-
-/// A gateway whose events are posted by the test.
-struct Post {
-    gateway: Gateway,
-    client: reqwest::Client,
-    _secret: Secret,
-}
-
-impl Post {
-    async fn open(settings: &[(&str, &str)]) -> Self {
-        let secret = Secret::new(SECRET);
-        let all = [&secret.settings()[..], settings].concat();
-        Self {
-            gateway: Gateway::start("http://127.0.0.1:9", &all).await,
-            client: client(),
-            _secret: secret,
-        }
-    }
-
-    async fn send(&self, id: impl std::fmt::Display, event_type: &str, body: serde_json::Value) {
-        let body = envelope(&id.to_string(), event_type, body);
-        assert_eq!(
-            deliver(&self.client, &self.gateway.webhook(), body).await,
-            Some(204)
-        );
-    }
-
-    async fn send_many(&self, ids: std::ops::Range<u32>) {
-        for id in ids {
-            self.send(id, "T", json!({ "number": id })).await;
         }
     }
 }
@@ -214,12 +181,12 @@ async fn filters_let_through_what_was_asked_for() {
 
 #[tokio::test]
 async fn a_stream_goes_on_after_any_token() {
-    let post = Post::open(&[]).await;
-    let mut events = post.gateway.events();
-    post.send_many(0..3).await;
+    let door = Door::open(&[]).await;
+    let mut events = door.gateway.events();
+    door.send_many(0..3).await;
     let mut latest = Follower::start(&mut events, StreamEventsRequest::default()).await;
     let mut first = Follower::start(&mut events, from_the_beginning()).await;
-    post.send_many(3..6).await;
+    door.send_many(3..6).await;
     let mut tokens = vec![first.token.clone()];
     for id in 0..6 {
         assert_eq!(first.event().await.event_id, id.to_string());
@@ -233,14 +200,14 @@ async fn a_stream_goes_on_after_any_token() {
         assert_eq!(resumed.event().await.event_id, next.to_string());
     }
     let mut resumed = Follower::start(&mut events, after(&tokens[6])).await;
-    post.send_many(6..7).await;
+    door.send_many(6..7).await;
     assert_eq!(resumed.event().await.event_id, "6");
 }
 
 #[tokio::test]
 async fn heartbeats_tell_how_far_a_stream_is_also_past_what_it_leaves_out() {
-    let post = Post::open(&[("EVENTS__HEARTBEAT", "20ms")]).await;
-    let mut events = post.gateway.events();
+    let door = Door::open(&[("EVENTS__HEARTBEAT", "20ms")]).await;
+    let mut events = door.gateway.events();
     let nothing = StreamEventsRequest {
         filter: Some(EventFilter {
             raw_types: vec!["NEVER".into()],
@@ -250,13 +217,13 @@ async fn heartbeats_tell_how_far_a_stream_is_also_past_what_it_leaves_out() {
     };
     let mut follower = Follower::start(&mut events, nothing).await;
     let beginning = follower.token.clone();
-    post.send_many(0..3).await;
+    door.send_many(0..3).await;
     while follower.token == beginning {
         let message = follower.message().await.unwrap();
         assert!(matches!(message, Some(Message::Heartbeat(_))), "{message:?}");
     }
     let mut resumed = Follower::start(&mut events, after(&follower.token)).await;
-    post.send_many(3..4).await;
+    door.send_many(3..4).await;
     let id: u32 = resumed.event().await.event_id.parse().unwrap();
     assert!(id > 0);
 }
@@ -265,9 +232,9 @@ async fn heartbeats_tell_how_far_a_stream_is_also_past_what_it_leaves_out() {
 async fn tokens_that_cannot_be_used_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("sqlite://{}", folder.path().join("store.db").display());
-    let post = Post::open(&[("STORE__URL", &store)]).await;
-    let elsewhere = Post::open(&[]).await;
-    let mut events = post.gateway.events();
+    let door = Door::open(&[("STORE__URL", &store)]).await;
+    let elsewhere = Door::open(&[]).await;
+    let mut events = door.gateway.events();
     let refused = async |events: &mut Events, token: &str| {
         let status = events.stream_events(after(token)).await.unwrap_err();
         let reason = reason(&status);
@@ -275,7 +242,7 @@ async fn tokens_that_cannot_be_used_are_refused() {
     };
     let invalid = (Code::InvalidArgument, "EVENT_CURSOR_INVALID".to_owned());
     assert_eq!(refused(&mut events, "foreign").await, invalid);
-    post.send_many(0..2).await;
+    door.send_many(0..2).await;
     let mut follower = Follower::start(&mut events, from_the_beginning()).await;
     let beginning = follower.token.clone();
     follower.event().await;
@@ -309,16 +276,16 @@ async fn tokens_that_cannot_be_used_are_refused() {
     assert_eq!(refused(&mut events, &one).await, expired);
     let status = events.list_events(list(&page_token, &["T"])).await.unwrap_err();
     assert_eq!(reason(&status).reason, "EVENT_CURSOR_EXPIRED");
-    post.send_many(7..8).await;
+    door.send_many(7..8).await;
     let mut again = Follower::start(&mut events, from_the_beginning()).await;
     assert_eq!(again.event().await.event_id, "7");
 }
 
 #[tokio::test]
 async fn pages_walk_the_log_to_its_end_and_on() {
-    let post = Post::open(&[]).await;
-    let mut events = post.gateway.events();
-    post.send_many(0..5).await;
+    let door = Door::open(&[]).await;
+    let mut events = door.gateway.events();
+    door.send_many(0..5).await;
     let mut page = async |page_token: &str| {
         let request = ListEventsRequest {
             page_size: 2,
@@ -336,13 +303,13 @@ async fn pages_walk_the_log_to_its_end_and_on() {
     let (ids, token) = page(&token).await;
     assert_eq!(ids, ["4"]);
     assert_eq!(page(&token).await, (vec![], String::new()));
-    post.send_many(5..6).await;
+    door.send_many(5..6).await;
     assert_eq!(page(&token).await.0, ["5"]);
 }
 
 #[tokio::test]
 async fn every_violation_is_named_at_once() {
-    let post = Post::open(&[]).await;
+    let door = Door::open(&[]).await;
     let filter = Some(EventFilter {
         types: vec![0, 999, EventType::Other.into()],
         raw_types: vec![String::new(), "x".repeat(256)],
@@ -362,23 +329,23 @@ async fn every_violation_is_named_at_once() {
         "filter.types[0]",
         "filter.types[1]",
     ];
-    let status = post.gateway.events().stream_events(request).await.unwrap_err();
+    let status = door.gateway.events().stream_events(request).await.unwrap_err();
     assert_eq!(violations(&status), [&expected[..], &["start"]].concat());
     let request = ListEventsRequest {
         filter,
         page_size: -1,
         page_token: "x".into(),
     };
-    let status = post.gateway.events().list_events(request).await.unwrap_err();
+    let status = door.gateway.events().list_events(request).await.unwrap_err();
     assert_eq!(violations(&status), [&expected[..], &["page_size"]].concat());
 }
 
 #[tokio::test]
 async fn a_stream_ends_well_before_its_deadline_and_at_its_longest_age() {
-    let post = Post::open(&[("EVENTS__MAX_STREAM_AGE", "300ms")]).await;
-    let mut follower = Follower::start(&mut post.gateway.events(), from_the_beginning()).await;
+    let door = Door::open(&[("EVENTS__MAX_STREAM_AGE", "300ms")]).await;
+    let mut follower = Follower::start(&mut door.gateway.events(), from_the_beginning()).await;
     while follower.message().await.unwrap().is_some() {}
-    let post = Post::open(&[]).await;
+    let door = Door::open(&[]).await;
     let mut request = tonic::Request::new(from_the_beginning());
     request.set_timeout(Duration::from_millis(1_500));
     let mut stream = post
@@ -393,11 +360,11 @@ async fn a_stream_ends_well_before_its_deadline_and_at_its_longest_age() {
 
 #[tokio::test]
 async fn streams_end_when_the_replica_goes_away() {
-    let post = Post::open(&[]).await;
-    post.send_many(0..1).await;
-    let mut follower = Follower::start(&mut post.gateway.events(), from_the_beginning()).await;
+    let door = Door::open(&[]).await;
+    door.send_many(0..1).await;
+    let mut follower = Follower::start(&mut door.gateway.events(), from_the_beginning()).await;
     follower.event().await;
-    let stopping = post.gateway.stop();
+    let stopping = door.gateway.stop();
     let end = async {
         let status = loop {
             if let Err(status) = follower.message().await {
@@ -416,18 +383,18 @@ async fn streams_end_when_the_replica_goes_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_consumer_is_sent_away_and_resumes_without_loss() {
     const MANY: u32 = 600;
-    let post = Post::open(&[("EVENTS__SLOW_AFTER", "100ms"), ("EVENTS__STREAM_BUFFER", "4")]).await;
-    let mut events = post.gateway.events();
+    let door = Door::open(&[("EVENTS__SLOW_AFTER", "100ms"), ("EVENTS__STREAM_BUFFER", "4")]).await;
+    let mut events = door.gateway.events();
     let mut quick = Follower::start(&mut events, from_the_beginning()).await;
     // Beyond what the connection's window holds for one stream.
     let text = "x".repeat(20_000);
     let slow = Follower::start(&mut events, from_the_beginning()).await;
     for id in 0..MANY {
-        post.send(id, "T", json!({ "text": text })).await;
+        door.send(id, "T", json!({ "text": text })).await;
         assert_eq!(quick.event().await.event_id, id.to_string(), "the others go on");
     }
     until("it is sent away", async || {
-        let metrics = post.gateway.metrics().await;
+        let metrics = door.gateway.metrics().await;
         metrics
             .lines()
             .any(|line| line.starts_with("gateway_events_streams_ended_total{") && line.contains("too_slow"))
@@ -457,14 +424,14 @@ async fn a_slow_consumer_is_sent_away_and_resumes_without_loss() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_streams_see_everything_in_order() {
-    let post = Post::open(&[]).await;
-    post.send_many(0..20).await;
+    let door = Door::open(&[]).await;
+    door.send_many(0..20).await;
     let starts = (0..200).map(|_| {
-        let mut events = post.gateway.events();
+        let mut events = door.gateway.events();
         async move { Follower::start(&mut events, from_the_beginning()).await }
     });
     let followers = futures_util::future::join_all(starts).await;
-    let sent = post.send_many(20..60);
+    let sent = door.send_many(20..60);
     let seen = followers.into_iter().map(|mut follower| async move {
         for id in 0..60 {
             assert_eq!(follower.event().await.event_id, id.to_string());

@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use transatel_gateway::client::connectivity::v1::{Event, ListEventsRequest};
 
-use crate::house::{Events, Gateway, SECRET, SOON, Secret, simulator, until};
+use crate::house::{Events, Gateway, SECRET, SOON, Secret, settings, simulator, until};
+use crate::process::Process;
 
 /// `X-TSL-Signature-256` of a body.
 pub fn signature(secret: &str, body: &[u8]) -> String {
@@ -76,15 +77,16 @@ async fn ids(gateway: &Gateway) -> Vec<String> {
     listed.into_iter().map(|event| event.event_id).collect()
 }
 
-struct Door {
-    gateway: Gateway,
+/// A gateway whose webhook is open to the test.
+pub struct Door {
+    pub gateway: Gateway,
     url: String,
     client: reqwest::Client,
     _secret: Secret,
 }
 
 impl Door {
-    async fn open(settings: &[(&str, &str)]) -> Self {
+    pub async fn open(settings: &[(&str, &str)]) -> Self {
         let secret = Secret::new(SECRET);
         // Nothing here needs a provider.
         let all = [&secret.settings()[..], settings].concat();
@@ -99,6 +101,19 @@ impl Door {
 
     async fn deliver(&self, body: String) -> Option<u16> {
         deliver(&self.client, &self.url, body).await
+    }
+
+    /// Posts an event that is taken.
+    pub async fn send(&self, id: impl std::fmt::Display, event_type: &str, body: Value) {
+        let body = envelope(&id.to_string(), event_type, body);
+        assert_eq!(self.deliver(body).await, Some(204));
+    }
+
+    /// Posts an event for each number.
+    pub async fn send_many(&self, ids: std::ops::Range<u32>) {
+        for id in ids {
+            self.send(id, "T", json!({ "number": id })).await;
+        }
     }
 
     async fn post(&self, body: &str, signature: Option<&str>) -> Option<u16> {
@@ -324,4 +339,39 @@ async fn nothing_listens_without_a_secret_unless_it_is_told_to_trust_everybody()
     let body = envelope("A", "T", json!({}));
     assert_eq!(post(&client(), &gateway.webhook(), body, None).await, Some(204));
     assert_eq!(ids(&gateway).await, ["A"]);
+}
+
+#[tokio::test]
+async fn nothing_of_an_event_or_a_secret_is_logged() {
+    let secret = Secret::new(SECRET);
+    let more = [
+        &secret.settings()[..],
+        &[("TELEMETRY__LOG_LEVEL", "info,transatel_gateway=trace")],
+    ]
+    .concat();
+    let mut process = Process::start(&["serve"], &settings("http://127.0.0.1:9", &more));
+    let line = process.logged("listening").await;
+    let address = line.split("webhook=").nth(1).unwrap().split(' ').next().unwrap();
+    let url = format!("http://{address}/webhooks/transatel");
+    let (client, body) = (
+        client(),
+        json!({ "iccid": "8988247000000000019", "msisdn": "882470000000001" }),
+    );
+    let event = envelope("A", "T", body);
+    assert_eq!(deliver(&client, &url, event.clone()).await, Some(204));
+    assert_eq!(
+        deliver(&client, &url, event[..event.len() - 1].into()).await,
+        Some(204)
+    );
+    assert_eq!(post(&client, &url, event, None).await, Some(401));
+    process.signal("TERM").await;
+    let mut lines = 0;
+    while let Some(line) = process.stderr.next_line().await.unwrap() {
+        lines += 1;
+        for hidden in ["8988247000000000019", "882470000000001", SECRET] {
+            assert!(!line.contains(hidden), "{line}");
+        }
+    }
+    assert!(lines > 2, "{lines}");
+    assert_eq!(process.ended().await, Some(0));
 }

@@ -17,9 +17,10 @@ mod stream;
 mod tail;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,6 +58,8 @@ struct Inner {
     line: mpsc::Sender<intake::Waiting>,
     /// Something was appended, here or elsewhere.
     bell: Notify,
+    /// When the last event came, or this process began to wait for one.
+    last_event: Mutex<Timestamp>,
     streams: TaskTracker,
     /// Streams end.
     end: CancellationToken,
@@ -116,6 +119,7 @@ impl Events {
                 tail: Tail::new(),
                 line,
                 bell: Notify::new(),
+                last_event: Mutex::new(Timestamp::now()),
                 streams: TaskTracker::new(),
                 end: CancellationToken::new(),
             }),
@@ -232,6 +236,15 @@ impl Inner {
             Some(first) if first.sequence != sequence + 1 => Err(Error::EventCursorExpired),
             _ => Ok(page),
         }
+    }
+
+    fn event_came(&self, at: Timestamp) {
+        *self.last_event.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        self.metrics.last_event_at(at);
+    }
+
+    fn last_event(&self) -> Timestamp {
+        *self.last_event.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entry(&self, logged: Logged) -> Entry {

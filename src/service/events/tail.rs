@@ -130,7 +130,7 @@ async fn read(inner: &Inner, mut sequence: u64) -> u64 {
             return sequence;
         };
         sequence = newest.sequence;
-        inner.metrics.last_event_at(newest.event.received_at);
+        inner.event_came(newest.event.received_at);
         inner
             .tail
             .push(page.into_iter().map(|logged| inner.entry(logged)).collect());

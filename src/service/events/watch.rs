@@ -23,12 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) async fn silence(inner: &Inner) {
     let began = Timestamp::now();
     let limit = inner.config.silence_after;
-    inner.metrics.last_event_at(began);
-    if let Ok(extent) = inner.log.extent().await
-        && let Some(at) = extent.last_received_at
-    {
-        inner.metrics.last_event_at(at);
-    }
+    let known = inner.log.extent().await.ok();
+    inner.event_came(known.and_then(|extent| extent.last_received_at).unwrap_or(began));
     let mut said_of = None;
     loop {
         tokio::time::sleep((limit / 2).min(LONGEST_PAUSE)).await;
@@ -36,7 +32,7 @@ pub(super) async fn silence(inner: &Inner) {
             continue;
         }
         // Before this process began nobody could tell whether one was missed.
-        let last = inner.metrics.last_event().max(began);
+        let last = inner.last_event().max(began);
         let since = Timestamp::now().duration_since(last);
         if Duration::try_from(since).is_ok_and(|since| since >= limit) && said_of != Some(last) {
             said_of = Some(last);

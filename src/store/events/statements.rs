@@ -14,7 +14,7 @@ pub(super) const INSERT: SqlStr = SqlStr::from_static(
      subscription_id, product_id, transaction_id, infrastructure, body, order_id, request_id) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
      (SELECT id FROM orders WHERE id = $13), (SELECT request_id FROM orders WHERE id = $13)) \
-     ON CONFLICT DO NOTHING RETURNING order_id",
+     ON CONFLICT (event_id) DO NOTHING RETURNING order_id",
 );
 
 pub(super) const INSERT_UNREADABLE: SqlStr = SqlStr::from_static(
