@@ -83,7 +83,7 @@ impl Direct {
 
     /// Numbers of SIMs that can be ordered for.
     async fn sims(&self) -> Vec<String> {
-        let sims = self.get("/__sandbox/sims?status=pre_activated&limit=5000").await;
+        let sims = self.get("/__sandbox/sims?status=Pre-Activated&limit=5000").await;
         let number = |sim: &Value| sim["msisdn"].as_str().unwrap().to_owned();
         sims.as_array().unwrap().iter().map(number).collect()
     }

@@ -429,7 +429,7 @@ fn language(reader: &mut Reader) -> Language {
 fn log_level(reader: &mut Reader) -> String {
     const KEY: &str = "telemetry.log_level";
     let level = reader.text(KEY);
-    if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&level) {
+    if let Err(error) = level.parse::<tracing_subscriber::filter::Targets>() {
         reader.problem(
             KEY,
             format!("{level:?} is no level and no list of directives: {error}"),

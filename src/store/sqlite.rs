@@ -31,8 +31,8 @@ use writer::{Work, Writer};
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Connections that read. A read is processor time only, and short: more
-/// would wait for processors.
-const READERS: usize = 4;
+/// would wait for processors, and each has a thread and a cache of its own.
+const READERS: usize = 2;
 
 /// Orders in SQLite. Dropping it ends the writer after what is in its line.
 pub(super) struct Ledger {

@@ -17,7 +17,7 @@ use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SamplingResult, SdkTracerProvider, ShouldSample};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
@@ -75,7 +75,7 @@ pub fn init(config: &config::Telemetry) -> Result<Telemetry, SetupError> {
         .event_format(format::Lines::new(config.log_format))
         .fmt_fields(format::Nothing)
         .with_writer(std::io::stderr)
-        .with_filter(EnvFilter::builder().parse(&config.log_level)?);
+        .with_filter(config.log_level.parse::<Targets>()?);
     tracing_subscriber::registry()
         .with(traces)
         .with(logs)
