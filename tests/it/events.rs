@@ -9,8 +9,8 @@ use transatel_gateway::client::connectivity::v1::*;
 use transatel_gateway::sandbox::{Disturbance, Fault, Script};
 
 use crate::house::{
-    Events, FRANCE, Gateway, House, ORDERS, SECRET, SOON, Secret, by_iccid, by_msisdn, reason, settings,
-    until, violations,
+    Events, FRANCE, House, ORDERS, SECRET, SOON, Secret, by_iccid, by_msisdn, reason, settings, until,
+    violations,
 };
 use crate::orders::{create, get, order};
 use crate::process::Process;
@@ -348,7 +348,7 @@ async fn a_stream_ends_well_before_its_deadline_and_at_its_longest_age() {
     let door = Door::open(&[]).await;
     let mut request = tonic::Request::new(from_the_beginning());
     request.set_timeout(Duration::from_millis(1_500));
-    let mut stream = post
+    let mut stream = door
         .gateway
         .events()
         .stream_events(request)
