@@ -13,8 +13,16 @@
 //! * A failed load is not cached, but not repeated before a hold has passed
 //!   that the user of the cache chooses by the error.
 //!
+//! A key that nearly every call asks for is named by the cache's user as its
+//! [resident](Load::resident) and has a place of its own, beside moka: it is
+//! never evicted, and a hit costs neither a hash nor the bookkeeping of use.
+//!
+//! [`SharedLoads`] is the same for what must not be kept at all.
+//!
 //! Time is `tokio::time`, so a paused clock works. moka's own expiry follows
 //! the real clock and only frees memory.
+
+mod shared;
 
 use std::future::Future;
 use std::hash::Hash;
@@ -29,6 +37,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
+
+pub use crate::telemetry::metrics::CacheCounts as Counts;
+use crate::telemetry::propagation;
+pub use shared::SharedLoads;
 
 /// How values of one kind are loaded.
 pub trait Load: Send + Sync + 'static {
@@ -51,6 +63,11 @@ pub trait Load: Send + Sync + 'static {
 
     /// The error of a load that was ended because it took too long.
     fn timed_out(&self) -> Self::Error;
+
+    /// The key that nearly every call asks for, when there is one.
+    fn resident(&self) -> Option<Self::Key> {
+        None
+    }
 }
 
 /// A loaded value and how long it is good for, counted from now.
@@ -84,23 +101,6 @@ pub struct Bounds {
     pub load_within: Duration,
 }
 
-/// What a cache did, counted since the start. Read by the metrics.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Answers from a fresh value.
-    pub fresh: AtomicU64,
-    /// Answers from a stale value.
-    pub stale: AtomicU64,
-    /// Answers that had to wait for a load.
-    pub missed: AtomicU64,
-    /// Answers with the failure of a load that is not yet repeated.
-    pub held: AtomicU64,
-    /// Loads that succeeded.
-    pub loaded: AtomicU64,
-    /// Loads that failed.
-    pub failed: AtomicU64,
-}
-
 fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
@@ -121,6 +121,7 @@ impl<L: Load> Clone for LoadingCache<L> {
 struct Inner<L: Load> {
     loader: L,
     bounds: Bounds,
+    resident: Option<(L::Key, Arc<Slot<L>>)>,
     slots: moka::future::Cache<L::Key, Arc<Slot<L>>, RandomState>,
     tasks: TaskTracker,
     counts: Arc<Counts>,
@@ -227,10 +228,12 @@ impl<L: Load> LoadingCache<L> {
             .expire_after(Lifetime)
             .build_with_hasher(RandomState::default());
         let counts = Arc::new(Counts::default());
+        let resident = loader.resident().map(|key| (key, Arc::new(Slot::new())));
         Self {
             inner: Arc::new(Inner {
                 loader,
                 bounds,
+                resident,
                 slots,
                 tasks,
                 counts,
@@ -251,7 +254,14 @@ impl<L: Load> LoadingCache<L> {
     /// The failure of the load, when there is no value to fall back on.
     pub async fn get(&self, key: &L::Key) -> Result<Cached<L::Value>, L::Error> {
         let counts = &self.inner.counts;
-        let slot = self.slot(key).await;
+        let kept;
+        let slot = match self.inner.resident(key) {
+            Some(slot) => slot,
+            None => {
+                kept = self.slot(key).await;
+                &kept
+            }
+        };
         if let Some(entry) = slot.entry.load().as_deref() {
             let now = Instant::now();
             if now < entry.fresh_until {
@@ -260,11 +270,11 @@ impl<L: Load> LoadingCache<L> {
             }
             if now < entry.usable_until {
                 count(&counts.stale);
-                self.refresh(key, &slot, now);
+                self.refresh(key, slot, now);
                 return Ok(entry.answer(true));
             }
         }
-        match self.next(key, &slot) {
+        match self.next(key, slot) {
             Next::Return(entry) => Ok(entry.answer(false)),
             Next::Fail(error) => {
                 count(&counts.held);
@@ -293,7 +303,10 @@ impl<L: Load> LoadingCache<L> {
 
     /// The value of a key if there is a usable one; loads nothing.
     pub async fn peek(&self, key: &L::Key) -> Option<Arc<L::Value>> {
-        let slot = self.inner.slots.get(key).await?;
+        let slot = match self.inner.resident(key) {
+            Some(slot) => Arc::clone(slot),
+            None => self.inner.slots.get(key).await?,
+        };
         let entry = slot.entry.load_full()?;
         (Instant::now() < entry.usable_until).then(|| Arc::clone(&entry.value))
     }
@@ -314,6 +327,9 @@ impl<L: Load> LoadingCache<L> {
     }
 
     async fn slot(&self, key: &L::Key) -> Arc<Slot<L>> {
+        if let Some(slot) = self.inner.resident(key) {
+            return Arc::clone(slot);
+        }
         match self.inner.slots.get(key).await {
             Some(slot) => slot,
             None => {
@@ -350,12 +366,9 @@ impl<L: Load> LoadingCache<L> {
         if let Some(failure) = work.failure.as_ref().filter(|failure| now < failure.until) {
             return Next::Fail(failure.error.clone());
         }
-        let span = tracing::info_span!(
-            "cache.load",
-            otel.name = format_args!("cache.load {}", L::NAME),
-            cache.name = L::NAME
-        );
-        Next::Wait(self.start(key, slot, &mut work, span))
+        let (flight, load) = self.start(key, slot, &mut work);
+        self.inner.tasks.spawn(propagation::load(L::NAME, load));
+        Next::Wait(flight)
     }
 
     /// Starts a refresh in the background unless one runs or the last one
@@ -377,11 +390,18 @@ impl<L: Load> LoadingCache<L> {
                 cache.name = L::NAME
             );
             span.follows_from(tracing::Span::current());
-            self.start(key, slot, &mut work, span);
+            let (_, load) = self.start(key, slot, &mut work);
+            self.inner.tasks.spawn(load.instrument(span));
         }
     }
 
-    fn start(&self, key: &L::Key, slot: &Arc<Slot<L>>, work: &mut Work<L>, span: tracing::Span) -> Flight<L> {
+    /// Makes a load and announces it to all who come meanwhile.
+    fn start(
+        &self,
+        key: &L::Key,
+        slot: &Arc<Slot<L>>,
+        work: &mut Work<L>,
+    ) -> (Flight<L>, impl Future<Output = ()> + Send + use<L>) {
         let (sender, flight) = watch::channel(None);
         work.flight = Some(flight.clone());
         let inner = Arc::clone(&self.inner);
@@ -394,15 +414,14 @@ impl<L: Load> LoadingCache<L> {
                 Ok(loaded) => Ok(inner.keep(&slot, loaded)),
                 Err(error) => Err(inner.remember(&slot, error)),
             };
-            if outcome.is_ok() {
+            if outcome.is_ok() && inner.resident(&key).is_none() {
                 // Tells moka about the new lifetime.
                 inner.slots.insert(key, Arc::clone(&slot)).await;
             }
             drop(guard);
             let _ = sender.send(Some(outcome));
         };
-        self.inner.tasks.spawn(load.instrument(span));
-        flight
+        (flight, load)
     }
 }
 
@@ -417,6 +436,11 @@ impl<L: Load> Drop for FlightGuard<'_, L> {
 }
 
 impl<L: Load> Inner<L> {
+    fn resident(&self, key: &L::Key) -> Option<&Arc<Slot<L>>> {
+        let (resident, slot) = self.resident.as_ref()?;
+        (resident == key).then_some(slot)
+    }
+
     fn keep(&self, slot: &Slot<L>, loaded: Loaded<L::Value>) -> Arc<Entry<L::Value>> {
         let now = Instant::now();
         let entry = Arc::new(Entry {

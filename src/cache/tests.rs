@@ -39,6 +39,10 @@ impl Load for Arc<Numbers> {
     fn timed_out(&self) -> &'static str {
         "timed out"
     }
+
+    fn resident(&self) -> Option<&'static str> {
+        Some("resident")
+    }
 }
 
 fn cache(permits: usize) -> (Arc<Numbers>, LoadingCache<Arc<Numbers>>) {
@@ -199,4 +203,20 @@ async fn moka_alone_repeats_a_load_that_impatient_callers_abandon() {
     let answers = futures_util::future::join_all(callers).await;
     assert!(loads.load(Ordering::SeqCst) > 1);
     assert!(answers.iter().filter(|answer| answer.is_err()).count() >= 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_resident_key_is_loaded_shared_forgotten_and_held_like_any_other() {
+    let (numbers, cache) = cache(1);
+    let value = cache.get(&"resident").await.unwrap().value;
+    assert_eq!(*cache.peek(&"resident").await.unwrap(), 1);
+    assert_eq!(*cache.get_fresh(&"resident").await.unwrap().value, 1);
+    cache.invalidate(&"resident", &value).await;
+    assert!(cache.peek(&"resident").await.is_none());
+    numbers.failing.store(true, Ordering::SeqCst);
+    numbers.permits.add_permits(10);
+    for _ in 0..3 {
+        assert_eq!(cache.get(&"resident").await.unwrap_err(), "refused");
+    }
+    assert_eq!(loads(&numbers), 2);
 }

@@ -7,6 +7,7 @@
 
 mod catalog;
 mod convert;
+mod dispatch;
 mod esim;
 mod events;
 mod health;

@@ -4,22 +4,21 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::HashMap;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
-use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 
 use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
+use super::dispatch::{Dispatch, entry};
 use super::esim::Handler as EsimHandler;
 use super::events::Handler as EventsHandler;
 use super::inventory::Handler as InventoryHandler;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
-use super::layers::telemetry::{Methods, TelemetryLayer};
+use super::layers::telemetry::TelemetryLayer;
 use super::provisioning::Handler as ProvisioningHandler;
 use crate::config;
 use crate::pb::connectivity::v1::catalog_server::{CatalogServer, SERVICE_NAME as CATALOG};
@@ -50,11 +49,11 @@ impl Services {
     /// Full names of the services, for health.
     pub const NAMES: [&'static str; 5] = [CATALOG, INVENTORY, ESIM, PROVISIONING, EVENTS];
 
-    fn routes<H: HealthApi>(
+    fn dispatch<H: HealthApi>(
         self,
         config: &config::Grpc,
         health: HealthServer<H>,
-    ) -> Result<Routes, tonic_reflection::server::Error> {
+    ) -> Result<Dispatch, tonic_reflection::server::Error> {
         let most = config.max_request_bytes;
         // grpcurl and others still speak v1alpha only.
         let reflection = || {
@@ -68,20 +67,21 @@ impl Services {
                 .with_service_name(PROVISIONING)
                 .with_service_name(EVENTS)
         };
-        Ok(Routes::new(health)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?)
-            .add_service(
-                InventoryServer::new(InventoryHandler::new(self.inventory, self.sims))
-                    .max_decoding_message_size(most),
-            )
-            .add_service(CatalogServer::new(CatalogHandler(self.catalog)).max_decoding_message_size(most))
-            .add_service(EsimServer::new(EsimHandler(self.esims)).max_decoding_message_size(most))
-            .add_service(
-                ProvisioningServer::new(ProvisioningHandler(self.orders)).max_decoding_message_size(most),
-            )
-            .add_service(EventsServer::new(EventsHandler(self.events)).max_decoding_message_size(most))
-            .prepare())
+        let catalog = CatalogServer::new(CatalogHandler(self.catalog));
+        let inventory = InventoryServer::new(InventoryHandler::new(self.inventory, self.sims));
+        let esims = EsimServer::new(EsimHandler(self.esims));
+        let provisioning = ProvisioningServer::new(ProvisioningHandler(self.orders));
+        let events = EventsServer::new(EventsHandler(self.events));
+        Ok(Dispatch::new([
+            entry(catalog.max_decoding_message_size(most)),
+            entry(inventory.max_decoding_message_size(most)),
+            entry(esims.max_decoding_message_size(most)),
+            entry(provisioning.max_decoding_message_size(most)),
+            entry(events.max_decoding_message_size(most)),
+            entry(health),
+            entry(reflection().build_v1()?),
+            entry(reflection().build_v1alpha()?),
+        ]))
     }
 }
 
@@ -119,11 +119,11 @@ pub async fn serve<H: HealthApi>(
     every_call: EveryCall,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let routes = services.routes(config, health)?;
+    let dispatch = services.dispatch(config, health)?;
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
         .layer(TelemetryLayer::new(
-            every_call.metrics,
+            &every_call.metrics,
             methods(),
             every_call.sampling,
         ))
@@ -134,8 +134,7 @@ pub async fn serve<H: HealthApi>(
         .http2_keepalive_timeout(Some(config.keepalive_timeout))
         // Without a grace: with one, calls in flight would be cut.
         .max_connection_age(jittered(config.max_connection_age))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, stop)
+        .serve_with_incoming_shutdown(dispatch, incoming, stop)
         .await?;
     Ok(())
 }
@@ -146,8 +145,8 @@ fn jittered(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
-/// Every method that is served, by request path.
-fn methods() -> Methods {
+/// Full names of all methods that are served.
+fn methods() -> Vec<&'static str> {
     const OTHERS: [&str; 4] = [
         "grpc.health.v1.Health/Check",
         "grpc.health.v1.Health/Watch",
@@ -155,16 +154,15 @@ fn methods() -> Methods {
         "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     ];
     let set = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default();
-    let mut methods: HashMap<String, &'static str> =
-        OTHERS.iter().map(|name| (format!("/{name}"), *name)).collect();
+    let mut methods: Vec<&'static str> = OTHERS.to_vec();
     for file in &set.file {
         for service in &file.service {
             for method in &service.method {
                 let name = format!("{}.{}/{}", file.package(), service.name(), method.name());
                 // Once per process and method: labels live as long as it does.
-                methods.insert(format!("/{name}"), Box::leak(name.into_boxed_str()));
+                methods.push(Box::leak(name.into_boxed_str()));
             }
         }
     }
-    Arc::new(methods)
+    methods
 }

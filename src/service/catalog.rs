@@ -77,6 +77,7 @@ impl Catalog {
             provider: provider.clone(),
             fresh_for: config.fresh_for,
             usable_for: config.usable_for,
+            default_language: config.default_language.clone(),
             prepare,
             metrics,
             reported: Mutex::default(),
@@ -238,6 +239,7 @@ struct Loader {
     provider: Transatel,
     fresh_for: Duration,
     usable_for: Duration,
+    default_language: Language,
     prepare: Prepare,
     metrics: Arc<Metrics>,
     /// What has been logged: an odd product is one line, not one per refresh.
@@ -302,5 +304,9 @@ impl Load for Loader {
 
     fn timed_out(&self) -> Failure {
         Failure::Timeout { by_deadline: false }
+    }
+
+    fn resident(&self) -> Option<Language> {
+        Some(self.default_language.clone())
     }
 }

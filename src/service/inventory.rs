@@ -1,19 +1,19 @@
 //! Inventory: the bundles of SIMs, always asked live.
 //!
-//! Identical concurrent reads are one request: they share a load of the
-//! loading cache, whose result is kept for nobody else.
+//! Identical concurrent reads are one request: they share a load whose result
+//! is kept for nobody else.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio_util::task::TaskTracker;
 
 use super::Sims;
-use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
+use crate::cache::{Counts, SharedLoads};
 use crate::config;
 use crate::domain::subscription::{Balance, totals};
 use crate::domain::{Deadline, Error, Language, Msisdn, Result, SimIds, SimRef, Subscription};
+use crate::telemetry::propagation;
 use crate::transatel::Transatel;
 use crate::transatel::call::Patience;
 use crate::transatel::error::{Failure, Need};
@@ -21,7 +21,8 @@ use crate::transatel::error::{Failure, Need};
 /// The inventory use cases. Cheap to clone.
 #[derive(Clone)]
 pub struct Inventory {
-    reads: LoadingCache<Loader>,
+    provider: Transatel,
+    reads: SharedLoads<Read, Vec<Subscription>, Error>,
     sims: Sims,
     at_once: usize,
 }
@@ -67,13 +68,9 @@ impl Inventory {
         tasks: TaskTracker,
     ) -> Self {
         let load_within = (outbound.attempt_timeout + outbound.retry_longest_wait) * outbound.read_attempts;
-        let bounds = Bounds {
-            capacity: SHARED_READS,
-            load_within,
-        };
-        let reads = LoadingCache::new(Loader { provider }, bounds, tasks);
         Self {
-            reads,
+            provider,
+            reads: SharedLoads::new("inventory", load_within, tasks),
             sims,
             at_once: config.batch_concurrency as usize,
         }
@@ -90,7 +87,7 @@ impl Inventory {
             ended: wanted.ended,
             language: wanted.language.clone(),
         };
-        let all = self.reads.get(&read).await?.value;
+        let all = self.read(&read).await?;
         let visible = |subscription: &&Subscription| wanted.infrastructure || !subscription.infrastructure;
         let subscriptions: Vec<Subscription> = all.iter().filter(visible).cloned().collect();
         let usable = subscriptions
@@ -106,6 +103,24 @@ impl Inventory {
             subscriptions,
             totals,
         })
+    }
+
+    async fn read(&self, read: &Read) -> Result<Arc<Vec<Subscription>>> {
+        let load = || {
+            let (provider, read) = (self.provider.clone(), read.clone());
+            async move {
+                // As long as it takes: who waits for it may change.
+                let patience = Patience {
+                    attempt: None,
+                    deadline: None,
+                };
+                provider
+                    .subscriptions(&read.msisdn, read.ended, read.language.as_ref(), patience)
+                    .await
+            }
+        };
+        let outcome = self.reads.get(read, load).await;
+        outcome.unwrap_or_else(|| Err(Failure::Timeout { by_deadline: false }.into_error(Need::Required)))
     }
 
     /// One bundle, over or not.
@@ -140,14 +155,16 @@ impl Inventory {
     ) -> impl Stream<Item = Result<BatchEntry>> + Send + use<> {
         let inventory = self.clone();
         let wanted = Arc::new(wanted);
+        // A stream is read after its call's layers are done with it.
+        let trace = propagation::Trace::current();
         let reads = stream::iter(sims.into_iter().enumerate()).map(move |(index, sim)| {
             let (inventory, wanted) = (inventory.clone(), Arc::clone(&wanted));
-            async move {
+            trace.carry(async move {
                 BatchEntry {
                     index,
                     outcome: inventory.bundles(&sim, &wanted).await,
                 }
-            }
+            })
         });
         let in_time = reads.buffer_unordered(self.at_once).map(Ok);
         let late = stream::once(async move { deadline.remaining().is_zero() })
@@ -164,49 +181,9 @@ impl Inventory {
     }
 }
 
-/// Reads in flight that can be shared; beyond it the least used are asked
-/// again.
-const SHARED_READS: u64 = 10_000;
-
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Read {
     msisdn: Msisdn,
     ended: bool,
     language: Option<Language>,
-}
-
-struct Loader {
-    provider: Transatel,
-}
-
-impl Load for Loader {
-    type Key = Read;
-    type Value = Vec<Subscription>;
-    type Error = Error;
-    const NAME: &'static str = "inventory";
-
-    async fn load(&self, read: &Read) -> Result<Loaded<Vec<Subscription>>> {
-        let patience = Patience {
-            attempt: None,
-            deadline: None,
-        };
-        let value = self
-            .provider
-            .subscriptions(&read.msisdn, read.ended, read.language.as_ref(), patience)
-            .await?;
-        // Shared by those who wait, kept for nobody.
-        Ok(Loaded {
-            value,
-            fresh_for: Duration::ZERO,
-            usable_for: Duration::ZERO,
-        })
-    }
-
-    fn hold(&self, _error: &Error, _failures: u32) -> Duration {
-        Duration::ZERO
-    }
-
-    fn timed_out(&self) -> Error {
-        Failure::Timeout { by_deadline: false }.into_error(Need::Required)
-    }
 }

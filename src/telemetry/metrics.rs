@@ -19,17 +19,16 @@
 //! | `gateway.build.info` | 1 | `version` |
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry::metrics::{BoundHistogram, Counter, Histogram, Meter, MeterProvider as _};
 use opentelemetry::{KeyValue, StringValue};
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 
 use super::NAME;
-use crate::cache::Counts;
 use crate::config;
 
 /// Why metrics cannot be set up.
@@ -79,6 +78,64 @@ struct Products {
     listed: AtomicU64,
     dropped: AtomicU64,
     infrastructure: AtomicU64,
+}
+
+/// Counts the calls of one method.
+#[derive(Debug)]
+pub struct Method {
+    name: &'static str,
+    all: Histogram<f64>,
+    /// Calls that were answered, with the labels looked up once: to hash them
+    /// costs more than all the rest of a measurement. Not before the first
+    /// one: a method that was never called has no series.
+    answered: OnceLock<BoundHistogram<f64>>,
+}
+
+/// The status of a call that went well.
+const OK: &str = "OK";
+
+impl Method {
+    /// Its full name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// A call was answered.
+    pub fn call(&self, status: &'static str, took: Duration) {
+        let took = took.as_secs_f64();
+        if status == OK {
+            let bind = || self.all.bind(&self.labels(OK));
+            self.answered.get_or_init(bind).record(took);
+        } else {
+            self.all.record(took, &self.labels(status));
+        }
+    }
+
+    fn labels(&self, status: &'static str) -> [KeyValue; 3] {
+        [
+            KeyValue::new("rpc.system.name", "grpc"),
+            KeyValue::new("rpc.method", StringValue::from(self.name)),
+            KeyValue::new("rpc.response.status_code", status),
+        ]
+    }
+}
+
+/// What a cache did, counted since the start. It counts for itself, so that
+/// a hit costs one atomic addition.
+#[derive(Debug, Default)]
+pub struct CacheCounts {
+    /// Answers from a fresh value.
+    pub fresh: AtomicU64,
+    /// Answers from a stale value.
+    pub stale: AtomicU64,
+    /// Answers that had to wait for a load.
+    pub missed: AtomicU64,
+    /// Answers with the failure of a load that is not yet repeated.
+    pub held: AtomicU64,
+    /// Loads that succeeded.
+    pub loaded: AtomicU64,
+    /// Loads that failed.
+    pub failed: AtomicU64,
 }
 
 impl Metrics {
@@ -213,14 +270,13 @@ impl Metrics {
         })
     }
 
-    /// A call was answered.
-    pub fn call(&self, method: &'static str, status: &'static str, took: Duration) {
-        let labels = [
-            KeyValue::new("rpc.system.name", "grpc"),
-            KeyValue::new("rpc.method", StringValue::from(method)),
-            KeyValue::new("rpc.response.status_code", status),
-        ];
-        self.calls.record(took.as_secs_f64(), &labels);
+    /// Where calls of a method are counted.
+    pub fn method(&self, name: &'static str) -> Method {
+        Method {
+            name,
+            all: self.calls.clone(),
+            answered: OnceLock::new(),
+        }
     }
 
     /// A request was sent to the provider.
@@ -280,9 +336,8 @@ impl Metrics {
         store(&self.products.infrastructure, infrastructure);
     }
 
-    /// Shows what the caches did. They count for themselves, so that a hit
-    /// costs one atomic addition.
-    pub fn watch_caches(&self, caches: Vec<(&'static str, Arc<Counts>)>) {
+    /// Shows what the caches did.
+    pub fn watch_caches(&self, caches: Vec<(&'static str, Arc<CacheCounts>)>) {
         let watched = caches.clone();
         self.meter
             .u64_observable_counter("gateway.cache.answers")

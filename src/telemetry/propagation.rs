@@ -56,6 +56,28 @@ pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     work.in_current_span().with_current_context()
 }
 
+/// The trace that work belongs to, for work that is begun later.
+pub struct Trace {
+    span: Span,
+    context: Context,
+}
+
+impl Trace {
+    /// Of the caller.
+    pub fn current() -> Self {
+        Self {
+            span: Span::current(),
+            context: Context::current(),
+        }
+    }
+
+    /// Work that is in this trace, wherever it is begun.
+    pub fn carry<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
+        work.instrument(self.span.clone())
+            .with_context(self.context.clone())
+    }
+}
+
 /// A trace that is not recorded: it has ids, for logs and for the provider,
 /// and costs no span.
 pub fn unrecorded() -> Context {
@@ -65,9 +87,39 @@ pub fn unrecorded() -> Context {
     Context::new().with_remote_span_context(SpanContext::new(trace, span, flags, true, TraceState::NONE))
 }
 
-/// Writes the context of `span` into the headers of a request.
+/// A span for a part of the work, unless the work is in a trace that is not
+/// recorded: then there is none, and the trace goes on by its context alone.
+pub fn part(span: impl FnOnce() -> Span) -> Span {
+    let unrecorded = Context::map_current(|context| {
+        let span = context.span();
+        let span = span.span_context();
+        span.is_valid() && !span.is_sampled()
+    });
+    if unrecorded { Span::none() } else { span() }
+}
+
+/// The load of a value into the named cache, as a part of the caller's trace
+/// that outlives the caller.
+pub fn load<F: Future>(cache: &'static str, work: F) -> impl Future<Output = F::Output> + use<F> {
+    let span = part(|| {
+        tracing::info_span!(
+            "cache.load",
+            otel.name = format_args!("cache.load {cache}"),
+            cache.name = cache
+        )
+    });
+    work.instrument(span).with_current_context()
+}
+
+/// Writes the context of `span` into the headers of a request; where there is
+/// no span, the context of the trace it would have been in.
 pub fn inject(span: &Span, headers: &mut HeaderMap) {
     opentelemetry::global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&span.context(), &mut CarrierMut(headers));
+        let mut carrier = CarrierMut(headers);
+        if span.is_none() {
+            Context::map_current(|context| propagator.inject_context(context, &mut carrier));
+        } else {
+            propagator.inject_context(&span.context(), &mut carrier);
+        }
     });
 }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::catalog::{Dropped, Listing};
-use super::{lenient, resources};
+use super::lenient::{self, Lists};
+use super::resources;
 use crate::domain::eligibility::{Mode, Verdict};
 use crate::domain::money::Currency;
 use crate::domain::product::{
@@ -107,7 +108,7 @@ struct WireDefinition {
     #[serde(deserialize_with = "lenient::text")]
     product_category: Option<String>,
     description: Value,
-    allowances: Value,
+    allowances: Lists<resources::WireAllowance>,
     #[serde(deserialize_with = "lenient::list")]
     country_list: Vec<String>,
     #[serde(deserialize_with = "lenient::object")]
@@ -253,7 +254,7 @@ fn product(
         category,
         countries: countries.into_iter().collect(),
         tags: tags.into_iter().filter_map(Result::err).collect(),
-        allowances: resources::allowances(&definition.allowances),
+        allowances: resources::allowances(definition.allowances),
         unlimited: definition.unlimited.unwrap_or_default(),
         validity: validity(
             validity_period.validity_duration,

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -163,5 +164,91 @@ fn an_element_without_an_id_is_left_out_and_a_body_without_a_list_is_not_underst
     assert_eq!(read(body.to_string().as_bytes()).unwrap().len(), 1);
     for body in ["", "{}", "[]", r#"{"productSubscriptions":null}"#] {
         assert!(read(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn a_member_that_comes_twice_counts_as_it_comes_last() {
+    let body = br#"{"productSubscriptions": [
+        {"subscriptionId": "A", "status": "active", "subscriptionId": "B"},
+        {"subscriptionId": "C", "productDefinition": {"productId": "P", "productId": "Q"}},
+        {"subscriptionId": "D"}]}"#;
+    let read: Vec<(String, String)> = read(body)
+        .unwrap()
+        .into_iter()
+        .map(|subscription| (subscription.id, subscription.product_id))
+        .collect();
+    let expected = [("B", ""), ("C", "Q"), ("D", "")];
+    assert_eq!(
+        read,
+        expected.map(|(id, product)| (id.to_owned(), product.to_owned()))
+    );
+}
+
+/// Any shape where any other is expected, of members that are known.
+fn anything() -> impl Strategy<Value = Value> {
+    let simple = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        (-10.0..10.0).prop_map(Value::from),
+        (-3i32..10_000).prop_map(|whole| json!(f64::from(whole))),
+        prop::sample::select(vec![
+            "",
+            "S",
+            "active",
+            "FR",
+            "deu",
+            "KB",
+            " 17 ",
+            "4.0",
+            "a\n\"",
+            "WALLED_GARDEN",
+            "2026-08-04T13:30:00Z",
+        ])
+        .prop_map(Value::from),
+    ];
+    let names = prop::sample::select(vec![
+        "subscriptionId",
+        "status",
+        "subscriptionDate",
+        "activationDate",
+        "expirationDate",
+        "productDefinition",
+        "balances",
+        "productId",
+        "tags",
+        "countryList",
+        "allowances",
+        "data",
+        "voice",
+        "resourceName",
+        "resourceLabel",
+        "resourceUnit",
+        "resourceValue",
+        "resourceStartValue",
+        "resourceEndDate",
+        "unheardOf",
+    ]);
+    simple.prop_recursive(5, 60, 8, move |inner| {
+        let member = (names.clone().prop_map(str::to_owned), inner.clone());
+        prop_oneof![
+            prop::collection::vec(inner, 0..5).prop_map(Value::from),
+            prop::collection::vec(member, 0..9)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn both_ways_of_reading_understand_the_same(mut subscriptions in prop::collection::vec(anything(), 0..4)) {
+        for subscription in subscriptions.iter_mut().filter_map(Value::as_object_mut) {
+            subscription.insert("subscriptionId".to_owned(), json!("S"));
+        }
+        let body = json!({ "productSubscriptions": subscriptions }).to_string();
+        let in_one_pass = in_one_pass(&body).unwrap();
+        prop_assert_eq!(in_one_pass, by_element(body.as_bytes()).unwrap());
     }
 }

@@ -1,49 +1,266 @@
 //! Reads members that come in other shapes than documented. A member that
 //! cannot be read is absent; it never fails what it belongs to.
+//!
+//! Simple members are read as they come. [`list`] and [`object`] need theirs
+//! as a whole and take any content; [`Part`] and [`Lists`] read large answers
+//! in one pass and fail on an object that has a member twice.
 
-use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+/// Everything that a member may be and that is not `$taken` here is absent.
+macro_rules! absent {
+    ($($taken:ident)*) => {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("anything")
+        }
+        $(absent!(@ $taken);)*
+    };
+    (@ simple) => {
+        fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+    };
+    (@ null) => {
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+    };
+    (@ list) => {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(Self::Value::default())
+        }
+    };
+    (@ object) => {
+        fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+            while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(Self::Value::default())
+        }
+    };
+}
+
+/// A simple member.
+#[derive(Default)]
+enum Simple<'de> {
+    Text(Cow<'de, str>),
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    /// `null`, a list or an object.
+    #[default]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Simple<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Simple<'de>;
+            absent!(null list object);
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Simple<'de>, E> {
+                Ok(Simple::Bool(value))
+            }
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Simple<'de>, E> {
+                Ok(Simple::Integer(value))
+            }
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Simple<'de>, E> {
+                // Beyond it there is no exact float either.
+                Ok(i64::try_from(value).map_or(Simple::Other, Simple::Integer))
+            }
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Simple<'de>, E> {
+                Ok(Simple::Float(value))
+            }
+            fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Simple<'de>, E> {
+                Ok(Simple::Text(Cow::Borrowed(value)))
+            }
+            fn visit_str<E: Error>(self, value: &str) -> Result<Simple<'de>, E> {
+                Ok(Simple::Text(Cow::Owned(value.to_owned())))
+            }
+            fn visit_string<E: Error>(self, value: String) -> Result<Simple<'de>, E> {
+                Ok(Simple::Text(Cow::Owned(value)))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Simple<'de> {
+    fn text(self) -> Option<Cow<'de, str>> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Bool(_) | Self::Integer(_) | Self::Float(_) | Self::Other => None,
+        }
+    }
+}
+
 /// Text; numbers and anything else are absent.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(text) => Some(text),
-        _ => None,
-    })
+    Ok(borrowed_text(deserializer)?.map(Cow::into_owned))
+}
+
+/// See [`text`]; not copied where it need not be.
+fn borrowed_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+    Ok(Simple::deserialize(deserializer)?.text())
 }
 
 /// `true` and `false`, also as text.
 pub fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Bool(value) => Some(value),
-        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
-        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
+    Ok(match Simple::deserialize(deserializer)? {
+        Simple::Bool(value) => Some(value),
+        Simple::Text(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Simple::Text(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        Simple::Text(_) | Simple::Integer(_) | Simple::Float(_) | Simple::Other => None,
     })
 }
 
 /// A whole number: an integer, a float without fraction, or either as text.
 pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    Ok(whole(&Value::deserialize(deserializer)?))
+    Ok(match Simple::deserialize(deserializer)? {
+        Simple::Integer(value) => Some(value),
+        Simple::Float(value) => whole_float(value),
+        Simple::Text(text) => whole_text(&text),
+        Simple::Bool(_) | Simple::Other => None,
+    })
 }
 
 /// The largest magnitude below which every float is an exact whole number.
 pub const EXACT: f64 = 9_007_199_254_740_992.0;
 
+fn whole_float(float: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+    (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
+}
+
+fn whole_text(text: &str) -> Option<i64> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| whole_float(text.parse().ok()?))
+}
+
 /// See [`integer`].
 pub fn whole(value: &Value) -> Option<i64> {
-    let of_float = |float: f64| {
-        #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
-        (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
-    };
     match value {
-        Value::Number(number) => number.as_i64().or_else(|| of_float(number.as_f64()?)),
-        Value::String(text) => {
-            let text = text.trim();
-            text.parse().ok().or_else(|| of_float(text.parse().ok()?))
-        }
+        Value::Number(number) => number.as_i64().or_else(|| whole_float(number.as_f64()?)),
+        Value::String(text) => whole_text(text),
         _ => None,
+    }
+}
+
+/// Shows each text of a list.
+pub fn each_text<'de, D: Deserializer<'de>>(deserializer: D, take: impl FnMut(&str)) -> Result<(), D::Error> {
+    struct Reader<F>(F);
+    impl<'de, F: FnMut(&str)> Visitor<'de> for Reader<F> {
+        type Value = ();
+        absent!(simple null object);
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+            while let Some(element) = list.next_element::<Simple<'de>>()? {
+                if let Simple::Text(text) = element {
+                    (self.0)(&text);
+                }
+            }
+            Ok(())
+        }
+    }
+    deserializer.deserialize_any(Reader(take))
+}
+
+/// An object, if it is one.
+#[derive(Debug)]
+pub struct Part<T>(pub Option<T>);
+
+impl<T> Default for Part<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Part<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = Part<T>;
+            absent!(simple null list);
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Part<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(object)).map(|object| Part(Some(object)))
+            }
+        }
+        deserializer.deserialize_any(Reader(PhantomData))
+    }
+}
+
+/// The objects of a list.
+#[derive(Debug)]
+struct Parts<T>(Vec<T>);
+
+impl<T> Default for Parts<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Parts<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = Parts<T>;
+            absent!(simple null object);
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Parts<T>, A::Error> {
+                let mut parts = Vec::new();
+                while let Some(Part(element)) = list.next_element::<Part<T>>()? {
+                    parts.extend(element);
+                }
+                Ok(Parts(parts))
+            }
+        }
+        deserializer.deserialize_any(Reader(PhantomData))
+    }
+}
+
+/// The objects of every list in an object of lists, in the order of the
+/// lists' names.
+#[derive(Debug)]
+pub struct Lists<T>(pub Vec<T>);
+
+impl<T> Default for Lists<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lists<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = Lists<T>;
+            absent!(simple null list);
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Lists<T>, A::Error> {
+                let mut lists = Vec::new();
+                while let Some((name, Parts(list))) = object.next_entry::<String, Parts<T>>()? {
+                    lists.push((name, list));
+                }
+                lists.sort_by(|(one, _), (other, _)| one.cmp(other));
+                Ok(Lists(lists.into_iter().flat_map(|(_, list)| list).collect()))
+            }
+        }
+        deserializer.deserialize_any(Reader(PhantomData))
     }
 }
 
@@ -72,7 +289,7 @@ pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 
 /// A moment in RFC 3339 with any offset.
 pub fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<jiff::Timestamp>, D::Error> {
-    Ok(text(deserializer)?.and_then(|text| text.trim().parse().ok()))
+    Ok(borrowed_text(deserializer)?.and_then(|text| text.trim().parse().ok()))
 }
 
 /// The letters of a word in capitals: `Pre-Activated`, `Preactivated` and

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::Deserialize;
 
-use super::lenient;
+use super::lenient::{self, Lists};
 use crate::domain::product::{Allowance, Amount, Grant};
 
 /// The provider's number for "no limit".
@@ -28,31 +28,33 @@ pub fn amount(value: i64, unit: &str) -> Option<Amount> {
     }
 }
 
+/// An allowance as it is written.
+#[derive(Deserialize, Default, Debug)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WireAllowance {
+    #[serde(deserialize_with = "lenient::text")]
+    resource_name: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    resource_unit: Option<String>,
+    #[serde(deserialize_with = "lenient::integer")]
+    resource_value: Option<i64>,
+}
+
 /// Allowances of every kind: `data` is documented, its siblings for voice and
 /// messages are not, so every list of resources counts.
-pub fn allowances(allowances: &Value) -> Vec<Allowance> {
-    lists(allowances).filter_map(allowance).collect()
+pub fn allowances(allowances: Lists<WireAllowance>) -> Vec<Allowance> {
+    allowances.0.into_iter().filter_map(allowance).collect()
 }
 
-/// The elements of every list in an object of lists.
-pub fn lists(kinds: &Value) -> impl Iterator<Item = &Value> {
-    let kinds = kinds.as_object().into_iter().flat_map(|kinds| kinds.values());
-    kinds.filter_map(Value::as_array).flatten()
-}
-
-fn allowance(resource: &Value) -> Option<Allowance> {
-    let name = resource.get("resourceName")?.as_str()?.to_owned();
-    let unit = resource
-        .get("resourceUnit")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let grant = match resource.get("resourceValue").and_then(lenient::whole) {
+fn allowance(wire: WireAllowance) -> Option<Allowance> {
+    let unit = wire.resource_unit.unwrap_or_default();
+    let grant = match wire.resource_value {
         Some(UNLIMITED) => Grant::Unlimited,
-        Some(value) => amount(value, unit).map_or(Grant::Unknown, Grant::Limited),
+        Some(value) => amount(value, &unit).map_or(Grant::Unknown, Grant::Limited),
         None => Grant::Unknown,
     };
     Some(Allowance {
-        resource: name,
+        resource: wire.resource_name?,
         grant,
     })
 }

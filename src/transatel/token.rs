@@ -207,6 +207,10 @@ impl Load for Loader {
     fn timed_out(&self) -> Failure {
         Failure::Timeout { by_deadline: false }
     }
+
+    fn resident(&self) -> Option<()> {
+        Some(())
+    }
 }
 
 /// How long before expiry a refresh begins, at most: a fifth of the lifetime

@@ -197,7 +197,7 @@ impl Transport {
         deadline: Option<Deadline>,
         resend: u32,
     ) -> Result<Answer, Failure> {
-        let span = self.span(request, resend);
+        let span = propagation::part(|| self.span(request, resend));
         let started = Instant::now();
         let exchange = self.bounded(kind, request, authorization, timeout, deadline, &span);
         let result = exchange.instrument(span.clone()).await;

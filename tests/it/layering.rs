@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 /// feet; `app` and `commands` know every part.
 const ALLOWED: [(&str, &[&str]); 14] = [
     ("domain", &[]),
-    ("cache", &[]),
+    ("cache", &["telemetry"]),
     ("config", &["domain"]),
-    ("telemetry", &["cache", "config"]),
+    ("telemetry", &["config"]),
     ("transatel", &["cache", "config", "domain", "telemetry"]),
     ("store", &["config", "domain"]),
     (

@@ -17,9 +17,11 @@ use tokio::task::JoinSet;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status};
+use transatel_gateway::client::connectivity::v1::BatchGetInventoryRequest;
 use transatel_gateway::client::connectivity::v1::catalog_client::CatalogClient;
+use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
 
-use crate::house::{CATALOG, FRANCE, TOKEN, get, settings, simulator};
+use crate::house::{CATALOG, FRANCE, TOKEN, by_msisdn, get, settings, simulator};
 use crate::process::Process;
 
 #[derive(Clone, Default)]
@@ -41,6 +43,7 @@ impl TraceService for Collector {
     }
 }
 
+const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
 
@@ -144,4 +147,43 @@ async fn the_provider_and_the_collector_see_the_callers_trace() {
     // Only our own spans: the exporter does not trace itself.
     let foreign: Vec<_> = spans.iter().filter(|span| hex(&span.trace_id) != TRACE).collect();
     assert!(foreign.is_empty(), "{foreign:?}");
+}
+
+#[tokio::test]
+async fn a_trace_that_nobody_records_goes_on_to_the_provider_from_every_sim_of_a_batch() {
+    let sandbox = simulator().await;
+    let mut gateway = Process::start(
+        &["serve"],
+        &settings(&sandbox.base_url(), &[("TELEMETRY__LOG_FORMAT", "json")]),
+    );
+    let listening: Value = serde_json::from_str(&gateway.logged("listening").await).unwrap();
+    let address = format!("http://{}", listening["grpc"].as_str().unwrap());
+    gateway.logged("ready").await;
+
+    let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
+    let mut inventory = InventoryClient::new(channel);
+    let mut request = Request::new(BatchGetInventoryRequest {
+        sims: (1..=20)
+            .filter_map(|n| by_msisdn(&format!("88247{n:010}")))
+            .collect(),
+        ..Default::default()
+    });
+    let caller = format!("00-{TRACE}-{CALLER}-00");
+    request
+        .metadata_mut()
+        .insert("traceparent", caller.parse().unwrap());
+    let mut answers = inventory.batch_get_inventory(request).await.unwrap().into_inner();
+    while answers.message().await.unwrap().is_some() {}
+
+    let sent = sandbox.control().requests();
+    let reads: Vec<_> = sent
+        .iter()
+        .filter(|request| request.route == Some(INVENTORY))
+        .collect();
+    assert_eq!(reads.len(), 20);
+    for read in reads {
+        assert_eq!(read.headers["traceparent"], caller);
+    }
+    gateway.signal("TERM").await;
+    assert_eq!(gateway.ended().await, Some(0));
 }

@@ -21,29 +21,32 @@ use tower::{Layer, Service};
 use tracing::span::Entered;
 use tracing::{Span, field};
 
+use crate::telemetry::metrics::Method;
 use crate::telemetry::{Metrics, Sampling, propagation};
-
-/// Names of the methods that exist.
-pub type Methods = Arc<HashMap<String, &'static str>>;
 
 /// Observes calls.
 #[derive(Clone)]
-pub struct TelemetryLayer {
-    metrics: Arc<Metrics>,
-    methods: Methods,
+pub struct TelemetryLayer(Arc<Calls>);
+
+/// What calls are observed with.
+struct Calls {
+    /// The methods that exist, by request path.
+    methods: HashMap<String, Arc<Method>>,
+    other: Arc<Method>,
     sampling: Sampling,
 }
 
 const OTHER: &str = "_OTHER";
 
 impl TelemetryLayer {
-    /// Observes calls to these methods; keys are request paths.
-    pub fn new(metrics: Arc<Metrics>, methods: Methods, sampling: Sampling) -> Self {
-        Self {
-            metrics,
-            methods,
+    /// Observes calls to these methods.
+    pub fn new(metrics: &Metrics, methods: Vec<&'static str>, sampling: Sampling) -> Self {
+        let method = |name| (format!("/{name}"), Arc::new(metrics.method(name)));
+        Self(Arc::new(Calls {
+            methods: methods.into_iter().map(method).collect(),
+            other: Arc::new(metrics.method(OTHER)),
             sampling,
-        }
+        }))
     }
 }
 
@@ -53,7 +56,7 @@ impl<S> Layer<S> for TelemetryLayer {
     fn layer(&self, inner: S) -> Self::Service {
         TelemetryService {
             inner,
-            layer: self.clone(),
+            calls: Arc::clone(&self.0),
         }
     }
 }
@@ -62,7 +65,7 @@ impl<S> Layer<S> for TelemetryLayer {
 #[derive(Clone)]
 pub struct TelemetryService<S> {
     inner: S,
-    layer: TelemetryLayer,
+    calls: Arc<Calls>,
 }
 
 impl<S, B> Service<Request<B>> for TelemetryService<S>
@@ -78,15 +81,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let method = self
-            .layer
-            .methods
-            .get(request.uri().path())
-            .copied()
-            .unwrap_or(OTHER);
+        let methods = &self.calls.methods;
+        let method = methods.get(request.uri().path()).unwrap_or(&self.calls.other);
+        let method = Arc::clone(method);
         let caller = propagation::extract(request.headers());
-        let trace = if self.layer.sampling.records(caller.as_ref()) {
-            Trace::Recorded(span(method, caller))
+        let trace = if self.calls.sampling.records(caller.as_ref()) {
+            Trace::Recorded(span(method.name(), caller))
         } else {
             Trace::Unrecorded(caller.unwrap_or_else(propagation::unrecorded))
         };
@@ -100,7 +100,6 @@ where
             trace,
             started,
             method,
-            metrics: Arc::clone(&self.layer.metrics),
         }
     }
 }
@@ -159,8 +158,7 @@ pin_project! {
         answer: F,
         trace: Trace,
         started: Instant,
-        method: &'static str,
-        metrics: Arc<Metrics>,
+        method: Arc<Method>,
     }
 }
 
@@ -183,9 +181,9 @@ where
                 .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
             this.trace.record(code);
             if code != Code::Ok {
-                tracing::info!(method = *this.method, status = name(code), "call failed");
+                tracing::info!(method = this.method.name(), status = name(code), "call failed");
             }
-            this.metrics.call(this.method, name(code), this.started.elapsed());
+            this.method.call(name(code), this.started.elapsed());
         }
         Poll::Ready(answer)
     }
