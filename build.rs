@@ -23,7 +23,12 @@ use protox::prost_reflect::DescriptorPool;
 const PACKAGE: &str = "connectivity.v1";
 
 /// Fields that the server fills with already encoded messages.
-const PREPARED: [&str; 2] = ["GetProductResponse.product", "ListProductsResponse.products"];
+const PREPARED: [&str; 4] = [
+    "GetProductResponse.product",
+    "ListProductsResponse.products",
+    "StreamEventsResponse.event",
+    "ListEventsResponse.events",
+];
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);

@@ -16,10 +16,12 @@ use tokio_util::task::TaskTracker;
 use crate::admin;
 use crate::config::Config;
 use crate::grpc::{self, EveryCall, Health, Services};
-use crate::service::{Catalog, Esims, Inventory, Orders, Sims};
+use crate::service::events::Work;
+use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
 use crate::store;
 use crate::telemetry::{Metrics, Sampling, metrics};
 use crate::transatel::{Transatel, transport};
+use crate::webhook::Webhook;
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +70,8 @@ pub struct App {
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
     submissions: TaskTracker,
+    event_work: Work,
+    webhook: Option<(TcpListener, Webhook)>,
 }
 
 /// Where a gateway listens.
@@ -77,6 +81,8 @@ pub struct Addresses {
     pub grpc: SocketAddr,
     /// Operators.
     pub admin: SocketAddr,
+    /// The provider, when events are taken in.
+    pub webhook: Option<SocketAddr>,
 }
 
 impl App {
@@ -131,6 +137,19 @@ impl App {
             submissions.clone(),
         );
         orders.take_over(opened.exclusive).await?;
+        let (events, event_work) = Events::new(
+            opened.events,
+            sims.clone(),
+            orders.clone(),
+            config.events.clone(),
+            grpc::prepare_event,
+            Arc::clone(&metrics),
+        );
+        let webhook = Webhook::new(config.webhook.clone(), events.clone(), Arc::clone(&metrics)).await;
+        let webhook = match webhook {
+            Some(webhook) => Some((listen(config.webhook.listen, "webhook.listen").await?, webhook)),
+            None => None,
+        };
         metrics.watch_caches(vec![
             ("token", provider.token_counts()),
             ("catalog", catalog.counts()),
@@ -147,10 +166,13 @@ impl App {
                 sims,
                 esims,
                 orders,
+                events,
             },
             metrics,
             tasks,
             submissions,
+            event_work,
+            webhook,
         })
     }
 
@@ -162,6 +184,10 @@ impl App {
         Ok(Addresses {
             grpc: self.grpc.local_addr()?,
             admin: self.admin.local_addr()?,
+            webhook: match &self.webhook {
+                Some((listener, _)) => Some(listener.local_addr()?),
+                None => None,
+            },
         })
     }
 
@@ -177,10 +203,19 @@ impl App {
         let reconciliation = self
             .tasks
             .spawn(self.services.orders.clone().reconcile(reconciling.clone()));
+        let events = self.services.events.clone();
+        let taking_in = CancellationToken::new();
+        let event_work = self.tasks.spawn(self.event_work.run(taking_in.clone()));
+        let door = self
+            .webhook
+            .map(|(listener, webhook)| self.tasks.spawn(webhook.serve(listener, end.clone())));
         let every_call = EveryCall {
             metrics: Arc::clone(&self.metrics),
             sampling: Sampling::new(&self.config.telemetry),
-            deadlines: Arc::new([(grpc::BATCH_GET_INVENTORY, self.config.inventory.batch_deadline)]),
+            deadlines: Arc::new([
+                (grpc::BATCH_GET_INVENTORY, self.config.inventory.batch_deadline),
+                (grpc::STREAM_EVENTS, self.config.events.max_stream_age),
+            ]),
         };
         let calls = grpc::serve(
             self.grpc,
@@ -214,6 +249,7 @@ impl App {
             () = stop => {}
         }
         end.cancel();
+        events.end_streams();
         let drained = tokio::time::timeout(self.config.shutdown.drain, calls).await;
         match drained {
             Ok(result) => result?,
@@ -228,6 +264,13 @@ impl App {
             let orders = self.submissions.len();
             tracing::warn!(orders, "orders on their way are left to the next process");
         }
+        if let Some(door) = door
+            && tokio::time::timeout(TASKS_WITHIN, door).await.is_err()
+        {
+            tracing::debug!("events that were not taken in come again");
+        }
+        taking_in.cancel();
+        let _ = tokio::time::timeout(TASKS_WITHIN, event_work).await;
         // What it is looking at, the next process looks at again.
         reconciliation.abort();
         let _ = reconciliation.await;

@@ -160,6 +160,7 @@ async fn serve(sources: Sources) -> Outcome {
     tracing::info!(
         grpc = %addresses.grpc,
         admin = %addresses.admin,
+        webhook = addresses.webhook.map(tracing::field::display),
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
@@ -273,14 +274,16 @@ mod simulated {
         until_stopped,
     };
     use crate::app::Addresses;
+    use crate::config::{Config, Trust};
     use crate::domain::act::Optional;
-    use crate::sandbox::{Options, Sandbox};
+    use crate::sandbox::{Options, Sandbox, Webhook};
 
     const OPTION: &str = "--sandbox";
 
     /// The simulated provider forgets everything, and so does the ledger,
     /// unless it is told where to remember.
-    const FORGETFUL: &str = "store.url = \"sqlite::memory:\"";
+    /// Its events come to a free port.
+    const FORGETFUL: &str = "store.url = \"sqlite::memory:\"\nwebhook.listen = \"127.0.0.1:0\"";
 
     /// The settings of a gateway whose provider is the sandbox at `base_url`.
     fn point_at(sources: &mut Sources, base_url: &str, options: &Options) {
@@ -319,14 +322,34 @@ mod simulated {
     pub(super) async fn serve(mut sources: Sources) -> Outcome {
         let signals = Signals::new().map_err(Failure::other)?;
         let sandbox = start(&mut sources).await?;
-        let config = load(&sources)?.config;
+        let mut config = load(&sources)?.config;
         let telemetry = telemetry::init(&config.telemetry).map_err(Failure::other)?;
+        let secret = uuid::Uuid::new_v4().to_string();
+        let own = trust(&mut config, &secret);
+        let path = config.webhook.path.clone();
         let app = App::build(config).await.map_err(Failure::other)?;
-        welcome(&app.addresses().map_err(Failure::other)?, &sandbox);
+        let addresses = app.addresses().map_err(Failure::other)?;
+        if let (true, Some(address)) = (own, addresses.webhook) {
+            let webhook = Webhook::new(format!("http://{address}{path}"), secret);
+            let told = sandbox.control().set_webhook(Some(webhook));
+            told.map_err(|error| Failure::other(error.to_string()))?;
+        }
+        welcome(&addresses, &sandbox);
         let outcome = until_stopped(app, signals).await;
         sandbox.stop().await;
         telemetry.flush().await;
         outcome
+    }
+
+    /// Lets the gateway take the simulator's events in, unless the settings
+    /// say whose it takes.
+    fn trust(config: &mut Config, secret: &str) -> bool {
+        let own = !config.webhook.is_on();
+        if own {
+            config.webhook.trust = Trust::Secret(secret.into());
+            config.events.expected = true;
+        }
+        own
     }
 
     pub(super) async fn alone(mut sources: Sources) -> Outcome {
@@ -366,7 +389,7 @@ mod simulated {
 
     /// Says where to look and what to try. The calls work as pasted.
     fn welcome(addresses: &Addresses, sandbox: &Sandbox) {
-        let Addresses { grpc, admin } = addresses;
+        let Addresses { grpc, admin, .. } = addresses;
         println!(
             "transatel-gateway {} against a simulated Transatel",
             env!("CARGO_PKG_VERSION")
@@ -380,8 +403,17 @@ mod simulated {
             println!("  {}", call.replace("{address}", &grpc.to_string()));
         }
         println!();
+        println!("Follow what happens to a SIM, and let it attach to a network meanwhile:");
+        println!("  {}", FOLLOW.replace("{address}", &grpc.to_string()));
+        println!("  {}", ATTACH.replace("{sandbox}", &sandbox.base_url()));
+        println!();
         println!("Ctrl-C stops it.");
     }
+
+    const FOLLOW: &str = "grpcurl -plaintext -d '{\"start\":\"START_EARLIEST\"}' {address} \
+                          connectivity.v1.Events/StreamEvents";
+    const ATTACH: &str = "curl -H 'content-type: application/json' -d '{\"country\":\"FR\"}' \
+                          {sandbox}/__sandbox/sims/882470000000004/attach";
 
     /// The calls that the welcome shows; a test makes each.
     pub(super) const TRY: [&str; 3] = [

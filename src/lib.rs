@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! caller ──gRPC──▶ grpc/ (layers, parse) ─▶ service/ (use cases) ─▶ transatel/ (HTTP) ──▶ Transatel
-//!                      ◀─ convert, status ─┘     │       │
-//!                                                ▼       ▼
-//!                                     cache/ (moka)   store/ (orders: SQLite, PostgreSQL)
+//!                      ◀─ convert, status ─┘     │    ▲                           answers ◀──
+//!                                                ▼    │
+//!                                     cache/ (moka)  store/ (orders, events) ◀── webhook/ ◀── Transatel events
 //! ```
 //!
 //! Data runs one way in and the same way out, and `domain/` is the language
-//! that all rooms speak. Nothing but `transatel/` knows the provider's JSON,
+//! that all rooms speak. Nothing but `transatel/` and `webhook/` knows the provider's JSON,
 //! nothing but `grpc/` knows protobuf, nothing but `store/` knows SQL. [`app`] is the only place that knows every part;
 //! a test reads the `use` lines and fails on any other edge.
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod transatel;
+pub mod webhook;
 
 /// The contract as the server sees it: messages that are answered from the
 /// catalog cache are `bytes`, because they are encoded once per refresh.

@@ -4,6 +4,7 @@
 //! files) and the rules across settings. Guarantees that a [`Config`] which
 //! exists is complete and valid, and that a report of problems is complete.
 
+mod events;
 mod print;
 mod reader;
 mod store;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use events::{AddressRange, Events, Trust, Wake, Webhook};
 pub use reader::{Origin, Problem, Shown};
 pub use store::{Store, StoreUrl};
 pub use types::{

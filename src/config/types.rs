@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::events::{Events, Webhook};
 use super::reader::Reader;
 use super::store::Store;
 use crate::domain::Language;
@@ -30,6 +31,10 @@ pub struct Config {
     pub store: Store,
     /// `[orders]`
     pub orders: Orders,
+    /// `[webhook]`
+    pub webhook: Webhook,
+    /// `[events]`
+    pub events: Events,
     /// `[telemetry]`
     pub telemetry: Telemetry,
     /// `[shutdown]`
@@ -218,6 +223,7 @@ impl Config {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let transatel = Transatel::read(reader);
         let store = Store::read(reader);
+        let webhook = Webhook::read(reader);
         let config = Self {
             grpc: Grpc::read(reader),
             admin: Admin {
@@ -231,6 +237,8 @@ impl Config {
                 sim_ids: reader.number("inventory.sim_ids", 1, 10_000_000),
             },
             orders: Orders::read(reader),
+            events: Events::read(reader, webhook.is_on()),
+            webhook,
             telemetry: Telemetry::read(reader),
             shutdown: Shutdown {
                 propagation_delay: reader.duration("shutdown.propagation_delay", Duration::ZERO),

@@ -24,6 +24,15 @@ pub enum Error {
     /// The page token cannot be used.
     #[error("the page token {0}")]
     PageTokenInvalid(PageTokenFault),
+    /// The resume token cannot be used.
+    #[error("the resume token is not one of ours, or of another log")]
+    EventCursorInvalid,
+    /// What comes after the token is not all kept any more.
+    #[error("events after this token are no longer kept: begin again without it")]
+    EventCursorExpired,
+    /// The caller of a stream does not read.
+    #[error("the stream was not read for too long: go on with the last resume token")]
+    EventStreamTooSlow,
     /// No such product.
     #[error("the provider has no product {product_id:?}")]
     ProductNotFound {
@@ -173,6 +182,9 @@ pub enum Error {
     /// Our own ledger cannot be read or written.
     #[error("the gateway's ledger of orders cannot be used at the moment: nothing was sent")]
     LedgerUnavailable,
+    /// Our own log of events cannot be read or written.
+    #[error("the gateway's log of events cannot be used at the moment")]
+    EventLogUnavailable,
     /// The caller's deadline passed.
     #[error("the deadline passed before there was an answer")]
     DeadlineExceeded,

@@ -11,6 +11,7 @@ pub mod eligibility;
 pub mod error;
 pub mod esim;
 pub mod esim_status;
+pub mod event;
 pub mod language;
 pub mod money;
 pub mod opaque;

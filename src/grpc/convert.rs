@@ -1,6 +1,7 @@
 //! Domain to protobuf.
 
 pub mod esim;
+pub mod event;
 pub mod order;
 pub mod sim_operation;
 

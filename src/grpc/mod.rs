@@ -9,6 +9,7 @@ mod catalog;
 mod convert;
 mod dispatch;
 mod esim;
+mod events;
 mod health;
 mod inventory;
 pub mod layers;
@@ -18,7 +19,9 @@ mod provisioning;
 mod server;
 mod status;
 
+pub use convert::event::prepare_event;
 pub use convert::prepare_product;
+pub use events::STREAM_EVENTS;
 pub use health::Health;
 pub use inventory::BATCH_GET_INVENTORY;
 pub use server::{EveryCall, ServeError, Services, serve};

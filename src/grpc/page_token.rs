@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use crate::domain::error::PageTokenFault;
+use crate::domain::event::Cursor;
 use crate::domain::order::OrderId;
 
 /// Where a page begins, in the terms of its list: what a token carries.
@@ -56,6 +57,22 @@ impl Place for OrderId {
     }
 }
 
+/// The last event that was dealt with.
+impl Place for Cursor {
+    fn write(&self, token: &mut Vec<u8>) {
+        token.extend(self.log.as_bytes());
+        token.extend(self.sequence.to_be_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (log, rest) = bytes.split_first_chunk::<16>()?;
+        Some(Self {
+            log: Uuid::from_bytes(*log),
+            sequence: u64::from_be_bytes(rest.try_into().ok()?),
+        })
+    }
+}
+
 /// Which list a token pages through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum List {
@@ -65,6 +82,10 @@ pub enum List {
     Sims,
     /// `Provisioning.ListOrders`
     Orders,
+    /// `Events.ListEvents`
+    Events,
+    /// `Events.StreamEvents`
+    EventStream,
 }
 
 /// Changes when the layout of a token does.

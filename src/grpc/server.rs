@@ -15,6 +15,7 @@ use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
 use super::dispatch::{Dispatch, entry};
 use super::esim::Handler as EsimHandler;
+use super::events::Handler as EventsHandler;
 use super::inventory::Handler as InventoryHandler;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
 use super::layers::telemetry::TelemetryLayer;
@@ -22,9 +23,10 @@ use super::provisioning::Handler as ProvisioningHandler;
 use crate::config;
 use crate::pb::connectivity::v1::catalog_server::{CatalogServer, SERVICE_NAME as CATALOG};
 use crate::pb::connectivity::v1::esim_server::{EsimServer, SERVICE_NAME as ESIM};
+use crate::pb::connectivity::v1::events_server::{EventsServer, SERVICE_NAME as EVENTS};
 use crate::pb::connectivity::v1::inventory_server::{InventoryServer, SERVICE_NAME as INVENTORY};
 use crate::pb::connectivity::v1::provisioning_server::{ProvisioningServer, SERVICE_NAME as PROVISIONING};
-use crate::service::{Catalog, Esims, Inventory, Orders, Sims};
+use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
 use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases that are served.
@@ -39,11 +41,13 @@ pub struct Services {
     pub esims: Esims,
     /// The Provisioning service: orders.
     pub orders: Orders,
+    /// The Events service.
+    pub events: Events,
 }
 
 impl Services {
     /// Full names of the services, for health.
-    pub const NAMES: [&'static str; 4] = [CATALOG, INVENTORY, ESIM, PROVISIONING];
+    pub const NAMES: [&'static str; 5] = [CATALOG, INVENTORY, ESIM, PROVISIONING, EVENTS];
 
     fn dispatch<H: HealthApi>(
         self,
@@ -61,16 +65,19 @@ impl Services {
                 .with_service_name(INVENTORY)
                 .with_service_name(ESIM)
                 .with_service_name(PROVISIONING)
+                .with_service_name(EVENTS)
         };
         let catalog = CatalogServer::new(CatalogHandler(self.catalog));
         let inventory = InventoryServer::new(InventoryHandler::new(self.inventory, self.sims));
         let esims = EsimServer::new(EsimHandler(self.esims));
         let provisioning = ProvisioningServer::new(ProvisioningHandler(self.orders));
+        let events = EventsServer::new(EventsHandler(self.events));
         Ok(Dispatch::new([
             entry(catalog.max_decoding_message_size(most)),
             entry(inventory.max_decoding_message_size(most)),
             entry(esims.max_decoding_message_size(most)),
             entry(provisioning.max_decoding_message_size(most)),
+            entry(events.max_decoding_message_size(most)),
             entry(health),
             entry(reflection().build_v1()?),
             entry(reflection().build_v1alpha()?),

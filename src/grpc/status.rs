@@ -55,10 +55,15 @@ impl From<Error> for Status {
             Error::RequestIdReused => {
                 details.set_bad_request(vec![FieldViolation::new("request_id", error.to_string())]);
             }
-            Error::LedgerUnavailable => {
+            Error::LedgerUnavailable | Error::EventLogUnavailable => {
                 details.set_retry_info(Some(LEDGER_AFTER));
             }
-            Error::OrderNotFound
+            Error::EventCursorInvalid => {
+                details.set_bad_request(vec![FieldViolation::new("resume_token", error.to_string())]);
+            }
+            Error::EventCursorExpired
+            | Error::EventStreamTooSlow
+            | Error::OrderNotFound
             | Error::OrderInProgress { .. }
             | Error::OrderRejected { .. }
             | Error::OrderNotResolvable { .. }
@@ -108,6 +113,9 @@ fn classify(error: &Error) -> (Code, ErrorReason) {
     match error {
         Error::InvalidRequest(_) => (Code::InvalidArgument, ErrorReason::InvalidRequest),
         Error::PageTokenInvalid(_) => (Code::InvalidArgument, ErrorReason::PageTokenInvalid),
+        Error::EventCursorInvalid => (Code::InvalidArgument, ErrorReason::EventCursorInvalid),
+        Error::EventCursorExpired => (Code::OutOfRange, ErrorReason::EventCursorExpired),
+        Error::EventStreamTooSlow => (Code::ResourceExhausted, ErrorReason::EventStreamTooSlow),
         Error::ProductNotFound { .. } => (Code::NotFound, ErrorReason::ProductNotFound),
         Error::SimNotFound { .. } => (Code::NotFound, ErrorReason::SimNotFound),
         Error::SubscriptionNotFound { .. } => (Code::NotFound, ErrorReason::SubscriptionNotFound),
@@ -140,7 +148,9 @@ fn classify(error: &Error) -> (Code, ErrorReason) {
         }
         Error::PriceAboveMaximum { .. } => (Code::FailedPrecondition, ErrorReason::PriceAboveMaximum),
         Error::PriceNotComparable { .. } => (Code::FailedPrecondition, ErrorReason::PriceNotComparable),
-        Error::LedgerUnavailable => (Code::Unavailable, ErrorReason::LedgerUnavailable),
+        Error::LedgerUnavailable | Error::EventLogUnavailable => {
+            (Code::Unavailable, ErrorReason::LedgerUnavailable)
+        }
         Error::DeadlineExceeded => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
         Error::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
         Error::Internal => (Code::Internal, ErrorReason::Internal),
@@ -221,6 +231,10 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         }
         Error::InvalidRequest(_)
         | Error::PageTokenInvalid(_)
+        | Error::EventCursorInvalid
+        | Error::EventCursorExpired
+        | Error::EventStreamTooSlow
+        | Error::EventLogUnavailable
         | Error::EsimNotReleased
         | Error::RequestIdReused
         | Error::OrderNotFound

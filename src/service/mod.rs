@@ -4,6 +4,7 @@
 pub mod catalog;
 mod catalog_index;
 pub mod esim;
+pub mod events;
 pub mod inventory;
 pub mod orders;
 pub mod qr_code;
@@ -11,6 +12,7 @@ pub mod sims;
 
 pub use catalog::Catalog;
 pub use esim::Esims;
+pub use events::Events;
 pub use inventory::Inventory;
 pub use orders::Orders;
 pub use sims::Sims;

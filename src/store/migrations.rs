@@ -6,12 +6,20 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// One step: number, name, SQLite's text, PostgreSQL's text. A step that was
 /// released is never edited.
-const STEPS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "orders",
-    include_str!("../../migrations/sqlite/0001_orders.sql"),
-    include_str!("../../migrations/postgres/0001_orders.sql"),
-)];
+const STEPS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "orders",
+        include_str!("../../migrations/sqlite/0001_orders.sql"),
+        include_str!("../../migrations/postgres/0001_orders.sql"),
+    ),
+    (
+        2,
+        "events",
+        include_str!("../../migrations/sqlite/0002_events.sql"),
+        include_str!("../../migrations/postgres/0002_events.sql"),
+    ),
+];
 
 pub(super) fn sqlite() -> Migrator {
     migrator(|(version, name, sqlite, _)| (version, name, sqlite))

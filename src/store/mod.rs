@@ -1,7 +1,7 @@
-//! What must survive the process: the ledger of orders.
+//! What must survive the process: the ledger of orders and the log of events.
 //!
 //! Owns everything that is SQL. Two stores, one behaviour, held by one
-//! conformance suite (`tests/it/ledger.rs`): SQLite in a file beside the
+//! conformance suite each (`tests/it/ledger.rs`, `tests/it/event_log.rs`): SQLite in a file beside the
 //! process, and PostgreSQL for several replicas. Guarantees that a method
 //! which returned `Ok` is durable, that a state only follows one that
 //! [`State::may_become`](crate::domain::order::State::may_become) allows, that
@@ -10,6 +10,7 @@
 
 mod act;
 mod error;
+pub mod events;
 mod migrations;
 mod open;
 mod operations;
@@ -26,6 +27,7 @@ use crate::domain::Msisdn;
 use crate::domain::order::{Failure, Order, OrderId, RequestId, State};
 
 pub use error::{Error, Result};
+pub use events::EventLog;
 pub use open::{OpenError, Opened, open};
 
 /// At most one order is in flight for it: that makes reconciliation
@@ -237,6 +239,10 @@ pub trait OrderLedger: Send + Sync + 'static {
     /// Which subscriptions of a SIM belong to orders other than this one;
     /// unnamed ones are counted for the slot only.
     async fn claims(&self, slot: &Slot, other_than: OrderId) -> Result<Claims>;
+
+    /// Makes an order of unknown outcome due now, by its id or the
+    /// provider's name for what it is doing. Returns how many that were.
+    async fn hurry(&self, name: &str, now: Timestamp) -> Result<u64>;
 
     /// Orders, newest first, beginning after one of them.
     async fn page(&self, filter: &Filter, after: Option<OrderId>, limit: i64) -> Result<Vec<Order>>;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Error, OrderLedger, postgres, sqlite};
+use super::{Error, EventLog, OrderLedger, postgres, sqlite};
 use crate::config;
 use crate::config::StoreUrl;
 
@@ -12,6 +12,8 @@ use crate::config::StoreUrl;
 pub struct Opened {
     /// The orders.
     pub ledger: Arc<dyn OrderLedger>,
+    /// The events, beside them.
+    pub events: Arc<dyn EventLog>,
     /// Nobody else used the store when it was opened: what a process left
     /// behind is nobody's any more, and its leases have been ended.
     pub exclusive: bool,
@@ -55,16 +57,21 @@ impl From<sqlx::migrate::MigrateError> for OpenError {
 /// # Errors
 /// The store cannot be reached, is not one, or was made by a newer gateway.
 pub async fn open(config: &config::Store) -> Result<Opened, OpenError> {
-    let (ledger, exclusive): (Arc<dyn OrderLedger>, bool) = match &config.url {
-        StoreUrl::Memory => (Arc::new(sqlite::Ledger::in_memory().await?), true),
+    Ok(match &config.url {
+        StoreUrl::Memory => opened(sqlite::Ledger::in_memory().await?, true),
         StoreUrl::File(path) => {
-            let (ledger, exclusive) = sqlite::Ledger::open(path).await?;
-            (Arc::new(ledger), exclusive)
+            let (store, exclusive) = sqlite::Ledger::open(path).await?;
+            opened(store, exclusive)
         }
-        StoreUrl::Postgres(url) => (
-            Arc::new(postgres::Ledger::open(url, config.connections).await?),
-            false,
-        ),
-    };
-    Ok(Opened { ledger, exclusive })
+        StoreUrl::Postgres(url) => opened(postgres::Ledger::open(url, config.connections).await?, false),
+    })
+}
+
+fn opened(store: impl OrderLedger + EventLog, exclusive: bool) -> Opened {
+    let store = Arc::new(store);
+    Opened {
+        ledger: store.clone(),
+        events: store,
+        exclusive,
+    }
 }

@@ -231,6 +231,11 @@ pub(super) async fn postpone<S: Session>(
     Ok(())
 }
 
+pub(super) async fn hurry<S: Session>(session: &mut S, name: &str, now: Timestamp) -> sqlx::Result<u64> {
+    let values = values![name, now];
+    session.execute(statements::HURRY, values).await
+}
+
 pub(super) async fn claims<S: Session>(
     session: &mut S,
     slot: &Slot,

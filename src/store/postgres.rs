@@ -3,6 +3,8 @@
 //! every other change is one statement that says in which state it finds the
 //! order. A connection that is lost is replaced when the next one is needed.
 
+mod events;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -45,6 +47,7 @@ const LOCK_SLOT: SqlStr =
 /// Orders in PostgreSQL.
 pub(super) struct Ledger {
     pool: PgPool,
+    options: PgConnectOptions,
 }
 
 impl Ledger {
@@ -65,9 +68,9 @@ impl Ledger {
             .after_connect(|connection, _| {
                 Box::pin(async move { connection.execute(SETTINGS, values![]).await.map(drop) })
             })
-            .connect_with(options)
+            .connect_with(options.clone())
             .await?;
-        Ok(Self { pool })
+        Ok(Self { pool, options })
     }
 
     async fn connection(&self) -> Result<PoolConnection<Postgres>> {
@@ -155,6 +158,11 @@ impl OrderLedger for Ledger {
     async fn claims(&self, slot: &Slot, other_than: OrderId) -> Result<Claims> {
         let mut connection = self.connection().await?;
         Ok(operations::claims(&mut *connection, slot, other_than).await?)
+    }
+
+    async fn hurry(&self, name: &str, now: Timestamp) -> Result<u64> {
+        let mut connection = self.connection().await?;
+        Ok(operations::hurry(&mut *connection, name, now).await?)
     }
 
     async fn page(&self, filter: &Filter, after: Option<OrderId>, limit: i64) -> Result<Vec<Order>> {

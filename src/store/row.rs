@@ -201,7 +201,8 @@ fn small(row: &impl Cells, column: &str) -> sqlx::Result<i32> {
     i32::try_from(number(row, column)?).map_err(|_| unusable(column))
 }
 
-fn time(row: &impl Cells, column: &str) -> sqlx::Result<Option<Timestamp>> {
+/// The moment in a column, when there is one.
+pub(super) fn time(row: &impl Cells, column: &str) -> sqlx::Result<Option<Timestamp>> {
     let time = row.number(column)?.map(Timestamp::from_microsecond);
     time.transpose().map_err(|_| unusable(column))
 }
@@ -226,7 +227,12 @@ fn failure(row: &impl Cells) -> sqlx::Result<Option<Failure>> {
     Ok(Some(Failure { reason, provider }))
 }
 
-fn parsed<T>(row: &impl Cells, column: &str, parse: impl Fn(&str) -> Option<T>) -> sqlx::Result<Option<T>> {
+/// What is in a column, when there is something.
+pub(super) fn parsed<T>(
+    row: &impl Cells,
+    column: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> sqlx::Result<Option<T>> {
     let Some(text) = row.text(column)? else {
         return Ok(None);
     };
@@ -234,7 +240,7 @@ fn parsed<T>(row: &impl Cells, column: &str, parse: impl Fn(&str) -> Option<T>) 
 }
 
 /// A column that does not hold what it should. Says which, not what it holds.
-fn unusable(column: &str) -> sqlx::Error {
+pub(super) fn unusable(column: &str) -> sqlx::Error {
     sqlx::Error::ColumnDecode {
         index: column.to_owned(),
         source: BoxDynError::from("unusable"),

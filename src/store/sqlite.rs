@@ -3,6 +3,7 @@
 //! one file are correct, only slow; a lock beside the file tells whether
 //! there are.
 
+mod events;
 mod file;
 mod writer;
 
@@ -122,6 +123,8 @@ macro_rules! work {
     };
 }
 
+use work;
+
 #[async_trait]
 impl OrderLedger for Ledger {
     async fn find(&self, key: Key) -> Result<Option<Record>> {
@@ -176,6 +179,12 @@ impl OrderLedger for Ledger {
     async fn claims(&self, slot: &Slot, other_than: OrderId) -> Result<Claims> {
         let slot = slot.clone();
         self.read(work!(session => operations::claims(session, &slot, other_than)))
+            .await
+    }
+
+    async fn hurry(&self, name: &str, now: Timestamp) -> Result<u64> {
+        let name = name.to_owned();
+        self.write(work!(session => operations::hurry(session, &name, now)))
             .await
     }
 

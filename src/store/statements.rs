@@ -83,6 +83,11 @@ pub(super) const POSTPONE: SqlStr = SqlStr::from_static(
      AND (state = 'unknown' OR state = 'placed' AND subscription_id IS NULL)",
 );
 
+pub(super) const HURRY: SqlStr = SqlStr::from_static(
+    "UPDATE orders SET next_check_at = $2, lease_until = NULL \
+     WHERE (provider_reference = $1 OR id = $1) AND state = 'unknown'",
+);
+
 pub(super) const CLAIMED: SqlStr = SqlStr::from_static(
     "SELECT subscription_id FROM orders \
      WHERE msisdn = $1 AND id <> $2 AND subscription_id IS NOT NULL ORDER BY id",

@@ -11,9 +11,14 @@
 //! | `gateway.catalog.products` | products | `kind` (listed, dropped, infrastructure) |
 //! | `gateway.orders.transitions` | orders | `state` (the states of an order, and not_sent) |
 //! | `gateway.orders` | orders | `state` (submitting, unknown, needs_operator) |
+//! | `gateway.events.received` | events | `outcome` (new, duplicate, unreadable, wrong_signature, too_large, too_slow, store_failed) |
+//! | `gateway.events.last_received` | s since 1970 | |
+//! | `gateway.events.streams` | streams | |
+//! | `gateway.events.streams.ended` | streams | `why` (in_time, gone, too_slow, shutdown, expired, failed) |
+//! | `gateway.orders.without_event` | orders | |
 //! | `gateway.build.info` | 1 | `version` |
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -55,6 +60,17 @@ pub struct Metrics {
     products: Arc<Products>,
     order_transitions: Counter<u64>,
     orders: Arc<Mutex<Vec<(&'static str, i64)>>>,
+    events: Counter<u64>,
+    streams_ended: Counter<u64>,
+    observed: Arc<Observed>,
+}
+
+/// What is asked for when it is shown.
+#[derive(Debug, Default)]
+struct Observed {
+    last_event: AtomicI64,
+    streams: AtomicI64,
+    orders_without_event: AtomicI64,
 }
 
 #[derive(Debug, Default)]
@@ -196,6 +212,41 @@ impl Metrics {
                 }
             })
             .build();
+        let events = meter
+            .u64_counter("gateway.events.received")
+            .with_description("What was posted to the webhook, by what became of it")
+            .build();
+        let streams_ended = meter
+            .u64_counter("gateway.events.streams.ended")
+            .with_description("Streams of events that ended, by why")
+            .build();
+        let observed = Arc::new(Observed::default());
+        type Of = fn(&Observed) -> &AtomicI64;
+        let gauges: [(&'static str, &'static str, Of); 3] = [
+            (
+                "gateway.events.last_received",
+                "When the last event came, or when this process began to wait for one; seconds since 1970",
+                |observed| &observed.last_event,
+            ),
+            (
+                "gateway.events.streams",
+                "Streams of events that are open",
+                |observed| &observed.streams,
+            ),
+            (
+                "gateway.orders.without_event",
+                "Orders that were placed and whose first event has not come in time",
+                |observed| &observed.orders_without_event,
+            ),
+        ];
+        for (name, description, of) in gauges {
+            let observed = Arc::clone(&observed);
+            meter
+                .i64_observable_gauge(name)
+                .with_description(description)
+                .with_callback(move |observer| observer.observe(of(&observed).load(Ordering::Relaxed), &[]))
+                .build();
+        }
         meter
             .u64_observable_gauge("gateway.build.info")
             .with_description("Always 1; the version is a label")
@@ -213,6 +264,9 @@ impl Metrics {
             products,
             order_transitions,
             orders,
+            events,
+            streams_ended,
+            observed,
         })
     }
 
@@ -244,6 +298,34 @@ impl Metrics {
     /// How many orders are in which state.
     pub fn orders(&self, counts: &[(&'static str, i64)]) {
         *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = counts.to_vec();
+    }
+
+    /// Something was posted to the webhook.
+    pub fn event(&self, outcome: &'static str) {
+        self.events.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// When the last event came, in whole seconds.
+    pub fn last_event_at(&self, at: jiff::Timestamp) {
+        self.observed.last_event.store(at.as_second(), Ordering::Relaxed);
+    }
+
+    /// So many more streams of events are open.
+    pub fn streams(&self, more: i64) {
+        self.observed.streams.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// A stream of events ended.
+    pub fn stream_ended(&self, why: &'static str) {
+        self.streams_ended.add(1, &[KeyValue::new("why", why)]);
+    }
+
+    /// Orders whose event has not come in time.
+    pub fn orders_without_event(&self, orders: usize) {
+        let orders = i64::try_from(orders).unwrap_or(i64::MAX);
+        self.observed
+            .orders_without_event
+            .store(orders, Ordering::Relaxed);
     }
 
     /// A catalog was loaded.

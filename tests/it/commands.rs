@@ -62,6 +62,7 @@ async fn the_sandbox_greets_with_calls_that_work_as_pasted_and_ends_on_ctrl_c() 
     let mut process = Process::start(&["serve", "--sandbox"], &free_ports());
     let mut address = None;
     let mut calls = Vec::new();
+    let mut attach = None;
     while let Some(line) = process.stdout.next_line().await.unwrap() {
         let line = line.trim();
         if let Some(grpc) = line.strip_prefix("gRPC ") {
@@ -70,16 +71,31 @@ async fn the_sandbox_greets_with_calls_that_work_as_pasted_and_ends_on_ctrl_c() 
         if line.starts_with("grpcurl") {
             calls.push(line.to_owned());
         }
+        if line.starts_with("curl") {
+            attach = line.rsplit(' ').next().map(str::to_owned);
+        }
         if line.starts_with("Ctrl-C") {
             break;
         }
     }
     let address = address.unwrap();
-    assert_eq!(calls.len(), 3);
+    assert_eq!(calls.len(), 4);
+    let attached = crate::webhook::client()
+        .post(attach.unwrap())
+        .header("content-type", "application/json")
+        .body(r#"{"country":"FR"}"#)
+        .send();
+    assert!(attached.await.unwrap().status().is_success());
     for call in calls {
-        let call = call.replace(&address, "127.0.0.1:50051");
+        let mut call = call.replace(&address, "127.0.0.1:50051");
+        let follows = call.contains("StreamEvents");
+        if follows {
+            call = call.replace("-plaintext", "-plaintext -max-time 1");
+        }
         let answer = grpcurl::run(&call, &address).await.unwrap();
         assert!(!answer.is_empty() && answer[0] != serde_json::json!({}), "{call}");
+        let began = |message: &serde_json::Value| message["event"]["type"] == "EVENT_TYPE_PRODUCT_ACTIVATED";
+        assert!(!follows || answer.iter().any(began), "{answer:?}");
     }
     let (code, out, _) = run(&["health", "--address", &address], &[]).await;
     assert_eq!((code, out.as_str()), (Some(0), "SERVING\n"));

@@ -23,6 +23,8 @@ use tonic_reflection::pb::v1alpha::{ListServiceResponse, ServerReflectionRequest
 pub struct Line {
     pub data: Value,
     pub method: Option<String>,
+    /// `-max-time`.
+    pub max_time: Option<std::time::Duration>,
 }
 
 /// Splits like a shell and takes the line apart.
@@ -30,11 +32,16 @@ pub fn parse(line: &str) -> Line {
     let words = shell_words(line);
     assert_eq!(words[0], "grpcurl", "{line}");
     let mut data = Value::Object(Default::default());
+    let mut max_time = None;
     let mut rest = Vec::new();
     let mut words = words.into_iter().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "-plaintext" => {}
+            "-max-time" => {
+                let seconds = words.next().unwrap().parse().unwrap();
+                max_time = Some(std::time::Duration::from_secs_f64(seconds));
+            }
             "-d" => data = serde_json::from_str(&words.next().unwrap()).unwrap(),
             option if option.starts_with('-') => panic!("unknown option in {line}"),
             _ => rest.push(word),
@@ -47,6 +54,7 @@ pub fn parse(line: &str) -> Line {
     let method = rest.get(1).cloned();
     Line {
         data,
+        max_time,
         method: method.filter(|method| method != "list"),
     }
 }
@@ -76,7 +84,7 @@ pub async fn run(line: &str, address: &str) -> Result<Vec<Value>, Status> {
     let mut reflection = Reflection(ServerReflectionClient::new(channel.clone()));
     let answer = match &parsed.method {
         None => Ok(reflection.services().await.into_iter().map(Value::from).collect()),
-        Some(method) => call(&mut reflection, channel, method, &parsed.data).await,
+        Some(method) => call(&mut reflection, channel, method, &parsed).await,
     };
     run_the_real_one(line, address, answer.is_ok()).await;
     answer
@@ -165,21 +173,22 @@ async fn call(
     reflection: &mut Reflection,
     channel: Channel,
     method: &str,
-    data: &Value,
+    line: &Line,
 ) -> Result<Vec<Value>, Status> {
     let (service, name) = method.split_once('/').unwrap();
     let pool = reflection.pool(service).await;
     let service = pool.get_service_by_name(service).unwrap();
     let description = service.methods().find(|method| method.name() == name).unwrap();
-    let message = DynamicMessage::deserialize(description.input(), data).unwrap();
+    let message = DynamicMessage::deserialize(description.input(), &line.data).unwrap();
     let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(64 << 20);
     client.ready().await.unwrap();
     let path = format!("/{method}").parse().unwrap();
     let codec = Dynamic(description.output());
-    let mut answers = client
-        .server_streaming(Request::new(message), path, codec)
-        .await?
-        .into_inner();
+    let mut request = Request::new(message);
+    if let Some(longest) = line.max_time {
+        request.set_timeout(longest);
+    }
+    let mut answers = client.server_streaming(request, path, codec).await?.into_inner();
     let mut messages = Vec::new();
     while let Some(message) = answers.message().await? {
         let options = SerializeOptions::new();

@@ -12,12 +12,13 @@ use transatel_gateway::sandbox::{Fault, Script};
 
 use crate::house::{CATALOG, House, settings, simulator};
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "",
     "connectivity.v1.Catalog",
     "connectivity.v1.Inventory",
     "connectivity.v1.Esim",
     "connectivity.v1.Provisioning",
+    "connectivity.v1.Events",
 ];
 
 #[tokio::test]
@@ -106,6 +107,7 @@ async fn both_reflections_list_only_public_services() {
         "connectivity.v1.Inventory",
         "connectivity.v1.Esim",
         "connectivity.v1.Provisioning",
+        "connectivity.v1.Events",
     ];
     let channel = house.gateway.channel.clone();
 

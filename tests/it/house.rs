@@ -13,7 +13,7 @@ use tonic_types::StatusExt as _;
 use transatel_gateway::app::{Addresses, App};
 use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::config::{self, Sources};
-use transatel_gateway::sandbox::{Control, Options, Sandbox};
+use transatel_gateway::sandbox::{Control, Options, Sandbox, Webhook};
 
 /// Longest wait for anything that has to happen: only a defect takes longer.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -77,11 +77,36 @@ impl House {
     /// With everything beyond buying, carried out at once by the provider.
     pub async fn with_operations(more: &[(&str, &str)]) -> Self {
         let house = Self::with(&[OPERATIONS.as_slice(), more].concat()).await;
-        house.control().configure(|settings| {
+        house.carry_out_at_once();
+        house
+    }
+
+    /// With the webhook open, and the simulator posting its events there.
+    pub async fn with_events(settings: &[(&str, &str)]) -> Self {
+        let sandbox = simulator().await;
+        let secret = Secret::new(SECRET);
+        let gateway = Gateway::start(&sandbox.base_url(), &[&secret.settings()[..], settings].concat()).await;
+        let webhook = Webhook::new(gateway.webhook(), SECRET);
+        sandbox.control().set_webhook(Some(webhook)).unwrap();
+        Self { sandbox, gateway }
+    }
+
+    /// With all that a gateway can have.
+    pub async fn with_everything() -> Self {
+        let house = Self::with_events(&OPERATIONS).await;
+        house.carry_out_at_once();
+        house
+    }
+
+    fn carry_out_at_once(&self) {
+        self.control().configure(|settings| {
             settings.follow_ups.enabled = true;
             settings.operations.delay = Duration::ZERO;
         });
-        house
+    }
+
+    pub fn events(&self) -> Events {
+        self.gateway.events()
     }
 
     pub fn control(&self) -> Control {
@@ -107,6 +132,32 @@ impl House {
     }
 }
 
+/// What the tests' events are signed with.
+pub const SECRET: &str = "the webhook's secret";
+
+/// A file with a secret of the webhook.
+pub struct Secret {
+    pub file: tempfile::NamedTempFile,
+    path: String,
+}
+
+impl Secret {
+    pub fn new(secret: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, format!("{secret}\n")).unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        Self { file, path }
+    }
+
+    /// Opens the webhook with it.
+    pub fn settings(&self) -> [(&'static str, &str); 2] {
+        [
+            ("WEBHOOK__LISTEN", "127.0.0.1:0"),
+            ("WEBHOOK__SECRET_FILES", &self.path),
+        ]
+    }
+}
+
 /// A simulated provider with a small stock.
 pub async fn simulator() -> Sandbox {
     Sandbox::start(Options {
@@ -124,6 +175,9 @@ pub struct Gateway {
     stop: Option<oneshot::Sender<()>>,
     running: JoinSet<()>,
 }
+
+/// A caller of the Events service.
+pub type Events = api::events_client::EventsClient<Channel>;
 
 /// A caller of the Provisioning service.
 pub type Provisioning = api::provisioning_client::ProvisioningClient<Channel>;
@@ -201,6 +255,15 @@ impl Gateway {
 
     pub fn catalog(&self) -> api::catalog_client::CatalogClient<Channel> {
         api::catalog_client::CatalogClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
+    }
+
+    pub fn events(&self) -> Events {
+        Events::new(self.channel.clone())
+    }
+
+    /// Where events are posted.
+    pub fn webhook(&self) -> String {
+        format!("http://{}/webhooks/transatel", self.addresses.webhook.unwrap())
     }
 
     pub fn provisioning(&self) -> Provisioning {

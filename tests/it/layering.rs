@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Room → rooms it may use. `telemetry` and `config` are under everybody's
 /// feet; `app` and `commands` know every part.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("cache", &["telemetry"]),
     ("config", &["domain"]),
@@ -19,6 +19,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ),
     ("grpc", &["config", "domain", "pb", "service", "telemetry"]),
     ("doctor", &["config", "domain", "telemetry", "transatel"]),
+    ("webhook", &["config", "domain", "service", "telemetry"]),
     ("admin", &["grpc", "telemetry"]),
     ("sandbox", &[]),
     (
@@ -31,6 +32,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "store",
             "telemetry",
             "transatel",
+            "webhook",
         ],
     ),
     (
@@ -47,7 +49,7 @@ const OWNED: [(&str, &[&str]); 6] = [
     ("sqlx", &["store"]),
     (
         "serde_json",
-        &["transatel", "doctor", "sandbox", "store", "telemetry"],
+        &["transatel", "doctor", "sandbox", "store", "telemetry", "webhook"],
     ),
     ("moka", &["cache"]),
 ];

@@ -4,16 +4,23 @@
 /// Runs checks on every store.
 macro_rules! suite {
     ($($check:ident),* $(,)?) => {
-        crate::ledger::suite!(in file: $($check),*);
-        crate::ledger::suite!(in memory: $($check),*);
-        crate::ledger::suite!(in postgresql: $($check),*);
+        crate::ledger::suite_of!(crate::ledger::Stage: $($check),*);
     };
-    (in $store:ident: $($check:ident),*) => {
+}
+/// Runs checks on every store, of whatever is kept there.
+macro_rules! suite_of {
+    ($stage:path: $($check:ident),* $(,)?) => {
+        crate::ledger::suite_of!($stage, in file: $($check),*);
+        crate::ledger::suite_of!($stage, in memory: $($check),*);
+        crate::ledger::suite_of!($stage, in postgresql: $($check),*);
+    };
+    ($stage:path, in $store:ident: $($check:ident),*) => {
         mod $store {
+            use $stage as Stage;
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $check() {
-                    if let Some(stage) = crate::ledger::Stage::$store().await {
+                    if let Some(stage) = Stage::$store().await {
                         super::$check(&stage).await;
                     }
                 }
@@ -21,7 +28,7 @@ macro_rules! suite {
         }
     };
 }
-pub(crate) use suite;
+pub(crate) use suite_of;
 
 mod attempts;
 mod files;

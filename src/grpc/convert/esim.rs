@@ -60,7 +60,8 @@ pub fn installation(installation: Installation) -> pb::GetInstallationResponse {
     response
 }
 
-fn entry(entry: Opaque) -> Struct {
+/// An object; anything else is its `value`.
+pub fn entry(entry: Opaque) -> Struct {
     match entry {
         Opaque::Object(members) => object(members),
         other => object(vec![("value".to_owned(), other)]),

@@ -3,6 +3,7 @@
 
 pub mod catalog;
 pub mod esim;
+pub mod events;
 pub mod inventory;
 pub mod provisioning;
 pub mod sim_operations;

@@ -5,6 +5,7 @@
 //!   sent.
 //! * `submission` carries one attempt out, detached from whoever asked.
 //! * `reconcile` finds out what became of attempts that gave no answer.
+//! * `heard` takes note of what events say.
 //! * `resolution` takes an operator's word where that is not possible.
 //! * `verdict` and `sim_change` are its judgement, as pure functions.
 //!
@@ -13,6 +14,7 @@
 //! anything ever sent.
 
 mod follow_up;
+mod heard;
 mod operations;
 mod purchase;
 mod reconcile;

@@ -172,7 +172,11 @@ impl Inner {
         Ok(judge(record, present, &claims, windows, Timestamp::now()))
     }
 
-    async fn settle_checked(&self, record: &Record, settlement: Settlement) -> Result<(), store::Error> {
+    pub(super) async fn settle_checked(
+        &self,
+        record: &Record,
+        settlement: Settlement,
+    ) -> Result<(), store::Error> {
         let (id, attempt) = (record.order.id, record.attempt);
         let settled = self
             .ledger
@@ -215,7 +219,7 @@ impl Inner {
     }
 }
 
-fn placed(record: &Record, subscription_id: Option<String>) -> Settlement {
+pub(super) fn placed(record: &Record, subscription_id: Option<String>) -> Settlement {
     Settlement::Placed {
         subscription_id,
         provider_reference: record.order.provider_reference.clone(),

@@ -1,0 +1,202 @@
+//! What happened at the provider, as it told us.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::SimIds;
+use super::order::{OrderId, RequestId};
+
+/// Longest id of an event, in bytes. The provider uses UUIDs.
+pub const LONGEST_ID: usize = 255;
+
+macro_rules! types {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+        /// What kind of event it is. Told by the whole text: endings repeat
+        /// (`…/REACTIVATED`, `…/ACTIVATED`).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum EventType {
+            /// One that the gateway does not know; its text says which.
+            Other,
+            $($(#[$doc])* $name,)+
+        }
+
+        impl EventType {
+            /// Every type that is known.
+            pub const KNOWN: &'static [(Self, &'static str)] = &[$((Self::$name, $text)),+];
+
+            /// The type with exactly this text.
+            pub fn named(text: &str) -> Self {
+                match text {
+                    $($text => Self::$name,)+
+                    // The documents have one L; both were seen.
+                    "OCS/PRODUCT/CANCELLED" => Self::ProductCanceled,
+                    _ => Self::Other,
+                }
+            }
+        }
+    };
+}
+
+types! {
+    /// A bundle was bought and waits for first use.
+    ProductPreloaded = "OCS/PRODUCT/PRELOADED",
+    /// A bundle was bought and begins by itself when its condition is met.
+    ProductDeferred = "OCS/PRODUCT/DEFERRED",
+    /// A bundle began.
+    ProductActivated = "OCS/PRODUCT/ACTIVATED",
+    /// A recurring bundle began its next period.
+    ProductRenewed = "OCS/PRODUCT/RENEWED",
+    /// A recurring bundle will not renew; it works until its period ends.
+    ProductCanceled = "OCS/PRODUCT/CANCELED",
+    /// A bundle's validity is over.
+    ProductExpired = "OCS/PRODUCT/EXPIRED",
+    /// A bundle was ended by an order, or because it was not used in time.
+    ProductTerminated = "OCS/PRODUCT/TERMINATED",
+    /// Little is left of a resource of one bundle.
+    ProductResourceThreshold = "OCS/PRODUCT/RESOURCE/THRESHOLD",
+    /// Nothing is left of a resource of one bundle.
+    ProductResourceExhausted = "OCS/PRODUCT/RESOURCE/EXHAUSTED",
+    /// Little is left of a resource over all bundles of the SIM.
+    ResourceThreshold = "OCS/RESOURCE/THRESHOLD",
+    /// Nothing is left of a resource over all bundles of the SIM.
+    ResourceExhausted = "OCS/RESOURCE/EXHAUSTED",
+    /// An eSIM profile can be downloaded.
+    EsimReleased = "SIM-MANAGEMENT/ESIM/RELEASED",
+    /// An eSIM profile was downloaded to a device.
+    EsimDownloaded = "SIM-MANAGEMENT/ESIM/DOWNLOADED",
+    /// An eSIM profile was installed on a device.
+    EsimInstalled = "SIM-MANAGEMENT/ESIM/INSTALLED",
+    /// An eSIM profile was switched on.
+    EsimEnabled = "SIM-MANAGEMENT/ESIM/ENABLED",
+    /// An eSIM profile was switched off.
+    EsimDisabled = "SIM-MANAGEMENT/ESIM/DISABLED",
+    /// An eSIM profile was deleted from its device.
+    EsimDeleted = "SIM-MANAGEMENT/ESIM/DELETED",
+    /// An operation on an eSIM profile failed.
+    EsimError = "SIM-MANAGEMENT/ESIM/ERROR",
+    /// A SIM is ready to be sold.
+    SimPreactivated = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/PREACTIVATED",
+    /// A SIM came into service, usually with its first use.
+    SimActivated = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/ACTIVATED",
+    /// Labels or options of a SIM changed.
+    SimModified = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/MODIFIED",
+    /// A line moved to another card.
+    SimCardSwapped = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/SIMCARD/SWAPPED",
+    /// A SIM got another number.
+    SimMsisdnSwapped = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/MSISDN/SWAPPED",
+    /// A SIM was switched off for a while.
+    SimSuspended = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/SUSPENDED",
+    /// A SIM was switched on again.
+    SimReactivated = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/REACTIVATED",
+    /// A SIM attached in another country.
+    SimRoamingAlert = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/ROAMING/ALERT",
+    /// A SIM ended for good.
+    SimTerminated = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/TERMINATED",
+    /// A SIM left its test mode.
+    SimTestModeExited = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/TEST_MODE/EXITED",
+    /// A SIM was paused by its tariff.
+    SimHolidayEntered = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/HOLIDAY/ENTERED",
+    /// A SIM is no longer paused by its tariff.
+    SimHolidayExited = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/HOLIDAY/EXITED",
+    /// A text message came from a SIM.
+    SmsReceived = "NETWORK/SMS/RECEIVED",
+    /// A report on the delivery of a text message came.
+    SmsReported = "NETWORK/SMS/DLR/RECEIVED",
+    /// A network accepted a SIM.
+    LocationUpdateAccepted = "NETWORK/LOCATION-UPDATE/ACCEPTED",
+    /// A network refused a SIM.
+    LocationUpdateDenied = "NETWORK/LOCATION-UPDATE/DENIED",
+}
+
+impl EventType {
+    /// Whether it is about one bundle: an order leads to one of these.
+    pub fn is_about_a_bundle(self) -> bool {
+        matches!(
+            self,
+            Self::ProductPreloaded
+                | Self::ProductDeferred
+                | Self::ProductActivated
+                | Self::ProductRenewed
+                | Self::ProductCanceled
+                | Self::ProductExpired
+                | Self::ProductTerminated
+                | Self::ProductResourceThreshold
+                | Self::ProductResourceExhausted
+        )
+    }
+}
+
+/// Something that happened. What the provider did not say is absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The provider's id: the same event comes again with the same one.
+    pub id: String,
+    /// What happened, in the provider's words.
+    pub raw_type: String,
+    /// When, as the provider says.
+    pub occurred_at: Option<Timestamp>,
+    /// When it came to us.
+    pub received_at: Timestamp,
+    /// To which SIM.
+    pub sim: SimIds,
+    /// To which bundle.
+    pub subscription_id: Option<String>,
+    /// Of which product.
+    pub product_id: Option<String>,
+    /// The order whose reference it carries.
+    pub order_id: Option<OrderId>,
+    /// The caller's id of that order.
+    pub request_id: Option<RequestId>,
+    /// The provider's transaction that it is about.
+    pub transaction_id: Option<String>,
+    /// About the provider's own infrastructure, which nobody bought.
+    pub infrastructure: bool,
+}
+
+impl Event {
+    /// What happened.
+    pub fn event_type(&self) -> EventType {
+        EventType::named(&self.raw_type)
+    }
+}
+
+/// A place in the log of events: after the event with this number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// Which log.
+    pub log: Uuid,
+    /// Events up to this one are before it. The first has number 1.
+    pub sequence: u64,
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.log, self.sequence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_told_by_the_whole_text() {
+        for (kind, text) in EventType::KNOWN {
+            assert_eq!(EventType::named(text), *kind);
+            for other in [
+                &format!("{text}/AGAIN"),
+                &text.to_lowercase(),
+                &format!(" {text}"),
+            ] {
+                assert_eq!(EventType::named(other), EventType::Other, "{other}");
+            }
+        }
+        assert_eq!(EventType::named("REACTIVATED"), EventType::Other);
+        assert_eq!(
+            EventType::named("OCS/PRODUCT/CANCELLED"),
+            EventType::ProductCanceled
+        );
+    }
+}

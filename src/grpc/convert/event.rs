@@ -1,0 +1,95 @@
+//! Domain to protobuf: the Events service.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::esim::entry;
+use super::{sim_ids, timestamp};
+use crate::domain::event::EventType;
+use crate::pb::connectivity::v1 as pb;
+use crate::service::events::Logged;
+
+/// Encodes an event once, for every answer that will carry it.
+pub fn prepare_event(logged: &Logged) -> Bytes {
+    let event = &logged.event;
+    pb::Event {
+        event_id: event.id.clone(),
+        r#type: event_type(event.event_type()).into(),
+        raw_type: event.raw_type.clone(),
+        occurred_at: event.occurred_at.map(timestamp),
+        received_at: Some(timestamp(event.received_at)),
+        sim: Some(sim_ids(event.sim.clone())),
+        subscription_id: event.subscription_id.clone().unwrap_or_default(),
+        product_id: event.product_id.clone().unwrap_or_default(),
+        order_id: event.order_id.map(|id| id.to_string()).unwrap_or_default(),
+        request_id: event.request_id.map(|id| id.to_string()).unwrap_or_default(),
+        infrastructure: event.infrastructure,
+        attributes: Some(entry(logged.attributes.clone())),
+    }
+    .encode_to_vec()
+    .into()
+}
+
+/// The type of this number; `None` for one that is not sent.
+pub fn event_type_of(number: i32) -> Option<EventType> {
+    let wanted = pb::EventType::try_from(number).ok()?;
+    let known = EventType::KNOWN.iter().map(|(kind, _)| *kind);
+    known
+        .chain([EventType::Other])
+        .find(|kind| event_type(*kind) == wanted)
+}
+
+fn event_type(kind: EventType) -> pb::EventType {
+    match kind {
+        EventType::Other => pb::EventType::Other,
+        EventType::ProductPreloaded => pb::EventType::ProductPreloaded,
+        EventType::ProductDeferred => pb::EventType::ProductDeferred,
+        EventType::ProductActivated => pb::EventType::ProductActivated,
+        EventType::ProductRenewed => pb::EventType::ProductRenewed,
+        EventType::ProductCanceled => pb::EventType::ProductCanceled,
+        EventType::ProductExpired => pb::EventType::ProductExpired,
+        EventType::ProductTerminated => pb::EventType::ProductTerminated,
+        EventType::ProductResourceThreshold => pb::EventType::ProductResourceThreshold,
+        EventType::ProductResourceExhausted => pb::EventType::ProductResourceExhausted,
+        EventType::ResourceThreshold => pb::EventType::ResourceThreshold,
+        EventType::ResourceExhausted => pb::EventType::ResourceExhausted,
+        EventType::EsimReleased => pb::EventType::EsimReleased,
+        EventType::EsimDownloaded => pb::EventType::EsimDownloaded,
+        EventType::EsimInstalled => pb::EventType::EsimInstalled,
+        EventType::EsimEnabled => pb::EventType::EsimEnabled,
+        EventType::EsimDisabled => pb::EventType::EsimDisabled,
+        EventType::EsimDeleted => pb::EventType::EsimDeleted,
+        EventType::EsimError => pb::EventType::EsimError,
+        EventType::SimPreactivated => pb::EventType::SimPreactivated,
+        EventType::SimActivated => pb::EventType::SimActivated,
+        EventType::SimModified => pb::EventType::SimModified,
+        EventType::SimCardSwapped => pb::EventType::SimCardSwapped,
+        EventType::SimMsisdnSwapped => pb::EventType::SimMsisdnSwapped,
+        EventType::SimSuspended => pb::EventType::SimSuspended,
+        EventType::SimReactivated => pb::EventType::SimReactivated,
+        EventType::SimRoamingAlert => pb::EventType::SimRoamingAlert,
+        EventType::SimTerminated => pb::EventType::SimTerminated,
+        EventType::SimTestModeExited => pb::EventType::SimTestModeExited,
+        EventType::SimHolidayEntered => pb::EventType::SimHolidayEntered,
+        EventType::SimHolidayExited => pb::EventType::SimHolidayExited,
+        EventType::SmsReceived => pb::EventType::SmsReceived,
+        EventType::SmsReported => pb::EventType::SmsReported,
+        EventType::LocationUpdateAccepted => pb::EventType::LocationUpdateAccepted,
+        EventType::LocationUpdateDenied => pb::EventType::LocationUpdateDenied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_its_number() {
+        for (kind, _) in EventType::KNOWN {
+            assert_eq!(event_type_of(event_type(*kind).into()), Some(*kind));
+        }
+        assert_eq!(event_type_of(1), Some(EventType::Other));
+        assert_eq!(event_type_of(0), None);
+        assert_eq!(event_type_of(-1), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! Requests of the Events service.
+
+use super::Violations;
+use crate::domain::event::Cursor;
+use crate::domain::{Error, Result};
+use crate::grpc::convert;
+use crate::grpc::page_token::{self, List};
+use crate::pb::connectivity::v1 as pb;
+use crate::service::events::{Filter, Start};
+
+const MOST: usize = 100;
+const LONGEST_TYPE: usize = 255;
+const DEFAULT_PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 1000;
+
+/// Resume tokens are not bound to a filter.
+pub const ANY: u64 = 0;
+
+/// Parses a `StreamEventsRequest`; the token last.
+///
+/// # Errors
+/// `INVALID_REQUEST`, or `EVENT_CURSOR_INVALID` when only the token is wrong.
+pub fn stream_events(request: &pb::StreamEventsRequest) -> Result<(Start, Filter)> {
+    let mut violations = Violations::default();
+    let filter = violations.event_filter(request.filter.as_ref());
+    let start = match pb::Start::try_from(request.start) {
+        Ok(pb::Start::Unspecified | pb::Start::Latest) => Start::Latest,
+        Ok(pb::Start::Earliest) => Start::Earliest,
+        Err(_) => {
+            violations.add("start", "is not one of the documented values");
+            Start::Latest
+        }
+    };
+    let filter = violations.into_result(Some(filter))?;
+    let resumed = page_token::decode(List::EventStream, ANY, &request.resume_token)
+        .map_err(|_| Error::EventCursorInvalid)?;
+    Ok((resumed.map_or(start, Start::After), filter))
+}
+
+/// A parsed `ListEventsRequest`.
+pub struct ListEvents {
+    /// Which events.
+    pub filter: Filter,
+    /// Where the page begins.
+    pub after: Option<Cursor>,
+    /// Events per page.
+    pub page_size: u32,
+    /// What a token for the next page is bound to.
+    pub fingerprint: u64,
+}
+
+/// Parses; the token last, because it is bound to all the rest.
+///
+/// # Errors
+/// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
+pub fn list_events(request: &pb::ListEventsRequest) -> Result<ListEvents> {
+    let mut violations = Violations::default();
+    let filter = violations.event_filter(request.filter.as_ref());
+    let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
+    let filter = violations.into_result(Some(filter))?;
+    let asked = request.filter.clone().unwrap_or_default();
+    let fingerprint = page_token::fingerprint(&(
+        asked.types,
+        asked.raw_types,
+        &filter.sims,
+        asked.include_infrastructure,
+    ));
+    let after = page_token::decode(List::Events, fingerprint, &request.page_token)
+        .map_err(Error::PageTokenInvalid)?;
+    Ok(ListEvents {
+        filter,
+        after,
+        page_size,
+        fingerprint,
+    })
+}
+
+impl Violations {
+    fn event_filter(&mut self, given: Option<&pb::EventFilter>) -> Filter {
+        let mut filter = Filter::default();
+        let Some(given) = given else { return filter };
+        self.at_most("filter.types", given.types.len(), MOST);
+        for (at, number) in given.types.iter().take(MOST).enumerate() {
+            match convert::event::event_type_of(*number) {
+                Some(kind) => {
+                    filter.types.insert(kind);
+                }
+                None => self.add(format!("filter.types[{at}]"), "must be a known type"),
+            }
+        }
+        self.at_most("filter.raw_types", given.raw_types.len(), MOST);
+        for (at, word) in given.raw_types.iter().take(MOST).enumerate() {
+            let field = format!("filter.raw_types[{at}]");
+            if word.is_empty() {
+                self.add(&field, "must not be empty");
+            }
+            self.text(&field, word, LONGEST_TYPE);
+            filter.raw_types.insert(word.clone());
+        }
+        self.at_most("filter.sims", given.sims.len(), MOST);
+        for (at, sim) in given.sims.iter().take(MOST).enumerate() {
+            filter
+                .sims
+                .extend(self.sim(&format!("filter.sims[{at}]"), Some(sim)));
+        }
+        filter.include_infrastructure = given.include_infrastructure;
+        filter
+    }
+}

@@ -1,0 +1,319 @@
+//! Events: what happens at the provider reaches every service that wants to
+//! know, and is never lost once it was taken.
+//!
+//! * [`Events`] takes events in and gives them out.
+//! * `intake` makes them durable, many in one commit.
+//! * `tail` holds the newest ones for everybody who follows.
+//! * `stream` is one follower; it reads the log, so that what was and what
+//!   comes have no gap between them.
+//! * `watch` looks for what should have come and did not.
+//!
+//! Guarantees that whoever took an event in was told so only after it was
+//! durable, and that a follower sees the log in order without gaps.
+
+mod filter;
+mod intake;
+mod stream;
+mod tail;
+mod watch;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Orders, Sims};
+use crate::config;
+use crate::domain::event::Cursor;
+use crate::domain::{Deadline, Error, Result};
+use crate::store::{self, EventLog};
+use crate::telemetry::Metrics;
+use tail::Tail;
+
+pub use crate::store::events::{Appended, Arrival, Extent, Incoming, Logged};
+pub use filter::Filter;
+pub use stream::{Message, Stream};
+pub use tail::Entry;
+
+/// Turns an event into what callers get, once for all of them.
+pub type Encode = fn(&Logged) -> Bytes;
+
+/// The event use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Events {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: Arc<dyn EventLog>,
+    sims: Sims,
+    orders: Orders,
+    config: config::Events,
+    metrics: Arc<Metrics>,
+    encode: Encode,
+    tail: Tail,
+    line: mpsc::Sender<intake::Waiting>,
+    /// Something was appended, here or elsewhere.
+    bell: Notify,
+    /// When the last event came, or this process began to wait for one.
+    last_event: Mutex<Timestamp>,
+    streams: TaskTracker,
+    /// Streams end.
+    end: CancellationToken,
+}
+
+/// Events in line for the next commits; who comes later waits to get in.
+const LINE: usize = 4_096;
+/// Events that are read at once.
+const PAGE: u32 = 256;
+/// Pages that one list reads for a filter that lets little through.
+const MOST_PAGES: u32 = 40;
+
+/// Where a stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the next event.
+    Latest,
+    /// With the earliest that is kept.
+    Earliest,
+    /// After this place.
+    After(Cursor),
+}
+
+/// One page of the log.
+pub struct Page {
+    /// Events that passed the filter.
+    pub events: Vec<Entry>,
+    /// The place after them; `None` when there was nothing to read.
+    pub next: Option<Cursor>,
+}
+
+/// The work behind the events, to be run once.
+pub struct Work {
+    events: Events,
+    line: mpsc::Receiver<intake::Waiting>,
+}
+
+impl Events {
+    /// Prepares; nothing is taken in before the work runs.
+    pub fn new(
+        log: Arc<dyn EventLog>,
+        sims: Sims,
+        orders: Orders,
+        config: config::Events,
+        encode: Encode,
+        metrics: Arc<Metrics>,
+    ) -> (Self, Work) {
+        let (line, waiting) = mpsc::channel(LINE);
+        let events = Self {
+            inner: Arc::new(Inner {
+                log,
+                sims,
+                orders,
+                config,
+                metrics,
+                encode,
+                tail: Tail::new(),
+                line,
+                bell: Notify::new(),
+                last_event: Mutex::new(Timestamp::now()),
+                streams: TaskTracker::new(),
+                end: CancellationToken::new(),
+            }),
+        };
+        let work = Work {
+            events: events.clone(),
+            line: waiting,
+        };
+        (events, work)
+    }
+
+    /// Takes something in. Durable when it returns `Ok`.
+    ///
+    /// Cancel-safe: what is in line is kept whether its sender waits or not.
+    ///
+    /// # Errors
+    /// `LEDGER_UNAVAILABLE`: it may be kept or not; send it again.
+    pub async fn receive(&self, arrival: Arrival) -> Result<Appended> {
+        let (answer, answered) = oneshot::channel();
+        let waiting = intake::Waiting { arrival, answer };
+        let sent = self.inner.line.send(waiting).await;
+        sent.map_err(|_| Error::ShuttingDown)?;
+        answered.await.map_err(|_| Error::ShuttingDown)?
+    }
+
+    /// Follows the log from a place on, until shortly before the deadline.
+    ///
+    /// # Errors
+    /// `EVENT_CURSOR_INVALID`, `EVENT_CURSOR_EXPIRED`, `LEDGER_UNAVAILABLE`,
+    /// `SHUTTING_DOWN`.
+    pub async fn follow(&self, start: Start, filter: Filter, deadline: Deadline) -> Result<Stream> {
+        if self.inner.end.is_cancelled() {
+            return Err(Error::ShuttingDown);
+        }
+        let (filter, extent) = tokio::join!(filter.resolved(&self.inner.sims), self.extent());
+        let place = place(start, extent?)?;
+        Ok(stream::start(Arc::clone(&self.inner), filter, place, deadline))
+    }
+
+    /// Events after a place, or from the earliest that is kept on, at most so
+    /// many.
+    ///
+    /// # Errors
+    /// `EVENT_CURSOR_INVALID`, `EVENT_CURSOR_EXPIRED`, `LEDGER_UNAVAILABLE`.
+    pub async fn list(&self, after: Option<Cursor>, filter: Filter, limit: u32) -> Result<Page> {
+        let inner = &self.inner;
+        let (filter, extent) = tokio::join!(filter.resolved(&inner.sims), self.extent());
+        let start = after.map_or(Start::Earliest, Start::After);
+        let begin = place(start, extent?)?;
+        let mut next = begin;
+        let mut events = Vec::new();
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        for _ in 0..MOST_PAGES {
+            let page = inner.read(next.sequence).await?;
+            let whole = page.len() >= PAGE as usize;
+            for logged in page {
+                if events.len() >= wanted {
+                    let next = Some(next);
+                    return Ok(Page { events, next });
+                }
+                next.sequence = logged.sequence;
+                if filter.admits(&logged.event) {
+                    events.push(inner.entry(logged));
+                }
+            }
+            if !whole {
+                break;
+            }
+        }
+        let next = (next != begin).then_some(next);
+        Ok(Page { events, next })
+    }
+
+    /// Ends every stream; new ones are refused.
+    pub fn end_streams(&self) {
+        self.inner.end.cancel();
+        self.inner.streams.close();
+    }
+
+    async fn extent(&self) -> Result<Extent> {
+        self.inner.log.extent().await.map_err(unavailable)
+    }
+}
+
+/// The place where to begin, if there is such a place.
+fn place(start: Start, extent: Extent) -> Result<Cursor> {
+    let sequence = match start {
+        Start::Latest => extent.latest,
+        Start::Earliest => extent.earliest.saturating_sub(1),
+        Start::After(cursor) if cursor.log != extent.log || cursor.sequence > extent.latest => {
+            return Err(Error::EventCursorInvalid);
+        }
+        Start::After(cursor) if cursor.sequence + 1 < extent.earliest => {
+            return Err(Error::EventCursorExpired);
+        }
+        Start::After(cursor) => cursor.sequence,
+    };
+    Ok(Cursor {
+        log: extent.log,
+        sequence,
+    })
+}
+
+fn unavailable(error: store::Error) -> Error {
+    tracing::error!(%error, "the log of events failed");
+    Error::EventLogUnavailable
+}
+
+impl Inner {
+    /// Events after this number, the next one first.
+    async fn read(&self, sequence: u64) -> Result<Vec<Logged>> {
+        let page = self.log.events_after(sequence, PAGE).await.map_err(unavailable)?;
+        match page.first() {
+            Some(first) if first.sequence != sequence + 1 => Err(Error::EventCursorExpired),
+            _ => Ok(page),
+        }
+    }
+
+    fn event_came(&self, at: Timestamp) {
+        *self.last_event.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        self.metrics.last_event_at(at);
+    }
+
+    fn last_event(&self) -> Timestamp {
+        *self.last_event.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entry(&self, logged: Logged) -> Entry {
+        Entry {
+            encoded: (self.encode)(&logged),
+            sequence: logged.sequence,
+            event: logged.event,
+        }
+    }
+}
+
+impl Work {
+    /// Takes events in, hands them on and looks after the log, until told to
+    /// stop; what is in line then is still made durable.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { events, line } = self;
+        let inner = &*events.inner;
+        let (told, news) = mpsc::channel(LINE);
+        let taking_in = intake::run(inner, line, told, stop.clone());
+        let others = async {
+            tokio::join!(
+                intake::pass_on(inner, news),
+                tail::follow(inner),
+                inner.listen(),
+                watch::silence(inner),
+                watch::upkeep(inner),
+            );
+        };
+        let others = stop.run_until_cancelled(others);
+        tokio::join!(taking_in, others);
+    }
+}
+
+impl Inner {
+    async fn listen(&self) {
+        match self.config.wake {
+            config::Wake::Listen => self.log.listen(&self.bell).await,
+            config::Wake::Poll => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_place_is_one_that_the_log_can_go_on_from() {
+        let log = Uuid::from_u128(7);
+        let extent = Extent {
+            log,
+            earliest: 11,
+            latest: 20,
+            last_received_at: None,
+        };
+        let begins = |start| place(start, extent).map(|cursor| cursor.sequence);
+        let after = |sequence| Start::After(Cursor { log, sequence });
+        assert_eq!(begins(Start::Latest), Ok(20));
+        assert_eq!(begins(Start::Earliest), Ok(10));
+        assert_eq!(begins(after(10)), Ok(10));
+        assert_eq!(begins(after(20)), Ok(20));
+        assert_eq!(begins(after(9)), Err(Error::EventCursorExpired));
+        assert_eq!(begins(after(21)), Err(Error::EventCursorInvalid));
+        let other = Cursor {
+            log: Uuid::from_u128(8),
+            sequence: 15,
+        };
+        assert_eq!(begins(Start::After(other)), Err(Error::EventCursorInvalid));
+    }
+}

@@ -1,0 +1,86 @@
+//! Looks after the log, and for what should be in it and is not: what the
+//! provider never delivered cannot be asked for again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Inner;
+use crate::domain::order::OrderId;
+use crate::store;
+
+/// Old events are forgotten this often.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+/// Orders are looked at for this long after their event was expected.
+const LOOKED_AT_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Orders without an event that are looked at; the metric says no more.
+const MOST_ORDERS: i64 = 1_000;
+/// Longest time between two looks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Says so when no event has come for too long, once per silence.
+pub(super) async fn silence(inner: &Inner) {
+    let began = Timestamp::now();
+    let limit = inner.config.silence_after;
+    let known = inner.log.extent().await.ok();
+    inner.event_came(known.and_then(|extent| extent.last_received_at).unwrap_or(began));
+    let mut said_of = None;
+    loop {
+        tokio::time::sleep((limit / 2).min(LONGEST_PAUSE)).await;
+        if !inner.config.expected {
+            continue;
+        }
+        // Before this process began nobody could tell whether one was missed.
+        let last = inner.last_event().max(began);
+        let since = Timestamp::now().duration_since(last);
+        if Duration::try_from(since).is_ok_and(|since| since >= limit) && said_of != Some(last) {
+            said_of = Some(last);
+            tracing::error!(
+                seconds = since.as_secs(),
+                "no event has come from the provider: is the stream suspended there?"
+            );
+        }
+    }
+}
+
+/// Forgets old events, and looks for orders that no event speaks of.
+pub(super) async fn upkeep(inner: &Inner) {
+    let mut said = BTreeSet::new();
+    let mut forget_at = tokio::time::Instant::now();
+    loop {
+        let looked = async {
+            if tokio::time::Instant::now() >= forget_at {
+                forget_at = tokio::time::Instant::now() + FORGET_EVERY;
+                let before = Timestamp::now() - inner.config.keep_for;
+                let forgotten = inner.log.forget_events(before).await?;
+                if forgotten > 0 {
+                    tracing::info!(forgotten, "events were older than events.keep_for");
+                }
+            }
+            if inner.config.expected {
+                look_for_orders(inner, &mut said).await?;
+            }
+            Ok::<(), store::Error>(())
+        };
+        if let Err(error) = looked.await {
+            tracing::warn!(%error, "the log of events cannot be looked after at the moment");
+        }
+        tokio::time::sleep((inner.config.order_event_within / 2).min(LONGEST_PAUSE)).await;
+    }
+}
+
+async fn look_for_orders(inner: &Inner, said: &mut BTreeSet<OrderId>) -> store::Result<()> {
+    let until = Timestamp::now() - inner.config.order_event_within;
+    let without = inner
+        .log
+        .orders_without_event(until - LOOKED_AT_FOR, until, MOST_ORDERS)
+        .await?;
+    inner.metrics.orders_without_event(without.len());
+    let without: BTreeSet<OrderId> = without.into_iter().collect();
+    for order_id in without.difference(said) {
+        tracing::error!(%order_id, "no event has come for an order that was placed");
+    }
+    *said = without;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! What the log does, once for both databases. Each function runs in a
+//! transaction of its caller's.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{Appended, Arrival, Extent, Logged, row, statements};
+use crate::domain::order::OrderId;
+use crate::store::row::{self as cells, Cells as _, values};
+use crate::store::session::Session;
+
+/// Events that are forgotten at once: others wait for no longer than that.
+pub(in crate::store) const FORGOTTEN_AT_ONCE: usize = 1_000;
+
+pub(in crate::store) async fn append<S: Session>(
+    session: &mut S,
+    arrivals: &[Arrival],
+) -> sqlx::Result<Vec<Appended>> {
+    let locked = session.row(statements::LOCK, values![]).await?;
+    let locked = locked.ok_or(sqlx::Error::RowNotFound)?;
+    let before = count(cells::number(&locked, "last_sequence")?)?;
+    let mut last = before;
+    let mut appended = Vec::with_capacity(arrivals.len());
+    for arrival in arrivals {
+        appended.push(match arrival {
+            Arrival::Event(incoming) => {
+                let new = row::new_row(last + 1, incoming)?;
+                match session.row(statements::INSERT, new).await? {
+                    Some(inserted) => {
+                        last += 1;
+                        Appended::New {
+                            sequence: last,
+                            order_id: cells::optional_id(&inserted, "order_id")?,
+                        }
+                    }
+                    None => Appended::Known,
+                }
+            }
+            Arrival::Unreadable {
+                body,
+                reason,
+                received_at,
+            } => {
+                let id = Uuid::now_v7().to_string();
+                let body = STANDARD.encode(body);
+                let new = values![id.as_str(), *received_at, *reason, body.as_str()];
+                session.execute(statements::INSERT_UNREADABLE, new).await?;
+                Appended::Apart
+            }
+        });
+    }
+    if last > before {
+        session
+            .execute(statements::ADVANCE, values![row::number(last)?])
+            .await?;
+    }
+    Ok(appended)
+}
+
+pub(in crate::store) async fn events_after<S: Session>(
+    session: &mut S,
+    sequence: u64,
+    limit: u32,
+) -> sqlx::Result<Vec<Logged>> {
+    let values = values![row::number(sequence)?, i64::from(limit)];
+    let rows = session.rows(statements::AFTER, values).await?;
+    rows.iter().map(row::logged).collect()
+}
+
+pub(in crate::store) async fn extent<S: Session>(session: &mut S) -> sqlx::Result<Extent> {
+    let found = session.row(statements::EXTENT, values![]).await?;
+    let found = found.ok_or(sqlx::Error::RowNotFound)?;
+    let latest = count(cells::number(&found, "last_sequence")?)?;
+    let earliest = found.number("earliest")?.map(count).transpose()?;
+    let log = cells::parsed(&found, "id", |text| Uuid::try_parse(text).ok())?;
+    Ok(Extent {
+        log: log.ok_or_else(|| cells::unusable("id"))?,
+        earliest: earliest.unwrap_or(latest + 1),
+        latest,
+        last_received_at: cells::time(&found, "last_received_at")?,
+    })
+}
+
+/// Forgets up to [`FORGOTTEN_AT_ONCE`] events.
+pub(in crate::store) async fn forget<S: Session>(session: &mut S, before: Timestamp) -> sqlx::Result<u64> {
+    let most = i64::try_from(FORGOTTEN_AT_ONCE).unwrap_or(i64::MAX);
+    let oldest = session.rows(statements::OLDEST, values![most]).await?;
+    let mut last = None;
+    for found in &oldest {
+        if cells::time(found, "received_at")?.is_some_and(|at| at >= before) {
+            break;
+        }
+        last = Some(cells::number(found, "sequence")?);
+    }
+    session
+        .execute(statements::FORGET_UNREADABLE, values![before])
+        .await?;
+    match last {
+        Some(last) => session.execute(statements::FORGET, values![last]).await,
+        None => Ok(0),
+    }
+}
+
+pub(in crate::store) async fn orders_without_event<S: Session>(
+    session: &mut S,
+    from: Timestamp,
+    until: Timestamp,
+    limit: i64,
+) -> sqlx::Result<Vec<OrderId>> {
+    let values = values![from, until, limit];
+    let rows = session.rows(statements::WITHOUT_EVENT, values).await?;
+    rows.iter().map(|found| cells::id(found, "id")).collect()
+}
+
+fn count(number: i64) -> sqlx::Result<u64> {
+    u64::try_from(number).map_err(|_| cells::unusable("sequence"))
+}

@@ -1,0 +1,47 @@
+//! The SQL of the log, one text for both databases.
+
+use sqlx::SqlStr;
+
+/// Locks the log until the end of the transaction and gives its last number.
+pub(super) const LOCK: SqlStr =
+    SqlStr::from_static("UPDATE event_log SET last_sequence = last_sequence RETURNING last_sequence");
+
+pub(super) const ADVANCE: SqlStr = SqlStr::from_static("UPDATE event_log SET last_sequence = $1");
+
+/// Values: `row::new_row`. The reference counts when it is an order's.
+pub(super) const INSERT: SqlStr = SqlStr::from_static(
+    "INSERT INTO events (sequence, event_id, type, occurred_at, received_at, iccid, msisdn, \
+     subscription_id, product_id, transaction_id, infrastructure, body, order_id, request_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+     (SELECT id FROM orders WHERE id = $13), (SELECT request_id FROM orders WHERE id = $13)) \
+     ON CONFLICT (event_id) DO NOTHING RETURNING order_id",
+);
+
+pub(super) const INSERT_UNREADABLE: SqlStr = SqlStr::from_static(
+    "INSERT INTO unreadable_events (id, received_at, reason, body_base64) VALUES ($1, $2, $3, $4)",
+);
+
+pub(super) const AFTER: SqlStr = SqlStr::from_static(
+    "SELECT sequence, event_id, type, occurred_at, received_at, iccid, msisdn, subscription_id, \
+     product_id, transaction_id, infrastructure, body, order_id, request_id \
+     FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+);
+
+pub(super) const EXTENT: SqlStr = SqlStr::from_static(
+    "SELECT id, last_sequence, (SELECT MIN(sequence) FROM events) AS earliest, \
+     (SELECT received_at FROM events ORDER BY sequence DESC LIMIT 1) AS last_received_at FROM event_log",
+);
+
+pub(super) const OLDEST: SqlStr =
+    SqlStr::from_static("SELECT sequence, received_at FROM events ORDER BY sequence LIMIT $1");
+
+pub(super) const FORGET: SqlStr = SqlStr::from_static("DELETE FROM events WHERE sequence <= $1");
+
+pub(super) const FORGET_UNREADABLE: SqlStr =
+    SqlStr::from_static("DELETE FROM unreadable_events WHERE received_at < $1");
+
+pub(super) const WITHOUT_EVENT: SqlStr = SqlStr::from_static(
+    "SELECT id FROM orders WHERE state = 'placed' AND act = 'buy' AND updated_at >= $1 AND updated_at < $2 \
+     AND NOT EXISTS (SELECT 1 FROM events WHERE events.order_id = orders.id) \
+     ORDER BY updated_at, id LIMIT $3",
+);

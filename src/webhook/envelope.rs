@@ -1,0 +1,226 @@
+//! What an event says: section "Events" of the provider's documentation.
+//! Members that are missing or have another shape are absent; only an event
+//! without an id cannot be kept as one.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::signature::Verified;
+use crate::domain::event::{Event, LONGEST_ID};
+use crate::domain::order::OrderId;
+use crate::domain::{Iccid, Msisdn, SimIds};
+use crate::service::events::{Arrival, Incoming};
+
+/// Events of the provider's own infrastructure are told by their product: its
+/// id contains this.
+const INFRASTRUCTURE: &str = "WALLEDGARDEN";
+const INFRASTRUCTURE_TAG: &str = "WALLED_GARDEN";
+/// Nothing that is kept as a column is longer.
+const LONGEST_MEMBER: usize = 255;
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    header: Value,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+}
+
+/// Reads an event; what cannot be read is kept as it came.
+pub(super) fn read(verified: Verified, received_at: Timestamp) -> Arrival {
+    let bytes = verified.into_body();
+    match event(&bytes, received_at) {
+        Ok(incoming) => Arrival::Event(Box::new(incoming)),
+        Err(reason) => Arrival::Unreadable {
+            body: bytes,
+            reason,
+            received_at,
+        },
+    }
+}
+
+fn event(bytes: &Bytes, received_at: Timestamp) -> Result<Incoming, &'static str> {
+    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| "no JSON with a header")?;
+    let raw = envelope.body.map_or("{}", RawValue::get);
+    let body: Value = serde_json::from_str(raw).map_err(|_| "its body is no JSON")?;
+    let id = match envelope.header.get("eventId") {
+        Some(Value::String(id)) if !id.is_empty() && id.len() <= LONGEST_ID => id.clone(),
+        Some(Value::Number(id)) => id.to_string(),
+        _ => return Err("it has no event id"),
+    };
+    let header = |name: &str| envelope.header.get(name).and_then(Value::as_str);
+    let member = |pointer: &str| text(&body, pointer);
+    let product_id = member("/productSubscription/productDefinition/productId")
+        .or_else(|| member("/productSubscription/productId"))
+        .or_else(|| member("/productId"));
+    let event = Event {
+        id,
+        raw_type: header("eventType")
+            .unwrap_or_default()
+            .chars()
+            .take(LONGEST_MEMBER)
+            .collect(),
+        occurred_at: header("eventDate").and_then(|date| date.trim().parse().ok()),
+        received_at,
+        sim: SimIds {
+            iccid: member("/iccid")
+                .or_else(|| member("/simSerial"))
+                .and_then(|iccid| Iccid::parse(&iccid)),
+            msisdn: member("/msisdn").and_then(|msisdn| Msisdn::parse_international(&msisdn)),
+        },
+        subscription_id: member("/productSubscription/subscriptionId").or_else(|| member("/subscriptionId")),
+        infrastructure: is_infrastructure(product_id.as_deref(), &body),
+        product_id,
+        // A line's own reference is free text: only an order's id is ours.
+        order_id: member("/externalReference").and_then(|reference| OrderId::parse(&reference)),
+        request_id: None,
+        transaction_id: member("/transactionId"),
+    };
+    Ok(Incoming {
+        event,
+        body: raw.to_owned(),
+    })
+}
+
+/// A text, or a number as text; nothing that is empty or absurdly long.
+fn text(body: &Value, pointer: &str) -> Option<String> {
+    let text = match body.pointer(pointer)? {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    (!text.is_empty() && text.len() <= LONGEST_MEMBER).then_some(text)
+}
+
+fn is_infrastructure(product_id: Option<&str>, body: &Value) -> bool {
+    let by_id = product_id.is_some_and(|id| {
+        let letters: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
+        letters.to_ascii_uppercase().contains(INFRASTRUCTURE)
+    });
+    let tags = body.pointer("/productSubscription/productDefinition/tags");
+    let mut tags = tags.and_then(Value::as_array).into_iter().flatten();
+    by_id
+        || tags.any(|tag| {
+            tag.as_str()
+                .is_some_and(|tag| tag.eq_ignore_ascii_case(INFRASTRUCTURE_TAG))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Incoming, &'static str> {
+        event(&Bytes::copy_from_slice(text.as_bytes()), Timestamp::UNIX_EPOCH)
+    }
+
+    fn of_body(body: Value) -> Event {
+        let envelope = json!({ "header": { "eventId": "E", "eventType": "T" }, "body": body });
+        read(&envelope.to_string()).unwrap().event
+    }
+
+    #[test]
+    fn a_bundles_event_is_read_whole() {
+        let order = OrderId::new();
+        let text = json!({
+            "header": {
+                "eventId": "8f7b0c1e", "eventType": "OCS/PRODUCT/ACTIVATED",
+                "eventDate": "2026-02-01T10:00:00.000+02:00"
+            },
+            "body": {
+                "mvnoRef": "M", "cos": "C", "msisdn": "882470000000001", "iccid": "8988247000000000019",
+                "externalReference": order.to_string(),
+                "productSubscription": {
+                    "subscriptionId": "S", "productDefinition": { "productId": "P" }
+                }
+            }
+        })
+        .to_string();
+        let incoming = read(&text).unwrap();
+        assert!(text.contains(&incoming.body), "the body is kept as it came");
+        let event = incoming.event;
+        assert_eq!(
+            (event.id.as_str(), event.raw_type.as_str()),
+            ("8f7b0c1e", "OCS/PRODUCT/ACTIVATED")
+        );
+        assert_eq!(event.occurred_at, "2026-02-01T08:00:00Z".parse().ok());
+        assert_eq!(event.sim.iccid.unwrap().as_str(), "8988247000000000019");
+        assert_eq!(event.sim.msisdn.unwrap().as_str(), "882470000000001");
+        assert_eq!(event.subscription_id.as_deref(), Some("S"));
+        assert_eq!(event.product_id.as_deref(), Some("P"));
+        assert_eq!(event.order_id, Some(order));
+        assert!(!event.infrastructure);
+    }
+
+    #[test]
+    fn either_spelling_names_the_sim() {
+        let event = of_body(json!({ "simSerial": "8988247000000000019", "msisdn": "+882470000000001" }));
+        assert_eq!(event.sim.iccid.unwrap().as_str(), "8988247000000000019");
+        assert_eq!(event.sim.msisdn.unwrap().as_str(), "882470000000001");
+        let event = of_body(json!({ "iccid": 8_988_247_000_000_000_019_u64, "msisdn": "unknown" }));
+        assert_eq!(event.sim.iccid.unwrap().as_str(), "8988247000000000019");
+        assert_eq!(event.sim.msisdn, None);
+    }
+
+    #[test]
+    fn infrastructure_is_told_by_its_product() {
+        let of_product = |definition: Value| {
+            of_body(json!({ "productSubscription": { "productDefinition": definition } })).infrastructure
+        };
+        assert!(of_product(json!({ "productId": "WW_901O_WALLEDGARDEN_X" })));
+        assert!(of_product(json!({ "productId": "ww_walled_garden" })));
+        assert!(of_product(json!({ "productId": "P", "tags": ["walled_garden"] })));
+        assert!(!of_product(json!({ "productId": "WW_901O_GARDEN" })));
+    }
+
+    #[test]
+    fn a_reference_that_is_no_order_id_is_nobodys() {
+        for reference in [json!("fleet 7"), json!(7), json!(null), json!({})] {
+            assert_eq!(of_body(json!({ "externalReference": reference })).order_id, None);
+        }
+    }
+
+    #[test]
+    fn little_is_needed_to_be_an_event() {
+        for (text, event_type) in [
+            (r#"{"header":{"eventId":"E"}}"#, ""),
+            (r#"{"header":{"eventId":"E","eventType":7},"body":null}"#, ""),
+            (
+                r#"{"header":{"eventId":"E","eventType":"NEW/TYPE","eventDate":"soon"},"body":[1]}"#,
+                "NEW/TYPE",
+            ),
+        ] {
+            let event = read(text).unwrap().event;
+            assert_eq!(
+                (event.raw_type.as_str(), event.occurred_at),
+                (event_type, None),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "{",
+            "[]",
+            "7",
+            r#"{"body":{}}"#,
+            r#"{"header":{}}"#,
+            r#"{"header":{"eventId":""}}"#,
+            r#"{"header":{"eventId":null}}"#,
+            r#"{"header":"E"}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert!(read(&format!(r#"{{"header":{{"eventId":"{}"}}}}"#, "x".repeat(256))).is_err());
+        assert!(
+            read(&format!(
+                r#"{{"header":{{"eventId":"E"}},"body":{}}}"#,
+                "[".repeat(500)
+            ))
+            .is_err()
+        );
+    }
+}

@@ -1,0 +1,64 @@
+//! Where the provider posts what happened: verify, make durable, answer 204.
+//!
+//! Owns a listener of its own. Guarantees that nothing of a body is read as
+//! anything but bytes before its signature is right, that 204 is answered only
+//! for what is durable, and that a peer that is slow, endless or absurd costs
+//! nobody else anything: heads, bodies, connections and time are bounded.
+//! What events mean is not its business.
+
+mod answer;
+mod envelope;
+mod listener;
+mod secrets;
+mod signature;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::service::Events;
+use crate::telemetry::Metrics;
+use answer::Desk;
+use secrets::Secrets;
+
+/// A door for the provider, ready to be opened.
+pub struct Webhook {
+    config: config::Webhook,
+    secrets: Secrets,
+    events: Events,
+    metrics: Arc<Metrics>,
+}
+
+impl Webhook {
+    /// Reads the secrets. `None` when events are not to be taken in.
+    pub async fn new(config: config::Webhook, events: Events, metrics: Arc<Metrics>) -> Option<Self> {
+        let secrets = Secrets::of(&config.trust).await?;
+        Some(Self {
+            config,
+            secrets,
+            events,
+            metrics,
+        })
+    }
+
+    /// Takes events in until told to stop; requests that are there by then are
+    /// still answered, within the bounds of a request.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let secrets = Arc::new(self.secrets);
+        let desk = Arc::new(Desk {
+            path: self.config.path.clone(),
+            max_body_bytes: self.config.max_body_bytes,
+            read_timeout: self.config.read_timeout,
+            commit_timeout: self.config.commit_timeout,
+            secrets: Arc::clone(&secrets),
+            events: self.events,
+            metrics: self.metrics,
+        });
+        tokio::join!(
+            listener::accept(listener, &self.config, desk, stop.clone()),
+            stop.run_until_cancelled(secrets.keep_current()),
+        );
+    }
+}
