@@ -17,6 +17,7 @@ use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
 use super::esim::Handler as EsimHandler;
 use super::inventory::Handler as InventoryHandler;
+use super::layers::admission::AdmissionLayer;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
 use super::layers::telemetry::{Methods, TelemetryLayer};
 use super::provisioning::Handler as ProvisioningHandler;
@@ -121,6 +122,7 @@ pub async fn serve<H: HealthApi>(
             methods(),
             every_call.sampling,
         ))
+        .layer(AdmissionLayer::new(config.max_in_flight))
         .layer(DeadlineLayer::new(config.max_deadline, every_call.deadlines))
         .max_concurrent_streams(config.max_streams_per_connection)
         .http2_max_header_list_size(config.max_header_bytes)

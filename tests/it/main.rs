@@ -30,5 +30,6 @@ mod postgres;
 mod process;
 mod provider_faults;
 mod readme;
+mod resilience;
 mod telemetry;
 mod token;
