@@ -1,15 +1,16 @@
-//! The operator's side door: liveness, readiness, metrics. Plain HTTP, never
+//! The operator's side door: liveness, readiness, metrics, what runs here. Plain HTTP, never
 //! public.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Json, Router};
 use tokio::net::TcpListener;
 
 use crate::grpc::Health;
@@ -35,6 +36,7 @@ pub async fn serve(
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(scrape))
+        .route("/buildinfo", get(build_info))
         .with_state(Doors { health, metrics });
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
@@ -44,6 +46,20 @@ async fn ready(State(doors): State<Doors>) -> (StatusCode, &'static str) {
         true => (StatusCode::OK, "ready\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
     }
+}
+
+/// What runs here, for people and for fleet inventories.
+async fn build_info() -> Json<BTreeMap<&'static str, &'static str>> {
+    let provider = if cfg!(feature = "sandbox") {
+        "built in"
+    } else {
+        "left out"
+    };
+    Json(BTreeMap::from([
+        ("name", env!("CARGO_PKG_NAME")),
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("sandbox", provider),
+    ]))
 }
 
 async fn scrape(State(doors): State<Doors>) -> impl IntoResponse {

@@ -250,17 +250,15 @@ impl App {
         }
         end.cancel();
         events.end_streams();
-        let drained = tokio::time::timeout(self.config.shutdown.drain, calls).await;
+        let drained = phase("calls", tokio::time::timeout(self.config.shutdown.drain, calls)).await;
         match drained {
             Ok(result) => result?,
             Err(_) => tracing::warn!("calls that did not finish in time are cut off"),
         }
         reconciling.cancel();
         self.submissions.close();
-        if tokio::time::timeout(self.config.shutdown.order_drain, self.submissions.wait())
-            .await
-            .is_err()
-        {
+        let settled = tokio::time::timeout(self.config.shutdown.order_drain, self.submissions.wait());
+        if phase("orders", settled).await.is_err() {
             let orders = self.submissions.len();
             tracing::warn!(orders, "orders on their way are left to the next process");
         }
@@ -275,18 +273,27 @@ impl App {
         reconciliation.abort();
         let _ = reconciliation.await;
         self.tasks.close();
-        if tokio::time::timeout(TASKS_WITHIN, self.tasks.wait())
-            .await
-            .is_err()
-        {
+        let loaded = tokio::time::timeout(TASKS_WITHIN, self.tasks.wait());
+        if phase("background loads", loaded).await.is_err() {
             tracing::debug!("background loads are cut off");
         }
         side_end.cancel();
         let metrics = self.metrics;
         let _ = tokio::time::timeout(TASKS_WITHIN, side_door).await;
-        let _ = tokio::task::spawn_blocking(move || metrics.shutdown()).await;
+        // Bounded in itself.
+        let flush = tokio::task::spawn_blocking(move || metrics.shutdown());
+        let _ = phase("metrics", flush).await;
         Ok(())
     }
+}
+
+/// One phase of the way down, logged with its duration.
+async fn phase<T>(name: &'static str, work: impl Future<Output = T>) -> T {
+    let started = tokio::time::Instant::now();
+    let result = work.await;
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(phase = name, milliseconds, "stopping: a phase ended");
+    result
 }
 
 /// Loads in the background that nobody waits for any more.

@@ -60,6 +60,8 @@ pub struct Grpc {
     pub keepalive_interval: Duration,
     /// How long its answer may take.
     pub keepalive_timeout: Duration,
+    /// Calls in flight in the whole process.
+    pub max_in_flight: usize,
     /// Age at which a connection is asked to reconnect, before jitter.
     pub max_connection_age: Duration,
 }
@@ -123,6 +125,26 @@ pub struct Outbound {
     pub retry_first_wait: Duration,
     /// Longest wait before any attempt.
     pub retry_longest_wait: Duration,
+    /// Retries per call, on average.
+    pub retry_ratio: f32,
+    /// Failures in a row after which an API is left alone.
+    pub breaker_failures: u32,
+    /// For how long.
+    pub breaker_open_for: Duration,
+    /// Requests in flight per API.
+    pub concurrency: usize,
+    /// Longest wait for room among them.
+    pub concurrency_wait: Duration,
+    /// Requests a second in all; 0 for no bound.
+    pub requests_per_second: u32,
+    /// How long an idle connection is kept.
+    pub pool_idle_timeout: Duration,
+    /// How often a connection with requests in flight is pinged.
+    pub http2_keepalive_interval: Duration,
+    /// The way out, when there is one.
+    pub proxy: Option<Url>,
+    /// PEM file of certificates to trust beside the machine's.
+    pub ca_file: Option<String>,
 }
 
 /// The catalog cache.
@@ -265,6 +287,7 @@ impl Grpc {
             max_streams_per_connection: reader.number("grpc.max_streams_per_connection", 1, 65_536),
             keepalive_interval: reader.duration("grpc.keepalive_interval", SECOND),
             keepalive_timeout: reader.duration("grpc.keepalive_timeout", SECOND),
+            max_in_flight: reader.number("grpc.max_in_flight", 1, 1_000_000) as usize,
             max_connection_age: reader.duration("grpc.max_connection_age", SECOND),
         }
     }
@@ -321,6 +344,16 @@ impl Outbound {
             read_attempts: reader.number("transatel.read_attempts", 1, 10),
             retry_first_wait: reader.duration("transatel.retry_first_wait", MILLISECOND),
             retry_longest_wait: reader.duration("transatel.retry_longest_wait", MILLISECOND),
+            retry_ratio: reader.ratio("transatel.retry_ratio") as f32,
+            breaker_failures: reader.number("breaker.failures", 1, 1_000_000),
+            breaker_open_for: reader.duration("breaker.open_for", MILLISECOND),
+            concurrency: reader.number("transatel.concurrency", 1, 65_536) as usize,
+            concurrency_wait: reader.duration("transatel.concurrency_wait", MILLISECOND),
+            requests_per_second: reader.number("transatel.requests_per_second", 0, 100_000),
+            pool_idle_timeout: reader.duration("transatel.pool_idle_timeout", SECOND),
+            http2_keepalive_interval: reader.duration("transatel.http2_keepalive_interval", SECOND),
+            proxy: proxy(reader),
+            ca_file: reader.optional_text("transatel.ca_file"),
         };
         if outbound.retry_longest_wait < outbound.retry_first_wait {
             reader.problem(
@@ -398,6 +431,16 @@ fn base_url(reader: &mut Reader) -> Option<Url> {
     }
     if url.query().is_some() || url.fragment().is_some() {
         reader.problem(KEY, "may have a path, but no query and no fragment");
+    }
+    Some(url)
+}
+
+/// The proxy. Settings are printed, so that no password may be in one.
+fn proxy(reader: &mut Reader) -> Option<Url> {
+    const KEY: &str = "transatel.proxy";
+    let url = reader.optional_url(KEY)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        reader.problem(KEY, "may not hold a user or a password");
     }
     Some(url)
 }

@@ -292,9 +292,12 @@ fn judge(failure: &Failure) -> Verdict {
             }
             inner => judge(inner),
         },
-        Failure::NoTimeLeft | Failure::Connect(_) | Failure::Timeout { .. } | Failure::Broken(_) => {
-            Verdict::Unreachable
-        }
+        Failure::NoTimeLeft
+        | Failure::CircuitOpen { .. }
+        | Failure::Crowded
+        | Failure::Connect(_)
+        | Failure::Timeout { .. }
+        | Failure::Broken(_) => Verdict::Unreachable,
         Failure::Unreadable { truncated: true, .. } => Verdict::Unreachable,
         Failure::Unreadable { truncated: false, .. } => Verdict::Differs,
         Failure::Refused(Refusal { status, .. }) => match status {
@@ -311,7 +314,12 @@ fn request_id(failure: &Failure) -> Option<String> {
         Failure::Token(inner) => request_id(inner),
         Failure::Refused(refusal) => refusal.request_id.clone(),
         Failure::Unreadable { request_id, .. } => request_id.clone(),
-        Failure::NoTimeLeft | Failure::Connect(_) | Failure::Timeout { .. } | Failure::Broken(_) => None,
+        Failure::NoTimeLeft
+        | Failure::CircuitOpen { .. }
+        | Failure::Crowded
+        | Failure::Connect(_)
+        | Failure::Timeout { .. }
+        | Failure::Broken(_) => None,
     }
 }
 

@@ -100,6 +100,18 @@ pub enum Error {
         /// The provider's words.
         provider: ProviderDetail,
     },
+    /// The provider fails, and is left alone for a while.
+    #[error("the provider fails and is left alone for a while: nothing was sent")]
+    ProviderCircuitOpen {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The gateway has more to do than it can.
+    #[error("the gateway has too many calls in flight")]
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The provider's answer was not understood.
     #[error("the provider's answer was not understood")]
     ProviderProtocol {

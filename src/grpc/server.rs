@@ -17,6 +17,7 @@ use super::dispatch::{Dispatch, entry};
 use super::esim::Handler as EsimHandler;
 use super::events::Handler as EventsHandler;
 use super::inventory::Handler as InventoryHandler;
+use super::layers::admission::AdmissionLayer;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
 use super::layers::telemetry::TelemetryLayer;
 use super::provisioning::Handler as ProvisioningHandler;
@@ -127,6 +128,7 @@ pub async fn serve<H: HealthApi>(
             methods(),
             every_call.sampling,
         ))
+        .layer(AdmissionLayer::new(config.max_in_flight))
         .layer(DeadlineLayer::new(config.max_deadline, every_call.deadlines))
         .max_concurrent_streams(config.max_streams_per_connection)
         .http2_max_header_list_size(config.max_header_bytes)

@@ -46,7 +46,9 @@ impl From<Error> for Status {
                 details.set_resource_info("connectivity.v1.Subscription", subscription_id, "", "");
             }
             Error::ProviderRateLimited { retry_after, .. }
-            | Error::ProviderUnavailable { retry_after, .. } => {
+            | Error::ProviderUnavailable { retry_after, .. }
+            | Error::ProviderCircuitOpen { retry_after }
+            | Error::Overloaded { retry_after } => {
                 details.set_retry_info(Some(*retry_after));
             }
             Error::ShuttingDown => {
@@ -129,6 +131,8 @@ fn classify(error: &Error) -> (Code, ErrorReason) {
         }
         Error::ProviderRateLimited { .. } => (Code::ResourceExhausted, ErrorReason::ProviderRateLimited),
         Error::ProviderUnavailable { .. } => (Code::Unavailable, ErrorReason::ProviderUnavailable),
+        Error::ProviderCircuitOpen { .. } => (Code::Unavailable, ErrorReason::ProviderCircuitOpen),
+        Error::Overloaded { .. } => (Code::Unavailable, ErrorReason::Overloaded),
         Error::ProviderProtocol { .. } => (Code::Internal, ErrorReason::ProviderProtocol),
         Error::RequestIdReused => (Code::InvalidArgument, ErrorReason::RequestIdReused),
         Error::OrderNotFound => (Code::NotFound, ErrorReason::OrderNotFound),
@@ -242,6 +246,8 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::SubscriptionNotEligible { .. }
         | Error::PriceNotComparable { price: None }
         | Error::LedgerUnavailable
+        | Error::ProviderCircuitOpen { .. }
+        | Error::Overloaded { .. }
         | Error::DeadlineExceeded
         | Error::ShuttingDown
         | Error::Internal => {}

@@ -57,6 +57,7 @@ pub struct Metrics {
     calls: Histogram<f64>,
     attempts: Histogram<f64>,
     unreadable: Counter<u64>,
+    held_back: Counter<u64>,
     products: Arc<Products>,
     order_transitions: Counter<u64>,
     orders: Arc<Mutex<Vec<(&'static str, i64)>>>,
@@ -177,6 +178,10 @@ impl Metrics {
             .u64_counter("gateway.provider.unreadable")
             .with_description("Successful answers of the provider that could not be read")
             .build();
+        let held_back = meter
+            .u64_counter("gateway.provider.held_back")
+            .with_description("Requests to the provider that were not sent, by API and reason")
+            .build();
         let products = Arc::new(Products::default());
         meter
             .u64_observable_gauge("gateway.catalog.products")
@@ -261,6 +266,7 @@ impl Metrics {
             calls,
             attempts,
             unreadable,
+            held_back,
             products,
             order_transitions,
             orders,
@@ -288,6 +294,25 @@ impl Metrics {
     /// A successful answer could not be read.
     pub fn unreadable(&self, api: &'static str) {
         self.unreadable.add(1, &[KeyValue::new("api", api)]);
+    }
+
+    /// A request was not sent.
+    pub fn held_back(&self, api: &'static str, reason: &'static str) {
+        let labels = [KeyValue::new("api", api), KeyValue::new("reason", reason)];
+        self.held_back.add(1, &labels);
+    }
+
+    /// Shows the state of breakers: 0 closed, 1 half open, 2 open.
+    pub fn watch_breakers(&self, levels: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static) {
+        self.meter
+            .u64_observable_gauge("gateway.provider.breaker")
+            .with_description("Breaker of an API: 0 closed, 1 half open, 2 open")
+            .with_callback(move |observer| {
+                for (api, level) in levels() {
+                    observer.observe(level, &[KeyValue::new("api", api)]);
+                }
+            })
+            .build();
     }
 
     /// An order reached a state.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{Failure, Refusal};
+use super::guard::Guards;
 use super::retry::{Backoff, worth_another_try};
-use super::token::TokenSource;
+use super::token::{Token, TokenSource};
 use super::transport::{Answer, Request, Transport};
 use crate::domain::Deadline;
 
@@ -44,6 +45,7 @@ pub struct Caller {
     pub(super) transport: Arc<Transport>,
     pub(super) tokens: TokenSource,
     pub(super) backoff: Backoff,
+    pub(super) guards: Guards,
     pub(super) attempts: u32,
     pub(super) timeout: Duration,
 }
@@ -67,6 +69,9 @@ impl Caller {
             Kind::Write => 1,
         };
         let mut attempt = 1;
+        if kind == Kind::Read {
+            self.guards.earn(request.api);
+        }
         loop {
             let failure = match self.authorized(kind, request, patience, attempt - 1).await {
                 Ok(answer) => return Ok(answer),
@@ -81,7 +86,10 @@ impl Caller {
             let affordable = patience
                 .deadline
                 .is_none_or(|deadline| wait < deadline.remaining());
-            if !affordable || (asked_wait.is_some() && wait > self.backoff.longest) {
+            if !affordable
+                || (asked_wait.is_some() && wait > self.backoff.longest)
+                || !self.guards.spend(request.api)
+            {
                 return Err(failure);
             }
             tokio::time::sleep(wait).await;
@@ -101,37 +109,43 @@ impl Caller {
         let timeout = patience.attempt.unwrap_or(self.timeout);
         let token = self.token(patience).await?;
         let first = self
-            .transport
-            .exchange(
-                kind,
-                request,
-                token.authorization(),
-                timeout,
-                patience.deadline,
-                resend,
-            )
+            .guarded(kind, request, &token, timeout, patience.deadline, resend)
             .await;
         match first {
             Err(Failure::Refused(Refusal { status: 401, .. })) => {
                 self.tokens.refuse(&token).await;
                 let token = self.token(patience).await?;
                 let replay = resend + 1;
-                self.transport
-                    .exchange(
-                        kind,
-                        request,
-                        token.authorization(),
-                        timeout,
-                        patience.deadline,
-                        replay,
-                    )
+                self.guarded(kind, request, &token, timeout, patience.deadline, replay)
                     .await
             }
             other => other,
         }
     }
 
-    async fn token(&self, patience: Patience) -> Result<Arc<super::token::Token>, Failure> {
+    /// Sends, when the guards let it through. What they turn away was not
+    /// sent.
+    async fn guarded(
+        &self,
+        kind: Kind,
+        request: &Request<'_>,
+        token: &Token,
+        timeout: Duration,
+        deadline: Option<Deadline>,
+        resend: u32,
+    ) -> Result<Answer, Failure> {
+        let permit = self.guards.admit(request.api, deadline).await?;
+        let result = self
+            .transport
+            .exchange(kind, request, token.authorization(), timeout, deadline, resend)
+            .await;
+        if let Some(permit) = permit {
+            permit.settle(&result);
+        }
+        result
+    }
+
+    async fn token(&self, patience: Patience) -> Result<Arc<Token>, Failure> {
         let token = self.tokens.token();
         match patience.deadline {
             None => token.await,

@@ -22,6 +22,15 @@ pub enum Failure {
     /// Not sent: no connection.
     #[error("not sent: cannot connect: {0}")]
     Connect(String),
+    /// Not sent: the API fails and is left alone for a while.
+    #[error("not sent: the API fails and is left alone for a while")]
+    CircuitOpen {
+        /// Until then.
+        retry_after: Duration,
+    },
+    /// Not sent: too many requests to the API are in flight.
+    #[error("not sent: too many requests are in flight")]
+    Crowded,
     /// Perhaps carried out: no answer in time.
     #[error("no answer in time")]
     Timeout {
@@ -161,6 +170,8 @@ impl Failure {
         match self {
             Self::Token(_) => "token",
             Self::NoTimeLeft => "no_time_left",
+            Self::CircuitOpen { .. } => "circuit_open",
+            Self::Crowded => "crowded",
             Self::Connect(_) => "connect",
             Self::Timeout { .. } => "timeout",
             Self::Broken(_) => "broken",
@@ -183,6 +194,10 @@ impl Failure {
             Self::Connect(_) | Self::Timeout { by_deadline: false } | Self::Broken(_) => {
                 unavailable(ProviderDetail::default())
             }
+            Self::CircuitOpen { retry_after } => Error::ProviderCircuitOpen { retry_after },
+            Self::Crowded => Error::Overloaded {
+                retry_after: DEFAULT_RETRY_AFTER,
+            },
             Self::Unreadable { request_id, .. } => Error::ProviderProtocol {
                 provider: ProviderDetail {
                     code: None,

@@ -6,13 +6,16 @@
 //! says it is: a [`Kind::Read`](call::Kind) may be sent again, nothing else
 //! ever is.
 
+mod breaker;
 pub mod call;
 pub mod catalog;
 mod catalog_wire;
 pub mod error;
+mod guard;
 pub mod inventory;
 mod lenient;
 pub mod orders;
+mod pace;
 pub mod probe;
 mod resources;
 mod retry;
@@ -30,6 +33,7 @@ use crate::config;
 use crate::domain::act::Optional;
 use crate::telemetry::Metrics;
 use call::Caller;
+use guard::Guards;
 use retry::Backoff;
 use token::TokenSource;
 use tokio_util::task::TaskTracker;
@@ -73,7 +77,7 @@ impl Transatel {
         tasks: TaskTracker,
     ) -> Result<Self, transport::BuildError> {
         let base_url: Url = account.base_url.clone();
-        let transport = Arc::new(Transport::new(base_url, outbound, metrics)?);
+        let transport = Arc::new(Transport::new(base_url, outbound, Arc::clone(&metrics))?);
         let tokens = TokenSource::new(account, outbound, Arc::clone(&transport), tasks);
         let backoff = Backoff {
             first: outbound.retry_first_wait,
@@ -83,6 +87,7 @@ impl Transatel {
             transport,
             tokens,
             backoff,
+            guards: Guards::new(outbound, metrics),
             attempts: outbound.read_attempts,
             timeout: outbound.attempt_timeout,
         };

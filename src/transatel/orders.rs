@@ -215,7 +215,9 @@ fn accepted(answer: &Answer, reference: &str) -> Outcome {
 /// 429), or was refused by a title of the provider's own.
 pub(super) fn failed(failure: Failure) -> Outcome {
     match failure {
-        Failure::Token(_) | Failure::Connect(_) => Outcome::NotSent(failure.into_error(Need::Required)),
+        Failure::Token(_) | Failure::Connect(_) | Failure::CircuitOpen { .. } | Failure::Crowded => {
+            Outcome::NotSent(failure.into_error(Need::Required))
+        }
         Failure::NoTimeLeft => Outcome::NotSent(Error::ProviderUnavailable {
             retry_after: std::time::Duration::from_secs(1),
             provider: Default::default(),

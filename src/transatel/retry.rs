@@ -46,6 +46,8 @@ pub fn worth_another_try(failure: &Failure) -> Option<Option<Duration>> {
         },
         Failure::Token(_)
         | Failure::NoTimeLeft
+        | Failure::CircuitOpen { .. }
+        | Failure::Crowded
         | Failure::Timeout { by_deadline: true }
         | Failure::Unreadable { truncated: false, .. } => None,
     }

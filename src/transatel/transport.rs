@@ -49,6 +49,17 @@ pub enum Api {
 }
 
 impl Api {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Authentication,
+        Self::SimManagement,
+        Self::Orders,
+        Self::Catalog,
+        Self::Inventory,
+        Self::SimSearch,
+        Self::Connectivity,
+    ];
+
     /// As it appears in metrics and spans.
     pub fn name(self) -> &'static str {
         match self {
@@ -137,8 +148,19 @@ impl Answer {
 
 /// Why the HTTP client cannot be made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot prepare the HTTP client: {0}")]
-pub struct BuildError(#[from] reqwest::Error);
+pub enum BuildError {
+    /// TLS or the proxy cannot be set up.
+    #[error("cannot prepare the HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+    /// The additional certificates cannot be read.
+    #[error("cannot read {file} (transatel.ca_file): {error}")]
+    Authorities {
+        /// The file.
+        file: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+}
 
 /// Connections to the provider.
 pub struct Transport {
@@ -160,8 +182,15 @@ impl Transport {
     pub fn new(base_url: Url, outbound: &Outbound, metrics: Arc<Metrics>) -> Result<Self, BuildError> {
         // The process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let authorities = authorities(outbound.ca_file.as_deref())?;
+        let proxy = outbound.proxy.clone().map(reqwest::Proxy::all).transpose()?;
         let client = || {
-            reqwest::Client::builder()
+            let builder = reqwest::Client::builder().tls_certs_merge(authorities.clone());
+            let builder = match &proxy {
+                Some(proxy) => builder.proxy(proxy.clone()),
+                None => builder,
+            };
+            builder
                 .user_agent(concat!("transatel-gateway/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(outbound.connect_timeout)
                 // An API that redirects is not the one we know; a redirected
@@ -171,7 +200,11 @@ impl Transport {
                 .retry(reqwest::retry::never())
         };
         Ok(Self {
-            reads: client().build()?,
+            reads: client()
+                .pool_idle_timeout(outbound.pool_idle_timeout)
+                .http2_keep_alive_interval(outbound.http2_keepalive_interval)
+                .http2_keep_alive_timeout(outbound.connect_timeout)
+                .build()?,
             // HTTP/1: nothing else shares the connection, and none is kept.
             writes: client().http1_only().pool_max_idle_per_host(0).build()?,
             base_url,
@@ -384,6 +417,18 @@ impl Transport {
             );
         }
     }
+}
+
+/// Certificates to trust beside the machine's.
+fn authorities(file: Option<&str>) -> Result<Vec<reqwest::Certificate>, BuildError> {
+    let Some(file) = file else {
+        return Ok(Vec::new());
+    };
+    let pem = std::fs::read(file).map_err(|error| BuildError::Authorities {
+        file: file.to_owned(),
+        error,
+    })?;
+    Ok(reqwest::Certificate::from_pem_bundle(&pem)?)
 }
 
 /// Sorts the HTTP client's errors by phase. Its texts can name the URL with

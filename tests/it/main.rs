@@ -38,6 +38,7 @@ mod process;
 mod property;
 mod provider_faults;
 mod readme;
+mod resilience;
 mod sim_operations;
 mod sim_operations_crash;
 mod sim_operations_property;

@@ -215,6 +215,8 @@ fn every_error() -> Vec<Error> {
             retry_after,
             provider: provider(),
         },
+        Error::ProviderCircuitOpen { retry_after },
+        Error::Overloaded { retry_after },
         Error::ProviderProtocol { provider: provider() },
         Error::DeadlineExceeded,
         Error::ShuttingDown,

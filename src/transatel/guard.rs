@@ -1,0 +1,147 @@
+//! What stands between a call and the provider: per API a breaker, a bound on
+//! requests in flight and a budget of retries, and one pace for all.
+//!
+//! Guarantees that a request it turns away was not sent. The token's own
+//! requests do not pass here: there is one at a time, with a back-off of its
+//! own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+use tower::retry::budget::{Budget as _, TpsBudget};
+
+use super::breaker::{Breaker, Pass, Verdict};
+use super::error::Failure;
+use super::pace::Pace;
+use super::transport::{Answer, Api};
+use crate::config::Outbound;
+use crate::domain::Deadline;
+use crate::telemetry::Metrics;
+
+/// Retries are weighed against the calls of this time.
+const BUDGET_OVER: Duration = Duration::from_secs(10);
+
+/// Retries a second that are always allowed, so that a quiet gateway can
+/// retry at all.
+const RETRIES_A_SECOND: u32 = 5;
+
+/// Guards of all APIs.
+pub struct Guards {
+    guards: Arc<[(Api, Guard)]>,
+    pace: Pace,
+    wait: Duration,
+    metrics: Arc<Metrics>,
+}
+
+struct Guard {
+    breaker: Breaker,
+    room: Semaphore,
+    retries: TpsBudget,
+}
+
+/// A request that may be sent.
+pub struct Permit<'a> {
+    _room: SemaphorePermit<'a>,
+    pass: Pass<'a>,
+}
+
+impl Guards {
+    /// As configured; shows the breakers in the metrics.
+    pub fn new(outbound: &Outbound, metrics: Arc<Metrics>) -> Self {
+        let guard = |api| {
+            let guard = Guard {
+                breaker: Breaker::new(outbound.breaker_failures, outbound.breaker_open_for),
+                room: Semaphore::new(outbound.concurrency),
+                retries: TpsBudget::new(BUDGET_OVER, RETRIES_A_SECOND, outbound.retry_ratio),
+            };
+            (api, guard)
+        };
+        let guards: Arc<[_]> = Api::ALL.map(guard).into();
+        let shown = Arc::clone(&guards);
+        metrics.watch_breakers(move || {
+            let level = |(api, guard): &(Api, Guard)| (api.name(), guard.breaker.level());
+            shown.iter().map(level).collect()
+        });
+        Self {
+            guards,
+            pace: Pace::new(outbound.requests_per_second),
+            wait: outbound.concurrency_wait,
+            metrics,
+        }
+    }
+
+    /// Waits for room, in the bounds of the deadline. `None` for an API
+    /// without a guard, of which there is none.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Failure::CircuitOpen`], [`Failure::Crowded`] or
+    /// [`Failure::NoTimeLeft`]: nothing may be sent.
+    pub async fn admit(&self, api: Api, deadline: Option<Deadline>) -> Result<Option<Permit<'_>>, Failure> {
+        let Some(guard) = self.of(api) else {
+            return Ok(None);
+        };
+        let open = |retry_after| {
+            self.metrics.held_back(api.name(), "circuit_open");
+            Failure::CircuitOpen { retry_after }
+        };
+        // Who will be turned away need not wait for it.
+        if let Some(retry_after) = guard.breaker.turns_away() {
+            return Err(open(retry_after));
+        }
+        let latest = Instant::now() + self.wait;
+        let by_deadline = deadline.filter(|deadline| deadline.at() < latest);
+        let until = by_deadline.map_or(latest, |deadline| deadline.at());
+        let room = async {
+            let room = guard.room.acquire().await;
+            self.pace.turn().await;
+            room
+        };
+        let room = match tokio::time::timeout_at(until, room).await {
+            Ok(Ok(room)) => room,
+            Err(_) if by_deadline.is_some() => return Err(Failure::NoTimeLeft),
+            Ok(Err(_)) | Err(_) => {
+                self.metrics.held_back(api.name(), "crowded");
+                return Err(Failure::Crowded);
+            }
+        };
+        let pass = guard.breaker.admit().map_err(open)?;
+        Ok(Some(Permit { _room: room, pass }))
+    }
+
+    /// A read began: it earns a share of a retry.
+    pub fn earn(&self, api: Api) {
+        if let Some(guard) = self.of(api) {
+            guard.retries.deposit();
+        }
+    }
+
+    /// Whether a retry is affordable: when the provider fails for everyone,
+    /// retries must not multiply what it has to bear.
+    pub fn spend(&self, api: Api) -> bool {
+        let affordable = self.of(api).is_none_or(|guard| guard.retries.withdraw());
+        if !affordable {
+            self.metrics.held_back(api.name(), "retry_budget");
+        }
+        affordable
+    }
+
+    fn of(&self, api: Api) -> Option<&Guard> {
+        self.guards
+            .iter()
+            .find_map(|(name, guard)| (*name == api).then_some(guard))
+    }
+}
+
+impl Permit<'_> {
+    /// The request ended.
+    pub fn settle(self, result: &Result<Answer, Failure>) {
+        self.pass.judge(match result {
+            Ok(_) => Verdict::Alive,
+            Err(failure) => Verdict::of(failure),
+        });
+    }
+}
