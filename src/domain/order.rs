@@ -146,6 +146,15 @@ pub struct Order {
     pub next_check_at: Option<Timestamp>,
 }
 
+impl Order {
+    /// Whether a repeat sends once more what was found not to have been
+    /// carried out. A change of a SIM may fail long after it was accepted, so
+    /// that it is sent once for each id.
+    pub fn may_be_sent_again(&self) -> bool {
+        self.state.may_become(State::Submitting) && self.wish.act.on_sim().is_none()
+    }
+}
+
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {

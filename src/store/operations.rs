@@ -12,7 +12,7 @@ use super::{
     Attempt, Begun, Census, Claims, Filter, Key, Note, Record, Settled, Settlement, Slot, Traffic, statements,
 };
 use crate::domain::Msisdn;
-use crate::domain::order::{Failure, Order, OrderId, State};
+use crate::domain::order::{Failure, Order, OrderId};
 
 /// How often [`begin`] looks again after its row was in another's way. One
 /// round is enough unless somebody begins and releases all the time.
@@ -69,12 +69,10 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
     Ok(Begun::Moved)
 }
 
-/// Whether a known order may be sent again for this one: not bought, and the
-/// same wish for the same SIM.
+/// Whether a known order may be sent again for this one. Decided here, where
+/// nobody else begins meanwhile: a caller may have looked before it was known.
 fn is_repeat(known: &Order, order: &Order) -> bool {
-    known.state.may_become(State::Submitting)
-        && known.wish == order.wish
-        && known.sim.msisdn == order.sim.msisdn
+    known.may_be_sent_again() && known.wish == order.wish && known.sim.msisdn == order.sim.msisdn
 }
 
 async fn insert<S: Session>(session: &mut S, attempt: &Attempt, slot: &Slot) -> sqlx::Result<Option<Record>> {

@@ -157,7 +157,7 @@ impl Orders {
             let again = match known {
                 Some(record) => {
                     self.assert_same(&record, command).await?;
-                    if !may_be_sent_again(&record.order) {
+                    if !record.order.may_be_sent_again() {
                         match self.answer(record, deadline).await {
                             Some(answer) => return answer,
                             // Taken back meanwhile: begin anew.
@@ -361,13 +361,6 @@ fn is_same(known: &Wish, wished: &Wish) -> bool {
         Some(_) => *known == found,
         None => known == wished,
     }
-}
-
-/// Whether a repeat sends once more what was found not to have been carried
-/// out. A change of a SIM may fail long after it was accepted, so that it is
-/// sent once for each id.
-fn may_be_sent_again(order: &Order) -> bool {
-    order.state == State::NotPlaced && order.wish.act.on_sim().is_none()
 }
 
 /// What a caller is told of an order that is no longer on its way.

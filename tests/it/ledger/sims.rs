@@ -10,6 +10,7 @@ use super::*;
 suite! {
     a_sim_has_one_change_in_flight_beside_its_orders,
     every_change_is_found_as_it_was_written,
+    a_change_that_was_not_carried_out_is_not_begun_again,
 }
 
 fn change(sim: u32, act: SimAct, request_id: RequestId) -> Attempt {
@@ -88,4 +89,16 @@ async fn every_change_is_found_as_it_was_written(stage: &Stage) {
         let again = found(ledger, record.order.id).await.unwrap();
         assert_eq!(again.order.wish, attempt.order.wish);
     }
+}
+
+async fn a_change_that_was_not_carried_out_is_not_begun_again(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let record = begun(ledger, change(1, SimAct::Terminate, request(1))).await;
+    let record = settled(ledger, &record, unknown(100), 1).await;
+    let record = settled(ledger, &record, Settlement::NotPlaced, 2).await;
+    // As a caller does that looked before anything was known of it.
+    let mut again = change(1, SimAct::Terminate, request(1));
+    again.generation = 1;
+    let known = ledger.begin(again).await.unwrap();
+    assert!(matches!(known, Begun::Known(known) if *known == record));
 }
