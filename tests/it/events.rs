@@ -9,11 +9,12 @@ use transatel_gateway::client::connectivity::v1::*;
 use transatel_gateway::sandbox::{Disturbance, Fault, Script};
 
 use crate::house::{
-    Events, FRANCE, House, ORDERS, SECRET, SOON, Secret, by_iccid, by_msisdn, reason, settings, until,
-    violations,
+    Events, FRANCE, House, OPERATIONS, ORDERS, SECRET, SOON, SUSPEND, Secret, by_iccid, by_msisdn, reason,
+    settings, until, violations,
 };
 use crate::orders::{create, get, order};
 use crate::process::Process;
+use crate::sim_operations::{Ask, IN_USE, Wish};
 use crate::webhook::{Door, all};
 
 use stream_events_response::Message;
@@ -460,6 +461,22 @@ async fn an_event_settles_an_order_of_unknown_outcome_at_once() {
         bought.to_string()
     );
     assert_eq!(control.received("POST", ORDERS), 1);
+}
+
+#[tokio::test]
+async fn an_event_settles_an_operation_on_a_sim_at_once() {
+    // Nobody would look for an hour.
+    let patient = [OPERATIONS.as_slice(), &[("OPERATIONS__POLL_AFTER", "1h")]].concat();
+    let house = House::with_events(&patient).await;
+    let wish = Wish::new(IN_USE, Ask::Suspend);
+    let mut client = house.provisioning();
+    wish.ask(&mut client).await.unwrap();
+    until("it is over", async || {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        wish.get(&mut client).await.unwrap().state() == SimOperationState::Succeeded
+    })
+    .await;
+    assert_eq!(house.control().received("POST", SUSPEND), 1);
 }
 
 #[tokio::test]

@@ -634,6 +634,27 @@ async fn an_answer_that_names_no_bundle_is_completed() {
 }
 
 #[tokio::test]
+async fn a_bundle_that_never_shows_is_not_looked_for_for_ever() {
+    // An order counts as sent when its lease ends, at the latest.
+    let brief = [("ORDERS__ESCALATE_AFTER", "500ms"), ("ORDERS__LEASE", "1s")];
+    let settings = [QUICK.as_slice(), &brief].concat();
+    let house = House::with(&settings).await;
+    let receipt = r#"{"orderReference":"R","status":"done"}"#;
+    fault(&house, Fault::body(201, receipt));
+    let mut client = house.provisioning();
+    let request = order(FRESH);
+    let placed = create(&mut client, &request).await.unwrap();
+    assert_eq!(placed.state(), OrderState::Placed);
+    until("it is given up", async || {
+        let order = get(&mut client, &request).await.unwrap();
+        assert_eq!(order.state(), OrderState::Placed);
+        order.next_check_at.is_none()
+    })
+    .await;
+    assert_eq!(sent(&house), 1);
+}
+
+#[tokio::test]
 async fn what_cannot_be_told_apart_is_left_to_an_operator() {
     let house = House::with(&QUICK).await;
     let control = house.control();
