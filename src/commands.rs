@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -142,8 +143,16 @@ impl Failure {
 
 type Outcome = Result<ExitCode, Failure>;
 
+/// A thread for blocking work ends after this time without any. What work
+/// like indexing the catalog leaves behind in it goes back with it.
+const BLOCKING_IDLE: Duration = Duration::from_secs(1);
+
 fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
-    let runtime = tokio::runtime::Runtime::new().map_err(Failure::other)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_keep_alive(BLOCKING_IDLE)
+        .build()
+        .map_err(Failure::other)?;
     runtime.block_on(work)
 }
 
