@@ -123,9 +123,8 @@ impl Inner {
                     .await
             }
             // It was bought, the provider said so; only its bundle is missing.
-            (State::Placed, Verdict::NeedsOperator(_)) => self.ledger.postpone(id, attempt, None).await,
-            (State::Placed, Verdict::NotPlaced) if self.is_escalated(&record) => {
-                tracing::error!(order_id = %id, "the provider took an order whose bundle never showed");
+            (State::Placed, Verdict::NeedsOperator(_)) => {
+                tracing::error!(order_id = %id, "the bundle of an order that was placed cannot be found");
                 self.ledger.postpone(id, attempt, None).await
             }
             (State::Unknown, Verdict::NotPlaced) => self.settle_checked(&record, Settlement::NotPlaced).await,
@@ -197,11 +196,6 @@ impl Inner {
             }
         }
         Ok(())
-    }
-
-    fn is_escalated(&self, record: &Record) -> bool {
-        let longest = self.config.escalate_after.max(self.config.settle_window);
-        Timestamp::now() >= record.sent_by + longest
     }
 
     /// Doubling from the first wait to the longest, but on time for the end

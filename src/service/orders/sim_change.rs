@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Inner;
-use super::verdict::{Verdict, Windows};
+use super::verdict::{Passed, Verdict, Windows};
 use crate::domain::act::{Labels, SimAct, SimChange};
 use crate::domain::order::{Order, Reason};
 use crate::domain::{Msisdn, SimIds, SimRecord, SimRef, SimStatus};
@@ -48,9 +48,7 @@ pub(super) enum Seen {
 /// Judges a change. As long as its transaction runs nothing is said of it
 /// but that the SIM has changed.
 pub(super) fn judge_change(record: &Record, change: Change, windows: Windows, now: Timestamp) -> Verdict {
-    let since_sent = Duration::try_from(now.duration_since(record.sent_by)).unwrap_or_default();
-    let settled = since_sent >= windows.settle;
-    let too_long = since_sent >= windows.escalate.max(windows.settle);
+    let Passed { settled, too_long } = windows.passed(record, now);
     match (change.told, change.seen) {
         (Told::At(Progress::Done), _) => Verdict::Done,
         (Told::At(Progress::Failed), _) => Verdict::NotPlaced,

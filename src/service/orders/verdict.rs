@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::domain::Subscription;
 use crate::domain::act::Act;
-use crate::domain::order::Reason;
+use crate::domain::order::{Reason, State};
 use crate::domain::subscription::Status;
 use crate::store::{Claims, Record};
 
@@ -39,6 +39,25 @@ pub(super) struct Windows {
     pub escalate: Duration,
 }
 
+/// Which windows of a record have passed.
+pub(super) struct Passed {
+    /// What came of it shows by now.
+    pub settled: bool,
+    /// It has been looked for long enough.
+    pub too_long: bool,
+}
+
+impl Windows {
+    /// Those that have passed since an attempt was sent.
+    pub(super) fn passed(self, record: &Record, now: Timestamp) -> Passed {
+        let since_sent = Duration::try_from(now.duration_since(record.sent_by)).unwrap_or_default();
+        Passed {
+            settled: since_sent >= self.settle,
+            too_long: since_sent >= self.escalate.max(self.settle),
+        }
+    }
+}
+
 /// Judges an order by the SIM's bundles, those that are over included;
 /// `None` when they cannot be read.
 pub(super) fn judge(
@@ -48,9 +67,7 @@ pub(super) fn judge(
     windows: Windows,
     now: Timestamp,
 ) -> Verdict {
-    let since_sent = Duration::try_from(now.duration_since(record.sent_by)).unwrap_or_default();
-    let settled = since_sent >= windows.settle;
-    let too_long = since_sent >= windows.escalate.max(windows.settle);
+    let Passed { settled, too_long } = windows.passed(record, now);
     let open_until_too_long = |reason| {
         if too_long {
             Verdict::NeedsOperator(reason)
@@ -77,6 +94,10 @@ pub(super) fn judge(
     let mut ours = present.iter().filter(is_new).filter(is_ours);
     match (ours.next(), ours.next()) {
         (Some(only), None) if unclear == 0 && claims.unnamed == 0 => Verdict::Placed(only.id.clone()),
+        // Bought by the provider's word: only its bundle has not shown.
+        (None, _) if unclear == 0 && record.order.state == State::Placed => {
+            open_until_too_long(Reason::Unreadable)
+        }
         (None, _) if unclear == 0 && settled => Verdict::NotPlaced,
         (None, _) if unclear == 0 => Verdict::Open,
         // An earlier order's bundle is being looked for as well.
@@ -93,7 +114,7 @@ pub(super) fn judge_follow_up(
     windows: Windows,
     now: Timestamp,
 ) -> Verdict {
-    let since_sent = Duration::try_from(now.duration_since(record.sent_by)).unwrap_or_default();
+    let Passed { settled, too_long } = windows.passed(record, now);
     let Some(id) = record.order.wish.act.on_subscription() else {
         return Verdict::Open;
     };
@@ -107,12 +128,10 @@ pub(super) fn judge_follow_up(
     };
     match bundle {
         Some(_) if done => Verdict::Done,
-        Some(_) if since_sent >= windows.settle => Verdict::NotPlaced,
+        Some(_) if settled => Verdict::NotPlaced,
         Some(_) => Verdict::Open,
         // It was there when the order was sent.
-        None if since_sent >= windows.escalate.max(windows.settle) => {
-            Verdict::NeedsOperator(Reason::Unreadable)
-        }
+        None if too_long => Verdict::NeedsOperator(Reason::Unreadable),
         None => Verdict::Open,
     }
 }
@@ -120,7 +139,7 @@ pub(super) fn judge_follow_up(
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::order::{Order, OrderId, RequestId, State, Wish};
+    use crate::domain::order::{Order, OrderId, RequestId, Wish};
     use crate::domain::{Msisdn, SimIds};
 
     pub const WINDOWS: Windows = Windows {
@@ -265,6 +284,19 @@ pub(super) mod tests {
                 judge(&record(&["A"]), None, &claims(&[], 0), WINDOWS, now),
                 expected
             );
+        }
+    }
+
+    #[test]
+    fn an_order_that_was_placed_is_never_taken_for_not_placed() {
+        let mut record = record(&["A"]);
+        record.order.state = State::Placed;
+        let present = [bundle("A", "P")];
+        let given_up = Verdict::NeedsOperator(Reason::Unreadable);
+        for (seconds, expected) in [(10, Verdict::Open), (60, Verdict::Open), (600, given_up)] {
+            let now = Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
+            let verdict = judge(&record, Some(&present), &claims(&[], 0), WINDOWS, now);
+            assert_eq!(verdict, expected, "at {seconds} s");
         }
     }
 
