@@ -1,12 +1,13 @@
 //! `[webhook]` and `[events]`: how the provider's events come in, and how they
 //! are kept and given out.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::address_range::AddressRange;
 use super::reader::Reader;
 
 /// Where the provider posts events.
@@ -43,13 +44,6 @@ pub enum Trust {
     Secret(SecretString),
     /// Anything: for trials.
     Unsigned,
-}
-
-/// Addresses with a common beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressRange {
-    base: IpAddr,
-    bits: u32,
 }
 
 /// How events are kept and given out.
@@ -101,7 +95,7 @@ impl Webhook {
             listen: reader.socket_address("webhook.listen"),
             path,
             trust: trust(reader),
-            allowed_addresses: allowed_addresses(reader),
+            allowed_addresses: AddressRange::list(reader, "webhook.allowed_addresses"),
             max_body_bytes: reader.number("webhook.max_body_bytes", 1_024, 16_777_216) as usize,
             max_connections: reader.number("webhook.max_connections", 1, 65_536) as usize,
             read_timeout: reader.duration("webhook.read_timeout", MILLISECOND),
@@ -140,51 +134,6 @@ fn trust(reader: &mut Reader) -> Trust {
     }
 }
 
-fn allowed_addresses(reader: &mut Reader) -> Vec<AddressRange> {
-    const KEY: &str = "webhook.allowed_addresses";
-    let mut ranges = Vec::new();
-    for text in reader.list(KEY) {
-        match AddressRange::parse(&text) {
-            Some(range) => ranges.push(range),
-            None => reader.problem(
-                KEY,
-                format!("{text:?} is no address and no range such as 192.0.2.0/24"),
-            ),
-        }
-    }
-    ranges
-}
-
-impl AddressRange {
-    /// Reads `192.0.2.7`, `192.0.2.0/24` or `2001:db8::/32`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (base, bits) = match text.split_once('/') {
-            Some((base, bits)) => (base, Some(bits.parse().ok()?)),
-            None => (text, None),
-        };
-        let base: IpAddr = base.trim().parse().ok()?;
-        let width = if base.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(width);
-        (bits <= width).then_some(Self { base, bits })
-    }
-
-    /// Whether the address is one of them. An IPv4 address that came over an
-    /// IPv6 socket is the IPv4 address.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.base, address.to_canonical()) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                let differs = base.to_bits() ^ address.to_bits();
-                differs.leading_zeros() >= self.bits
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                let differs = base.to_bits() ^ address.to_bits();
-                differs.leading_zeros() >= self.bits
-            }
-            _ => false,
-        }
-    }
-}
-
 impl Events {
     pub(super) fn read(reader: &mut Reader, expected: bool) -> Self {
         Self {
@@ -202,36 +151,6 @@ impl Events {
             ),
             order_event_within: reader.duration("events.order_event_within", MILLISECOND),
             silence_after: reader.duration("events.silence_after", MILLISECOND),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_has_the_addresses_with_its_beginning() {
-        for (range, address, within) in [
-            ("192.0.2.7", "192.0.2.7", true),
-            ("192.0.2.7", "192.0.2.8", false),
-            ("192.0.2.0/24", "192.0.2.255", true),
-            ("192.0.2.0/24", "::ffff:192.0.2.9", true),
-            ("192.0.2.0/24", "192.0.3.0", false),
-            ("0.0.0.0/0", "203.0.113.1", true),
-            ("0.0.0.0/0", "2001:db8::1", false),
-            ("2001:db8::/32", "2001:db8:1::1", true),
-            ("2001:db8::/32", "2001:db9::1", false),
-        ] {
-            let range = AddressRange::parse(range).unwrap();
-            assert_eq!(
-                range.contains(address.parse().unwrap()),
-                within,
-                "{range:?} {address}"
-            );
-        }
-        for text in ["", "here", "192.0.2.0/33", "192.0.2.0/x", "2001:db8::/129"] {
-            assert_eq!(AddressRange::parse(text), None, "{text}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! files) and the rules across settings. Guarantees that a [`Config`] which
 //! exists is complete and valid, and that a report of problems is complete.
 
+mod address_range;
 mod events;
 mod print;
 mod reader;
@@ -14,7 +15,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use events::{AddressRange, Events, Trust, Wake, Webhook};
+pub use address_range::AddressRange;
+pub use events::{Events, Trust, Wake, Webhook};
 pub use reader::{Origin, Problem, Shown};
 pub use store::{Store, StoreUrl};
 pub use types::{
