@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin;
 use crate::config::Config;
-use crate::grpc::{self, EveryCall, Health, Services};
+use crate::grpc::{self, Certificates, EveryCall, Health, Services};
 use crate::service::events::Work;
 use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
 use crate::store;
@@ -45,6 +45,9 @@ pub enum StartError {
     /// The ledger of orders cannot be written.
     #[error(transparent)]
     Ledger(#[from] store::Error),
+    /// Connections cannot be secured.
+    #[error(transparent)]
+    Certificates(#[from] grpc::CertificateError),
     /// The metrics cannot be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics::SetupError),
@@ -65,6 +68,7 @@ pub enum RunError {
 pub struct App {
     config: Config,
     grpc: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     admin: TcpListener,
     services: Services,
     metrics: Arc<Metrics>,
@@ -95,6 +99,10 @@ impl App {
         let grpc = listen(config.grpc.listen, "grpc.listen").await?;
         let admin = listen(config.admin.listen, "admin.listen").await?;
         let metrics = Arc::new(Metrics::new(&config.telemetry)?);
+        let certificates = match config.grpc.tls.clone() {
+            Some(files) => Some(Arc::new(Certificates::load(files, Arc::clone(&metrics)).await?)),
+            None => None,
+        };
         let tasks = TaskTracker::new();
         let provider = Transatel::new(
             &config.transatel,
@@ -159,6 +167,7 @@ impl App {
         Ok(Self {
             config,
             grpc,
+            certificates,
             admin,
             services: Services {
                 catalog,
@@ -216,9 +225,15 @@ impl App {
                 (grpc::BATCH_GET_INVENTORY, self.config.inventory.batch_deadline),
                 (grpc::STREAM_EVENTS, self.config.events.max_stream_age),
             ]),
+            callers: self.config.callers,
         };
+        let rotation = self
+            .certificates
+            .clone()
+            .map(|certificates| self.tasks.spawn(async move { certificates.keep_current().await }));
         let calls = grpc::serve(
             self.grpc,
+            self.certificates,
             &self.config.grpc,
             self.services,
             health_server,
@@ -272,6 +287,9 @@ impl App {
         // What it is looking at, the next process looks at again.
         reconciliation.abort();
         let _ = reconciliation.await;
+        if let Some(rotation) = rotation {
+            rotation.abort();
+        }
         self.tasks.close();
         let loaded = tokio::time::timeout(TASKS_WITHIN, self.tasks.wait());
         if phase("background loads", loaded).await.is_err() {

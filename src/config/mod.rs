@@ -6,6 +6,8 @@
 
 mod address_range;
 mod events;
+mod identity;
+mod methods;
 mod print;
 mod reader;
 mod store;
@@ -17,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 pub use address_range::AddressRange;
 pub use events::{Events, Trust, Wake, Webhook};
+pub use identity::{Callers, Forwarded, Policy, Tls};
+pub use methods::{Grant, METHODS};
 pub use reader::{Origin, Problem, Shown};
 pub use store::{Store, StoreUrl};
 pub use types::{

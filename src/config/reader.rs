@@ -364,6 +364,53 @@ impl Reader {
         self.required(key, url.map(Some), None)
     }
 
+    /// Lists of texts by names that are not ours; `None` when there is none.
+    /// In the environment an inline table.
+    pub fn lists(&mut self, key: &str) -> Option<BTreeMap<String, Vec<String>>> {
+        self.inline_table(key);
+        let prefix = format!("{key}.");
+        let names: Vec<String> = self
+            .given
+            .range(prefix.clone()..)
+            .map_while(|(name, _)| name.strip_prefix(&prefix).map(str::to_owned))
+            .collect();
+        let mut lists = BTreeMap::new();
+        for name in names {
+            let full = format!("{prefix}{name}");
+            let list = self.list(&full);
+            self.given.remove(&full);
+            self.shown.remove(&full);
+            lists.insert(name, list);
+        }
+        let shown = match lists.is_empty() {
+            true => Shown::Unset,
+            false => {
+                let table = lists
+                    .iter()
+                    .map(|(name, list)| (name.clone(), list.clone().into()));
+                Shown::Value(toml::Value::Table(table.collect()))
+            }
+        };
+        self.shown.insert(key.to_owned(), shown);
+        (!lists.is_empty()).then_some(lists)
+    }
+
+    /// Takes a table that was given as text apart.
+    fn inline_table(&mut self, key: &str) {
+        let Some(Given { value, origin }) = self.given.remove(key) else {
+            return;
+        };
+        let document = value.as_str().map(|text| format!("table = {text}"));
+        let table = document.and_then(|document| document.parse::<toml::Table>().ok());
+        match table.as_ref().and_then(|document| document.get("table")) {
+            Some(toml::Value::Table(table)) => self.flatten(key, table, &origin),
+            _ => self.problem(
+                key,
+                format!("{value} is no table such as {{ \"name\" = [\"a\", \"b\"] }} (from {origin})"),
+            ),
+        }
+    }
+
     /// A list of texts; comma-separated in the environment.
     pub fn list(&mut self, key: &str) -> Vec<String> {
         let list = self.value(key, "list of texts", |value| {

@@ -143,6 +143,45 @@ fn printed_settings_read_back_to_themselves_without_the_secret() {
     assert_eq!(printed, again);
 }
 
+#[test]
+fn a_table_of_names_is_read_from_every_layer_and_printed_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    std::fs::write(
+        &file,
+        "[callers]\nheader = \"X-Caller\"\nheader_from = [\"10.0.0.0/8\"]\n[callers.allow]\n\"shop.internal\" = \
+         [\"Catalog/*\"]\n\"spiffe://a/b\" = [\"*\"]\n",
+    )
+    .unwrap();
+    let sources = |environment: &[(&str, &str)], file: &std::path::Path| Sources {
+        file: Some(file.to_owned()),
+        ..with_credentials(environment)
+    };
+    let more = (
+        "GATEWAY__CALLERS__ALLOW",
+        "{ \"shop.internal\" = [\"Esim/GetEsim\"] }",
+    );
+    let loaded = load(&sources(&[more], &file)).unwrap();
+    let policy = loaded.config.callers.policy.clone().unwrap();
+    let named: Vec<(&str, &[Grant])> = policy
+        .named
+        .iter()
+        .map(|(name, grants)| (name.as_str(), grants.as_slice()))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("shop.internal", &[Grant::Method("Esim", "GetEsim")][..]),
+            ("spiffe://a/b", &[Grant::Everything][..]),
+        ]
+    );
+    let printed = loaded.to_toml();
+    std::fs::write(&file, &printed).unwrap();
+    let again = load(&sources(&[], &file)).unwrap();
+    assert_eq!(again.config.callers.policy, Some(policy));
+    assert_eq!(again.to_toml(), printed);
+}
+
 /// `default.toml` is the documentation of the settings: it names every
 /// setting there is and no other.
 #[test]

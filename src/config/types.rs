@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::events::{Events, Webhook};
+use super::identity::{Callers, Tls};
 use super::reader::Reader;
 use super::store::Store;
 use crate::domain::Language;
@@ -17,6 +18,8 @@ use crate::domain::act::Optional;
 pub struct Config {
     /// `[grpc]`
     pub grpc: Grpc,
+    /// `[callers]`
+    pub callers: Callers,
     /// `[admin]`
     pub admin: Admin,
     /// `[transatel]`, the account
@@ -64,6 +67,8 @@ pub struct Grpc {
     pub max_in_flight: usize,
     /// Age at which a connection is asked to reconnect, before jitter.
     pub max_connection_age: Duration,
+    /// `[grpc.tls]`; `None`: plain text.
+    pub tls: Option<Tls>,
 }
 
 /// The operator's side door.
@@ -246,8 +251,11 @@ impl Config {
         let transatel = Transatel::read(reader);
         let store = Store::read(reader);
         let webhook = Webhook::read(reader);
+        let grpc = Grpc::read(reader);
+        let certificates = grpc.tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
         let config = Self {
-            grpc: Grpc::read(reader),
+            grpc,
+            callers: Callers::read(reader, certificates),
             admin: Admin {
                 listen: reader.socket_address("admin.listen"),
             },
@@ -289,6 +297,7 @@ impl Grpc {
             keepalive_timeout: reader.duration("grpc.keepalive_timeout", SECOND),
             max_in_flight: reader.number("grpc.max_in_flight", 1, 1_000_000) as usize,
             max_connection_age: reader.duration("grpc.max_connection_age", SECOND),
+            tls: Tls::read(reader),
         }
     }
 }

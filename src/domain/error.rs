@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use super::Money;
 use super::order::{Failure as OrderFailure, OrderId, State as OrderState};
 use super::sim::Identifier;
 use super::sim_operation;
+use super::{Caller, Money};
 
 /// Result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -33,6 +33,15 @@ pub enum Error {
     /// The caller of a stream does not read.
     #[error("the stream was not read for too long: go on with the last resume token")]
     EventStreamTooSlow,
+    /// Nobody knows who calls.
+    #[error("the gateway cannot tell who calls: a certificate or a name by the mesh is needed")]
+    CallerUnauthenticated,
+    /// The caller may not call this.
+    #[error("{caller} may not call this method")]
+    CallerNotAllowed {
+        /// Who calls.
+        caller: Caller,
+    },
     /// No such product.
     #[error("the provider has no product {product_id:?}")]
     ProductNotFound {

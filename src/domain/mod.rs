@@ -5,6 +5,7 @@
 //! constructors. Knows nothing of protobuf, HTTP, JSON or SQL.
 
 pub mod act;
+pub mod caller;
 pub mod country;
 pub mod deadline;
 pub mod eligibility;
@@ -22,6 +23,7 @@ pub mod sim_operation;
 pub mod sim_record;
 pub mod subscription;
 
+pub use caller::Caller;
 pub use country::Country;
 pub use deadline::Deadline;
 pub use error::{Error, Result};

@@ -6,10 +6,13 @@
 //! `Status`. Nothing here decides anything.
 
 mod catalog;
+mod certificates;
+mod connection;
 mod convert;
 mod dispatch;
 mod esim;
 mod events;
+mod forwarded;
 mod health;
 mod inventory;
 pub mod layers;
@@ -19,6 +22,7 @@ mod provisioning;
 mod server;
 mod status;
 
+pub use certificates::{CertificateError, Certificates};
 pub use convert::event::prepare_event;
 pub use convert::prepare_product;
 pub use events::STREAM_EVENTS;

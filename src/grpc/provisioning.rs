@@ -3,6 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::layers::deadline;
+use super::layers::identity::caller;
 use super::page_token::{self, List};
 use super::parse::sim_operations as operations;
 use super::parse::sim_operations::common;
@@ -39,7 +40,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::CreateOrderRequest>,
     ) -> Result<Response<pb::CreateOrderResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = parse::provisioning::create_order(request.get_ref(), None);
+        let command = parse::provisioning::create_order(request.get_ref(), caller(&request));
         let order = Some(self.order(command, deadline).await?);
         Ok(Response::new(pb::CreateOrderResponse { order }))
     }
@@ -78,7 +79,17 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ResolveOrderRequest>,
     ) -> Result<Response<pb::ResolveOrderResponse>, Status> {
         let (id, resolution, text) = parse::provisioning::resolve_order(request.get_ref())?;
-        let order = self.0.resolve(id, &resolution, Note { by: None, text }).await?;
+        let order = self
+            .0
+            .resolve(
+                id,
+                &resolution,
+                Note {
+                    by: caller(&request),
+                    text,
+                },
+            )
+            .await?;
         Ok(Response::new(pb::ResolveOrderResponse {
             order: Some(convert::order::order(order)),
         }))
@@ -95,7 +106,8 @@ impl pb::provisioning_server::Provisioning for Handler {
             subscription_id,
         } = request.get_ref();
         let act = |subscription_id| Act::CancelRenewal { subscription_id };
-        let command = parse::provisioning::follow_up(request_id, sim.as_ref(), subscription_id, act, None);
+        let command =
+            parse::provisioning::follow_up(request_id, sim.as_ref(), subscription_id, act, caller(&request));
         let order = Some(self.order(command, deadline).await?);
         Ok(Response::new(pb::CancelRenewalResponse { order }))
     }
@@ -111,7 +123,8 @@ impl pb::provisioning_server::Provisioning for Handler {
             subscription_id,
         } = request.get_ref();
         let act = |subscription_id| Act::TerminateSubscription { subscription_id };
-        let command = parse::provisioning::follow_up(request_id, sim.as_ref(), subscription_id, act, None);
+        let command =
+            parse::provisioning::follow_up(request_id, sim.as_ref(), subscription_id, act, caller(&request));
         let order = Some(self.order(command, deadline).await?);
         Ok(Response::new(pb::TerminateSubscriptionResponse { order }))
     }
@@ -121,7 +134,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ActivateSimRequest>,
     ) -> Result<Response<pb::ActivateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::plain(common!(request.get_ref()), SimAct::Activate, None);
+        let command = operations::plain(common!(request.get_ref()), SimAct::Activate, caller(&request));
         let operation = Some(self.operation(command, deadline).await?);
         Ok(Response::new(pb::ActivateSimResponse { operation }))
     }
@@ -131,7 +144,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::SuspendSimRequest>,
     ) -> Result<Response<pb::SuspendSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::plain(common!(request.get_ref()), SimAct::Suspend, None);
+        let command = operations::plain(common!(request.get_ref()), SimAct::Suspend, caller(&request));
         let operation = Some(self.operation(command, deadline).await?);
         Ok(Response::new(pb::SuspendSimResponse { operation }))
     }
@@ -141,7 +154,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ReactivateSimRequest>,
     ) -> Result<Response<pb::ReactivateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::plain(common!(request.get_ref()), SimAct::Reactivate, None);
+        let command = operations::plain(common!(request.get_ref()), SimAct::Reactivate, caller(&request));
         let operation = Some(self.operation(command, deadline).await?);
         Ok(Response::new(pb::ReactivateSimResponse { operation }))
     }
@@ -151,7 +164,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::UpdateSimRequest>,
     ) -> Result<Response<pb::UpdateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::update(request.get_ref(), None);
+        let command = operations::update(request.get_ref(), caller(&request));
         let operation = Some(self.operation(command, deadline).await?);
         Ok(Response::new(pb::UpdateSimResponse { operation }))
     }
@@ -161,7 +174,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::SwapSimRequest>,
     ) -> Result<Response<pb::SwapSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::swap(request.get_ref(), None);
+        let command = operations::swap(request.get_ref(), caller(&request));
         let operation = Some(self.operation(command, deadline).await?);
         Ok(Response::new(pb::SwapSimResponse { operation }))
     }
@@ -171,7 +184,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::TerminateSimRequest>,
     ) -> Result<Response<pb::TerminateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::terminate(request.get_ref(), None);
+        let command = operations::terminate(request.get_ref(), caller(&request));
         let operation = Some(self.operation(command, deadline).await?);
         Ok(Response::new(pb::TerminateSimResponse { operation }))
     }
@@ -192,7 +205,10 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ResolveSimOperationRequest>,
     ) -> Result<Response<pb::ResolveSimOperationResponse>, Status> {
         let (id, resolution, text) = operations::resolve(request.get_ref())?;
-        let note = Note { by: None, text };
+        let note = Note {
+            by: caller(&request),
+            text,
+        };
         let operation = self.0.resolve_operation(id, &resolution, note).await?;
         Ok(Response::new(pb::ResolveSimOperationResponse {
             operation: Some(convert::sim_operation::sim_operation(operation)),

@@ -8,17 +8,20 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 
 use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
+use super::certificates::Certificates;
+use super::connection::Incoming;
 use super::dispatch::{Dispatch, entry};
 use super::esim::Handler as EsimHandler;
 use super::events::Handler as EventsHandler;
 use super::inventory::Handler as InventoryHandler;
 use super::layers::admission::AdmissionLayer;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
+use super::layers::identity::IdentityLayer;
+use super::layers::policy::PolicyLayer;
 use super::layers::telemetry::TelemetryLayer;
 use super::provisioning::Handler as ProvisioningHandler;
 use crate::config;
@@ -105,6 +108,8 @@ pub struct EveryCall {
     pub sampling: Sampling,
     /// Methods with a deadline of their own.
     pub deadlines: Exceptions,
+    /// Who callers are, and what each may call.
+    pub callers: config::Callers,
 }
 
 /// Serves until `stop`, then lets calls in flight finish: a caller that never
@@ -114,6 +119,7 @@ pub struct EveryCall {
 /// When the server cannot be put together.
 pub async fn serve<H: HealthApi>(
     listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     config: &config::Grpc,
     services: Services,
     health: HealthServer<H>,
@@ -121,13 +127,15 @@ pub async fn serve<H: HealthApi>(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let dispatch = services.dispatch(config, health)?;
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = Incoming::new(listener, certificates);
     Server::builder()
+        .layer(IdentityLayer::new(every_call.callers.forwarded))
         .layer(TelemetryLayer::new(
             &every_call.metrics,
             methods(),
             every_call.sampling,
         ))
+        .layer(PolicyLayer::new(every_call.callers.policy.as_ref()))
         .layer(AdmissionLayer::new(config.max_in_flight))
         .layer(DeadlineLayer::new(config.max_deadline, every_call.deadlines))
         .max_concurrent_streams(config.max_streams_per_connection)

@@ -85,6 +85,8 @@ impl From<Error> for Status {
             | Error::ProviderRejected { .. }
             | Error::ProviderCredentialsRejected { .. }
             | Error::ProviderProtocol { .. }
+            | Error::CallerUnauthenticated
+            | Error::CallerNotAllowed { .. }
             | Error::DeadlineExceeded
             | Error::Internal => {}
         }
@@ -118,6 +120,8 @@ fn classify(error: &Error) -> (Code, ErrorReason) {
         Error::EventCursorInvalid => (Code::InvalidArgument, ErrorReason::EventCursorInvalid),
         Error::EventCursorExpired => (Code::OutOfRange, ErrorReason::EventCursorExpired),
         Error::EventStreamTooSlow => (Code::ResourceExhausted, ErrorReason::EventStreamTooSlow),
+        Error::CallerUnauthenticated => (Code::Unauthenticated, ErrorReason::CallerUnauthenticated),
+        Error::CallerNotAllowed { .. } => (Code::PermissionDenied, ErrorReason::CallerNotAllowed),
         Error::ProductNotFound { .. } => (Code::NotFound, ErrorReason::ProductNotFound),
         Error::SimNotFound { .. } => (Code::NotFound, ErrorReason::SimNotFound),
         Error::SubscriptionNotFound { .. } => (Code::NotFound, ErrorReason::SubscriptionNotFound),
@@ -193,6 +197,9 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         Error::SubscriptionNotFound { subscription_id } => {
             put("subscription_id", subscription_id.clone());
         }
+        Error::CallerNotAllowed { caller } => {
+            put("caller", caller.to_string());
+        }
         Error::SimNotResolvable { needed } => {
             put("needed", needed.name().to_owned());
         }
@@ -239,6 +246,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::EventCursorExpired
         | Error::EventStreamTooSlow
         | Error::EventLogUnavailable
+        | Error::CallerUnauthenticated
         | Error::EsimNotReleased
         | Error::RequestIdReused
         | Error::OrderNotFound

@@ -16,6 +16,8 @@
 //! | `gateway.events.streams` | streams | |
 //! | `gateway.events.streams.ended` | streams | `why` (in_time, gone, too_slow, shutdown, expired, failed) |
 //! | `gateway.orders.without_event` | orders | |
+//! | `gateway.tls.handshakes` | connections | `outcome` (ok, failed, left, too_slow) |
+//! | `gateway.tls.reloads` | changes | `outcome` (ok, failed) |
 //! | `gateway.build.info` | 1 | `version` |
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -63,6 +65,8 @@ pub struct Metrics {
     orders: Arc<Mutex<Vec<(&'static str, i64)>>>,
     events: Counter<u64>,
     streams_ended: Counter<u64>,
+    handshakes: Counter<u64>,
+    certificates: Counter<u64>,
     observed: Arc<Observed>,
 }
 
@@ -225,6 +229,14 @@ impl Metrics {
             .u64_counter("gateway.events.streams.ended")
             .with_description("Streams of events that ended, by why")
             .build();
+        let handshakes = meter
+            .u64_counter("gateway.tls.handshakes")
+            .with_description("Connections of callers, by what became of their TLS handshake")
+            .build();
+        let certificates = meter
+            .u64_counter("gateway.tls.reloads")
+            .with_description("Changes of the certificate files, by whether they can be used")
+            .build();
         let observed = Arc::new(Observed::default());
         type Of = fn(&Observed) -> &AtomicI64;
         let gauges: [(&'static str, &'static str, Of); 3] = [
@@ -272,6 +284,8 @@ impl Metrics {
             orders,
             events,
             streams_ended,
+            handshakes,
+            certificates,
             observed,
         })
     }
@@ -343,6 +357,16 @@ impl Metrics {
     /// A stream of events ended.
     pub fn stream_ended(&self, why: &'static str) {
         self.streams_ended.add(1, &[KeyValue::new("why", why)]);
+    }
+
+    /// A TLS handshake ended.
+    pub fn handshake(&self, outcome: &'static str) {
+        self.handshakes.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// The certificate files have changed.
+    pub fn certificates(&self, outcome: &'static str) {
+        self.certificates.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
     /// Orders whose event has not come in time.

@@ -223,6 +223,19 @@ pub fn settings(base_url: &str, more: &[(&str, &str)]) -> Vec<(String, String)> 
 
 impl Gateway {
     pub async fn start(base_url: &str, more: &[(&str, &str)]) -> Self {
+        Self::start_with(base_url, more, async |address| {
+            let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+            endpoint.connect().await.unwrap()
+        })
+        .await
+    }
+
+    /// For callers that connect in a way of their own.
+    pub async fn start_with(
+        base_url: &str,
+        more: &[(&str, &str)],
+        connect: impl AsyncFnOnce(std::net::SocketAddr) -> Channel,
+    ) -> Self {
         let sources = Sources {
             environment: settings(base_url, more),
             ..Sources::default()
@@ -238,11 +251,7 @@ impl Gateway {
             .await
             .unwrap();
         });
-        let channel = Endpoint::from_shared(format!("http://{}", addresses.grpc))
-            .unwrap()
-            .connect()
-            .await
-            .unwrap();
+        let channel = connect(addresses.grpc).await;
         let gateway = Self {
             addresses,
             channel,

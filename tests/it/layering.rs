@@ -42,7 +42,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that only one room may name.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 9] = [
     ("tonic", &["grpc", "commands"]),
     ("prost", &["grpc"]),
     ("reqwest", &["transatel"]),
@@ -52,6 +52,9 @@ const OWNED: [(&str, &[&str]); 6] = [
         &["transatel", "doctor", "sandbox", "store", "telemetry", "webhook"],
     ),
     ("moka", &["cache"]),
+    ("rustls", &["grpc", "transatel"]),
+    ("tokio_rustls", &["grpc"]),
+    ("webpki", &["grpc"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

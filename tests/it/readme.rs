@@ -4,16 +4,17 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use serde_json::Value;
 use tonic_types::StatusExt as _;
+use transatel_gateway::config::{self, Sources};
 use transatel_gateway::domain::error::{PageTokenFault, ProviderDetail};
 use transatel_gateway::domain::money::{Currency, Money};
 use transatel_gateway::domain::order::{Failure, OrderId, Reason, State};
 use transatel_gateway::domain::sim::Identifier;
 use transatel_gateway::domain::sim_operation;
-use transatel_gateway::domain::{Error, error::Violation};
+use transatel_gateway::domain::{Caller, Error, error::Violation};
 use transatel_gateway::grpc::DESCRIPTORS;
 
 use crate::grpcurl;
-use crate::house::{House, until};
+use crate::house::{House, settings, until};
 
 const README: &str = include_str!("../../README.md");
 
@@ -195,6 +196,10 @@ fn every_error() -> Vec<Error> {
         },
         Error::PriceNotComparable { price: None },
         Error::LedgerUnavailable,
+        Error::CallerUnauthenticated,
+        Error::CallerNotAllowed {
+            caller: Caller::parse("shop.internal").unwrap(),
+        },
         Error::SimNotFound { provider: provider() },
         Error::SubscriptionNotFound {
             subscription_id: "S".into(),
@@ -241,6 +246,33 @@ fn every_error() -> Vec<Error> {
         ]
     }))
     .collect()
+}
+
+/// Settings in the README are settings; their files are not there.
+#[test]
+fn settings_in_the_readme_are_settings() {
+    let blocks: Vec<&str> = README
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.toml");
+        let here = format!("{}/", folder.path().display());
+        let block = block.replace("/etc/gateway/tls/", &here);
+        for name in ["tls.crt", "tls.key", "ca.crt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        std::fs::write(&file, &block).unwrap();
+        let sources = Sources {
+            file: Some(file),
+            environment: settings("http://127.0.0.1:1", &[]),
+            ..Sources::default()
+        };
+        config::load(&sources).unwrap_or_else(|problems| panic!("{problems}{block}"));
+    }
 }
 
 #[test]

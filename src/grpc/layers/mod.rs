@@ -1,8 +1,12 @@
 //! What happens to every call before and after its handler.
 //!
-//! From the outside in: [`telemetry`] sees every answer as the caller does;
-//! [`admission`] turns calls away when there are too many, and [`deadline`] ends a call in time.
+//! From the outside in: [`identity`] finds out who calls; [`telemetry`] sees
+//! every answer as the caller does; [`policy`] lets a caller call what it may;
+//! [`admission`] turns calls away when there are too many, and [`deadline`]
+//! ends a call in time.
 
 pub mod admission;
 pub mod deadline;
+pub mod identity;
+pub mod policy;
 pub mod telemetry;

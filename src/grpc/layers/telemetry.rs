@@ -21,6 +21,7 @@ use tower::{Layer, Service};
 use tracing::span::Entered;
 use tracing::{Span, field};
 
+use crate::domain::Caller;
 use crate::telemetry::metrics::Method;
 use crate::telemetry::{Metrics, Sampling, propagation};
 
@@ -84,11 +85,12 @@ where
         let methods = &self.calls.methods;
         let method = methods.get(request.uri().path()).unwrap_or(&self.calls.other);
         let method = Arc::clone(method);
-        let caller = propagation::extract(request.headers());
-        let trace = if self.calls.sampling.records(caller.as_ref()) {
-            Trace::Recorded(span(method.name(), caller))
+        let parent = propagation::extract(request.headers());
+        let caller = request.extensions().get::<Caller>().cloned();
+        let trace = if self.calls.sampling.records(parent.as_ref()) {
+            Trace::Recorded(span(method.name(), parent, caller.as_ref()))
         } else {
-            Trace::Unrecorded(caller.unwrap_or_else(propagation::unrecorded))
+            Trace::Unrecorded(parent.unwrap_or_else(propagation::unrecorded))
         };
         let started = Instant::now();
         let answer = {
@@ -100,11 +102,12 @@ where
             trace,
             started,
             method,
+            caller,
         }
     }
 }
 
-fn span(method: &'static str, caller: Option<Context>) -> Span {
+fn span(method: &'static str, parent: Option<Context>, caller: Option<&Caller>) -> Span {
     let span = tracing::info_span!(
         "rpc",
         otel.name = method,
@@ -114,9 +117,10 @@ fn span(method: &'static str, caller: Option<Context>) -> Span {
         rpc.method = method,
         rpc.response.status_code = field::Empty,
         error.type = field::Empty,
+        gateway.caller = caller.map(Caller::as_str),
     );
-    if let Some(caller) = caller {
-        propagation::adopt(&span, caller);
+    if let Some(parent) = parent {
+        propagation::adopt(&span, parent);
     }
     span
 }
@@ -159,6 +163,7 @@ pin_project! {
         trace: Trace,
         started: Instant,
         method: Arc<Method>,
+        caller: Option<Caller>,
     }
 }
 
@@ -181,7 +186,13 @@ where
                 .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
             this.trace.record(code);
             if code != Code::Ok {
-                tracing::info!(method = this.method.name(), status = name(code), "call failed");
+                let caller = this.caller.as_ref().map(Caller::as_str);
+                tracing::info!(
+                    method = this.method.name(),
+                    status = name(code),
+                    caller,
+                    "call failed"
+                );
             }
             this.method.call(name(code), this.started.elapsed());
         }

@@ -400,15 +400,15 @@ impl Inner {
     /// A state was reached: for the metrics and the log.
     fn report(&self, order: &Order) {
         self.metrics.order(order.state.name());
-        let (order_id, state) = (order.id, order.state.name());
+        let (order_id, state, caller) = (order.id, order.state.name(), order.caller.as_deref());
         match order.state {
             State::NeedsOperator => {
-                tracing::error!(%order_id, state, "an operator has to find out what became of an order");
+                tracing::error!(%order_id, state, caller, "an operator has to find out what became of an order");
             }
             State::Unknown => {
-                tracing::warn!(%order_id, state, "it is not known whether an order was carried out")
+                tracing::warn!(%order_id, state, caller, "it is not known whether an order was carried out")
             }
-            _ => tracing::info!(%order_id, state, "order"),
+            _ => tracing::info!(%order_id, state, caller, "order"),
         }
     }
 }

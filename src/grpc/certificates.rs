@@ -1,0 +1,227 @@
+//! Our certificate, and whose callers' certificates are believed; read again
+//! when the files change, so that a rotation needs no restart.
+//!
+//! A new connection uses what is current; those that exist go on with what
+//! they began with until `grpc.max_connection_age` ends them. Sessions are
+//! not resumed: a resumed one would skip the check of the caller's
+//! certificate, and connections here live for minutes.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use ring::digest::{Context as Hash, Digest, SHA256};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config;
+use crate::telemetry::Metrics;
+
+/// Why a set of certificates cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A file cannot be read.
+    #[error("cannot read {file} ({setting}): {error}")]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// The setting that names it.
+        setting: &'static str,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{file} ({setting}) holds no usable {wanted} in PEM: {error}")]
+    Pem {
+        /// The file.
+        file: PathBuf,
+        /// The setting that names it.
+        setting: &'static str,
+        /// What it should hold.
+        wanted: &'static str,
+        /// Why not.
+        error: pem::Error,
+    },
+    /// Certificate and key do not belong together, or are of no known kind.
+    #[error("grpc.tls.cert_file and grpc.tls.key_file cannot be used together: {0}")]
+    Pair(rustls::Error),
+    /// An authority is none.
+    #[error("{0} (grpc.tls.client_ca_file) holds a certificate that cannot be an authority: {1}")]
+    Authority(PathBuf, rustls::Error),
+    /// The authorities cannot be used.
+    #[error("{0} (grpc.tls.client_ca_file): {1}")]
+    Authorities(PathBuf, VerifierBuilderError),
+}
+
+/// What new connections are secured with.
+pub struct Certificates {
+    files: config::Tls,
+    current: ArcSwap<ServerConfig>,
+    /// Of the files as they were last looked at, good or not.
+    seen: Mutex<Digest>,
+    metrics: Arc<Metrics>,
+}
+
+impl Certificates {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub async fn load(files: config::Tls, metrics: Arc<Metrics>) -> Result<Self, CertificateError> {
+        let contents = Contents::read(&files).await?;
+        Ok(Self {
+            current: ArcSwap::from_pointee(contents.configuration(&files)?),
+            seen: Mutex::new(contents.digest()),
+            files,
+            metrics,
+        })
+    }
+
+    /// For one new connection.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.current.load_full())
+    }
+
+    /// Where handshakes are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Looks at the files for ever.
+    pub async fn keep_current(&self) {
+        loop {
+            tokio::time::sleep(self.files.reload_interval).await;
+            match self.look().await {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::info!("the certificates have changed: new connections use them");
+                    self.metrics.certificates("ok");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the certificates have changed and cannot be used: the last ones stay");
+                    self.metrics.certificates("failed");
+                }
+            }
+        }
+    }
+
+    /// Whether there was something new. What cannot be used is told once; a
+    /// set that is half replaced is looked at again when the rest comes.
+    async fn look(&self) -> Result<bool, CertificateError> {
+        let contents = Contents::read(&self.files).await?;
+        let digest = contents.digest();
+        let before = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *seen, digest)
+        };
+        if before.as_ref() == digest.as_ref() {
+            return Ok(false);
+        }
+        self.current.store(Arc::new(contents.configuration(&self.files)?));
+        Ok(true)
+    }
+}
+
+/// What the files hold.
+struct Contents {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    authorities: Option<Vec<u8>>,
+}
+
+const CERTIFICATE: &str = "grpc.tls.cert_file";
+const KEY: &str = "grpc.tls.key_file";
+const AUTHORITIES: &str = "grpc.tls.client_ca_file";
+
+impl Contents {
+    async fn read(files: &config::Tls) -> Result<Self, CertificateError> {
+        Ok(Self {
+            certificate: read(&files.cert_file, CERTIFICATE).await?,
+            key: read(&files.key_file, KEY).await?,
+            authorities: match &files.client_ca_file {
+                Some(file) => Some(read(file, AUTHORITIES).await?),
+                None => None,
+            },
+        })
+    }
+
+    fn digest(&self) -> Digest {
+        let mut hash = Hash::new(&SHA256);
+        for part in [
+            &self.certificate,
+            &self.key,
+            self.authorities.as_deref().unwrap_or_default(),
+        ] {
+            hash.update(&part.len().to_le_bytes());
+            hash.update(part);
+        }
+        hash.finish()
+    }
+
+    fn configuration(&self, files: &config::Tls) -> Result<ServerConfig, CertificateError> {
+        // The process may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let chain = certificates(&self.certificate, &files.cert_file, CERTIFICATE)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| CertificateError::Pem {
+            file: files.key_file.clone(),
+            setting: KEY,
+            wanted: "key",
+            error,
+        })?;
+        let builder = ServerConfig::builder();
+        let builder = match (&self.authorities, &files.client_ca_file) {
+            (Some(pem), Some(file)) => {
+                let mut roots = RootCertStore::empty();
+                for authority in certificates(pem, file, AUTHORITIES)? {
+                    roots
+                        .add(authority)
+                        .map_err(|error| CertificateError::Authority(file.clone(), error))?;
+                }
+                let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
+                let verifier =
+                    verifier.map_err(|error| CertificateError::Authorities(file.clone(), error))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        let mut configuration = builder
+            .with_single_cert(chain, key)
+            .map_err(CertificateError::Pair)?;
+        configuration.alpn_protocols = vec![b"h2".to_vec()];
+        configuration.session_storage = Arc::new(NoServerSessionStorage {});
+        configuration.send_tls13_tickets = 0;
+        Ok(configuration)
+    }
+}
+
+async fn read(file: &Path, setting: &'static str) -> Result<Vec<u8>, CertificateError> {
+    tokio::fs::read(file)
+        .await
+        .map_err(|error| CertificateError::Read {
+            file: file.to_owned(),
+            setting,
+            error,
+        })
+}
+
+/// All certificates of a PEM file; at least one.
+fn certificates(
+    pem: &[u8],
+    file: &Path,
+    setting: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let some = all.and_then(|all| match all.is_empty() {
+        true => Err(pem::Error::NoItemsFound),
+        false => Ok(all),
+    });
+    some.map_err(|error| CertificateError::Pem {
+        file: file.to_owned(),
+        setting,
+        wanted: "certificate",
+        error,
+    })
+}

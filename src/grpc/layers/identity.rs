@@ -1,0 +1,106 @@
+//! Finds out who calls: by the certificate of the connection, or by the
+//! header of a proxy that is trusted to say so.
+//!
+//! A trusted proxy speaks for others, never for itself: without the header,
+//! or with one that cannot be read, its call is nobody's. From anybody else
+//! the header means nothing.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{HeaderMap, HeaderName, Request};
+use tower::{Layer, Service};
+
+use crate::config::{AddressRange, Forwarded};
+use crate::domain::Caller;
+use crate::grpc::connection::Peer;
+use crate::grpc::forwarded;
+
+/// Puts the [`Caller`] of a call into its extensions.
+#[derive(Clone)]
+pub struct IdentityLayer(Option<Arc<Proxies>>);
+
+/// Who passes on names, and where.
+struct Proxies {
+    header: HeaderName,
+    from: Vec<AddressRange>,
+}
+
+impl IdentityLayer {
+    /// By certificates, and by the header when one is configured.
+    pub fn new(forwarded: Option<Forwarded>) -> Self {
+        Self(forwarded.and_then(|Forwarded { header, from }| {
+            let header = header.parse().ok()?;
+            Some(Arc::new(Proxies { header, from }))
+        }))
+    }
+
+    fn caller(&self, peer: Option<&Peer>, headers: &HeaderMap) -> Option<Caller> {
+        let peer = peer?;
+        match &self.0 {
+            Some(proxies) if proxies.include(peer.address) => proxies.told(headers),
+            _ => peer.caller.clone(),
+        }
+    }
+}
+
+impl Proxies {
+    fn include(&self, address: Option<IpAddr>) -> bool {
+        address.is_some_and(|address| self.from.iter().any(|range| range.contains(address)))
+    }
+
+    fn told(&self, headers: &HeaderMap) -> Option<Caller> {
+        let mut values = headers.get_all(&self.header).iter();
+        // Two of them: one may be the caller's own.
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return None;
+        };
+        forwarded::caller(self.header.as_str(), value.to_str().ok()?)
+    }
+}
+
+impl<S> Layer<S> for IdentityLayer {
+    type Service = IdentityService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        IdentityService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// See [`IdentityLayer`].
+#[derive(Clone)]
+pub struct IdentityService<S> {
+    inner: S,
+    layer: IdentityLayer,
+}
+
+impl<S, B> Service<Request<B>> for IdentityService<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        let caller = self.layer.caller(request.extensions().get(), request.headers());
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(caller);
+        }
+        self.inner.call(request)
+    }
+}
+
+/// Who calls, as the ledger keeps it.
+pub fn caller<T>(request: &tonic::Request<T>) -> Option<String> {
+    let caller = request.extensions().get::<Caller>();
+    caller.map(|caller| caller.as_str().to_owned())
+}
