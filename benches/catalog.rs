@@ -29,37 +29,21 @@
 mod bare;
 mod support;
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use bare::Answers;
 use support::calls::{self, Call};
-use support::load::{Generator, Shape};
-use support::process::{GATEWAY, Gateway, Running, Simulator, announced, on_core};
-use support::report::{self, Surroundings, Table, grouped, median, quantile};
+use support::compare;
+use support::load::{BUSY, CALM, Generator, Shape};
+use support::process::{GATEWAY, Gateway, Simulator, on_core};
+use support::report::{self, Surroundings, Table};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const BUSY: Shape = Shape {
-    name: "busy (-c8 -m32)",
-    connections: 8,
-    streams: 32,
-    core: 1,
-};
-const CALM: Shape = Shape {
-    name: "calm (-c1 -m1)",
-    connections: 1,
-    streams: 1,
-    core: 0,
-};
-
 /// The names in the table; the second is the yardstick.
 const SERVERS: [&str; 3] = ["gateway", "bare", "bare, prost"];
 const YARDSTICK: usize = 1;
-
-/// Many short rounds: what disturbs one hits all servers of it.
-const ROUNDS: usize = 15;
 
 /// Every measured case: the call, the load, requests per run (about half a
 /// second), and the least ratio that is wanted.
@@ -85,117 +69,26 @@ fn main() {
     let answers = Answers::ask(gateway.grpc, &[calls::get_product(), calls::list_products()]);
     let servers = [
         (gateway.process, gateway.grpc),
-        start_bare("bytes", &answers),
-        start_bare("prost", &answers),
+        answers.serve("bytes"),
+        answers.serve("prost"),
     ];
     let generator = Generator::new();
-    let mut table = Table::new(&[
-        "call (reply body)",
-        "load",
-        "server",
-        "req/s median [best]",
-        "× bare",
-        "server CPU µs/req median [least]",
-        "× bare",
-        "p50 / p99 µs",
-        "wanted",
-    ]);
+    let mut table = Table::new(&compare::HEAD);
     for (call, shape, count, wanted) in cases() {
-        let runs = measure(&generator, &servers, &call, shape, count);
+        let runs = compare::measure(&generator, &servers, &call, shape, count);
         for (server, name) in SERVERS.iter().enumerate() {
-            table.row(&row(&runs, server, name, &call, shape, wanted));
+            let wanted = wanted.filter(|_| server == 0);
+            let yardstick = &runs[YARDSTICK];
+            table.row(&compare::row(
+                &runs[server],
+                yardstick,
+                name,
+                &call,
+                shape,
+                wanted,
+            ));
         }
     }
     let section = format!("{}\n{}", report::circumstances(&watch), table.text());
     report::publish("catalog", &section);
-}
-
-fn start_bare(kind: &str, answers: &Answers) -> (Running, SocketAddr) {
-    let mut command = on_core(0, std::env::current_exe().expect("this program"));
-    announced(command.args(["bare", kind]).args(answers.files()))
-}
-
-/// Figures of one server, one per round.
-#[derive(Default)]
-struct Runs {
-    per_second: Vec<f64>,
-    microseconds: Vec<f64>,
-    latencies: Vec<u32>,
-    reply_bytes: u64,
-}
-
-fn measure(
-    generator: &Generator,
-    servers: &[(Running, SocketAddr); 3],
-    call: &Call,
-    shape: Shape,
-    count: u32,
-) -> [Runs; 3] {
-    let mut runs: [Runs; 3] = Default::default();
-    for round in 0..=ROUNDS {
-        for turn in 0..servers.len() {
-            // Nobody always follows the same neighbour.
-            let server = (turn + round) % servers.len();
-            let (process, address) = &servers[server];
-            let before = process.processor_time();
-            let outcome = generator.run(*address, call, shape, count);
-            let spent = process.processor_time() - before;
-            // The first round warms up.
-            if round > 0 {
-                let of_server = &mut runs[server];
-                of_server.per_second.push(outcome.per_second);
-                of_server
-                    .microseconds
-                    .push(spent.as_secs_f64() * 1e6 / f64::from(count));
-                of_server.latencies.extend(outcome.latencies);
-                of_server.reply_bytes = outcome.reply_bytes;
-            }
-        }
-    }
-    let sizes: Vec<u64> = runs.iter().map(|runs| runs.reply_bytes).collect();
-    assert!(
-        sizes.iter().all(|size| *size == sizes[0]),
-        "the servers answer differently: {sizes:?}"
-    );
-    runs
-}
-
-fn row(
-    runs: &[Runs; 3],
-    server: usize,
-    name: &str,
-    call: &Call,
-    shape: Shape,
-    wanted: Option<f64>,
-) -> [String; 9] {
-    let (mine, yardstick) = (&runs[server], &runs[YARDSTICK]);
-    let ratio = |mine: &[f64], other: &[f64]| {
-        let ratios: Vec<f64> = mine.iter().zip(other).map(|(mine, other)| mine / other).collect();
-        format!("{:.2}", median(&ratios))
-    };
-    [
-        format!("{} ({} B)", call.name, grouped(mine.reply_bytes as f64)),
-        shape.name.to_owned(),
-        name.to_owned(),
-        format!(
-            "{} [{}]",
-            grouped(median(&mine.per_second)),
-            grouped(quantile(&mine.per_second, 1.0))
-        ),
-        ratio(&mine.per_second, &yardstick.per_second),
-        format!(
-            "{:.1} [{:.1}]",
-            median(&mine.microseconds),
-            quantile(&mine.microseconds, 0.0)
-        ),
-        ratio(&mine.microseconds, &yardstick.microseconds),
-        format!(
-            "{} / {}",
-            grouped(f64::from(median(&mine.latencies))),
-            grouped(f64::from(quantile(&mine.latencies, 0.99)))
-        ),
-        wanted
-            .filter(|_| server == 0)
-            .map_or_else(String::new, |wanted| format!("≥ {wanted} req/s")),
-    ]
 }

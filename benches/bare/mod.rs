@@ -25,7 +25,7 @@ use transatel_gateway::client::connectivity::v1::{
 };
 
 use crate::support::calls::Call;
-use crate::support::process::write_file;
+use crate::support::process::{Running, announced, on_core, write_file};
 
 /// What the gateway answered, kept in files for the processes that repeat it.
 pub struct Answers {
@@ -60,8 +60,14 @@ impl Answers {
         answers
     }
 
+    /// A bare server that repeats them, `bytes` or `prost`, on core 0.
+    pub fn serve(&self, kind: &str) -> (Running, SocketAddr) {
+        let mut command = on_core(0, std::env::current_exe().expect("this program"));
+        announced(command.args(["bare", kind]).args(self.files()))
+    }
+
     /// One file per call.
-    pub fn files(&self) -> Vec<String> {
+    fn files(&self) -> Vec<String> {
         let file = |path: &&str| {
             self.folder
                 .path()

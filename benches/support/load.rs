@@ -22,6 +22,22 @@ pub struct Shape {
     pub core: u8,
 }
 
+/// As much as the server can do.
+pub const BUSY: Shape = Shape {
+    name: "busy (-c8 -m32)",
+    connections: 8,
+    streams: 32,
+    core: 1,
+};
+
+/// One call at a time, from the server's own core.
+pub const CALM: Shape = Shape {
+    name: "calm (-c1 -m1)",
+    connections: 1,
+    streams: 1,
+    core: 0,
+};
+
 /// What one run showed.
 pub struct Outcome {
     /// Calls answered in a second.
@@ -35,6 +51,7 @@ pub struct Outcome {
 /// Sends calls.
 pub struct Generator {
     folder: TempDir,
+    header: Option<String>,
 }
 
 impl Generator {
@@ -42,6 +59,15 @@ impl Generator {
     pub fn new() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
+            header: None,
+        }
+    }
+
+    /// Sends a header beside what every call has.
+    pub fn with_header(self, name: &str, value: &str) -> Self {
+        Self {
+            header: Some(format!("--header={name}: {value}")),
+            ..self
         }
     }
 
@@ -57,6 +83,7 @@ impl Generator {
                 "--header=content-type: application/grpc",
                 "--header=te: trailers",
             ])
+            .args(&self.header)
             .arg(format!("--requests={count}"))
             .arg(format!("--clients={}", shape.connections))
             .arg(format!("--max-concurrent-streams={}", shape.streams))

@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "every bench uses a part")]
 
 pub mod calls;
+pub mod compare;
 pub mod load;
 pub mod process;
 pub mod report;

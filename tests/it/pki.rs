@@ -1,4 +1,4 @@
-//! Certificates for the tests, and callers that show them.
+//! Certificates for tests and benches, and callers that show them.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint, Error};
 
 /// An authority that signs certificates.
@@ -140,32 +141,47 @@ impl Files {
 
 /// A connection that trusts `servers` and shows `own`, when there is one.
 pub async fn connect(address: SocketAddr, servers: &Authority, own: Option<&Pair>) -> Result<Channel, Error> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut roots = RootCertStore::empty();
-    roots.add(servers.certificate.der().clone()).unwrap();
-    let builder = ClientConfig::builder().with_root_certificates(roots);
-    let mut config = match own {
-        Some(pair) => {
-            let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes());
-            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-            let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
-            builder.with_client_auth_cert(chain, key).unwrap()
-        }
-        None => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let connector = TlsConnector::from(Arc::new(config));
+    let caller = Caller::new(&servers.pem(), own);
     Endpoint::from_shared(format!("http://{address}"))
         .unwrap()
         .connect_with_connector(tower::service_fn(move |_| {
-            let connector = connector.clone();
-            async move {
-                let socket = TcpStream::connect(address).await?;
-                socket.set_nodelay(true)?;
-                let name = ServerName::try_from("localhost").unwrap();
-                let stream = connector.connect(name, socket).await?;
-                Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
-            }
+            let caller = caller.clone();
+            async move { caller.connect(address).await.map(hyper_util::rt::TokioIo::new) }
         }))
         .await
+}
+
+/// Connects as a caller with a certificate of its own.
+#[derive(Clone)]
+pub struct Caller(TlsConnector);
+
+impl Caller {
+    /// Trusts the authority and shows `own`, when there is one.
+    pub fn new(authority: &str, own: Option<&Pair>) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap())
+            .unwrap();
+        let builder = ClientConfig::builder().with_root_certificates(roots);
+        let mut config = match own {
+            Some(pair) => {
+                let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes());
+                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+                let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
+                builder.with_client_auth_cert(chain, key).unwrap()
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self(TlsConnector::from(Arc::new(config)))
+    }
+
+    /// A secured connection.
+    pub async fn connect(&self, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        let name = ServerName::try_from("localhost").unwrap();
+        self.0.connect(name, socket).await
+    }
 }
