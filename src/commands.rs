@@ -336,6 +336,7 @@ mod simulated {
         let secret = uuid::Uuid::new_v4().to_string();
         let own = trust(&mut config, &secret);
         let path = config.webhook.path.clone();
+        let connect = how_to_connect(&config);
         let app = App::build(config).await.map_err(Failure::other)?;
         let addresses = app.addresses().map_err(Failure::other)?;
         if let (true, Some(address)) = (own, addresses.webhook) {
@@ -343,11 +344,20 @@ mod simulated {
             let told = sandbox.control().set_webhook(Some(webhook));
             told.map_err(|error| Failure::other(error.to_string()))?;
         }
-        welcome(&addresses, &sandbox);
+        welcome(&addresses, &sandbox, connect);
         let outcome = until_stopped(app, signals).await;
         sandbox.stop().await;
         telemetry.flush().await;
         outcome
+    }
+
+    /// What grpcurl needs to connect.
+    fn how_to_connect(config: &Config) -> &'static str {
+        match &config.grpc.tls {
+            None => "-plaintext",
+            Some(tls) if tls.client_ca_file.is_none() => "-cacert CA.crt",
+            Some(_) => "-cacert CA.crt -cert OWN.crt -key OWN.key",
+        }
     }
 
     /// Lets the gateway take the simulator's events in, unless the settings
@@ -397,7 +407,7 @@ mod simulated {
     }
 
     /// Says where to look and what to try. The calls work as pasted.
-    fn welcome(addresses: &Addresses, sandbox: &Sandbox) {
+    fn welcome(addresses: &Addresses, sandbox: &Sandbox, connect: &str) {
         let Addresses { grpc, admin, .. } = addresses;
         println!(
             "transatel-gateway {} against a simulated Transatel",
@@ -407,13 +417,17 @@ mod simulated {
         println!("  admin    http://{admin}/metrics");
         println!("  sandbox  {}/__sandbox/counters", sandbox.base_url());
         println!();
+        let pasted = |call: &str| {
+            call.replace("-plaintext", connect)
+                .replace("{address}", &grpc.to_string())
+        };
         println!("Try:");
         for call in TRY {
-            println!("  {}", call.replace("{address}", &grpc.to_string()));
+            println!("  {}", pasted(call));
         }
         println!();
         println!("Follow what happens to a SIM, and let it attach to a network meanwhile:");
-        println!("  {}", FOLLOW.replace("{address}", &grpc.to_string()));
+        println!("  {}", pasted(FOLLOW));
         println!("  {}", ATTACH.replace("{sandbox}", &sandbox.base_url()));
         println!();
         println!("Ctrl-C stops it.");
