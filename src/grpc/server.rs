@@ -127,9 +127,10 @@ pub async fn serve<H: HealthApi>(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let dispatch = services.dispatch(config, health)?;
+    let identity = IdentityLayer::new(certificates.is_some(), every_call.callers.forwarded);
     let incoming = Incoming::new(listener, certificates);
     Server::builder()
-        .layer(IdentityLayer::new(every_call.callers.forwarded))
+        .layer(identity)
         .layer(TelemetryLayer::new(
             &every_call.metrics,
             methods(),

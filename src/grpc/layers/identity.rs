@@ -19,7 +19,17 @@ use crate::grpc::forwarded;
 
 /// Puts the [`Caller`] of a call into its extensions.
 #[derive(Clone)]
-pub struct IdentityLayer(Option<Arc<Proxies>>);
+pub struct IdentityLayer(Source);
+
+/// Where names come from.
+#[derive(Clone)]
+enum Source {
+    /// Nobody has one: plain text, and no proxy.
+    Nowhere,
+    Certificates,
+    /// From certificates too, but not of the proxies.
+    Proxies(Arc<Proxies>),
+}
 
 /// Who passes on names, and where.
 struct Proxies {
@@ -28,19 +38,29 @@ struct Proxies {
 }
 
 impl IdentityLayer {
-    /// By certificates, and by the header when one is configured.
-    pub fn new(forwarded: Option<Forwarded>) -> Self {
-        Self(forwarded.and_then(|Forwarded { header, from }| {
+    /// By certificates when connections are `secured`, and by the header when
+    /// one is configured.
+    pub fn new(secured: bool, forwarded: Option<Forwarded>) -> Self {
+        let proxies = forwarded.and_then(|Forwarded { header, from }| {
             let header = header.parse().ok()?;
             Some(Arc::new(Proxies { header, from }))
-        }))
+        });
+        Self(match proxies {
+            Some(proxies) => Source::Proxies(proxies),
+            None if secured => Source::Certificates,
+            None => Source::Nowhere,
+        })
     }
 
-    fn caller(&self, peer: Option<&Peer>, headers: &HeaderMap) -> Option<Caller> {
-        let peer = peer?;
+    fn caller<B>(&self, request: &Request<B>) -> Option<Caller> {
+        let peer = || request.extensions().get::<Peer>();
         match &self.0 {
-            Some(proxies) if proxies.include(peer.address) => proxies.told(headers),
-            _ => peer.caller.clone(),
+            Source::Nowhere => None,
+            Source::Certificates => peer()?.caller.clone(),
+            Source::Proxies(proxies) => match peer()? {
+                peer if proxies.include(peer.address) => proxies.told(request.headers()),
+                peer => peer.caller.clone(),
+            },
         }
     }
 }
@@ -91,8 +111,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        let caller = self.layer.caller(request.extensions().get(), request.headers());
-        if let Some(caller) = caller {
+        if let Some(caller) = self.layer.caller(&request) {
             request.extensions_mut().insert(caller);
         }
         self.inner.call(request)
