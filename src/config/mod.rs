@@ -5,6 +5,8 @@
 //! exists is complete and valid, and that a report of problems is complete.
 
 mod events;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod print;
 mod reader;
 mod store;
@@ -106,6 +108,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     for (key, value, option) in &sources.options {
         reader.option(key, value.clone(), option);
     }
+    finish(reader)
+}
+
+/// The configuration that the layers make.
+fn finish(mut reader: Reader) -> Result<Loaded, Problems> {
     let config = Config::read(&mut reader);
     let shown = reader.finish().map_err(Problems)?;
     let config = config.ok_or_else(|| Problems(Vec::new()))?;

@@ -10,6 +10,8 @@ mod convert;
 mod dispatch;
 mod esim;
 mod events;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod health;
 mod inventory;
 pub mod layers;

@@ -139,6 +139,11 @@ impl Refusal {
     }
 }
 
+/// `Retry-After` in seconds; the form with a date was never seen here.
+pub(super) fn retry_after(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
 /// Callers are told to wait this long when the provider does not say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -80,11 +80,7 @@ impl Transatel {
             body: None,
         };
         let answer = self.caller.call(Kind::Read, &request, patience).await?;
-        let wrapper: Wrapper = answer.json()?;
-        Ok(SimPage {
-            length: wrapper.sims.len(),
-            records: wrapper.sims.into_iter().filter_map(found).collect(),
-        })
+        read_page(&answer.body).map_err(|error| answer.unreadable(&error))
     }
 
     /// The subscriber on a SIM, as Connectivity Management knows it.
@@ -114,8 +110,7 @@ impl Transatel {
             body: None,
         };
         let answer = self.caller.call(Kind::Read, &request, patience).await?;
-        let wire: WireSim = answer.json()?;
-        let record = record(wire);
+        let record = read_record(&answer.body).map_err(|error| answer.unreadable(&error))?;
         if record.ids.is(sim) {
             return Ok(record);
         }
@@ -156,6 +151,15 @@ struct Wrapper {
     sims: Vec<Value>,
 }
 
+/// One bad element never fails the page.
+pub(super) fn read_page(body: &[u8]) -> Result<SimPage, serde_json::Error> {
+    let wrapper: Wrapper = serde_json::from_slice(body)?;
+    Ok(SimPage {
+        length: wrapper.sims.len(),
+        records: wrapper.sims.into_iter().filter_map(found).collect(),
+    })
+}
+
 /// A record of either API: the names that they share mean the same.
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
@@ -180,6 +184,11 @@ struct WireSim {
     last_seen_date: Option<Timestamp>,
     #[serde(deserialize_with = "lenient::text")]
     last_origin_country: Option<String>,
+}
+
+/// A record of Connectivity Management.
+pub(super) fn read_record(body: &[u8]) -> Result<SimRecord, serde_json::Error> {
+    serde_json::from_slice(body).map(record)
 }
 
 fn found(value: Value) -> Option<SimRecord> {
