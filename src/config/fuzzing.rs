@@ -1,7 +1,9 @@
 //! See [`crate::fuzzing`].
 
+use std::time::Instant;
+
 use super::reader::Reader;
-use super::{DEFAULTS, Loaded, Origin, Problems};
+use super::{Config, DEFAULTS, Loaded, Origin, Problems};
 
 /// What has no default.
 const ACCOUNT: &str = "transatel.client_id = \"fuzz\"\ntransatel.client_secret = \"fuzz\"\n";
@@ -23,13 +25,32 @@ fn names_a_file(table: &toml::Table) -> bool {
     })
 }
 
+/// Times are added to each other, multiplied and added to the clock.
+fn assert_reckonable(config: &Config) {
+    let outbound = &config.outbound;
+    let load = (outbound.attempt_timeout + outbound.retry_longest_wait) * outbound.read_attempts * 2;
+    for wait in [
+        load,
+        outbound.catalog_timeout + outbound.attempt_timeout * 2,
+        config.grpc.max_deadline,
+        config.orders.lease,
+        config.catalog.usable_for,
+        config.events.keep_for,
+    ] {
+        assert!(Instant::now().checked_add(wait).is_some(), "{wait:?}");
+    }
+}
+
 /// A configuration file. What is accepted is printed, and what is printed is
 /// accepted and means the same; what is not accepted has a reason.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    if text.parse::<toml::Table>().is_ok_and(|table| names_a_file(&table)) {
+    if text
+        .parse::<toml::Table>()
+        .is_ok_and(|table| names_a_file(&table))
+    {
         return;
     }
     match read(text) {
@@ -38,6 +59,7 @@ pub fn config(bytes: &[u8]) {
             let printed = loaded.to_toml();
             let again = read(&printed).map(|again| again.to_toml());
             assert_eq!(again.as_deref(), Ok(printed.as_str()));
+            assert_reckonable(&loaded.config);
         }
     }
 }

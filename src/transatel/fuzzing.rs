@@ -130,11 +130,7 @@ pub fn esim(bytes: &[u8]) {
     let link = code.link();
     let again = crate::domain::esim::ActivationCode::parse(&link);
     assert!(again.as_ref() == Some(code), "a code does not read back");
-    assert_eq!(
-        link,
-        link.trim(),
-        "a code that no device would take"
-    );
+    assert_eq!(link, link.trim(), "a code that no device would take");
     for secret in [code.matching_id(), &link] {
         assert!(
             profile.history.iter().all(|entry| !holds(entry, secret)),
@@ -176,7 +172,9 @@ pub fn connectivity(bytes: &[u8]) {
         let progress = transaction.progress();
         assert!(matches!(
             progress,
-            sim_operations::Progress::Pending | sim_operations::Progress::Done | sim_operations::Progress::Failed
+            sim_operations::Progress::Pending
+                | sim_operations::Progress::Done
+                | sim_operations::Progress::Failed
         ));
     }
 }
@@ -191,10 +189,18 @@ pub fn problem(bytes: &[u8]) {
     let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or_default();
     let (header, body) = rest.split_at(end);
     let wait = std::str::from_utf8(header).ok().and_then(retry_after);
-    assert!(Instant::now().checked_add(wait.unwrap_or_default()).is_some(), "{wait:?}");
+    assert!(
+        Instant::now().checked_add(wait.unwrap_or_default()).is_some(),
+        "{wait:?}"
+    );
     let refusal = Refusal::read(status, body, wait, None);
     let titled = refusal.title.is_some();
-    assert!(refusal.title.as_ref().is_none_or(|title| (1..=100).contains(&title.len())));
+    assert!(
+        refusal
+            .title
+            .as_ref()
+            .is_none_or(|title| (1..=100).contains(&title.len()))
+    );
     for need in [Need::Required, Need::Optional] {
         let _ = Failure::Refused(refusal.clone()).into_error(need);
     }

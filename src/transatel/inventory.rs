@@ -7,7 +7,7 @@
 use http::Method;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::call::{Kind, Patience};
 use super::catalog_wire::category;
@@ -198,9 +198,9 @@ pub(super) fn in_one_pass(text: &str) -> Result<Vec<Subscription>, serde_json::E
 
 /// Reads anything that is JSON.
 pub(super) fn by_element(body: &[u8]) -> Result<Vec<Subscription>, serde_json::Error> {
-    let wrapper: Wrapper<Vec<Value>> = serde_json::from_slice(body)?;
-    let elements = wrapper.product_subscriptions.iter();
-    let wires = elements.filter_map(|element| Part::deserialize(element).ok()?.0);
+    let wrapper: Wrapper<Vec<&RawValue>> = serde_json::from_slice(body)?;
+    let elements = wrapper.product_subscriptions.into_iter();
+    let wires = elements.filter_map(|element| Part::deserialize(lenient::element(element)?).ok()?.0);
     Ok(wires.filter_map(subscription).collect())
 }
 

@@ -120,7 +120,10 @@ pub(super) fn read(answer: &Answer, iccid: &Iccid) -> Result<Profile, Failure> {
 }
 
 /// The profile, or why a readable answer cannot be one.
-pub(super) fn read_body(body: &[u8], iccid: &Iccid) -> Result<Result<Profile, &'static str>, serde_json::Error> {
+pub(super) fn read_body(
+    body: &[u8],
+    iccid: &Iccid,
+) -> Result<Result<Profile, &'static str>, serde_json::Error> {
     Ok(profile(serde_json::from_slice(body)?, iccid))
 }
 

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::call::{Kind, Patience};
 use super::error::Failure;
@@ -147,13 +147,14 @@ pub fn is_not_permitted(failure: &Failure) -> bool {
 }
 
 #[derive(Deserialize)]
-struct Wrapper {
-    sims: Vec<Value>,
+struct Wrapper<'a> {
+    #[serde(borrow)]
+    sims: Vec<&'a RawValue>,
 }
 
 /// One bad element never fails the page.
 pub(super) fn read_page(body: &[u8]) -> Result<SimPage, serde_json::Error> {
-    let wrapper: Wrapper = serde_json::from_slice(body)?;
+    let wrapper: Wrapper<'_> = serde_json::from_slice(body)?;
     Ok(SimPage {
         length: wrapper.sims.len(),
         records: wrapper.sims.into_iter().filter_map(found).collect(),
@@ -191,8 +192,8 @@ pub(super) fn read_record(body: &[u8]) -> Result<SimRecord, serde_json::Error> {
     serde_json::from_slice(body).map(record)
 }
 
-fn found(value: Value) -> Option<SimRecord> {
-    let record = record(serde_json::from_value(value).ok()?);
+fn found(element: &RawValue) -> Option<SimRecord> {
+    let record = record(serde_json::from_value(lenient::element(element)?).ok()?);
     (record.ids != SimIds::default()).then_some(record)
 }
 

@@ -147,6 +147,9 @@ fn scopes(scope: &serde_json::Value) -> Vec<String> {
     }
 }
 
+/// No token lives longer to us: the time is added to the clock.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(86_400);
+
 impl Granted {
     /// The token and for how long it is used; `None` when it cannot be sent.
     pub(super) fn token(self) -> Option<Loaded<Token>> {
@@ -155,7 +158,8 @@ impl Granted {
         let lifetime = self
             .expires_in
             .and_then(|seconds| u64::try_from(seconds).ok())
-            .map_or(DEFAULT_LIFETIME, Duration::from_secs);
+            .map_or(DEFAULT_LIFETIME, Duration::from_secs)
+            .min(LONGEST_LIFETIME);
         let grant = Grant {
             scopes: scopes(&self.scope),
             lifetime,
