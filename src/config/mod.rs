@@ -7,6 +7,7 @@
 mod events;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod log_filter;
 mod print;
 mod reader;
 mod store;
@@ -17,6 +18,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use events::{AddressRange, Events, Trust, Wake, Webhook};
+pub use log_filter::log_filter;
 pub use reader::{Origin, Problem, Shown};
 pub use store::{Store, StoreUrl};
 pub use types::{

@@ -44,7 +44,9 @@ pub fn page_token(bytes: &[u8]) {
             within: u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
             offset: u32::from_be_bytes([*i, *j, *k, *l]),
         };
-        let fingerprint = rest.iter().fold(7, |sum: u64, byte| sum.rotate_left(5) ^ u64::from(*byte));
+        let fingerprint = rest
+            .iter()
+            .fold(7, |sum: u64, byte| sum.rotate_left(5) ^ u64::from(*byte));
         written(List::Products, fingerprint, &place, (*at, *letter));
     }
     if let Some((id, [at, letter, ..])) = bytes.split_first_chunk::<16>() {

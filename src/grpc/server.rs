@@ -128,7 +128,7 @@ pub async fn serve<H: HealthApi>(
             methods(),
             every_call.sampling,
         ))
-        .layer(AdmissionLayer::new(config.max_in_flight))
+        .layer(AdmissionLayer::new(config.max_in_flight, &every_call.metrics))
         .layer(DeadlineLayer::new(config.max_deadline, every_call.deadlines))
         .max_concurrent_streams(config.max_streams_per_connection)
         .http2_max_header_list_size(config.max_header_bytes)

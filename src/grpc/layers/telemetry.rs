@@ -21,8 +21,7 @@ use tower::{Layer, Service};
 use tracing::span::Entered;
 use tracing::{Span, field};
 
-use crate::telemetry::metrics::Method;
-use crate::telemetry::{Metrics, Sampling, propagation};
+use crate::telemetry::{Method, Metrics, Sampling, propagation};
 
 /// Observes calls.
 #[derive(Clone)]
