@@ -44,6 +44,7 @@ mod readme;
 mod resilience;
 mod scanner;
 mod secrecy;
+mod shutdown_facts;
 mod sim_operations;
 mod sim_operations_crash;
 mod sim_operations_property;
