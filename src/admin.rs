@@ -1,11 +1,12 @@
-//! The operator's side door: liveness, readiness, metrics, what runs here. Plain HTTP, never
+//! The operator's side door: liveness, readiness, metrics, what runs here, and
+//! the level of the log, which is all that can be changed. Plain HTTP, never
 //! public.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -14,13 +15,17 @@ use axum::{Json, Router};
 use tokio::net::TcpListener;
 
 use crate::grpc::Health;
-use crate::telemetry::Metrics;
+use crate::telemetry::{ChangeError, LogLevel, Metrics};
 
 #[derive(Clone)]
 struct Doors {
     health: Health,
     metrics: Arc<Metrics>,
+    log_level: Option<LogLevel>,
 }
+
+/// Longer than any sensible list of directives.
+const LONGEST_LEVEL: usize = 4096;
 
 /// Serves until `stop`.
 ///
@@ -30,6 +35,7 @@ pub async fn serve(
     listener: TcpListener,
     health: Health,
     metrics: Arc<Metrics>,
+    log_level: Option<LogLevel>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let router = Router::new()
@@ -37,7 +43,13 @@ pub async fn serve(
         .route("/readyz", get(ready))
         .route("/metrics", get(scrape))
         .route("/buildinfo", get(build_info))
-        .with_state(Doors { health, metrics });
+        .route("/loglevel", get(show_log_level).put(change_log_level))
+        .layer(DefaultBodyLimit::max(LONGEST_LEVEL))
+        .with_state(Doors {
+            health,
+            metrics,
+            log_level,
+        });
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 
@@ -60,6 +72,27 @@ async fn build_info() -> Json<BTreeMap<&'static str, &'static str>> {
         ("version", env!("CARGO_PKG_VERSION")),
         ("sandbox", provider),
     ]))
+}
+
+/// The process's log belongs to somebody else, as in tests.
+const NO_LOG: (StatusCode, String) = (StatusCode::NOT_FOUND, String::new());
+
+async fn show_log_level(State(doors): State<Doors>) -> (StatusCode, String) {
+    doors.log_level.map_or(NO_LOG, |level| {
+        (StatusCode::OK, format!("{}\n", level.directives()))
+    })
+}
+
+/// Takes the directives as they are, whatever type they are said to have.
+async fn change_log_level(State(doors): State<Doors>, directives: String) -> (StatusCode, String) {
+    let Some(level) = doors.log_level else {
+        return NO_LOG;
+    };
+    match level.change(&directives) {
+        Ok(()) => (StatusCode::OK, format!("{}\n", level.directives())),
+        Err(problem @ ChangeError::Directives(_)) => (StatusCode::BAD_REQUEST, format!("{problem}\n")),
+        Err(problem @ ChangeError::Log(_)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{problem}\n")),
+    }
 }
 
 async fn scrape(State(doors): State<Doors>) -> impl IntoResponse {

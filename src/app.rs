@@ -19,7 +19,7 @@ use crate::grpc::{self, Certificates, EveryCall, Health, Services};
 use crate::service::events::Work;
 use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
 use crate::store;
-use crate::telemetry::{Metrics, Sampling, metrics};
+use crate::telemetry::{LogLevel, Metrics, Sampling, metrics};
 use crate::transatel::{Transatel, transport};
 use crate::webhook::Webhook;
 
@@ -72,6 +72,7 @@ pub struct App {
     admin: TcpListener,
     services: Services,
     metrics: Arc<Metrics>,
+    log_level: Option<LogLevel>,
     tasks: TaskTracker,
     submissions: TaskTracker,
     event_work: Work,
@@ -178,11 +179,21 @@ impl App {
                 events,
             },
             metrics,
+            log_level: None,
             tasks,
             submissions,
             event_work,
             webhook,
         })
+    }
+
+    /// Lets operators change the level of the process's log.
+    #[must_use]
+    pub fn with_log_level(self, log_level: LogLevel) -> Self {
+        Self {
+            log_level: Some(log_level),
+            ..self
+        }
     }
 
     /// Where it listens: the real ports, also when 0 was configured.
@@ -245,6 +256,7 @@ impl App {
             self.admin,
             health.clone(),
             Arc::clone(&self.metrics),
+            self.log_level,
             side_end.clone().cancelled_owned(),
         );
         let mut calls = std::pin::pin!(calls);

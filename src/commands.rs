@@ -165,6 +165,7 @@ async fn serve(sources: Sources) -> Outcome {
     let signals = Signals::new().map_err(Failure::other)?;
     let telemetry = telemetry::init(&config.telemetry).map_err(Failure::other)?;
     let app = App::build(config).await.map_err(Failure::other)?;
+    let app = app.with_log_level(telemetry.log_level());
     let addresses = app.addresses().map_err(Failure::other)?;
     tracing::info!(
         grpc = %addresses.grpc,
@@ -338,6 +339,7 @@ mod simulated {
         let path = config.webhook.path.clone();
         let connect = how_to_connect(&config);
         let app = App::build(config).await.map_err(Failure::other)?;
+        let app = app.with_log_level(telemetry.log_level());
         let addresses = app.addresses().map_err(Failure::other)?;
         if let (true, Some(address)) = (own, addresses.webhook) {
             let webhook = Webhook::new(format!("http://{address}{path}"), secret);

@@ -20,6 +20,9 @@ pub mod commands;
 pub mod config;
 pub mod doctor;
 pub mod domain;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod grpc;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

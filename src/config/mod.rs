@@ -6,7 +6,10 @@
 
 mod address_range;
 mod events;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod identity;
+mod log_filter;
 mod methods;
 mod print;
 mod reader;
@@ -20,6 +23,7 @@ use std::path::{Path, PathBuf};
 pub use address_range::AddressRange;
 pub use events::{Events, Trust, Wake, Webhook};
 pub use identity::{Callers, Forwarded, Policy, Tls};
+pub use log_filter::log_filter;
 pub use methods::{Grant, METHODS};
 pub use reader::{Origin, Problem, Shown};
 pub use store::{Store, StoreUrl};
@@ -112,6 +116,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     for (key, value, option) in &sources.options {
         reader.option(key, value.clone(), option);
     }
+    finish(reader)
+}
+
+/// The configuration that the layers make.
+fn finish(mut reader: Reader) -> Result<Loaded, Problems> {
     let config = Config::read(&mut reader);
     let shown = reader.finish().map_err(Problems)?;
     let config = config.ok_or_else(|| Problems(Vec::new()))?;

@@ -18,6 +18,9 @@ use url::Url;
 /// Environment variables of the gateway begin with this.
 const PREFIX: &str = "GATEWAY__";
 
+/// The longest duration.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+
 /// Where a value came from, for error messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -327,14 +330,17 @@ impl Reader {
         self.required(key, ratio, 0.0)
     }
 
-    /// A length of time, at least `shortest`.
+    /// A length of time, at least `shortest`. One that is longer than ten
+    /// years is a slip, and could not be added to the clock.
     pub fn duration(&mut self, key: &str, shortest: Duration) -> Duration {
         let least = humantime::format_duration(shortest);
-        let wanted = format!("duration of at least {least} (such as 30s or 5m)");
+        let wanted = format!("duration of at least {least} (such as 30s or 5m), and at most ten years");
         let duration = self.value(key, &wanted, |value| {
             let duration = humantime::parse_duration(value.as_str()?.trim()).ok()?;
             let shown = humantime::format_duration(duration).to_string();
-            (duration >= shortest).then_some((duration, toml::Value::String(shown)))
+            (shortest..=LONGEST)
+                .contains(&duration)
+                .then_some((duration, toml::Value::String(shown)))
         });
         self.required(key, duration, shortest)
     }

@@ -481,11 +481,8 @@ fn language(reader: &mut Reader) -> Language {
 fn log_level(reader: &mut Reader) -> String {
     const KEY: &str = "telemetry.log_level";
     let level = reader.text(KEY);
-    if let Err(error) = level.parse::<tracing_subscriber::filter::Targets>() {
-        reader.problem(
-            KEY,
-            format!("{level:?} is no level and no list of directives: {error}"),
-        );
+    if let Err(problem) = super::log_filter(&level) {
+        reader.problem(KEY, problem);
     }
     level
 }

@@ -151,7 +151,7 @@ async fn secure(socket: TcpStream, certificates: Arc<Certificates>) -> Option<Co
         }
         Err(_) => {
             tracing::info!(peer, "a connection was closed: its TLS handshake takes too long");
-            certificates.metrics().handshake("too_slow");
+            certificates.metrics().handshake("timed_out");
             None
         }
     }

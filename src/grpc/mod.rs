@@ -13,6 +13,8 @@ mod dispatch;
 mod esim;
 mod events;
 mod forwarded;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod health;
 mod inventory;
 pub mod layers;

@@ -137,7 +137,7 @@ pub async fn serve<H: HealthApi>(
             every_call.sampling,
         ))
         .layer(PolicyLayer::new(every_call.callers.policy.as_ref()))
-        .layer(AdmissionLayer::new(config.max_in_flight))
+        .layer(AdmissionLayer::new(config.max_in_flight, &every_call.metrics))
         .layer(DeadlineLayer::new(config.max_deadline, every_call.deadlines))
         .max_concurrent_streams(config.max_streams_per_connection)
         .http2_max_header_list_size(config.max_header_bytes)

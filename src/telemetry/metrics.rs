@@ -1,36 +1,22 @@
 //! Every instrument of the gateway, in one place. Labels come from closed
 //! sets only.
 //!
-//! | Metric | Unit | Labels |
-//! |---|---|---|
-//! | `rpc.server.call.duration` | s | `rpc.system.name`, `rpc.method`, `rpc.response.status_code` |
-//! | `gateway.provider.attempt.duration` | s | `api`, `outcome` |
-//! | `gateway.provider.unreadable` | answers | `api` |
-//! | `gateway.cache.answers` | answers | `cache`, `kind` (fresh, stale, missed, held) |
-//! | `gateway.cache.loads` | loads | `cache`, `outcome` (ok, failed) |
-//! | `gateway.catalog.products` | products | `kind` (listed, dropped, infrastructure) |
-//! | `gateway.orders.transitions` | orders | `state` (the states of an order, and not_sent) |
-//! | `gateway.orders` | orders | `state` (submitting, unknown, needs_operator) |
-//! | `gateway.events.received` | events | `outcome` (new, duplicate, unreadable, wrong_signature, too_large, too_slow, store_failed) |
-//! | `gateway.events.last_received` | s since 1970 | |
-//! | `gateway.events.streams` | streams | |
-//! | `gateway.events.streams.ended` | streams | `why` (in_time, gone, too_slow, shutdown, expired, failed) |
-//! | `gateway.orders.without_event` | orders | |
-//! | `gateway.tls.handshakes` | connections | `outcome` (ok, failed, left, too_slow) |
-//! | `gateway.tls.reloads` | changes | `outcome` (ok, failed) |
-//! | `gateway.build.info` | 1 | `version` |
+//! The table below is the one that operators read, and a test
+//! (`tests/it/metrics.rs`) compares it with what a gateway shows.
+//!
+#![cfg_attr(doc, doc = include_str!("../../docs/metrics.md"))]
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::metrics::{BoundHistogram, Counter, Histogram, Meter, MeterProvider as _};
-use opentelemetry::{KeyValue, StringValue};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 
-use super::NAME;
+use super::{Method, NAME};
 use crate::config;
 
 /// Why metrics cannot be set up.
@@ -83,46 +69,6 @@ struct Products {
     listed: AtomicU64,
     dropped: AtomicU64,
     infrastructure: AtomicU64,
-}
-
-/// Counts the calls of one method.
-#[derive(Debug)]
-pub struct Method {
-    name: &'static str,
-    all: Histogram<f64>,
-    /// Calls that were answered, with the labels looked up once: to hash them
-    /// costs more than all the rest of a measurement. Not before the first
-    /// one: a method that was never called has no series.
-    answered: OnceLock<BoundHistogram<f64>>,
-}
-
-/// The status of a call that went well.
-const OK: &str = "OK";
-
-impl Method {
-    /// Its full name.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// A call was answered.
-    pub fn call(&self, status: &'static str, took: Duration) {
-        let took = took.as_secs_f64();
-        if status == OK {
-            let bind = || self.all.bind(&self.labels(OK));
-            self.answered.get_or_init(bind).record(took);
-        } else {
-            self.all.record(took, &self.labels(status));
-        }
-    }
-
-    fn labels(&self, status: &'static str) -> [KeyValue; 3] {
-        [
-            KeyValue::new("rpc.system.name", "grpc"),
-            KeyValue::new("rpc.method", StringValue::from(self.name)),
-            KeyValue::new("rpc.response.status_code", status),
-        ]
-    }
 }
 
 /// What a cache did, counted since the start. It counts for itself, so that
@@ -205,12 +151,14 @@ impl Metrics {
             .build();
         let order_transitions = meter
             .u64_counter("gateway.orders.transitions")
-            .with_description("States that orders reached; not_sent: taken back before they were sent")
+            .with_description(
+                "States that orders and changes of SIMs reached; not_sent: taken back before they were sent",
+            )
             .build();
         let orders = Arc::new(Mutex::new(Vec::new()));
         meter
             .i64_observable_gauge("gateway.orders")
-            .with_description("Orders that are not settled, by state, in the whole ledger")
+            .with_description("Orders and changes of SIMs in the whole ledger, by state; a state that none is in is missing")
             .with_callback({
                 let orders = Arc::clone(&orders);
                 move |observer| {
@@ -292,11 +240,30 @@ impl Metrics {
 
     /// Where calls of a method are counted.
     pub fn method(&self, name: &'static str) -> Method {
-        Method {
-            name,
-            all: self.calls.clone(),
-            answered: OnceLock::new(),
-        }
+        Method::new(name, self.calls.clone())
+    }
+
+    /// Shows how full the gateway is. Gives what counts the calls that are
+    /// turned away for it.
+    pub fn watch_admission(&self, in_flight: Arc<AtomicUsize>, most: usize) -> Counter<u64> {
+        self.meter
+            .u64_observable_gauge("gateway.calls.in_flight")
+            .with_description("Calls that are being worked on; a stream until its answer begins")
+            .with_callback(move |observer| observer.observe(in_flight.load(Ordering::Relaxed) as u64, &[]))
+            .build();
+        self.meter
+            .u64_observable_gauge("gateway.calls.max_in_flight")
+            .with_description("Calls that may be worked on at once: grpc.max_in_flight")
+            .with_callback(move |observer| observer.observe(most as u64, &[]))
+            .build();
+        let shed = self
+            .meter
+            .u64_counter("gateway.calls.shed")
+            .with_description("Calls answered OVERLOADED because too many were in flight")
+            .build();
+        // There from the start: the first one must be seen as a change.
+        shed.add(0, &[]);
+        shed
     }
 
     /// A request was sent to the provider.

@@ -6,6 +6,8 @@
 //! on. Nothing that is recorded names a SIM, a token or an activation code.
 
 mod format;
+mod log_level;
+mod method;
 pub mod metrics;
 pub mod propagation;
 
@@ -22,6 +24,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
+pub use log_level::{ChangeError, LogLevel};
+pub use method::Method;
 pub use metrics::Metrics;
 
 use crate::config;
@@ -40,7 +44,7 @@ pub enum SetupError {
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The log filter cannot be read.
     #[error("telemetry.log_level: {0}")]
-    Filter(#[from] tracing_subscriber::filter::ParseError),
+    Filter(String),
     /// There is a global subscriber already.
     #[error("telemetry is set up already: {0}")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
@@ -53,6 +57,7 @@ pub enum SetupError {
 #[derive(Debug)]
 pub struct Telemetry {
     tracer: SdkTracerProvider,
+    log_level: LogLevel,
 }
 
 /// Sets up the process's logs and traces. Call once, inside the runtime.
@@ -71,16 +76,17 @@ pub fn init(config: &config::Telemetry) -> Result<Telemetry, SetupError> {
         .with_target(false)
         .with_tracked_inactivity(false)
         .with_filter(ours);
+    let (filter, log_level) = LogLevel::new(&config.log_level).map_err(SetupError::Filter)?;
     let logs = fmt::layer()
         .event_format(format::Lines::new(config.log_format))
         .fmt_fields(format::Nothing)
         .with_writer(std::io::stderr)
-        .with_filter(config.log_level.parse::<Targets>()?);
+        .with_filter(filter);
     tracing_subscriber::registry()
-        .with(traces)
         .with(logs)
+        .with(traces)
         .try_init()?;
-    Ok(Telemetry { tracer })
+    Ok(Telemetry { tracer, log_level })
 }
 
 /// What produced the telemetry.
@@ -163,6 +169,11 @@ impl Sampling {
 }
 
 impl Telemetry {
+    /// What changes the log's level while the process runs.
+    pub fn log_level(&self) -> LogLevel {
+        self.log_level.clone()
+    }
+
     /// Exports what is left, in bounded time: the exporter blocks, and a
     /// collector that is gone must not keep the process from ending.
     pub async fn flush(self) {

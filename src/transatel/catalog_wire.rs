@@ -58,19 +58,14 @@ pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
 
 /// The answer is the list's wrapper; a bare product is accepted too.
 pub fn read_eligibility(body: &[u8], ids: &[&str]) -> Result<HashMap<String, Verdict>, serde_json::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        Many { products: Vec<Value> },
-        One(Value),
-    }
-    let products = match serde_json::from_slice(body)? {
-        OneOrMany::Many { products } => products,
-        OneOrMany::One(product) => vec![product],
+    let products = match serde_json::from_slice(body) {
+        Ok(Wrapper { products }) => products,
+        Err(_) => vec![serde_json::from_slice(body)?],
     };
     let mut verdicts = HashMap::new();
     for product in products {
-        let Ok(wire) = serde_json::from_value::<WireProduct>(product) else {
+        let product = lenient::element(product);
+        let Some(Ok(wire)) = product.map(serde_json::from_value::<WireProduct>) else {
             continue;
         };
         let named = wire.definition.unwrap_or_default().id().map(|(id, _)| id);

@@ -139,6 +139,16 @@ impl Refusal {
     }
 }
 
+/// No wait that the provider asks for is longer to us: it is added to the
+/// clock, and callers are told of it.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// `Retry-After` in seconds; the form with a date was never seen here.
+pub(super) fn retry_after(text: &str) -> Option<Duration> {
+    let asked = text.trim().parse().ok().map(Duration::from_secs)?;
+    Some(asked.min(LONGEST_RETRY_AFTER))
+}
+
 /// Callers are told to wait this long when the provider does not say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 

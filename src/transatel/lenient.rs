@@ -13,6 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Everything that a member may be and that is not `$taken` here is absent.
 macro_rules! absent {
@@ -285,6 +286,12 @@ pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
         .is_object()
         .then(|| serde_json::from_value(value).ok())
         .flatten())
+}
+
+/// An element of a list, read by itself: one that is too deep, or holds a
+/// number or a text that nothing can hold, fails alone.
+pub fn element(raw: &RawValue) -> Option<Value> {
+    serde_json::from_str(raw.get()).ok()
 }
 
 /// A moment in RFC 3339 with any offset.

@@ -11,6 +11,8 @@ pub mod call;
 pub mod catalog;
 mod catalog_wire;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guard;
 pub mod inventory;
 mod lenient;

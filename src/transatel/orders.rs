@@ -85,7 +85,7 @@ struct Payment<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct Receipt {
+pub(super) struct Receipt {
     #[serde(deserialize_with = "lenient::text")]
     id: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
@@ -192,21 +192,28 @@ fn accepted(answer: &Answer, reference: &str) -> Outcome {
     let Ok(receipt) = answer.json::<Receipt>() else {
         return Outcome::Unknown;
     };
-    let names = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let provider_reference = names(receipt.order_reference).or(names(receipt.id));
-    let subscription_id = names(receipt.subscription_id);
-    let done = receipt
-        .status
-        .as_deref()
-        .is_none_or(|status| status.eq_ignore_ascii_case("done"));
-    let ours = receipt.transaction_reference.is_none_or(|echo| echo == reference);
-    if !done || !ours || (provider_reference.is_none() && subscription_id.is_none()) {
+    receipt.placed(reference).unwrap_or_else(|| {
         answer.contradicts("it accepts an order in a way that is not known");
-        return Outcome::Unknown;
-    }
-    Outcome::Placed {
-        subscription_id,
-        provider_reference,
+        Outcome::Unknown
+    })
+}
+
+impl Receipt {
+    /// What was bought, if it is this order's receipt.
+    pub(super) fn placed(self, reference: &str) -> Option<Outcome> {
+        let names = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let provider_reference = names(self.order_reference).or(names(self.id));
+        let subscription_id = names(self.subscription_id);
+        let done = self
+            .status
+            .as_deref()
+            .is_none_or(|status| status.eq_ignore_ascii_case("done"));
+        let ours = self.transaction_reference.is_none_or(|echo| echo == reference);
+        let named = provider_reference.is_some() || subscription_id.is_some();
+        (done && ours && named).then_some(Outcome::Placed {
+            subscription_id,
+            provider_reference,
+        })
     }
 }
 

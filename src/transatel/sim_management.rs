@@ -115,8 +115,16 @@ struct WireQrCode {
 }
 
 pub(super) fn read(answer: &Answer, iccid: &Iccid) -> Result<Profile, Failure> {
-    let wire: WireEsim = answer.json()?;
-    profile(wire, iccid).map_err(|why| answer.contradicts(why))
+    let profile = read_body(&answer.body, iccid).map_err(|error| answer.unreadable(&error))?;
+    profile.map_err(|why| answer.contradicts(why))
+}
+
+/// The profile, or why a readable answer cannot be one.
+pub(super) fn read_body(
+    body: &[u8],
+    iccid: &Iccid,
+) -> Result<Result<Profile, &'static str>, serde_json::Error> {
+    Ok(profile(serde_json::from_slice(body)?, iccid))
 }
 
 /// The profile, or why it cannot be one.

@@ -52,7 +52,7 @@ struct Body<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct Accepted {
+pub(super) struct Accepted {
     #[serde(deserialize_with = "lenient::text")]
     transaction_id: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
@@ -63,7 +63,7 @@ struct Accepted {
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct Transaction {
+pub(super) struct Transaction {
     #[serde(deserialize_with = "lenient::text")]
     sync_status: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
@@ -203,7 +203,7 @@ fn progress(word: &str) -> Progress {
 impl Accepted {
     /// An answer that says neither which transaction nor that it failed is
     /// one whose outcome is looked for in the SIM itself.
-    fn outcome(self) -> Outcome {
+    pub(super) fn outcome(self) -> Outcome {
         let status = self.transaction_status.or(self.status);
         let transaction = self.transaction_id.filter(|id| !id.is_empty());
         match status.as_deref().map(progress) {
@@ -218,7 +218,7 @@ impl Accepted {
 
 impl Transaction {
     /// Over when its asynchronous part is, or when its first part failed.
-    fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> Progress {
         let word = |status: &Option<String>| status.as_deref().map(progress);
         if word(&self.sync_status) == Some(Progress::Failed) {
             return Progress::Failed;

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::call::{Kind, Patience};
 use super::error::Failure;
@@ -80,11 +80,7 @@ impl Transatel {
             body: None,
         };
         let answer = self.caller.call(Kind::Read, &request, patience).await?;
-        let wrapper: Wrapper = answer.json()?;
-        Ok(SimPage {
-            length: wrapper.sims.len(),
-            records: wrapper.sims.into_iter().filter_map(found).collect(),
-        })
+        read_page(&answer.body).map_err(|error| answer.unreadable(&error))
     }
 
     /// The subscriber on a SIM, as Connectivity Management knows it.
@@ -114,8 +110,7 @@ impl Transatel {
             body: None,
         };
         let answer = self.caller.call(Kind::Read, &request, patience).await?;
-        let wire: WireSim = answer.json()?;
-        let record = record(wire);
+        let record = read_record(&answer.body).map_err(|error| answer.unreadable(&error))?;
         if record.ids.is(sim) {
             return Ok(record);
         }
@@ -152,8 +147,18 @@ pub fn is_not_permitted(failure: &Failure) -> bool {
 }
 
 #[derive(Deserialize)]
-struct Wrapper {
-    sims: Vec<Value>,
+struct Wrapper<'a> {
+    #[serde(borrow)]
+    sims: Vec<&'a RawValue>,
+}
+
+/// One bad element never fails the page.
+pub(super) fn read_page(body: &[u8]) -> Result<SimPage, serde_json::Error> {
+    let wrapper: Wrapper<'_> = serde_json::from_slice(body)?;
+    Ok(SimPage {
+        length: wrapper.sims.len(),
+        records: wrapper.sims.into_iter().filter_map(found).collect(),
+    })
 }
 
 /// A record of either API: the names that they share mean the same.
@@ -182,8 +187,13 @@ struct WireSim {
     last_origin_country: Option<String>,
 }
 
-fn found(value: Value) -> Option<SimRecord> {
-    let record = record(serde_json::from_value(value).ok()?);
+/// A record of Connectivity Management.
+pub(super) fn read_record(body: &[u8]) -> Result<SimRecord, serde_json::Error> {
+    serde_json::from_slice(body).map(record)
+}
+
+fn found(element: &RawValue) -> Option<SimRecord> {
+    let record = record(serde_json::from_value(lenient::element(element)?).ok()?);
     (record.ids != SimIds::default()).then_some(record)
 }
 

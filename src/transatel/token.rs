@@ -124,7 +124,7 @@ struct Loader {
 }
 
 #[derive(Deserialize)]
-struct Granted {
+pub(super) struct Granted {
     access_token: String,
     #[serde(default, deserialize_with = "lenient::integer")]
     expires_in: Option<i64>,
@@ -144,6 +144,31 @@ fn scopes(scope: &serde_json::Value) -> Vec<String> {
             .map(str::to_owned)
             .collect(),
         _ => Vec::new(),
+    }
+}
+
+/// No token lives longer to us: the time is added to the clock.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(86_400);
+
+impl Granted {
+    /// The token and for how long it is used; `None` when it cannot be sent.
+    pub(super) fn token(self) -> Option<Loaded<Token>> {
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", self.access_token)).ok()?;
+        authorization.set_sensitive(true);
+        let lifetime = self
+            .expires_in
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .map_or(DEFAULT_LIFETIME, Duration::from_secs)
+            .min(LONGEST_LIFETIME);
+        let grant = Grant {
+            scopes: scopes(&self.scope),
+            lifetime,
+        };
+        Some(Loaded {
+            value: Token { authorization, grant },
+            fresh_for: lifetime.saturating_sub(lead(lifetime).mul_f64(0.75 + 0.25 * fastrand::f64())),
+            usable_for: lifetime.saturating_sub(margin(lifetime)),
+        })
     }
 }
 
@@ -179,25 +204,7 @@ impl Load for Loader {
         let granted: Granted = answer.and_then(|answer| answer.json()).inspect_err(|failure| {
             tracing::warn!(%failure, "no token from the provider");
         })?;
-        let mut value =
-            HeaderValue::from_str(&format!("Bearer {}", granted.access_token)).map_err(|_| malformed())?;
-        value.set_sensitive(true);
-        let lifetime = granted
-            .expires_in
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .map_or(DEFAULT_LIFETIME, Duration::from_secs);
-        let fresh_for = lifetime.saturating_sub(lead(lifetime).mul_f64(0.75 + 0.25 * fastrand::f64()));
-        Ok(Loaded {
-            value: Token {
-                authorization: value,
-                grant: Grant {
-                    scopes: scopes(&granted.scope),
-                    lifetime,
-                },
-            },
-            fresh_for,
-            usable_for: lifetime.saturating_sub(margin(lifetime)),
-        })
+        granted.token().ok_or_else(malformed)
     }
 
     fn hold(&self, failure: &Failure, failures: u32) -> Duration {

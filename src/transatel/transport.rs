@@ -17,7 +17,7 @@ use tracing::{Instrument as _, Span, field};
 use url::Url;
 
 use super::call::Kind;
-use super::error::{Failure, Refusal};
+use super::error::{Failure, Refusal, retry_after};
 use crate::config::Outbound;
 use crate::domain::Deadline;
 use crate::telemetry::{Metrics, propagation};
@@ -324,9 +324,7 @@ impl Transport {
             .filter_map(|line| line.to_str().ok())
             .map(str::to_owned)
             .collect();
-        let retry_after = header(RETRY_AFTER.as_str())
-            .and_then(|seconds| seconds.trim().parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = header(RETRY_AFTER.as_str()).and_then(retry_after);
         span.record("http.response.status_code", status.as_u16());
         if let Some(request_id) = &request_id {
             span.record("transatel.request_id", request_id.as_str());

@@ -8,6 +8,8 @@
 
 mod answer;
 mod envelope;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod listener;
 mod secrets;
 mod signature;

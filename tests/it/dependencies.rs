@@ -1,10 +1,15 @@
-//! One of each in the tree: two versions of these do not work together.
+//! One of each in the tree: two versions of these do not work together. And
+//! what was measured and is not used.
 
 use std::collections::BTreeMap;
 
+fn read(file: &str) -> toml::Table {
+    std::fs::read_to_string(file).unwrap().parse().unwrap()
+}
+
 #[test]
 fn there_is_one_version_of_what_must_be_one() {
-    let lock: toml::Table = std::fs::read_to_string("Cargo.lock").unwrap().parse().unwrap();
+    let lock = read("Cargo.lock");
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in lock["package"].as_array().unwrap() {
         let text = |key: &str| package[key].as_str().unwrap();
@@ -27,4 +32,31 @@ fn there_is_one_version_of_what_must_be_one() {
     for name in ["openssl", "openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys"] {
         assert!(!versions.contains_key(name), "{name}: TLS is rustls with ring");
     }
+    for (name, reason) in [
+        (
+            "reqwest-retry",
+            "it repeats a POST on a timeout and ignores Retry-After",
+        ),
+        (
+            "reqwest-tracing",
+            "it is an opentelemetry behind, and traceparent silently vanishes",
+        ),
+        ("reqwest-middleware", "only those two need it"),
+    ] {
+        assert!(!versions.contains_key(name), "{name}: {reason}");
+    }
+}
+
+#[test]
+fn what_changes_between_patches_is_pinned() {
+    let package = read("Cargo.toml");
+    let dependencies = package["dependencies"].as_table().unwrap();
+    let mut pinned = 0;
+    for (name, wanted) in dependencies.iter().filter(|(name, _)| name.starts_with("tonic")) {
+        let version = wanted.as_str().or_else(|| wanted.get("version")?.as_str());
+        // 0.14.5 and 0.14.6 panic when a connection reaches its age.
+        assert_eq!(version, Some("=0.14.9"), "{name}");
+        pinned += 1;
+    }
+    assert!(pinned >= 5);
 }

@@ -1,32 +1,14 @@
 //! The Esim service as a shop and its support staff use it.
 
-use std::sync::{Arc, Mutex};
-
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
-    MetricsService, MetricsServiceServer,
-};
-use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
-    TraceService, TraceServiceServer,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
 use prost_types::value::Kind;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Channel, Endpoint, Server};
-use tonic::{Code, Request, Response, Status};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
 use transatel_gateway::client::connectivity::v1::esim_client::EsimClient;
 use transatel_gateway::client::connectivity::v1::*;
 use transatel_gateway::sandbox::{Control, Fault, ProfileStatus, Script};
 
-use crate::house::{House, OPERATIONS, by_iccid, by_msisdn, fetch, reason, settings, simulator, violations};
-use crate::process::Process;
+use crate::house::{House, by_iccid, by_msisdn, reason, violations};
 
 const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
 
@@ -438,41 +420,9 @@ async fn every_violation_is_named_at_once_and_nothing_is_sent() {
     );
 }
 
-/// Everything that is exported, as text.
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<String>>>);
-
-impl Collector {
-    fn keep(&self, exported: String) {
-        self.0.lock().unwrap().push(exported);
-    }
-}
-
-#[tonic::async_trait]
-impl TraceService for Collector {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.keep(format!("{:?}", request.into_inner()));
-        Ok(Response::new(Default::default()))
-    }
-}
-
-#[tonic::async_trait]
-impl MetricsService for Collector {
-    async fn export(
-        &self,
-        request: Request<ExportMetricsServiceRequest>,
-    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        self.keep(format!("{:?}", request.into_inner()));
-        Ok(Response::new(Default::default()))
-    }
-}
-
 /// Makes every call in every way; gives what a careless caller would log, and
 /// what must be in no log.
-async fn every_call(control: &Control, address: String) -> (Vec<String>, Vec<String>) {
+pub async fn every_call(control: &Control, address: String) -> (Vec<String>, Vec<String>) {
     let mut log = Vec::new();
     let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
     let mut esims = EsimClient::new(channel);
@@ -514,77 +464,6 @@ async fn every_call(control: &Control, address: String) -> (Vec<String>, Vec<Str
         secrets.extend(sim.eid);
     }
     (log, secrets)
-}
-
-#[tokio::test]
-async fn activation_material_and_identifiers_reach_no_log_span_metric_or_debug() {
-    let collector = Collector::default();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let mut servers = JoinSet::new();
-    let router = Server::builder()
-        .add_service(TraceServiceServer::new(collector.clone()))
-        .add_service(MetricsServiceServer::new(collector.clone()));
-    servers.spawn(async move {
-        router
-            .serve_with_incoming(TcpIncoming::from(listener))
-            .await
-            .unwrap();
-    });
-    let sandbox = simulator().await;
-    let control = sandbox.control();
-    let more = [
-        ("TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()),
-        ("TELEMETRY__LOG_FORMAT", "json"),
-        ("TELEMETRY__LOG_LEVEL", "trace"),
-    ];
-    let more = [more.as_slice(), &OPERATIONS].concat();
-    let mut gateway = Process::start(&["serve"], &settings(&sandbox.base_url(), &more));
-    let mut log = Vec::new();
-    let listening = gateway.logged("\"listening\"").await;
-    let listening: serde_json::Value = serde_json::from_str(&listening).unwrap();
-    let of = |name: &str| format!("http://{}", listening[name].as_str().unwrap());
-    log.push(gateway.logged("\"ready\"").await);
-
-    // The pipe is read all the while: a full one would stop the gateway.
-    let calls = async {
-        let (mut told, mut secrets) = every_call(&control, of("grpc")).await;
-        let operations = crate::sim_operations::every_call(&control, of("grpc")).await;
-        told.extend(operations.0);
-        secrets.extend(operations.1);
-        (told, secrets)
-    };
-    let mut calls = std::pin::pin!(calls);
-    let (told, mut secrets) = loop {
-        tokio::select! {
-            done = &mut calls => break done,
-            line = gateway.stderr.next_line() => log.push(line.unwrap().unwrap()),
-        }
-    };
-    log.extend(told);
-    assert!(secrets.len() >= 8, "no installation was answered");
-    secrets.push("BROKEN-ID-77".to_owned());
-    secrets.extend(["LPA:", "carddata", "<svg", "sandbox-secret"].map(str::to_owned));
-
-    log.push(fetch(&format!("{}/metrics", of("admin"))).await);
-    gateway.signal("TERM").await;
-    while let Some(line) = gateway.stderr.next_line().await.unwrap() {
-        log.push(line);
-    }
-    while let Some(line) = gateway.stdout.next_line().await.unwrap() {
-        log.push(line);
-    }
-    assert_eq!(gateway.ended().await, Some(0));
-    log.extend(collector.0.lock().unwrap().iter().cloned());
-
-    let saw = |text: &str| log.iter().any(|line| line.contains(text));
-    assert!(saw("\"level\":\"trace\"") && saw("connectivity.v1.Esim/GetInstallation"));
-    assert!(saw(crate::house::SUSPEND) && saw("connectivity.v1.Provisioning/SwapSim"));
-    assert!(saw(ESIM) && saw("an answer of the provider cannot be used"));
-    for secret in secrets {
-        let found: Vec<_> = log.iter().filter(|line| line.contains(&secret)).collect();
-        assert!(found.is_empty(), "{secret} in {found:?}");
-    }
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tonic::transport::server::{Router, TcpIncoming};
@@ -23,7 +24,7 @@ use crate::house::{House, get, reason, untimed};
 
 /// Answers `GetProduct` when it is told to.
 #[derive(Clone, Default)]
-struct Slow {
+pub struct Slow {
     entered: Arc<Notify>,
     proceed: Arc<Notify>,
     dropped: Arc<AtomicBool>,
@@ -72,16 +73,16 @@ impl Catalog for Slow {
     }
 }
 
-struct Bare {
+pub struct Bare {
     slow: Slow,
-    address: SocketAddr,
-    channel: Channel,
-    stop: Option<oneshot::Sender<()>>,
-    running: JoinSet<()>,
+    pub address: SocketAddr,
+    pub channel: Channel,
+    pub stop: Option<oneshot::Sender<()>>,
+    pub running: JoinSet<()>,
 }
 
 /// A bare tonic server on a free port.
-async fn bare(builder: Server) -> Bare {
+pub async fn bare(builder: Server) -> Bare {
     let slow = Slow::default();
     serve(slow.clone(), builder_with(builder, slow)).await
 }
@@ -90,7 +91,7 @@ fn builder_with(mut builder: Server, slow: Slow) -> Router {
     builder.add_service(CatalogServer::new(slow))
 }
 
-async fn serve(slow: Slow, router: Router) -> Bare {
+pub async fn serve(slow: Slow, router: Router) -> Bare {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -197,45 +198,6 @@ async fn connection_age_with_a_grace_cuts_calls_in_flight() {
 }
 
 #[tokio::test]
-async fn graceful_shutdown_waits_for_an_open_stream_without_end() {
-    let (_reporter, health) = tonic_health::server::health_reporter();
-    let slow = Slow::default();
-    let mut bare = serve(slow, Server::builder().add_service(health)).await;
-    let mut client = HealthClient::new(bare.channel.clone());
-    let mut watch = client
-        .watch(HealthCheckRequest {
-            service: String::new(),
-        })
-        .await
-        .unwrap()
-        .into_inner();
-    watch.message().await.unwrap();
-    drop(bare.stop.take());
-    let ended = tokio::time::timeout(Duration::from_millis(300), bare.running.join_next()).await;
-    assert!(
-        ended.is_err(),
-        "the server ended with a stream open: the bound on the drain may go"
-    );
-}
-
-#[tokio::test]
-async fn an_open_watch_does_not_keep_our_gateway_from_ending() {
-    let house = House::with(&[("SHUTDOWN__DRAIN", "100ms")]).await;
-    let mut client = HealthClient::new(house.gateway.channel.clone());
-    let mut watch = client
-        .watch(HealthCheckRequest {
-            service: String::new(),
-        })
-        .await
-        .unwrap()
-        .into_inner();
-    watch.message().await.unwrap();
-    tokio::time::timeout(crate::house::SOON, house.gateway.stop())
-        .await
-        .expect("the drain is bounded");
-}
-
-#[tokio::test]
 async fn tonics_own_timeout_answers_cancelled() {
     let bare = bare(Server::builder().timeout(Duration::from_millis(30))).await;
     let status = CatalogClient::new(bare.channel.clone())
@@ -243,6 +205,69 @@ async fn tonics_own_timeout_answers_cancelled() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::Cancelled);
+}
+
+#[tokio::test]
+async fn tonics_own_timeout_bounds_only_the_head_of_an_answer() {
+    let within = Duration::from_millis(50);
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let bare = serve(
+        Slow::default(),
+        Server::builder().timeout(within).add_service(health),
+    )
+    .await;
+    let request = HealthCheckRequest {
+        service: String::new(),
+    };
+    let mut client = HealthClient::new(bare.channel.clone());
+    let mut watch = client.watch(request).await.unwrap().into_inner();
+    watch.message().await.unwrap().unwrap();
+    tokio::time::sleep(within * 4).await;
+    reporter.set_service_status("", ServingStatus::NotServing).await;
+    let next = watch.message().await;
+    assert!(
+        next.is_ok_and(|message| message.is_some()),
+        "the stream was ended: its own limits may go"
+    );
+}
+
+/// The types of the frames that a server sends to a client that says hello
+/// and then nothing, until it hangs up.
+async fn frames(address: SocketAddr) -> Vec<u8> {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    socket.write_all(hello).await.unwrap();
+    let mut types = Vec::new();
+    let mut head = [0; 9];
+    while socket.read_exact(&mut head).await.is_ok() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        socket.read_exact(&mut vec![0; length as usize]).await.unwrap();
+        types.push(head[3]);
+        // A connection without a call may be closed by whoever is asked to go.
+        if head[3] == GOAWAY {
+            break;
+        }
+    }
+    types
+}
+
+const GOAWAY: u8 = 7;
+
+#[tokio::test]
+async fn connection_age_sends_clients_away_only_without_a_grace() {
+    let age = Duration::from_millis(50);
+    let polite = bare(Server::builder().max_connection_age(age)).await;
+    let soon = tokio::time::timeout(crate::house::SOON, frames(polite.address)).await;
+    assert!(soon.unwrap().contains(&GOAWAY));
+    let rude = Server::builder()
+        .max_connection_age(age)
+        .max_connection_age_grace(age);
+    let rude = bare(rude).await;
+    let soon = tokio::time::timeout(crate::house::SOON, frames(rude.address)).await;
+    assert!(
+        !soon.unwrap().contains(&GOAWAY),
+        "clients are told to go: a grace may be set"
+    );
 }
 
 #[tokio::test]

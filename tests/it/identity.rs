@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use opentelemetry_proto::tonic::common::v1::any_value;
 use prost_reflect::DescriptorPool;
 use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
+use serde_json::Value;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
@@ -15,9 +17,11 @@ use transatel_gateway::client::connectivity::v1::provisioning_client::Provisioni
 use transatel_gateway::config::{self, METHODS, Sources};
 use transatel_gateway::grpc::DESCRIPTORS;
 
+use crate::collector::Collector;
 use crate::house::{FRANCE, Gateway, House, get, reason, settings, simulator, until};
 use crate::orders::order as wish;
 use crate::pki::{Authority, Files, Name, Pair, Validity, connect};
+use crate::process::Process;
 
 const SHOP: &str = "spiffe://company.example/ns/shop/sa/web";
 const SUPPORT: &str = "support.internal";
@@ -299,6 +303,89 @@ async fn tls_alone_encrypts_and_names_nobody() {
             .await
             .is_err()
     );
+}
+
+/// What a gateway shows of connections and files of every quality.
+pub async fn metrics_of_certificates() -> String {
+    let house = Secured::open(&[("GRPC__TLS__RELOAD_INTERVAL", "5ms")]).await;
+    let address = house.gateway.addresses.grpc;
+    drop(tokio::net::TcpStream::connect(address).await.unwrap());
+    assert!(match house.connect(None).await {
+        Ok(channel) => browse(channel).await.is_err(),
+        Err(_) => true,
+    });
+    let shown = |name: &str, outcome: &str| format!("{name}_total{{outcome=\"{outcome}\"");
+    let (handshakes, reloads) = ("gateway_tls_handshakes", "gateway_tls_reloads");
+    house.files.put(&house.authority.server(), None);
+    until("the exchange is counted", async || {
+        house.metric(&shown(reloads, "ok")).await.is_some()
+    })
+    .await;
+    std::fs::write(house.files.path("tls.crt"), "no PEM").unwrap();
+    for (name, outcome) in [(reloads, "failed"), (handshakes, "left"), (handshakes, "failed")] {
+        until(outcome, async || {
+            house.metric(&shown(name, outcome)).await.is_some()
+        })
+        .await;
+    }
+    let metrics = house.gateway.metrics().await;
+    let ours = metrics.lines().filter(|line| line.contains("gateway_tls_"));
+    ours.flat_map(|line| [line, "\n"]).collect()
+}
+
+#[tokio::test]
+async fn the_callers_name_is_in_the_log_and_in_the_span() {
+    let collector = Collector::start().await;
+    let sandbox = simulator().await;
+    let more = [
+        HEADER,
+        ("CALLERS__HEADER_FROM", "127.0.0.1"),
+        ("TELEMETRY__OTLP_ENDPOINT", collector.endpoint()),
+        ("TELEMETRY__LOG_FORMAT", "json"),
+    ];
+    let mut gateway = Process::start(&["serve"], &settings(&sandbox.base_url(), &more));
+    let listening: Value = serde_json::from_str(&gateway.logged("\"listening\"").await).unwrap();
+    let address = format!("http://{}", listening["grpc"].as_str().unwrap());
+    gateway.logged("\"ready\"").await;
+    let channel = tonic::transport::Endpoint::from_shared(address).unwrap();
+    let channel = channel.connect().await.unwrap();
+
+    let mut request = Request::new(get("NO_SUCH"));
+    request.metadata_mut().insert("x-caller", SHOP.parse().unwrap());
+    CatalogClient::new(channel.clone())
+        .get_product(request)
+        .await
+        .unwrap_err();
+    let line: Value = serde_json::from_str(&gateway.logged("\"call failed\"").await).unwrap();
+    assert_eq!(line["caller"], SHOP);
+    let mut request = Request::new(wish("882470000000001"));
+    request.metadata_mut().insert("x-caller", SHOP.parse().unwrap());
+    ProvisioningClient::new(channel)
+        .create_order(request)
+        .await
+        .unwrap();
+    let line: Value = serde_json::from_str(&gateway.logged("\"placed\"").await).unwrap();
+    assert_eq!(line["caller"], SHOP);
+
+    gateway.signal("TERM").await;
+    assert_eq!(gateway.ended().await, Some(0));
+    let spans = collector.spans();
+    for method in ["Catalog/GetProduct", "Provisioning/CreateOrder"] {
+        let name = format!("connectivity.v1.{method}");
+        let span = spans.iter().find(|span| span.name == name).unwrap();
+        let caller = span
+            .attributes
+            .iter()
+            .find(|attribute| attribute.key == "gateway.caller");
+        let value = caller
+            .and_then(|caller| caller.value.clone())
+            .and_then(|value| value.value);
+        assert_eq!(
+            value,
+            Some(any_value::Value::StringValue(SHOP.to_owned())),
+            "{method}"
+        );
+    }
 }
 
 const HEADER: (&str, &str) = ("CALLERS__HEADER", "X-Caller");

@@ -218,6 +218,14 @@ async fn calls_beyond_the_limit_are_turned_away_health_and_reflection_are_not() 
     .await;
     let shed = house.catalog().get_product(get(FRANCE)).await.unwrap_err();
     assert_eq!(comes_back(&shed), (Code::Unavailable, "OVERLOADED".into()));
+    let metrics = house.gateway.metrics().await;
+    let figure = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit_once(' ').unwrap().1.to_owned()
+    };
+    for name in ["in_flight", "max_in_flight", "shed_total"] {
+        assert_eq!(figure(&format!("gateway_calls_{name}")), "1", "{name}");
+    }
     assert!(serving(&house.gateway).await);
     let address = house.gateway.addresses.grpc.to_string();
     crate::grpcurl::run("grpcurl -plaintext 127.0.0.1:50051 list", &address)

@@ -1,47 +1,17 @@
 //! A caller's trace, end to end: through the real binary to the provider and
 //! to a collector.
 
-use std::sync::Arc;
-
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
-    TraceService, TraceServiceServer,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::sync::Mutex;
-use tokio::task::JoinSet;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Endpoint, Server};
-use tonic::{Request, Response, Status};
+use tonic::Request;
+use tonic::transport::Endpoint;
 use transatel_gateway::client::connectivity::v1::BatchGetInventoryRequest;
 use transatel_gateway::client::connectivity::v1::catalog_client::CatalogClient;
 use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
 
+use crate::collector::Collector;
 use crate::house::{CATALOG, FRANCE, TOKEN, by_msisdn, get, settings, simulator};
 use crate::process::Process;
-
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<Span>>>);
-
-#[tonic::async_trait]
-impl TraceService for Collector {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let spans = request
-            .into_inner()
-            .resource_spans
-            .into_iter()
-            .flat_map(|spans| spans.scope_spans);
-        self.0.lock().await.extend(spans.flat_map(|spans| spans.spans));
-        Ok(Response::new(Default::default()))
-    }
-}
 
 const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -53,22 +23,10 @@ fn hex(bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn the_provider_and_the_collector_see_the_callers_trace() {
-    let collector = Collector::default();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let mut servers = JoinSet::new();
-    let service = TraceServiceServer::new(collector.clone());
-    servers.spawn(async move {
-        Server::builder()
-            .add_service(service)
-            .serve_with_incoming(TcpIncoming::from(listener))
-            .await
-            .unwrap();
-    });
-
+    let collector = Collector::start().await;
     let sandbox = simulator().await;
     let more = [
-        ("TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()),
+        ("TELEMETRY__OTLP_ENDPOINT", collector.endpoint()),
         ("TELEMETRY__LOG_FORMAT", "json"),
     ];
     let mut gateway = Process::start(&["serve"], &settings(&sandbox.base_url(), &more));
@@ -103,7 +61,7 @@ async fn the_provider_and_the_collector_see_the_callers_trace() {
 
     // Everything was exported before the end: server, cache, one span per
     // attempt, each below the other.
-    let spans = collector.0.lock().await.clone();
+    let spans = collector.spans();
     let span = |name: &str| {
         let found: Vec<&Span> = spans
             .iter()

@@ -16,26 +16,31 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Request, Response};
+use opentelemetry::metrics::Counter;
 use pin_project_lite::pin_project;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use crate::domain::Error;
+use crate::telemetry::Metrics;
 
 /// Bounds the calls in flight of the whole process.
 #[derive(Clone, Debug)]
 pub struct AdmissionLayer {
     most: usize,
     in_flight: Arc<AtomicUsize>,
+    shed: Counter<u64>,
 }
 
 impl AdmissionLayer {
     /// At most so many calls at once.
-    pub fn new(most: usize) -> Self {
+    pub fn new(most: usize, metrics: &Metrics) -> Self {
+        let in_flight = Arc::default();
         Self {
+            shed: metrics.watch_admission(Arc::clone(&in_flight), most),
             most,
-            in_flight: Arc::default(),
+            in_flight,
         }
     }
 
@@ -91,6 +96,9 @@ where
         let exempt = request.uri().path().starts_with("/grpc.");
         let place = if exempt { None } else { self.layer.admit() };
         let answer = (exempt || place.is_some()).then(|| self.inner.call(request));
+        if answer.is_none() {
+            self.layer.shed.add(1, &[]);
+        }
         Admitted { answer, place }
     }
 }

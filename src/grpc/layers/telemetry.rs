@@ -22,8 +22,7 @@ use tracing::span::Entered;
 use tracing::{Span, field};
 
 use crate::domain::Caller;
-use crate::telemetry::metrics::Method;
-use crate::telemetry::{Metrics, Sampling, propagation};
+use crate::telemetry::{Method, Metrics, Sampling, propagation};
 
 /// Observes calls.
 #[derive(Clone)]

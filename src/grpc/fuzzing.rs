@@ -1,0 +1,69 @@
+//! See [`crate::fuzzing`].
+
+use uuid::Uuid;
+
+use super::page_token::{List, Place, Position, decode, encode};
+use super::parse::events::ANY;
+use crate::domain::event::Cursor;
+use crate::domain::order::OrderId;
+
+/// What is read from a token writes that token; in another list or for
+/// another request it is none.
+fn read<P: Place>(list: List, fingerprint: u64, token: &str) {
+    let Ok(Some(place)) = decode::<P>(list, fingerprint, token) else {
+        return;
+    };
+    assert_eq!(encode(list, fingerprint, &place), token);
+    assert!(decode::<P>(list, fingerprint ^ 1, token).is_err());
+}
+
+/// What is written reads back, and with any other letter it does not.
+fn written<P: Place + PartialEq>(list: List, fingerprint: u64, place: &P, (at, letter): (u8, u8)) {
+    let token = encode(list, fingerprint, place);
+    assert!(decode::<P>(list, fingerprint, &token).is_ok_and(|read| read.as_ref() == Some(place)));
+    let at = usize::from(at) % token.len();
+    let letter = char::from(letter);
+    let mangled: String = token
+        .char_indices()
+        .map(|(index, own)| if index == at { letter } else { own })
+        .collect();
+    assert!(mangled == token || decode::<P>(list, fingerprint, &mangled).is_err());
+}
+
+/// Tokens of pages: any text, and any place.
+pub fn page_token(bytes: &[u8]) {
+    if let Ok(token) = std::str::from_utf8(bytes) {
+        for list in [List::Products, List::Sims] {
+            read::<Position>(list, 0, token);
+        }
+        read::<OrderId>(List::Orders, 0, token);
+        read::<Cursor>(List::Events, 0, token);
+    }
+    if let Some(([a, b, c, d, e, f, g, h, i, j, k, l, at, letter], rest)) = bytes.split_first_chunk::<14>() {
+        let place = Position {
+            within: u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+            offset: u32::from_be_bytes([*i, *j, *k, *l]),
+        };
+        let fingerprint = rest
+            .iter()
+            .fold(7, |sum: u64, byte| sum.rotate_left(5) ^ u64::from(*byte));
+        written(List::Products, fingerprint, &place, (*at, *letter));
+    }
+    if let Some((id, [at, letter, ..])) = bytes.split_first_chunk::<16>() {
+        written(List::Orders, 0, &OrderId(Uuid::from_bytes(*id)), (*at, *letter));
+    }
+}
+
+/// Tokens of a stream: any text, and any cursor.
+pub fn resume_token(bytes: &[u8]) {
+    if let Ok(token) = std::str::from_utf8(bytes) {
+        read::<Cursor>(List::EventStream, ANY, token);
+    }
+    if let Some((log, [a, b, c, d, e, f, g, h, at, letter, ..])) = bytes.split_first_chunk::<16>() {
+        let cursor = Cursor {
+            log: Uuid::from_bytes(*log),
+            sequence: u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+        };
+        written(List::EventStream, ANY, &cursor, (*at, *letter));
+    }
+}

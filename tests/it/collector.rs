@@ -1,0 +1,106 @@
+//! A collector of traces and metrics, as an operator runs one beside the
+//! gateway.
+
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// Everything that came, in the order in which it came.
+#[derive(Default)]
+struct Exported {
+    traces: Vec<ExportTraceServiceRequest>,
+    metrics: Vec<ExportMetricsServiceRequest>,
+}
+
+#[derive(Clone, Default)]
+struct Desk(Arc<Mutex<Exported>>);
+
+/// Listens until it is dropped.
+pub struct Collector {
+    desk: Desk,
+    endpoint: String,
+    _running: JoinSet<()>,
+}
+
+impl Collector {
+    pub async fn start() -> Self {
+        let desk = Desk::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = Server::builder()
+            .add_service(TraceServiceServer::new(desk.clone()))
+            .add_service(MetricsServiceServer::new(desk.clone()));
+        let mut running = JoinSet::new();
+        running.spawn(async move {
+            router
+                .serve_with_incoming(TcpIncoming::from(listener))
+                .await
+                .unwrap();
+        });
+        Self {
+            desk,
+            endpoint,
+            _running: running,
+        }
+    }
+
+    /// For `telemetry.otlp_endpoint`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub fn spans(&self) -> Vec<Span> {
+        let exported = self.desk.0.lock().unwrap();
+        let resources = exported.traces.iter().flat_map(|request| &request.resource_spans);
+        let scopes = resources.flat_map(|resource| &resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans.clone()).collect()
+    }
+
+    /// The bytes of every request: whatever is in them.
+    pub fn encoded(&self) -> Vec<Vec<u8>> {
+        let exported = self.desk.0.lock().unwrap();
+        let traces = exported.traces.iter().map(prost::Message::encode_to_vec);
+        let metrics = exported.metrics.iter().map(|request| request.encode_to_vec());
+        traces.chain(metrics).collect()
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Desk {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.0.lock().unwrap().traces.push(request.into_inner());
+        Ok(Response::new(Default::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Desk {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        self.0.lock().unwrap().metrics.push(request.into_inner());
+        Ok(Response::new(Default::default()))
+    }
+}
