@@ -33,8 +33,14 @@ fn there_is_one_version_of_what_must_be_one() {
         assert!(!versions.contains_key(name), "{name}: TLS is rustls with ring");
     }
     for (name, reason) in [
-        ("reqwest-retry", "it repeats a POST on a timeout and ignores Retry-After"),
-        ("reqwest-tracing", "it is an opentelemetry behind, and traceparent silently vanishes"),
+        (
+            "reqwest-retry",
+            "it repeats a POST on a timeout and ignores Retry-After",
+        ),
+        (
+            "reqwest-tracing",
+            "it is an opentelemetry behind, and traceparent silently vanishes",
+        ),
         ("reqwest-middleware", "only those two need it"),
     ] {
         assert!(!versions.contains_key(name), "{name}: {reason}");

@@ -223,9 +223,7 @@ async fn tonics_own_timeout_bounds_only_the_head_of_an_answer() {
     let mut watch = client.watch(request).await.unwrap().into_inner();
     watch.message().await.unwrap().unwrap();
     tokio::time::sleep(within * 4).await;
-    reporter
-        .set_service_status("", ServingStatus::NotServing)
-        .await;
+    reporter.set_service_status("", ServingStatus::NotServing).await;
     let next = watch.message().await;
     assert!(
         next.is_ok_and(|message| message.is_some()),
@@ -243,10 +241,7 @@ async fn frames(address: SocketAddr) -> Vec<u8> {
     let mut head = [0; 9];
     while socket.read_exact(&mut head).await.is_ok() {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        socket
-            .read_exact(&mut vec![0; length as usize])
-            .await
-            .unwrap();
+        socket.read_exact(&mut vec![0; length as usize]).await.unwrap();
         types.push(head[3]);
         // A connection without a call may be closed by whoever is asked to go.
         if head[3] == GOAWAY {
