@@ -14,7 +14,8 @@ use crate::webhook;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name: what takes foreign bytes.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
+    ("caller", grpc::fuzzing::caller),
     ("catalog", transatel::fuzzing::catalog),
     ("config", config::fuzzing::config),
     ("connectivity", transatel::fuzzing::connectivity),

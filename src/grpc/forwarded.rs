@@ -19,8 +19,8 @@ pub fn caller(header: &str, value: &str) -> Option<Caller> {
 /// By the same rule as for a certificate: the one SPIFFE ID, else the first
 /// DNS name.
 fn envoy(value: &str) -> Option<Caller> {
-    let element = split(value, ',').pop()?;
-    let pairs: Vec<(&str, &str)> = split(element, ';')
+    let element = split(value, ',')?.pop()?;
+    let pairs: Vec<(&str, &str)> = split(element, ';')?
         .into_iter()
         .filter_map(|pair| pair.trim().split_once('='))
         .collect();
@@ -37,11 +37,13 @@ fn envoy(value: &str) -> Option<Caller> {
     }
 }
 
-/// Parts between separators that do not stand in double quotes.
-fn split(text: &str, separator: char) -> Vec<&str> {
+/// Parts between separators that do not stand in double quotes. `None` when
+/// the quotes do not end: with a quote of its own a caller could hide what
+/// the proxy puts behind it.
+fn split(text: &str, separator: char) -> Option<Vec<&str>> {
     let mut quoted = false;
     let mut escaped = false;
-    text.split(|character| {
+    let separated = text.split(|character| {
         let separates = character == separator && !quoted;
         match character {
             '"' if !escaped => quoted = !quoted,
@@ -49,8 +51,9 @@ fn split(text: &str, separator: char) -> Vec<&str> {
         }
         escaped = character == '\\' && !escaped;
         separates
-    })
-    .collect()
+    });
+    let parts = separated.collect();
+    (!quoted).then_some(parts)
 }
 
 fn unquoted(value: &str) -> &str {
@@ -93,6 +96,11 @@ mod tests {
                 None,
             ),
             (ENVOY, "URI=\"spiffe://company.example/shop\"", Some(SHOP)),
+            (
+                ENVOY,
+                "URI=spiffe://company.example/evil;Subject=\",Hash=1;URI=spiffe://company.example/shop",
+                None,
+            ),
             (ENVOY, "Hash=00ff", None),
             (ENVOY, "URI=", None),
             (ENVOY, "", None),

@@ -2,8 +2,10 @@
 
 use uuid::Uuid;
 
+use super::forwarded;
 use super::page_token::{List, Place, Position, decode, encode};
 use super::parse::events::ANY;
+use crate::domain::Caller;
 use crate::domain::event::Cursor;
 use crate::domain::order::OrderId;
 
@@ -28,6 +30,31 @@ fn written<P: Place + PartialEq>(list: List, fingerprint: u64, place: &P, (at, l
         .map(|(index, own)| if index == at { letter } else { own })
         .collect();
     assert!(mangled == token || decode::<P>(list, fingerprint, &mangled).is_err());
+}
+
+/// Headers of proxies. A name that is read is one and reads the same again,
+/// and nothing that a caller writes before it changes what the proxy says.
+pub fn caller(bytes: &[u8]) {
+    const ENVOY: &str = "x-forwarded-client-cert";
+    const REAL: &str = "By=spiffe://a/gateway;Subject=\"CN=x,O=\\\"y;URI=spiffe://a/no\";URI=spiffe://a/real";
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    for header in ["x-caller", ENVOY] {
+        let Some(caller) = forwarded::caller(header, text) else {
+            continue;
+        };
+        assert_eq!(Caller::parse(caller.as_str()).as_ref(), Some(&caller));
+        let key = if caller.as_str().starts_with("spiffe:") {
+            "URI"
+        } else {
+            "DNS"
+        };
+        let written = forwarded::caller(ENVOY, &format!("Hash=0;{key}={caller}"));
+        assert_eq!(written, Some(caller));
+    }
+    let told = forwarded::caller(ENVOY, &format!("{text},{REAL}"));
+    assert!(told.is_none_or(|caller| caller.as_str() == "spiffe://a/real"));
 }
 
 /// Tokens of pages: any text, and any place.
