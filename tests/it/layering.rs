@@ -37,7 +37,15 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ),
     (
         "commands",
-        &["app", "config", "doctor", "domain", "sandbox", "telemetry"],
+        &[
+            "app",
+            "config",
+            "doctor",
+            "domain",
+            "sandbox",
+            "store",
+            "telemetry",
+        ],
     ),
 ];
 

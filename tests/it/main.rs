@@ -29,6 +29,7 @@ mod house;
 mod inventory;
 mod layering;
 mod ledger;
+mod move_ledger;
 mod orders;
 mod orders_crash;
 mod orders_property;
