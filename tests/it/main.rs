@@ -40,6 +40,7 @@ mod property;
 mod provider_faults;
 mod readme;
 mod resilience;
+mod rolling_restart;
 mod sim_operations;
 mod sim_operations_crash;
 mod sim_operations_property;
