@@ -38,6 +38,7 @@ mod postgres;
 mod process;
 mod property;
 mod provider_faults;
+mod provider_tls;
 mod readme;
 mod resilience;
 mod rolling_restart;
