@@ -179,6 +179,14 @@ pub enum MoveError {
     /// A defect, or somebody's trigger.
     #[error("target: what was written to {0} is not what was read back; nothing was moved")]
     Differs(String),
+    /// Nothing was moved, and no gateway starts on the source either.
+    #[error("{cause}; and the source could not be told: {unmarking}. Run this command again")]
+    StillMarked {
+        /// Why nothing was moved.
+        cause: Box<MoveError>,
+        /// Why the mark is still there.
+        unmarking: Error,
+    },
     /// The answer to the commit was lost.
     #[error(
         "target: it is not known whether it holds everything now: {0}. Run the same command again, which \
@@ -216,8 +224,17 @@ pub async fn run(
     };
     let tables = source.tables().await?;
     let mut connection = target::connect(url).await.map_err(MoveError::Target)?;
+    if let Some(mark) = &begun {
+        // Gateways may be at work there by now: nothing is locked for this.
+        let earlier = target::earlier(&mut connection).await.map_err(target_failed)?;
+        if earlier == Some(mark.id) {
+            source.end_mark().await.map_err(MoveError::MarkUnfinished)?;
+            return Ok(Outcome::Ended);
+        }
+    }
     let mut target = target::begin(&mut connection, &tables).await?;
     let log = match (target::found(&mut target, &tables).await?, &begun) {
+        // Its commit was still on the way.
         (Found::Moved(id), Some(mark)) if id == mark.id => {
             source.end_mark().await.map_err(MoveError::MarkUnfinished)?;
             return Ok(Outcome::Ended);
@@ -255,8 +272,13 @@ pub async fn run(
         Err(error) => {
             // Nothing was committed, so the old ledger may be used again.
             drop(target);
-            source.remove_mark().await.map_err(MoveError::Source)?;
-            return Err(error);
+            return Err(match source.remove_mark().await {
+                Ok(()) => error,
+                Err(unmarking) => MoveError::StillMarked {
+                    cause: Box::new(error),
+                    unmarking,
+                },
+            });
         }
     };
     reached(Step::Compared).await;

@@ -37,6 +37,7 @@ const SETTINGS: SqlStr = SqlStr::from_static(
 /// PostgreSQL: "lock not available".
 const LOCKED: &str = "55P03";
 
+/// As far as this role can see.
 const GATEWAYS: SqlStr = SqlStr::from_static(
     "SELECT COUNT(*) AS gateways FROM pg_stat_activity WHERE datname = current_database() \
      AND pid <> pg_backend_pid() AND application_name = $1",
@@ -100,6 +101,15 @@ pub(super) async fn begin<'c>(
     }
 }
 
+/// The move that brought what is there, if one did.
+pub(super) async fn earlier(connection: &mut PgConnection) -> sqlx::Result<Option<Uuid>> {
+    let Some(earlier) = connection.row(EARLIER, values![]).await? else {
+        return Ok(None);
+    };
+    let id = row::parsed(&earlier, "id", |text| Uuid::try_parse(text).ok())?;
+    Ok(Some(id.ok_or_else(|| row::unusable("id"))?))
+}
+
 /// What is in a target.
 pub(super) enum Found {
     /// Nothing but a log of events with this name.
@@ -122,9 +132,8 @@ pub(super) async fn found(
 }
 
 async fn look(connection: &mut PgConnection, tables: &[Table]) -> sqlx::Result<Found> {
-    if let Some(earlier) = connection.row(EARLIER, values![]).await? {
-        let id = row::parsed(&earlier, "id", |text| Uuid::try_parse(text).ok())?;
-        return Ok(Found::Moved(id.ok_or_else(|| row::unusable("id"))?));
+    if let Some(id) = earlier(connection).await? {
+        return Ok(Found::Moved(id));
     }
     for table in tables.iter().filter(|table| table.name != EVENT_LOG) {
         let any = AssertSqlSafe(format!("SELECT 1 AS any FROM \"{}\" LIMIT 1", table.name)).into_sql_str();
