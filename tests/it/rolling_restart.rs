@@ -250,7 +250,7 @@ async fn load(
         skipped += (due - made).saturating_sub(room);
         for wish in wishes.by_ref().take((due - made).min(room)) {
             made += 1;
-            let choice = if made % 4 == 0 {
+            let choice = if made.is_multiple_of(4) {
                 Choice::Behind
             } else {
                 Choice::Serving { not: None }
@@ -300,7 +300,7 @@ async fn every_replica_is_restarted_and_no_call_is_lost() {
     let calls = spawn(load(wishes, Arc::clone(&known), Arc::clone(&stop)));
     tokio::time::sleep(STEADY).await;
     let mut log = Vec::new();
-    for (id, replica) in (3..).zip(replicas.drain(..).collect::<Vec<_>>()) {
+    for (id, replica) in (3..).zip(std::mem::take(&mut replicas)) {
         log.extend(replica.end().await);
         replicas.push(Replica::start(id, &sandbox, &store, &known).await);
         tokio::time::sleep(STEADY).await;
