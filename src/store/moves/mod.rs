@@ -383,7 +383,7 @@ impl fmt::Display for Step {
         f.write_str(match self {
             Self::Ready => "nobody uses the source, and the target is empty",
             Self::Marked => "no gateway starts on the source any more",
-            Self::Copying => "copying",
+            Self::Copying => "the orders are copied",
             Self::Copied => "everything is copied, reading it back",
             Self::Compared => "both sides are the same",
             Self::Committed => "the target holds everything",
