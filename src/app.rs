@@ -277,6 +277,7 @@ impl App {
         }
         end.cancel();
         events.end_streams();
+        health.end().await;
         let drained = phase("calls", tokio::time::timeout(self.config.shutdown.drain, calls)).await;
         match drained {
             Ok(result) => result?,

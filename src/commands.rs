@@ -1,5 +1,7 @@
 //! What the process can be told to do.
 
+mod move_ledger;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,6 +67,9 @@ enum Command {
         #[arg(long, value_parser = msisdn)]
         msisdn: Option<Msisdn>,
     },
+    /// Move everything that is kept, orders and events, from a SQLite file to
+    /// an empty PostgreSQL database. Stop the gateway first.
+    MoveLedger(move_ledger::Options),
     /// Ask a running gateway whether it serves; the exit code says so.
     Health {
         /// Where it listens.
@@ -111,6 +116,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             let config = load(&sources)?.config;
             examine(&config, &Named { iccid, msisdn }, json).await
         }),
+        Command::MoveLedger(options) => in_runtime(move_ledger::run(sources, options)),
         Command::Health { address, service } => in_runtime(health(address, service)),
     };
     result.unwrap_or_else(|failure| {

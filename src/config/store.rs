@@ -108,8 +108,13 @@ impl StoreUrl {
         Ok(Self::File(PathBuf::from(path.as_ref())))
     }
 
-    /// Without the password, for people; `None` when there is no saying what
-    /// is secret in it.
+    /// Without the password, for people.
+    pub fn shown(&self) -> String {
+        self.redacted().unwrap_or_else(|| "<redacted>".into())
+    }
+
+    /// Without the password; `None` when there is no saying what is secret in
+    /// it.
     fn redacted(&self) -> Option<String> {
         const HIDDEN: &str = "redacted";
         match self {
@@ -142,6 +147,6 @@ impl StoreUrl {
 
 impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.redacted().unwrap_or_else(|| "<redacted>".into()))
+        f.write_str(&self.shown())
     }
 }

@@ -44,6 +44,16 @@ impl Health {
         }
     }
 
+    /// Ends every watch, after what it was told last; nothing is known here
+    /// any more. A watcher that stays would hold up the drain for as long as
+    /// that may take.
+    pub async fn end(&self) {
+        let mut reporter = self.reporter.clone();
+        for service in self.services.iter().copied().chain([""]) {
+            reporter.clear_service_status(service).await;
+        }
+    }
+
     /// Whether calls should be sent here.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)

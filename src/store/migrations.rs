@@ -6,7 +6,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// One step: number, name, SQLite's text, PostgreSQL's text. A step that was
 /// released is never edited.
-const STEPS: [(i64, &str, &str, &str); 2] = [
+const STEPS: [(i64, &str, &str, &str); 3] = [
     (
         1,
         "orders",
@@ -18,6 +18,12 @@ const STEPS: [(i64, &str, &str, &str); 2] = [
         "events",
         include_str!("../../migrations/sqlite/0002_events.sql"),
         include_str!("../../migrations/postgres/0002_events.sql"),
+    ),
+    (
+        3,
+        "moves",
+        include_str!("../../migrations/sqlite/0003_moves.sql"),
+        include_str!("../../migrations/postgres/0003_moves.sql"),
     ),
 ];
 

@@ -12,6 +12,7 @@ mod act;
 mod error;
 pub mod events;
 mod migrations;
+pub mod moves;
 mod open;
 mod operations;
 mod postgres;

@@ -37,6 +37,29 @@ pub enum OpenError {
     /// The database cannot be reached or is not usable.
     #[error("store.url: {0}")]
     Database(Error),
+    /// Its orders are kept elsewhere now: sending from two ledgers would buy
+    /// twice.
+    #[error(
+        "store.url: everything in {} was moved to {to}, where orders are kept now: \
+         set store.url to that", .path.display()
+    )]
+    Moved {
+        /// The old ledger.
+        path: PathBuf,
+        /// The new one, without its password.
+        to: String,
+    },
+    /// It may be that its orders are kept elsewhere now.
+    #[error(
+        "store.url: everything in {} was being moved to {to} when that was cut off, and perhaps it is there: \
+         run move-ledger again, which finds out and ends it", .path.display()
+    )]
+    Moving {
+        /// The old ledger.
+        path: PathBuf,
+        /// The new one, without its password.
+        to: String,
+    },
 }
 
 impl From<sqlx::Error> for OpenError {

@@ -4,7 +4,7 @@
 //! there are.
 
 mod events;
-mod file;
+pub(super) mod file;
 mod writer;
 
 use std::fs::File;
@@ -22,7 +22,7 @@ use super::row::values;
 use super::session::Session as _;
 use super::{
     Attempt, Begun, Census, Claims, Filter, Key, Note, OpenError, OrderLedger, Record, Result, Settled,
-    Settlement, Slot, Traffic, migrations, operations, statements,
+    Settlement, Slot, Traffic, migrations, moves, operations, statements,
 };
 use crate::domain::order::{Order, OrderId};
 use writer::{Work, Writer};
@@ -72,6 +72,9 @@ impl Ledger {
             .synchronous(SqliteSynchronous::Full);
         let mut connection = writing.connect().await?;
         migrations::sqlite().run(&mut connection).await?;
+        if let Some(mark) = moves::mark(&mut connection).await? {
+            return Err(mark.refusal(path));
+        }
         if opening.exclusive {
             connection.execute(statements::END_LEASES, values![]).await?;
         }

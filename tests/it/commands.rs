@@ -4,7 +4,7 @@ use crate::grpcurl;
 use crate::house::{fetch, settings, simulator};
 use crate::process::{Process, command};
 
-async fn run(arguments: &[&str], environment: &[(String, String)]) -> (Option<i32>, String, String) {
+pub async fn run(arguments: &[&str], environment: &[(String, String)]) -> (Option<i32>, String, String) {
     let output = command(arguments, environment).output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))

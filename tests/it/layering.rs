@@ -39,7 +39,15 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ),
     (
         "commands",
-        &["app", "config", "doctor", "domain", "sandbox", "telemetry"],
+        &[
+            "app",
+            "config",
+            "doctor",
+            "domain",
+            "sandbox",
+            "store",
+            "telemetry",
+        ],
     ),
 ];
 

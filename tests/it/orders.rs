@@ -10,8 +10,8 @@ use transatel_gateway::sandbox::{Criteria, Fault, Script, SimStatus};
 use uuid::Uuid;
 
 use crate::house::{
-    BUNDLES, FRANCE, Gateway, House, ORDERS, Provisioning, by_iccid, by_msisdn, reason, simulator, spawn,
-    until, violations,
+    BUNDLES, FRANCE, Gateway, House, ORDERS, Provisioning, StillClock, by_iccid, by_msisdn, reason,
+    simulator, spawn, until, violations,
 };
 
 /// Finds out quickly.
@@ -241,21 +241,33 @@ async fn a_caller_that_goes_away_changes_nothing() {
     assert_eq!((sent(&house), bought(&house, FRESH)), (1, 1));
 }
 
-#[tokio::test]
+/// A call with a deadline that nothing but the test lets pass.
+fn call_within(
+    client: &Provisioning,
+    wish: &api::CreateOrderRequest,
+    deadline: Duration,
+) -> tokio::task::JoinHandle<Result<api::Order, Status>> {
+    let mut client = client.clone();
+    let mut request = Request::new(wish.clone());
+    request.set_timeout(deadline);
+    spawn(async move {
+        let answer = client.create_order(request).await?;
+        Ok(answer.into_inner().order.unwrap())
+    })
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_comes_before_the_deadline_once_the_order_is_on_its_way() {
+    let _still = StillClock::hold();
     let house = House::open().await;
     let mut client = house.provisioning();
     fault(&house, Fault::hold("post"));
     let wish = order(FRESH);
-    let mut request = Request::new(wish.clone());
-    request.set_timeout(Duration::from_millis(900));
-    let answer = client
-        .create_order(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .order
-        .unwrap();
+    let call = call_within(&client, &wish, Duration::from_millis(900));
+    house.control().until_held("post", 1).await;
+    // A tenth of a second is left for the answer's way.
+    tokio::time::advance(Duration::from_millis(800)).await;
+    let answer = call.await.unwrap().unwrap();
     assert_eq!(answer.state(), OrderState::Submitting);
     house.control().release("post");
     let order = until_state(&mut client, &wish, OrderState::Placed).await;
@@ -263,17 +275,20 @@ async fn an_answer_comes_before_the_deadline_once_the_order_is_on_its_way() {
     assert_eq!(sent(&house), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_time_nothing_is_sent_and_nothing_kept() {
+    let _still = StillClock::hold();
     let house = House::open().await;
     let mut client = house.provisioning();
     house
         .control()
         .queue(Script::on("GET", BUNDLES).then(Fault::hold("read")));
     let wish = order(FRESH);
-    let mut request = Request::new(wish.clone());
-    request.set_timeout(Duration::from_millis(400));
-    let error = client.create_order(request).await.unwrap_err();
+    let call = call_within(&client, &wish, Duration::from_millis(400));
+    house.control().until_held("read", 1).await;
+    // Before the caller's own timer, which says CANCELLED.
+    tokio::time::advance(Duration::from_millis(397)).await;
+    let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded);
     house.control().release("read");
     let error = reason(&get(&mut client, &wish).await.unwrap_err());

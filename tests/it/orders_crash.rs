@@ -126,11 +126,11 @@ pub async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>, more: 
     let line = process.logged("listening").await;
     let address = line.split("grpc=").nth(1).unwrap().split(' ').next().unwrap();
     process.logged("ready").await;
-    let channel: Channel = Endpoint::from_shared(format!("http://{address}"))
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let channel: Channel = match endpoint.connect().await {
+        Ok(channel) => channel,
+        Err(error) => panic!("{error:?} {}", process.last_words().await),
+    };
     Running {
         process,
         client: Provisioning::new(channel),
@@ -169,7 +169,7 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
                 assert_ne!(order.state(), OrderState::NeedsOperator, "{what}");
                 order.state() == OrderState::Placed
             }
-            Err(status) => panic!("{what}: {status:?}"),
+            Err(status) => panic!("{what}: {status:?} {}", next.process.last_words().await),
         }
     })
     .await;

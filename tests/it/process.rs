@@ -58,6 +58,17 @@ impl Process {
             .unwrap_or_else(|_| panic!("{text:?} was not logged"))
     }
 
+    /// Whether it still runs, and what it logged and nobody has read: for the
+    /// message of a test that fails.
+    pub async fn last_words(&mut self) -> String {
+        const QUIET: std::time::Duration = std::time::Duration::from_millis(200);
+        let mut lines = Vec::new();
+        while let Ok(Ok(Some(line))) = tokio::time::timeout(QUIET, self.stderr.next_line()).await {
+            lines.push(line);
+        }
+        format!("{:?} {lines:#?}", self.child.try_wait())
+    }
+
     /// Sends a signal by name, such as `TERM`.
     pub async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();

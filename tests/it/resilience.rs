@@ -1,6 +1,8 @@
 //! Too much of something: failures of the provider, requests to it, calls of
 //! ours.
 
+use std::time::Duration;
+
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -183,6 +185,71 @@ async fn an_api_that_hangs_takes_its_own_room_only() {
     };
     house.inventory().get_inventory(request).await.unwrap();
     hanging.abort();
+}
+
+#[tokio::test]
+async fn requests_keep_the_pace_that_was_agreed() {
+    let house = House::with(&[
+        ("TRANSATEL__REQUESTS_PER_SECOND", "5"),
+        ("TRANSATEL__CONCURRENCY_WAIT", "20s"),
+    ])
+    .await;
+    let begin = std::time::Instant::now();
+    let asks = (0..10).map(|sim| {
+        let mut catalog = house.catalog();
+        async move { catalog.check_eligibility(eligibility(sim)).await }
+    });
+    for answer in futures_util::future::join_all(asks).await {
+        answer.unwrap();
+    }
+    assert_eq!(house.control().received("GET", PRODUCTS), 10);
+    // Nine gaps between ten requests.
+    assert!(
+        begin.elapsed() >= Duration::from_millis(1_800),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+/// About a SIM that nobody else asks about: reads of one are shared.
+fn eligibility(sim: usize) -> api::CheckEligibilityRequest {
+    api::CheckEligibilityRequest {
+        sim: by_msisdn(&format!("8824700000000{:02}", 20 + sim)),
+        ..live()
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_comes_too_late_is_not_waited_for() {
+    for (wait, says) in [
+        // Nobody waits longer than that for room, of which a turn is a part.
+        ("50ms", (Code::Unavailable, "OVERLOADED")),
+        ("1h", (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")),
+    ] {
+        let house = House::with(&[
+            ("TRANSATEL__REQUESTS_PER_SECOND", "1"),
+            ("TRANSATEL__CONCURRENCY_WAIT", wait),
+        ])
+        .await;
+        let begin = std::time::Instant::now();
+        let asks = (0..6).map(|sim| {
+            let mut request = tonic::Request::new(eligibility(sim));
+            request.set_timeout(Duration::from_millis(500));
+            // Its own timer would say CANCELLED.
+            let mut caller = house.gateway.untimed_catalog();
+            async move { caller.check_eligibility(request).await }
+        });
+        let answers = futures_util::future::join_all(asks).await;
+        let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+        assert!(!refused.is_empty(), "{wait}");
+        for status in refused {
+            let error = reason(&status);
+            assert_eq!((error.code, &*error.reason), says, "{wait}");
+        }
+        // Whoever was refused sent nothing.
+        let turns = 1 + begin.elapsed().as_secs();
+        assert!(house.control().received("GET", PRODUCTS) <= turns, "{wait}");
+    }
 }
 
 #[tokio::test]

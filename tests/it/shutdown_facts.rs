@@ -43,7 +43,8 @@ async fn graceful_shutdown_waits_for_an_open_stream_without_end() {
 
 #[tokio::test]
 async fn an_open_watch_does_not_keep_our_gateway_from_ending() {
-    let house = House::with(&[("SHUTDOWN__DRAIN", "100ms")]).await;
+    // Nobody waits for that.
+    let house = House::with(&[("SHUTDOWN__DRAIN", "1h")]).await;
     let mut client = HealthClient::new(house.gateway.channel.clone());
     let mut watch = client
         .watch(HealthCheckRequest {
@@ -52,10 +53,22 @@ async fn an_open_watch_does_not_keep_our_gateway_from_ending() {
         .await
         .unwrap()
         .into_inner();
-    watch.message().await.unwrap();
-    tokio::time::timeout(crate::house::SOON, house.gateway.stop())
+    let states = async {
+        let mut states = Vec::new();
+        while let Some(state) = watch.message().await.unwrap() {
+            states.push(state.status());
+        }
+        states
+    };
+    let stopped = async { tokio::join!(states, house.gateway.stop()).0 };
+    let states = tokio::time::timeout(crate::house::SOON, stopped)
         .await
-        .expect("the drain is bounded");
+        .expect("it ends");
+    assert_eq!(
+        states.last().copied(),
+        Some(tonic_health::pb::health_check_response::ServingStatus::NotServing),
+        "{states:?}"
+    );
 }
 
 #[tokio::test]

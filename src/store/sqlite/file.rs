@@ -60,6 +60,33 @@ pub(super) fn enter(path: &Path) -> Result<Opening, OpenError> {
     })
 }
 
+/// The only user of a file, for as long as it is kept: whoever else opens the
+/// file waits.
+pub(in crate::store) struct Claim {
+    _gate: File,
+    _in_use: File,
+}
+
+/// Claims a file that is there; `None` when somebody uses it. Never waits.
+pub(in crate::store) fn claim(path: &Path) -> Result<Option<Claim>, OpenError> {
+    let claimed = |ending: &str| -> Result<Option<File>, OpenError> {
+        let path = beside(path, ending);
+        let file = private(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(OpenError::File { path, source }),
+        }
+    };
+    let Some(gate) = claimed(".opening")? else {
+        return Ok(None);
+    };
+    Ok(claimed(".lock")?.map(|in_use| Claim {
+        _gate: gate,
+        _in_use: in_use,
+    }))
+}
+
 /// Opens a file; a new one is for its owner only, since orders are personal
 /// data. SQLite gives its other files the same mode.
 fn private(path: &Path) -> Result<File, OpenError> {
