@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tonic::transport::{Channel, Endpoint};
 use transatel_gateway::client::connectivity::v1::*;
-use transatel_gateway::sandbox::{Control, Criteria, Fault, Sandbox, Script, Webhook};
+use transatel_gateway::sandbox::{Criteria, Fault, Sandbox, Script, Webhook};
 
 use crate::commands::run;
 use crate::events::{Follower, after, from_the_beginning};
@@ -40,21 +40,27 @@ struct Running {
     events: Events,
 }
 
-fn environment(sandbox: &Sandbox, store: &str, secret: &Secret) -> Vec<(String, String)> {
-    let more = [
-        ("STORE__URL", store),
-        ("ORDERS__LEASE", "1s"),
-        ("ORDERS__ESCALATE_AFTER", "400ms"),
-        ("TRANSATEL__READ_ATTEMPTS", "1"),
-    ];
+/// Gives up soon what cannot be found out.
+const IMPATIENT: [(&str, &str); 2] = [
+    ("ORDERS__ESCALATE_AFTER", "400ms"),
+    ("TRANSATEL__READ_ATTEMPTS", "1"),
+];
+
+fn environment(
+    sandbox: &Sandbox,
+    store: &str,
+    secret: &Secret,
+    more: &[(&str, &str)],
+) -> Vec<(String, String)> {
+    let own = [("STORE__URL", store), ("ORDERS__LEASE", "1s")];
     settings(
         &sandbox.base_url(),
-        &[&secret.settings()[..], &OPERATIONS, &more].concat(),
+        &[&secret.settings()[..], &OPERATIONS, &own, more].concat(),
     )
 }
 
-async fn start(sandbox: &Sandbox, store: &str, secret: &Secret) -> Running {
-    let mut process = Process::start(&["serve"], &environment(sandbox, store, secret));
+async fn start(sandbox: &Sandbox, store: &str, secret: &Secret, more: &[(&str, &str)]) -> Running {
+    let mut process = Process::start(&["serve"], &environment(sandbox, store, secret, more));
     let line = process.logged("listening").await;
     let address = |name: &str| line.split(name).nth(1).unwrap().split(' ').next().unwrap();
     let webhook = format!("http://{}/webhooks/transatel", address("webhook="));
@@ -115,8 +121,11 @@ async fn until_state(orders: &Provisioning, wish: &CreateOrderRequest, state: Or
     .await;
 }
 
-/// Has a gateway bring an order into each state, and kills it.
-async fn wish_for_everything(gateway: &mut Running, control: &Control) -> Wishes {
+/// Has a gateway bring an order into each state. What stays on its way is left
+/// to one that is more patient than the other.
+async fn wish_for_everything(sandbox: &Sandbox, store: &str, secret: &Secret) -> (Running, Wishes) {
+    let control = &sandbox.control();
+    let mut gateway = start(sandbox, store, secret, &IMPATIENT).await;
     let on_post =
         |step: transatel_gateway::sandbox::Step| control.queue(Script::on("POST", ORDERS).then(step));
     let sims = control.find_sims(Criteria::FRESH, 6);
@@ -150,7 +159,12 @@ async fn wish_for_everything(gateway: &mut Running, control: &Control) -> Wishes
         all(&mut gateway.events).await.len() > 3
     })
     .await;
-    // Further ones would say what becomes of these.
+    gateway.process.signal("TERM").await;
+    assert_eq!(gateway.process.ended().await, Some(0));
+
+    let gateway = start(sandbox, store, secret, &[]).await;
+    let mut orders = gateway.orders.clone();
+    // Further events would say what becomes of these.
     control.set_webhook(None).unwrap();
     let submitting = wish();
     on_post(Fault::hold("post").after_commit());
@@ -173,7 +187,7 @@ async fn wish_for_everything(gateway: &mut Running, control: &Control) -> Wishes
         assert_eq!(get(&mut orders, wish).await.unwrap().state(), state);
     }
     call.abort();
-    Wishes {
+    let wishes = Wishes {
         placed,
         rejected,
         not_placed,
@@ -181,7 +195,8 @@ async fn wish_for_everything(gateway: &mut Running, control: &Control) -> Wishes
         submitting,
         unknown,
         operation,
-    }
+    };
+    (gateway, wishes)
 }
 
 async fn page(orders: &mut Provisioning, page_token: &str) -> ListOrdersResponse {
@@ -223,8 +238,7 @@ async fn callers_notice_nothing_of_a_move() {
     let file = folder.path().join("ledger.db");
     let (sandbox, secret) = (simulator().await, Secret::new(SECRET));
     let control = sandbox.control();
-    let mut old = start(&sandbox, &url(&file), &secret).await;
-    let wishes = wish_for_everything(&mut old, &control).await;
+    let (mut old, wishes) = wish_for_everything(&sandbox, &url(&file), &secret).await;
 
     // What callers know, and the places that they keep.
     let mut known = Vec::new();
@@ -252,7 +266,7 @@ async fn callers_notice_nothing_of_a_move() {
     std::fs::write(&address, format!("{to}\n")).unwrap();
     let from = url(&file);
     let arguments = ["move-ledger", "--to-file", address.to_str().unwrap()];
-    let (code, out, err) = run(&arguments, &environment(&sandbox, &from, &secret)).await;
+    let (code, out, err) = run(&arguments, &environment(&sandbox, &from, &secret, &[])).await;
     assert_eq!(code, Some(0), "{out}{err}");
     let numbers: Vec<Vec<&str>> = out
         .lines()
@@ -280,14 +294,14 @@ async fn callers_notice_nothing_of_a_move() {
     assert!(events[1].parse::<usize>().unwrap() >= listed.len(), "{out}");
 
     // Nobody orders from the old one any more.
-    let (code, _, err) = run(&["serve"], &environment(&sandbox, &from, &secret)).await;
+    let (code, _, err) = run(&["serve"], &environment(&sandbox, &from, &secret, &[])).await;
     assert_eq!(code, Some(1));
     assert!(
         err.contains("was moved to postgres://postgres@localhost/"),
         "{err}"
     );
 
-    let mut new = start(&sandbox, &to, &secret).await;
+    let mut new = start(&sandbox, &to, &secret, &[]).await;
     for (wish, known) in wishes.settled().into_iter().zip(&known) {
         assert_eq!(get(&mut new.orders, wish).await.unwrap(), *known);
         assert_eq!(by_order_id(&mut new.orders, &known.order_id).await, *known);
