@@ -5,7 +5,10 @@
 //! fuzzing and for the test that runs the committed seeds, so that the
 //! targets cannot rot.
 
-use crate::{config, grpc, transatel, webhook};
+use crate::config;
+use crate::grpc;
+use crate::transatel;
+use crate::webhook;
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
