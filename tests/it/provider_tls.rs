@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::ExtendedKeyUsagePurpose::ServerAuth;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -12,39 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tonic::Code;
 
 use crate::house::{FRANCE, Gateway, get, reason, simulator};
-
-/// An authority of its own.
-struct Authority {
-    file: tempfile::NamedTempFile,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
-        Self {
-            file,
-            issuer: Issuer::new(params, key),
-        }
-    }
-
-    fn path(&self) -> &str {
-        self.file.path().to_str().unwrap()
-    }
-
-    /// A certificate for this name, and its key.
-    fn certify(&self, name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        (certificate.der().clone(), key)
-    }
-}
+use crate::pki::{Authority, Name, Validity};
 
 /// Ends TLS in front of the simulator, until it is dropped.
 struct Front {
@@ -54,7 +23,9 @@ struct Front {
 
 impl Front {
     async fn start(authority: &Authority, name: &str, behind: SocketAddr) -> Self {
-        let (certificate, key) = authority.certify(name);
+        let pair = authority.issue_for(&[Name::Dns(name)], Validity::Now, ServerAuth);
+        let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -95,8 +66,14 @@ async fn the_providers_certificate_is_trusted_by_the_authority_in_the_file_only(
     let (authority, other) = (Authority::new(), Authority::new());
     let front = Front::start(&authority, "localhost", behind).await;
     let elsewhere = Front::start(&authority, "provider.example", behind).await;
-    let trusted = [("TRANSATEL__CA_FILE", authority.path())];
-    let distrusted = [("TRANSATEL__CA_FILE", other.path())];
+    let files = [&authority, &other].map(|authority| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, authority.pem()).unwrap();
+        file
+    });
+    let [own, others] = files.each_ref().map(|file| file.path().to_str().unwrap());
+    let trusted = [("TRANSATEL__CA_FILE", own)];
+    let distrusted = [("TRANSATEL__CA_FILE", others)];
     let attempts = [("TRANSATEL__READ_ATTEMPTS", "1")];
     for (front, settings, works) in [
         (&front, &attempts[..], false),
