@@ -258,6 +258,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lists<T> {
                     lists.push((name, list));
                 }
                 lists.sort_by(|(one, _), (other, _)| one.cmp(other));
+                let mut pairs = lists.iter().zip(lists.iter().skip(1));
+                if pairs.any(|((one, _), (next, _))| one == next) {
+                    // Neither may be counted beside the other.
+                    return Err(A::Error::custom("a list is named twice"));
+                }
                 Ok(Lists(lists.into_iter().flat_map(|(_, list)| list).collect()))
             }
         }
