@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use tokio::net::TcpListener;
 
 use crate::grpc::Health;
-use crate::telemetry::{ChangeError, LogLevel, Metrics};
+use crate::telemetry::{ChangeError, LogLevel, Metrics, REVISION};
 
 #[derive(Clone)]
 struct Doors {
@@ -70,6 +70,7 @@ async fn build_info() -> Json<BTreeMap<&'static str, &'static str>> {
     Json(BTreeMap::from([
         ("name", env!("CARGO_PKG_NAME")),
         ("version", env!("CARGO_PKG_VERSION")),
+        ("revision", REVISION),
         ("sandbox", provider),
     ]))
 }

@@ -19,7 +19,7 @@ use crate::grpc::{self, Certificates, EveryCall, Health, Services};
 use crate::service::events::Work;
 use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
 use crate::store;
-use crate::telemetry::{LogLevel, Metrics, Sampling, metrics};
+use crate::telemetry::{FLUSH_WITHIN, LogLevel, Metrics, Sampling, metrics};
 use crate::transatel::{Transatel, transport};
 use crate::webhook::Webhook;
 
@@ -327,8 +327,15 @@ async fn phase<T>(name: &'static str, work: impl Future<Output = T>) -> T {
     result
 }
 
-/// Loads in the background that nobody waits for any more.
+/// Work beside the calls that nobody waits for any more.
 const TASKS_WITHIN: Duration = Duration::from_millis(500);
+
+/// What the way down takes at most beside the phases that are settings: four
+/// kinds of such work, then the last metrics and the last spans.
+pub const CLOSING: Duration = TASKS_WITHIN
+    .saturating_mul(4)
+    .saturating_add(FLUSH_WITHIN)
+    .saturating_add(FLUSH_WITHIN);
 
 async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)

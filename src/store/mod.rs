@@ -253,4 +253,7 @@ pub trait OrderLedger: Send + Sync + 'static {
 
     /// How many orders are in each state; states without any may be absent.
     async fn census(&self) -> Result<Census>;
+
+    /// Since when an order has been `UNKNOWN` at the longest.
+    async fn unknown_since(&self) -> Result<Option<Timestamp>>;
 }

@@ -292,3 +292,11 @@ pub(super) async fn census<S: Session>(session: &mut S) -> sqlx::Result<Census> 
         .map(|found| Ok((row::state(found)?, row::number(found, "orders")?)))
         .collect()
 }
+
+pub(super) async fn unknown_since<S: Session>(session: &mut S) -> sqlx::Result<Option<Timestamp>> {
+    let rows = session.rows(statements::UNKNOWN_SINCE, values![]).await?;
+    match rows.first() {
+        Some(found) => row::time(found, "since"),
+        None => Ok(None),
+    }
+}

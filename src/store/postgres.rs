@@ -186,4 +186,9 @@ impl OrderLedger for Ledger {
         let mut connection = self.connection().await?;
         Ok(operations::census(&mut *connection).await?)
     }
+
+    async fn unknown_since(&self) -> Result<Option<Timestamp>> {
+        let mut connection = self.connection().await?;
+        Ok(operations::unknown_since(&mut *connection).await?)
+    }
 }

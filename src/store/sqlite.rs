@@ -213,4 +213,9 @@ impl OrderLedger for Ledger {
     async fn census(&self) -> Result<Census> {
         self.read(work!(session => operations::census(session))).await
     }
+
+    async fn unknown_since(&self) -> Result<Option<Timestamp>> {
+        self.read(work!(session => operations::unknown_since(session)))
+            .await
+    }
 }

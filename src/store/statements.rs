@@ -111,6 +111,10 @@ pub(super) const PURGE: SqlStr = SqlStr::from_static(concat!(
 pub(super) const CENSUS: SqlStr =
     SqlStr::from_static("SELECT state, COUNT(*) AS orders FROM orders GROUP BY state ORDER BY state");
 
+/// When the state of the order changed that has been `UNKNOWN` for longest.
+pub(super) const UNKNOWN_SINCE: SqlStr =
+    SqlStr::from_static("SELECT MIN(updated_at) AS since FROM orders WHERE state = 'unknown'");
+
 /// For SQLite, when nobody else uses the file: whoever held a lease is dead.
 pub(super) const END_LEASES: SqlStr =
     SqlStr::from_static("UPDATE orders SET lease_until = 0 WHERE lease_until > 0");

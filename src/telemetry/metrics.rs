@@ -62,6 +62,7 @@ struct Observed {
     last_event: AtomicI64,
     streams: AtomicI64,
     orders_without_event: AtomicI64,
+    orders_unknown_for: AtomicI64,
 }
 
 #[derive(Debug, Default)]
@@ -187,36 +188,50 @@ impl Metrics {
             .build();
         let observed = Arc::new(Observed::default());
         type Of = fn(&Observed) -> &AtomicI64;
-        let gauges: [(&'static str, &'static str, Of); 3] = [
+        let gauges: [(&'static str, &'static str, &'static str, Of); 4] = [
             (
                 "gateway.events.last_received",
+                "",
                 "When the last event came, or when this process began to wait for one; seconds since 1970",
                 |observed| &observed.last_event,
             ),
             (
                 "gateway.events.streams",
+                "",
                 "Streams of events that are open",
                 |observed| &observed.streams,
             ),
             (
                 "gateway.orders.without_event",
+                "",
                 "Orders that were placed and whose first event has not come in time",
                 |observed| &observed.orders_without_event,
             ),
+            (
+                "gateway.orders.unknown_for",
+                "s",
+                "Age of the order whose outcome has not been known for longest; 0 when there is none",
+                |observed| &observed.orders_unknown_for,
+            ),
         ];
-        for (name, description, of) in gauges {
+        for (name, unit, description, of) in gauges {
             let observed = Arc::clone(&observed);
             meter
                 .i64_observable_gauge(name)
+                .with_unit(unit)
                 .with_description(description)
                 .with_callback(move |observer| observer.observe(of(&observed).load(Ordering::Relaxed), &[]))
                 .build();
         }
         meter
             .u64_observable_gauge("gateway.build.info")
-            .with_description("Always 1; the version is a label")
+            .with_description("Always 1; what runs here is in the labels")
             .with_callback(|observer| {
-                observer.observe(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
+                let labels = [
+                    KeyValue::new("version", env!("CARGO_PKG_VERSION")),
+                    KeyValue::new("revision", super::REVISION),
+                ];
+                observer.observe(1, &labels);
             })
             .build();
         Ok(Self {
@@ -304,6 +319,13 @@ impl Metrics {
     /// How many orders are in which state.
     pub fn orders(&self, counts: &[(&'static str, i64)]) {
         *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = counts.to_vec();
+    }
+
+    /// For how long an order has been `UNKNOWN` at the longest.
+    pub fn orders_unknown_for(&self, age: jiff::SignedDuration) {
+        self.observed
+            .orders_unknown_for
+            .store(age.as_secs().max(0), Ordering::Relaxed);
     }
 
     /// Something was posted to the webhook.

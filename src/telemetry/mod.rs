@@ -33,8 +33,15 @@ use crate::config;
 /// Name of the service and of the instrumentation.
 const NAME: &str = env!("CARGO_PKG_NAME");
 
+/// The commit that this was built from, where the build says so: the image's
+/// does.
+pub const REVISION: &str = match option_env!("GATEWAY_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
 /// Longest wait for the last spans and metrics to be exported.
-const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+pub(crate) const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why telemetry cannot be set up.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,7 @@
 
 mod cache;
 mod catalog;
+mod chart;
 mod collector;
 mod commands;
 mod dependencies;

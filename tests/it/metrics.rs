@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use transatel_gateway::grpc::DESCRIPTORS;
+use transatel_gateway::telemetry::REVISION;
 
 use crate::identity::metrics_of_certificates;
 use crate::whole_run::run;
@@ -82,6 +83,7 @@ fn shared() -> BTreeMap<String, BTreeSet<String>> {
     for (name, values) in [
         ("rpc.method", methods),
         ("version", BTreeSet::from([env!("CARGO_PKG_VERSION").to_owned()])),
+        ("revision", BTreeSet::from([REVISION.to_owned()])),
     ] {
         // In words in the table.
         assert!(shared.insert(name.to_owned(), values).is_some(), "{name}");
@@ -183,7 +185,8 @@ async fn the_table_of_metrics_is_what_a_gateway_shows() {
         let kind = |kind: &str| metrics.contains(&format!("# TYPE {name} {kind}\n"));
         assert_eq!(kind("counter"), name.ends_with("_total"), "{name}");
         // The only unit that has a place in the name; all others are counts.
-        assert_eq!(kind("histogram"), row.unit == "s", "{name}");
+        assert_eq!(name.contains("_seconds"), row.unit == "s", "{name}");
+        assert_eq!(kind("histogram"), row.metric.ends_with(".duration"), "{name}");
         let plain = name.trim_end_matches("_total").trim_end_matches("_seconds");
         assert_eq!(plain, row.metric.replace('.', "_"), "{name}");
         for (label, values) in &row.labels {

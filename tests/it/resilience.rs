@@ -334,4 +334,5 @@ async fn the_admin_port_says_what_runs() {
     let page = fetch(&format!("http://{}/buildinfo", house.gateway.addresses.admin)).await;
     let page: serde_json::Value = serde_json::from_str(&page).unwrap();
     assert_eq!(page["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(page["revision"], transatel_gateway::telemetry::REVISION);
 }

@@ -97,6 +97,9 @@ impl Orders {
             .map(|(state, count)| (state.name(), count))
             .collect();
         inner.metrics.orders(&counts);
+        let since = inner.ledger.unknown_since().await?;
+        let age = since.map(|since| Timestamp::now().duration_since(since));
+        inner.metrics.orders_unknown_for(age.unwrap_or_default());
         Ok(())
     }
 }

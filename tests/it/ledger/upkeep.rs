@@ -11,6 +11,7 @@ suite! {
     settled_orders_are_forgotten_and_others_are_not,
     more_is_forgotten_than_fits_into_one_step,
     the_census_counts_by_state,
+    the_order_that_is_unknown_for_longest_tells_since_when,
 }
 
 async fn orders_of_dead_processes_become_unknown(stage: &Stage) {
@@ -176,4 +177,20 @@ async fn the_census_counts_by_state(stage: &Stage) {
     }
     let census: BTreeMap<State, i64> = ledger.census().await.unwrap().into_iter().collect();
     assert_eq!(census, expected);
+}
+
+async fn the_order_that_is_unknown_for_longest_tells_since_when(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    in_state(ledger, 1, State::NeedsOperator).await;
+    assert_eq!(ledger.unknown_since().await.unwrap(), None);
+    let earlier = begun(ledger, wanted(2, "P", request(2))).await;
+    settled(ledger, &earlier, unknown(50), 7).await;
+    let later = begun(ledger, wanted(3, "P", request(3))).await;
+    settled(ledger, &later, unknown(20), 9).await;
+    assert_eq!(ledger.unknown_since().await.unwrap(), Some(at(7)));
+    // A look that finds nothing out does not make it younger.
+    ledger.postpone(earlier.order.id, 1, Some(at(90))).await.unwrap();
+    assert_eq!(ledger.unknown_since().await.unwrap(), Some(at(7)));
+    settled(ledger, &earlier, placed(None), 11).await;
+    assert_eq!(ledger.unknown_since().await.unwrap(), Some(at(9)));
 }

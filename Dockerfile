@@ -1,0 +1,66 @@
+# The gateway and nothing else: a static binary, the roots that TLS trusts, and
+# a folder for the ledger, owned by the user that runs it. No shell, no libc.
+#
+#   docker build -t transatel-gateway \
+#     --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" .
+#
+# Where no base image can be pulled, what the first stage leaves in /out is
+# made by other means and handed in; the second stage stays as it is:
+#
+#   buildah build --target runtime --build-context build=FOLDER …
+
+FROM docker.io/library/rust:1.95-bookworm AS build
+
+# Static: what runs needs nothing of the image it runs in. A target that is
+# named keeps build scripts and macros, which run here, dynamic.
+ENV RUSTFLAGS="-C target-feature=+crt-static" \
+    CARGO_BUILD_TARGET=x86_64-unknown-linux-gnu
+WORKDIR /src
+
+# Dependencies are a layer of their own, which lasts until they change: a crate
+# without code is built with them. Benches are left out.
+COPY Cargo.toml Cargo.lock ./
+RUN sed -i '/^\[\[bench\]\]$/,/^$/d' Cargo.toml \
+    && mkdir src \
+    && echo 'fn main() {}' >build.rs \
+    && cp build.rs src/main.rs \
+    && touch src/lib.rs \
+    && cargo build --release --locked --no-default-features
+
+COPY build.rs ./
+COPY migrations migrations
+COPY proto proto
+COPY src src
+ARG REVISION
+# Cargo goes by times, and the copies are older than the crate without code.
+RUN touch build.rs src/lib.rs src/main.rs \
+    && GATEWAY_REVISION="$REVISION" cargo build --release --locked --no-default-features \
+    && mkdir -p /out/data /out/etc/ssl/certs \
+    && cp "target/$CARGO_BUILD_TARGET/release/transatel-gateway" /out/ \
+    && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/
+
+FROM scratch AS runtime
+
+COPY --from=build /out/etc /etc
+# SQLite's place: mount a volume here. Not in STORE__URL: what the environment
+# says wins over a configuration file.
+COPY --from=build --chown=65532:65532 /out/data /data
+COPY --from=build /out/transatel-gateway /transatel-gateway
+
+# Reachable from outside the container, as a container is meant to be. The
+# webhook has no such default: nothing listens until it has a secret.
+ENV GATEWAY__GRPC__LISTEN=0.0.0.0:50051 \
+    GATEWAY__ADMIN__LISTEN=0.0.0.0:9090
+EXPOSE 50051 9090 8080
+# A number, so that Kubernetes can tell that it is not root.
+USER 65532:65532
+WORKDIR /data
+ENTRYPOINT ["/transatel-gateway"]
+CMD ["serve"]
+
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.title="transatel-gateway" \
+      org.opencontainers.image.description="Internal gRPC gateway to Transatel's travel eSIM offer" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"

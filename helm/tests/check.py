@@ -1,0 +1,615 @@
+#!/usr/bin/env python3
+"""Holds the chart to what it promises, with the real tools: helm renders it,
+Kubernetes' own schemas, promtool and the gateway read what comes out.
+
+    python helm/tests/check.py [-v] [Class.test …]
+
+Needs helm and promtool on the path, PyYAML and kubernetes-validate, and a built
+gateway (`cargo build`). UPDATE=1 writes the snapshot anew.
+"""
+
+import copy
+import functools
+import itertools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+import unittest
+
+import kubernetes_validate
+import yaml
+
+TESTS = pathlib.Path(__file__).resolve().parent
+CHART = TESTS.parent / "transatel-gateway"
+ROOT = TESTS.parents[1]
+GATEWAY = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/transatel-gateway"
+CASES = sorted(path.stem for path in (TESTS / "values").glob("*.yaml"))
+# The oldest that Chart.yaml allows, and the newest there is a schema for.
+KUBERNETES = ["1.27", "1.37"]
+MOUNT = "/etc/transatel-gateway"
+NAMESPACE = "esim-test"
+
+
+def run(*command, fails=False, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+    if (done.returncode != 0) != fails:
+        raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stderr if fails else done.stdout
+
+
+def helm(action, case, *options, **more):
+    values = TESTS / "values" / f"{case}.yaml"
+    name = [] if action == "lint" else ["gateway"]
+    return run("helm", action, *name, CHART, "--namespace", NAMESPACE, "--values", values, *options, **more)
+
+
+@functools.cache
+def text(case, *options):
+    return helm("template", case, *options)
+
+
+def render(case, *options):
+    return [document for document in yaml.safe_load_all(text(case, *options)) if document]
+
+
+def refusal(case, *options):
+    return helm("template", case, *options, fails=True)
+
+
+def objects(case, kind, *options):
+    return [document for document in render(case, *options) if document["kind"] == kind]
+
+
+def named(case, kind, ending="", *options):
+    """The one object of a kind whose name has this ending after the release's."""
+    found = objects(case, kind, *options)
+    base = "esim" if case == "everything" else "gateway-transatel-gateway"
+    [match] = [document for document in found if document["metadata"]["name"] == base + ending]
+    return match
+
+
+def pod(case, *options):
+    return named(case, "Deployment", "", *options)["spec"]["template"]
+
+
+def container(case, *options):
+    [found] = pod(case, *options)["spec"]["containers"]
+    return found
+
+
+def configuration(case, *options):
+    return named(case, "ConfigMap", "", *options)["data"]["gateway.toml"]
+
+
+def rules(case, *options):
+    [group] = named(case, "PrometheusRule", "", *options)["spec"]["groups"]
+    return group["rules"]
+
+
+class Values(unittest.TestCase):
+    """What may be said."""
+
+    REFUSED = [
+        ("replica=2", "additional properties 'replica' not allowed"),
+        ("image.tagg=1", "additional properties 'tagg' not allowed"),
+        ("image.digest=latest", "/image/digest"),
+        ("replicas=two", "/replicas"),
+        ("replicas=0", "/replicas"),
+        ("store.type=mysql", "/store/type"),
+        ("store.sqlite.size=lots", "/store/sqlite/size"),
+        ("config.orders.settle_windoww=1m", "additional properties 'settle_windoww' not allowed"),
+        ("config.shutdown.drain=20", "/config/shutdown/drain"),
+        ("config.grpc.listen=1.2.3.4:5", "additional properties 'listen' not allowed"),
+        ("config.grpc.tls.cert_file=x", "additional properties 'cert_file' not allowed"),
+        ("config.store.url=x", "additional properties 'url' not allowed"),
+        ("config.transatel.client_secret=x", "additional properties 'client_secret' not allowed"),
+        ("config.webhook.secret_files={x}", "additional properties 'secret_files' not allowed"),
+        ("config.callers.allow.someone={Catalog}", "/config/callers/allow/someone/0"),
+        ("config.sandbox.listen=x", "additional properties 'sandbox' not allowed"),
+        ("networkPolicy.callers=all", "/networkPolicy/callers"),
+        ("service.type=ExternalName", "/service/type"),
+        ("webhook.path=events", "/webhook/path"),
+        ("webhook.secretKeys={}", "/webhook/secretKeys"),
+        ("metrics.alerts.runbook=here", "/metrics/alerts/runbook"),
+        ("listenAddress=localhost", "/listenAddress"),
+    ]
+
+    SENTENCES = [
+        ("default", ["config.transatel.client_id="], "config.transatel.client_id is required: the client id that Transatel issued."),
+        ("default", ["replicas=2"], 'replicas is 2, and a SQLite ledger is for one pod: set store.type to "postgres".'),
+        ("default", ["autoscaling.enabled=true"], 'autoscaling needs store.type "postgres": a SQLite ledger is for one pod.'),
+        ("everything", ["autoscaling.minReplicas=10"], "autoscaling.minReplicas is more than autoscaling.maxReplicas."),
+        ("default", ["tls.enabled=true"], "tls.enabled needs tls.secret: the Secret with tls.crt and tls.key."),
+        ("default", ["tls.mutual=true"], "tls.mutual needs tls.enabled."),
+        ("default", ["webhook.ingress.enabled=true"], "webhook.ingress.enabled needs webhook.enabled."),
+        ("everything", ["webhook.ingress.host="], "webhook.ingress.enabled needs webhook.ingress.host."),
+        ("default", ["metrics.alerts.enabled=true"], "metrics.alerts.enabled needs metrics.serviceMonitor.enabled, or metrics.alerts.selector for series that come in another way."),
+        ("postgres", ["secret.existing=other"], "set either secret.existing or secret.data, not both."),
+        ("default", ["secret.existing="], 'secret.data has no "client-secret": put it there, or name a Secret that has it in secret.existing.'),
+        ("postgres", ["secret.data.store-url="], 'secret.data has no "store-url": put it there, or name a Secret that has it in secret.existing.'),
+        ("everything", ["secret.data.webhook-new="], 'secret.data has no "webhook-new": put it there, or name a Secret that has it in secret.existing.'),
+    ]
+
+    def test_a_wrong_value_is_refused_and_named(self):
+        for value, part in self.REFUSED:
+            with self.subTest(value):
+                self.assertIn(part, refusal("default", "--set", value))
+
+    def test_a_wrong_combination_is_refused_with_one_sentence(self):
+        for case, values, sentence in self.SENTENCES:
+            with self.subTest(values):
+                options = [word for value in values for word in ("--set", value)]
+                self.assertIn(f": {sentence}\n", refusal(case, *options))
+
+    def test_every_sentence_of_the_chart_was_provoked(self):
+        written = (CHART / "templates/_helpers.tpl").read_text().count("{{- fail ")
+        self.assertEqual(written, len({sentence.split('"')[0] for _, _, sentence in self.SENTENCES}))
+
+    def test_the_schema_is_closed_and_names_the_values_there_are(self):
+        schema = json.loads((CHART / "values.schema.json").read_text())
+
+        def compare(schema, values, path):
+            if "properties" not in schema:
+                return
+            self.assertIs(schema.get("additionalProperties"), False, path)
+            for key, value in (values or {}).items():
+                self.assertIn(key, schema["properties"], path)
+            for key, part in schema["properties"].items():
+                if not path.startswith("config") and key not in ("config", "global"):
+                    # Items and free tables have nothing in the defaults.
+                    self.assertIn(key, values, f"values.yaml has no {path}.{key}")
+                compare(part, (values or {}).get(key), f"{path}.{key}".lstrip("."))
+
+        compare(schema, yaml.safe_load((CHART / "values.yaml").read_text()), "")
+
+    def test_the_settings_in_the_schema_are_the_gateways(self):
+        schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]
+        environment = {"GATEWAY__TRANSATEL__CLIENT_ID": "x", "GATEWAY__TRANSATEL__CLIENT_SECRET": "x"}
+        printed = run(GATEWAY, "print-config", env=environment)
+        real, section = set(), None
+        for line in printed.splitlines():
+            if match := re.match(r"\[([a-z_.]+)\]", line):
+                section = match[1]
+            elif match := re.match(r"(?:# )?([a-z0-9_]+)\b", line):
+                real.add(f"{section}.{match[1]}")
+
+        def keys(schema, path):
+            for key, part in schema.get("properties", {}).items():
+                if "properties" in part:
+                    yield from keys(part, f"{path}{key}.")
+                else:
+                    yield path + key
+
+        ours = {
+            "admin.listen", "grpc.listen", "sandbox.listen", "webhook.listen", "webhook.path", "webhook.secret_files",
+            "grpc.tls.cert_file", "grpc.tls.key_file", "grpc.tls.client_ca_file", "store.url", "store.url_file",
+            "transatel.client_secret", "transatel.client_secret_file",
+        }
+        self.assertEqual(sorted(keys(schema, "")), sorted(real - ours))
+        self.assertLessEqual(ours, real, "the chart sets what the gateway does not have")
+
+    def test_the_defaults_shown_are_the_gateways(self):
+        defaults = tomllib.loads((ROOT / "src/config/default.toml").read_text())
+        shown = yaml.safe_load((CHART / "values.yaml").read_text())["config"]
+        for section in ("shutdown", "orders", "events"):
+            for key, value in shown[section].items():
+                self.assertEqual(value, defaults[section][key], f"{section}.{key}")
+
+    def test_every_value_has_an_effect(self):
+        defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+
+        def leaves(value, path=()):
+            if isinstance(value, dict) and value:
+                for key, part in value.items():
+                    yield from leaves(part, (*path, key))
+            else:
+                yield path
+
+        other = {
+            "image.digest": "sha256:" + 64 * "a", "image.pullPolicy": "Never", "store.type": "postgres",
+            "store.sqlite.size": "3Gi", "service.type": "NodePort", "listenAddress": "[::]", "webhook.path": "/other",
+            "topologySpread.whenUnsatisfiable": "DoNotSchedule", "metrics.alerts.runbook": "https://other",
+            "metrics.serviceMonitor.interval": "5s", "config.telemetry.log_format": "text",
+            "imagePullSecrets": [{"name": "other"}], "extraEnv": [{"name": "OTHER"}], "webhook.secretKeys": ["other"],
+            "config.transatel": {"source": "other"}, "config.callers": {"header": "other"},
+            "config.events.silence_after": "7d", "replicas": 5,
+        }
+        for key in ("propagation_delay", "drain", "order_drain"):
+            other[f"config.shutdown.{key}"] = "7m"
+        other["config.orders.settle_window"] = "7m"
+
+        def changed(path):
+            value = defaults
+            for key in path:
+                value = value[key]
+            if ".".join(path) in other:
+                value = other[".".join(path)]
+            elif isinstance(value, bool):
+                value = not value
+            elif isinstance(value, int):
+                value += 7
+            elif isinstance(value, str):
+                value += "other"
+            elif isinstance(value, list):
+                value = [{"other": "other"}]
+            else:
+                value = {"other": "other"}
+            for key in reversed(path):
+                value = {key: value}
+            return value
+
+        def outcome(case, *options):
+            values = TESTS / "values" / f"{case}.yaml"
+            command = ["helm", "template", "gateway", CHART, "--namespace", NAMESPACE, "--values", values, *options]
+            return subprocess.run(command, capture_output=True, text=True)
+
+        cases = ["default", "postgres", "everything"]
+        # What is not said in everything.yaml has its default there.
+        before = {case: text(case) for case in cases}
+        with tempfile.TemporaryDirectory() as folder:
+            for path in leaves(defaults):
+                name = ".".join(path)
+                file = pathlib.Path(folder) / f"{name}.yaml"
+                file.write_text(yaml.safe_dump(changed(path)))
+                done = [(case, outcome(case, "--values", file)) for case in cases]
+                schema = [result.stderr for _, result in done if "specifications of the schema" in result.stderr]
+                self.assertFalse(schema, f"{name}: {schema}")
+                with self.subTest(name):
+                    different = any(result.returncode != 0 or result.stdout != before[case] for case, result in done)
+                    self.assertTrue(different, f"{name} changes nothing")
+
+    def test_the_readme_is_what_the_comments_say(self):
+        run(sys.executable, ROOT / "helm/readme.py", "--check")
+
+
+class Rendered(unittest.TestCase):
+    """What comes out."""
+
+    def test_helm_finds_nothing_to_complain_about(self):
+        for case in CASES:
+            with self.subTest(case):
+                helm("lint", case, "--strict", "--quiet")
+
+    def test_kubernetes_takes_every_object(self):
+        foreign = {"ServiceMonitor", "PrometheusRule"}
+        for case, version in itertools.product(CASES, KUBERNETES):
+            for document in render(case):
+                with self.subTest(case=case, version=version, kind=document["kind"]):
+                    if document["kind"] in foreign:
+                        self.assertEqual(document["apiVersion"], "monitoring.coreos.com/v1")
+                    else:
+                        kubernetes_validate.validate(document, version, strict=True)
+
+    def test_the_default_is_as_it_was(self):
+        snapshot = TESTS / "default.snapshot.yaml"
+        if os.environ.get("UPDATE"):
+            snapshot.write_text(text("default"))
+        self.assertEqual(text("default"), snapshot.read_text(), "UPDATE=1 writes the snapshot anew")
+
+    def test_what_is_off_is_not_there(self):
+        kinds = lambda case: sorted(document["kind"] for document in render(case))
+        self.assertEqual(kinds("nothing"), ["ConfigMap", "Deployment", "Service", "Service"])
+        default = kinds("nothing") + ["NetworkPolicy", "PersistentVolumeClaim", "ServiceAccount"]
+        self.assertEqual(kinds("default"), sorted(default))
+        many = ["HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget", "PrometheusRule", "Secret"]
+        everything = many + ["ConfigMap", "ConfigMap", "Deployment", "ServiceAccount", "ServiceMonitor"] + 4 * ["Service"]
+        self.assertEqual(kinds("everything"), sorted(everything))
+
+    def test_names_are_unique_and_lead_somewhere(self):
+        for case in CASES:
+            with self.subTest(case):
+                documents = render(case)
+                names = [(document["kind"], document["metadata"]["name"]) for document in documents]
+                self.assertEqual(len(names), len(set(names)))
+                labels = pod(case)["metadata"]["labels"]
+                ports = {port["name"] for port in container(case)["ports"]}
+                for service in objects(case, "Service"):
+                    self.assertLessEqual(service["spec"]["selector"].items(), labels.items())
+                    for port in service["spec"]["ports"]:
+                        self.assertIn(port["targetPort"], ports)
+                self.assertEqual(named(case, "Deployment")["spec"]["selector"]["matchLabels"].items() <= labels.items(), True)
+                for kind in ("PodDisruptionBudget",):
+                    for document in objects(case, kind):
+                        self.assertLessEqual(document["spec"]["selector"]["matchLabels"].items(), labels.items())
+                for policy in objects(case, "NetworkPolicy"):
+                    self.assertLessEqual(policy["spec"]["podSelector"]["matchLabels"].items(), labels.items())
+                    for rule in policy["spec"]["ingress"]:
+                        self.assertLessEqual({port["port"] for port in rule["ports"]}, ports)
+                for scaler in objects(case, "HorizontalPodAutoscaler"):
+                    self.assertIn(("Deployment", scaler["spec"]["scaleTargetRef"]["name"]), names)
+                for monitor in objects(case, "ServiceMonitor"):
+                    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+                    chosen = [service for service in objects(case, "Service") if wanted <= service["metadata"]["labels"].items()]
+                    self.assertEqual([service["metadata"]["name"] for service in chosen], ["esim-metrics"])
+                for ingress in objects(case, "Ingress"):
+                    [rule] = ingress["spec"]["rules"]
+                    [path] = rule["http"]["paths"]
+                    self.assertEqual((path["path"], path["pathType"]), ("/events/transatel", "Exact"))
+                    self.assertEqual(path["backend"]["service"]["name"], "esim-webhook")
+                volumes = {volume["name"] for volume in pod(case)["spec"]["volumes"]}
+                self.assertEqual(volumes, {mount["name"] for mount in container(case)["volumeMounts"]})
+                for volume in pod(case)["spec"]["volumes"]:
+                    if volume["name"] == "config":
+                        self.assertIn(("ConfigMap", volume["configMap"]["name"]), names)
+
+    def test_nothing_is_stated_twice(self):
+        class Strict(yaml.SafeLoader):
+            pass
+
+        def mapping(loader, node):
+            keys = [loader.construct_object(key) for key, _ in node.value]
+            if len(keys) != len(set(keys)):
+                raise AssertionError(f"a key twice in {keys}")
+            return loader.construct_mapping(node, deep=True)
+
+        Strict.add_constructor("tag:yaml.org,2002:map", mapping)
+        for case in CASES:
+            list(yaml.load_all(text(case), Loader=Strict))
+
+    def test_pods_are_restricted(self):
+        for case in CASES:
+            with self.subTest(case):
+                spec = pod(case)["spec"]
+                security = spec["securityContext"]
+                self.assertIs(security["runAsNonRoot"], True)
+                self.assertEqual(security["runAsUser"], 65532)
+                self.assertEqual(security["seccompProfile"], {"type": "RuntimeDefault"})
+                own = container(case)["securityContext"]
+                self.assertEqual(
+                    own,
+                    {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+                )
+                self.assertIs(spec["automountServiceAccountToken"], False)
+                for account in objects(case, "ServiceAccount"):
+                    self.assertIs(account["automountServiceAccountToken"], False)
+                for key in ("hostNetwork", "hostPID", "hostIPC"):
+                    self.assertNotIn(key, spec)
+                writable = [mount["mountPath"] for mount in container(case)["volumeMounts"] if not mount.get("readOnly")]
+                self.assertLessEqual(set(writable), {"/data"})
+
+    def test_secrets_are_files_and_nowhere_else(self):
+        secrets = ["not a secret", "not-a-secret", "an old secret", "a new secret"]
+        for case in CASES:
+            for document in render(case):
+                if document["kind"] != "Secret":
+                    self.assertFalse([secret for secret in secrets if secret in json.dumps(document)], document)
+            for variable in container(case)["env"]:
+                self.assertNotIn("SECRET", variable["name"])
+            for volume in pod(case)["spec"]["volumes"]:
+                if "secret" in volume:
+                    self.assertEqual(volume["secret"]["defaultMode"], 0o440)
+        items = lambda case: [item["key"] for volume in pod(case)["spec"]["volumes"] if volume["name"] == "secret" for item in volume["secret"]["items"]]
+        self.assertEqual(items("default"), ["client-secret"])
+        self.assertEqual(items("postgres"), ["client-secret", "store-url"])
+        self.assertEqual(items("everything"), ["client-secret", "store-url", "webhook-old", "webhook-new"])
+
+    def test_sqlite_is_one_pod_with_a_volume_that_stays(self):
+        spec = named("default", "Deployment")["spec"]
+        self.assertEqual((spec["replicas"], spec["strategy"]), (1, {"type": "Recreate"}))
+        claim = named("default", "PersistentVolumeClaim", "-ledger")
+        self.assertEqual(claim["metadata"]["annotations"]["helm.sh/resource-policy"], "keep")
+        [ledger] = [volume for volume in pod("default")["spec"]["volumes"] if volume["name"] == "ledger"]
+        self.assertEqual(ledger["persistentVolumeClaim"]["claimName"], claim["metadata"]["name"])
+        [ledger] = [volume for volume in pod("nothing")["spec"]["volumes"] if volume["name"] == "ledger"]
+        self.assertEqual(ledger["persistentVolumeClaim"]["claimName"], "ledger")
+        self.assertEqual(tomllib.loads(configuration("default"))["store"], {"url": "sqlite:///data/ledger.db"})
+
+    def test_postgres_is_any_number_of_pods_and_never_fewer_while_they_change(self):
+        spec = named("postgres", "Deployment")["spec"]
+        self.assertEqual(spec["replicas"], 3)
+        self.assertEqual(spec["strategy"]["rollingUpdate"], {"maxSurge": 1, "maxUnavailable": 0})
+        self.assertEqual(tomllib.loads(configuration("postgres"))["store"], {"url_file": f"{MOUNT}/secret/store-url"})
+        self.assertEqual(len(pod("postgres")["spec"]["topologySpreadConstraints"]), 2)
+        self.assertEqual(named("postgres", "PodDisruptionBudget")["spec"]["maxUnavailable"], 1)
+        self.assertNotIn("replicas", named("everything", "Deployment")["spec"])
+
+    def test_the_grace_period_is_the_sum_of_the_phases(self):
+        grace = lambda case, *options: pod(case, *options)["spec"]["terminationGracePeriodSeconds"]
+        self.assertEqual(grace("default"), 5 + 20 + 35 + 10)
+        self.assertEqual(grace("everything"), 2 + 90 + 3600 + 10)
+        self.assertEqual(grace("default", "--set", "config.shutdown.drain=2m"), 5 + 120 + 35 + 10)
+
+    def test_probes_have_numbers_and_suit_tls(self):
+        for case in CASES:
+            own = container(case)
+            with self.subTest(case):
+                for probe in ("startupProbe", "livenessProbe"):
+                    self.assertEqual(own[probe]["httpGet"], {"path": "/livez", "port": 9090})
+                ready = own["readinessProbe"]
+                if tomllib.loads(configuration(case)).get("grpc", {}).get("tls"):
+                    self.assertEqual(ready["httpGet"], {"path": "/readyz", "port": 9090})
+                    self.assertNotIn("grpc", ready)
+                else:
+                    self.assertEqual(ready["grpc"], {"port": 50051})
+                ports = {port["containerPort"] for port in own["ports"]}
+                self.assertLessEqual({50051, 9090}, ports)
+        delay = 5
+        ready = container("default")["readinessProbe"]
+        self.assertLess(ready["periodSeconds"] * ready["failureThreshold"], delay, "a draining pod is taken out too late")
+
+    def test_services_say_what_they_speak(self):
+        [port] = named("default", "Service")["spec"]["ports"]
+        self.assertEqual(port["appProtocol"], "kubernetes.io/h2c")
+        twin = named("default", "Service", "-headless")["spec"]
+        self.assertEqual((twin["clusterIP"], twin["ports"][0]["appProtocol"]), ("None", "kubernetes.io/h2c"))
+        [port] = named("mtls", "Service")["spec"]["ports"]
+        self.assertEqual(port["appProtocol"], "https")
+        for case in CASES:
+            for service in objects(case, "Service"):
+                shown = [port["targetPort"] for port in service["spec"]["ports"]]
+                wanted = {"-webhook": "webhook", "-metrics": "admin"}
+                name = service["metadata"]["name"]
+                self.assertEqual(shown, [next((port for end, port in wanted.items() if name.endswith(end)), "grpc")])
+        metrics = named("everything", "Service", "-metrics")["spec"]
+        self.assertEqual(metrics["clusterIP"], "None", "the admin port has no address of its own")
+
+    def test_the_network_policy_lets_in_and_out_what_is_needed(self):
+        def ways(case, direction):
+            policy = named(case, "NetworkPolicy")["spec"]
+            self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
+            return [(rule.get("from") or rule.get("to"), [port["port"] for port in rule["ports"]]) for rule in policy[direction]]
+
+        monitoring = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+        anywhere = [{"ipBlock": {"cidr": "0.0.0.0/0"}}]
+        self.assertEqual(ways("default", "ingress"), [([{"podSelector": {}}], ["grpc"]), (monitoring, ["admin"])])
+        self.assertEqual(ways("default", "egress"), [(None, [53, 53]), (anywhere, [443])])
+        out = [(None, [53, 53]), (anywhere, [443]), ([{"namespaceSelector": {}}, *anywhere], [5432]), (None, [4319]),
+               ([{"ipBlock": {"cidr": "198.51.100.7/32"}}], [3128])]
+        self.assertEqual(ways("everything", "egress"), out)
+        self.assertEqual([ports for _, ports in ways("everything", "ingress")], [["grpc"], ["webhook"], ["admin"]])
+
+    def test_a_change_of_settings_or_secrets_rolls_the_pods(self):
+        marks = lambda *options: {
+            key: value for key, value in pod("postgres", *options)["metadata"]["annotations"].items() if key.startswith("checksum/")
+        }
+        before = marks()
+        self.assertEqual(set(before), {"checksum/config", "checksum/secret"})
+        self.assertNotEqual(marks("--set", "config.orders.lease=3m")["checksum/config"], before["checksum/config"])
+        self.assertNotEqual(marks("--set", "secret.data.client-secret=other")["checksum/secret"], before["checksum/secret"])
+        self.assertEqual(marks("--set", "service.port=1"), before)
+
+
+class Configuration(unittest.TestCase):
+    """What the gateway makes of its file."""
+
+    def printed(self, case):
+        """Checks and prints a case's configuration with the real binary, as if
+        the pod's files were where they are mounted."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "gateway.toml"
+            file.write_text(configuration(case).replace(MOUNT, folder))
+            for volume in pod(case)["spec"]["volumes"]:
+                for item in volume.get("secret", {}).get("items", []):
+                    [mount] = [mount["mountPath"] for mount in container(case)["volumeMounts"] if mount["name"] == volume["name"]]
+                    held = pathlib.Path(mount.replace(MOUNT, folder)) / item["path"]
+                    held.parent.mkdir(exist_ok=True)
+                    held.write_text(self.content(case, item["key"]))
+            environment = {variable["name"]: variable["value"] for variable in container(case)["env"]}
+            self.assertEqual(container(case)["args"], ["serve", "--config", f"{MOUNT}/config/gateway.toml"])
+            run(GATEWAY, "check-config", "--config", file, env=environment)
+            return tomllib.loads(run(GATEWAY, "print-config", "--config", file, env=environment))
+
+    def content(self, case, key):
+        for secret in objects(case, "Secret"):
+            return secret["stringData"].get(key, f"the {key}")
+        return f"the {key}"
+
+    def test_the_gateway_takes_every_case(self):
+        for case in CASES:
+            with self.subTest(case):
+                printed = self.printed(case)
+                port = named(case, "Service")["spec"]["ports"][0]
+                self.assertEqual(port["targetPort"], "grpc")
+                address = "[::]" if case == "everything" else "0.0.0.0"
+                self.assertEqual(printed["grpc"]["listen"], f"{address}:50051")
+                self.assertEqual(printed["admin"]["listen"], f"{address}:9090")
+
+    def test_settings_arrive_as_they_are_written(self):
+        printed = self.printed("everything")
+        self.assertEqual(printed["grpc"]["max_in_flight"], 4096)
+        self.assertEqual(printed["grpc"]["max_request_bytes"], 16777216)
+        self.assertEqual(printed["transatel"]["retry_ratio"], 0.1)
+        self.assertEqual(printed["telemetry"]["sample_ratio"], 1.0)
+        self.assertEqual(printed["transatel"]["enabled_operations"], ["SuspendSim", "ReactivateSim"])
+        self.assertEqual(printed["webhook"]["path"], "/events/transatel")
+        self.assertEqual(printed["webhook"]["listen"], "[::]:8080")
+        self.assertEqual(len(printed["webhook"]["secret_files"]), 2)
+        self.assertEqual(printed["store"]["connections"], 20)
+
+    def test_what_yaml_and_toml_write_differently_stays_the_same(self):
+        odd = 'a "quoted" \\ text with = # & <signs> and ünïcode'
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump({"config": {"transatel": {"source": odd, "max_answer_bytes": 1073741824}}}, file)
+            file.flush()
+            table = tomllib.loads(configuration("default", "--values", file.name))["transatel"]
+        self.assertEqual((table["source"], table["max_answer_bytes"]), (odd, 1073741824))
+        self.assertIs(type(table["max_answer_bytes"]), int)
+        allow = tomllib.loads(configuration("mtls"))["callers"]["allow"]
+        self.assertEqual(allow["spiffe://company.example/ns/shop/sa/web"], ["Catalog/*", "Provisioning/CreateOrder"])
+        self.assertEqual(allow["*"], ["Catalog/*"])
+
+
+class Alerts(unittest.TestCase):
+    """What Prometheus makes of the rules."""
+
+    def test_promtool_takes_them_and_they_fire_when_they_should(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for case, options in {
+                "everything": [],
+                "default": ["--set", "metrics.alerts.enabled=true,webhook.enabled=true", "--set-string", "metrics.alerts.selector=job=\"gateway\""],
+            }.items():
+                written = pathlib.Path(folder) / f"{case}.rules.yaml"
+                written.write_text(yaml.safe_dump(named(case, "PrometheusRule", "", *options)["spec"]))
+                run("promtool", "check", "rules", "--lint-fatal", written)
+            tests = pathlib.Path(folder) / "test.yaml"
+            tests.write_text((TESTS / "alerts.yaml").read_text())
+            run("promtool", "test", "rules", tests)
+
+    def test_every_alert_is_tested(self):
+        tests = yaml.safe_load((TESTS / "alerts.yaml").read_text())["tests"]
+        cases = [case for test in tests for case in test["alert_rule_test"]]
+        fires = {case["alertname"] for case in cases if case.get("exp_alerts")}
+        silent = {case["alertname"] for case in cases if not case.get("exp_alerts")}
+        every = {rule["alert"] for rule in rules("everything")}
+        self.assertEqual((fires, silent), (every, every))
+
+    def test_every_alert_has_a_section_in_the_runbook(self):
+        headings = re.findall(r"^## (.*)$", (ROOT / "docs/runbook.md").read_text(), re.M)
+        anchors = [re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+        pointed = []
+        for rule in rules("everything"):
+            start, anchor = rule["annotations"]["runbook_url"].split("#")
+            self.assertEqual(start, "https://wiki.example.com/esim")
+            self.assertIn(anchor, anchors, rule["alert"])
+            self.assertIn(rule["labels"]["severity"], ("critical", "warning"))
+            self.assertEqual(rule["labels"]["team"], "connectivity")
+            pointed.append(anchor)
+        alerts = [anchor for anchor in anchors if f"`TransatelGateway{''.join(word.title() for word in anchor.split('-'))}`" in (ROOT / "docs/runbook.md").read_text()]
+        self.assertEqual(sorted(alerts), sorted(pointed), "sections that name their alert")
+
+    def test_without_a_webhook_nobody_waits_for_events(self):
+        names = {rule["alert"] for rule in rules("everything", "--set", "webhook.enabled=false,webhook.ingress.enabled=false")}
+        self.assertFalse([name for name in names if "Event" in name])
+
+
+class Notes(unittest.TestCase):
+    """What an operator reads first."""
+
+    def notes(self, case, *options):
+        return helm("install", case, "--dry-run=client", *options).split("NOTES:\n")[1]
+
+    def test_there_is_a_call_to_try(self):
+        call = "grpcurl -plaintext -d '{\"countries\":[\"FR\"],\"page_size\":1}' 127.0.0.1:50051 connectivity.v1.Catalog/ListProducts"
+        self.assertIn(call, self.notes("default"))
+        self.assertIn("grpcurl -insecure -cert tls.crt -key tls.key", self.notes("mtls"))
+        self.assertIn("https://esim.example.com/events/transatel", self.notes("everything"))
+
+    def test_what_is_risky_is_said(self):
+        for part, case, options in [
+            ("networkPolicy is off", "nothing", ""),
+            ("may buy", "default", ""),
+            ("needs to know who calls", "default", "config.callers.allow.x={*}"),
+            ("service.type LoadBalancer", "everything", ""),
+            ("without config.transatel.mvno_ref", "default", ""),
+            ("credentials are in the release's values", "postgres", ""),
+            ("a SQLite ledger is for one pod", "default", ""),
+            ("without webhook.enabled", "default", ""),
+            ("webhook.ingress.tlsSecret is empty", "everything", "webhook.ingress.tlsSecret="),
+        ]:
+            with self.subTest(part):
+                given = ["--set", options] if options else []
+                self.assertIn(part, self.notes(case, *given))
+        warnings = (CHART / "templates/NOTES.txt").read_text().count("WARNING")
+        self.assertEqual(warnings, 9, "a warning that is not tested")
+        quiet = "secret.existing=transatel,secret.data=null,webhook.enabled=true"
+        quiet += ",config.callers.allow.x={*},config.callers.header=x-forwarded-client-cert"
+        self.assertNotIn("WARNING", self.notes("postgres", "--set", quiet))
+
+
+if __name__ == "__main__":
+    unittest.main()
