@@ -60,8 +60,9 @@ pub enum CertificateError {
 pub struct Certificates {
     files: config::Tls,
     current: ArcSwap<ServerConfig>,
-    /// Of the files as they were last looked at, good or not.
-    seen: Mutex<Digest>,
+    /// Of the files as they were last looked at, good or not; `None` when
+    /// they could not be read.
+    seen: Mutex<Option<Digest>>,
     metrics: Arc<Metrics>,
 }
 
@@ -74,7 +75,7 @@ impl Certificates {
         let contents = Contents::read(&files).await?;
         Ok(Self {
             current: ArcSwap::from_pointee(contents.configuration(&files)?),
-            seen: Mutex::new(contents.digest()),
+            seen: Mutex::new(Some(contents.digest())),
             files,
             metrics,
         })
@@ -98,26 +99,29 @@ impl Certificates {
                 Ok(false) => {}
                 Ok(true) => {
                     tracing::info!("the certificates have changed: new connections use them");
-                    self.metrics.certificates("ok");
+                    self.metrics.certificates(true);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the certificates have changed and cannot be used: the last ones stay");
-                    self.metrics.certificates("failed");
+                    self.metrics.certificates(false);
                 }
             }
         }
     }
 
-    /// Whether there was something new. What cannot be used is told once; a
-    /// set that is half replaced is looked at again when the rest comes.
+    /// Whether there was something new. What cannot be used is told once (and
+    /// what cannot be read, every time); a set that is half replaced is looked
+    /// at again when the rest comes.
     async fn look(&self) -> Result<bool, CertificateError> {
-        let contents = Contents::read(&self.files).await?;
-        let digest = contents.digest();
+        let contents = Contents::read(&self.files).await;
+        let digest = contents.as_ref().ok().map(Contents::digest);
         let before = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *seen, digest)
         };
-        if before.as_ref() == digest.as_ref() {
+        let contents = contents?;
+        let same = |(before, now): (Digest, Digest)| before.as_ref() == now.as_ref();
+        if before.zip(digest).is_some_and(same) {
             return Ok(false);
         }
         self.current.store(Arc::new(contents.configuration(&self.files)?));

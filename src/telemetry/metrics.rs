@@ -62,6 +62,7 @@ struct Observed {
     last_event: AtomicI64,
     streams: AtomicI64,
     orders_without_event: AtomicI64,
+    certificates_unusable: AtomicI64,
     orders_unknown_for: AtomicI64,
 }
 
@@ -188,7 +189,7 @@ impl Metrics {
             .build();
         let observed = Arc::new(Observed::default());
         type Of = fn(&Observed) -> &AtomicI64;
-        let gauges: [(&'static str, &'static str, &'static str, Of); 4] = [
+        let gauges: [(&'static str, &'static str, &'static str, Of); 5] = [
             (
                 "gateway.events.last_received",
                 "",
@@ -212,6 +213,12 @@ impl Metrics {
                 "s",
                 "Age of the order whose outcome has not been known for longest; 0 when there is none",
                 |observed| &observed.orders_unknown_for,
+            ),
+            (
+                "gateway.tls.files_unusable",
+                "",
+                "1 while the certificate files cannot be used and the last ones that could stay in use; else 0",
+                |observed| &observed.certificates_unusable,
             ),
         ];
         for (name, unit, description, of) in gauges {
@@ -353,9 +360,12 @@ impl Metrics {
         self.handshakes.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
-    /// The certificate files have changed.
-    pub fn certificates(&self, outcome: &'static str) {
+    /// The certificate files have changed, and can be used or not.
+    pub fn certificates(&self, usable: bool) {
+        let outcome = if usable { "ok" } else { "failed" };
         self.certificates.add(1, &[KeyValue::new("outcome", outcome)]);
+        let unusable = &self.observed.certificates_unusable;
+        unusable.store(i64::from(!usable), Ordering::Relaxed);
     }
 
     /// Orders whose event has not come in time.

@@ -266,6 +266,11 @@ async fn certificates_are_exchanged_without_a_restart() {
         house.metric(&reloads("failed")).await.is_some()
     })
     .await;
+    let unusable = "gateway_tls_files_unusable";
+    until("that is told", async || {
+        house.metric(unusable).await.as_deref() == Some("1")
+    })
+    .await;
     browse(connect(address, &next, Some(&own)).await.unwrap())
         .await
         .unwrap();
@@ -281,6 +286,10 @@ async fn certificates_are_exchanged_without_a_restart() {
             Ok(channel) => browse(channel).await.is_ok(),
             Err(_) => false,
         }
+    })
+    .await;
+    until("that is told", async || {
+        house.metric(unusable).await.as_deref() == Some("0")
     })
     .await;
 }
