@@ -19,7 +19,7 @@ use crate::grpc::{self, Certificates, EveryCall, Health, Services};
 use crate::service::events::Work;
 use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
 use crate::store;
-use crate::telemetry::{FLUSH_WITHIN, LogLevel, Metrics, Sampling, metrics};
+use crate::telemetry::{self, FLUSH_WITHIN, LogLevel, Metrics, Sampling, metrics};
 use crate::transatel::{Transatel, transport};
 use crate::webhook::Webhook;
 
@@ -134,7 +134,7 @@ impl App {
             tasks.clone(),
         );
         let esims = Esims::new(provider.clone(), sims.clone());
-        let opened = store::open(&config.store).await?;
+        let opened = starting("store", store::open(&config.store)).await?;
         let submissions = TaskTracker::new();
         let orders = Orders::new(
             provider.clone(),
@@ -145,7 +145,7 @@ impl App {
             Arc::clone(&metrics),
             submissions.clone(),
         );
-        orders.take_over(opened.exclusive).await?;
+        starting("orders left by others", orders.take_over(opened.exclusive)).await?;
         let (events, event_work) = Events::new(
             opened.events,
             sims.clone(),
@@ -262,13 +262,14 @@ impl App {
         let mut calls = std::pin::pin!(calls);
         let mut side_door = std::pin::pin!(side_door);
         let stop = async {
-            catalog.warm_up(self.config.catalog.warm_up).await;
+            starting("catalog", catalog.warm_up(self.config.catalog.warm_up)).await;
             health.set(true).await;
             tracing::info!("ready");
             stop.await;
             health.set(false).await;
             tracing::info!("stopping: still serving while callers learn of it");
-            tokio::time::sleep(self.config.shutdown.propagation_delay).await;
+            let delay = tokio::time::sleep(self.config.shutdown.propagation_delay);
+            stopping("notice", delay).await;
         };
         tokio::select! {
             result = &mut calls => return Ok(result?),
@@ -278,7 +279,7 @@ impl App {
         end.cancel();
         events.end_streams();
         health.end().await;
-        let drained = phase("calls", tokio::time::timeout(self.config.shutdown.drain, calls)).await;
+        let drained = stopping("calls", tokio::time::timeout(self.config.shutdown.drain, calls)).await;
         match drained {
             Ok(result) => result?,
             Err(_) => tracing::warn!("calls that did not finish in time are cut off"),
@@ -286,17 +287,19 @@ impl App {
         reconciling.cancel();
         self.submissions.close();
         let settled = tokio::time::timeout(self.config.shutdown.order_drain, self.submissions.wait());
-        if phase("orders", settled).await.is_err() {
+        if stopping("orders", settled).await.is_err() {
             let orders = self.submissions.len();
             tracing::warn!(orders, "orders on their way are left to the next process");
         }
         if let Some(door) = door
-            && tokio::time::timeout(TASKS_WITHIN, door).await.is_err()
+            && stopping("webhook", tokio::time::timeout(TASKS_WITHIN, door))
+                .await
+                .is_err()
         {
             tracing::debug!("events that were not taken in come again");
         }
         taking_in.cancel();
-        let _ = tokio::time::timeout(TASKS_WITHIN, event_work).await;
+        let _ = stopping("events", tokio::time::timeout(TASKS_WITHIN, event_work)).await;
         // What it is looking at, the next process looks at again.
         reconciliation.abort();
         let _ = reconciliation.await;
@@ -305,25 +308,30 @@ impl App {
         }
         self.tasks.close();
         let loaded = tokio::time::timeout(TASKS_WITHIN, self.tasks.wait());
-        if phase("background loads", loaded).await.is_err() {
+        if stopping("background loads", loaded).await.is_err() {
             tracing::debug!("background loads are cut off");
         }
         side_end.cancel();
         let metrics = self.metrics;
-        let _ = tokio::time::timeout(TASKS_WITHIN, side_door).await;
+        let _ = stopping("admin", tokio::time::timeout(TASKS_WITHIN, side_door)).await;
         // Bounded in itself.
         let flush = tokio::task::spawn_blocking(move || metrics.shutdown());
-        let _ = phase("metrics", flush).await;
+        let _ = stopping("metrics", flush).await;
         Ok(())
     }
 }
 
+/// One phase of the way up, logged with its duration.
+async fn starting<T>(phase: &'static str, work: impl Future<Output = T>) -> T {
+    let (result, milliseconds) = telemetry::timed(work).await;
+    tracing::info!(phase, milliseconds, "starting: a phase ended");
+    result
+}
+
 /// One phase of the way down, logged with its duration.
-async fn phase<T>(name: &'static str, work: impl Future<Output = T>) -> T {
-    let started = tokio::time::Instant::now();
-    let result = work.await;
-    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(phase = name, milliseconds, "stopping: a phase ended");
+async fn stopping<T>(phase: &'static str, work: impl Future<Output = T>) -> T {
+    let (result, milliseconds) = telemetry::timed(work).await;
+    tracing::info!(phase, milliseconds, "stopping: a phase ended");
     result
 }
 

@@ -175,6 +175,14 @@ impl Sampling {
     }
 }
 
+/// The result of some work, and how many milliseconds it took.
+pub async fn timed<T>(work: impl Future<Output = T>) -> (T, u64) {
+    let started = tokio::time::Instant::now();
+    let result = work.await;
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    (result, milliseconds)
+}
+
 impl Telemetry {
     /// What changes the log's level while the process runs.
     pub fn log_level(&self) -> LogLevel {
@@ -185,7 +193,9 @@ impl Telemetry {
     /// collector that is gone must not keep the process from ending.
     pub async fn flush(self) {
         let flush = tokio::task::spawn_blocking(move || self.tracer.shutdown_with_timeout(FLUSH_WITHIN));
-        match tokio::time::timeout(FLUSH_WITHIN, flush).await {
+        let (flushed, milliseconds) = timed(tokio::time::timeout(FLUSH_WITHIN, flush)).await;
+        tracing::info!(phase = "traces", milliseconds, "stopping: a phase ended");
+        match flushed {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(error))) => tracing::debug!(%error, "not every span was exported"),
             Ok(Err(_)) | Err(_) => tracing::debug!("not every span was exported in time"),

@@ -1,7 +1,9 @@
 //! The commands, as a new user meets them.
 
+use serde_json::Value;
+
 use crate::grpcurl;
-use crate::house::{fetch, settings, simulator};
+use crate::house::{SECRET, Secret, fetch, settings, simulator};
 use crate::process::{Process, command};
 
 pub async fn run(arguments: &[&str], environment: &[(String, String)]) -> (Option<i32>, String, String) {
@@ -192,4 +194,57 @@ async fn a_product_that_cannot_be_read_is_logged_once_with_its_id_and_reason() {
     let unique: std::collections::BTreeSet<&String> = odd.iter().collect();
     assert!(!odd.is_empty());
     assert_eq!(unique.len(), odd.len(), "once each, in {loads} loads: {odd:?}");
+}
+
+#[tokio::test]
+async fn every_phase_of_start_and_end_is_logged_with_its_duration() {
+    let sandbox = simulator().await;
+    let secret = Secret::new(SECRET);
+    let own = [
+        ("TELEMETRY__LOG_FORMAT", "json"),
+        ("CATALOG__WARM_UP", "20s"),
+        ("SHUTDOWN__PROPAGATION_DELAY", "20ms"),
+    ];
+    let all = [&own[..], &secret.settings()].concat();
+    let mut process = Process::start(&["serve"], &settings(&sandbox.base_url(), &all));
+    let mut phases = Vec::new();
+    let mut ready = false;
+    while let Some(line) = process.stderr.next_line().await.unwrap() {
+        let line: Value = serde_json::from_str(&line).unwrap();
+        if line["message"] == "ready" {
+            ready = true;
+            process.signal("TERM").await;
+        }
+        if let Some(phase) = line["phase"].as_str() {
+            let (way, _) = line["message"]
+                .as_str()
+                .unwrap()
+                .split_once(": a phase ended")
+                .unwrap();
+            assert_eq!(way, if ready { "stopping" } else { "starting" });
+            assert!(line["milliseconds"].is_u64(), "{line}");
+            if phase == "notice" {
+                assert!(line["milliseconds"].as_u64().unwrap() >= 20, "{line}");
+            }
+            phases.push(phase.to_owned());
+        }
+    }
+    assert_eq!(process.ended().await, Some(0));
+    assert_eq!(
+        phases,
+        [
+            "store",
+            "orders left by others",
+            "catalog",
+            "notice",
+            "calls",
+            "orders",
+            "webhook",
+            "events",
+            "background loads",
+            "admin",
+            "metrics",
+            "traces",
+        ]
+    );
 }
