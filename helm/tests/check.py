@@ -144,10 +144,18 @@ class Values(unittest.TestCase):
         for case, values, sentence in self.SENTENCES:
             with self.subTest(values):
                 options = [word for value in values for word in ("--set", value)]
-                self.assertIn(f": {sentence}\n", refusal(case, *options))
+                self.assertIn(f"\n  {sentence}\n", refusal(case, *options))
+
+    def test_all_that_is_wrong_is_named_at_once(self):
+        wrong = ["config.transatel.client_id=", "replicas=2", "tls.mutual=true", "secret.existing="]
+        said = refusal("default", *[word for value in wrong for word in ("--set", value)])
+        sentences = [sentence for _, values, sentence in self.SENTENCES if values[0] in wrong and len(values) == 1]
+        self.assertEqual(len(sentences), len(wrong))
+        for sentence in sentences:
+            self.assertIn(f"\n  {sentence}\n", said)
 
     def test_every_sentence_of_the_chart_was_provoked(self):
-        written = (CHART / "templates/_helpers.tpl").read_text().count("{{- fail ")
+        written = (CHART / "templates/_helpers.tpl").read_text().count("$problems = append ")
         self.assertEqual(written, len({sentence.split('"')[0] for _, _, sentence in self.SENTENCES}))
 
     def test_the_schema_is_closed_and_names_the_values_there_are(self):

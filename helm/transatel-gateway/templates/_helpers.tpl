@@ -124,44 +124,48 @@ own toToml would write whole numbers as fractions.
 {{- include "transatel-gateway.toml" (dict "path" "" "table" (mergeOverwrite (deepCopy .Values.config) $own)) | trim }}
 {{- end }}
 
-{{/* Refuses what cannot work, one sentence each. */}}
+{{/* Refuses what cannot work: everything at once, one sentence each. */}}
 {{- define "transatel-gateway.check" -}}
 {{- $config := .Values.config -}}
+{{- $problems := list -}}
 {{- if not $config.transatel.client_id -}}
-{{- fail "config.transatel.client_id is required: the client id that Transatel issued." -}}
+{{- $problems = append $problems "config.transatel.client_id is required: the client id that Transatel issued." -}}
 {{- end -}}
 {{- if and (eq .Values.store.type "sqlite") .Values.autoscaling.enabled -}}
-{{- fail "autoscaling needs store.type \"postgres\": a SQLite ledger is for one pod." -}}
+{{- $problems = append $problems "autoscaling needs store.type \"postgres\": a SQLite ledger is for one pod." -}}
 {{- end -}}
 {{- if and (eq .Values.store.type "sqlite") (gt (int .Values.replicas) 1) -}}
-{{- fail (printf "replicas is %d, and a SQLite ledger is for one pod: set store.type to \"postgres\"." (int .Values.replicas)) -}}
+{{- $problems = append $problems (printf "replicas is %d, and a SQLite ledger is for one pod: set store.type to \"postgres\"." (int .Values.replicas)) -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
-{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas." -}}
+{{- $problems = append $problems "autoscaling.minReplicas is more than autoscaling.maxReplicas." -}}
 {{- end -}}
 {{- if and .Values.tls.enabled (not .Values.tls.secret) -}}
-{{- fail "tls.enabled needs tls.secret: the Secret with tls.crt and tls.key." -}}
+{{- $problems = append $problems "tls.enabled needs tls.secret: the Secret with tls.crt and tls.key." -}}
 {{- end -}}
 {{- if and .Values.tls.mutual (not .Values.tls.enabled) -}}
-{{- fail "tls.mutual needs tls.enabled." -}}
+{{- $problems = append $problems "tls.mutual needs tls.enabled." -}}
 {{- end -}}
 {{- if and .Values.webhook.ingress.enabled (not .Values.webhook.enabled) -}}
-{{- fail "webhook.ingress.enabled needs webhook.enabled." -}}
+{{- $problems = append $problems "webhook.ingress.enabled needs webhook.enabled." -}}
 {{- end -}}
 {{- if and .Values.webhook.ingress.enabled (not .Values.webhook.ingress.host) -}}
-{{- fail "webhook.ingress.enabled needs webhook.ingress.host." -}}
+{{- $problems = append $problems "webhook.ingress.enabled needs webhook.ingress.host." -}}
 {{- end -}}
 {{- if and .Values.metrics.alerts.enabled (not (or .Values.metrics.serviceMonitor.enabled .Values.metrics.alerts.selector)) -}}
-{{- fail "metrics.alerts.enabled needs metrics.serviceMonitor.enabled, or metrics.alerts.selector for series that come in another way." -}}
+{{- $problems = append $problems "metrics.alerts.enabled needs metrics.serviceMonitor.enabled, or metrics.alerts.selector for series that come in another way." -}}
 {{- end -}}
 {{- if and .Values.secret.existing .Values.secret.data -}}
-{{- fail "set either secret.existing or secret.data, not both." -}}
+{{- $problems = append $problems "set either secret.existing or secret.data, not both." -}}
 {{- end -}}
 {{- if not .Values.secret.existing -}}
 {{- range include "transatel-gateway.keys" . | fromJsonArray -}}
 {{- if not (get $.Values.secret.data .) -}}
-{{- fail (printf "secret.data has no %q: put it there, or name a Secret that has it in secret.existing." .) -}}
+{{- $problems = append $problems (printf "secret.data has no %q: put it there, or name a Secret that has it in secret.existing." .) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- with $problems -}}
+{{- fail (printf "\n  %s" (join "\n  " .)) -}}
 {{- end -}}
 {{- end }}
