@@ -1,0 +1,171 @@
+//! The commands that need the simulated provider.
+
+use super::{
+    App, ExitCode, Failure, Iccid, Msisdn, Named, Outcome, Signals, Sources, examine, load, telemetry,
+    until_stopped,
+};
+use crate::app::Addresses;
+use crate::config::{Config, Trust};
+use crate::domain::act::Optional;
+use crate::sandbox::{Options, Sandbox, Webhook};
+
+const OPTION: &str = "--sandbox";
+
+/// The simulated provider forgets everything, and so does the ledger,
+/// unless it is told where to remember.
+/// Its events come to a free port.
+const FORGETFUL: &str = "store.url = \"sqlite::memory:\"\nwebhook.listen = \"127.0.0.1:0\"";
+
+/// The settings of a gateway whose provider is the sandbox at `base_url`.
+fn point_at(sources: &mut Sources, base_url: &str, options: &Options) {
+    sources.defaults = Some(FORGETFUL);
+    let mut set = |key: &str, value: &str| sources.options.push((key.into(), value.into(), OPTION));
+    set("transatel.base_url", base_url);
+    set("transatel.client_id", &options.client_id);
+    set("transatel.client_secret", &options.client_secret);
+    set("transatel.cos", &options.cos);
+    set("transatel.mvno_ref", &options.mvno_ref);
+    set("transatel.rate_plan", &options.rate_plan);
+    // Everything can be tried here.
+    let operations = Optional::ALL.map(Optional::name).join(",");
+    set("transatel.enabled_operations", &operations);
+    // Nobody has to learn that this replica is going away.
+    set("shutdown.propagation_delay", "0s");
+}
+
+/// Starts the sandbox where the settings say and points them at it.
+async fn start(sources: &mut Sources) -> Result<Sandbox, Failure> {
+    let options = Options::default();
+    point_at(sources, "http://127.0.0.1", &options);
+    let listen = load(sources)?.config.sandbox.listen;
+    let sandbox = Sandbox::start(Options {
+        listen,
+        ..options.clone()
+    })
+    .await
+    .map_err(|error| Failure::other(format!("cannot listen on {listen} (sandbox.listen): {error}")))?;
+    let control = sandbox.control();
+    control.configure(|settings| settings.follow_ups.enabled = true);
+    point_at(sources, &sandbox.base_url(), &options);
+    Ok(sandbox)
+}
+
+pub(super) async fn serve(mut sources: Sources) -> Outcome {
+    let signals = Signals::new().map_err(Failure::other)?;
+    let sandbox = start(&mut sources).await?;
+    let mut config = load(&sources)?.config;
+    let telemetry = telemetry::init(&config.telemetry).map_err(Failure::other)?;
+    let secret = uuid::Uuid::new_v4().to_string();
+    let own = trust(&mut config, &secret);
+    let path = config.webhook.path.clone();
+    let connect = how_to_connect(&config);
+    let app = App::build(config).await.map_err(Failure::other)?;
+    let app = app.with_log_level(telemetry.log_level());
+    let addresses = app.addresses().map_err(Failure::other)?;
+    if let (true, Some(address)) = (own, addresses.webhook) {
+        let webhook = Webhook::new(format!("http://{address}{path}"), secret);
+        let told = sandbox.control().set_webhook(Some(webhook));
+        told.map_err(|error| Failure::other(error.to_string()))?;
+    }
+    welcome(&addresses, &sandbox, connect);
+    let outcome = until_stopped(app, signals).await;
+    sandbox.stop().await;
+    telemetry.flush().await;
+    outcome
+}
+
+/// What grpcurl needs to connect.
+fn how_to_connect(config: &Config) -> &'static str {
+    match &config.grpc.tls {
+        None => "-plaintext",
+        Some(tls) if tls.client_ca_file.is_none() => "-cacert CA.crt",
+        Some(_) => "-cacert CA.crt -cert OWN.crt -key OWN.key",
+    }
+}
+
+/// Lets the gateway take the simulator's events in, unless the settings
+/// say whose it takes.
+fn trust(config: &mut Config, secret: &str) -> bool {
+    let own = !config.webhook.is_on();
+    if own {
+        config.webhook.trust = Trust::Secret(secret.into());
+        config.events.expected = true;
+    }
+    own
+}
+
+pub(super) async fn alone(mut sources: Sources) -> Outcome {
+    let mut signals = Signals::new().map_err(Failure::other)?;
+    let sandbox = start(&mut sources).await?;
+    let options = Options::default();
+    println!("simulated Transatel on {}", sandbox.base_url());
+    println!(
+        "  client id {:?}, client secret {:?}",
+        options.client_id, options.client_secret
+    );
+    println!("  COS {:?}, MVNO {:?}", options.cos, options.mvno_ref);
+    println!("  control: curl {}/__sandbox/counters", sandbox.base_url());
+    signals.next().await;
+    sandbox.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first SIM of the simulated stock, which has a story of its own.
+const SIM: (&str, &str) = ("8988247000000000019", "882470000000001");
+
+pub(super) async fn doctor(mut sources: Sources, named: Named, json: bool) -> Outcome {
+    // Beside a gateway that may run here already.
+    sources
+        .options
+        .push(("sandbox.listen".into(), "127.0.0.1:0".into(), OPTION));
+    let sandbox = start(&mut sources).await?;
+    let config = load(&sources)?.config;
+    let named = Named {
+        iccid: named.iccid.or_else(|| Iccid::parse(SIM.0)),
+        msisdn: named.msisdn.or_else(|| Msisdn::parse(SIM.1)),
+    };
+    let outcome = examine(&config, &named, json).await;
+    sandbox.stop().await;
+    outcome
+}
+
+/// Says where to look and what to try. The calls work as pasted.
+fn welcome(addresses: &Addresses, sandbox: &Sandbox, connect: &str) {
+    let Addresses { grpc, admin, .. } = addresses;
+    println!(
+        "transatel-gateway {} against a simulated Transatel",
+        env!("CARGO_PKG_VERSION")
+    );
+    println!("  gRPC     {grpc}");
+    println!("  admin    http://{admin}/metrics");
+    println!("  sandbox  {}/__sandbox/counters", sandbox.base_url());
+    println!();
+    let pasted = |call: &str| {
+        call.replace("-plaintext", connect)
+            .replace("{address}", &grpc.to_string())
+    };
+    println!("Try:");
+    for call in TRY {
+        println!("  {}", pasted(call));
+    }
+    println!();
+    println!("Follow what happens to a SIM, and let it attach to a network meanwhile:");
+    println!("  {}", pasted(FOLLOW));
+    println!("  {}", ATTACH.replace("{sandbox}", &sandbox.base_url()));
+    println!();
+    println!("Ctrl-C stops it.");
+}
+
+const FOLLOW: &str = "grpcurl -plaintext -d '{\"start\":\"START_EARLIEST\"}' {address} \
+                      connectivity.v1.Events/StreamEvents";
+const ATTACH: &str = "curl -H 'content-type: application/json' -d '{\"country\":\"FR\"}' \
+                      {sandbox}/__sandbox/sims/882470000000004/attach";
+
+/// The calls that the welcome shows; a test makes each.
+pub(super) const TRY: [&str; 3] = [
+    "grpcurl -plaintext {address} list",
+    "grpcurl -plaintext -d '{\"countries\":[\"FR\"],\"order_by\":\"price\",\"page_size\":2}' {address} \
+     connectivity.v1.Catalog/ListProducts",
+    "grpcurl -plaintext -d '{\"sim\":{\"msisdn\":\"882470000000001\"},\"product_ids\":\
+     [\"WW_901O_STACK_ONEOFF_FRANCE_1GB_7D\"]}' {address} connectivity.v1.Catalog/CheckEligibility",
+];
