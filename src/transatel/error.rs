@@ -108,7 +108,7 @@ const LONGEST_CODE: usize = 100;
 impl Refusal {
     /// Reads an error answer; a body that is no JSON only lacks its words.
     pub fn read(status: u16, body: &[u8], retry_after: Option<Duration>, request_id: Option<String>) -> Self {
-        let body: Body = serde_json::from_slice(body).unwrap_or_default();
+        let body: Body = lenient::answer(body).unwrap_or_default();
         let title = [body.title, body.error_code, body.code, body.error]
             .into_iter()
             .flatten()

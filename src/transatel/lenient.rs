@@ -293,6 +293,15 @@ pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
         .flatten())
 }
 
+/// An answer that is an object. serde takes a list for one too, member by
+/// member: `["DONE"]` would be a status.
+pub fn answer<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json::Error> {
+    match body.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice(body),
+        _ => Err(serde_json::Error::custom("no object")),
+    }
+}
+
 /// An element of a list, read by itself: one that is too deep, or holds a
 /// number or a text that nothing can hold, fails alone.
 pub fn element(raw: &RawValue) -> Option<Value> {

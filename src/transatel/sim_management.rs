@@ -124,7 +124,7 @@ pub(super) fn read_body(
     body: &[u8],
     iccid: &Iccid,
 ) -> Result<Result<Profile, &'static str>, serde_json::Error> {
-    Ok(profile(serde_json::from_slice(body)?, iccid))
+    Ok(profile(lenient::answer(body)?, iccid))
 }
 
 /// The profile, or why it cannot be one.
@@ -201,10 +201,14 @@ impl Secrets {
         Some(match value {
             Value::Null => Opaque::Null,
             Value::Bool(value) => Opaque::Bool(value),
-            Value::Number(number) => number
-                .as_f64()
-                .filter(|float| float.abs() <= lenient::EXACT)
-                .map_or_else(|| Opaque::Text(number.to_string()), Opaque::Number),
+            Value::Number(number) => {
+                let exact = number.as_f64().filter(|float| float.abs() <= lenient::EXACT);
+                let text = exact.map_or_else(|| number.to_string(), |float| float.to_string());
+                if self.is_in(&text) {
+                    return None;
+                }
+                exact.map_or(Opaque::Text(text), Opaque::Number)
+            }
             Value::String(text) if self.is_in(&text) => return None,
             Value::String(text) => Opaque::Text(text),
             Value::Array(items) => Opaque::List(
@@ -216,7 +220,9 @@ impl Secrets {
             Value::Object(members) => Opaque::Object(
                 members
                     .into_iter()
-                    .filter(|(name, _)| !SECRET_MEMBERS.contains(&lenient::letters(name).as_str()))
+                    .filter(|(name, _)| {
+                        !self.is_in(name) && !SECRET_MEMBERS.contains(&lenient::letters(name).as_str())
+                    })
                     .filter_map(|(name, value)| Some((name, self.without(value, levels)?)))
                     .collect(),
             ),
@@ -344,10 +350,12 @@ mod tests {
         let body = json!({
             "status": "enabled",
             "activationCode": "1$rsp.example$SECRET-1",
+            "matchingId": "4711",
             "history": [
                 { "type": "status", "at": "2026-01-01T00:00:00Z", "n": 3, "ok": true, "none": null },
                 { "matchingId": "other", "activation_code": "x", "qrCode": {}, "kept": { "list": [1, "secret-1", "b"] } },
                 { "text": "matching id is Secret-1.", "code": "LPA:1$a$b", "also": "1$a.example$b", "big": 8988247000000000019_u64 },
+                { "its secret-1": 1, "id": 4711, "kept": 2 },
                 "SECRET-1",
                 "plain",
             ],
@@ -383,6 +391,7 @@ mod tests {
                 named(&[("list", Opaque::List(vec![Opaque::Number(1.0), text("b")]))]),
             )]),
             named(&[("big", text("8988247000000000019"))]),
+            named(&[("kept", Opaque::Number(2.0))]),
             text("plain"),
         ];
         let found: Vec<Opaque> = history.iter().map(sorted).collect();

@@ -154,7 +154,7 @@ struct Wrapper<'a> {
 
 /// One bad element never fails the page.
 pub(super) fn read_page(body: &[u8]) -> Result<SimPage, serde_json::Error> {
-    let wrapper: Wrapper<'_> = serde_json::from_slice(body)?;
+    let wrapper: Wrapper<'_> = lenient::answer(body)?;
     Ok(SimPage {
         length: wrapper.sims.len(),
         records: wrapper.sims.into_iter().filter_map(found).collect(),
@@ -189,7 +189,7 @@ struct WireSim {
 
 /// A record of Connectivity Management.
 pub(super) fn read_record(body: &[u8]) -> Result<SimRecord, serde_json::Error> {
-    serde_json::from_slice(body).map(record)
+    lenient::answer(body).map(record)
 }
 
 fn found(element: &RawValue) -> Option<SimRecord> {

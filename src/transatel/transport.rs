@@ -18,6 +18,7 @@ use url::Url;
 
 use super::call::Kind;
 use super::error::{Failure, Refusal, retry_after};
+use super::lenient;
 use crate::config::Outbound;
 use crate::domain::Deadline;
 use crate::telemetry::{Metrics, propagation};
@@ -107,12 +108,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads the body as JSON.
+    /// Reads the body as a JSON object.
     ///
     /// # Errors
     /// [`Failure::Unreadable`], without anything of the body in its text.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|error| self.unreadable(&error))
+        lenient::answer(&self.body).map_err(|error| self.unreadable(&error))
     }
 
     /// The failure of an answer that is no JSON of the expected shape; counts
