@@ -134,7 +134,7 @@ impl App {
             tasks.clone(),
         );
         let esims = Esims::new(provider.clone(), sims.clone());
-        let opened = starting("store", store::open(&config.store)).await?;
+        let opened = starting("store", Box::pin(store::open(&config.store))).await?;
         let submissions = TaskTracker::new();
         let orders = Orders::new(
             provider.clone(),
