@@ -298,7 +298,6 @@ async fn the_probes_of_a_gateway_with_tls_tell_the_same() {
     let authority = Authority::new();
     let files = Files::new(&authority.server(), Some(&authority));
     let own = files.settings();
-    let own: Vec<(&str, &str)> = own.iter().map(|(key, value)| (*key, value.as_str())).collect();
     the_probes_tell(&pod, "/readyz", &own).await;
 }
 

@@ -101,12 +101,17 @@ impl Authority {
 /// The gateway's files in a folder of their own.
 pub struct Files {
     folder: tempfile::TempDir,
+    /// Certificate, key and authority.
+    paths: [String; 3],
 }
 
 impl Files {
     pub fn new(server: &Pair, callers: Option<&Authority>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let files = Self {
-            folder: tempfile::tempdir().unwrap(),
+            paths: ["tls.crt", "tls.key", "ca.crt"].map(path),
+            folder,
         };
         files.put(server, callers);
         files
@@ -126,14 +131,14 @@ impl Files {
     }
 
     /// The settings that name them.
-    pub fn settings(&self) -> Vec<(&'static str, String)> {
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
+    pub fn settings(&self) -> Vec<(&'static str, &str)> {
+        let [certificate, key, authority] = &self.paths;
         let mut settings = vec![
-            ("GRPC__TLS__CERT_FILE", text(&self.path("tls.crt"))),
-            ("GRPC__TLS__KEY_FILE", text(&self.path("tls.key"))),
+            ("GRPC__TLS__CERT_FILE", certificate.as_str()),
+            ("GRPC__TLS__KEY_FILE", key),
         ];
-        if self.path("ca.crt").exists() {
-            settings.push(("GRPC__TLS__CLIENT_CA_FILE", text(&self.path("ca.crt"))));
+        if Path::new(authority).exists() {
+            settings.push(("GRPC__TLS__CLIENT_CA_FILE", authority));
         }
         settings
     }

@@ -147,7 +147,6 @@ async fn files_that_are_no_certificates_keep_the_gateway_from_starting() {
     ] {
         let files = Files::new(&pair, Some(&authority));
         let own = files.settings();
-        let own: Vec<(&str, &str)> = own.iter().map(|(key, value)| (*key, value.as_str())).collect();
         let sources = Sources {
             environment: settings("http://127.0.0.1:1", &own),
             ..Sources::default()
