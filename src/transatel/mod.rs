@@ -11,6 +11,7 @@ pub mod call;
 pub mod catalog;
 mod catalog_wire;
 pub mod error;
+mod esim_history;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod guard;

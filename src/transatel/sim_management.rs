@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::call::{Kind, Patience};
 use super::error::{Failure, Need};
+use super::esim_history::Secrets;
 use super::transport::{Answer, Api, Request};
 use super::{Transatel, lenient};
 use crate::domain::error::ProviderDetail;
@@ -146,7 +147,7 @@ fn profile(wire: WireEsim, iccid: &Iccid) -> Result<Profile, &'static str> {
         wire.matching_id,
         code.as_ref().map(|code| code.matching_id().to_owned()),
     ];
-    let secrets = Secrets(ids.into_iter().flatten().filter(|id| !id.is_empty()).collect());
+    let secrets = Secrets::new(ids.into_iter().flatten());
     Ok(Profile {
         status: esim_status(&raw_status),
         raw_status,
@@ -155,7 +156,7 @@ fn profile(wire: WireEsim, iccid: &Iccid) -> Result<Profile, &'static str> {
         history: wire
             .history
             .into_iter()
-            .filter_map(|entry| secrets.without(entry, DEEPEST))
+            .filter_map(|entry| secrets.without(entry))
             .collect(),
         code,
     })
@@ -184,74 +185,11 @@ pub(super) fn esim_status(word: &str) -> Option<EsimStatus> {
     })
 }
 
-/// History is passed on this deep: callers' protobuf readers stop at about a
-/// hundred levels, of which each of these takes up to four.
-const DEEPEST: u32 = 16;
-
-/// Keeps activation material out of the history, whose shape nobody
-/// published.
-struct Secrets(Vec<String>);
-
-impl Secrets {
-    /// The value without any part that holds a secret; `None` when it is one.
-    fn without(&self, value: Value, levels: u32) -> Option<Opaque> {
-        let Some(levels) = levels.checked_sub(1) else {
-            return Some(Opaque::Null);
-        };
-        Some(match value {
-            Value::Null => Opaque::Null,
-            Value::Bool(value) => Opaque::Bool(value),
-            Value::Number(number) => {
-                let exact = number.as_f64().filter(|float| float.abs() <= lenient::EXACT);
-                let text = exact.map_or_else(|| number.to_string(), |float| float.to_string());
-                if self.is_in(&text) {
-                    return None;
-                }
-                exact.map_or(Opaque::Text(text), Opaque::Number)
-            }
-            Value::String(text) if self.is_in(&text) => return None,
-            Value::String(text) => Opaque::Text(text),
-            Value::Array(items) => Opaque::List(
-                items
-                    .into_iter()
-                    .filter_map(|item| self.without(item, levels))
-                    .collect(),
-            ),
-            Value::Object(members) => Opaque::Object(
-                members
-                    .into_iter()
-                    .filter(|(name, _)| {
-                        !self.is_in(name) && !SECRET_MEMBERS.contains(&lenient::letters(name).as_str())
-                    })
-                    .filter_map(|(name, value)| Some((name, self.without(value, levels)?)))
-                    .collect(),
-            ),
-        })
-    }
-
-    fn is_in(&self, text: &str) -> bool {
-        let text = text.to_ascii_lowercase();
-        self.0.iter().any(|id| text.contains(&id.to_ascii_lowercase()))
-            || ActivationCode::parse(&text).is_some()
-            || ["lpa:", "carddata=", "data:image"]
-                .iter()
-                .any(|mark| text.contains(mark))
-    }
-}
-
-/// Members that hold activation material, by the letters of their names.
-const SECRET_MEMBERS: [&str; 5] = [
-    "ACTIVATIONCODE",
-    "MATCHINGID",
-    "QRCODE",
-    "CONFIRMATIONCODE",
-    "ACTIVATIONTOKEN",
-];
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::esim_history::DEEPEST;
     use super::*;
 
     const ICCID: &str = "8988247000000000019";
