@@ -15,8 +15,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin;
 use crate::config::Config;
+use crate::domain::Clock;
 use crate::grpc::{self, Certificates, EveryCall, Health, Services};
 use crate::service::events::Work;
+use crate::service::orders::Parts;
+use crate::service::orders::steps::Steps;
 use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
 use crate::store;
 use crate::telemetry::{self, FLUSH_WITHIN, LogLevel, Metrics, Sampling, metrics};
@@ -79,6 +82,24 @@ pub struct App {
     webhook: Option<(TcpListener, Webhook)>,
 }
 
+/// What tests put in the place of the real world.
+#[derive(Clone)]
+pub struct Seams {
+    /// The wall clock.
+    pub clock: Clock,
+    /// What happens at the steps of an order.
+    pub steps: Steps,
+}
+
+impl Default for Seams {
+    fn default() -> Self {
+        Self {
+            clock: Clock::system(),
+            steps: Steps::from_environment(),
+        }
+    }
+}
+
 /// Where a gateway listens.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {
@@ -97,6 +118,15 @@ impl App {
     /// # Errors
     /// When a port is taken or the provider's client cannot be made.
     pub async fn build(config: Config) -> Result<Self, StartError> {
+        Self::build_with(config, Seams::default()).await
+    }
+
+    /// [`build`](Self::build) with what tests put in the place of the real
+    /// world.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub async fn build_with(config: Config, seams: Seams) -> Result<Self, StartError> {
         let grpc = listen(config.grpc.listen, "grpc.listen").await?;
         let admin = listen(config.admin.listen, "admin.listen").await?;
         let metrics = Arc::new(Metrics::new(&config.telemetry)?);
@@ -134,17 +164,20 @@ impl App {
             tasks.clone(),
         );
         let esims = Esims::new(provider.clone(), sims.clone());
-        let opened = starting("store", Box::pin(store::open(&config.store))).await?;
+        let opened = starting("store", Box::pin(store::open(&config.store, seams.clock.clone()))).await?;
         let submissions = TaskTracker::new();
-        let orders = Orders::new(
-            provider.clone(),
-            sims.clone(),
-            catalog.clone(),
-            opened.ledger,
-            config.orders,
-            Arc::clone(&metrics),
-            submissions.clone(),
-        );
+        let orders = Orders::new(Parts {
+            provider: provider.clone(),
+            sims: sims.clone(),
+            catalog: catalog.clone(),
+            ledger: opened.ledger,
+            log: Arc::clone(&opened.events),
+            config: config.orders,
+            metrics: Arc::clone(&metrics),
+            submissions: submissions.clone(),
+            clock: seams.clock,
+            steps: seams.steps,
+        });
         starting("orders left by others", orders.take_over(opened.exclusive)).await?;
         let (events, event_work) = Events::new(
             opened.events,

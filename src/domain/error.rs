@@ -212,9 +212,44 @@ pub enum Error {
     /// This replica is going away.
     #[error("this replica is shutting down")]
     ShuttingDown,
+    /// Any of these, after the ledger was read: what an earlier call with the
+    /// same id did is known.
+    #[error("{error}")]
+    AfterLedger {
+        /// The error.
+        error: Box<Error>,
+        /// What the ledger holds.
+        state: LedgerState,
+    },
     /// A defect of ours.
     #[error("internal error")]
     Internal,
+}
+
+/// What the ledger holds of a request id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerState {
+    /// No order: nothing was bought by this id.
+    Nothing,
+    /// This order, in this state.
+    Order(OrderId, OrderState),
+}
+
+impl Error {
+    /// The same, of a call that has read the ledger.
+    #[must_use]
+    pub fn after_ledger(self, state: LedgerState) -> Self {
+        match self {
+            Self::AfterLedger { .. } => self,
+            // These say themselves that the ledger could not tell, or what
+            // is in it.
+            Self::LedgerUnavailable | Self::OrderRejected { .. } | Self::SimOperationRejected { .. } => self,
+            error => Self::AfterLedger {
+                error: Box::new(error),
+                state,
+            },
+        }
+    }
 }
 
 /// One broken rule of a request.

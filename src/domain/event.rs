@@ -160,6 +160,12 @@ impl Event {
     pub fn event_type(&self) -> EventType {
         EventType::named(&self.raw_type)
     }
+
+    /// Whether it is about a subscription, also when its type is not known.
+    /// With our reference it is the provider's word on an order.
+    pub fn is_about_a_subscription(&self) -> bool {
+        self.raw_type.starts_with("OCS/PRODUCT/")
+    }
 }
 
 /// A place in the log of events: after the event with this number.

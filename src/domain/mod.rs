@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod caller;
+pub mod clock;
 pub mod country;
 pub mod deadline;
 pub mod eligibility;
@@ -14,6 +15,7 @@ pub mod esim;
 pub mod esim_status;
 pub mod event;
 pub mod language;
+pub mod lease;
 pub mod money;
 pub mod opaque;
 pub mod order;
@@ -24,11 +26,13 @@ pub mod sim_record;
 pub mod subscription;
 
 pub use caller::Caller;
+pub use clock::Clock;
 pub use country::Country;
 pub use deadline::Deadline;
 pub use error::{Error, Result};
 pub use esim_status::EsimStatus;
 pub use language::Language;
+pub use lease::Lease;
 pub use money::Money;
 pub use product::Product;
 pub use sim::{Iccid, Msisdn, SimRef};

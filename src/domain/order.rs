@@ -3,12 +3,15 @@
 //!
 //! ```text
 //! SUBMITTING ─▶ PLACED | REJECTED | UNKNOWN
-//! UNKNOWN    ─▶ PLACED | NOT_PLACED | NEEDS_OPERATOR
+//! UNKNOWN    ─▶ PLACED | REJECTED | NOT_PLACED | NEEDS_OPERATOR
+//! NOT_PLACED ─▶ PLACED | NEEDS_OPERATOR
+//! any        ─▶ PLACED
 //! ```
 //!
-//! An operator turns `NEEDS_OPERATOR` into `PLACED` or `NOT_PLACED`; a
-//! repeat turns `NOT_PLACED` into `SUBMITTING`. Nothing is ever sent from
-//! any other state.
+//! `PLACED` is the provider's word, and it counts in every state, however late
+//! it comes. `NOT_PLACED` is an opinion: nothing has shown so far. An operator
+//! turns `NEEDS_OPERATOR` into `PLACED` or `NOT_PLACED`; a repeat turns
+//! `NOT_PLACED` into `SUBMITTING`. Nothing is ever sent from any other state.
 
 use std::fmt;
 
@@ -142,7 +145,7 @@ pub struct Order {
     pub created_at: Timestamp,
     /// When its state last changed.
     pub updated_at: Timestamp,
-    /// When the gateway looks again what became of it.
+    /// When the gateway looks again what became of it, while that is open.
     pub next_check_at: Option<Timestamp>,
 }
 
@@ -166,7 +169,8 @@ pub enum State {
     Rejected,
     /// Sent, and nobody knows yet whether it was bought.
     Unknown,
-    /// Sent, and found not to have been bought.
+    /// Sent, and nothing of it has shown for as long as it should take. The
+    /// provider's word still changes it.
     NotPlaced,
     /// The gateway cannot find out: a person has to.
     NeedsOperator,
@@ -209,14 +213,16 @@ impl State {
     pub fn may_become(self, next: Self) -> bool {
         matches!(
             (self, next),
-            (Self::Submitting, Self::Placed | Self::Rejected | Self::Unknown)
+            (Self::Submitting, Self::Rejected | Self::Unknown)
                 | (
                     Self::Unknown,
-                    Self::Placed | Self::NotPlaced | Self::NeedsOperator
+                    // A definite refusal may come after somebody else took
+                    // the order over.
+                    Self::Rejected | Self::NotPlaced | Self::NeedsOperator
                 )
-                | (Self::NeedsOperator, Self::Placed | Self::NotPlaced)
-                | (Self::NotPlaced, Self::Submitting)
-        )
+                | (Self::NotPlaced, Self::NeedsOperator | Self::Submitting)
+                | (Self::NeedsOperator, Self::NotPlaced)
+        ) || next == Self::Placed && self != Self::Placed
     }
 }
 
@@ -338,11 +344,15 @@ mod tests {
             (Submitting, Rejected),
             (Submitting, Unknown),
             (Unknown, Placed),
+            (Unknown, Rejected),
             (Unknown, NotPlaced),
             (Unknown, NeedsOperator),
+            (NotPlaced, Placed),
+            (NotPlaced, NeedsOperator),
+            (NotPlaced, Submitting),
             (NeedsOperator, Placed),
             (NeedsOperator, NotPlaced),
-            (NotPlaced, Submitting),
+            (Rejected, Placed),
         ];
         for from in State::ALL {
             for to in State::ALL {

@@ -44,6 +44,26 @@ impl Subscription {
     }
 }
 
+/// What is on a SIM, for decisions about money.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Holdings {
+    /// Every subscription that could be read, over or not, in the provider's
+    /// order.
+    pub subscriptions: Vec<Subscription>,
+    /// Elements of the answer that could not be read, or have no id: each may
+    /// be any subscription.
+    pub unreadable: usize,
+}
+
+impl Holdings {
+    /// The subscription of this id.
+    pub fn find(&self, id: &str) -> Option<&Subscription> {
+        self.subscriptions
+            .iter()
+            .find(|subscription| subscription.id == id)
+    }
+}
+
 /// What the provider's one expiration date means. It depends on whether the
 /// bundle has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

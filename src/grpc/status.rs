@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::domain::Error;
-use crate::domain::error::ProviderDetail;
+use crate::domain::error::{LedgerState, ProviderDetail};
 use crate::domain::order::Reason;
 use crate::pb::connectivity::v1::ErrorReason;
 
@@ -27,8 +27,14 @@ const ELSEWHERE_AFTER: Duration = Duration::from_millis(100);
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
+        let (error, ledger) = match error {
+            Error::AfterLedger { error, state } => (*error, Some(state)),
+            error => (error, None),
+        };
         let (code, reason) = classify(&error);
-        let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, metadata(&error));
+        let mut metadata = metadata(&error);
+        metadata.extend(ledger.into_iter().flat_map(ledger_state));
+        let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, metadata);
         match &error {
             Error::InvalidRequest(violations) => {
                 let violation = |violation: &crate::domain::error::Violation| {
@@ -88,6 +94,7 @@ impl From<Error> for Status {
             | Error::CallerUnauthenticated
             | Error::CallerNotAllowed { .. }
             | Error::DeadlineExceeded
+            | Error::AfterLedger { .. }
             | Error::Internal => {}
         }
         Self::with_error_details(code, error.to_string(), details)
@@ -161,6 +168,7 @@ fn classify(error: &Error) -> (Code, ErrorReason) {
         }
         Error::DeadlineExceeded => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
         Error::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
+        Error::AfterLedger { error, .. } => classify(error),
         Error::Internal => (Code::Internal, ErrorReason::Internal),
     }
 }
@@ -258,9 +266,23 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::Overloaded { .. }
         | Error::DeadlineExceeded
         | Error::ShuttingDown
+        | Error::AfterLedger { .. }
         | Error::Internal => {}
     }
     metadata
+}
+
+/// What the ledger held of the request id when the call failed. An error
+/// without it was given before the ledger was read.
+fn ledger_state(state: LedgerState) -> Vec<(String, String)> {
+    let (id, state) = match state {
+        LedgerState::Nothing => (None, "NONE".to_owned()),
+        LedgerState::Order(id, state) => (Some(id), state.name().to_uppercase()),
+    };
+    let id = id.map(|id| ("known_order_id".to_owned(), id.to_string()));
+    id.into_iter()
+        .chain([("known_state".to_owned(), state)])
+        .collect()
 }
 
 fn provider_detail<R>(provider: &ProviderDetail, mut put: impl FnMut(&str, String) -> R) {

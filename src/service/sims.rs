@@ -242,7 +242,7 @@ async fn find(
     patience: Patience,
     enough: impl Fn(&SimRecord) -> bool,
 ) -> Result<Found> {
-    let (searched, denied) = match provider.search_sim(sim, patience).await {
+    let (searched, denied) = match provider.search_sim(sim, patience.clone()).await {
         Ok(Some(record)) if enough(&record) => return Ok(Found::Record(record)),
         Ok(record) => (record, None),
         Err(failure) if is_not_permitted(&failure) => (None, Some(failure)),
@@ -280,10 +280,7 @@ impl Load for Loader {
     const NAME: &'static str = "sim_ids";
 
     async fn load(&self, sim: &SimRef) -> Result<Loaded<SimIds>> {
-        let patience = Patience {
-            attempt: None,
-            deadline: None,
-        };
+        let patience = Patience::unbounded();
         let both = |record: &SimRecord| record.ids.iccid.is_some() && record.ids.msisdn.is_some();
         let needed = match sim {
             SimRef::Iccid(_) => Identifier::Msisdn,

@@ -6,7 +6,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// One step: number, name, SQLite's text, PostgreSQL's text. A step that was
 /// released is never edited.
-const STEPS: [(i64, &str, &str, &str); 3] = [
+const STEPS: [(i64, &str, &str, &str); 4] = [
     (
         1,
         "orders",
@@ -24,6 +24,12 @@ const STEPS: [(i64, &str, &str, &str); 3] = [
         "moves",
         include_str!("../../migrations/sqlite/0003_moves.sql"),
         include_str!("../../migrations/postgres/0003_moves.sql"),
+    ),
+    (
+        4,
+        "late evidence",
+        include_str!("../../migrations/sqlite/0004_late_evidence.sql"),
+        include_str!("../../migrations/postgres/0004_late_evidence.sql"),
     ),
 ];
 

@@ -21,8 +21,11 @@ mod session;
 mod sqlite;
 mod statements;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::domain::Msisdn;
 use crate::domain::order::{Failure, Order, OrderId, RequestId, State};
@@ -59,12 +62,33 @@ pub struct Record {
     /// Which attempt at it this is, from 1. Only a `NOT_PLACED` order is
     /// attempted again.
     pub attempt: i32,
-    /// Subscriptions that were on the SIM before this attempt.
+    /// Subscriptions that were on the SIM before the first attempt: what is
+    /// not among them may have come of the order.
+    pub first_baseline: Vec<String>,
+    /// Subscriptions that were on the SIM before this attempt: an inventory
+    /// that lacks one of them is not complete.
     pub baseline: Vec<String>,
     /// This attempt was sent no later than this, if at all.
     pub sent_by: Timestamp,
-    /// How often it was looked for.
+    /// How often it was looked for in its state.
     pub checks: i32,
+    /// When the next look is due.
+    pub due_at: Option<Timestamp>,
+    /// When somebody last looked.
+    pub checked_at: Option<Timestamp>,
+    /// What those who looked have observed so far.
+    pub observed: Observed,
+}
+
+/// What looks at an order have observed. The spans are sums of what the
+/// clocks of those who looked have measured between two looks: no step of a
+/// wall clock lengthens them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// For how long nothing of the order has shown, while all could be read.
+    pub absent_for: Duration,
+    /// For how long it has been looked for in its state.
+    pub watched_for: Duration,
 }
 
 /// An attempt that is about to be sent.
@@ -78,6 +102,8 @@ pub struct Attempt {
     pub generation: i64,
     /// Until then nobody else may think that this process is dead.
     pub lease_until: Timestamp,
+    /// The process that carries it out.
+    pub owner: Uuid,
 }
 
 /// What became of the wish to begin an attempt.
@@ -87,7 +113,7 @@ pub enum Begun {
     /// creation time and number of the attempt.
     Yes(Box<Record>),
     /// The request id is known, and its order is not one that is attempted
-    /// again.
+    /// again, or an event says that it was carried out.
     Known(Box<Record>),
     /// Another order is in flight for the slot.
     Busy(OrderId),
@@ -98,7 +124,7 @@ pub enum Begun {
 /// What an order becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// Bought.
+    /// Bought: true of the order whichever attempt it came of.
     Placed {
         /// The bundle; `None` when the provider did not say.
         subscription_id: Option<String>,
@@ -118,8 +144,12 @@ pub enum Settlement {
         /// When to look.
         next_check_at: Timestamp,
     },
-    /// Not bought.
-    NotPlaced,
+    /// Not bought, as far as can be seen. Not accepted for an order that an
+    /// event says was carried out, except as an operator's word.
+    NotPlaced {
+        /// When to look whether it was after all.
+        next_check_at: Option<Timestamp>,
+    },
     /// A person has to look.
     NeedsOperator(Failure),
 }
@@ -131,7 +161,7 @@ impl Settlement {
             Self::Placed { .. } => State::Placed,
             Self::Rejected(_) => State::Rejected,
             Self::Unknown { .. } => State::Unknown,
-            Self::NotPlaced => State::NotPlaced,
+            Self::NotPlaced { .. } => State::NotPlaced,
             Self::NeedsOperator(_) => State::NeedsOperator,
         }
     }
@@ -142,13 +172,46 @@ impl Settlement {
 pub enum Settled {
     /// Done; the order as it is now.
     Yes(Box<Record>),
-    /// The order is in a state that it may not leave like this, or was
-    /// attempted again meanwhile; the order as it is.
+    /// The order is in a state that it may not leave like this, was attempted
+    /// again meanwhile, or an event says otherwise; the order as it is.
     No(Box<Record>),
     /// There is no such order.
     Gone,
-    /// Another order of the SIM has claimed the subscription.
+    /// Another order of the SIM has claimed the subscription, or is in flight
+    /// where this one would be.
     Claimed,
+}
+
+/// What a release left of an order.
+#[derive(Clone, Debug)]
+pub enum Released {
+    /// Nothing: the order is gone.
+    Gone,
+    /// The order as it is: attempted before, or settled meanwhile.
+    Kept(Box<Record>),
+}
+
+/// Whose attempts a process takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeOver {
+    /// All: nobody else can be using the ledger.
+    All,
+    /// Those whose lease has ended, unless this process carries them out.
+    DeadExcept(Uuid),
+}
+
+/// The result of a look that settles nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// When.
+    pub at: Timestamp,
+    /// The look was due then. When that has changed meanwhile, somebody has
+    /// asked for another look, which is not put off.
+    pub was_due_at: Option<Timestamp>,
+    /// What is known by now.
+    pub observed: Observed,
+    /// When to look again; `None` never.
+    pub next_check_at: Option<Timestamp>,
 }
 
 /// An operator's word on an order, kept for the audit.
@@ -165,9 +228,10 @@ pub struct Note {
 pub struct Claims {
     /// Those that are named.
     pub subscription_ids: Vec<String>,
-    /// Orders of this product that were placed and whose subscription is not
-    /// known.
-    pub unnamed: i64,
+    /// Other orders of this product to which a subscription that no order
+    /// claims may belong: placed without a name, in flight, or not placed as
+    /// far as could be seen and still looked for.
+    pub rivals: i64,
 }
 
 /// An order by one of its names.
@@ -200,6 +264,10 @@ pub type Census = Vec<(State, i64)>;
 /// happened.
 #[async_trait]
 pub trait OrderLedger: Send + Sync + 'static {
+    /// The time that leases and looks go by: the database's where several
+    /// processes share it.
+    async fn now(&self) -> Result<Timestamp>;
+
     /// An order by one of its names.
     async fn find(&self, key: Key) -> Result<Option<Record>>;
 
@@ -210,7 +278,8 @@ pub trait OrderLedger: Send + Sync + 'static {
     async fn begin(&self, attempt: Attempt) -> Result<Begun>;
 
     /// Writes down what became of an attempt, unless the order has moved on.
-    /// A note of an operator goes with it.
+    /// `Placed` is true of the order, so that it does not matter which attempt
+    /// is named. A note of an operator goes with it.
     async fn settle(
         &self,
         id: OrderId,
@@ -222,28 +291,35 @@ pub trait OrderLedger: Send + Sync + 'static {
 
     /// Takes back an attempt that was certainly not sent: the order is gone,
     /// or `NOT_PLACED` again when this was not its first attempt.
-    async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<()>;
+    async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<Released>;
 
-    /// Makes orders whose process died `UNKNOWN`: those whose lease has
-    /// ended or, with `all`, whatever their lease. Returns how many.
-    async fn take_over(&self, all: bool, now: Timestamp) -> Result<u64>;
+    /// Makes orders whose process died `UNKNOWN`. Returns how many.
+    async fn take_over(&self, whose: TakeOver, now: Timestamp) -> Result<u64>;
 
     /// Orders that have to be looked for now, at most this many, leased to
-    /// the caller: `UNKNOWN` ones, and `PLACED` ones without a subscription.
-    /// Nobody else gets them before the lease ends.
-    async fn take_due(&self, now: Timestamp, lease_until: Timestamp, limit: i64) -> Result<Vec<Record>>;
+    /// the caller: `UNKNOWN` ones, `PLACED` ones without a subscription, and
+    /// those not placed or refused that are still watched. Nobody else gets
+    /// them before the lease ends. A look or a lease that lies beyond
+    /// `horizon` is a clock's error and counts as due. A row that cannot be
+    /// read is logged and put off, and keeps no other from its turn.
+    async fn take_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        horizon: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Record>>;
 
-    /// Looked for and not settled: counts the check, ends the lease, and
-    /// looks again then; `None` never again.
-    async fn postpone(&self, id: OrderId, attempt: i32, next_check_at: Option<Timestamp>) -> Result<()>;
+    /// Looked for and not settled: counts the look and ends the lease.
+    async fn postpone(&self, id: OrderId, attempt: i32, look: Look) -> Result<()>;
 
     /// Which subscriptions of a SIM belong to orders other than this one;
-    /// unnamed ones are counted for the slot only.
+    /// rivals are counted for the slot only.
     async fn claims(&self, slot: &Slot, other_than: OrderId) -> Result<Claims>;
 
-    /// Makes an order of unknown outcome due now, by its id or the
-    /// provider's name for what it is doing. Returns how many that were.
-    async fn hurry(&self, name: &str, now: Timestamp) -> Result<u64>;
+    /// Makes an order that is looked for due now, by its id or the provider's
+    /// name for what it is doing. Returns how many that were.
+    async fn make_due(&self, name: &str, now: Timestamp) -> Result<u64>;
 
     /// Orders, newest first, beginning after one of them.
     async fn page(&self, filter: &Filter, after: Option<OrderId>, limit: i64) -> Result<Vec<Order>>;

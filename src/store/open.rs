@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Error, EventLog, OrderLedger, postgres, sqlite};
 use crate::config;
 use crate::config::StoreUrl;
+use crate::domain::Clock;
 
 /// An open store.
 pub struct Opened {
@@ -75,15 +76,16 @@ impl From<sqlx::migrate::MigrateError> for OpenError {
 }
 
 /// Opens the store and brings its tables up to date. Has to be called within
-/// a tokio runtime; what it starts there ends with the ledger.
+/// a tokio runtime; what it starts there ends with the ledger. `clock` is for
+/// SQLite; PostgreSQL has one of its own.
 ///
 /// # Errors
 /// The store cannot be reached, is not one, or was made by a newer gateway.
-pub async fn open(config: &config::Store) -> Result<Opened, OpenError> {
+pub async fn open(config: &config::Store, clock: Clock) -> Result<Opened, OpenError> {
     Ok(match &config.url {
-        StoreUrl::Memory => opened(sqlite::Ledger::in_memory().await?, true),
+        StoreUrl::Memory => opened(sqlite::Ledger::in_memory(clock).await?, true),
         StoreUrl::File(path) => {
-            let (store, exclusive) = sqlite::Ledger::open(path).await?;
+            let (store, exclusive) = sqlite::Ledger::open(path, clock).await?;
             opened(store, exclusive)
         }
         StoreUrl::Postgres(url) => opened(postgres::Ledger::open(url, config.connections).await?, false),

@@ -4,12 +4,16 @@
 //! as its last statement. Making that durable, and keeping two callers of
 //! [`begin`] on one slot apart, is the store's.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
+use super::error::Error;
 use super::row::{self, values};
 use super::session::Session;
 use super::{
-    Attempt, Begun, Census, Claims, Filter, Key, Note, Record, Settled, Settlement, Slot, Traffic, statements,
+    Attempt, Begun, Census, Claims, Filter, Key, Look, Note, Record, Released, Settled, Settlement, Slot,
+    TakeOver, Traffic, statements,
 };
 use crate::domain::Msisdn;
 use crate::domain::order::{Failure, Order, OrderId};
@@ -29,6 +33,13 @@ pub(super) async fn find<S: Session>(session: &mut S, key: Key) -> sqlx::Result<
     found.as_ref().map(row::record).transpose()
 }
 
+/// The database's own clock. PostgreSQL only.
+pub(super) async fn database_time<S: Session>(session: &mut S) -> sqlx::Result<Timestamp> {
+    let found = session.row(statements::DATABASE_TIME, values![]).await?;
+    let found = found.ok_or(sqlx::Error::RowNotFound)?;
+    row::time(&found, "now")?.ok_or_else(|| row::unusable("now"))
+}
+
 pub(super) async fn traffic<S: Session>(session: &mut S, slot: &Slot) -> sqlx::Result<Traffic> {
     let values = values![slot.msisdn.as_str(), slot.product_id.as_str()];
     let found = session.row(statements::TRAFFIC, values).await?;
@@ -46,6 +57,9 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
         let known = find(session, Key::Request(attempt.order.request_id)).await?;
         let known = match known {
             Some(record) if !is_repeat(&record.order, &attempt.order) => {
+                return Ok(Begun::Known(Box::new(record)));
+            }
+            Some(record) if is_confirmed(session, record.order.id).await? => {
                 return Ok(Begun::Known(Box::new(record)));
             }
             known => known,
@@ -75,9 +89,17 @@ fn is_repeat(known: &Order, order: &Order) -> bool {
     known.may_be_sent_again() && known.wish == order.wish && known.sim.msisdn == order.sim.msisdn
 }
 
+/// Whether an event says that an order was carried out. Asked in the very
+/// decision to send it again.
+async fn is_confirmed<S: Session>(session: &mut S, id: OrderId) -> sqlx::Result<bool> {
+    let found = session.row(statements::CONFIRMED, values![id]).await?;
+    let found = found.ok_or(sqlx::Error::RowNotFound)?;
+    Ok(row::number(&found, "confirmed")? > 0)
+}
+
 async fn insert<S: Session>(session: &mut S, attempt: &Attempt, slot: &Slot) -> sqlx::Result<Option<Record>> {
     let baseline = row::baseline(&attempt.baseline)?;
-    let values = row::new_row(&attempt.order, slot, &baseline, attempt.lease_until)?;
+    let values = row::new_row(attempt, slot, &baseline)?;
     let inserted = session.row(statements::INSERT, values).await?;
     inserted.as_ref().map(row::record).transpose()
 }
@@ -96,6 +118,7 @@ async fn repeat<S: Session>(
         attempt.order.updated_at,
         baseline.as_str(),
         attempt.lease_until,
+        attempt.owner,
     ];
     let updated = session.row(statements::REPEAT, values).await?;
     updated.as_ref().map(row::record).transpose()
@@ -133,10 +156,10 @@ pub(super) async fn settle<S: Session>(
             written.sent_by = Some(*sent_by);
             written.next_check_at = Some(*next_check_at);
         }
-        Settlement::NotPlaced => {}
+        Settlement::NotPlaced { next_check_at } => written.next_check_at = *next_check_at,
     }
     let next = settlement.state();
-    let sql = statements::settle(next, written.subscription_id.is_some());
+    let sql = statements::settle(next, written.subscription_id.is_some(), note.is_some());
     let failure = written.failure;
     let values = values![
         id,
@@ -159,9 +182,9 @@ pub(super) async fn settle<S: Session>(
             Some(record) => Settled::No(Box::new(record)),
             None => Settled::Gone,
         }),
-        // Only a subscription can be in the way: a settlement takes a row
-        // into flight from nowhere but flight.
-        Err(error) if written.subscription_id.is_some() && is_taken(&error) => Ok(Settled::Claimed),
+        // Another order's subscription is in the way, or another order in
+        // flight: one that was not placed may need an operator after all.
+        Err(error) if is_taken(&error) => Ok(Settled::Claimed),
         Err(error) => Err(error),
     }
 }
@@ -188,33 +211,64 @@ pub(super) async fn release<S: Session>(
     id: OrderId,
     attempt: i32,
     now: Timestamp,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Released> {
     let gone = session
         .execute(statements::RELEASE_FIRST, values![id, attempt])
         .await?;
-    if gone == 0 {
-        session
-            .execute(statements::RELEASE_REPEATED, values![id, attempt, now])
-            .await?;
+    if gone > 0 {
+        return Ok(Released::Gone);
     }
-    Ok(())
+    session
+        .execute(statements::RELEASE_REPEATED, values![id, attempt, now])
+        .await?;
+    let kept = find(session, Key::Order(id)).await?;
+    Ok(kept.map_or(Released::Gone, |record| Released::Kept(Box::new(record))))
 }
 
-pub(super) async fn take_over<S: Session>(session: &mut S, all: bool, now: Timestamp) -> sqlx::Result<u64> {
-    session.execute(statements::take_over(all), values![now]).await
+pub(super) async fn take_over<S: Session>(
+    session: &mut S,
+    whose: TakeOver,
+    now: Timestamp,
+) -> sqlx::Result<u64> {
+    match whose {
+        TakeOver::All => session.execute(statements::TAKE_OVER_ALL, values![now]).await,
+        TakeOver::DeadExcept(owner) => {
+            session
+                .execute(statements::TAKE_OVER_DEAD, values![now, owner])
+                .await
+        }
+    }
 }
+
+/// How long a row that cannot be read is put off.
+const UNREADABLE_FOR: Duration = Duration::from_secs(3600);
 
 pub(super) async fn take_due<S: Session>(
     session: &mut S,
     now: Timestamp,
     lease_until: Timestamp,
+    horizon: Timestamp,
     limit: i64,
 ) -> sqlx::Result<Vec<Record>> {
     let sql = statements::take_due(S::SKIP_LOCKED);
-    let values = values![now, lease_until, limit.max(0)];
+    let values = values![now, lease_until, horizon, limit.max(0)];
     let rows = session.rows(sql, values).await?;
-    let mut due = rows.iter().map(row::record).collect::<sqlx::Result<Vec<_>>>()?;
-    due.sort_by_key(|record| (record.order.next_check_at, record.order.id));
+    let mut due = Vec::with_capacity(rows.len());
+    for found in &rows {
+        match row::record(found) {
+            Ok(record) => due.push(record),
+            Err(error) => {
+                let id = row::text(found, "id")?;
+                let error = Error::from(error);
+                tracing::error!(%error, order_id = %id, "an order in the ledger cannot be read: it is put off");
+                let again = now + UNREADABLE_FOR;
+                session
+                    .execute(statements::PUT_OFF, values![id.as_str(), again.min(horizon)])
+                    .await?;
+            }
+        }
+    }
+    due.sort_by_key(|record| (record.due_at, record.order.id));
     Ok(due)
 }
 
@@ -222,16 +276,24 @@ pub(super) async fn postpone<S: Session>(
     session: &mut S,
     id: OrderId,
     attempt: i32,
-    next_check_at: Option<Timestamp>,
+    look: Look,
 ) -> sqlx::Result<()> {
-    let values = values![id, attempt, next_check_at];
+    let values = values![
+        id,
+        attempt,
+        look.at,
+        look.observed.absent_for,
+        look.observed.watched_for,
+        look.was_due_at,
+        look.next_check_at,
+    ];
     session.execute(statements::POSTPONE, values).await?;
     Ok(())
 }
 
-pub(super) async fn hurry<S: Session>(session: &mut S, name: &str, now: Timestamp) -> sqlx::Result<u64> {
+pub(super) async fn make_due<S: Session>(session: &mut S, name: &str, now: Timestamp) -> sqlx::Result<u64> {
     let values = values![name, now];
-    session.execute(statements::HURRY, values).await
+    session.execute(statements::MAKE_DUE, values).await
 }
 
 pub(super) async fn claims<S: Session>(
@@ -244,14 +306,14 @@ pub(super) async fn claims<S: Session>(
         .rows(statements::CLAIMED, values![msisdn, other_than])
         .await?;
     let values = values![msisdn, slot.product_id.as_str(), other_than];
-    let unnamed = session.row(statements::UNNAMED, values).await?;
-    let unnamed = unnamed.ok_or(sqlx::Error::RowNotFound)?;
+    let rivals = session.row(statements::RIVALS, values).await?;
+    let rivals = rivals.ok_or(sqlx::Error::RowNotFound)?;
     Ok(Claims {
         subscription_ids: named
             .iter()
             .map(|found| row::text(found, "subscription_id"))
             .collect::<sqlx::Result<_>>()?,
-        unnamed: row::number(&unnamed, "unnamed")?,
+        rivals: row::number(&rivals, "rivals")?,
     })
 }
 

@@ -4,6 +4,7 @@
 //! order. A connection that is lost is replaced when the next one is needed.
 
 mod events;
+mod time;
 
 use std::time::Duration;
 
@@ -13,14 +14,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, SqlStr};
+use tokio::time::Instant;
 
 use super::row::{self, values};
 use super::session::Session as _;
 use super::{
-    Attempt, Begun, Census, Claims, Filter, Key, Note, OpenError, OrderLedger, Record, Result, Settled,
-    Settlement, Slot, Traffic, migrations, operations,
+    Attempt, Begun, Census, Claims, Filter, Key, Look, Note, OpenError, OrderLedger, Record, Released,
+    Result, Settled, Settlement, Slot, TakeOver, Traffic, migrations, operations,
 };
 use crate::domain::order::{Order, OrderId};
+use time::DatabaseTime;
 
 /// Longest wait for a connection: the caller still has time to be told.
 const ACQUIRE: Duration = Duration::from_secs(5);
@@ -48,6 +51,7 @@ const LOCK_SLOT: SqlStr =
 pub(super) struct Ledger {
     pool: PgPool,
     options: PgConnectOptions,
+    time: DatabaseTime,
 }
 
 impl Ledger {
@@ -70,7 +74,11 @@ impl Ledger {
             })
             .connect_with(options.clone())
             .await?;
-        Ok(Self { pool, options })
+        Ok(Self {
+            pool,
+            options,
+            time: DatabaseTime::default(),
+        })
     }
 
     async fn connection(&self) -> Result<PoolConnection<Postgres>> {
@@ -103,6 +111,18 @@ impl Ledger {
 
 #[async_trait]
 impl OrderLedger for Ledger {
+    /// The database's, carried on by the process's monotonic clock between
+    /// two questions.
+    async fn now(&self) -> Result<Timestamp> {
+        if let Some(now) = self.time.now() {
+            return Ok(now);
+        }
+        let mut connection = self.connection().await?;
+        let asked = Instant::now();
+        let told = operations::database_time(&mut *connection).await?;
+        Ok(self.time.learn(asked, told))
+    }
+
     async fn find(&self, key: Key) -> Result<Option<Record>> {
         let mut connection = self.connection().await?;
         Ok(operations::find(&mut *connection, key).await?)
@@ -135,24 +155,30 @@ impl OrderLedger for Ledger {
         Ok(operations::settle(&mut *connection, id, attempt, &settlement, note, now).await?)
     }
 
-    async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<()> {
+    async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<Released> {
         let mut connection = self.connection().await?;
         Ok(operations::release(&mut *connection, id, attempt, now).await?)
     }
 
-    async fn take_over(&self, all: bool, now: Timestamp) -> Result<u64> {
+    async fn take_over(&self, whose: TakeOver, now: Timestamp) -> Result<u64> {
         let mut connection = self.connection().await?;
-        Ok(operations::take_over(&mut *connection, all, now).await?)
+        Ok(operations::take_over(&mut *connection, whose, now).await?)
     }
 
-    async fn take_due(&self, now: Timestamp, lease_until: Timestamp, limit: i64) -> Result<Vec<Record>> {
+    async fn take_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        horizon: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Record>> {
         let mut connection = self.connection().await?;
-        Ok(operations::take_due(&mut *connection, now, lease_until, limit).await?)
+        Ok(operations::take_due(&mut *connection, now, lease_until, horizon, limit).await?)
     }
 
-    async fn postpone(&self, id: OrderId, attempt: i32, next_check_at: Option<Timestamp>) -> Result<()> {
+    async fn postpone(&self, id: OrderId, attempt: i32, look: Look) -> Result<()> {
         let mut connection = self.connection().await?;
-        Ok(operations::postpone(&mut *connection, id, attempt, next_check_at).await?)
+        Ok(operations::postpone(&mut *connection, id, attempt, look).await?)
     }
 
     async fn claims(&self, slot: &Slot, other_than: OrderId) -> Result<Claims> {
@@ -160,9 +186,9 @@ impl OrderLedger for Ledger {
         Ok(operations::claims(&mut *connection, slot, other_than).await?)
     }
 
-    async fn hurry(&self, name: &str, now: Timestamp) -> Result<u64> {
+    async fn make_due(&self, name: &str, now: Timestamp) -> Result<u64> {
         let mut connection = self.connection().await?;
-        Ok(operations::hurry(&mut *connection, name, now).await?)
+        Ok(operations::make_due(&mut *connection, name, now).await?)
     }
 
     async fn page(&self, filter: &Filter, after: Option<OrderId>, limit: i64) -> Result<Vec<Order>> {

@@ -1,9 +1,12 @@
 //! An order as a row: the only place that knows how one becomes the other.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use sqlx::error::BoxDynError;
+use uuid::Uuid;
 
-use super::{Record, Slot, act};
+use super::{Attempt, Observed, Record, Slot, act};
 use crate::domain::error::ProviderDetail;
 use crate::domain::money::Currency;
 use crate::domain::order::{Activation, Failure, Order, OrderId, Reason, RequestId, State, Wish};
@@ -38,6 +41,19 @@ impl From<OrderId> for Value {
 impl From<RequestId> for Value {
     fn from(id: RequestId) -> Self {
         Self::Text(Some(id.to_string()))
+    }
+}
+
+impl From<Uuid> for Value {
+    fn from(id: Uuid) -> Self {
+        Self::Text(Some(id.to_string()))
+    }
+}
+
+impl From<Duration> for Value {
+    /// Microseconds; what is finer is cut off.
+    fn from(span: Duration) -> Self {
+        Self::Number(Some(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -92,12 +108,8 @@ pub(super) fn slot(order: &Order) -> sqlx::Result<Slot> {
 }
 
 /// The values of a new row, in the order of `statements::COLUMNS`.
-pub(super) fn new_row(
-    order: &Order,
-    slot: &Slot,
-    baseline: &str,
-    lease_until: Timestamp,
-) -> sqlx::Result<Vec<Value>> {
+pub(super) fn new_row(attempt: &Attempt, slot: &Slot, baseline: &str) -> sqlx::Result<Vec<Value>> {
+    let (order, lease_until) = (&attempt.order, attempt.lease_until);
     let (act, details) = act::write(&order.wish.act)?;
     let price = order.wish.max_price.as_ref();
     let currency = price.map(Money::currency);
@@ -121,22 +133,39 @@ pub(super) fn new_row(
         lease_until,
         act,
         details.as_deref(),
+        attempt.owner,
     ])
 }
 
 /// A row as a record.
 pub(super) fn record(row: &impl Cells) -> sqlx::Result<Record> {
+    let baseline = read_baseline(&text(row, "baseline")?)?;
+    let first_baseline = row.text("first_baseline")?;
     Ok(Record {
         order: order(row)?,
         attempt: small(row, "attempt")?,
-        baseline: read_baseline(&text(row, "baseline")?)?,
+        first_baseline: match first_baseline {
+            Some(first) => read_baseline(&first)?,
+            None => baseline.clone(),
+        },
+        baseline,
         sent_by: time(row, "sent_by")?.ok_or_else(|| unusable("sent_by"))?,
         checks: small(row, "checks")?,
+        due_at: time(row, "next_check_at")?,
+        checked_at: time(row, "checked_at")?,
+        observed: Observed {
+            absent_for: span(row, "absent_for")?,
+            watched_for: span(row, "watched_for")?,
+        },
     })
 }
 
 fn order(row: &impl Cells) -> sqlx::Result<Order> {
     let needed = |column: &str| time(row, column)?.ok_or_else(|| unusable(column));
+    let state = state(row)?;
+    // Watching what is taken for not placed is the gateway's own affair:
+    // callers need not wait for it.
+    let is_open = matches!(state, State::Unknown | State::Placed);
     Ok(Order {
         id: id(row, "id")?,
         request_id: parsed(row, "request_id", RequestId::parse)?.ok_or_else(|| unusable("request_id"))?,
@@ -153,14 +182,20 @@ fn order(row: &impl Cells) -> sqlx::Result<Order> {
             max_price: price(row)?,
         },
         caller: row.text("caller")?,
-        state: parsed(row, "state", State::named)?.ok_or_else(|| unusable("state"))?,
+        state,
         subscription_id: row.text("subscription_id")?,
         provider_reference: row.text("provider_reference")?,
         failure: failure(row)?,
         created_at: needed("created_at")?,
         updated_at: needed("updated_at")?,
-        next_check_at: time(row, "next_check_at")?,
+        next_check_at: time(row, "next_check_at")?.filter(|_| is_open),
     })
+}
+
+/// The span in a column.
+fn span(row: &impl Cells, column: &str) -> sqlx::Result<Duration> {
+    let micros = u64::try_from(number(row, column)?).map_err(|_| unusable(column))?;
+    Ok(Duration::from_micros(micros))
 }
 
 /// The id in a column.

@@ -21,9 +21,10 @@ use tokio::sync::Mutex;
 use super::row::values;
 use super::session::Session as _;
 use super::{
-    Attempt, Begun, Census, Claims, Filter, Key, Note, OpenError, OrderLedger, Record, Result, Settled,
-    Settlement, Slot, Traffic, migrations, moves, operations, statements,
+    Attempt, Begun, Census, Claims, Filter, Key, Look, Note, OpenError, OrderLedger, Record, Released,
+    Result, Settled, Settlement, Slot, TakeOver, Traffic, migrations, moves, operations, statements,
 };
+use crate::domain::Clock;
 use crate::domain::order::{Order, OrderId};
 use writer::{Work, Writer};
 
@@ -43,21 +44,27 @@ pub(super) struct Ledger {
     /// Tells others that somebody may be sending. Given back with the ledger:
     /// who sends holds the ledger.
     _in_use: Option<File>,
+    clock: Clock,
 }
 
 impl Ledger {
     /// One that is gone with the process.
-    pub(super) async fn in_memory() -> std::result::Result<Self, OpenError> {
+    pub(super) async fn in_memory(clock: Clock) -> std::result::Result<Self, OpenError> {
         let options = SqliteConnectOptions::new()
             .in_memory(true)
             .disable_statement_logging();
         let mut connection = options.connect().await?;
         migrations::sqlite().run(&mut connection).await?;
-        Ok(Self::over(Writer::start(connection, None), Vec::new(), None))
+        Ok(Self::over(
+            Writer::start(connection, None),
+            Vec::new(),
+            None,
+            clock,
+        ))
     }
 
     /// One in a file, and whether nobody else uses it.
-    pub(super) async fn open(path: &Path) -> std::result::Result<(Self, bool), OpenError> {
+    pub(super) async fn open(path: &Path, clock: Clock) -> std::result::Result<(Self, bool), OpenError> {
         let wanted = path.to_owned();
         let entered = tokio::task::spawn_blocking(move || file::enter(&wanted));
         let opening = entered.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
@@ -85,15 +92,21 @@ impl Ledger {
         }
         let (in_use, exclusive) = opening.opened();
         let writer = Writer::start(connection, Some(writing));
-        Ok((Self::over(writer, readers, Some(in_use)), exclusive))
+        Ok((Self::over(writer, readers, Some(in_use), clock), exclusive))
     }
 
-    fn over(writer: Writer, readers: Vec<Mutex<SqliteConnection>>, in_use: Option<File>) -> Self {
+    fn over(
+        writer: Writer,
+        readers: Vec<Mutex<SqliteConnection>>,
+        in_use: Option<File>,
+        clock: Clock,
+    ) -> Self {
         Self {
             writer,
             readers,
             next_reader: AtomicUsize::new(0),
             _in_use: in_use,
+            clock,
         }
     }
 
@@ -130,6 +143,10 @@ use work;
 
 #[async_trait]
 impl OrderLedger for Ledger {
+    async fn now(&self) -> Result<Timestamp> {
+        Ok(self.clock.now())
+    }
+
     async fn find(&self, key: Key) -> Result<Option<Record>> {
         self.read(work!(session => operations::find(session, key))).await
     }
@@ -159,23 +176,29 @@ impl OrderLedger for Ledger {
         .await
     }
 
-    async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<()> {
+    async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<Released> {
         self.write(work!(session => operations::release(session, id, attempt, now)))
             .await
     }
 
-    async fn take_over(&self, all: bool, now: Timestamp) -> Result<u64> {
-        self.write(work!(session => operations::take_over(session, all, now)))
+    async fn take_over(&self, whose: TakeOver, now: Timestamp) -> Result<u64> {
+        self.write(work!(session => operations::take_over(session, whose, now)))
             .await
     }
 
-    async fn take_due(&self, now: Timestamp, lease_until: Timestamp, limit: i64) -> Result<Vec<Record>> {
-        self.write(work!(session => operations::take_due(session, now, lease_until, limit)))
+    async fn take_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        horizon: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Record>> {
+        self.write(work!(session => operations::take_due(session, now, lease_until, horizon, limit)))
             .await
     }
 
-    async fn postpone(&self, id: OrderId, attempt: i32, next_check_at: Option<Timestamp>) -> Result<()> {
-        self.write(work!(session => operations::postpone(session, id, attempt, next_check_at)))
+    async fn postpone(&self, id: OrderId, attempt: i32, look: Look) -> Result<()> {
+        self.write(work!(session => operations::postpone(session, id, attempt, look)))
             .await
     }
 
@@ -185,9 +208,9 @@ impl OrderLedger for Ledger {
             .await
     }
 
-    async fn hurry(&self, name: &str, now: Timestamp) -> Result<u64> {
+    async fn make_due(&self, name: &str, now: Timestamp) -> Result<u64> {
         let name = name.to_owned();
-        self.write(work!(session => operations::hurry(session, &name, now)))
+        self.write(work!(session => operations::make_due(session, &name, now)))
             .await
     }
 

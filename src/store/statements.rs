@@ -16,8 +16,22 @@ macro_rules! in_flight {
 /// What is over and has nothing left to look for.
 macro_rules! forgettable {
     () => {
-        "updated_at < $1 AND (state IN ('rejected', 'not_placed') \
+        "updated_at < $1 AND (state IN ('rejected', 'not_placed') AND next_check_at IS NULL \
          OR state = 'placed' AND (subscription_id IS NOT NULL OR next_check_at IS NULL))"
+    };
+}
+
+/// What is looked for when its time comes.
+macro_rules! watched {
+    () => {
+        "(state IN ('unknown', 'not_placed', 'rejected') OR state = 'placed' AND subscription_id IS NULL)"
+    };
+}
+
+/// An event that carries the order's reference says that it was carried out.
+macro_rules! confirmed {
+    () => {
+        "EXISTS (SELECT 1 FROM events WHERE events.order_id = orders.id AND events.type LIKE 'OCS/PRODUCT/%')"
     };
 }
 
@@ -27,7 +41,8 @@ macro_rules! columns {
         "id, request_id, iccid, msisdn, product_id, activation, reference, max_price_currency, \
          max_price_units, max_price_nanos, caller, state, subscription_id, provider_reference, \
          failure_reason, failure_provider_code, failure_provider_request_id, created_at, updated_at, \
-         next_check_at, attempt, baseline, sent_by, checks, act, details"
+         next_check_at, attempt, baseline, sent_by, checks, act, details, first_baseline, checked_at, \
+         absent_for, watched_for"
     };
 }
 
@@ -40,6 +55,9 @@ pub(super) const FIND_REQUEST: SqlStr = SqlStr::from_static(concat!(
     " FROM orders WHERE request_id = $1"
 ));
 
+pub(super) const DATABASE_TIME: SqlStr =
+    SqlStr::from_static("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now");
+
 pub(super) const TRAFFIC: SqlStr = SqlStr::from_static(concat!(
     "SELECT CAST(COALESCE(SUM(attempt), 0) AS BIGINT) AS generation, MIN(CASE WHEN ",
     in_flight!(),
@@ -50,18 +68,28 @@ pub(super) const TRAFFIC: SqlStr = SqlStr::from_static(concat!(
 pub(super) const INSERT: SqlStr = SqlStr::from_static(concat!(
     "INSERT INTO orders (id, request_id, iccid, msisdn, product_id, activation, reference, \
      max_price_currency, max_price_units, max_price_nanos, caller, created_at, updated_at, baseline, \
-     sent_by, lease_until, act, details, state, attempt, checks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, \
-     $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'submitting', 1, 0) ON CONFLICT DO NOTHING RETURNING ",
+     sent_by, lease_until, act, details, owner, state, attempt, checks) VALUES ($1, $2, $3, $4, $5, $6, $7, \
+     $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'submitting', 1, 0) \
+     ON CONFLICT DO NOTHING RETURNING ",
     columns!()
 ));
 
+/// The next look stays planned: it is there again when the repeat is released.
 pub(super) const REPEAT: SqlStr = SqlStr::from_static(concat!(
-    "UPDATE orders SET state = 'submitting', attempt = attempt + 1, checks = 0, subscription_id = NULL, \
+    "UPDATE orders SET state = 'submitting', attempt = attempt + 1, subscription_id = NULL, \
      provider_reference = NULL, failure_reason = NULL, failure_provider_code = NULL, \
-     failure_provider_request_id = NULL, next_check_at = NULL, iccid = COALESCE($3, iccid), \
-     updated_at = $4, baseline = $5, sent_by = $6, lease_until = $6 \
-     WHERE id = $1 AND attempt = $2 AND state = 'not_placed' RETURNING ",
+     failure_provider_request_id = NULL, iccid = COALESCE($3, iccid), updated_at = $4, \
+     first_baseline = COALESCE(first_baseline, baseline), baseline = $5, sent_by = $6, lease_until = $6, \
+     owner = $7 WHERE id = $1 AND attempt = $2 AND state = 'not_placed' AND NOT ",
+    confirmed!(),
+    " RETURNING ",
     columns!()
+));
+
+/// What events say of an order.
+pub(super) const CONFIRMED: SqlStr = SqlStr::from_static(concat!(
+    "SELECT COUNT(*) AS confirmed FROM orders WHERE id = $1 AND ",
+    confirmed!()
 ));
 
 pub(super) const RELEASE_FIRST: SqlStr = SqlStr::from_static(
@@ -73,31 +101,47 @@ pub(super) const RELEASE_REPEATED: SqlStr = SqlStr::from_static(
      WHERE id = $1 AND attempt = $2 AND attempt > 1 AND state = 'submitting'",
 );
 
-const TAKE_OVER: &str = "UPDATE orders SET state = 'unknown', checks = 0, next_check_at = $1, updated_at = $1, \
+/// What is on its way becomes `UNKNOWN`: `$1` now.
+macro_rules! take_over {
+    () => {
+        "UPDATE orders SET state = 'unknown', checks = 0, next_check_at = $1, updated_at = $1, \
+     checked_at = NULL, absent_for = 0, watched_for = 0, \
      sent_by = CASE WHEN lease_until > sent_by THEN lease_until ELSE sent_by END, lease_until = NULL \
-     WHERE state = 'submitting'";
+     WHERE state = 'submitting'"
+    };
+}
 
-pub(super) const POSTPONE: SqlStr = SqlStr::from_static(
-    "UPDATE orders SET checks = checks + 1, lease_until = NULL, next_check_at = $3 \
-     WHERE id = $1 AND attempt = $2 \
-     AND (state = 'unknown' OR state = 'placed' AND subscription_id IS NULL)",
-);
+/// A look that became due meanwhile is not put off.
+pub(super) const POSTPONE: SqlStr = SqlStr::from_static(concat!(
+    "UPDATE orders SET checks = checks + 1, lease_until = NULL, checked_at = $3, absent_for = $4, \
+     watched_for = $5, next_check_at = CASE WHEN next_check_at = $6 THEN $7 ELSE next_check_at END \
+     WHERE id = $1 AND attempt = $2 AND ",
+    watched!()
+));
 
-pub(super) const HURRY: SqlStr = SqlStr::from_static(
+/// A row that cannot be read waits, so that the others have their turn.
+pub(super) const PUT_OFF: SqlStr =
+    SqlStr::from_static("UPDATE orders SET lease_until = NULL, next_check_at = $2 WHERE id = $1");
+
+/// Also when somebody is looking already, who may have looked too early.
+pub(super) const MAKE_DUE: SqlStr = SqlStr::from_static(concat!(
     "UPDATE orders SET next_check_at = $2, lease_until = NULL \
-     WHERE (provider_reference = $1 OR id = $1) AND state = 'unknown'",
-);
+     WHERE (provider_reference = $1 OR id = $1) AND next_check_at IS NOT NULL AND ",
+    watched!()
+));
 
 pub(super) const CLAIMED: SqlStr = SqlStr::from_static(
     "SELECT subscription_id FROM orders \
      WHERE msisdn = $1 AND id <> $2 AND subscription_id IS NOT NULL ORDER BY id",
 );
 
-pub(super) const UNNAMED: SqlStr = SqlStr::from_static(
-    "SELECT COUNT(*) AS unnamed FROM orders \
-     WHERE msisdn = $1 AND product_id = $2 AND id <> $3 AND state = 'placed' AND subscription_id IS NULL \
-     AND act = 'buy'",
-);
+pub(super) const RIVALS: SqlStr = SqlStr::from_static(concat!(
+    "SELECT COUNT(*) AS rivals FROM orders \
+     WHERE msisdn = $1 AND product_id = $2 AND id <> $3 AND act = 'buy' AND (",
+    in_flight!(),
+    " OR state = 'placed' AND subscription_id IS NULL \
+     OR state IN ('not_placed', 'rejected') AND next_check_at IS NOT NULL)"
+));
 
 /// The condition stands twice: PostgreSQL checks only the outer one again
 /// when a row was changed meanwhile, and what became `SUBMITTING` must stay.
@@ -119,20 +163,25 @@ pub(super) const UNKNOWN_SINCE: SqlStr =
 pub(super) const END_LEASES: SqlStr =
     SqlStr::from_static("UPDATE orders SET lease_until = 0 WHERE lease_until > 0");
 
-/// Makes rows whose process died `UNKNOWN`: `$1` now.
-pub(super) fn take_over(all: bool) -> SqlStr {
-    let ended = if all { "" } else { " AND lease_until <= $1" };
-    AssertSqlSafe(format!("{TAKE_OVER}{ended}")).into_sql_str()
-}
+/// Makes every row that is on its way `UNKNOWN`: `$1` now.
+pub(super) const TAKE_OVER_ALL: SqlStr = SqlStr::from_static(take_over!());
 
-/// Leases what is due: `$1` now, `$2` the lease, `$3` how many at most.
+/// The same for those whose lease has ended and that process `$2` does not
+/// carry out itself.
+pub(super) const TAKE_OVER_DEAD: SqlStr = SqlStr::from_static(concat!(
+    take_over!(),
+    " AND lease_until <= $1 AND (owner IS NULL OR owner <> $2)"
+));
+
+/// Leases what is due: `$1` now, `$2` the lease, `$3` the horizon, `$4` how
+/// many at most.
 pub(super) fn take_due(skip_locked: &'static str) -> SqlStr {
     AssertSqlSafe(format!(
-        "WITH due AS (SELECT id AS due_id FROM orders WHERE next_check_at <= $1 \
-         AND (lease_until IS NULL OR lease_until <= $1) \
-         AND (state = 'unknown' OR state = 'placed' AND subscription_id IS NULL) \
-         ORDER BY next_check_at, id LIMIT $3 {skip_locked}) \
+        "WITH due AS (SELECT id AS due_id FROM orders WHERE (next_check_at <= $1 OR next_check_at > $3) \
+         AND (lease_until IS NULL OR lease_until <= $1 OR lease_until > $3) AND {} \
+         ORDER BY next_check_at, id LIMIT $4 {skip_locked}) \
          UPDATE orders SET lease_until = $2 FROM due WHERE id = due_id RETURNING {}",
+        watched!(),
         columns!()
     ))
     .into_sql_str()
@@ -140,23 +189,30 @@ pub(super) fn take_due(skip_locked: &'static str) -> SqlStr {
 
 /// Settles an attempt; values: `operations::settle`. Which states may become
 /// `next` is the domain's word; with `names_subscription`, a placed order
-/// without a subscription gets it.
-pub(super) fn settle(next: State, names_subscription: bool) -> SqlStr {
+/// without a subscription gets it, and one that has it gets what else is new. `placed` is true of the order, whichever
+/// attempt it came of.
+pub(super) fn settle(next: State, names_subscription: bool, by_operator: bool) -> SqlStr {
     let from = State::ALL.into_iter().filter(|state| state.may_become(next));
     let from = names(from);
     let fills = if names_subscription {
-        " OR state = 'placed' AND subscription_id IS NULL"
+        " OR state = 'placed' AND (subscription_id IS NULL OR subscription_id = $4)"
     } else {
         ""
+    };
+    let unless = match next {
+        State::NotPlaced if !by_operator => concat!(" AND NOT ", confirmed!()),
+        _ => "",
     };
     AssertSqlSafe(format!(
         "UPDATE orders SET state = $3, subscription_id = $4, \
          provider_reference = COALESCE($5, provider_reference), failure_reason = $6, \
          failure_provider_code = $7, failure_provider_request_id = $8, next_check_at = $9, \
-         sent_by = COALESCE($10, sent_by), checks = CASE WHEN $3 = 'unknown' THEN 0 ELSE checks END, \
+         sent_by = COALESCE($10, sent_by), checks = CASE WHEN state = $3 THEN checks ELSE 0 END, \
+         absent_for = CASE WHEN state = $3 THEN absent_for ELSE 0 END, \
+         watched_for = CASE WHEN state = $3 THEN watched_for ELSE 0 END, checked_at = $11, \
          updated_at = CASE WHEN state = $3 THEN updated_at ELSE $11 END, lease_until = NULL, \
          note = COALESCE($12, note), noted_by = CASE WHEN $12 IS NULL THEN noted_by ELSE $13 END \
-         WHERE id = $1 AND attempt = $2 AND (state IN ({from}){fills}) RETURNING {}",
+         WHERE id = $1 AND (attempt = $2 OR $3 = 'placed') AND (state IN ({from}){fills}){unless} RETURNING {}",
         columns!()
     ))
     .into_sql_str()

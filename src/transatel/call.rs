@@ -9,7 +9,7 @@ use super::guard::Guards;
 use super::retry::{Backoff, worth_another_try};
 use super::token::{Token, TokenSource};
 use super::transport::{Answer, Request, Transport};
-use crate::domain::Deadline;
+use crate::domain::{Deadline, Lease};
 
 /// What a call does at the provider. There is no default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +22,14 @@ pub enum Kind {
 }
 
 /// How long a call may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Patience {
     /// Bound on one attempt; `None` for the configured one.
     pub attempt: Option<Duration>,
     /// The caller's deadline; `None` for detached work.
     pub deadline: Option<Deadline>,
+    /// Of a write: without it nothing is sent any more.
+    pub lease: Option<Lease>,
 }
 
 impl Patience {
@@ -36,6 +38,16 @@ impl Patience {
         Self {
             attempt: None,
             deadline: Some(deadline),
+            lease: None,
+        }
+    }
+
+    /// As long as it takes.
+    pub fn unbounded() -> Self {
+        Self {
+            attempt: None,
+            deadline: None,
+            lease: None,
         }
     }
 }
@@ -73,7 +85,7 @@ impl Caller {
             self.guards.earn(request.api);
         }
         loop {
-            let failure = match self.authorized(kind, request, patience, attempt - 1).await {
+            let failure = match self.authorized(kind, request, &patience, attempt - 1).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -103,20 +115,20 @@ impl Caller {
         &self,
         kind: Kind,
         request: &Request<'_>,
-        patience: Patience,
+        patience: &Patience,
         resend: u32,
     ) -> Result<Answer, Failure> {
         let timeout = patience.attempt.unwrap_or(self.timeout);
         let token = self.token(patience).await?;
         let first = self
-            .guarded(kind, request, &token, timeout, patience.deadline, resend)
+            .guarded(kind, request, &token, timeout, patience, resend)
             .await;
         match first {
             Err(Failure::Refused(Refusal { status: 401, .. })) => {
                 self.tokens.refuse(&token).await;
                 let token = self.token(patience).await?;
                 let replay = resend + 1;
-                self.guarded(kind, request, &token, timeout, patience.deadline, replay)
+                self.guarded(kind, request, &token, timeout, patience, replay)
                     .await
             }
             other => other,
@@ -131,13 +143,13 @@ impl Caller {
         request: &Request<'_>,
         token: &Token,
         timeout: Duration,
-        deadline: Option<Deadline>,
+        patience: &Patience,
         resend: u32,
     ) -> Result<Answer, Failure> {
-        let permit = self.guards.admit(request.api, deadline).await?;
+        let permit = self.guards.admit(request.api, patience.deadline).await?;
         let result = self
             .transport
-            .exchange(kind, request, token.authorization(), timeout, deadline, resend)
+            .exchange(kind, request, token.authorization(), timeout, patience, resend)
             .await;
         if let Some(permit) = permit {
             permit.settle(&result);
@@ -145,7 +157,7 @@ impl Caller {
         result
     }
 
-    async fn token(&self, patience: Patience) -> Result<Arc<Token>, Failure> {
+    async fn token(&self, patience: &Patience) -> Result<Arc<Token>, Failure> {
         let token = self.tokens.token();
         match patience.deadline {
             None => token.await,

@@ -56,7 +56,7 @@ impl Transatel {
         };
         let patience = Patience {
             attempt: Some(self.account.catalog_timeout),
-            deadline: None,
+            ..Patience::unbounded()
         };
         let answer = self.caller.call(Kind::Read, &request, patience).await?;
         // Tens of milliseconds of pure computing: not on a worker that
@@ -112,7 +112,7 @@ impl Transatel {
         ids: &[&str],
         patience: Patience,
     ) -> Result<HashMap<String, Verdict>, Error> {
-        match self.ask_eligibility(msisdn, ids, patience).await {
+        match self.ask_eligibility(msisdn, ids, patience.clone()).await {
             Ok(verdicts) => Ok(verdicts),
             // One unknown id may fail the whole list, so each is asked alone.
             Err(failure) if failure.is_refused_as(PRODUCT_NOT_FOUND) => {
@@ -120,7 +120,7 @@ impl Transatel {
                 if ids.len() > 1 {
                     for id in ids {
                         match self
-                            .ask_eligibility(msisdn, std::slice::from_ref(id), patience)
+                            .ask_eligibility(msisdn, std::slice::from_ref(id), patience.clone())
                             .await
                         {
                             Ok(one) => verdicts.extend(one),

@@ -16,7 +16,7 @@ use super::lenient::{self, Lists, Part};
 use super::transport::{Api, Request};
 use super::{Transatel, resources};
 use crate::domain::product::{Amount, Category, Grant, WALLED_GARDEN};
-use crate::domain::subscription::{Balance, End, Level, Status};
+use crate::domain::subscription::{Balance, End, Holdings, Level, Status};
 use crate::domain::{Country, Error, Language, Msisdn, Subscription};
 
 const SUBSCRIPTIONS: &str = "/ocs/inventory/api/subscriptions/products";
@@ -41,7 +41,8 @@ impl Transatel {
             {
                 Ok(Vec::new())
             }
-            other => other.map_err(|failure| failure.into_error(Need::Required)),
+            Ok(holdings) => Ok(holdings.subscriptions),
+            Err(failure) => Err(failure.into_error(Need::Required)),
         }
     }
 
@@ -51,11 +52,7 @@ impl Transatel {
     ///
     /// # Errors
     /// As [`subscriptions`](Self::subscriptions).
-    pub async fn all_subscriptions(
-        &self,
-        msisdn: &Msisdn,
-        patience: Patience,
-    ) -> Result<Vec<Subscription>, Error> {
+    pub async fn all_subscriptions(&self, msisdn: &Msisdn, patience: Patience) -> Result<Holdings, Error> {
         match self.read_subscriptions(msisdn, true, None, patience).await {
             Err(Failure::Refused(refusal))
                 if refusal.status == 404
@@ -63,7 +60,7 @@ impl Transatel {
                     && !refusal.is("SUBSCRIBER_NOT_FOUND")
                     && !GATEWAY_TITLES.iter().any(|title| refusal.is(title)) =>
             {
-                Ok(Vec::new())
+                Ok(Holdings::default())
             }
             other => other.map_err(|failure| failure.into_error(Need::Required)),
         }
@@ -75,7 +72,7 @@ impl Transatel {
         ended: bool,
         language: Option<&Language>,
         patience: Patience,
-    ) -> Result<Vec<Subscription>, Failure> {
+    ) -> Result<Holdings, Failure> {
         let statuses = self.account.live_statuses.iter();
         let over = self.account.ended_statuses.iter().filter(|_| ended);
         let mut query = vec![("msisdn", msisdn.as_str()), ("withBalances", "true")];
@@ -103,7 +100,7 @@ struct Wrapper<T> {
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct WireSubscription {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     subscription_id: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     status: Option<String>,
@@ -180,8 +177,8 @@ struct WireBalance {
 }
 
 /// One bad element never fails the list; one without an id cannot be spoken
-/// of and is left out.
-pub(super) fn read(body: &[u8]) -> Result<Vec<Subscription>, serde_json::Error> {
+/// of and is only counted.
+pub(super) fn read(body: &[u8]) -> Result<Holdings, serde_json::Error> {
     // Checked as a whole: text by text it takes ten times as long.
     let text = std::str::from_utf8(body).ok();
     let read = text.and_then(|text| in_one_pass(text).ok());
@@ -190,18 +187,29 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Subscription>, serde_json::Error> 
 
 /// Reads without a tree of the answer, which takes ten times as long to make.
 /// Fails on a member that comes twice.
-pub(super) fn in_one_pass(text: &str) -> Result<Vec<Subscription>, serde_json::Error> {
+pub(super) fn in_one_pass(text: &str) -> Result<Holdings, serde_json::Error> {
     let wrapper: Wrapper<Vec<Part<WireSubscription>>> = serde_json::from_str(text)?;
     let wires = wrapper.product_subscriptions.into_iter();
-    Ok(wires.filter_map(|Part(wire)| subscription(wire?)).collect())
+    Ok(holdings(wires.map(|Part(wire)| wire)))
 }
 
 /// Reads anything that is JSON.
-pub(super) fn by_element(body: &[u8]) -> Result<Vec<Subscription>, serde_json::Error> {
+pub(super) fn by_element(body: &[u8]) -> Result<Holdings, serde_json::Error> {
     let wrapper: Wrapper<Vec<&RawValue>> = serde_json::from_slice(body)?;
     let elements = wrapper.product_subscriptions.into_iter();
-    let wires = elements.filter_map(|element| Part::deserialize(lenient::element(element)?).ok()?.0);
-    Ok(wires.filter_map(subscription).collect())
+    let wires = elements.map(|element| Part::deserialize(lenient::element(element)?).ok()?.0);
+    Ok(holdings(wires))
+}
+
+fn holdings(wires: impl Iterator<Item = Option<WireSubscription>>) -> Holdings {
+    let mut holdings = Holdings::default();
+    for wire in wires {
+        match wire.and_then(subscription) {
+            Some(subscription) => holdings.subscriptions.push(subscription),
+            None => holdings.unreadable += 1,
+        }
+    }
+    holdings
 }
 
 fn subscription(wire: WireSubscription) -> Option<Subscription> {

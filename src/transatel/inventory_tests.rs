@@ -6,7 +6,7 @@ use super::*;
 
 fn read_one(subscription: Value) -> Subscription {
     let body = json!({"productSubscriptions": [subscription]}).to_string();
-    let mut subscriptions = read(body.as_bytes()).unwrap();
+    let mut subscriptions = read(body.as_bytes()).unwrap().subscriptions;
     assert_eq!(subscriptions.len(), 1);
     subscriptions.remove(0)
 }
@@ -159,10 +159,14 @@ fn infrastructure_is_told_by_its_tag_and_countries_come_from_both_places() {
 }
 
 #[test]
-fn an_element_without_an_id_is_left_out_and_a_body_without_a_list_is_not_understood() {
-    let body =
-        json!({"productSubscriptions": [7, null, {}, {"subscriptionId": ""}, {"subscriptionId": "S"}]});
-    assert_eq!(read(body.to_string().as_bytes()).unwrap().len(), 1);
+fn an_element_without_an_id_is_counted_and_a_body_without_a_list_is_not_understood() {
+    let body = json!({"productSubscriptions": [
+        7, null, {}, {"subscriptionId": ""}, {"subscriptionId": " "}, {"subscriptionId": 1.5},
+        {"subscriptionId": {}}, {"subscriptionId": "S"}, {"subscriptionId": 42},
+    ]});
+    let holdings = read(body.to_string().as_bytes()).unwrap();
+    let ids: Vec<&str> = holdings.subscriptions.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!((ids, holdings.unreadable), (vec!["S", "42"], 7));
     for body in ["", "{}", "[]", r#"{"productSubscriptions":null}"#] {
         assert!(read(body.as_bytes()).is_err(), "{body}");
     }
@@ -176,6 +180,7 @@ fn a_member_that_comes_twice_counts_as_it_comes_last() {
         {"subscriptionId": "D"}]}"#;
     let read: Vec<(String, String)> = read(body)
         .unwrap()
+        .subscriptions
         .into_iter()
         .map(|subscription| (subscription.id, subscription.product_id))
         .collect();

@@ -123,6 +123,16 @@ pub fn borrowed_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     Ok(Simple::deserialize(deserializer)?.text())
 }
 
+/// An id, as text or as a whole number; anything else, and an empty one, is
+/// absent.
+pub fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Simple::deserialize(deserializer)? {
+        Simple::Text(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        Simple::Integer(number) => Some(number.to_string()),
+        Simple::Text(_) | Simple::Bool(_) | Simple::Float(_) | Simple::Other => None,
+    })
+}
+
 /// `true` and `false`, also as text.
 pub fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     Ok(match Simple::deserialize(deserializer)? {

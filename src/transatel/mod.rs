@@ -16,6 +16,7 @@ mod esim_history;
 pub mod fuzzing;
 mod guard;
 pub mod inventory;
+mod leased_body;
 mod lenient;
 pub mod orders;
 mod pace;

@@ -86,15 +86,15 @@ struct Payment<'a> {
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Receipt {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     order_reference: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     status: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     subscription_id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     transaction_reference: Option<String>,
 }
 

@@ -53,7 +53,7 @@ struct Body<'a> {
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Accepted {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     transaction_id: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     transaction_status: Option<String>,

@@ -22,7 +22,7 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use tokio_util::task::TaskTracker;
 
-use super::call::Kind;
+use super::call::{Kind, Patience};
 use super::error::Failure;
 use super::lenient;
 use super::transport::{Api, Request, Transport};
@@ -199,7 +199,14 @@ impl Load for Loader {
         let authorization = self.authorization.as_ref().ok_or_else(malformed)?;
         let answer = self
             .transport
-            .exchange(Kind::Read, &request, authorization, self.timeout, None, 0)
+            .exchange(
+                Kind::Read,
+                &request,
+                authorization,
+                self.timeout,
+                &Patience::unbounded(),
+                0,
+            )
             .await;
         let granted: Granted = answer.and_then(|answer| answer.json()).inspect_err(|failure| {
             tracing::warn!(%failure, "no token from the provider");

@@ -16,11 +16,12 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::Url;
 
-use super::call::Kind;
+use super::call::{Kind, Patience};
 use super::error::{Failure, Refusal, retry_after};
+use super::leased_body::{LeaseOver, LeasedBody};
 use super::lenient;
 use crate::config::Outbound;
-use crate::domain::Deadline;
+use crate::domain::Lease;
 use crate::telemetry::{Metrics, propagation};
 
 /// The provider's name for the id of a request, which its support asks for.
@@ -228,12 +229,12 @@ impl Transport {
         request: &Request<'_>,
         authorization: &HeaderValue,
         timeout: Duration,
-        deadline: Option<Deadline>,
+        patience: &Patience,
         resend: u32,
     ) -> Result<Answer, Failure> {
         let span = propagation::part(|| self.span(request, resend));
         let started = Instant::now();
-        let exchange = self.bounded(kind, request, authorization, timeout, deadline, &span);
+        let exchange = self.bounded(kind, request, authorization, timeout, patience, &span);
         let result = exchange.instrument(span.clone()).await;
         let outcome = result.as_ref().map_or_else(Failure::kind, |_| "ok");
         self.metrics
@@ -270,16 +271,19 @@ impl Transport {
         request: &Request<'_>,
         authorization: &HeaderValue,
         timeout: Duration,
-        deadline: Option<Deadline>,
+        patience: &Patience,
         span: &Span,
     ) -> Result<Answer, Failure> {
-        let left = deadline.map(|deadline| deadline.remaining().saturating_sub(DEADLINE_MARGIN));
+        let left = patience
+            .deadline
+            .map(|deadline| deadline.remaining().saturating_sub(DEADLINE_MARGIN));
         let by_deadline = left.is_some_and(|left| left < timeout);
         let bound = left.map_or(timeout, |left| left.min(timeout));
         if bound.is_zero() {
             return Err(Failure::NoTimeLeft);
         }
-        match tokio::time::timeout(bound, self.send(kind, request, authorization, span)).await {
+        let lease = patience.lease.as_ref();
+        match tokio::time::timeout(bound, self.send(kind, request, authorization, lease, span)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Timeout { by_deadline }),
         }
@@ -290,6 +294,7 @@ impl Transport {
         kind: Kind,
         request: &Request<'_>,
         authorization: &HeaderValue,
+        lease: Option<&Lease>,
         span: &Span,
     ) -> Result<Answer, Failure> {
         let mut headers = HeaderMap::new();
@@ -309,7 +314,10 @@ impl Transport {
         let mut builder = client.request(request.method.clone(), self.url(request));
         if let Some((content_type, body)) = &request.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            builder = builder.body(body.clone());
+            builder = builder.body(match lease {
+                Some(lease) => reqwest::Body::wrap(LeasedBody::new(body.clone(), lease.clone())),
+                None => reqwest::Body::from(body.clone()),
+            });
         }
         let response = builder
             .headers(headers)
@@ -436,6 +444,9 @@ fn classify(error: &reqwest::Error) -> Failure {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
+    }
+    if cause.is::<LeaseOver>() {
+        return Failure::NoTimeLeft;
     }
     if error.is_connect() || error.is_builder() {
         return Failure::Connect(cause.to_string());

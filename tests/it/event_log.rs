@@ -10,11 +10,13 @@ use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::domain::opaque::Opaque;
 use transatel_gateway::domain::order::{OrderId, State};
-use transatel_gateway::domain::{Iccid, SimIds};
+use transatel_gateway::domain::{Clock, Iccid, SimIds};
 use transatel_gateway::store::events::{Appended, Arrival, EventLog, Incoming};
 use transatel_gateway::store::{self, OrderLedger};
 
-use crate::ledger::{at, begun, in_state, msisdn, placed, request, settled, suite_of, unknown, wanted};
+use crate::ledger::{
+    at, begun, horizon, in_state, msisdn, placed, request, settled, suite_of, unknown, wanted,
+};
 use crate::postgres;
 
 suite_of! { crate::event_log::Stage:
@@ -40,7 +42,9 @@ pub struct Stage {
 }
 
 async fn opened(url: StoreUrl) -> store::Opened {
-    store::open(&Store { url, connections: 10 }).await.unwrap()
+    store::open(&Store { url, connections: 10 }, Clock::system())
+        .await
+        .unwrap()
 }
 
 impl Stage {
@@ -317,14 +321,28 @@ async fn an_order_is_made_due_by_either_name(stage: &Stage) {
     let record = settled(ledger, &record, sent, 1).await;
     let id = record.order.id.to_string();
     for (turn, name) in [(10, "TX"), (20, &id)] {
-        assert_eq!(ledger.take_due(at(turn), at(900), 9).await.unwrap().len(), 0);
-        assert_eq!(ledger.hurry(name, at(turn)).await.unwrap(), 1);
+        assert_eq!(
+            ledger
+                .take_due(at(turn), at(900), horizon(), 9)
+                .await
+                .unwrap()
+                .len(),
+            0
+        );
+        assert_eq!(ledger.make_due(name, at(turn)).await.unwrap(), 1);
         // Also when somebody has been looking for it since before.
-        assert_eq!(ledger.take_due(at(turn), at(900), 9).await.unwrap().len(), 1);
+        assert_eq!(
+            ledger
+                .take_due(at(turn), at(900), horizon(), 9)
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
     }
-    assert_eq!(ledger.hurry("ANOTHER", at(30)).await.unwrap(), 0);
+    assert_eq!(ledger.make_due("ANOTHER", at(30)).await.unwrap(), 0);
     settled(ledger, &record, placed(Some("S")), 40).await;
-    assert_eq!(ledger.hurry("TX", at(50)).await.unwrap(), 0, "it is settled");
+    assert_eq!(ledger.make_due("TX", at(50)).await.unwrap(), 0, "it is settled");
 }
 
 async fn orders_that_no_event_names_are_found(stage: &Stage) {

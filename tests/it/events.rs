@@ -269,7 +269,10 @@ async fn tokens_that_cannot_be_used_are_refused() {
         url: transatel_gateway::config::StoreUrl::parse(&store).unwrap(),
         connections: 1,
     };
-    let log = transatel_gateway::store::open(&settings).await.unwrap().events;
+    let log = transatel_gateway::store::open(&settings, transatel_gateway::domain::Clock::system())
+        .await
+        .unwrap()
+        .events;
     let future = jiff::Timestamp::now() + Duration::from_secs(60);
     assert_eq!(log.forget_events(future).await.unwrap(), 2);
     let expired = (Code::OutOfRange, "EVENT_CURSOR_EXPIRED".to_owned());

@@ -29,6 +29,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         &[
             "admin",
             "config",
+            "domain",
             "grpc",
             "service",
             "store",

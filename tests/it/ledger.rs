@@ -47,9 +47,10 @@ use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::act::Act;
 use transatel_gateway::domain::error::ProviderDetail;
 use transatel_gateway::domain::order::{Failure, Order, OrderId, Reason, RequestId, State, Wish};
-use transatel_gateway::domain::{Msisdn, SimIds};
+use transatel_gateway::domain::{Clock, Msisdn, SimIds};
 use transatel_gateway::store::{
-    self, Attempt, Begun, Filter, Key, Opened, OrderLedger, Record, Settled, Settlement, Slot,
+    self, Attempt, Begun, Filter, Key, Look, Observed, Opened, OrderLedger, Record, Released, Settled,
+    Settlement, Slot, TakeOver,
 };
 use uuid::Uuid;
 
@@ -97,6 +98,7 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
         baseline: Vec::new(),
         generation: 0,
         lease_until: at(60),
+        owner: Uuid::nil(),
     }
 }
 
@@ -117,13 +119,16 @@ pub fn failure() -> Failure {
     }
 }
 
+/// Not placed, and not looked for any more.
+pub const NOT_PLACED: Settlement = Settlement::NotPlaced { next_check_at: None };
+
 /// Every settlement, without a subscription.
 pub fn settlements() -> [Settlement; 5] {
     [
         placed(None),
         Settlement::Rejected(failure()),
         unknown(100),
-        Settlement::NotPlaced,
+        NOT_PLACED,
         Settlement::NeedsOperator(failure()),
     ]
 }
@@ -163,6 +168,24 @@ pub async fn settled(ledger: &dyn OrderLedger, record: &Record, settlement: Sett
     }
 }
 
+/// Another process takes over what is dead.
+pub const BY_ANOTHER: TakeOver = TakeOver::DeadExcept(Uuid::from_u128(7));
+
+/// Later than anything is put off.
+pub fn horizon() -> Timestamp {
+    at(1_000_000)
+}
+
+/// A look at a record that found nothing out.
+pub fn look(record: &Record, next_check_at: Option<i64>) -> Look {
+    Look {
+        at: at(40),
+        was_due_at: record.due_at,
+        observed: record.observed,
+        next_check_at: next_check_at.map(at),
+    }
+}
+
 pub async fn found(ledger: &dyn OrderLedger, id: OrderId) -> Option<Record> {
     ledger.find(Key::Order(id)).await.unwrap()
 }
@@ -177,7 +200,7 @@ pub async fn in_state(ledger: &dyn OrderLedger, sim: u32, state: State) -> Recor
         State::Unknown => settled(ledger, &record, unknown(100), 1).await,
         State::NotPlaced => {
             let record = settled(ledger, &record, unknown(100), 1).await;
-            settled(ledger, &record, Settlement::NotPlaced, 1).await
+            settled(ledger, &record, NOT_PLACED, 1).await
         }
         State::NeedsOperator => {
             let record = settled(ledger, &record, unknown(100), 1).await;
@@ -241,7 +264,9 @@ impl Folder {
 }
 
 pub async fn open(url: StoreUrl) -> Opened {
-    store::open(&Store { url, connections: 10 }).await.unwrap()
+    store::open(&Store { url, connections: 10 }, Clock::system())
+        .await
+        .unwrap()
 }
 
 pub async fn open_postgres(url: &str) -> Arc<dyn OrderLedger> {

@@ -1,8 +1,6 @@
 //! Makes events durable. Those that come at the same time share one commit:
 //! while one is written, the next ones gather.
 
-use std::time::Duration;
-
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -83,31 +81,10 @@ async fn write(inner: &Inner, batch: &mut Vec<Waiting>, told: &mpsc::Sender<Even
     }
 }
 
-/// Events about orders that are on their way; beyond that the schedule finds
-/// out.
-const MOST_EARLY: usize = 1_024;
-/// They are told again this often.
-const TELL_AGAIN: Duration = Duration::from_millis(50);
-
-/// Tells the orders what events say about them. An event may be faster than
-/// the answer to its order: it is told again until the order has one.
+/// Has the orders take note of what events say about them. What is lost on
+/// this way is in the log, where every look at an order asks for it.
 pub(super) async fn pass_on(inner: &Inner, mut news: mpsc::Receiver<Event>) {
-    let mut early: Vec<Event> = Vec::new();
-    loop {
-        tokio::select! {
-            Some(event) = news.recv() => {
-                if !inner.orders.heard(&event).await && early.len() < MOST_EARLY {
-                    early.push(event);
-                }
-            }
-            () = tokio::time::sleep(TELL_AGAIN), if !early.is_empty() => {
-                for event in std::mem::take(&mut early) {
-                    if !inner.orders.heard(&event).await {
-                        early.push(event);
-                    }
-                }
-            }
-            else => std::future::pending().await,
-        }
+    while let Some(event) = news.recv().await {
+        inner.orders.note(&event).await;
     }
 }

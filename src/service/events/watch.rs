@@ -48,12 +48,17 @@ pub(super) async fn silence(inner: &Inner) {
 pub(super) async fn upkeep(inner: &Inner) {
     let mut said = BTreeSet::new();
     let mut forget_at = tokio::time::Instant::now();
+    let mut aged = forget_at;
     loop {
         let looked = async {
             if tokio::time::Instant::now() >= forget_at {
                 forget_at = tokio::time::Instant::now() + FORGET_EVERY;
-                let before = Timestamp::now() - inner.config.keep_for;
-                let forgotten = inner.log.forget_events(before).await?;
+                let aged_until = inner.log.aged_until(Timestamp::now(), aged.elapsed()).await?;
+                aged = tokio::time::Instant::now();
+                let forgotten = inner
+                    .log
+                    .forget_events(aged_until - inner.config.keep_for)
+                    .await?;
                 if forgotten > 0 {
                     tracing::info!(forgotten, "events were older than events.keep_for");
                 }

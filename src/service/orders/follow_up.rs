@@ -27,9 +27,14 @@ impl Orders {
             .provider
             .all_subscriptions(&msisdn, Patience::until(deadline))
             .await?;
-        let bundle = present.iter().find(|bundle| bundle.id == id);
-        let bundle = bundle.ok_or_else(|| Error::SubscriptionNotFound {
-            subscription_id: id.to_owned(),
+        let bundle = present.find(id).ok_or_else(|| match present.unreadable {
+            0 => Error::SubscriptionNotFound {
+                subscription_id: id.to_owned(),
+            },
+            // It may be one of those that cannot be read.
+            _ => Error::ProviderProtocol {
+                provider: Default::default(),
+            },
         })?;
         if let Some(why) = obstacle(act, bundle) {
             return Err(Error::SubscriptionNotEligible { why });

@@ -3,18 +3,22 @@
 //! * [`Orders`] is what callers can do; `operations` what they can do to SIMs.
 //! * `purchase` and `follow_up` look at what has to be so before an order is
 //!   sent.
-//! * `submission` carries one attempt out, detached from whoever asked.
-//! * `reconcile` finds out what became of attempts that gave no answer.
-//! * `heard` takes note of what events say.
-//! * `resolution` takes an operator's word where that is not possible.
+//! * `submission` carries one attempt out, detached from whoever asked;
+//!   `flight` is how others wait for it.
+//! * `reconcile` finds out what became of attempts that gave no answer; `looks`
+//!   measures for how long it has looked.
+//! * `evidence` is what events say, the provider's own word.
+//! * `resolution` takes an operator's word where nothing can be found out.
 //! * `verdict` and `sim_change` are its judgement, as pure functions.
 //!
 //! The rule that everything here serves: an order is sent only after the
 //! ledger durably holds it as `SUBMITTING`, and from no other state is
 //! anything ever sent.
 
+mod evidence;
+mod flight;
 mod follow_up;
-mod heard;
+mod looks;
 mod operations;
 mod purchase;
 mod reconcile;
@@ -30,16 +34,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::{Catalog, Sims};
 use crate::config;
 use crate::domain::act::{Act, Optional};
+use crate::domain::error::LedgerState;
 use crate::domain::order::{Order, OrderId, RequestId, State, Wish};
-use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimIds, SimRef};
-use crate::store::{self, Attempt, Filter, OrderLedger, Record, Slot};
+use crate::domain::{Clock, Deadline, Error, Iccid, Lease, Msisdn, Result, SimIds, SimRef};
+use crate::store::{self, Attempt, EventLog, Filter, OrderLedger, Record, Slot};
 use crate::telemetry::Metrics;
 use crate::transatel::Transatel;
-use submission::{Answered, Choice, Flights};
+use flight::{Answered, Flights};
+use looks::Looks;
+use steps::{Step, Steps};
+use submission::{Choice, Departure};
 
 pub use crate::store::{Key, Note};
 pub use resolution::Resolution;
@@ -55,13 +64,45 @@ struct Inner {
     sims: Sims,
     catalog: Catalog,
     ledger: Arc<dyn OrderLedger>,
+    log: Arc<dyn EventLog>,
     config: config::Orders,
+    clock: Clock,
+    steps: Steps,
     metrics: Arc<Metrics>,
+    /// Names this process in the ledger.
+    process: Uuid,
     /// Attempts on their way: the last thing to be waited for at the end.
     submissions: TaskTracker,
+    /// Those who ask after attempts of other processes.
+    followers: TaskTracker,
     flights: Flights,
+    looks: Looks,
     /// Something may have to be looked for sooner than planned.
-    hurry: Notify,
+    wake_up: Notify,
+}
+
+/// What the order use cases are made of.
+pub struct Parts {
+    /// The way to the provider.
+    pub provider: Transatel,
+    /// SIMs.
+    pub sims: Sims,
+    /// Products.
+    pub catalog: Catalog,
+    /// The orders.
+    pub ledger: Arc<dyn OrderLedger>,
+    /// The events, which are the provider's word on orders.
+    pub log: Arc<dyn EventLog>,
+    /// Settings.
+    pub config: config::Orders,
+    /// Instruments.
+    pub metrics: Arc<Metrics>,
+    /// What attempts run on.
+    pub submissions: TaskTracker,
+    /// The wall clock.
+    pub clock: Clock,
+    /// What tests want to happen on the way.
+    pub steps: Steps,
 }
 
 /// A wish with its name.
@@ -91,8 +132,17 @@ struct Prepared {
     sim: SimIds,
     /// Of a purchase.
     choice: Option<Choice>,
-    /// Bundles that cannot be what comes of it.
+    /// Subscriptions that cannot be what comes of it.
     baseline: Vec<String>,
+}
+
+/// What a look before a purchase leads to.
+enum Prospect {
+    /// It may be sent.
+    Ready(Prepared),
+    /// It is settled after all: an earlier attempt was carried out, or that
+    /// cannot be told.
+    Settled(Box<Record>),
 }
 
 /// Which orders are wanted. What is absent does not filter.
@@ -114,31 +164,39 @@ const ANSWER_AHEAD: Duration = Duration::from_millis(100);
 /// With less time than this an order is not sent: its answer could not be
 /// told.
 const LEAST_TIME: Duration = Duration::from_millis(150);
-/// An attempt that another replica carries out is looked at this often.
-const POLL: Duration = Duration::from_millis(50);
 
 impl Orders {
-    /// Prepares; sends nothing yet. Attempts run on `submissions`.
-    pub fn new(
-        provider: Transatel,
-        sims: Sims,
-        catalog: Catalog,
-        ledger: Arc<dyn OrderLedger>,
-        config: config::Orders,
-        metrics: Arc<Metrics>,
-        submissions: TaskTracker,
-    ) -> Self {
+    /// Prepares; sends nothing yet.
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            provider,
+            sims,
+            catalog,
+            ledger,
+            log,
+            config,
+            metrics,
+            submissions,
+            clock,
+            steps,
+        } = parts;
         Self {
             inner: Arc::new(Inner {
                 provider,
                 sims,
                 catalog,
                 ledger,
+                log,
                 config,
+                clock,
+                steps,
                 metrics,
+                process: Uuid::new_v4(),
                 submissions,
+                followers: TaskTracker::new(),
                 flights: Flights::default(),
-                hurry: Notify::new(),
+                looks: Looks::default(),
+                wake_up: Notify::new(),
             }),
         }
     }
@@ -149,32 +207,46 @@ impl Orders {
     /// Cancel-safe: what was begun is carried out.
     ///
     /// # Errors
-    /// Any error means that nothing was bought or changed.
+    /// Any error means that this call bought and changed nothing. One that is
+    /// [`Error::AfterLedger`] says what the ledger held of the id; only what
+    /// it says there, or what [`get`](Self::get) answers, tells of earlier
+    /// calls.
     pub async fn create(&self, command: &Command, deadline: Deadline) -> Result<Order> {
         self.assert_enabled(&command.wish.act)?;
         loop {
             let known = self.find(Key::Request(command.request_id)).await?;
-            let again = match known {
-                Some(record) => {
-                    self.assert_same(&record, command).await?;
-                    if !record.order.may_be_sent_again() {
-                        match self.answer(record, deadline).await {
-                            Some(answer) => return answer,
-                            // Taken back meanwhile: begin anew.
-                            None => continue,
-                        }
-                    }
-                    Some(record.order)
-                }
-                None => None,
+            let read = match &known {
+                Some(record) => LedgerState::Order(record.order.id, record.order.state),
+                None => LedgerState::Nothing,
             };
-            if let Some(answer) = self.attempt(command, again, deadline).await? {
-                return answer;
-            }
-            if deadline.remaining() < LEAST_TIME {
-                return Err(Error::DeadlineExceeded);
+            match self.create_from(known, command, deadline).await {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) if deadline.remaining() < LEAST_TIME => return Err(Error::DeadlineExceeded),
+                // The ledger has moved on: all has to be read again.
+                Ok(None) => {}
+                Err(error) => return Err(error.after_ledger(read)),
             }
         }
+    }
+
+    async fn create_from(
+        &self,
+        known: Option<Record>,
+        command: &Command,
+        deadline: Deadline,
+    ) -> Result<Option<Order>> {
+        let again = match known {
+            None => None,
+            Some(record) => {
+                self.assert_same(&record, command).await?;
+                let record = self.confirmed(record).await?;
+                if !record.order.may_be_sent_again() {
+                    return self.answer(record, deadline).await.transpose();
+                }
+                Some(record)
+            }
+        };
+        self.attempt(command, again, deadline).await?.transpose()
     }
 
     /// An order by one of its names.
@@ -182,7 +254,19 @@ impl Orders {
     /// # Errors
     /// `ORDER_NOT_FOUND`, `LEDGER_UNAVAILABLE`.
     pub async fn get(&self, key: Key) -> Result<Order> {
-        Ok(self.find_order(key).await?.order)
+        let record = self.find_order(key).await?;
+        Ok(self.confirmed(record).await?.order)
+    }
+
+    /// An order that is not known to have been carried out, after the log of
+    /// events was asked.
+    async fn confirmed(&self, record: Record) -> Result<Record> {
+        match record.order.state {
+            State::Placed | State::Submitting => Ok(record),
+            State::Rejected | State::Unknown | State::NotPlaced | State::NeedsOperator => {
+                self.inner.confirm(record).await.map_err(unavailable)
+            }
+        }
     }
 
     /// Orders, newest first, at most this many, beginning after one of them.
@@ -252,29 +336,16 @@ impl Orders {
     /// The answer for an order that is known, waiting for one that is on its
     /// way. `None` when it was taken back.
     async fn answer(&self, record: Record, deadline: Deadline) -> Option<Result<Order>> {
-        let answer_at = deadline.at() - ANSWER_AHEAD;
-        let mut record = record;
-        while record.order.state == State::Submitting {
-            if let Some(flight) = self.inner.flights.of(record.order.id) {
-                return match flight.answer(answer_at).await {
-                    Answered::Ended(answer) => Some(answer),
-                    Answered::Nothing => None,
-                    Answered::Late(order) => Some(Ok(order.unwrap_or(record.order))),
-                };
-            }
-            // Another process has it.
-            if tokio::time::Instant::now() + POLL >= answer_at {
-                break;
-            }
-            tokio::time::sleep(POLL).await;
-            match self.find(Key::Order(record.order.id)).await {
-                Ok(Some(now)) => record = now,
-                Ok(None) => return None,
-                // The order is durable: what is known of it is the answer.
-                Err(_) => break,
-            }
+        if record.order.state != State::Submitting {
+            return Some(outcome(record.order));
         }
-        Some(outcome(record.order))
+        let mut waiting = self.inner.wait_for(&record.order);
+        match waiting.answer(deadline.at() - ANSWER_AHEAD).await {
+            Answered::Ended(answer) => Some(answer),
+            Answered::Nothing => None,
+            // The order is durable: what is known of it is the answer.
+            Answered::Late(order) => Some(Ok(order.unwrap_or(record.order))),
+        }
     }
 
     /// Everything before the send, and the send. `None` when the ledger
@@ -282,11 +353,11 @@ impl Orders {
     async fn attempt(
         &self,
         command: &Command,
-        again: Option<Order>,
+        again: Option<Record>,
         deadline: Deadline,
     ) -> Result<Option<Result<Order>>> {
         let inner = &self.inner;
-        steps::reached(steps::Step::BeforeReads).await;
+        inner.steps.reached(Step::BeforeReads).await;
         let target = match &command.wish.act {
             Act::Buy => self.purchase_target(command).await?,
             Act::CancelRenewal { .. } | Act::TerminateSubscription { .. } => {
@@ -302,19 +373,31 @@ impl Orders {
                 _ => Err(busy(&command.wish.act, order_id)),
             };
         }
-        let prepared = match &command.wish.act {
-            Act::Buy => self.look_before_purchase(command, &target, deadline).await?,
-            _ => Prepared {
+        let prospect = match &command.wish.act {
+            Act::Buy => {
+                self.look_before_purchase(command, &target, again.as_ref(), deadline)
+                    .await?
+            }
+            _ => Prospect::Ready(Prepared {
                 sim: target.sim,
                 choice: None,
                 baseline: Vec::new(),
-            },
+            }),
+        };
+        let prepared = match prospect {
+            Prospect::Ready(prepared) => prepared,
+            Prospect::Settled(record) => return Ok(Some(outcome(record.order))),
         };
         if deadline.remaining() < LEAST_TIME {
             return Err(Error::DeadlineExceeded);
         }
-        let now = Timestamp::now();
-        let again = again.map(|order| (order.id, order.created_at));
+        // Before the ledger's own.
+        let lease = Lease::begin(&inner.clock, inner.config.lease);
+        let now = inner.ledger.now().await.map_err(unavailable)?;
+        let number = again
+            .as_ref()
+            .map_or(1, |record| record.attempt.saturating_add(1));
+        let again = again.map(|record| (record.order.id, record.order.created_at));
         let (id, created_at) = again.unwrap_or_else(|| (OrderId::new(), now));
         let attempt = Attempt {
             order: Order {
@@ -340,10 +423,15 @@ impl Orders {
             baseline: prepared.baseline,
             generation: traffic.generation,
             lease_until: now + inner.config.lease,
+            owner: inner.process,
         };
-        inner
-            .submit(attempt, prepared.choice, deadline.at() - ANSWER_AHEAD)
-            .await
+        let departure = Departure {
+            attempt,
+            number,
+            choice: prepared.choice,
+            lease,
+        };
+        inner.submit(departure, deadline.at() - ANSWER_AHEAD).await
     }
 
     fn msisdn_of(order: &Order) -> Option<&Msisdn> {

@@ -4,8 +4,6 @@
 //! What differs: a SIM has one in flight whatever it is, the provider's
 //! ordinary answer is that it has begun, and none is ever sent twice.
 
-use jiff::Timestamp;
-
 use super::{Command, Key, Note, Orders, Resolution, Target};
 use crate::domain::act::SimChange;
 use crate::domain::error::Violation;
@@ -73,7 +71,7 @@ impl Orders {
     }
 
     fn as_operation(&self, order: Order) -> Option<SimOperation> {
-        SimOperation::of(order, self.inner.config.give_up_after, Timestamp::now())
+        SimOperation::of(order, self.inner.config.give_up_after, self.inner.clock.now())
     }
 
     /// The SIM, once it is known to be the one that is meant.

@@ -1,11 +1,14 @@
 //! What is looked at before a bundle is bought: its price, how it is to
 //! begin, and what is on the SIM already.
 
+use super::reconcile::placed;
 use super::submission::Choice;
-use super::{Command, Orders, Prepared, Target};
-use crate::domain::order::{Activation, Wish};
+use super::verdict::{Candidates, is_complete};
+use super::{Command, Orders, Prepared, Prospect, Target, unavailable};
+use crate::domain::order::{Activation, Failure, Reason, Wish};
+use crate::domain::subscription::Holdings;
 use crate::domain::{Deadline, Error, Money, Result, SimIds, SimStatus};
-use crate::store::Slot;
+use crate::store::{Record, Settlement, Slot};
 use crate::transatel::call::Patience;
 
 impl Orders {
@@ -22,13 +25,16 @@ impl Orders {
         })
     }
 
-    /// How the bundle begins, and which bundles are not its.
+    /// How the subscription begins, and which ones are not its. Before a
+    /// repeat, whether an earlier attempt was carried out after all: judged by
+    /// what was on the SIM before the first one.
     pub(super) async fn look_before_purchase(
         &self,
         command: &Command,
         target: &Target,
+        again: Option<&Record>,
         deadline: Deadline,
-    ) -> Result<Prepared> {
+    ) -> Result<Prospect> {
         let patience = Patience::until(deadline);
         let ((choice, sim), present) = tokio::join!(
             self.choose(command, deadline),
@@ -36,11 +42,63 @@ impl Orders {
                 .provider
                 .all_subscriptions(&target.slot.msisdn, patience)
         );
-        let baseline = present?.into_iter().map(|subscription| subscription.id).collect();
-        Ok(Prepared {
+        let holdings = present?;
+        if holdings.unreadable > 0 {
+            // Any of them could later be taken for what was bought.
+            tracing::warn!(
+                unreadable = holdings.unreadable,
+                "subscriptions on the SIM cannot be read: nothing is sent"
+            );
+            return Err(Error::ProviderProtocol {
+                provider: Default::default(),
+            });
+        }
+        if let Some(record) = again
+            && let Some(settled) = self.settle_before_repeat(record, &holdings, target).await?
+        {
+            return Ok(Prospect::Settled(Box::new(settled)));
+        }
+        let baseline = holdings.subscriptions.into_iter().map(|on_sim| on_sim.id);
+        Ok(Prospect::Ready(Prepared {
             sim,
             choice: Some(choice),
-            baseline,
+            baseline: baseline.collect(),
+        }))
+    }
+
+    /// Settles an order whose earlier attempt shows now. `None` when nothing
+    /// of it does, so that it may be sent again.
+    async fn settle_before_repeat(
+        &self,
+        record: &Record,
+        holdings: &Holdings,
+        target: &Target,
+    ) -> Result<Option<Record>> {
+        let inner = &self.inner;
+        if !is_complete(record, holdings) {
+            // What it lacks now may be what was bought.
+            return Err(Error::ProviderUnavailable {
+                retry_after: inner.config.reconcile_after,
+                provider: Default::default(),
+            });
+        }
+        let claims = inner
+            .ledger
+            .claims(&target.slot, record.order.id)
+            .await
+            .map_err(unavailable)?;
+        let settlement = match Candidates::of(record, holdings, &claims) {
+            Candidates::None => return Ok(None),
+            Candidates::One(only) => placed(record, Some(only.id.clone())),
+            Candidates::Unclear => Settlement::NeedsOperator(Failure {
+                reason: Reason::Ambiguous,
+                provider: Default::default(),
+            }),
+        };
+        let settled = inner.write(record, settlement).await.map_err(unavailable)?;
+        // Another order is in flight, or has claimed it in this moment.
+        settled.map(Some).ok_or(Error::OrderInProgress {
+            order_id: record.order.id,
         })
     }
 

@@ -1,22 +1,26 @@
 //! Finds out what became of orders whose answer never came: at the start, on
 //! a schedule, and for whichever process sent them. Looks, and never sends.
+//!
+//! What was found not to have been placed is still looked for, ever more
+//! slowly, until it has been watched for `orders.escalate_after`: the provider
+//! may be later than the settle window.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::flight::Lost;
 use super::sim_change::judge_change;
-use super::steps::{self, Step};
-use super::verdict::{Verdict, Windows, judge, judge_follow_up};
+use super::steps::Step;
+use super::verdict::{Judgement, Verdict, Windows, judge, judge_follow_up};
 use super::{Inner, Orders, State};
 use crate::domain::Deadline;
 use crate::domain::act::Act;
-use crate::domain::order::Failure;
-use crate::store::{self, Record, Settled, Settlement, Slot};
+use crate::domain::order::{Failure, Reason};
+use crate::store::{self, Look, Observed, Record, Settled, Settlement, Slot, TakeOver};
 use crate::transatel::call::Patience;
 
 /// Orders that are looked for at once: few, because the same provider serves
@@ -32,6 +36,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_POLL: Duration = Duration::from_secs(30);
 /// Old orders are forgotten this often.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// Beyond this a clock is taken to be wrong: nothing is deleted by it, and
+/// somebody has to know.
+const CLOCK_AHEAD: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Orders {
     /// Makes orders of dead processes `UNKNOWN`; with `all`, because nobody
@@ -40,7 +47,12 @@ impl Orders {
     /// # Errors
     /// When the ledger cannot be written.
     pub async fn take_over(&self, all: bool) -> Result<(), store::Error> {
-        let orders = self.inner.ledger.take_over(all, Timestamp::now()).await?;
+        let inner = &self.inner;
+        let whose = match all {
+            true => TakeOver::All,
+            false => TakeOver::DeadExcept(inner.process),
+        };
+        let orders = inner.ledger.take_over(whose, inner.ledger.now().await?).await?;
         if orders > 0 {
             tracing::warn!(orders, "orders were on their way when their process died");
         }
@@ -59,20 +71,21 @@ impl Orders {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
-                () = self.inner.hurry.notified() => {}
+                () = self.inner.wake_up.notified() => {}
             }
         }
     }
 
     async fn pass(&self, purge_at: &mut Instant) -> Result<(), store::Error> {
         let inner = &self.inner;
+        inner.take_up_lost().await;
         self.take_over(false).await?;
         loop {
-            let now = Timestamp::now();
-            let due = inner
-                .ledger
-                .take_due(now, now + inner.config.lease, BATCH)
-                .await?;
+            let now = inner.ledger.now().await?;
+            let lease = inner.config.lease;
+            // Nothing is ever put off for longer.
+            let horizon = now + inner.longest_wait() + lease;
+            let due = inner.ledger.take_due(now, now + lease, horizon, BATCH).await?;
             let whole = i64::try_from(due.len()).is_ok_and(|count| count == BATCH);
             stream::iter(due)
                 .for_each_concurrent(AT_ONCE, |record| Arc::clone(inner).look_for(record))
@@ -83,13 +96,8 @@ impl Orders {
         }
         if Instant::now() >= *purge_at {
             *purge_at = Instant::now() + PURGE_EVERY;
-            let forgotten = inner
-                .ledger
-                .purge(Timestamp::now() - inner.config.keep_for)
-                .await?;
-            if forgotten > 0 {
-                tracing::info!(forgotten, "settled orders were older than orders.keep_for");
-            }
+            inner.looks.prune(inner.longest_wait() * 2 + PURGE_EVERY);
+            inner.purge().await?;
         }
         let census = inner.ledger.census().await?;
         let counts: Vec<(&'static str, i64)> = census
@@ -98,62 +106,203 @@ impl Orders {
             .collect();
         inner.metrics.orders(&counts);
         let since = inner.ledger.unknown_since().await?;
-        let age = since.map(|since| Timestamp::now().duration_since(since));
+        let now = inner.ledger.now().await?;
+        let age = since.map(|since| now.duration_since(since));
         inner.metrics.orders_unknown_for(age.unwrap_or_default());
         Ok(())
     }
 }
 
 impl Inner {
-    async fn look_for(self: Arc<Self>, record: Record) {
-        steps::reached(Step::BeforeCheck).await;
-        let (id, attempt) = (record.order.id, record.attempt);
-        let verdict = match self.examine(&record).await {
-            Ok(verdict) => verdict,
-            Err(error) => {
-                tracing::warn!(%error, order_id = %id, "an order could not be looked for");
-                Verdict::Open
+    /// Forgets old orders, by the time that has certainly passed.
+    async fn purge(&self) -> Result<(), store::Error> {
+        let now = self.ledger.now().await?;
+        // Carried on by whoever looks after the log of events.
+        let aged_until = self.log.aged_until(now, Duration::ZERO).await?;
+        if now.duration_since(aged_until) > CLOCK_AHEAD.try_into().unwrap_or_default() {
+            tracing::error!(
+                clock = %now,
+                known_to_have_passed = %aged_until,
+                "the clock is far ahead of what is stored: orders are kept for longer than orders.keep_for"
+            );
+        }
+        let forgotten = self.ledger.purge(aged_until - self.config.keep_for).await?;
+        if forgotten > 0 {
+            tracing::info!(forgotten, "settled orders were older than orders.keep_for");
+        }
+        Ok(())
+    }
+
+    /// Attempts of this process that no task looks after: nothing of them is
+    /// sent any more.
+    async fn take_up_lost(&self) {
+        for lost in self.flights.take_lost() {
+            if let Err(error) = self.settle_lost(lost).await {
+                tracing::warn!(%error, order_id = %lost.id, "a lost attempt at an order cannot be written down yet");
+                self.flights.lose(lost);
             }
-        };
-        steps::reached(Step::Checked).await;
-        let written = match (record.order.state, verdict) {
-            (_, Verdict::Done) => {
-                self.settled_as_wished(&record.order).await;
-                self.settle_checked(&record, placed(&record, None)).await
-            }
-            (_, Verdict::Placed(subscription_id)) => {
-                self.settle_checked(&record, placed(&record, Some(subscription_id)))
-                    .await
-            }
-            // It was bought, the provider said so; only its bundle is missing.
-            (State::Placed, Verdict::NeedsOperator(_)) => {
-                tracing::error!(order_id = %id, "the bundle of an order that was placed cannot be found");
-                self.ledger.postpone(id, attempt, None).await
-            }
-            (State::Unknown, Verdict::NotPlaced) => self.settle_checked(&record, Settlement::NotPlaced).await,
-            (State::Unknown, Verdict::NeedsOperator(reason)) => {
-                let failure = Failure {
-                    reason,
-                    provider: Default::default(),
-                };
-                self.settle_checked(&record, Settlement::NeedsOperator(failure))
-                    .await
-            }
-            _ => {
-                self.ledger
-                    .postpone(id, attempt, Some(self.next_check(&record)))
-                    .await
-            }
-        };
-        if let Err(error) = written {
-            // Its lease ends, and it is looked for again.
-            tracing::warn!(%error, order_id = %id, "what became of an order could not be written down");
         }
     }
 
-    async fn examine(&self, record: &Record) -> Result<Verdict, store::Error> {
+    async fn settle_lost(&self, lost: Lost) -> Result<(), store::Error> {
+        let Lost { id, attempt, .. } = lost;
+        let now = self.ledger.now().await?;
+        if !lost.may_be_sent {
+            return self.ledger.release(id, attempt, now).await.map(drop);
+        }
+        tracing::error!(order_id = %id, "the task of an order ended without a result");
+        let settlement = Settlement::Unknown {
+            provider_reference: None,
+            sent_by: now,
+            next_check_at: now,
+        };
+        if let Settled::Yes(record) = self.ledger.settle(id, attempt, settlement, None, now).await? {
+            self.report(&record.order);
+        }
+        Ok(())
+    }
+
+    /// The longest time between two looks.
+    fn longest_wait(&self) -> Duration {
+        self.config
+            .reconcile_at_most
+            .max(self.config.settle_window)
+            .max(self.config.give_up_after)
+            .max(LONGEST_POLL)
+    }
+
+    async fn look_for(self: Arc<Self>, record: Record) {
+        self.steps.reached(Step::BeforeCheck).await;
+        let id = record.order.id;
+        if let Err(error) = self.look(record).await {
+            // Its lease ends, and it is looked for again.
+            tracing::warn!(%error, order_id = %id, "an order could not be looked for, or what was found not written down");
+        }
+    }
+
+    async fn look(&self, record: Record) -> Result<(), store::Error> {
+        let state = record.order.state;
+        let record = self.confirm(record).await?;
+        if record.order.state != state || record.order.state == State::Placed && record.due_at.is_none() {
+            self.looks.forget(record.order.id);
+            return Ok(());
+        }
+        let now = self.ledger.now().await?;
+        let step = self.looks.look(record.order.id, now, record.checked_at);
+        let observed = Observed {
+            watched_for: record.observed.watched_for + step,
+            ..record.observed
+        };
+        let Judgement { verdict, is_absent } = self.examine(&record, observed, step).await?;
+        let observed = Observed {
+            absent_for: match is_absent {
+                true => observed.absent_for + step,
+                false => observed.absent_for,
+            },
+            ..observed
+        };
+        self.steps.reached(Step::Checked).await;
+        self.conclude(record, verdict, observed).await
+    }
+
+    /// Writes down what a look has found.
+    async fn conclude(
+        &self,
+        record: Record,
+        verdict: Verdict,
+        observed: Observed,
+    ) -> Result<(), store::Error> {
+        let id = record.order.id;
+        let is_watched = matches!(record.order.state, State::NotPlaced | State::Rejected);
+        let settlement = match (record.order.state, verdict) {
+            (_, Verdict::Done) => {
+                self.settled_as_wished(&record.order).await;
+                placed(&record, None)
+            }
+            (_, Verdict::Placed(subscription_id)) => {
+                if is_watched {
+                    tracing::warn!(
+                        order_id = %id,
+                        before = record.order.state.name(),
+                        "a subscription has shown late: the order was carried out"
+                    );
+                }
+                placed(&record, Some(subscription_id))
+            }
+            (State::Unknown, Verdict::NotPlaced) => {
+                let now = self.ledger.now().await?;
+                Settlement::NotPlaced {
+                    // A change of a SIM may be made by others later.
+                    next_check_at: (record.order.wish.act.on_sim().is_none())
+                        .then(|| now + self.config.reconcile_after.min(self.config.reconcile_at_most)),
+                }
+            }
+            (State::Unknown, Verdict::NeedsOperator(reason))
+            | (State::NotPlaced, Verdict::NeedsOperator(reason @ Reason::Ambiguous)) => {
+                Settlement::NeedsOperator(Failure {
+                    reason,
+                    provider: Default::default(),
+                })
+            }
+            // It was bought, the provider said so; only its name is missing.
+            (State::Placed, Verdict::NeedsOperator(_)) => {
+                tracing::error!(order_id = %id, "the subscription of an order that was placed cannot be found");
+                return self.put_off(&record, observed, None).await;
+            }
+            (State::Rejected, Verdict::NeedsOperator(Reason::Ambiguous)) => {
+                tracing::error!(order_id = %id, "a subscription has shown that may have come of an order that was refused");
+                return self.put_off(&record, observed, None).await;
+            }
+            _ => {
+                let is_over = is_watched && observed.watched_for >= self.config.escalate_after;
+                let wait = (!is_over).then(|| self.wait_after(&record, observed));
+                return self.put_off(&record, observed, wait).await;
+            }
+        };
+        match self.write(&record, settlement).await? {
+            // An event came between this look and its conclusion.
+            Some(as_it_is) if as_it_is.order.state == State::Unknown => {
+                self.put_off(&record, observed, Some(Duration::ZERO)).await
+            }
+            Some(_) => Ok(()),
+            // Another order is in the way.
+            None => {
+                let wait = self.wait_after(&record, observed);
+                self.put_off(&record, observed, Some(wait)).await
+            }
+        }
+    }
+
+    async fn put_off(
+        &self,
+        record: &Record,
+        observed: Observed,
+        wait: Option<Duration>,
+    ) -> Result<(), store::Error> {
+        if wait.is_none() {
+            self.looks.forget(record.order.id);
+        }
+        let at = self.ledger.now().await?;
+        let look = Look {
+            at,
+            was_due_at: record.due_at,
+            observed,
+            next_check_at: wait.map(|wait| at + wait),
+        };
+        self.ledger.postpone(record.order.id, record.attempt, look).await
+    }
+
+    async fn examine(
+        &self,
+        record: &Record,
+        observed: Observed,
+        step: Duration,
+    ) -> Result<Judgement, store::Error> {
         let Some(msisdn) = Orders::msisdn_of(&record.order).cloned() else {
-            return Ok(Verdict::Open);
+            return Ok(Judgement {
+                verdict: Verdict::Open,
+                is_absent: false,
+            });
         };
         // Within the lease, in which every order of a batch has its turn.
         let patience = Patience::until(Deadline::after(self.config.lease / 8));
@@ -162,66 +311,70 @@ impl Inner {
             escalate: self.config.escalate_after,
         };
         if let Act::Sim(change) = &record.order.wish.act {
-            let seen = self.look_at_sim(record, change, &msisdn, patience).await;
-            return Ok(judge_change(record, seen, windows, Timestamp::now()));
+            let seen = self
+                .look_at_sim(record, change, &msisdn, observed.watched_for, patience)
+                .await;
+            return Ok(judge_change(record, seen, windows, observed, step));
         }
-        let present = self.provider.all_subscriptions(&msisdn, patience).await;
-        let present = present.as_deref().ok();
+        let holdings = self.provider.all_subscriptions(&msisdn, patience).await;
+        let holdings = holdings.as_ref().ok();
         if record.order.wish.act != Act::Buy {
-            return Ok(judge_follow_up(record, present, windows, Timestamp::now()));
+            return Ok(judge_follow_up(record, holdings, windows, observed, step));
         }
         let slot = Slot {
             msisdn,
             product_id: record.order.wish.product_id.clone(),
         };
         let claims = self.ledger.claims(&slot, record.order.id).await?;
-        Ok(judge(record, present, &claims, windows, Timestamp::now()))
+        Ok(judge(record, holdings, &claims, windows, observed, step))
     }
 
-    pub(super) async fn settle_checked(
+    /// Settles an order that is not on its way. `None` when another order is
+    /// in the way; otherwise the order as it is then.
+    pub(super) async fn write(
         &self,
         record: &Record,
         settlement: Settlement,
-    ) -> Result<(), store::Error> {
+    ) -> Result<Option<Record>, store::Error> {
         let (id, attempt) = (record.order.id, record.attempt);
-        let settled = self
-            .ledger
-            .settle(id, attempt, settlement, None, Timestamp::now())
-            .await?;
-        match settled {
-            Settled::Yes(settled) if settled.order.state != record.order.state => self.report(&settled.order),
-            // Somebody else was faster.
-            Settled::Yes(_) | Settled::No(_) | Settled::Gone => {}
-            Settled::Claimed => {
-                self.ledger
-                    .postpone(id, attempt, Some(self.next_check(record)))
-                    .await?;
-            }
-        }
-        Ok(())
+        let now = self.ledger.now().await?;
+        Ok(
+            match self.ledger.settle(id, attempt, settlement, None, now).await? {
+                Settled::Yes(settled) => {
+                    self.looks.forget(id);
+                    if settled.order.state != record.order.state {
+                        self.report(&settled.order);
+                    }
+                    Some(*settled)
+                }
+                // Somebody else was faster, or an event came meanwhile.
+                Settled::No(as_it_is) => Some(*as_it_is),
+                Settled::Gone => Some(record.clone()),
+                Settled::Claimed => None,
+            },
+        )
     }
 
     /// Doubling from the first wait to the longest, but on time for the end
     /// of the settle window; for a change of a SIM that has a transaction, in
     /// step with the provider's advice until it is given up.
-    fn next_check(&self, record: &Record) -> Timestamp {
-        let now = Timestamp::now();
+    fn wait_after(&self, record: &Record, observed: Observed) -> Duration {
         let doublings = u32::try_from(record.checks)
             .unwrap_or_default()
             .saturating_add(1)
             .min(20);
         let config = &self.config;
-        let given_up_at = record.sent_by + config.give_up_after;
         let order = &record.order;
+        let given_up_in = config.give_up_after.saturating_sub(observed.watched_for);
         let runs = order.wish.act.on_sim().is_some() && order.provider_reference.is_some();
-        let (first, longest, due_at) = if runs && now < given_up_at {
-            (config.poll_after, LONGEST_POLL, given_up_at)
+        let (first, longest, due_in) = if runs && !given_up_in.is_zero() {
+            (config.poll_after, LONGEST_POLL, given_up_in)
         } else {
-            let settled_at = record.sent_by + config.settle_window;
-            (config.reconcile_after, config.reconcile_at_most, settled_at)
+            let settled_in = config.settle_window.saturating_sub(observed.absent_for);
+            (config.reconcile_after, config.reconcile_at_most, settled_in)
         };
-        let next = now + first.saturating_mul(1 << doublings).min(longest);
-        if now < due_at { next.min(due_at) } else { next }
+        let wait = first.saturating_mul(1 << doublings).min(longest);
+        if due_in.is_zero() { wait } else { wait.min(due_in) }
     }
 }
 

@@ -1,8 +1,6 @@
 //! An operator's word for what the gateway cannot find out. It counts only
 //! where the gateway has given up, and once.
 
-use jiff::Timestamp;
-
 use super::{Key, Note, Orders, unavailable};
 use crate::domain::error::Violation;
 use crate::domain::order::{Order, OrderId, State};
@@ -28,7 +26,8 @@ impl Orders {
     /// or was resolved in the same way before; `INVALID_REQUEST` when the
     /// bundle belongs to another order; `LEDGER_UNAVAILABLE`.
     pub async fn resolve(&self, id: OrderId, resolution: &Resolution, note: Note) -> Result<Order> {
-        let record = self.find_order(Key::Order(id)).await?;
+        // An event may have told what an operator need not find out.
+        let record = self.confirmed(self.find_order(Key::Order(id)).await?).await?;
         let resolution = match (record.order.wish.act.on_subscription(), resolution) {
             // The bundle has an order of its own, the one that bought it.
             (Some(bundle), Resolution::Placed(named)) if bundle == named => &Resolution::Done,
@@ -58,18 +57,13 @@ impl Orders {
         let settlement = match resolution {
             Resolution::Placed(subscription_id) => placed(Some(subscription_id.clone())),
             Resolution::Done => placed(None),
-            Resolution::NotPlaced => Settlement::NotPlaced,
+            Resolution::NotPlaced => Settlement::NotPlaced { next_check_at: None },
         };
+        let now = self.inner.ledger.now().await.map_err(unavailable)?;
         let settled = self
             .inner
             .ledger
-            .settle(
-                record.order.id,
-                record.attempt,
-                settlement,
-                Some(note),
-                Timestamp::now(),
-            )
+            .settle(record.order.id, record.attempt, settlement, Some(note), now)
             .await
             .map_err(unavailable)?;
         match settled {

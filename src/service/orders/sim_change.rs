@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::Inner;
-use super::verdict::{Passed, Verdict, Windows};
+use super::verdict::{Judgement, Passed, Verdict, Windows};
 use crate::domain::act::{Labels, SimAct, SimChange};
 use crate::domain::order::{Order, Reason};
 use crate::domain::{Msisdn, SimIds, SimRecord, SimRef, SimStatus};
-use crate::store::Record;
+use crate::store::{Observed, Record};
 use crate::transatel::call::Patience;
 use crate::transatel::sim_operations::Progress;
 
@@ -47,9 +45,20 @@ pub(super) enum Seen {
 
 /// Judges a change. As long as its transaction runs nothing is said of it
 /// but that the SIM has changed.
-pub(super) fn judge_change(record: &Record, change: Change, windows: Windows, now: Timestamp) -> Verdict {
-    let Passed { settled, too_long } = windows.passed(record, now);
-    match (change.told, change.seen) {
+pub(super) fn judge_change(
+    record: &Record,
+    change: Change,
+    windows: Windows,
+    observed: Observed,
+    step: Duration,
+) -> Judgement {
+    let is_absent = matches!((change.told, change.seen), (Told::Nothing, Seen::Otherwise));
+    let since = match is_absent {
+        true => observed.absent_for + step,
+        false => observed.watched_for,
+    };
+    let Passed { settled, too_long } = windows.passed(record, observed, since);
+    let verdict = match (change.told, change.seen) {
         (Told::At(Progress::Done), _) => Verdict::Done,
         (Told::At(Progress::Failed), _) => Verdict::NotPlaced,
         (_, Seen::AsWished) => Verdict::Done,
@@ -58,7 +67,8 @@ pub(super) fn judge_change(record: &Record, change: Change, windows: Windows, no
         (Told::Nothing, Seen::Hidden) if settled => Verdict::NeedsOperator(Reason::Ambiguous),
         _ if too_long => Verdict::NeedsOperator(Reason::Unreadable),
         _ => Verdict::Open,
-    }
+    };
+    Judgement { verdict, is_absent }
 }
 
 /// What a SIM shows of a change. A swap is looked for on the new card: `line`
@@ -104,18 +114,18 @@ impl Inner {
         record: &Record,
         change: &SimChange,
         line: &Msisdn,
+        watched_for: Duration,
         patience: Patience,
     ) -> Change {
         let told = match &record.order.provider_reference {
             None => Told::Nothing,
-            Some(id) => match self.provider.transaction(id, patience).await {
+            Some(id) => match self.provider.transaction(id, patience.clone()).await {
                 Ok(Some(progress)) => Told::At(progress),
                 Ok(None) => Told::Nothing,
                 Err(_) => Told::Unreadable,
             },
         };
-        let since_sent = Timestamp::now().duration_since(record.sent_by);
-        let given_up = Duration::try_from(since_sent).is_ok_and(|since| since >= self.config.give_up_after);
+        let given_up = watched_for >= self.config.give_up_after;
         let enough = match told {
             Told::At(Progress::Done | Progress::Failed) => true,
             Told::At(Progress::Pending) | Told::Unreadable => !given_up,
@@ -153,7 +163,7 @@ impl Inner {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::verdict::tests::{WINDOWS, record};
+    use super::super::verdict::tests::{WINDOWS, after, record};
     use super::*;
     use crate::domain::Iccid;
 
@@ -183,9 +193,9 @@ mod tests {
             (Told::Nothing, Seen::Unreadable, &Open, &Open, &unreadable),
         ] {
             for (seconds, expected) in [(10, early), (60, settled), (600, late)] {
-                let now = Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
-                let verdict = judge_change(&record(&[]), Change { told, seen }, WINDOWS, now);
-                assert_eq!(verdict, *expected, "{told:?} {seen:?} at {seconds} s");
+                let (observed, step) = after(seconds);
+                let judged = judge_change(&record(&[]), Change { told, seen }, WINDOWS, observed, step);
+                assert_eq!(judged.verdict, *expected, "{told:?} {seen:?} at {seconds} s");
             }
         }
     }

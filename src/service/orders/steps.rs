@@ -1,6 +1,10 @@
-//! The steps of an order between which a process may die. Tests stop a real
-//! gateway at each of them and kill it; in a build without the simulator
-//! nothing is left of this.
+//! The steps of an order between which a process may die or stand still.
+//! Tests stop a real gateway at each of them and kill it, or hold one back for
+//! longer than its lease.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 /// A moment in the life of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,18 +56,39 @@ impl Step {
     }
 }
 
-/// Stops here for good when the process was told to.
-#[cfg(feature = "sandbox")]
-pub(super) async fn reached(step: Step) {
-    use std::sync::LazyLock;
+/// What happens at the steps: nothing, unless a test wants something to. Cheap
+/// to clone.
+#[derive(Clone, Default)]
+pub struct Steps(Option<Arc<Reached>>);
 
-    static STOP_AT: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("GATEWAY_STOP_AT").ok());
-    if STOP_AT.as_deref() == Some(step.name()) {
-        tracing::warn!(step = step.name(), "stopped at a step, as GATEWAY_STOP_AT asks");
-        std::future::pending::<()>().await;
+type Reached = dyn Fn(Step) -> BoxFuture<'static, ()> + Send + Sync;
+
+impl Steps {
+    /// Waits at each step for what this gives.
+    pub fn new(reached: impl Fn(Step) -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(reached)))
+    }
+
+    /// Stops for good at the step that `GATEWAY_STOP_AT` names. In a build
+    /// without the simulator nothing is left of this.
+    pub fn from_environment() -> Self {
+        #[cfg(feature = "sandbox")]
+        if let Ok(stop_at) = std::env::var("GATEWAY_STOP_AT") {
+            return Self::new(move |step| {
+                if stop_at != step.name() {
+                    return Box::pin(std::future::ready(()));
+                }
+                tracing::warn!(step = step.name(), "stopped at a step, as GATEWAY_STOP_AT asks");
+                Box::pin(std::future::pending())
+            });
+        }
+        Self::default()
+    }
+
+    /// A step is reached.
+    pub(super) async fn reached(&self, step: Step) {
+        if let Some(reached) = &self.0 {
+            reached(step).await;
+        }
     }
 }
-
-/// Nothing.
-#[cfg(not(feature = "sandbox"))]
-pub(super) async fn reached(_step: Step) {}

@@ -1,20 +1,19 @@
 //! One attempt at an order, carried out in a task of its own: whoever asked
 //! may go away at any moment and changes nothing.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::steps::{self, Step};
+use super::flight::{Answered, Flight, Listed, Lost};
+use super::steps::Step;
 use super::{Inner, busy, outcome, unavailable};
 use crate::domain::act::Act;
-use crate::domain::order::{Activation, Order, OrderId, Reason};
-use crate::domain::{Deadline, Error, Result};
-use crate::store::{Attempt, Begun, Record, Settled, Settlement};
+use crate::domain::order::{Activation, Order, Reason, State};
+use crate::domain::{Error, Lease, Result};
+use crate::store::{self, Attempt, Begun, Record, Released, Settled, Settlement};
 use crate::telemetry::propagation;
 use crate::transatel::call::Patience;
 use crate::transatel::orders::{OrderAct, Outcome};
@@ -28,105 +27,15 @@ pub(super) enum Choice {
     Ours(Activation),
 }
 
-/// How far an attempt is.
-#[derive(Clone, Debug)]
-enum Progress {
-    /// Nothing is durable that is going to be sent.
-    Beginning,
-    /// Its caller's deadline passed first: it is not sent.
-    Abandoned,
-    /// On its way, with what the ledger holds.
-    Sending(Box<Order>),
-    /// Over. `None` when the ledger had moved on and nothing was begun.
-    Ended(Box<Option<Result<Order>>>),
-}
-
-/// An attempt of this process.
-#[derive(Debug)]
-pub(super) struct Flight {
-    progress: watch::Sender<Progress>,
-}
-
-/// What a flight tells those who wait.
-#[derive(Debug)]
-pub(super) enum Answered {
-    /// What became of it.
-    Ended(Result<Order>),
-    /// It was never on its way, and never will be.
-    Nothing,
-    /// Nothing yet; the order as it stands, when it is on its way.
-    Late(Option<Order>),
-}
-
-impl Flight {
-    fn new() -> Self {
-        Self {
-            progress: watch::Sender::new(Progress::Beginning),
-        }
-    }
-
-    /// Goes on from the beginning, unless somebody else did. Whoever of the
-    /// caller's deadline and the ledger is first decides.
-    fn leave_beginning(&self, next: Progress) -> bool {
-        self.progress.send_if_modified(|progress| {
-            let first = matches!(progress, Progress::Beginning);
-            if first {
-                *progress = next;
-            }
-            first
-        })
-    }
-
-    /// Waits for the end. Cancel-safe.
-    pub(super) async fn answer(&self, until: Instant) -> Answered {
-        let mut progress = self.progress.subscribe();
-        let ended = progress.wait_for(|progress| matches!(progress, Progress::Ended(_)));
-        let _ = tokio::time::timeout_at(until, ended).await;
-        let now = progress.borrow().clone();
-        match now {
-            Progress::Ended(answer) => match *answer {
-                Some(answer) => Answered::Ended(answer),
-                None => Answered::Nothing,
-            },
-            Progress::Sending(order) => Answered::Late(Some(*order)),
-            Progress::Beginning | Progress::Abandoned => Answered::Late(None),
-        }
-    }
-}
-
-/// The attempts of this process, so that repeats wait for them.
-#[derive(Debug, Default)]
-pub(super) struct Flights {
-    by_order: Mutex<HashMap<OrderId, Arc<Flight>>>,
-}
-
-impl Flights {
-    fn lock(&self) -> MutexGuard<'_, HashMap<OrderId, Arc<Flight>>> {
-        self.by_order.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn of(&self, id: OrderId) -> Option<Arc<Flight>> {
-        self.lock().get(&id).cloned()
-    }
-}
-
-/// Takes a flight off the list however its task ends.
-struct Listed<'a> {
-    flights: &'a Flights,
-    id: OrderId,
-}
-
-impl<'a> Listed<'a> {
-    fn new(flights: &'a Flights, id: OrderId, flight: &Arc<Flight>) -> Self {
-        flights.lock().insert(id, Arc::clone(flight));
-        Self { flights, id }
-    }
-}
-
-impl Drop for Listed<'_> {
-    fn drop(&mut self) {
-        self.flights.lock().remove(&self.id);
-    }
+/// An attempt that is ready to be begun and sent.
+pub(super) struct Departure {
+    pub(super) attempt: Attempt,
+    /// Which attempt at the order it is going to be.
+    pub(super) number: i32,
+    /// Of a purchase.
+    pub(super) choice: Option<Choice>,
+    /// Began before the ledger's own lease does.
+    pub(super) lease: Lease,
 }
 
 /// Waits between tries to write down an outcome.
@@ -134,35 +43,31 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Inner {
-    /// Carries an attempt out and waits for it until `answer_at`. `None` when
-    /// the ledger moved on before it was begun.
+    /// Carries an attempt out and waits for it until `answer_at`. `None` when the ledger moved on before it was begun.
     ///
     /// Cancel-safe: the attempt goes on.
     pub(super) async fn submit(
         self: &Arc<Self>,
-        attempt: Attempt,
-        choice: Option<Choice>,
+        departure: Departure,
         answer_at: Instant,
     ) -> Result<Option<Result<Order>>> {
         if self.submissions.is_closed() {
             return Err(Error::ShuttingDown);
         }
-        // Measured from before the ledger's lease, so that sending has
-        // stopped when the lease ends.
-        let sending_until = Deadline::after(self.config.lease.mul_f64(0.75));
         let flight = Arc::new(Flight::new());
-        let task = Arc::clone(self).carry_out(Arc::clone(&flight), attempt, choice, sending_until);
+        let mut waiting = flight.join();
+        let task = Arc::clone(self).carry_out(Arc::clone(&flight), departure);
         self.submissions.spawn(propagation::carried(task));
-        match flight.answer(answer_at).await {
+        match waiting.answer(answer_at).await {
             Answered::Ended(answer) => Ok(Some(answer)),
             Answered::Late(Some(order)) => Ok(Some(Ok(order))),
             Answered::Nothing => Ok(None),
             Answered::Late(None) => {
-                if flight.leave_beginning(Progress::Abandoned) {
+                if flight.abandon() {
                     return Err(Error::DeadlineExceeded);
                 }
                 // It was begun in this very moment.
-                match flight.answer(Instant::now()).await {
+                match waiting.answer(Instant::now()).await {
                     Answered::Ended(answer) => Ok(Some(answer)),
                     Answered::Late(Some(order)) => Ok(Some(Ok(order))),
                     Answered::Nothing | Answered::Late(None) => Ok(None),
@@ -171,20 +76,25 @@ impl Inner {
         }
     }
 
-    async fn carry_out(
-        self: Arc<Self>,
-        flight: Arc<Flight>,
-        attempt: Attempt,
-        choice: Option<Choice>,
-        sending_until: Deadline,
-    ) {
-        steps::reached(Step::BeforeDurable).await;
-        let act = attempt.order.wish.act.clone();
+    async fn carry_out(self: Arc<Self>, flight: Arc<Flight>, departure: Departure) {
+        let Departure {
+            attempt,
+            number,
+            choice,
+            lease,
+        } = departure;
+        self.steps.reached(Step::BeforeDurable).await;
+        let (id, act) = (attempt.order.id, attempt.order.wish.act.clone());
         let begun = match self.ledger.begin(attempt).await {
             Ok(begun) => begun,
-            // Perhaps durable: then its lease ends, and it is found not to
-            // have been placed.
+            // Perhaps durable: then it is taken back later.
             Err(error) => {
+                self.flights.lose(Lost {
+                    id,
+                    attempt: number,
+                    may_be_sent: false,
+                    due: Instant::now() + self.config.lease,
+                });
                 flight.end(Some(Err(unavailable(error))));
                 return;
             }
@@ -200,29 +110,30 @@ impl Inner {
                 return;
             }
         };
-        let id = record.order.id;
-        let _listed = Listed::new(&self.flights, id, &flight);
-        steps::reached(Step::Durable).await;
-        if !flight.leave_beginning(Progress::Sending(Box::new(record.order.clone()))) {
+        let listed = Listed::new(&self.flights, record.order.id, record.attempt, &flight);
+        self.steps.reached(Step::Durable).await;
+        if !flight.depart(record.order.clone()) {
             self.release(&record).await;
             flight.end(None);
+            listed.settled();
             return;
         }
         self.report(&record.order);
-        let outcome = self.send(&record, choice, sending_until).await;
-        let sent_by = Timestamp::now();
-        steps::reached(Step::Answered).await;
-        let answer = self.write_down(record, outcome, sent_by).await;
-        steps::reached(Step::Settled).await;
+        let sent = self.send(&record, choice, lease).await;
+        self.steps.reached(Step::Answered).await;
+        let answer = self.write_down(record, sent, &flight).await;
+        self.steps.reached(Step::Settled).await;
         flight.end(Some(answer));
+        listed.settled();
     }
 
     /// Sends; the other activation too when the first was a guess of ours
-    /// that was definitely refused.
-    async fn send(&self, record: &Record, choice: Option<Choice>, until: Deadline) -> Outcome {
+    /// that was definitely refused. Each send asks the lease first.
+    async fn send(&self, record: &Record, choice: Option<Choice>, lease: Lease) -> Outcome {
         let patience = Patience {
             attempt: Some(self.config.send_timeout),
-            deadline: Some(until),
+            deadline: Some(lease.sending_until()),
+            lease: Some(lease),
         };
         match &record.order.wish.act {
             Act::Buy => self.buy(record, choice, patience).await,
@@ -247,10 +158,10 @@ impl Inner {
             Some(Choice::Callers(activation)) => (activation, false),
             Some(Choice::Ours(activation)) => (activation, true),
         };
-        let outcome = self.order(record, OrderAct::Buy(first), patience).await;
+        let outcome = self.order(record, OrderAct::Buy(first), patience.clone()).await;
         match &outcome {
             Outcome::Refused(failure) if guess && failure.reason == Reason::SimStatusNotEligible => {
-                steps::reached(Step::BetweenActivations).await;
+                self.steps.reached(Step::BetweenActivations).await;
                 self.order(record, OrderAct::Buy(first.other()), patience).await
             }
             _ => outcome,
@@ -267,91 +178,34 @@ impl Inner {
             .await
     }
 
-    /// Makes the outcome durable, however long the ledger takes: until then
-    /// the order stays `SUBMITTING`, and another process takes it over when
-    /// the lease ends.
-    async fn write_down(&self, record: Record, sent: Outcome, sent_by: Timestamp) -> Result<Order> {
-        let settlement = match sent {
-            Outcome::NotSent(error) => {
-                self.release(&record).await;
-                return Err(error);
-            }
-            // The bundle is known: it is no new one's name.
-            Outcome::Placed {
-                provider_reference, ..
-            } if record.order.wish.act != Act::Buy => Settlement::Placed {
-                next_check_at: None,
-                subscription_id: None,
-                provider_reference,
-            },
-            Outcome::Placed {
-                subscription_id,
-                provider_reference,
-            } => Settlement::Placed {
-                next_check_at: subscription_id.is_none().then_some(sent_by),
-                subscription_id,
-                provider_reference,
-            },
-            Outcome::Accepted { transaction } => Settlement::Unknown {
-                provider_reference: transaction,
-                sent_by,
-                next_check_at: sent_by + self.config.poll_after,
-            },
-            Outcome::Refused(failure) => Settlement::Rejected(failure),
-            Outcome::Unknown => Settlement::Unknown {
-                provider_reference: None,
-                sent_by,
-                next_check_at: sent_by + self.config.reconcile_after.min(self.config.reconcile_at_most),
-            },
-        };
-        let hurry = matches!(
-            settlement,
-            Settlement::Unknown { .. }
-                | Settlement::Placed {
-                    subscription_id: None,
-                    ..
-                }
-        );
-        let order = self.settle(record, settlement).await;
-        if hurry {
-            self.hurry.notify_one();
+    /// Makes the outcome durable, however long the ledger takes: what is known
+    /// is not given up for as long as the process lives. Meanwhile another
+    /// process may take the order over, and this word still counts.
+    async fn write_down(&self, record: Record, sent: Outcome, flight: &Flight) -> Result<Order> {
+        if let Outcome::NotSent(error) = sent {
+            return match self.release(&record).await {
+                // An event says that an earlier attempt was carried out.
+                Some(order) if order.state == State::Placed => Ok(order),
+                _ => Err(error),
+            };
         }
-        outcome(order)
-    }
-
-    async fn settle(&self, record: Record, settlement: Settlement) -> Order {
-        let (id, attempt) = (record.order.id, record.attempt);
-        let mut wanted = settlement;
+        let id = record.order.id;
         let mut wait = FIRST_WAIT;
-        let until = Instant::now() + self.config.lease;
         loop {
-            let settled = self
-                .ledger
-                .settle(id, attempt, wanted.clone(), None, Timestamp::now())
-                .await;
-            match settled {
-                Ok(Settled::Yes(record)) => {
-                    self.report(&record.order);
-                    return record.order;
+            let written = match self.ledger.now().await {
+                Ok(now) => {
+                    self.settle(&record, self.settlement(&record, &sent, now), now)
+                        .await
                 }
-                // Taken over meanwhile: it is not ours to settle any more.
-                Ok(Settled::No(record)) => {
-                    tracing::warn!(order_id = %id, state = record.order.state.name(), "an order was settled by another process");
-                    return record.order;
-                }
-                Ok(Settled::Gone) => {
-                    tracing::error!(order_id = %id, "an order on its way has left the ledger");
-                    return record.order;
-                }
-                // The provider's word counts, but a bundle has one order: the
-                // reconciliation looks for another one.
-                Ok(Settled::Claimed) => {
-                    tracing::error!(order_id = %id, "the provider names a bundle that belongs to another order");
-                    wanted = unnamed(wanted);
-                }
-                Err(error) if Instant::now() + wait > until => {
-                    tracing::error!(%error, order_id = %id, "an outcome could not be written down");
-                    return record.order;
+                Err(error) => Err(error),
+            };
+            match written {
+                Ok((order, is_new)) => {
+                    // An event may have been faster, and have reported it.
+                    if is_new && !flight.is_over() {
+                        self.report(&order);
+                    }
+                    return outcome(order);
                 }
                 Err(error) => {
                     tracing::warn!(%error, order_id = %id, "an outcome could not be written down yet");
@@ -362,31 +216,138 @@ impl Inner {
         }
     }
 
-    /// Takes back what was certainly not sent. When that fails the lease
-    /// ends, and the order is found not to have been placed.
-    async fn release(&self, record: &Record) {
-        let (id, attempt) = (record.order.id, record.attempt);
-        if let Err(error) = self.ledger.release(id, attempt, Timestamp::now()).await {
-            tracing::warn!(%error, order_id = %id, "an order that was not sent could not be taken back yet");
+    /// What an outcome makes of an order.
+    fn settlement(&self, record: &Record, sent: &Outcome, now: Timestamp) -> Settlement {
+        match sent {
+            // The subscription is known: it is no new one's name.
+            Outcome::Placed {
+                provider_reference, ..
+            } if record.order.wish.act != Act::Buy => Settlement::Placed {
+                next_check_at: None,
+                subscription_id: None,
+                provider_reference: provider_reference.clone(),
+            },
+            Outcome::Placed {
+                subscription_id,
+                provider_reference,
+            } => Settlement::Placed {
+                next_check_at: subscription_id.is_none().then_some(now),
+                subscription_id: subscription_id.clone(),
+                provider_reference: provider_reference.clone(),
+            },
+            Outcome::Accepted { transaction } => Settlement::Unknown {
+                provider_reference: transaction.clone(),
+                sent_by: now,
+                next_check_at: now + self.config.poll_after,
+            },
+            Outcome::Refused(failure) => Settlement::Rejected(failure.clone()),
+            Outcome::Unknown | Outcome::NotSent(_) => Settlement::Unknown {
+                provider_reference: None,
+                sent_by: now,
+                next_check_at: now + self.config.reconcile_after.min(self.config.reconcile_at_most),
+            },
         }
-        self.metrics.order("not_sent");
+    }
+
+    /// Settles an attempt. Returns the order as it is then, and whether that
+    /// is new.
+    async fn settle(
+        &self,
+        record: &Record,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> store::Result<(Order, bool)> {
+        let (id, attempt) = (record.order.id, record.attempt);
+        let named = named(&settlement).cloned();
+        let has_to_be_looked_for = match &settlement {
+            Settlement::Placed { next_check_at, .. } => next_check_at.is_some(),
+            Settlement::Unknown { .. } => true,
+            _ => false,
+        };
+        let mut settled = self
+            .ledger
+            .settle(id, attempt, settlement.clone(), None, now)
+            .await?;
+        if matches!(settled, Settled::Claimed) {
+            // The provider's word counts, but a subscription has one order:
+            // the reconciliation looks for another one.
+            tracing::error!(order_id = %id, "the provider names a subscription that belongs to another order");
+            settled = self
+                .ledger
+                .settle(id, attempt, unnamed(settlement, now), None, now)
+                .await?;
+        }
+        match settled {
+            Settled::Yes(record) => {
+                if has_to_be_looked_for {
+                    self.looks.note(id);
+                    self.wake_up.notify_one();
+                }
+                Ok((record.order, true))
+            }
+            Settled::No(as_it_is) => {
+                let known = as_it_is.order.subscription_id.as_ref();
+                if named.is_some() && known.is_some() && named.as_ref() != known {
+                    self.report_twice(id);
+                }
+                tracing::warn!(
+                    order_id = %id,
+                    state = as_it_is.order.state.name(),
+                    "an order was settled elsewhere before its own answer came"
+                );
+                Ok((as_it_is.order, false))
+            }
+            Settled::Gone | Settled::Claimed => {
+                tracing::error!(order_id = %id, "an order on its way has left the ledger");
+                Ok((record.order.clone(), false))
+            }
+        }
+    }
+
+    /// Takes back what was certainly not sent, however long the ledger takes.
+    /// Returns the order that is left, if any.
+    async fn release(&self, record: &Record) -> Option<Order> {
+        let (id, attempt) = (record.order.id, record.attempt);
+        let mut wait = FIRST_WAIT;
+        loop {
+            let released = match self.ledger.now().await {
+                Ok(now) => self.ledger.release(id, attempt, now).await,
+                Err(error) => Err(error),
+            };
+            match released {
+                Ok(released) => {
+                    self.metrics.order("not_sent");
+                    return match released {
+                        Released::Gone => None,
+                        Released::Kept(record) => Some(record.order),
+                    };
+                }
+                Err(error) => {
+                    tracing::warn!(%error, order_id = %id, "an order that was not sent could not be taken back yet");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
     }
 }
 
-impl Flight {
-    fn end(&self, answer: Option<Result<Order>>) {
-        self.progress.send_replace(Progress::Ended(Box::new(answer)));
+/// The subscription that a settlement names.
+fn named(settlement: &Settlement) -> Option<&String> {
+    match settlement {
+        Settlement::Placed { subscription_id, .. } => subscription_id.as_ref(),
+        _ => None,
     }
 }
 
-fn unnamed(settlement: Settlement) -> Settlement {
+fn unnamed(settlement: Settlement, now: Timestamp) -> Settlement {
     match settlement {
         Settlement::Placed {
             provider_reference, ..
         } => Settlement::Placed {
             subscription_id: None,
             provider_reference,
-            next_check_at: Some(Timestamp::now()),
+            next_check_at: Some(now),
         },
         other => other,
     }

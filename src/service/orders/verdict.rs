@@ -1,28 +1,27 @@
-//! What became of an order, judged by the bundles that are on the SIM now.
+//! What became of an order, judged by the subscriptions that are on the SIM
+//! now.
 //!
-//! The inventory does not show our reference, so an order's bundle is one
-//! that was not there before, is of the right product, and belongs to no
-//! other order. At most one order per SIM and product is in flight, which is
-//! what makes this unambiguous.
+//! The inventory does not show our reference, so an order's subscription is
+//! one that was not there before its first attempt, is of the right product,
+//! was not ordered earlier, and belongs to no other order. What cannot be read
+//! never counts as not there.
 
 use std::time::Duration;
-
-use jiff::Timestamp;
 
 use crate::domain::Subscription;
 use crate::domain::act::Act;
 use crate::domain::order::{Reason, State};
-use crate::domain::subscription::Status;
-use crate::store::{Claims, Record};
+use crate::domain::subscription::{Holdings, Status};
+use crate::store::{Claims, Observed, Record};
 
-/// What a look at the inventory tells.
+/// What a look tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// This bundle came of it.
+    /// This subscription came of it.
     Placed(String),
     /// It was done; nothing new came of it.
     Done,
-    /// Nothing came of it, and nothing will.
+    /// Nothing has come of it for as long as it should take.
     NotPlaced,
     /// Nothing can be said yet.
     Open,
@@ -30,114 +29,187 @@ pub(super) enum Verdict {
     NeedsOperator(Reason),
 }
 
+/// A verdict, and whether this look has seen that there is nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Judgement {
+    pub(super) verdict: Verdict,
+    pub(super) is_absent: bool,
+}
+
 /// When a question becomes an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Windows {
-    /// A bundle shows within this time after its order was sent.
+    /// What came of an order shows within this time.
     pub settle: Duration,
     /// Nobody waits for longer than this.
     pub escalate: Duration,
 }
 
-/// Which windows of a record have passed.
+/// Nothing is taken for not placed before this many looks.
+const LEAST_LOOKS: i32 = 3;
+
+/// A subscription that was ordered this long before an order is not its. More
+/// than clocks that are kept right differ by.
+const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(300);
+
+/// Which windows of a record have passed, with this look.
 pub(super) struct Passed {
-    /// What came of it shows by now.
+    /// What came of it would show by now.
     pub settled: bool,
     /// It has been looked for long enough.
     pub too_long: bool,
 }
 
 impl Windows {
-    /// Those that have passed since an attempt was sent.
-    pub(super) fn passed(self, record: &Record, now: Timestamp) -> Passed {
-        let since_sent = Duration::try_from(now.duration_since(record.sent_by)).unwrap_or_default();
+    /// Those that have passed when `seen` has been observed, this look
+    /// included. `since` is what they are counted by.
+    pub(super) fn passed(self, record: &Record, observed: Observed, since: Duration) -> Passed {
         Passed {
-            settled: since_sent >= self.settle,
-            too_long: since_sent >= self.escalate.max(self.settle),
+            settled: since >= self.settle && record.checks + 1 >= LEAST_LOOKS,
+            too_long: observed.watched_for >= self.escalate.max(self.settle),
         }
     }
 }
 
-/// Judges an order by the SIM's bundles, those that are over included;
-/// `None` when they cannot be read.
+/// What there is on the SIM that may have come of an order.
+#[derive(Debug, PartialEq)]
+pub(super) enum Candidates<'a> {
+    /// Nothing.
+    None,
+    /// This one, and nothing else.
+    One(&'a Subscription),
+    /// More than one, or something that may be or may not be.
+    Unclear,
+}
+
+impl<'a> Candidates<'a> {
+    /// Of everything on the SIM.
+    pub(super) fn of(record: &Record, holdings: &'a Holdings, claims: &Claims) -> Self {
+        let is_new = |subscription: &&Subscription| {
+            !record.first_baseline.contains(&subscription.id)
+                && !claims.subscription_ids.contains(&subscription.id)
+        };
+        let product_id = &record.order.wish.product_id;
+        let may_be = |subscription: &&Subscription| {
+            // The provider may not name the product.
+            subscription.product_id == *product_id || subscription.product_id.is_empty()
+        };
+        let earliest = record.order.created_at - CLOCKS_DIFFER_BY;
+        let is_earlier =
+            |subscription: &Subscription| subscription.ordered_at.is_some_and(|at| at < earliest);
+        let mut found = holdings.subscriptions.iter().filter(is_new).filter(may_be);
+        match (found.next(), found.next()) {
+            (None, _) if holdings.unreadable > 0 => Self::Unclear,
+            (None, _) => Self::None,
+            (Some(only), None)
+                if only.product_id == *product_id
+                    && !is_earlier(only)
+                    && holdings.unreadable == 0
+                    && claims.rivals == 0 =>
+            {
+                Self::One(only)
+            }
+            (Some(_), _) => Self::Unclear,
+        }
+    }
+}
+
+/// Whether an inventory shows everything that was there when the order was
+/// last sent. One that does not cannot be believed in what it lacks.
+pub(super) fn is_complete(record: &Record, holdings: &Holdings) -> bool {
+    let has = |id: &String| {
+        holdings
+            .subscriptions
+            .iter()
+            .any(|subscription| subscription.id == *id)
+    };
+    record.baseline.iter().all(has)
+}
+
+/// Judges an order by what is on the SIM, subscriptions that are over
+/// included; `None` when that cannot be read. `observed` holds what was
+/// observed before this look, and how long it has been watched with it; `step`
+/// is what this look adds.
 pub(super) fn judge(
     record: &Record,
-    present: Option<&[Subscription]>,
+    holdings: Option<&Holdings>,
     claims: &Claims,
     windows: Windows,
-    now: Timestamp,
-) -> Verdict {
-    let Passed { settled, too_long } = windows.passed(record, now);
-    let open_until_too_long = |reason| {
-        if too_long {
-            Verdict::NeedsOperator(reason)
-        } else {
-            Verdict::Open
+    observed: Observed,
+    step: Duration,
+) -> Judgement {
+    let Passed { settled, too_long } = windows.passed(record, observed, observed.absent_for + step);
+    let open_until_too_long = |reason| match too_long {
+        true => Verdict::NeedsOperator(reason),
+        false => Verdict::Open,
+    };
+    let seen = |verdict| Judgement {
+        verdict,
+        is_absent: false,
+    };
+    let Some(holdings) = holdings.filter(|holdings| is_complete(record, holdings)) else {
+        return seen(open_until_too_long(Reason::Unreadable));
+    };
+    match Candidates::of(record, holdings, claims) {
+        Candidates::One(only) => seen(Verdict::Placed(only.id.clone())),
+        Candidates::None => Judgement {
+            verdict: match record.order.state {
+                State::Unknown if settled => Verdict::NotPlaced,
+                // Bought by the provider's word: only its name is missing.
+                State::Placed => open_until_too_long(Reason::Unreadable),
+                _ => Verdict::Open,
+            },
+            is_absent: true,
+        },
+        Candidates::Unclear if holdings.unreadable > 0 => seen(open_until_too_long(Reason::Unreadable)),
+        // Whose it is may still be told by an event.
+        Candidates::Unclear if claims.rivals > 0 => seen(open_until_too_long(Reason::Ambiguous)),
+        Candidates::Unclear => {
+            let has_settled = observed.watched_for >= windows.settle && record.checks + 1 >= LEAST_LOOKS;
+            let is_late = record.order.state == State::NotPlaced;
+            seen(match has_settled || is_late {
+                true => Verdict::NeedsOperator(Reason::Ambiguous),
+                false => Verdict::Open,
+            })
         }
-    };
-    // An inventory that has lost what was there before does not tell
-    // everything: no conclusion may be drawn from what it lacks.
-    let complete = |present: &&[Subscription]| {
-        let has = |id: &String| present.iter().any(|subscription| subscription.id == *id);
-        record.baseline.iter().all(has)
-    };
-    let Some(present) = present.filter(complete) else {
-        return open_until_too_long(Reason::Unreadable);
-    };
-    let is_new = |subscription: &&Subscription| {
-        !record.baseline.contains(&subscription.id) && !claims.subscription_ids.contains(&subscription.id)
-    };
-    let is_ours = |subscription: &&Subscription| subscription.product_id == record.order.wish.product_id;
-    // Of a product that the provider does not name: may be ours.
-    let may_be_ours = |subscription: &&Subscription| subscription.product_id.is_empty();
-    let unclear = present.iter().filter(is_new).filter(may_be_ours).count();
-    let mut ours = present.iter().filter(is_new).filter(is_ours);
-    match (ours.next(), ours.next()) {
-        (Some(only), None) if unclear == 0 && claims.unnamed == 0 => Verdict::Placed(only.id.clone()),
-        // Bought by the provider's word: only its bundle has not shown.
-        (None, _) if unclear == 0 && record.order.state == State::Placed => {
-            open_until_too_long(Reason::Unreadable)
-        }
-        (None, _) if unclear == 0 && settled => Verdict::NotPlaced,
-        (None, _) if unclear == 0 => Verdict::Open,
-        // An earlier order's bundle is being looked for as well.
-        _ if claims.unnamed > 0 => open_until_too_long(Reason::Ambiguous),
-        _ if settled => Verdict::NeedsOperator(Reason::Ambiguous),
-        _ => Verdict::Open,
     }
 }
 
-/// Judges an order on a bundle by that bundle as it is now.
+/// Judges an order on a subscription by that subscription as it is now.
 pub(super) fn judge_follow_up(
     record: &Record,
-    present: Option<&[Subscription]>,
+    holdings: Option<&Holdings>,
     windows: Windows,
-    now: Timestamp,
-) -> Verdict {
-    let Passed { settled, too_long } = windows.passed(record, now);
+    observed: Observed,
+    step: Duration,
+) -> Judgement {
+    let Passed { settled, too_long } = windows.passed(record, observed, observed.absent_for + step);
+    let seen = |verdict, is_absent| Judgement { verdict, is_absent };
     let Some(id) = record.order.wish.act.on_subscription() else {
-        return Verdict::Open;
+        return seen(Verdict::Open, false);
     };
-    let bundle = present.and_then(|present| present.iter().find(|subscription| subscription.id == id));
-    let over = bundle.is_some_and(Subscription::is_over);
+    let on_sim = holdings.and_then(|holdings| holdings.find(id));
+    let over = on_sim.is_some_and(Subscription::is_over);
     let done = match &record.order.wish.act {
         Act::CancelRenewal { .. } => {
-            over || bundle.is_some_and(|bundle| bundle.status == Some(Status::Canceled))
+            over || on_sim.is_some_and(|subscription| subscription.status == Some(Status::Canceled))
         }
         _ => over,
     };
-    match bundle {
-        Some(_) if done => Verdict::Done,
-        Some(_) if settled => Verdict::NotPlaced,
-        Some(_) => Verdict::Open,
+    match on_sim {
+        Some(_) if done => seen(Verdict::Done, false),
+        Some(_) if settled => seen(Verdict::NotPlaced, true),
+        Some(_) => seen(Verdict::Open, true),
         // It was there when the order was sent.
-        None if too_long => Verdict::NeedsOperator(Reason::Unreadable),
-        None => Verdict::Open,
+        None if too_long => seen(Verdict::NeedsOperator(Reason::Unreadable), false),
+        None => seen(Verdict::Open, false),
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::domain::order::{Order, OrderId, RequestId, Wish};
     use crate::domain::{Msisdn, SimIds};
@@ -147,8 +219,10 @@ pub(super) mod tests {
         escalate: Duration::from_secs(600),
     };
 
+    /// One that was looked for often enough.
     pub fn record(baseline: &[&str]) -> Record {
-        let at = Timestamp::UNIX_EPOCH;
+        let at = Timestamp::from_second(1_000_000).unwrap();
+        let baseline: Vec<String> = baseline.iter().map(|id| (*id).to_owned()).collect();
         Record {
             order: Order {
                 id: OrderId::new(),
@@ -174,13 +248,17 @@ pub(super) mod tests {
                 next_check_at: Some(at),
             },
             attempt: 1,
-            baseline: baseline.iter().map(|id| (*id).to_owned()).collect(),
+            first_baseline: baseline.clone(),
+            baseline,
             sent_by: at,
-            checks: 0,
+            checks: LEAST_LOOKS - 1,
+            due_at: Some(at),
+            checked_at: Some(at),
+            observed: Observed::default(),
         }
     }
 
-    fn bundle(id: &str, product_id: &str) -> Subscription {
+    fn subscription(id: &str, product_id: &str) -> Subscription {
         Subscription {
             id: id.into(),
             product_id: product_id.into(),
@@ -196,11 +274,36 @@ pub(super) mod tests {
         }
     }
 
-    fn claims(ids: &[&str], unnamed: i64) -> Claims {
+    fn holdings(present: &[(&str, &str)], unreadable: usize) -> Holdings {
+        Holdings {
+            subscriptions: present
+                .iter()
+                .map(|(id, product)| subscription(id, product))
+                .collect(),
+            unreadable,
+        }
+    }
+
+    fn claims(ids: &[&str], rivals: i64) -> Claims {
         Claims {
             subscription_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
-            unnamed,
+            rivals,
         }
+    }
+
+    /// What is observed when it was always looked at and nothing has shown.
+    pub fn after(seconds: u64) -> (Observed, Duration) {
+        let span = Duration::from_secs(seconds);
+        let observed = Observed {
+            absent_for: Duration::ZERO,
+            watched_for: span,
+        };
+        (observed, span)
+    }
+
+    fn verdict(record: &Record, holdings: Option<&Holdings>, claims: &Claims, seconds: u64) -> Verdict {
+        let (observed, step) = after(seconds);
+        judge(record, holdings, claims, WINDOWS, observed, step).verdict
     }
 
     #[test]
@@ -210,21 +313,32 @@ pub(super) mod tests {
         let ambiguous = NeedsOperator(Reason::Ambiguous);
         let unreadable = NeedsOperator(Reason::Unreadable);
         let none: &[(&str, &str)] = &[];
-        // What is there, what is claimed, unnamed; at 10 s, at 60 s, at 600 s.
-        for (present, claimed, unnamed, early, settled, late) in [
+        // What is there, what cannot be read, what is claimed, rivals; the
+        // verdict after 10 s, 60 s and 600 s.
+        for (present, unread, claimed, rivals, early, settled, late) in [
             (
                 &[("A", "P"), ("N", "P")][..],
+                0,
                 &[][..],
                 0,
                 placed("N"),
                 placed("N"),
                 placed("N"),
             ),
-            (&[("A", "P")], &[], 0, Open, NotPlaced, NotPlaced),
-            (&[("A", "P"), ("N", "Q")], &[], 0, Open, NotPlaced, NotPlaced),
-            (&[("A", "P"), ("N", "P")], &["N"], 0, Open, NotPlaced, NotPlaced),
+            (&[("A", "P")], 0, &[], 0, Open, NotPlaced, NotPlaced),
+            (&[("A", "P"), ("N", "Q")], 0, &[], 0, Open, NotPlaced, NotPlaced),
+            (
+                &[("A", "P"), ("N", "P")],
+                0,
+                &["N"],
+                0,
+                Open,
+                NotPlaced,
+                NotPlaced,
+            ),
             (
                 &[("A", "P"), ("N", "P"), ("M", "P")],
+                0,
                 &["N"],
                 0,
                 placed("M"),
@@ -233,16 +347,26 @@ pub(super) mod tests {
             ),
             (
                 &[("A", "P"), ("N", "P"), ("M", "P")],
+                0,
                 &[],
                 0,
                 Open,
                 ambiguous.clone(),
                 ambiguous.clone(),
             ),
-            (&[("A", "P"), ("N", "P")], &[], 1, Open, Open, ambiguous.clone()),
-            (&[("A", "P")], &[], 1, Open, NotPlaced, NotPlaced),
+            (
+                &[("A", "P"), ("N", "P")],
+                0,
+                &[],
+                1,
+                Open,
+                Open,
+                ambiguous.clone(),
+            ),
+            (&[("A", "P")], 0, &[], 1, Open, NotPlaced, NotPlaced),
             (
                 &[("A", "P"), ("N", "")],
+                0,
                 &[],
                 0,
                 Open,
@@ -251,57 +375,137 @@ pub(super) mod tests {
             ),
             (
                 &[("A", "P"), ("N", "P"), ("M", "")],
+                0,
                 &[],
                 0,
                 Open,
                 ambiguous.clone(),
                 ambiguous.clone(),
             ),
+            // What cannot be read may be the order's, or a second one.
+            (&[("A", "P")], 1, &[], 0, Open, Open, unreadable.clone()),
+            (
+                &[("A", "P"), ("N", "P")],
+                1,
+                &[],
+                0,
+                Open,
+                Open,
+                unreadable.clone(),
+            ),
             // What was there is gone: the list is not to be believed.
-            (none, &[], 0, Open, Open, unreadable.clone()),
-            (&[("N", "P")], &[], 0, Open, Open, unreadable.clone()),
+            (none, 0, &[], 0, Open, Open, unreadable.clone()),
+            (&[("N", "P")], 0, &[], 0, Open, Open, unreadable.clone()),
         ] {
-            let bundles: Vec<Subscription> =
-                present.iter().map(|(id, product)| bundle(id, product)).collect();
+            let holdings = holdings(present, unread);
             for (seconds, expected) in [(10, &early), (60, &settled), (600, &late)] {
-                let now = Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
-                let verdict = judge(
-                    &record(&["A"]),
-                    Some(&bundles),
-                    &claims(claimed, unnamed),
-                    WINDOWS,
-                    now,
-                );
                 assert_eq!(
-                    verdict, *expected,
-                    "{present:?} {claimed:?} {unnamed} at {seconds} s"
+                    verdict(
+                        &record(&["A"]),
+                        Some(&holdings),
+                        &claims(claimed, rivals),
+                        seconds
+                    ),
+                    *expected,
+                    "{present:?} {unread} {claimed:?} {rivals} at {seconds} s"
                 );
             }
         }
         for (seconds, expected) in [(10, Open), (60, Open), (600, unreadable)] {
-            let now = Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
-            assert_eq!(
-                judge(&record(&["A"]), None, &claims(&[], 0), WINDOWS, now),
-                expected
-            );
+            assert_eq!(verdict(&record(&["A"]), None, &claims(&[], 0), seconds), expected);
         }
+    }
+
+    #[test]
+    fn not_placed_takes_several_looks_and_time_in_which_all_could_be_read() {
+        let nothing = holdings(&[], 0);
+        let mut record = record(&[]);
+        assert_eq!(
+            verdict(&record, Some(&nothing), &claims(&[], 0), 60),
+            Verdict::NotPlaced
+        );
+        record.checks = LEAST_LOOKS - 2;
+        assert_eq!(
+            verdict(&record, Some(&nothing), &claims(&[], 0), 60),
+            Verdict::Open
+        );
+        record.checks = LEAST_LOOKS;
+        // Watched for long, but hardly ever readable.
+        let (observed, _) = after(600);
+        let judged = judge(
+            &record,
+            Some(&nothing),
+            &claims(&[], 0),
+            WINDOWS,
+            observed,
+            Duration::from_secs(59),
+        );
+        assert_eq!((judged.verdict, judged.is_absent), (Verdict::Open, true));
+    }
+
+    #[test]
+    fn a_repeat_is_judged_by_what_was_there_before_the_first_attempt() {
+        let mut record = record(&["A"]);
+        record.baseline = vec!["A".into(), "N".into()];
+        let holdings = holdings(&[("A", "P"), ("N", "P")], 0);
+        assert_eq!(
+            verdict(&record, Some(&holdings), &claims(&[], 0), 10),
+            Verdict::Placed("N".into())
+        );
+    }
+
+    #[test]
+    fn what_was_ordered_before_is_not_taken_for_the_orders() {
+        let record = record(&[]);
+        let mut holdings = holdings(&[("N", "P")], 0);
+        for (seconds_before, expected) in [
+            (1, Verdict::Placed("N".into())),
+            (299, Verdict::Placed("N".into())),
+            (3_600, Verdict::Open),
+        ] {
+            holdings.subscriptions[0].ordered_at =
+                Some(record.order.created_at - Duration::from_secs(seconds_before));
+            assert_eq!(verdict(&record, Some(&holdings), &claims(&[], 0), 10), expected);
+        }
+        assert_eq!(
+            verdict(&record, Some(&holdings), &claims(&[], 0), 60),
+            Verdict::NeedsOperator(Reason::Ambiguous)
+        );
+    }
+
+    #[test]
+    fn what_was_not_placed_as_far_as_could_be_seen_may_show_later() {
+        let mut record = record(&["A"]);
+        record.order.state = State::NotPlaced;
+        let one = holdings(&[("A", "P"), ("N", "P")], 0);
+        let two = holdings(&[("A", "P"), ("N", "P"), ("M", "P")], 0);
+        let nothing = holdings(&[("A", "P")], 0);
+        let none = claims(&[], 0);
+        assert_eq!(
+            verdict(&record, Some(&one), &none, 1),
+            Verdict::Placed("N".into())
+        );
+        assert_eq!(
+            verdict(&record, Some(&two), &none, 1),
+            Verdict::NeedsOperator(Reason::Ambiguous)
+        );
+        assert_eq!(verdict(&record, Some(&nothing), &none, 600), Verdict::Open);
     }
 
     #[test]
     fn an_order_that_was_placed_is_never_taken_for_not_placed() {
         let mut record = record(&["A"]);
         record.order.state = State::Placed;
-        let present = [bundle("A", "P")];
+        let present = holdings(&[("A", "P")], 0);
         let given_up = Verdict::NeedsOperator(Reason::Unreadable);
         for (seconds, expected) in [(10, Verdict::Open), (60, Verdict::Open), (600, given_up)] {
-            let now = Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
-            let verdict = judge(&record, Some(&present), &claims(&[], 0), WINDOWS, now);
+            let verdict = verdict(&record, Some(&present), &claims(&[], 0), seconds);
             assert_eq!(verdict, expected, "at {seconds} s");
         }
     }
 
     #[test]
-    fn an_order_on_a_bundle_is_judged_by_the_bundle() {
+    fn an_order_on_a_subscription_is_judged_by_the_subscription() {
         use Verdict::*;
         let subscription_id = "A".to_owned();
         let cancel = Act::CancelRenewal {
@@ -319,17 +523,18 @@ pub(super) mod tests {
         ] {
             let mut record = record(&[]);
             record.order.wish.act = act.clone();
-            let bundles: Vec<Subscription> = status
-                .map(|status| Subscription {
-                    status: Some(status),
-                    ..bundle("A", "P")
-                })
-                .into_iter()
-                .collect();
+            let subscriptions = status.map(|status| Subscription {
+                status: Some(status),
+                ..subscription("A", "P")
+            });
+            let holdings = Holdings {
+                subscriptions: subscriptions.into_iter().collect(),
+                unreadable: 0,
+            };
             for (seconds, expected) in [(10, &early), (60, &settled), (600, &late)] {
-                let now = Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
-                let verdict = judge_follow_up(&record, Some(&bundles), WINDOWS, now);
-                assert_eq!(verdict, *expected, "{act:?} {status:?} at {seconds} s");
+                let (observed, step) = after(seconds);
+                let judged = judge_follow_up(&record, Some(&holdings), WINDOWS, observed, step);
+                assert_eq!(judged.verdict, *expected, "{act:?} {status:?} at {seconds} s");
             }
         }
     }

@@ -8,6 +8,8 @@ pub(super) mod operations;
 mod row;
 mod statements;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -96,12 +98,21 @@ pub trait EventLog: Send + Sync + 'static {
     /// it stands twice in `arrivals`.
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>>;
 
+    /// The events of an order, in the order of the log, without their bodies.
+    async fn events_of(&self, order: OrderId) -> Result<Vec<Event>>;
+
     /// Events after this number, at most so many, in order. The first is not
     /// the next number when that one is no longer kept.
     async fn events_after(&self, sequence: u64, limit: u32) -> Result<Vec<Logged>>;
 
     /// What there is.
     async fn extent(&self) -> Result<Extent>;
+
+    /// Until when time has certainly passed, for whoever deletes by age. It
+    /// follows `now`, which may be wrong, at twice the pace of what `elapsed`
+    /// since the last call: a clock that is ahead deletes nothing early, and a
+    /// process that did not run for a while catches up.
+    async fn aged_until(&self, now: Timestamp, elapsed: Duration) -> Result<Timestamp>;
 
     /// Forgets what came before this, in the order of the log. Returns how
     /// many events.

@@ -1,12 +1,15 @@
 //! What the log does, once for both databases. Each function runs in a
 //! transaction of its caller's.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Appended, Arrival, Extent, Logged, row, statements};
+use crate::domain::event::Event;
 use crate::domain::order::OrderId;
 use crate::store::row::{self as cells, Cells as _, values};
 use crate::store::session::Session;
@@ -67,6 +70,27 @@ pub(in crate::store) async fn events_after<S: Session>(
     let values = values![row::number(sequence)?, i64::from(limit)];
     let rows = session.rows(statements::AFTER, values).await?;
     rows.iter().map(row::logged).collect()
+}
+
+pub(in crate::store) async fn events_of<S: Session>(
+    session: &mut S,
+    order: OrderId,
+) -> sqlx::Result<Vec<Event>> {
+    let rows = session.rows(statements::OF_ORDER, values![order]).await?;
+    rows.iter().map(row::event).collect()
+}
+
+pub(in crate::store) async fn aged_until<S: Session>(
+    session: &mut S,
+    now: Timestamp,
+    elapsed: Duration,
+) -> sqlx::Result<Timestamp> {
+    let found = session.row(statements::AGED_UNTIL, values![now]).await?;
+    let found = found.ok_or(sqlx::Error::RowNotFound)?;
+    let before = cells::time(&found, "aged_until")?.ok_or_else(|| cells::unusable("aged_until"))?;
+    let aged = now.min(before.saturating_add(elapsed.saturating_mul(2)).unwrap_or(now));
+    session.execute(statements::AGE, values![aged]).await?;
+    Ok(aged)
 }
 
 pub(in crate::store) async fn extent<S: Session>(session: &mut S) -> sqlx::Result<Extent> {

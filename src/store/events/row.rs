@@ -37,23 +37,28 @@ pub(super) fn logged(row: &impl Cells) -> sqlx::Result<Logged> {
     let body: Json = serde_json::from_str(&body).map_err(|_| row::unusable("body"))?;
     Ok(Logged {
         sequence: u64::try_from(sequence).map_err(|_| row::unusable("sequence"))?,
-        event: Event {
-            id: row::text(row, "event_id")?,
-            raw_type: row::text(row, "type")?,
-            occurred_at: row::time(row, "occurred_at")?,
-            received_at: row::time(row, "received_at")?.ok_or_else(|| row::unusable("received_at"))?,
-            sim: SimIds {
-                iccid: row::parsed(row, "iccid", Iccid::parse)?,
-                msisdn: row::parsed(row, "msisdn", Msisdn::parse)?,
-            },
-            subscription_id: row.text("subscription_id")?,
-            product_id: row.text("product_id")?,
-            order_id: row::parsed(row, "order_id", OrderId::parse)?,
-            request_id: row::parsed(row, "request_id", RequestId::parse)?,
-            transaction_id: row.text("transaction_id")?,
-            infrastructure: row::number(row, "infrastructure")? != 0,
-        },
+        event: event(row)?,
         attributes: opaque(body),
+    })
+}
+
+/// The columns of a row that are not its body.
+pub(super) fn event(row: &impl Cells) -> sqlx::Result<Event> {
+    Ok(Event {
+        id: row::text(row, "event_id")?,
+        raw_type: row::text(row, "type")?,
+        occurred_at: row::time(row, "occurred_at")?,
+        received_at: row::time(row, "received_at")?.ok_or_else(|| row::unusable("received_at"))?,
+        sim: SimIds {
+            iccid: row::parsed(row, "iccid", Iccid::parse)?,
+            msisdn: row::parsed(row, "msisdn", Msisdn::parse)?,
+        },
+        subscription_id: row.text("subscription_id")?,
+        product_id: row.text("product_id")?,
+        order_id: row::parsed(row, "order_id", OrderId::parse)?,
+        request_id: row::parsed(row, "request_id", RequestId::parse)?,
+        transaction_id: row.text("transaction_id")?,
+        infrastructure: row::number(row, "infrastructure")? != 0,
     })
 }
 

@@ -27,6 +27,21 @@ pub(super) const AFTER: SqlStr = SqlStr::from_static(
      FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2",
 );
 
+pub(super) const OF_ORDER: SqlStr = SqlStr::from_static(
+    "SELECT event_id, type, occurred_at, received_at, iccid, msisdn, subscription_id, product_id, \
+     transaction_id, infrastructure, order_id, request_id FROM events WHERE order_id = $1 ORDER BY sequence",
+);
+
+/// How far time has passed by what is stored; at first up to the newest row,
+/// and for an empty store up to now: `$1`.
+pub(super) const AGED_UNTIL: SqlStr = SqlStr::from_static(
+    "SELECT COALESCE(aged_until, (SELECT MAX(at) FROM (SELECT (SELECT received_at FROM events \
+     ORDER BY sequence DESC LIMIT 1) AS at UNION ALL SELECT (SELECT updated_at FROM orders \
+     ORDER BY id DESC LIMIT 1)) AS newest), $1) AS aged_until FROM event_log",
+);
+
+pub(super) const AGE: SqlStr = SqlStr::from_static("UPDATE event_log SET aged_until = $1");
+
 pub(super) const EXTENT: SqlStr = SqlStr::from_static(
     "SELECT id, last_sequence, (SELECT MIN(sequence) FROM events) AS earliest, \
      (SELECT received_at FROM events ORDER BY sequence DESC LIMIT 1) AS last_received_at FROM event_log",

@@ -10,6 +10,7 @@ use sqlx::{PgPool, SqlStr};
 use tokio::sync::Notify;
 
 use super::{ACQUIRE, Ledger};
+use crate::domain::event::Event;
 use crate::domain::order::OrderId;
 use crate::store::events::{Appended, Arrival, EventLog, Extent, Logged, operations};
 use crate::store::row::values;
@@ -57,6 +58,16 @@ impl Ledger {
 impl EventLog for Ledger {
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>> {
         Ok(self.try_append(&arrivals).await?)
+    }
+
+    async fn events_of(&self, order: OrderId) -> Result<Vec<Event>> {
+        let mut connection = self.connection().await?;
+        Ok(operations::events_of(&mut *connection, order).await?)
+    }
+
+    async fn aged_until(&self, now: Timestamp, elapsed: Duration) -> Result<Timestamp> {
+        let mut connection = self.connection().await?;
+        Ok(operations::aged_until(&mut *connection, now, elapsed).await?)
     }
 
     async fn events_after(&self, sequence: u64, limit: u32) -> Result<Vec<Logged>> {

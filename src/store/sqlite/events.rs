@@ -1,12 +1,15 @@
 //! The log of events, written by the same writer as the orders: events and
 //! orders of one moment share one commit.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::Notify;
 
 use super::{Ledger, work};
+use crate::domain::event::Event;
 use crate::domain::order::OrderId;
 use crate::store::Result;
 use crate::store::events::{Appended, Arrival, EventLog, Extent, Logged, operations};
@@ -15,6 +18,16 @@ use crate::store::events::{Appended, Arrival, EventLog, Extent, Logged, operatio
 impl EventLog for Ledger {
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>> {
         self.write(work!(session => operations::append(session, &arrivals)))
+            .await
+    }
+
+    async fn events_of(&self, order: OrderId) -> Result<Vec<Event>> {
+        self.read(work!(session => operations::events_of(session, order)))
+            .await
+    }
+
+    async fn aged_until(&self, now: Timestamp, elapsed: Duration) -> Result<Timestamp> {
+        self.write(work!(session => operations::aged_until(session, now, elapsed)))
             .await
     }
 

@@ -10,6 +10,8 @@ suite! {
     a_new_order_is_found_as_it_was_written,
     a_known_request_is_not_begun_again_whatever_its_order_became,
     a_repeat_keeps_what_names_the_order_and_forgets_the_rest,
+    the_first_attempts_baseline_is_kept_for_good,
+    the_looks_at_an_order_go_on_after_a_repeat_that_was_not_sent,
     another_wish_is_no_repeat,
     a_slot_is_busy_while_its_order_is_in_flight,
     a_slot_that_moved_is_not_begun_on,
@@ -34,9 +36,13 @@ async fn a_new_order_is_found_as_it_was_written(stage: &Stage) {
     let expected = Record {
         order: attempt.order,
         attempt: 1,
+        first_baseline: attempt.baseline.clone(),
         baseline: attempt.baseline,
         sent_by: at(60),
         checks: 0,
+        due_at: None,
+        checked_at: None,
+        observed: Observed::default(),
     };
     assert_eq!(record, expected);
     assert_eq!(found(ledger, record.order.id).await.as_ref(), Some(&expected));
@@ -66,9 +72,17 @@ async fn a_repeat_keeps_what_names_the_order_and_forgets_the_rest(stage: &Stage)
     attempt.order.caller = Some("first".into());
     let first = begun(ledger, attempt).await;
     let first = settled(ledger, &first, unknown(100), 1).await;
-    ledger.postpone(first.order.id, 1, Some(at(200))).await.unwrap();
+    ledger
+        .postpone(first.order.id, 1, look(&first, Some(200)))
+        .await
+        .unwrap();
     let first = settled(ledger, &first, Settlement::NeedsOperator(failure()), 2).await;
-    let first = settled(ledger, &first, Settlement::NotPlaced, 3).await;
+    let watched = Settlement::NotPlaced {
+        next_check_at: Some(at(300)),
+    };
+    let first = settled(ledger, &first, watched, 3).await;
+    // Callers need not wait for what is only watched.
+    assert_eq!((first.due_at, first.order.next_check_at), (Some(at(300)), None));
     assert_eq!(first.order.failure, None);
 
     let mut again = wanted(1, "P", request(1));
@@ -84,20 +98,75 @@ async fn a_repeat_keeps_what_names_the_order_and_forgets_the_rest(stage: &Stage)
     expected.attempt = 2;
     expected.baseline = vec!["SUB-9".into()];
     expected.sent_by = at(110);
-    expected.checks = 0;
     assert_eq!(second, expected);
 
-    // The attempt before has nothing more to say.
+    // The attempt before has nothing more to say, but that it was carried out.
     for settlement in settlements() {
+        if settlement.state() == State::Placed {
+            continue;
+        }
         let stale = ledger
             .settle(first.order.id, 1, settlement, None, at(60))
             .await
             .unwrap();
         assert!(matches!(stale, Settled::No(record) if *record == second));
     }
-    ledger.release(first.order.id, 1, at(60)).await.unwrap();
-    ledger.postpone(first.order.id, 1, None).await.unwrap();
-    assert_eq!(found(ledger, first.order.id).await, Some(second));
+    let kept = ledger.release(first.order.id, 1, at(60)).await.unwrap();
+    assert!(matches!(kept, Released::Kept(record) if *record == second));
+    ledger
+        .postpone(first.order.id, 1, look(&first, None))
+        .await
+        .unwrap();
+    assert_eq!(found(ledger, first.order.id).await.as_ref(), Some(&second));
+    let carried_out = settled(ledger, &first, placed(Some("SUB-10")), 70).await;
+    assert_eq!((carried_out.order.state, carried_out.attempt), (State::Placed, 2));
+}
+
+async fn the_first_attempts_baseline_is_kept_for_good(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let mut first = wanted(1, "P", request(1));
+    first.baseline = vec!["A".into()];
+    let mut record = begun(ledger, first).await;
+    let mut is_released = false;
+    for attempt in 2..6 {
+        if !is_released {
+            record = settled(ledger, &record, unknown(100), 1).await;
+            settled(ledger, &record, NOT_PLACED, 2).await;
+        }
+        let mut again = wanted(1, "P", request(1));
+        again.baseline = vec!["A".into(), format!("N{attempt}")];
+        again.generation = i64::from(attempt) - 1;
+        let expected = again.baseline.clone();
+        record = begun(ledger, again).await;
+        assert_eq!(record.attempt, attempt);
+        assert_eq!(record.first_baseline, ["A"], "attempt {attempt}");
+        assert_eq!(record.baseline, expected);
+        // Also through a repeat that was not sent.
+        is_released = attempt % 2 == 0;
+        if is_released {
+            ledger.release(record.order.id, attempt, at(3)).await.unwrap();
+        }
+    }
+}
+
+async fn the_looks_at_an_order_go_on_after_a_repeat_that_was_not_sent(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let record = begun(ledger, wanted(1, "P", request(1))).await;
+    let record = settled(ledger, &record, unknown(100), 1).await;
+    let watched = Settlement::NotPlaced {
+        next_check_at: Some(at(300)),
+    };
+    settled(ledger, &record, watched, 2).await;
+    let mut again = wanted(1, "P", request(1));
+    again.generation = 1;
+    let repeat = begun(ledger, again).await;
+    let due = async || {
+        let due = ledger.take_due(at(400), at(500), horizon(), 9).await;
+        due.unwrap().len()
+    };
+    assert_eq!(due().await, 0, "it is on its way");
+    ledger.release(repeat.order.id, 2, at(3)).await.unwrap();
+    assert_eq!(due().await, 1);
 }
 
 async fn another_wish_is_no_repeat(stage: &Stage) {
@@ -145,7 +214,7 @@ async fn a_slot_that_moved_is_not_begun_on(stage: &Stage) {
     attempt.generation = ledger.traffic(&slot(1, "P")).await.unwrap().generation;
     let record = begun(ledger, attempt).await;
     let record = settled(ledger, &record, unknown(100), 1).await;
-    settled(ledger, &record, Settlement::NotPlaced, 1).await;
+    settled(ledger, &record, NOT_PLACED, 1).await;
     let mut repeat = wanted(1, "P", request(2));
     repeat.generation = 1;
     assert!(matches!(

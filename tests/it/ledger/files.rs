@@ -7,7 +7,7 @@ use transatel_gateway::store::OpenError;
 use super::*;
 
 async fn refused(url: StoreUrl) -> String {
-    let refused = store::open(&Store { url, connections: 1 }).await;
+    let refused = store::open(&Store { url, connections: 1 }, Clock::system()).await;
     let error: OpenError = refused.err().expect("opened");
     error.to_string()
 }
@@ -55,12 +55,12 @@ async fn whoever_is_alone_ends_the_leases_of_the_dead() {
     drop(first);
     let third = folder.open().await;
     assert!(!third.exclusive, "the second is still there");
-    assert_eq!(third.ledger.take_over(false, at(1)).await.unwrap(), 0);
+    assert_eq!(third.ledger.take_over(BY_ANOTHER, at(1)).await.unwrap(), 0);
     drop(second);
     drop(third);
     let fourth = folder.open().await;
     assert!(fourth.exclusive);
-    assert_eq!(fourth.ledger.take_over(false, at(1)).await.unwrap(), 1);
+    assert_eq!(fourth.ledger.take_over(BY_ANOTHER, at(1)).await.unwrap(), 1);
     let now = found(&*fourth.ledger, record.order.id).await.unwrap();
     assert_eq!((now.order.state, now.sent_by), (State::Unknown, record.sent_by));
 }

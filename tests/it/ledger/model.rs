@@ -1,6 +1,8 @@
 //! Sequences of operations as nobody would write them: the ledger answers
 //! each as a simple list of rows does.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use transatel_gateway::store::{Claims, Note, Traffic};
@@ -53,7 +55,9 @@ fn settlement() -> impl Strategy<Value = Settlement> {
         3 => placed,
         1 => Just(Settlement::Rejected(failure())),
         3 => (0..60_i64).prop_map(unknown),
-        2 => Just(Settlement::NotPlaced),
+        2 => proptest::option::of(0..60_i64).prop_map(|next| Settlement::NotPlaced {
+            next_check_at: next.map(at),
+        }),
         1 => Just(Settlement::NeedsOperator(failure())),
     ]
 }
@@ -131,15 +135,24 @@ impl Model {
         let mut record = Record {
             order: order.clone(),
             attempt: 1,
+            first_baseline: attempt.baseline.clone(),
             baseline: attempt.baseline.clone(),
             sent_by: attempt.lease_until,
             checks: 0,
+            due_at: None,
+            checked_at: None,
+            observed: Observed::default(),
         };
         if let Some(at) = known {
             let before = self.rows.remove(at).record;
             record.order.id = before.order.id;
             record.order.created_at = before.order.created_at;
             record.attempt = before.attempt + 1;
+            record.first_baseline = before.first_baseline;
+            record.checks = before.checks;
+            record.due_at = before.due_at;
+            record.checked_at = before.checked_at;
+            record.observed = before.observed;
         }
         self.rows.push(Row {
             record: record.clone(),
@@ -160,15 +173,28 @@ impl Model {
         let fills = record.order.state == State::Placed
             && record.order.subscription_id.is_none()
             && subscription.is_some();
-        if record.attempt != attempt || !(record.order.state.may_become(settlement.state()) || fills) {
+        let fills = fills
+            || record.order.state == State::Placed
+                && subscription.is_some()
+                && record.order.subscription_id == subscription;
+        let any_attempt = settlement.state() == State::Placed;
+        if !(any_attempt || record.attempt == attempt)
+            || !(record.order.state.may_become(settlement.state()) || fills)
+        {
             return Settled::No(Box::new(record.clone()));
         }
         let claimed = subscription.is_some()
             && self.rows.iter().any(|row| {
                 let other = &row.record.order;
-                other.sim.msisdn == record.order.sim.msisdn && other.subscription_id == subscription
+                other.id != id
+                    && other.sim.msisdn == record.order.sim.msisdn
+                    && other.subscription_id == subscription
             });
-        if claimed {
+        let busy = settlement.state().is_in_flight()
+            && self
+                .in_slot(&record.order)
+                .any(|other| other.order.id != id && other.order.state.is_in_flight());
+        if claimed || busy {
             return Settled::Claimed;
         }
         let row = &mut self.rows[place];
@@ -176,14 +202,19 @@ impl Model {
         let record = &mut row.record;
         if record.order.state != settlement.state() {
             record.order.updated_at = now;
+            record.checks = 0;
+            record.observed = Observed::default();
         }
+        record.checked_at = Some(now);
         record.order.state = settlement.state();
         record.order.subscription_id = subscription;
         record.order.failure = None;
         record.order.next_check_at = None;
+        record.due_at = None;
         match settlement {
             Settlement::Placed { next_check_at, .. } if record.order.subscription_id.is_none() => {
                 record.order.next_check_at = *next_check_at;
+                record.due_at = *next_check_at;
             }
             Settlement::Unknown {
                 provider_reference,
@@ -194,12 +225,13 @@ impl Model {
                 record.order.provider_reference = provider_reference.clone().or(kept);
                 record.sent_by = *sent_by;
                 record.order.next_check_at = Some(*next_check_at);
-                record.checks = 0;
+                record.due_at = Some(*next_check_at);
             }
             Settlement::Rejected(failure) | Settlement::NeedsOperator(failure) => {
                 record.order.failure = Some(failure.clone());
             }
-            Settlement::Placed { .. } | Settlement::NotPlaced => {}
+            Settlement::NotPlaced { next_check_at } => record.due_at = *next_check_at,
+            Settlement::Placed { .. } => {}
         }
         Settled::Yes(Box::new(record.clone()))
     }
@@ -212,6 +244,7 @@ impl Model {
             }
             order.state = State::NotPlaced;
             order.updated_at = now;
+            order.next_check_at = None;
             row.lease = None;
             attempt > 1
         });
@@ -225,7 +258,10 @@ impl Model {
                 row.record.order.state = State::Unknown;
                 row.record.order.updated_at = now;
                 row.record.order.next_check_at = Some(now);
+                row.record.due_at = Some(now);
                 row.record.checks = 0;
+                row.record.checked_at = None;
+                row.record.observed = Observed::default();
                 row.lease = None;
                 taken += 1;
             }
@@ -234,17 +270,21 @@ impl Model {
     }
 
     fn is_looked_for(order: &Order) -> bool {
-        order.state == State::Unknown || order.state == State::Placed && order.subscription_id.is_none()
+        match order.state {
+            State::Unknown | State::NotPlaced | State::Rejected => true,
+            State::Placed => order.subscription_id.is_none(),
+            State::Submitting | State::NeedsOperator => false,
+        }
     }
 
     fn take_due(&mut self, now: Timestamp, lease: Timestamp, limit: i64) -> Vec<Record> {
         let is_due = |row: &Row| {
             Self::is_looked_for(&row.record.order)
-                && row.record.order.next_check_at.is_some_and(|next| next <= now)
+                && row.record.due_at.is_some_and(|due| due <= now)
                 && row.lease.is_none_or(|lease| lease <= now)
         };
         let mut due: Vec<&mut Row> = self.rows.iter_mut().filter(|row| is_due(row)).collect();
-        due.sort_by_key(|row| (row.record.order.next_check_at, row.record.order.id));
+        due.sort_by_key(|row| (row.record.due_at, row.record.order.id));
         due.truncate(usize::try_from(limit).unwrap());
         due.into_iter()
             .map(|row| {
@@ -254,12 +294,20 @@ impl Model {
             .collect()
     }
 
-    fn postpone(&mut self, id: OrderId, attempt: i32, next: Option<Timestamp>) {
+    fn postpone(&mut self, id: OrderId, attempt: i32, look: Look) {
         for row in &mut self.rows {
-            let order = &mut row.record.order;
-            if order.id == id && row.record.attempt == attempt && Self::is_looked_for(order) {
-                order.next_check_at = next;
-                row.record.checks += 1;
+            let record = &mut row.record;
+            let order = &mut record.order;
+            if order.id == id && record.attempt == attempt && Self::is_looked_for(order) {
+                if record.due_at.is_some() && record.due_at == look.was_due_at {
+                    record.due_at = look.next_check_at;
+                    if matches!(order.state, State::Unknown | State::Placed) {
+                        order.next_check_at = look.next_check_at;
+                    }
+                }
+                record.checks += 1;
+                record.checked_at = Some(look.at);
+                record.observed = look.observed;
                 row.lease = None;
             }
         }
@@ -270,7 +318,7 @@ impl Model {
         self.rows.retain(|row| {
             let order = &row.record.order;
             let over = match order.state {
-                State::Rejected | State::NotPlaced => true,
+                State::Rejected | State::NotPlaced => row.record.due_at.is_none(),
                 State::Placed => order.subscription_id.is_some() || order.next_check_at.is_none(),
                 State::Submitting | State::Unknown | State::NeedsOperator => false,
             };
@@ -280,6 +328,10 @@ impl Model {
     }
 
     fn claims(&self, sim: u32, product: &str, other_than: OrderId) -> Claims {
+        let watched = |id: OrderId| {
+            let row = self.rows.iter().find(|row| row.record.order.id == id);
+            row.is_some_and(|row| row.record.due_at.is_some())
+        };
         let others: Vec<&Order> = self
             .rows
             .iter()
@@ -296,12 +348,15 @@ impl Model {
                 .iter()
                 .filter_map(|order| order.subscription_id.clone())
                 .collect(),
-            unnamed: others
+            rivals: others
                 .iter()
                 .filter(|order| {
                     order.wish.product_id == product
-                        && order.state == State::Placed
-                        && order.subscription_id.is_none()
+                        && match order.state {
+                            State::Submitting | State::Unknown | State::NeedsOperator => true,
+                            State::Placed => order.subscription_id.is_none(),
+                            State::NotPlaced | State::Rejected => watched(order.id),
+                        }
                 })
                 .count() as i64,
         }
@@ -358,20 +413,35 @@ async fn agree(ledger: &dyn OrderLedger, steps: &[Step]) {
                 ledger.release(id, attempt, now).await.unwrap();
             }
             Step::TakeOver { all } => {
+                let whose = match all {
+                    true => TakeOver::All,
+                    false => BY_ANOTHER,
+                };
                 assert_eq!(
-                    ledger.take_over(all, now).await.unwrap(),
+                    ledger.take_over(whose, now).await.unwrap(),
                     model.take_over(all, now)
                 );
             }
             Step::TakeDue { lease, limit } => {
                 let expected = model.take_due(now, at(lease), limit);
-                assert_eq!(ledger.take_due(now, at(lease), limit).await.unwrap(), expected);
+                let due = ledger.take_due(now, at(lease), horizon(), limit).await.unwrap();
+                assert_eq!(due, expected);
             }
             Step::Postpone { order, next } => {
                 let id = ids[usize::from(order)];
                 let attempt = attempt_of(&model, id, false);
-                model.postpone(id, attempt, next.map(at));
-                ledger.postpone(id, attempt, next.map(at)).await.unwrap();
+                let row = model.rows.iter().find(|row| row.record.order.id == id);
+                let look = Look {
+                    at: now,
+                    was_due_at: row.and_then(|row| row.record.due_at),
+                    observed: Observed {
+                        absent_for: Duration::from_micros(7),
+                        watched_for: Duration::from_micros(8),
+                    },
+                    next_check_at: next.map(at),
+                };
+                model.postpone(id, attempt, look);
+                ledger.postpone(id, attempt, look).await.unwrap();
             }
             Step::Purge { before } => {
                 assert_eq!(ledger.purge(at(before)).await.unwrap(), model.purge(at(before)));

@@ -141,7 +141,7 @@ async fn what_is_due_goes_to_one_replica(stage: &Stage) {
         let replica = stage.replica(turn);
         let mut taken = Vec::new();
         loop {
-            let due = replica.take_due(at(100), at(200), 3).await.unwrap();
+            let due = replica.take_due(at(100), at(200), horizon(), 3).await.unwrap();
             if due.is_empty() {
                 return taken;
             }
@@ -159,7 +159,7 @@ async fn one_of_many_settlements_counts(stage: &Stage) {
     let callers = (0..MANY).map(|turn| async move {
         let settlement = match turn % 3 {
             0 => placed(Some(&format!("SUB-{turn}"))),
-            1 => Settlement::NotPlaced,
+            1 => NOT_PLACED,
             _ => Settlement::NeedsOperator(failure()),
         };
         let replica = stage.replica(turn);

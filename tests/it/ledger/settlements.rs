@@ -83,7 +83,17 @@ async fn each_settlement_writes_what_it_knows(stage: &Stage) {
     let mut expected = *bought;
     expected.order.subscription_id = Some("SUB-1".into());
     expected.order.next_check_at = None;
+    expected.due_at = None;
+    expected.checked_at = Some(at(9));
     assert_eq!(named, expected);
+    // The same once more, with what was not known before.
+    let same = Settlement::Placed {
+        subscription_id: Some("SUB-1".into()),
+        provider_reference: Some("REF-2".into()),
+        next_check_at: None,
+    };
+    let named = settled(ledger, &named, same, 9).await;
+    assert_eq!(named.order.provider_reference.as_deref(), Some("REF-2"));
     let renamed = ledger
         .settle(named.order.id, 1, placed(Some("SUB-2")), None, at(9))
         .await
@@ -118,15 +128,15 @@ async fn a_subscription_belongs_to_one_order_of_its_sim(stage: &Stage) {
     settled(ledger, &elsewhere, placed(Some("SUB-1")), 1).await;
 
     let claims = ledger.claims(&slot(1, "Q"), first.order.id).await.unwrap();
-    assert_eq!((claims.subscription_ids.len(), claims.unnamed), (0, 1));
+    assert_eq!((claims.subscription_ids.len(), claims.rivals), (0, 1));
     let claims = ledger.claims(&slot(1, "Q"), other.order.id).await.unwrap();
     assert_eq!(
-        (claims.subscription_ids, claims.unnamed),
+        (claims.subscription_ids, claims.rivals),
         (vec!["SUB-1".to_owned()], 0)
     );
     let claims = ledger.claims(&slot(1, "P"), OrderId::new()).await.unwrap();
     assert_eq!(
-        (claims.subscription_ids, claims.unnamed),
+        (claims.subscription_ids, claims.rivals),
         (vec!["SUB-1".to_owned()], 0)
     );
 }

@@ -61,7 +61,7 @@ async fn a_sim_has_one_change_in_flight_beside_its_orders(stage: &Stage) {
     assert_eq!(listed, [order.order.id]);
     // What was done and names no bundle is nobody's unnamed bundle.
     let claims = ledger.claims(&slot(1, ""), OrderId::new()).await.unwrap();
-    assert_eq!(claims.unnamed, 0);
+    assert_eq!(claims.rivals, 0);
 }
 
 async fn every_change_is_found_as_it_was_written(stage: &Stage) {
@@ -95,7 +95,7 @@ async fn a_change_that_was_not_carried_out_is_not_begun_again(stage: &Stage) {
     let ledger = &*stage.ledger;
     let record = begun(ledger, change(1, SimAct::Terminate, request(1))).await;
     let record = settled(ledger, &record, unknown(100), 1).await;
-    let record = settled(ledger, &record, Settlement::NotPlaced, 2).await;
+    let record = settled(ledger, &record, NOT_PLACED, 2).await;
     // As a caller does that looked before anything was known of it.
     let mut again = change(1, SimAct::Terminate, request(1));
     again.generation = 1;

@@ -6,6 +6,9 @@ use super::*;
 
 suite! {
     orders_of_dead_processes_become_unknown,
+    a_process_never_takes_over_its_own_attempts,
+    a_look_that_became_due_meanwhile_is_not_put_off,
+    what_lies_beyond_the_horizon_is_due_now,
     what_is_due_is_leased_and_comes_back,
     pages_are_stable_while_orders_are_added,
     settled_orders_are_forgotten_and_others_are_not,
@@ -21,17 +24,69 @@ async fn orders_of_dead_processes_become_unknown(stage: &Stage) {
     let dead = begun(ledger, attempt).await;
     let alive = begun(ledger, wanted(2, "P", request(2))).await;
     let other = in_state(ledger, 3, State::Placed).await;
-    assert_eq!(ledger.take_over(false, at(9)).await.unwrap(), 0);
-    assert_eq!(ledger.take_over(false, at(10)).await.unwrap(), 1);
+    assert_eq!(ledger.take_over(BY_ANOTHER, at(9)).await.unwrap(), 0);
+    assert_eq!(ledger.take_over(BY_ANOTHER, at(10)).await.unwrap(), 1);
     let now = found(ledger, dead.order.id).await.unwrap();
     assert_eq!((now.order.state, now.order.updated_at), (State::Unknown, at(10)));
     assert_eq!((now.order.next_check_at, now.sent_by), (Some(at(10)), at(10)));
     assert_eq!(found(ledger, alive.order.id).await.as_ref(), Some(&alive));
-    assert_eq!(ledger.take_over(true, at(11)).await.unwrap(), 1);
+    assert_eq!(ledger.take_over(TakeOver::All, at(11)).await.unwrap(), 1);
     let now = found(ledger, alive.order.id).await.unwrap();
     assert_eq!((now.order.state, now.sent_by), (State::Unknown, at(60)));
-    assert_eq!(ledger.take_over(true, at(12)).await.unwrap(), 0);
+    assert_eq!(ledger.take_over(TakeOver::All, at(12)).await.unwrap(), 0);
     assert_eq!(found(ledger, other.order.id).await, Some(other));
+}
+
+async fn a_process_never_takes_over_its_own_attempts(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let mut attempt = wanted(1, "P", request(1));
+    attempt.owner = Uuid::from_u128(7);
+    begun(ledger, attempt).await;
+    // Whatever a clock says.
+    assert_eq!(ledger.take_over(BY_ANOTHER, at(900_000)).await.unwrap(), 0);
+    let other = TakeOver::DeadExcept(Uuid::from_u128(8));
+    assert_eq!(ledger.take_over(other, at(900_000)).await.unwrap(), 1);
+}
+
+async fn a_look_that_became_due_meanwhile_is_not_put_off(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let record = in_state(ledger, 1, State::Unknown).await;
+    let due = ledger.take_due(at(100), at(200), horizon(), 9).await.unwrap();
+    assert_eq!(
+        ledger
+            .make_due(&record.order.id.to_string(), at(101))
+            .await
+            .unwrap(),
+        1
+    );
+    ledger
+        .postpone(record.order.id, 1, look(&due[0], Some(5_000)))
+        .await
+        .unwrap();
+    let again = ledger.take_due(at(102), at(200), horizon(), 9).await.unwrap();
+    assert_eq!((again.len(), again[0].checks), (1, 1));
+}
+
+async fn what_lies_beyond_the_horizon_is_due_now(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let record = in_state(ledger, 1, State::Unknown).await;
+    let due = ledger.take_due(at(100), at(200), horizon(), 9).await.unwrap();
+    ledger
+        .postpone(record.order.id, 1, look(&due[0], Some(3_600)))
+        .await
+        .unwrap();
+    // The clock was set back by an hour.
+    assert_eq!(
+        ledger.take_due(at(0), at(60), at(3_700), 9).await.unwrap().len(),
+        0
+    );
+    assert_eq!(
+        ledger.take_due(at(0), at(3_600), at(600), 9).await.unwrap().len(),
+        1
+    );
+    // As was the clock of whoever leased it.
+    assert_eq!(ledger.take_due(at(0), at(60), at(600), 9).await.unwrap().len(), 1);
+    assert_eq!(ledger.take_due(at(1), at(60), at(600), 9).await.unwrap().len(), 0);
 }
 
 async fn what_is_due_is_leased_and_comes_back(stage: &Stage) {
@@ -46,29 +101,75 @@ async fn what_is_due_is_leased_and_comes_back(stage: &Stage) {
         next_check_at: Some(at(50)),
     };
     let unnamed = settled(ledger, &unnamed, looked_for, 1).await;
-    assert_eq!(ledger.take_due(at(49), at(200), 10).await.unwrap().len(), 0);
-    let due = ledger.take_due(at(100), at(200), 10).await.unwrap();
+    assert_eq!(
+        ledger
+            .take_due(at(49), at(200), horizon(), 10)
+            .await
+            .unwrap()
+            .len(),
+        0
+    );
+    let due = ledger.take_due(at(100), at(200), horizon(), 10).await.unwrap();
     let states: Vec<State> = due.iter().map(|record| record.order.state).collect();
     assert_eq!(states, [State::Placed, State::Unknown], "earliest first");
-    assert_eq!(ledger.take_due(at(199), at(300), 10).await.unwrap().len(), 0);
-    assert_eq!(ledger.take_due(at(200), at(300), 1).await.unwrap().len(), 1);
-    assert_eq!(ledger.take_due(at(200), at(300), 10).await.unwrap().len(), 1);
-    assert_eq!(ledger.take_due(at(400), at(500), 0).await.unwrap().len(), 0);
-    assert_eq!(ledger.take_due(at(400), at(500), -1).await.unwrap().len(), 0);
-
-    ledger.postpone(unnamed.order.id, 1, Some(at(290))).await.unwrap();
-    let due = ledger.take_due(at(290), at(300), 10).await.unwrap();
-    assert_eq!((due.len(), due[0].checks), (1, 1), "postponing ends the lease");
-    ledger.postpone(unnamed.order.id, 1, None).await.unwrap();
-    let left = ledger.take_due(at(9000), at(9001), 10).await.unwrap();
-    assert_eq!(left.len(), 1, "what is not to be looked for stays out");
-    settled(ledger, &left[0], Settlement::NotPlaced, 9000).await;
     assert_eq!(
-        ledger.take_due(at(99_000), at(99_001), 10).await.unwrap().len(),
+        ledger
+            .take_due(at(199), at(300), horizon(), 10)
+            .await
+            .unwrap()
+            .len(),
+        0
+    );
+    assert_eq!(
+        ledger
+            .take_due(at(200), at(300), horizon(), 1)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        ledger
+            .take_due(at(200), at(300), horizon(), 10)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        ledger
+            .take_due(at(400), at(500), horizon(), 0)
+            .await
+            .unwrap()
+            .len(),
+        0
+    );
+    let none = ledger.take_due(at(400), at(500), horizon(), -1).await.unwrap();
+    assert_eq!(none.len(), 0);
+
+    ledger
+        .postpone(unnamed.order.id, 1, look(&unnamed, Some(290)))
+        .await
+        .unwrap();
+    let due = ledger.take_due(at(290), at(300), horizon(), 10).await.unwrap();
+    assert_eq!((due.len(), due[0].checks), (1, 1), "postponing ends the lease");
+    ledger
+        .postpone(unnamed.order.id, 1, look(&due[0], None))
+        .await
+        .unwrap();
+    let left = ledger.take_due(at(9000), at(9001), horizon(), 10).await.unwrap();
+    assert_eq!(left.len(), 1, "what is not to be looked for stays out");
+    settled(ledger, &left[0], NOT_PLACED, 9000).await;
+    assert_eq!(
+        ledger
+            .take_due(at(99_000), at(99_001), horizon(), 10)
+            .await
+            .unwrap()
+            .len(),
         0
     );
     let checked = found(ledger, unnamed.order.id).await.unwrap();
-    assert_eq!((checked.checks, checked.order.next_check_at), (2, None));
+    assert_eq!((checked.checks, checked.due_at), (2, None));
 }
 
 async fn pages_are_stable_while_orders_are_added(stage: &Stage) {
@@ -189,7 +290,10 @@ async fn the_order_that_is_unknown_for_longest_tells_since_when(stage: &Stage) {
     settled(ledger, &later, unknown(20), 9).await;
     assert_eq!(ledger.unknown_since().await.unwrap(), Some(at(7)));
     // A look that finds nothing out does not make it younger.
-    ledger.postpone(earlier.order.id, 1, Some(at(90))).await.unwrap();
+    ledger
+        .postpone(earlier.order.id, 1, look(&earlier, Some(90)))
+        .await
+        .unwrap();
     assert_eq!(ledger.unknown_since().await.unwrap(), Some(at(7)));
     settled(ledger, &earlier, placed(None), 11).await;
     assert_eq!(ledger.unknown_since().await.unwrap(), Some(at(9)));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::io::AsyncBufReadExt as _;
 use transatel_gateway::config::{Store, StoreUrl};
-use transatel_gateway::domain::SimIds;
+use transatel_gateway::domain::{Clock, SimIds};
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::domain::order::{OrderId, State};
 use transatel_gateway::store::events::{Arrival, Extent, Incoming, Logged};
@@ -21,7 +21,7 @@ use crate::process::{Process, command};
 const EVENTS: usize = 400;
 
 pub(super) async fn open(url: StoreUrl) -> Result<Opened, String> {
-    let opened = store::open(&Store { url, connections: 2 }).await;
+    let opened = store::open(&Store { url, connections: 2 }, Clock::system()).await;
     opened.map_err(|error| error.to_string())
 }
 

@@ -1,0 +1,260 @@
+//! What the provider's events say of an order. They carry our reference, so
+//! that they are the provider's word: they settle an order in any state,
+//! however late they come, and whoever missed them when they came asks the
+//! durable log.
+
+use std::collections::BTreeSet;
+
+use super::{Inner, Key, Orders, Record};
+use crate::domain::act::Act;
+use crate::domain::event::Event;
+use crate::domain::order::{Failure, OrderId, Reason, State};
+use crate::store::{self, Settled, Settlement};
+
+/// What the events of an order say together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Evidence {
+    /// Nothing.
+    None,
+    /// It was carried out, with these subscriptions; more than one means that
+    /// it was carried out more than once.
+    CarriedOut(BTreeSet<String>),
+    /// They speak of the order, but not in a way that fits it.
+    Doubtful,
+}
+
+impl Orders {
+    /// Takes note of an event that names an order or a transaction.
+    pub async fn note(&self, event: &Event) {
+        if let Err(error) = self.inner.note(event).await {
+            // The log keeps it: the next look asks there.
+            tracing::warn!(%error, "what an event says of an order could not be written down");
+        }
+    }
+}
+
+impl Inner {
+    async fn note(&self, event: &Event) -> Result<(), store::Error> {
+        if let Some(transaction) = &event.transaction_id {
+            self.look_now(transaction).await?;
+        }
+        let Some(id) = event.order_id else {
+            return Ok(());
+        };
+        if let Some(record) = self.ledger.find(Key::Order(id)).await? {
+            self.confirm(record).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_now(&self, name: &str) -> Result<(), store::Error> {
+        let now = self.ledger.now().await?;
+        if self.ledger.make_due(name, now).await? > 0 {
+            self.wake_up.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Settles an order by what the log of events holds of it. Returns the
+    /// order as it is then.
+    pub(super) async fn confirm(&self, record: Record) -> Result<Record, store::Error> {
+        let id = record.order.id;
+        if record.order.wish.act.on_sim().is_some() {
+            return Ok(record);
+        }
+        match evidence(&record, &self.log.events_of(id).await?) {
+            Evidence::None => Ok(record),
+            Evidence::CarriedOut(subscriptions) => {
+                let known = record.order.subscription_id.as_ref();
+                if subscriptions.len() > 1 || known.is_some_and(|known| !subscriptions.contains(known)) {
+                    self.report_twice(id);
+                }
+                if record.order.state == State::Placed && (known.is_some() || subscriptions.is_empty()) {
+                    return Ok(record);
+                }
+                self.settle_confirmed(record, subscriptions.into_iter().next())
+                    .await
+            }
+            Evidence::Doubtful if matches!(record.order.state, State::Unknown | State::NotPlaced) => {
+                let failure = Failure {
+                    reason: Reason::Ambiguous,
+                    provider: Default::default(),
+                };
+                let settlement = Settlement::NeedsOperator(failure);
+                let settled = self.write(&record, settlement).await?;
+                Ok(settled.unwrap_or(record))
+            }
+            Evidence::Doubtful => Ok(record),
+        }
+    }
+
+    /// The provider's word counts, but a subscription has one order: when
+    /// another one has claimed it, this order is placed without its name.
+    async fn settle_confirmed(
+        &self,
+        record: Record,
+        subscription_id: Option<String>,
+    ) -> Result<Record, store::Error> {
+        let now = self.ledger.now().await?;
+        let placed = |subscription_id: Option<String>| Settlement::Placed {
+            next_check_at: (subscription_id.is_none() && record.order.wish.act == Act::Buy).then_some(now),
+            subscription_id,
+            provider_reference: record.order.provider_reference.clone(),
+        };
+        let is_named = subscription_id.is_some();
+        let (id, attempt) = (record.order.id, record.attempt);
+        let mut settled = self
+            .ledger
+            .settle(id, attempt, placed(subscription_id), None, now)
+            .await?;
+        if matches!(settled, Settled::Claimed) && is_named {
+            tracing::error!(order_id = %id, "an event names a subscription that belongs to another order");
+            settled = self.ledger.settle(id, attempt, placed(None), None, now).await?;
+        }
+        let settled = match settled {
+            Settled::Yes(settled) => *settled,
+            Settled::No(settled) => return Ok(*settled),
+            Settled::Gone | Settled::Claimed => return Ok(record),
+        };
+        if settled.order.state != record.order.state {
+            tracing::info!(
+                order_id = %id,
+                before = record.order.state.name(),
+                "an event says that an order was carried out"
+            );
+            self.report(&settled.order);
+        }
+        // Whoever waits for the answer to the order need not any longer.
+        if let Some(flight) = self.flights.of(id) {
+            flight.end(Some(Ok(settled.order.clone())));
+        }
+        Ok(settled)
+    }
+
+    /// The provider holds more than one of what was wished for once.
+    pub(super) fn report_twice(&self, id: OrderId) {
+        self.metrics.order("carried_out_twice");
+        tracing::error!(order_id = %id, "an order was carried out more than once: an operator has to act");
+    }
+}
+
+fn evidence(record: &Record, events: &[Event]) -> Evidence {
+    let mut subscriptions = BTreeSet::new();
+    let (mut is_carried_out, mut is_doubtful) = (false, false);
+    for event in events.iter().filter(|event| event.is_about_a_subscription()) {
+        if fits(record, event) {
+            is_carried_out = true;
+            if record.order.wish.act == Act::Buy {
+                subscriptions.extend(event.subscription_id.clone());
+            }
+        } else {
+            is_doubtful = true;
+        }
+    }
+    match (is_carried_out, is_doubtful) {
+        (true, _) => Evidence::CarriedOut(subscriptions),
+        (false, true) => Evidence::Doubtful,
+        (false, false) => Evidence::None,
+    }
+}
+
+/// Whether an event that carries an order's reference fits it: of a type that
+/// is known, and nothing in it contradicts the order. What it does not say
+/// does not contradict.
+fn fits(record: &Record, event: &Event) -> bool {
+    let order = &record.order;
+    let agrees = |said: bool, same: bool| !said || same;
+    let is_old = |id: &String| order.wish.act == Act::Buy && record.first_baseline.contains(id);
+    event.event_type().is_about_a_bundle()
+        && agrees(
+            event.product_id.is_some(),
+            event.product_id.as_ref() == Some(&order.wish.product_id),
+        )
+        && agrees(event.sim.msisdn.is_some(), event.sim.msisdn == order.sim.msisdn)
+        && !event.subscription_id.as_ref().is_some_and(is_old)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::super::verdict::tests::record;
+    use super::*;
+    use crate::domain::{Msisdn, SimIds};
+
+    fn event(raw_type: &str, subscription: Option<&str>, product: Option<&str>, line: Option<&str>) -> Event {
+        Event {
+            id: "E".into(),
+            raw_type: raw_type.into(),
+            occurred_at: None,
+            received_at: Timestamp::UNIX_EPOCH,
+            sim: SimIds {
+                iccid: None,
+                msisdn: line.and_then(Msisdn::parse),
+            },
+            subscription_id: subscription.map(str::to_owned),
+            product_id: product.map(str::to_owned),
+            order_id: None,
+            request_id: None,
+            transaction_id: None,
+            infrastructure: false,
+        }
+    }
+
+    #[test]
+    fn an_event_counts_unless_it_contradicts_the_order() {
+        const PRELOADED: &str = "OCS/PRODUCT/PRELOADED";
+        let line = Some("882470000000001");
+        let named = |ids: &[&str]| Evidence::CarriedOut(ids.iter().map(|id| (*id).to_owned()).collect());
+        for (events, expected) in [
+            (vec![], Evidence::None),
+            (vec![event(PRELOADED, Some("N"), Some("P"), line)], named(&["N"])),
+            (vec![event(PRELOADED, Some("N"), None, None)], named(&["N"])),
+            (vec![event(PRELOADED, None, None, None)], named(&[])),
+            // In any order, and more than one of them.
+            (
+                vec![
+                    event("OCS/PRODUCT/EXPIRED", Some("N"), Some("P"), line),
+                    event(PRELOADED, Some("N"), Some("P"), line),
+                ],
+                named(&["N"]),
+            ),
+            (
+                vec![
+                    event(PRELOADED, Some("M"), Some("P"), line),
+                    event(PRELOADED, Some("N"), Some("P"), line),
+                ],
+                named(&["M", "N"]),
+            ),
+            // Another product, another line, a subscription that was there.
+            (
+                vec![event(PRELOADED, Some("N"), Some("Q"), line)],
+                Evidence::Doubtful,
+            ),
+            (
+                vec![event(PRELOADED, Some("N"), Some("P"), Some("882470000000002"))],
+                Evidence::Doubtful,
+            ),
+            (
+                vec![event(PRELOADED, Some("A"), Some("P"), line)],
+                Evidence::Doubtful,
+            ),
+            // A type that is not known says something, but not what.
+            (
+                vec![event("OCS/PRODUCT/NEW_WORD", Some("N"), Some("P"), line)],
+                Evidence::Doubtful,
+            ),
+            (
+                vec![event(
+                    "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/MODIFIED",
+                    None,
+                    None,
+                    line,
+                )],
+                Evidence::None,
+            ),
+        ] {
+            assert_eq!(evidence(&record(&["A"]), &events), expected, "{events:?}");
+        }
+    }
+}

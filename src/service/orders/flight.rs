@@ -1,0 +1,255 @@
+//! Attempts on their way, and those who wait for them.
+//!
+//! An attempt of this process reports its own progress. One that another
+//! process carries out is asked for in the ledger, by one task however many
+//! wait for it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Inner, Key, outcome};
+use crate::domain::Result;
+use crate::domain::order::{Order, OrderId, State};
+
+/// How far an attempt is.
+#[derive(Clone, Debug)]
+enum Progress {
+    /// Nothing is durable that is going to be sent.
+    Beginning,
+    /// Its caller's deadline passed first: it is not sent.
+    Abandoned,
+    /// On its way, with what the ledger holds.
+    Sending(Box<Order>),
+    /// Over. `None` when the ledger had moved on and nothing was begun.
+    Ended(Box<Option<Result<Order>>>),
+}
+
+/// An attempt that can be waited for.
+#[derive(Debug)]
+pub(super) struct Flight {
+    progress: watch::Sender<Progress>,
+}
+
+/// Somebody who waits for an attempt.
+#[derive(Debug)]
+pub(super) struct Waiting(watch::Receiver<Progress>);
+
+/// What those who wait are told.
+#[derive(Debug)]
+pub(super) enum Answered {
+    /// What became of it.
+    Ended(Result<Order>),
+    /// It was never on its way, and never will be.
+    Nothing,
+    /// Nothing yet; the order as it stands, when it is on its way.
+    Late(Option<Order>),
+}
+
+impl Flight {
+    /// One that has not begun.
+    pub(super) fn new() -> Self {
+        Self::at(Progress::Beginning)
+    }
+
+    fn at(progress: Progress) -> Self {
+        Self {
+            progress: watch::Sender::new(progress),
+        }
+    }
+
+    /// Somebody waits from now on.
+    pub(super) fn join(&self) -> Waiting {
+        Waiting(self.progress.subscribe())
+    }
+
+    /// Its caller's deadline has passed. `false` when it is on its way
+    /// already: whoever of the two is first decides.
+    pub(super) fn abandon(&self) -> bool {
+        self.leave_beginning(Progress::Abandoned)
+    }
+
+    /// The order is durable and is going to be sent. `false` when its caller
+    /// has given up.
+    pub(super) fn depart(&self, order: Order) -> bool {
+        self.leave_beginning(Progress::Sending(Box::new(order)))
+    }
+
+    fn leave_beginning(&self, next: Progress) -> bool {
+        self.progress.send_if_modified(|progress| {
+            let first = matches!(progress, Progress::Beginning);
+            if first {
+                *progress = next;
+            }
+            first
+        })
+    }
+
+    /// Whether it is over.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(*self.progress.borrow(), Progress::Ended(_))
+    }
+
+    /// It is over. `false` when it was before: the first answer stands.
+    pub(super) fn end(&self, answer: Option<Result<Order>>) -> bool {
+        self.progress.send_if_modified(|progress| {
+            let first = !matches!(progress, Progress::Ended(_));
+            if first {
+                *progress = Progress::Ended(Box::new(answer));
+            }
+            first
+        })
+    }
+}
+
+impl Waiting {
+    /// Waits for the end. Cancel-safe.
+    pub(super) async fn answer(&mut self, until: Instant) -> Answered {
+        let ended = self.0.wait_for(|progress| matches!(progress, Progress::Ended(_)));
+        let _ = tokio::time::timeout_at(until, ended).await;
+        let now = self.0.borrow().clone();
+        match now {
+            Progress::Ended(answer) => match *answer {
+                Some(answer) => Answered::Ended(answer),
+                None => Answered::Nothing,
+            },
+            Progress::Sending(order) => Answered::Late(Some(*order)),
+            Progress::Beginning | Progress::Abandoned => Answered::Late(None),
+        }
+    }
+}
+
+type ByOrder = HashMap<OrderId, Arc<Flight>>;
+
+/// The attempts that can be waited for here.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    /// Those of this process.
+    own: Mutex<ByOrder>,
+    /// Those of other processes that somebody waits for.
+    followed: Mutex<ByOrder>,
+    lost: Mutex<Vec<Lost>>,
+}
+
+/// An attempt of this process that no task looks after any more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    pub(super) id: OrderId,
+    /// Its number.
+    pub(super) attempt: i32,
+    /// Whether something of it may have been sent.
+    pub(super) may_be_sent: bool,
+    /// Not before: what is still under way in the ledger has ended by then.
+    pub(super) due: Instant,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Flights {
+    /// The attempt of this process at an order.
+    pub(super) fn of(&self, id: OrderId) -> Option<Arc<Flight>> {
+        lock(&self.own).get(&id).cloned()
+    }
+
+    /// An attempt is left to the reconciliation.
+    pub(super) fn lose(&self, lost: Lost) {
+        lock(&self.lost).push(lost);
+    }
+
+    /// The lost attempts that are due.
+    pub(super) fn take_lost(&self) -> Vec<Lost> {
+        let now = Instant::now();
+        lock(&self.lost).extract_if(.., |lost| lost.due <= now).collect()
+    }
+}
+
+/// An attempt of this process, on the list for as long as its task runs.
+pub(super) struct Listed<'a> {
+    flights: &'a Flights,
+    id: OrderId,
+    attempt: i32,
+    is_settled: bool,
+}
+
+impl<'a> Listed<'a> {
+    pub(super) fn new(flights: &'a Flights, id: OrderId, attempt: i32, flight: &Arc<Flight>) -> Self {
+        lock(&flights.own).insert(id, Arc::clone(flight));
+        Self {
+            flights,
+            id,
+            attempt,
+            is_settled: false,
+        }
+    }
+
+    /// The ledger knows what became of it.
+    pub(super) fn settled(mut self) {
+        self.is_settled = true;
+    }
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        lock(&self.flights.own).remove(&self.id);
+        if !self.is_settled {
+            // Its task panicked.
+            self.flights.lose(Lost {
+                id: self.id,
+                attempt: self.attempt,
+                may_be_sent: true,
+                due: Instant::now(),
+            });
+        }
+    }
+}
+
+/// An attempt that another process carries out is looked at this often.
+const POLL: Duration = Duration::from_millis(50);
+
+impl Inner {
+    /// Waits for an order that is on its way, here or in another process.
+    pub(super) fn wait_for(self: &Arc<Self>, order: &Order) -> Waiting {
+        if let Some(flight) = self.flights.of(order.id) {
+            return flight.join();
+        }
+        let mut followed = lock(&self.flights.followed);
+        if let Some(flight) = followed.get(&order.id) {
+            return flight.join();
+        }
+        let flight = Arc::new(Flight::at(Progress::Sending(Box::new(order.clone()))));
+        let waiting = flight.join();
+        followed.insert(order.id, Arc::clone(&flight));
+        self.followers.spawn(Arc::clone(self).follow(order.id, flight));
+        waiting
+    }
+
+    /// Asks the ledger until the order is settled or nobody waits any more.
+    async fn follow(self: Arc<Self>, id: OrderId, flight: Arc<Flight>) {
+        loop {
+            tokio::time::sleep(POLL).await;
+            {
+                // Whoever joins does so under the same lock.
+                let mut followed = lock(&self.flights.followed);
+                if flight.progress.receiver_count() == 0 {
+                    followed.remove(&id);
+                    return;
+                }
+            }
+            let answer = match self.ledger.find(Key::Order(id)).await {
+                // What is known of the order stays the answer.
+                Err(_) => continue,
+                Ok(Some(record)) if record.order.state == State::Submitting => continue,
+                Ok(Some(record)) => Some(outcome(record.order)),
+                Ok(None) => None,
+            };
+            lock(&self.flights.followed).remove(&id);
+            flight.end(answer);
+            return;
+        }
+    }
+}

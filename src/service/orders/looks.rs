@@ -1,0 +1,77 @@
+//! When this process looked at which order, by its monotonic clock: what a
+//! look adds to the time that an order has been observed for.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::domain::order::OrderId;
+
+/// The looks of this process.
+#[derive(Debug, Default)]
+pub(super) struct Looks(Mutex<HashMap<OrderId, Instant>>);
+
+impl Looks {
+    /// An order is looked at now. Returns for how long it has been observed
+    /// since somebody last did: never more than this process has measured
+    /// since its own last look, so that no step of a wall clock counts, and
+    /// never more than has passed since anybody's, so that two replicas do not
+    /// count the same time twice.
+    pub(super) fn look(&self, id: OrderId, now: Timestamp, last: Option<Timestamp>) -> Duration {
+        let before = self.note(id);
+        let since_last = last.and_then(|last| Duration::try_from(now.duration_since(last)).ok());
+        match (before, since_last) {
+            (Some(before), Some(since_last)) => before.elapsed().min(since_last),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// The order is observed from now on. Returns when it last was, here.
+    pub(super) fn note(&self, id: OrderId) -> Option<Instant> {
+        self.lock().insert(id, Instant::now())
+    }
+
+    /// The order is settled.
+    pub(super) fn forget(&self, id: OrderId) {
+        self.lock().remove(&id);
+    }
+
+    /// Drops orders that somebody else must have settled.
+    pub(super) fn prune(&self, unseen_for: Duration) {
+        self.lock().retain(|_, at| at.elapsed() < unseen_for);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OrderId, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_time_that_really_passed_is_counted() {
+        let looks = Looks::default();
+        let id = OrderId::new();
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        let seconds = Duration::from_secs;
+        // Nobody here has looked before.
+        assert_eq!(looks.look(id, at(100), Some(at(0))), Duration::ZERO);
+        tokio::time::advance(seconds(10)).await;
+        assert_eq!(looks.look(id, at(110), Some(at(100))), seconds(10));
+        // The wall clock stepped an hour ahead, and an hour back.
+        tokio::time::advance(seconds(10)).await;
+        assert_eq!(looks.look(id, at(3_720), Some(at(110))), seconds(10));
+        tokio::time::advance(seconds(10)).await;
+        assert_eq!(looks.look(id, at(130), Some(at(3_720))), Duration::ZERO);
+        // Another replica looked four seconds ago.
+        tokio::time::advance(seconds(10)).await;
+        assert_eq!(looks.look(id, at(140), Some(at(136))), seconds(4));
+        looks.forget(id);
+        assert_eq!(looks.look(id, at(150), Some(at(140))), Duration::ZERO);
+    }
+}
