@@ -131,7 +131,7 @@ pub struct Options {
     pub cos: String,
     /// The rate plan of its SIMs.
     pub rate_plan: String,
-    /// Decides prices and the stock. The same seed gives the same.
+    /// Decides prices and the stock. The same seed gives the same; what is added after the start has new ids.
     pub seed: u64,
     /// How long tokens live at first; [`Settings::token_lifetime`] changes it.
     pub token_lifetime: Duration,

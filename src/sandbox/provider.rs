@@ -69,7 +69,12 @@ impl Provider {
             settings: InForce::new(Settings::new(options.token_lifetime, options.connectivity)),
             tokens: Tokens::default(),
             catalog: Catalog::generate(options.seed, clock.origin()),
-            stock: Stock::new(options.seed, options.sims, clock.origin()),
+            stock: Stock::new(
+                options.seed,
+                Uuid::new_v4().as_u64_pair().1,
+                options.sims,
+                clock.origin(),
+            ),
             account: Account::default(),
             references: References::default(),
             transactions: Transactions::default(),

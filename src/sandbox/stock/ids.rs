@@ -1,7 +1,8 @@
 //! Every identifier of a SIM, computed from its number in the stock.
 //!
 //! Nothing is stored: a SIM that was never touched can be found by any of its
-//! identifiers, and the same seed gives the same subscription ids in each run.
+//! identifiers. The same seed gives the same ids to the subscriptions that the
+//! stock has from the start on; those that are added have ids of this start only.
 
 use uuid::Uuid;
 

@@ -53,6 +53,9 @@ const USUAL: [&str; 6] = [
 #[derive(Debug)]
 pub(super) struct Stock {
     seed: u64,
+    /// Ids of subscriptions that are added after the delivery. They differ between starts, so that a ledger that
+    /// outlives the simulator never meets an id of an earlier start again.
+    added: SubscriptionIds,
     /// When the SIMs were delivered.
     origin: Timestamp,
     sims: Box<[OnceLock<Box<Mutex<Sim>>>]>,
@@ -63,9 +66,11 @@ pub(super) struct Stock {
 }
 
 impl Stock {
-    pub(super) fn new(seed: u64, count: u32, origin: Timestamp) -> Self {
+    /// The same seed gives the same SIMs; `start` is a number that no other start of the simulator has.
+    pub(super) fn new(seed: u64, start: u64, count: u32, origin: Timestamp) -> Self {
         Self {
             seed,
+            added: SubscriptionIds::new(start),
             origin,
             sims: (0..count).map(|_| OnceLock::new()).collect(),
             swapped: AtomicBool::new(false),
@@ -92,8 +97,10 @@ impl Stock {
     }
 
     pub(super) fn by_subscription(&self, id: Uuid) -> Option<SimNumber> {
-        SubscriptionIds::new(self.seed)
+        let delivered = || SubscriptionIds::new(self.seed).sim(id);
+        self.added
             .sim(id)
+            .or_else(delivered)
             .filter(|number| self.has(*number))
     }
 
@@ -179,7 +186,9 @@ impl Stock {
 
     fn deliver(&self, number: SimNumber, catalog: &Catalog) -> Sim {
         let mut delivery = Delivery::new(catalog, self.seed, number, self.origin);
-        well_known::sim(number.0, &mut delivery).unwrap_or_else(|| usual(&mut delivery))
+        let mut sim = well_known::sim(number.0, &mut delivery).unwrap_or_else(|| usual(&mut delivery));
+        sim.ids = self.added;
+        sim
     }
 }
 
@@ -282,7 +291,7 @@ mod tests {
     #[test]
     fn a_large_stock_has_every_status_and_profile() {
         let catalog = Catalog::generate(1, origin());
-        let stock = Stock::new(1, 5_000, origin());
+        let stock = Stock::new(1, 2, 5_000, origin());
         let mut statuses = BTreeMap::new();
         let mut profiles = BTreeMap::new();
         for number in stock.numbers() {
@@ -306,7 +315,7 @@ mod tests {
                 .with(SimNumber(number), &catalog, origin(), |sim| format!("{sim:?}"))
                 .unwrap()
         };
-        let (one, other) = (Stock::new(9, 500, origin()), Stock::new(9, 500, origin()));
+        let (one, other) = (Stock::new(9, 2, 500, origin()), Stock::new(9, 2, 500, origin()));
         let forth: Vec<_> = (1..=500).map(|number| look(&one, number)).collect();
         let mut back: Vec<_> = (1..=500).rev().map(|number| look(&other, number)).collect();
         back.reverse();
@@ -319,7 +328,7 @@ mod tests {
         for id in USUAL.into_iter().chain([WALLED_GARDEN]) {
             assert!(catalog.product(id).is_some(), "{id}");
         }
-        let stock = Stock::new(1, well_known::COUNT, origin());
+        let stock = Stock::new(1, 2, well_known::COUNT, origin());
         let bundles = |number| {
             stock
                 .with(SimNumber(number), &catalog, origin(), |sim| {
@@ -332,7 +341,7 @@ mod tests {
 
     #[test]
     fn sims_outside_the_stock_do_not_exist() {
-        let stock = Stock::new(1, 10, origin());
+        let stock = Stock::new(1, 2, 10, origin());
         assert_eq!(stock.by_any("10"), Some(SimNumber(10)));
         assert_eq!(stock.by_any("+882470000000010"), Some(SimNumber(10)));
         assert_eq!(stock.by_any(&SimNumber(10).iccid()), Some(SimNumber(10)));

@@ -68,7 +68,8 @@ pub(in crate::sandbox) struct Sim {
     /// In the order in which they were added.
     pub(in crate::sandbox) subscriptions: Vec<Subscription>,
     pub(in crate::sandbox) listing: Listing,
-    ids: SubscriptionIds,
+    /// Of the subscriptions to come.
+    pub(super) ids: SubscriptionIds,
 }
 
 impl Sim {
