@@ -43,14 +43,14 @@ pub(super) fn list_subscriptions(provider: &Provider, call: &Call) -> Result<Rep
     }
     let with_balances = call.flag("withBalances")?;
     let only = call.one("subscriptionId")?.map(parse_id).transpose()?;
-    provider.with_subscriber(msisdn, |sim, _| {
+    provider.with_subscriber(msisdn, |sim, now| {
         let wanted = |subscription: &&Subscription| {
             let status_fits = if statuses.is_empty() {
                 subscription.is_live()
             } else {
                 statuses.contains(&subscription.status())
             };
-            status_fits && only.is_none_or(|id| id == subscription.id)
+            subscription.shown.by(now) && status_fits && only.is_none_or(|id| id == subscription.id)
         };
         reply(call, sim.subscriptions.iter().filter(wanted), with_balances)
     })?
@@ -62,8 +62,9 @@ pub(super) fn get_subscription(provider: &Provider, call: &Call) -> Result<Reply
     let id = parse_id(call.argument(0))?;
     let number = provider.stock.by_subscription(id);
     let found = number.and_then(|number| {
-        let render = |sim: &mut Sim, _| {
+        let render = |sim: &mut Sim, now| {
             sim.subscription(id)
+                .filter(|found| found.shown.by(now))
                 .map(|found| reply(call, std::iter::once(found), with_balances))
         };
         provider.with_sim(number, render).flatten()
@@ -154,7 +155,25 @@ impl<'a> Rendered<'a> {
 struct Wrapper<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     current_locale: Option<String>,
-    product_subscriptions: Vec<Rendered<'a>>,
+    product_subscriptions: Vec<Element<'a>>,
+}
+
+/// One element, as it should be or not.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Element<'a> {
+    Usual(Rendered<'a>),
+    Odd(Value),
+}
+
+impl<'a> Element<'a> {
+    fn of(subscription: &'a Subscription, with_balances: bool) -> Result<Self, serde_json::Error> {
+        let usual = Rendered::of(subscription, with_balances);
+        match subscription.oddity {
+            Some(oddity) => serde_json::to_value(usual).map(|element| Self::Odd(oddity.distort(element))),
+            None => Ok(Self::Usual(usual)),
+        }
+    }
 }
 
 fn reply<'a>(
@@ -162,13 +181,15 @@ fn reply<'a>(
     subscriptions: impl Iterator<Item = &'a Subscription>,
     with_balances: bool,
 ) -> Result<Reply, Problem> {
-    let wrapper = Wrapper {
-        current_locale: locale(call),
-        product_subscriptions: subscriptions
-            .map(|found| Rendered::of(found, with_balances))
-            .collect(),
-    };
-    serde_json::to_vec(&wrapper)
+    subscriptions
+        .map(|found| Element::of(found, with_balances))
+        .collect::<Result<_, _>>()
+        .and_then(|product_subscriptions| {
+            serde_json::to_vec(&Wrapper {
+                current_locale: locale(call),
+                product_subscriptions,
+            })
+        })
         .map(Reply::rendered)
         .map_err(|error| Problem::internal(error.to_string()))
 }

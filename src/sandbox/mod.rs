@@ -90,6 +90,7 @@ mod settings;
 mod stock;
 mod subscribers;
 mod tokens;
+mod visibility;
 mod webhooks;
 
 #[cfg(test)]
@@ -112,6 +113,7 @@ pub use self::{
     server::Availability,
     settings::Settings,
     stock::{ProfileStatus, SimStatus},
+    visibility::{InventorySettings, Oddity, Showing, Visibility},
     webhooks::{Delivery, Disturbance, Webhook, WebhookSettings, WebhookStatus},
 };
 use self::{provider::Provider, server::Server};

@@ -224,8 +224,11 @@ fn buy(
             sim.set_status(SimStatus::Active, now);
         }
         let phase = first_phase(&product, sim, mode, now);
+        let (shown, oddity) = sim.next_showing(&settings.inventory, now);
         let id = sim.add(std::sync::Arc::clone(&product), now, |subscription| {
             subscription.reference.clone_from(&order.transaction_reference);
+            subscription.shown = shown;
+            subscription.oddity = oddity;
             match phase {
                 Some(phase) => subscription.phase = phase,
                 None => subscription.start(now),

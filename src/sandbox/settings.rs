@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     duration_text, follow_ups::FollowUpSettings, lock::lock, operations::OperationSettings,
-    webhooks::WebhookSettings,
+    visibility::InventorySettings, webhooks::WebhookSettings,
 };
 
 /// Behaviour of the simulated account and provider. The control API shows and takes it as JSON, with durations as
@@ -42,6 +42,8 @@ pub struct Settings {
     /// How long SIM Search still shows a SIM's previous status after a change.
     #[serde(with = "duration_text")]
     pub search_lag: Duration,
+    /// How the inventory shows what orders place.
+    pub inventory: InventorySettings,
     /// Whether connectivity answers an unknown SIM with 400 and a text, as was observed, instead of the
     /// documented 404 `SUBSCRIBER_NOT_FOUND`.
     pub unknown_sim_is_bad_request: bool,
@@ -69,6 +71,7 @@ impl Settings {
             subscribe_activates: false,
             answers_name_subscription: true,
             search_lag: Duration::ZERO,
+            inventory: InventorySettings::default(),
             unknown_sim_is_bad_request: false,
             follow_ups: FollowUpSettings::default(),
             operations: OperationSettings::default(),

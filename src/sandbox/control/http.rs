@@ -23,6 +23,9 @@
 //! | `POST /sims/{sim}/use` | `{"bytes"}` | what no bundle covered |
 //! | `POST /sims/{sim}/expire` | `{"subscription_id"}` or `{}` for all that run | how many ended |
 //! | `POST /sims/{sim}/status` | `{"status", "esim_status"}` | the SIM |
+//! | `POST /sims/{sim}/inventory` | `{"visibility": {"after": "5m"}\|"held"\|"never", "oddity"}` | 204; how the inventory shows what its next order places |
+//! | `POST /sims/{sim}/inventory/hold`, `…/show` | | 204; nothing new shows; how many show now that did not |
+//! | `POST /sims/{sim}/inventory/oddity` | `{"subscription_id", "oddity"}` | 204; what is wrong with one of its elements |
 //! | `POST /sims/{sim}/bundles` | `{"product_id"}` | the id of a bundle that nobody ordered |
 //! | `GET /subscriptions` | `?reference=` | what was bought under a `transactionReference` |
 //! | `POST /sims/{sim}/outcomes` | `{"outcome": "finish\|fail\|reject\|hang", "delay": "5s"}` | 204; how its next operation goes |
@@ -56,7 +59,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Control, http_operations, http_sims, http_webhooks};
+use super::{Control, http_inventory, http_operations, http_sims, http_webhooks};
 use crate::sandbox::{
     clock::iso, counters::Snapshot, duration_text, faults::Script, journal::Recorded, server::Availability,
 };
@@ -83,6 +86,7 @@ pub(in crate::sandbox) fn router(control: Control) -> Router {
         .nest(
             PREFIX,
             api.merge(http_sims::router())
+                .merge(http_inventory::router())
                 .merge(http_operations::router())
                 .merge(http_webhooks::router()),
         )

@@ -1,9 +1,11 @@
 //! The simulator's levers, for tests in the same process. The HTTP control API is the same over a socket.
 
 pub(super) mod http;
+mod http_inventory;
 mod http_operations;
 mod http_sims;
 mod http_webhooks;
+mod inventory;
 mod operations;
 mod sims;
 mod webhooks;

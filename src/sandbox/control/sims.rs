@@ -108,6 +108,8 @@ pub struct BundleView {
     pub activated_at: Option<Timestamp>,
     /// The end of its validity once started, else the deadline for its first use.
     pub expires_at: Timestamp,
+    /// Whether the inventory shows it by now.
+    pub in_inventory: bool,
     /// KB that are left, while it runs.
     pub left_kb: Option<i64>,
     /// `transactionReference` of its order.
@@ -115,7 +117,7 @@ pub struct BundleView {
 }
 
 impl SimView {
-    fn of(sim: &Sim) -> Self {
+    fn of(sim: &Sim, now: Timestamp) -> Self {
         Self {
             number: sim.number.0,
             iccid: sim.iccid(),
@@ -131,7 +133,7 @@ impl SimView {
             bundles: sim
                 .subscriptions
                 .iter()
-                .map(|subscription| BundleView::of(sim, subscription))
+                .map(|subscription| BundleView::of(sim, subscription, now))
                 .collect(),
         }
     }
@@ -145,7 +147,7 @@ impl SimView {
 }
 
 impl BundleView {
-    fn of(sim: &Sim, subscription: &Subscription) -> Self {
+    fn of(sim: &Sim, subscription: &Subscription, now: Timestamp) -> Self {
         Self {
             subscription_id: subscription.id,
             iccid: sim.iccid(),
@@ -157,6 +159,7 @@ impl BundleView {
             ordered_at: subscription.ordered_at,
             activated_at: subscription.started().map(|started| started.at),
             expires_at: subscription.expiration(),
+            in_inventory: subscription.shown.by(now),
             left_kb: match subscription.phase {
                 Phase::Running(started) => Some(started.left_kb),
                 Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => None,
@@ -215,7 +218,7 @@ impl Criteria {
 impl Control {
     /// A SIM as it is.
     pub fn sim(&self, key: &str) -> Option<SimView> {
-        self.on(key, |sim, _| SimView::of(sim)).ok()
+        self.on(key, |sim, now| SimView::of(sim, now)).ok()
     }
 
     /// The first `count` SIMs of the stock that meet the criteria.
@@ -224,7 +227,9 @@ impl Control {
         provider.catch_up();
         let view = |number| {
             provider
-                .with_sim(number, |sim, _| criteria.admit(sim).then(|| SimView::of(sim)))
+                .with_sim(number, |sim, now| {
+                    criteria.admit(sim).then(|| SimView::of(sim, now))
+                })
                 .flatten()
         };
         provider.stock.numbers().filter_map(view).take(count).collect()
@@ -240,7 +245,8 @@ impl Control {
         let country = Destination::find(&country.to_ascii_uppercase()).ok_or(Impossible::UnknownCountry)?;
         let walled_garden = self.server.provider.catalog.product(WALLED_GARDEN);
         self.on(key, |sim, now| {
-            sim.attach(country, walled_garden, now).map(|()| SimView::of(sim))
+            sim.attach(country, walled_garden, now)
+                .map(|()| SimView::of(sim, now))
         })?
     }
 
@@ -335,8 +341,8 @@ impl Control {
     pub fn subscriptions_by_reference(&self, reference: &str) -> Vec<BundleView> {
         let provider = &self.server.provider;
         let view = |(number, id): (SimNumber, Uuid)| {
-            provider.with_sim(number, |sim, _| {
-                sim.subscription(id).map(|found| BundleView::of(sim, found))
+            provider.with_sim(number, |sim, now| {
+                sim.subscription(id).map(|found| BundleView::of(sim, found, now))
             })
         };
         provider

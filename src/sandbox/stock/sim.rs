@@ -22,6 +22,7 @@ use crate::sandbox::{
     },
     control::Impossible,
     operations::Decided,
+    visibility::{InventorySettings, Oddity, Showing, Shown, Visibility},
 };
 
 /// How SIM Search tells of a SIM, when it is not the usual way.
@@ -68,6 +69,10 @@ pub(in crate::sandbox) struct Sim {
     /// In the order in which they were added.
     pub(in crate::sandbox) subscriptions: Vec<Subscription>,
     pub(in crate::sandbox) listing: Listing,
+    /// How the inventory shows what the next orders place.
+    pub(in crate::sandbox) showings: VecDeque<Showing>,
+    /// Whether the inventory shows nothing new of this SIM.
+    inventory_held: bool,
     /// Of the subscriptions to come.
     pub(super) ids: SubscriptionIds,
 }
@@ -99,6 +104,8 @@ impl Sim {
             profile: None,
             subscriptions: Vec::new(),
             listing: Listing::Usual,
+            showings: VecDeque::new(),
+            inventory_held: false,
             ids,
         }
     }
@@ -221,6 +228,38 @@ impl Sim {
         let id = subscription.id;
         self.subscriptions.push(subscription);
         id
+    }
+
+    /// Whether the inventory shows what an order places now, and what is wrong with it.
+    pub(in crate::sandbox) fn next_showing(
+        &mut self,
+        settings: &InventorySettings,
+        now: Timestamp,
+    ) -> (Shown, Option<Oddity>) {
+        let decided = self.showings.pop_front().unwrap_or_default();
+        let visibility = decided.visibility.unwrap_or(Visibility::After(settings.lag));
+        let shown = match visibility {
+            Visibility::After(_) if self.inventory_held => Shown::OnRelease,
+            visibility => Shown::of_order(visibility, now),
+        };
+        (shown, decided.oddity.or(settings.oddity))
+    }
+
+    /// Lets the inventory show nothing of this SIM that it does not show by now.
+    pub(in crate::sandbox) fn hold_inventory(&mut self, now: Timestamp) {
+        self.inventory_held = true;
+        for subscription in &mut self.subscriptions {
+            subscription.shown.hold(now);
+        }
+    }
+
+    /// Lets the inventory show what is held back or late, and says how many subscriptions that are.
+    pub(in crate::sandbox) fn show_inventory(&mut self, now: Timestamp) -> usize {
+        self.inventory_held = false;
+        let hidden = self.subscriptions.iter_mut();
+        hidden
+            .map(|subscription| usize::from(subscription.shown.release(now)))
+            .sum()
     }
 
     /// The running recurring bundle that a new one would take the place of.

@@ -13,6 +13,7 @@ use super::news::{BundleEvent, BundleNews};
 use crate::sandbox::{
     catalog::product::{Category, Product},
     clock::months_after,
+    visibility::{Oddity, Shown},
 };
 
 /// A bundle that has started.
@@ -73,6 +74,10 @@ pub(in crate::sandbox) struct Subscription {
     /// A status word in place of the one that follows from the phase.
     pub(in crate::sandbox) word: Option<&'static str>,
     pub(in crate::sandbox) shape: BalanceShape,
+    /// Whether the inventory shows it.
+    pub(in crate::sandbox) shown: Shown,
+    /// What is wrong with its element in the inventory.
+    pub(in crate::sandbox) oddity: Option<Oddity>,
     /// What was not told yet.
     pub(in crate::sandbox) news: Vec<BundleNews>,
 }
@@ -92,6 +97,8 @@ impl Subscription {
             renewal_canceled: false,
             word: None,
             shape: BalanceShape::Usual,
+            shown: Shown::Always,
+            oddity: None,
             news: Vec::new(),
         }
     }

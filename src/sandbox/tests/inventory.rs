@@ -3,13 +3,13 @@ use serde_json::json;
 use super::*;
 use crate::sandbox::Criteria;
 
-const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";
+pub(super) const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";
 
 fn msisdn(number: u32) -> String {
     format!("88247{number:010}")
 }
 
-async fn bundles(bench: &Bench, number: u32, query: &str) -> Vec<Value> {
+pub(super) async fn bundles(bench: &Bench, number: u32, query: &str) -> Vec<Value> {
     let (status, body) = bench
         .get(&format!("{INVENTORY}?msisdn={}{query}", msisdn(number)))
         .await;
@@ -178,7 +178,7 @@ async fn the_first_attach_starts_what_waits_for_the_country() {
 }
 
 #[tokio::test]
-async fn bundles_end_when_the_clock_moves_also_on_a_suspended_sim() {
+pub(super) async fn bundles_end_when_the_clock_moves_also_on_a_suspended_sim() {
     let bench = Bench::start().await;
     let control = bench.sandbox.control();
     let live = async |number| words(&bundles(&bench, number, "").await).len();

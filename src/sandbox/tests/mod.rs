@@ -8,6 +8,7 @@ mod follow_ups;
 mod gateway;
 mod incomplete;
 mod inventory;
+mod inventory_lag;
 mod operation_requests;
 mod operations;
 mod orders;
