@@ -1,6 +1,6 @@
 //! Durations in JSON, written as in the gateway's configuration: `30s`, `5m`, `180days`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
@@ -31,5 +31,30 @@ pub(super) mod optional {
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
         super::deserialize(deserializer).map(Some)
+    }
+}
+
+/// The same for the values of a map.
+pub(super) mod by_name {
+    use super::{BTreeMap, Deserialize, Deserializer, Duration, Serializer};
+
+    #[derive(serde::Serialize, Deserialize)]
+    struct Text(#[serde(with = "super")] Duration);
+
+    pub(in crate::sandbox) fn serialize<S: Serializer>(
+        values: &BTreeMap<String, Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(values.iter().map(|(name, value)| (name, Text(*value))))
+    }
+
+    pub(in crate::sandbox) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Duration>, D::Error> {
+        let values = BTreeMap::<String, Text>::deserialize(deserializer)?;
+        Ok(values
+            .into_iter()
+            .map(|(name, Text(value))| (name, value))
+            .collect())
     }
 }

@@ -4,13 +4,14 @@
 //! carried out even when its caller has gone meanwhile; what a fault stops
 //! before that leaves no trace but in the journal and the counters.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::{
@@ -120,7 +121,10 @@ impl Exchange<'_> {
         };
         self.provider().journal.set_fault(self.number, fault.name());
         Counters::bump(&self.provider().counters.faults_applied);
-        if commit {
+        if fault == Fault::AfterEvents {
+            let reply = self.answer_after_events(&call).await;
+            self.send(reply).into_response()
+        } else if commit {
             let reply = gateway::answer(self.provider(), &call);
             self.distort(fault, &call, Some(reply)).await
         } else {
@@ -131,7 +135,9 @@ impl Exchange<'_> {
     /// Lets a fault act. `done` is the true answer when the request has been carried out already.
     async fn distort(&self, fault: Fault, call: &Arc<Call>, done: Option<Reply>) -> Response<Body> {
         let reply = match fault {
-            Fault::Pass => done.unwrap_or_else(|| gateway::answer(self.provider(), call)),
+            Fault::Pass | Fault::AfterEvents => {
+                done.unwrap_or_else(|| gateway::answer(self.provider(), call))
+            }
             Fault::Delay { duration } => self.held(call, done, tokio::time::sleep(duration)).await,
             Fault::Hold { gate } => {
                 let server = Arc::clone(self.server);
@@ -158,6 +164,13 @@ impl Exchange<'_> {
             }
             Fault::Close => {
                 self.fate.close();
+                std::future::pending().await
+            }
+            Fault::OnceGone { duration } => {
+                let _here = match done {
+                    Some(_) => None,
+                    None => Some(self.carry_out_once_gone(call, duration)),
+                };
                 std::future::pending().await
             }
             Fault::Hang => std::future::pending().await,
@@ -197,6 +210,29 @@ impl Exchange<'_> {
             }
             None => self.carry_out_after(call, wait).await,
         }
+    }
+
+    /// Carries out at once, and answers when the events have arrived that came about meanwhile.
+    async fn answer_after_events(&self, call: &Arc<Call>) -> Reply {
+        let outbox = &self.provider().outbox;
+        let before = outbox.last_event();
+        let reply = gateway::answer(self.provider(), call);
+        outbox.until_arrived(before + 1..=outbox.last_event()).await;
+        reply
+    }
+
+    /// Carries out, in a task of its own, this much later than what it gives has been dropped.
+    fn carry_out_once_gone(&self, call: &Arc<Call>, duration: Duration) -> DropGuard {
+        let gone = CancellationToken::new();
+        let here = gone.clone().drop_guard();
+        let server = Arc::clone(self.server);
+        let call = Arc::clone(call);
+        self.server.spawn(async move {
+            gone.cancelled().await;
+            tokio::time::sleep(duration).await;
+            gateway::answer(&server.provider, &call);
+        });
+        here
     }
 
     /// Waits and carries out in a task of its own: a caller that gives up meanwhile changes nothing.

@@ -114,7 +114,7 @@ pub use self::{
     settings::Settings,
     stock::{ProfileStatus, SimStatus},
     visibility::{InventorySettings, Oddity, Showing, Visibility},
-    webhooks::{Delivery, Disturbance, Webhook, WebhookSettings, WebhookStatus},
+    webhooks::{Delivery, Disturbance, EventOrder, Webhook, WebhookSettings, WebhookStatus},
 };
 use self::{provider::Provider, server::Server};
 

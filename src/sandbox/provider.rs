@@ -142,7 +142,7 @@ impl Provider {
             self.outbox.publish(
                 event::all(self, &settings.webhooks, sim, &news),
                 self.clock.now(),
-                settings.webhooks.capacity,
+                &settings.webhooks,
             );
         }
         let next = sim.next_change();

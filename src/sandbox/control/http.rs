@@ -39,12 +39,12 @@
 //! | `GET`, `DELETE /webhook/deliveries` | | the last attempts, with body, signature and answer; forget them |
 //! | `GET`, `POST /account` | `{"balance_cents"}` | balance, orders accepted |
 //!
-//! Faults are `pass`, `delay` (`for`), `hold` (`gate`), `status` (`status`,
+//! Faults are `pass`, `delay` (`for`), `once_gone` (`for`), `after_events`, `hold` (`gate`), `status` (`status`,
 //! `title`, `body`, `headers`), `rate_limited` (`retry_after`), `unauthorized`,
 //! `reset`, `close`, `hang`, `garbage`, `truncated`, `stalled`, `html`, `oversize`
 //! (`bytes`). With `"commit": true` the request is carried out first.
 //!
-//! Disturbances are `pass`, `duplicate` (`times`), `reorder`, `delay` (`for`),
+//! Disturbances are `pass`, `duplicate` (`times`), `again` (`for`), `reorder`, `delay` (`for`), `hold`,
 //! `lose`, `wrong_signature`, `no_signature`, `no_event_id`, `garbage`.
 
 use std::{sync::Arc, time::Duration};

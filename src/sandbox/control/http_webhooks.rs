@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{Control, Impossible};
 use crate::sandbox::{
     duration_text,
-    webhooks::{Delivery, Disturbance, Webhook, WebhookStatus},
+    webhooks::{Delivery, Disturbance, EventOrder, Webhook, WebhookStatus},
 };
 
 /// How long a call waits for the queue when it does not say.
@@ -25,6 +25,8 @@ pub(super) fn router() -> Router<Control> {
     Router::new()
         .route("/webhook", get(status).post(set).delete(unset))
         .route("/webhook/resume", post(resume))
+        .route("/webhook/hold", post(hold))
+        .route("/webhook/release", post(release))
         .route("/webhook/flush", post(flush))
         .route("/webhook/wait", post(wait))
         .route("/webhook/disturbances", post(disturb).delete(clear_disturbances))
@@ -75,14 +77,34 @@ async fn wait(State(control): State<Control>, Json(Wait { duration }): Json<Wait
 #[serde(deny_unknown_fields)]
 struct Disturbances {
     disturbances: Vec<Disturbance>,
+    /// Only for events of this SIM.
+    sim: Option<String>,
 }
 
 async fn disturb(
     State(control): State<Control>,
-    Json(Disturbances { disturbances }): Json<Disturbances>,
-) -> StatusCode {
-    control.disturb_events(disturbances);
+    Json(Disturbances { disturbances, sim }): Json<Disturbances>,
+) -> Result<StatusCode, Impossible> {
+    match sim {
+        Some(sim) => control.disturb_events_of(&sim, disturbances)?,
+        None => control.disturb_events(disturbances),
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn hold(State(control): State<Control>) -> StatusCode {
+    control.hold_events();
     StatusCode::NO_CONTENT
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Release {
+    order: EventOrder,
+}
+
+async fn release(State(control): State<Control>, Json(Release { order }): Json<Release>) -> Json<Value> {
+    Json(json!({ "released": control.release_events(order) }))
 }
 
 async fn clear_disturbances(State(control): State<Control>) -> StatusCode {

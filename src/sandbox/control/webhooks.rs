@@ -5,11 +5,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Control, Impossible};
-use crate::sandbox::webhooks::{Delivery, Disturbance, Webhook, WebhookStatus, event::Event};
+use crate::sandbox::webhooks::{Delivery, Disturbance, EventOrder, Webhook, WebhookStatus, event::Event};
 
 impl Control {
-    /// Sends events to this receiver from now on, also those that wait, or to nobody; then those are lost. A
-    /// suspended stream goes on.
+    /// Sends events to this receiver from now on, also those that wait, each when it is due; or to nobody: then
+    /// those are lost, unless events are held. A suspended stream goes on.
     ///
     /// # Errors
     ///
@@ -39,7 +39,46 @@ impl Control {
 
     /// Spoils the next events on their way, one disturbance each.
     pub fn disturb_events(&self, disturbances: impl IntoIterator<Item = Disturbance>) {
-        self.server.provider.outbox.disturb(disturbances);
+        self.server.provider.outbox.disturb(None, disturbances);
+    }
+
+    /// Spoils the next events of one SIM on their way, one disturbance each. These come before the ones for all
+    /// events.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such SIM.
+    pub fn disturb_events_of(
+        &self,
+        key: &str,
+        disturbances: impl IntoIterator<Item = Disturbance>,
+    ) -> Result<(), Impossible> {
+        let number = self.on(key, |sim, _| sim.number)?;
+        self.server.provider.outbox.disturb(Some(number), disturbances);
+        Ok(())
+    }
+
+    /// Sends no event until [`Control::release_events`]. What happens meanwhile is kept, also while there is no
+    /// receiver: so events can wait for one that starts again, at another address too.
+    pub fn hold_events(&self) {
+        let provider = &self.server.provider;
+        provider.catch_up();
+        let wanted_before = provider.outbox.is_wanted();
+        provider.outbox.hold();
+        if !wanted_before {
+            provider.tell_from_now_on();
+        }
+    }
+
+    /// Sends what was held back, by [`Control::hold_events`] or [`Disturbance::Hold`], and says how many messages
+    /// those are. What is due later is sent then. Without a receiver what was held is lost.
+    pub fn release_events(&self, order: EventOrder) -> usize {
+        let provider = &self.server.provider;
+        provider.catch_up();
+        let settings = provider.settings.load();
+        provider
+            .outbox
+            .release(order, provider.clock.now(), settings.webhooks.capacity)
     }
 
     /// Drops the disturbances that have not hit an event.
@@ -52,12 +91,15 @@ impl Control {
         let provider = &self.server.provider;
         let event = Event {
             id: Uuid::new_v4(),
+            sim: None,
             event_type: event_type.to_owned(),
             at: provider.clock.now(),
             body,
         };
         let (id, at) = (event.id, event.at);
-        provider.outbox.publish(vec![event], at, self.capacity());
+        provider
+            .outbox
+            .publish(vec![event], at, &provider.settings.load().webhooks);
         id
     }
 
@@ -70,7 +112,7 @@ impl Control {
     }
 
     /// Sends everything now that waits, and returns when each of these events was tried once more. What fails again
-    /// waits again. Cancel-safe.
+    /// waits again. Does nothing while events are held. Cancel-safe.
     pub async fn flush_events(&self) {
         let provider = &self.server.provider;
         provider.catch_up();

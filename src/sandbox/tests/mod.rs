@@ -3,12 +3,14 @@
 mod catalog;
 mod control;
 mod esim;
+mod event_timing;
 mod faults;
 mod follow_ups;
 mod gateway;
 mod incomplete;
 mod inventory;
 mod inventory_lag;
+mod late_answers;
 mod operation_requests;
 mod operations;
 mod orders;

@@ -10,7 +10,7 @@ use crate::sandbox::{Disturbance, SimStatus};
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 /// Sends events that are told apart by their type.
-fn send(bench: &Bench, names: &[&str]) {
+pub(super) fn send(bench: &Bench, names: &[&str]) {
     let control = bench.sandbox.control();
     for name in names {
         control.send_event(name, json!({}));
@@ -18,7 +18,7 @@ fn send(bench: &Bench, names: &[&str]) {
 }
 
 /// Returns when so many attempts have ended.
-async fn attempts(bench: &Bench, count: usize) {
+pub(super) async fn attempts(bench: &Bench, count: usize) {
     let control = bench.sandbox.control();
     let ended = async {
         while control.deliveries().len() < count {

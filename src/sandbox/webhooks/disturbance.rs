@@ -26,6 +26,14 @@ pub enum Disturbance {
         #[serde(rename = "for", with = "duration_text")]
         duration: Duration,
     },
+    /// It is sent, and once more this much later, with the same id.
+    Again {
+        /// How much.
+        #[serde(rename = "for", with = "duration_text")]
+        duration: Duration,
+    },
+    /// It is sent when events are released.
+    Hold,
     /// It is never sent.
     Lose,
     /// It is signed with another secret.
@@ -46,6 +54,8 @@ impl Disturbance {
             Self::Duplicate { .. } => "duplicate",
             Self::Reorder => "reorder",
             Self::Delay { .. } => "delay",
+            Self::Again { .. } => "again",
+            Self::Hold => "hold",
             Self::Lose => "lose",
             Self::WrongSignature => "wrong_signature",
             Self::NoSignature => "no_signature",

@@ -11,6 +11,7 @@ use crate::sandbox::{
     provider::Provider,
     stock::{
         ProfileStatus, SimStatus,
+        ids::SimNumber,
         news::{BundleEvent, BundleNews, LineEvent, LineNews, News},
         sim::Sim,
         subscription::Subscription,
@@ -22,6 +23,8 @@ use crate::sandbox::{
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::sandbox) struct Event {
     pub(in crate::sandbox) id: Uuid,
+    /// The SIM that it is about, if nobody made it up.
+    pub(in crate::sandbox) sim: Option<SimNumber>,
     pub(in crate::sandbox) event_type: String,
     pub(in crate::sandbox) at: Timestamp,
     pub(in crate::sandbox) body: Value,
@@ -47,6 +50,7 @@ pub(in crate::sandbox) fn all(
 ) -> Vec<Event> {
     let event = |event_type: String, at: Timestamp, body: Value| Event {
         id: Uuid::new_v4(),
+        sim: Some(sim.number),
         event_type,
         at,
         body,

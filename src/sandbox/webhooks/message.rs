@@ -10,6 +10,8 @@ use super::{disturbance::Disturbance, event::Event, signature};
 pub(in crate::sandbox) struct Message {
     pub(super) event_type: String,
     pub(super) event_id: String,
+    /// Counts up with each event; copies of one have the same.
+    pub(super) number: u64,
     /// As it should be.
     body: Bytes,
     /// As the first attempt has it instead.
@@ -20,7 +22,7 @@ pub(in crate::sandbox) struct Message {
 }
 
 impl Message {
-    pub(super) fn new(event: &Event, disturbance: Option<Disturbance>) -> Self {
+    pub(super) fn new(event: &Event, number: u64, disturbance: Option<Disturbance>) -> Self {
         let body = Bytes::from(event.envelope(true));
         let spoilt = match disturbance {
             Some(Disturbance::NoEventId) => Some(Bytes::from(event.envelope(false))),
@@ -30,6 +32,7 @@ impl Message {
         Self {
             event_type: event.event_type.clone(),
             event_id: event.id.to_string(),
+            number,
             body,
             spoilt,
             disturbance,
@@ -39,10 +42,11 @@ impl Message {
     }
 
     /// Bytes that are no event of the simulator's.
-    pub(super) fn raw(body: Bytes) -> Self {
+    pub(super) fn raw(body: Bytes, number: u64) -> Self {
         Self {
             event_type: String::new(),
             event_id: String::new(),
+            number,
             body,
             spoilt: None,
             disturbance: None,

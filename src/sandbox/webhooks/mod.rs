@@ -17,6 +17,7 @@ pub(super) mod disturbance;
 pub(super) mod event;
 mod message;
 pub(super) mod outbox;
+mod queue;
 mod settings;
 mod signature;
 pub(super) mod worker;
@@ -25,7 +26,8 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    delivery::Delivery, disturbance::Disturbance, outbox::WebhookStatus, settings::WebhookSettings,
+    delivery::Delivery, disturbance::Disturbance, outbox::WebhookStatus, queue::EventOrder,
+    settings::WebhookSettings,
 };
 
 /// Where events are sent.

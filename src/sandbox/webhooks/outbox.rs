@@ -4,7 +4,7 @@
 //! stream is suspended. Nothing in here waits but for a short lock.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::RangeInclusive,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -17,8 +17,14 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 pub(super) use super::message::Message;
-use super::{Webhook, WebhookSettings, delivery::Delivery, disturbance::Disturbance, event::Event};
-use crate::sandbox::{clock::after, lock::lock};
+use super::{
+    Webhook, WebhookSettings,
+    delivery::Delivery,
+    disturbance::Disturbance,
+    event::Event,
+    queue::{EventOrder, Queue},
+};
+use crate::sandbox::{lock::lock, stock::ids::SimNumber};
 
 /// How the stream of events stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -27,7 +33,9 @@ pub struct WebhookStatus {
     pub url: Option<String>,
     /// Whether it was suspended after failing for too long.
     pub suspended: bool,
-    /// Events that wait for their time, or to be sent again.
+    /// Whether nothing is sent until events are released.
+    pub holding: bool,
+    /// Events that wait for their time, for a release, or to be sent again.
     pub waiting: usize,
     /// Events that are being sent.
     pub in_flight: usize,
@@ -47,87 +55,11 @@ pub(super) enum Next {
     Wait,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    webhook: Option<Arc<Webhook>>,
-    status: WebhookStatus,
-    /// By the time at which they are due, and then in the order in which they came.
-    waiting: BTreeMap<(Timestamp, u64), Message>,
-    in_flight: BTreeSet<u64>,
-    /// Messages that go after the next one.
-    held: Vec<Message>,
-    /// Numbers of messages that a flush waits for.
-    flushing: BTreeSet<u64>,
-    disturbances: VecDeque<Disturbance>,
-    /// Number of the last message.
-    last: u64,
-    ended: u64,
-    deliveries: VecDeque<Delivery>,
-}
-
-impl State {
-    fn put(&mut self, message: Message, due: Timestamp, capacity: usize) {
-        if self.waiting.len() >= capacity {
-            self.status.lost += 1;
-            return;
-        }
-        self.last += 1;
-        self.waiting.insert((due, self.last), message);
-    }
-
-    fn publish(&mut self, event: &Event, now: Timestamp, capacity: usize) {
-        self.status.published += 1;
-        if self.status.suspended {
-            self.status.lost += 1;
-            return;
-        }
-        let disturbance = self.disturbances.pop_front();
-        let message = Message::new(event, disturbance);
-        match disturbance {
-            Some(Disturbance::Lose) => {
-                self.status.lost += 1;
-                return;
-            }
-            Some(Disturbance::Reorder) => {
-                self.held.push(message);
-                return;
-            }
-            Some(Disturbance::Delay { duration }) => self.put(message, after(now, duration), capacity),
-            Some(Disturbance::Duplicate { times }) => {
-                for _ in 0..=times {
-                    self.put(message.clone(), now, capacity);
-                }
-            }
-            _ => self.put(message, now, capacity),
-        }
-        for held in std::mem::take(&mut self.held) {
-            self.put(held, now, capacity);
-        }
-    }
-
-    fn suspend(&mut self) {
-        self.status.suspended = true;
-        self.lose_all();
-    }
-
-    fn lose_all(&mut self) {
-        let lost = self.waiting.len() + self.held.len();
-        self.status.lost += u64::try_from(lost).unwrap_or(u64::MAX);
-        self.waiting.clear();
-        self.held.clear();
-        self.flushing.clear();
-    }
-
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.held.is_empty() && self.in_flight.is_empty()
-    }
-}
-
 /// The queue between what happens and who sends it.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Outbox {
     wanted: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     changed: watch::Sender<()>,
     /// How many deliveries are kept.
     kept: usize,
@@ -150,44 +82,46 @@ impl Outbox {
         self.wanted.load(Ordering::Acquire)
     }
 
-    /// Sends events there from now on, also what waits. Without a receiver what waits is lost.
+    /// Sends events there from now on, also what waits. Without a receiver what waits is lost, unless events are held
+    /// back.
     pub(in crate::sandbox) fn set_webhook(&self, webhook: Option<Webhook>) {
-        self.wanted.store(webhook.is_some(), Ordering::Release);
-        self.change(|state| {
-            if webhook.is_none() {
-                state.lose_all();
-            }
-            state.status.suspended = false;
-            state.webhook = webhook.map(Arc::new);
-        });
+        self.change(|queue| queue.set_webhook(webhook));
     }
 
-    pub(in crate::sandbox) fn publish(&self, events: Vec<Event>, now: Timestamp, capacity: usize) {
-        self.change(|state| {
-            let Some(webhook) = state.webhook.clone() else {
-                return;
-            };
-            for event in events.iter().filter(|event| webhook.wants(&event.event_type)) {
-                state.publish(event, now, capacity);
+    /// Sends nothing until a release, and keeps what happens, also without a receiver.
+    pub(in crate::sandbox) fn hold(&self) {
+        self.change(|queue| queue.holding = true);
+    }
+
+    /// Sends what was held back, in this order, and says how many messages those are.
+    pub(in crate::sandbox) fn release(&self, order: EventOrder, now: Timestamp, capacity: usize) -> usize {
+        self.change(|queue| queue.release(order, now, capacity))
+    }
+
+    pub(in crate::sandbox) fn publish(&self, events: Vec<Event>, now: Timestamp, settings: &WebhookSettings) {
+        self.change(|queue| {
+            for event in &events {
+                queue.publish(event, now, settings);
             }
         });
     }
 
     /// Sends these bytes, whatever they are, signed as an event is.
     pub(in crate::sandbox) fn publish_raw(&self, body: Bytes, now: Timestamp, capacity: usize) {
-        self.change(|state| {
-            if state.webhook.is_some() && !state.status.suspended {
-                state.put(Message::raw(body), now, capacity);
-            }
-        });
+        self.change(|queue| queue.publish_raw(body, now, capacity));
     }
 
-    pub(in crate::sandbox) fn disturb(&self, disturbances: impl IntoIterator<Item = Disturbance>) {
-        self.change(|state| state.disturbances.extend(disturbances));
+    /// Disturbs the next events, of one SIM or of all.
+    pub(in crate::sandbox) fn disturb(
+        &self,
+        sim: Option<SimNumber>,
+        disturbances: impl IntoIterator<Item = Disturbance>,
+    ) {
+        self.change(|queue| queue.disturb(sim, disturbances));
     }
 
     pub(in crate::sandbox) fn clear_disturbances(&self) {
-        self.change(|state| state.disturbances.clear());
+        self.change(Queue::clear_disturbances);
     }
 
     /// Lets a suspended stream go on with what happens from now on.
@@ -199,8 +133,9 @@ impl Outbox {
         let state = lock(&self.state);
         WebhookStatus {
             url: state.webhook.as_ref().map(|webhook| webhook.url.clone()),
-            waiting: state.waiting.len() + state.held.len(),
+            waiting: state.kept(),
             in_flight: state.in_flight.len(),
+            holding: state.holding,
             ..state.status.clone()
         }
     }
@@ -215,26 +150,23 @@ impl Outbox {
 
     /// Makes everything due that waits, and returns when each of these messages was sent once. Cancel-safe.
     pub(in crate::sandbox) async fn flush(&self, now: Timestamp, capacity: usize) {
-        self.change(|state| {
-            if state.webhook.is_none() || state.status.suspended {
-                return;
-            }
-            for held in std::mem::take(&mut state.held) {
-                state.put(held, now, capacity);
-            }
-            state.waiting = std::mem::take(&mut state.waiting)
-                .into_iter()
-                .map(|((due, number), message)| ((due.min(now), number), message))
-                .collect();
-            state.flushing = state.waiting.keys().map(|(_, number)| *number).collect();
-            state.flushing.extend(&state.in_flight);
-        });
+        self.change(|queue| queue.flush(now, capacity));
         self.until(|state| state.flushing.is_empty()).await;
     }
 
     /// Returns when nothing waits and nothing is on its way. Cancel-safe.
     pub(in crate::sandbox) async fn until_empty(&self) {
-        self.until(State::is_empty).await;
+        self.until(Queue::is_empty).await;
+    }
+
+    /// The number of the last event.
+    pub(in crate::sandbox) fn last_event(&self) -> u64 {
+        lock(&self.state).last_event
+    }
+
+    /// Returns when the events with these numbers have arrived or are lost. Cancel-safe.
+    pub(in crate::sandbox) async fn until_arrived(&self, events: RangeInclusive<u64>) {
+        self.until(|queue| queue.is_done_with(&events)).await;
     }
 
     /// Told of every change of the queue.
@@ -247,7 +179,7 @@ impl Outbox {
         let Some(webhook) = state.webhook.clone() else {
             return Next::Wait;
         };
-        if state.in_flight.len() >= at_a_time.max(1) {
+        if state.holding || state.in_flight.len() >= at_a_time.max(1) {
             return Next::Wait;
         }
         match state.waiting.first_key_value().map(|((due, _), _)| *due) {
@@ -255,7 +187,7 @@ impl Outbox {
             Some(due) if due > now => Next::WaitUntil(due),
             Some(_) => match state.waiting.pop_first() {
                 Some(((_, number), message)) => {
-                    state.in_flight.insert(number);
+                    state.in_flight.insert(number, message.number);
                     Next::Send(number, message, webhook)
                 }
                 None => Next::Wait,
@@ -291,7 +223,7 @@ impl Outbox {
             message.failures += 1;
             let since = *message.failing_since.get_or_insert(now);
             let failing = now.duration_since(since).unsigned_abs();
-            if state.webhook.is_none() || state.status.suspended {
+            if !state.is_wanted() || state.status.suspended {
                 state.status.lost += 1;
             } else if message.failures > 1 && failing >= settings.give_up_after {
                 state.status.lost += 1;
@@ -303,12 +235,18 @@ impl Outbox {
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut lock(&self.state));
+    fn change<R>(&self, change: impl FnOnce(&mut Queue) -> R) -> R {
+        let result = {
+            let mut queue = lock(&self.state);
+            let result = change(&mut queue);
+            self.wanted.store(queue.is_wanted(), Ordering::Release);
+            result
+        };
         self.changed.send_replace(());
+        result
     }
 
-    async fn until(&self, reached: impl Fn(&State) -> bool) {
+    async fn until(&self, reached: impl Fn(&Queue) -> bool) {
         let mut changes = self.changes();
         loop {
             changes.borrow_and_update();

@@ -1,6 +1,6 @@
 //! How events are sent.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,10 @@ use crate::sandbox::{clock::after, duration_text};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSettings {
+    /// How long after it happened an event is sent, by its type or a beginning of it that ends in `/`; empty for
+    /// every type. The longest that fits decides.
+    #[serde(with = "duration_text::by_name")]
+    pub delays: BTreeMap<String, Duration>,
     /// How long a receiver may take to answer.
     #[serde(with = "duration_text")]
     pub timeout: Duration,
@@ -39,6 +43,7 @@ pub struct WebhookSettings {
 impl Default for WebhookSettings {
     fn default() -> Self {
         Self {
+            delays: BTreeMap::new(),
             timeout: Duration::from_secs(10),
             retry_after: Duration::from_secs(600),
             retry_factor: 1,
@@ -53,6 +58,18 @@ impl Default for WebhookSettings {
 }
 
 impl WebhookSettings {
+    /// How much later than it happened an event of this type is sent.
+    pub(super) fn delay(&self, event_type: &str) -> Duration {
+        let fits = |name: &str| {
+            name.is_empty() || name == event_type || (name.ends_with('/') && event_type.starts_with(name))
+        };
+        self.delays
+            .iter()
+            .filter(|(name, _)| fits(name))
+            .max_by_key(|(name, _)| name.len())
+            .map_or(Duration::ZERO, |(_, delay)| *delay)
+    }
+
     /// When an event is sent again that has failed so often.
     pub(super) fn next_attempt(&self, failures: u32, now: Timestamp) -> Timestamp {
         let growth = self.retry_factor.saturating_pow(failures.saturating_sub(1));

@@ -6,203 +6,16 @@
 //! hits its answer (`commit`) is chosen apart from the fault, because that is
 //! what a caller cannot see.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Mutex,
-    time::Duration,
-};
+mod fault;
+mod step;
+
+use std::{collections::VecDeque, sync::Mutex};
 
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::{duration_text, lock::lock, routes::Found};
-
-/// What happens to a request instead of an ordinary answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "fault", rename_all = "snake_case")]
-pub enum Fault {
-    /// Nothing: lets requests through between other steps.
-    Pass,
-    /// The answer comes this much later. Without `commit` the wait is before the request is carried out, with it
-    /// after. It is carried out even when the caller has given up meanwhile, as a slow provider would.
-    Delay {
-        /// How long.
-        #[serde(rename = "for", with = "duration_text")]
-        duration: Duration,
-    },
-    /// As a delay, but until the gate of this name is released.
-    Hold {
-        /// Name of the gate.
-        gate: String,
-    },
-    /// An answer with this status. Without a body it is the provider's error for that status.
-    Status {
-        /// HTTP status, 200 to 599.
-        status: u16,
-        /// Machine code in the error, when it shall be another than the usual one of the status.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        title: Option<String>,
-        /// The body, verbatim. `Some("")` sends none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        body: Option<String>,
-        /// More headers, or others in place of the usual `content-type`.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        headers: BTreeMap<String, String>,
-    },
-    /// 429, with `Retry-After` in whole seconds when given.
-    RateLimited {
-        /// The time to wait that the answer names.
-        #[serde(
-            default,
-            with = "duration_text::optional",
-            skip_serializing_if = "Option::is_none"
-        )]
-        retry_after: Option<Duration>,
-    },
-    /// 401, as for a token that was revoked a moment ago.
-    Unauthorized,
-    /// The TCP connection is reset; without `commit`, before the body is read.
-    Reset,
-    /// The connection is closed in an orderly way, without an answer.
-    Close,
-    /// No answer ever comes; the connection stays open.
-    Hang,
-    /// A 200 that says it is JSON and is not.
-    Garbage,
-    /// The answer is cut off: fewer bytes come than `content-length` promises, then the connection closes.
-    Truncated,
-    /// As `Truncated`, but the connection stays open and the rest never comes.
-    Stalled,
-    /// A 200 with an HTML page, as from a proxy in between.
-    Html,
-    /// A 200 whose JSON is padded to this many bytes.
-    Oversize {
-        /// Length of the body.
-        bytes: u64,
-    },
-}
-
-impl Fault {
-    /// An answer with this status and the provider's error for it.
-    pub fn status(status: u16) -> Self {
-        Self::Status {
-            status,
-            title: None,
-            body: None,
-            headers: BTreeMap::new(),
-        }
-    }
-
-    /// An error answer with this status and machine code.
-    pub fn problem(status: u16, title: impl Into<String>) -> Self {
-        Self::Status {
-            status,
-            title: Some(title.into()),
-            body: None,
-            headers: BTreeMap::new(),
-        }
-    }
-
-    /// An answer with this status and this body, verbatim.
-    pub fn body(status: u16, body: impl Into<String>) -> Self {
-        Self::Status {
-            status,
-            title: None,
-            body: Some(body.into()),
-            headers: BTreeMap::new(),
-        }
-    }
-
-    /// The answer comes this much later.
-    pub fn delay(duration: Duration) -> Self {
-        Self::Delay { duration }
-    }
-
-    /// The request waits at a gate.
-    pub fn hold(gate: impl Into<String>) -> Self {
-        Self::Hold { gate: gate.into() }
-    }
-
-    /// One step with this fault, before the request is carried out.
-    pub fn step(self) -> Step {
-        Step::from(self)
-    }
-
-    /// One step in which the request is carried out first and the fault hits its answer.
-    pub fn after_commit(self) -> Step {
-        Step {
-            commit: true,
-            ..Step::from(self)
-        }
-    }
-
-    /// The name that the journal shows.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Delay { .. } => "delay",
-            Self::Hold { .. } => "hold",
-            Self::Status { .. } => "status",
-            Self::RateLimited { .. } => "rate_limited",
-            Self::Unauthorized => "unauthorized",
-            Self::Reset => "reset",
-            Self::Close => "close",
-            Self::Hang => "hang",
-            Self::Garbage => "garbage",
-            Self::Truncated => "truncated",
-            Self::Stalled => "stalled",
-            Self::Html => "html",
-            Self::Oversize { .. } => "oversize",
-        }
-    }
-}
-
-/// One step of a script: a fault and how often it is used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// What happens.
-    #[serde(flatten)]
-    pub fault: Fault,
-    /// Whether the request is really carried out before the fault hits its answer.
-    #[serde(default)]
-    pub commit: bool,
-    /// How many requests it is for; 1 when not given.
-    #[serde(default = "once")]
-    pub repeat: u32,
-    /// Whether it is for every request from now on, whatever `repeat` says.
-    #[serde(default)]
-    pub forever: bool,
-}
-
-fn once() -> u32 {
-    1
-}
-
-impl From<Fault> for Step {
-    fn from(fault: Fault) -> Self {
-        Self {
-            fault,
-            commit: false,
-            repeat: 1,
-            forever: false,
-        }
-    }
-}
-
-impl Step {
-    /// The same step for this many requests.
-    pub fn times(self, repeat: u32) -> Self {
-        Self { repeat, ..self }
-    }
-
-    /// The same step for every request, until faults are cleared.
-    pub fn forever(self) -> Self {
-        Self {
-            forever: true,
-            ..self
-        }
-    }
-}
+pub use self::{fault::Fault, step::Step};
+use super::{lock::lock, routes::Found};
 
 /// Steps for the requests of a method and path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -307,6 +120,8 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
