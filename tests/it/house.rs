@@ -10,7 +10,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
-use transatel_gateway::app::{Addresses, App};
+use transatel_gateway::app::{Addresses, App, Seams};
 use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::config::{self, Sources};
 use transatel_gateway::sandbox::{Control, Options, Sandbox, Webhook};
@@ -230,17 +230,36 @@ impl Gateway {
         .await
     }
 
+    /// With a clock, or steps, of the test's own.
+    pub async fn start_in(base_url: &str, more: &[(&str, &str)], seams: Seams) -> Self {
+        Self::start_with_both(base_url, more, seams, async |address| {
+            let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+            endpoint.connect().await.unwrap()
+        })
+        .await
+    }
+
     /// For callers that connect in a way of their own.
     pub async fn start_with(
         base_url: &str,
         more: &[(&str, &str)],
         connect: impl AsyncFnOnce(std::net::SocketAddr) -> Channel,
     ) -> Self {
+        Self::start_with_both(base_url, more, Seams::default(), connect).await
+    }
+
+    async fn start_with_both(
+        base_url: &str,
+        more: &[(&str, &str)],
+        seams: Seams,
+        connect: impl AsyncFnOnce(std::net::SocketAddr) -> Channel,
+    ) -> Self {
         let sources = Sources {
             environment: settings(base_url, more),
             ..Sources::default()
         };
-        let app = App::build(config::load(&sources).unwrap().config).await.unwrap();
+        let config = config::load(&sources).unwrap().config;
+        let app = App::build_with(config, seams).await.unwrap();
         let addresses = app.addresses().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let mut running = JoinSet::new();

@@ -37,6 +37,7 @@ mod metrics;
 mod move_ledger;
 mod orders;
 mod orders_crash;
+mod orders_late;
 mod orders_property;
 mod orders_replicas;
 mod pki;

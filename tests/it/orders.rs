@@ -47,7 +47,7 @@ pub async fn get(client: &mut Provisioning, request: &api::CreateOrderRequest) -
     Ok(answer.into_inner().order.unwrap())
 }
 
-async fn until_state(
+pub async fn until_state(
     client: &mut Provisioning,
     request: &api::CreateOrderRequest,
     state: OrderState,
