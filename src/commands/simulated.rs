@@ -104,7 +104,7 @@ pub(super) async fn alone(mut sources: Sources) -> Outcome {
         options.client_id, options.client_secret
     );
     println!("  COS {:?}, MVNO {:?}", options.cos, options.mvno_ref);
-    println!("  control: curl {}/__sandbox/counters", sandbox.base_url());
+    println!("  control: curl {}/__sandbox/", sandbox.base_url());
     signals.next().await;
     sandbox.stop().await;
     Ok(ExitCode::SUCCESS)
@@ -138,7 +138,7 @@ fn welcome(addresses: &Addresses, sandbox: &Sandbox, connect: &str) {
     );
     println!("  gRPC     {grpc}");
     println!("  admin    http://{admin}/metrics");
-    println!("  sandbox  {}/__sandbox/counters", sandbox.base_url());
+    println!("  sandbox  {}/__sandbox/", sandbox.base_url());
     println!();
     let pasted = |call: &str| {
         call.replace("-plaintext", connect)

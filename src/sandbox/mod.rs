@@ -76,6 +76,7 @@ mod gates;
 mod gateway;
 mod inventory;
 mod journal;
+mod kinds;
 mod lock;
 mod operations;
 mod orders;

@@ -1,51 +1,7 @@
 //! The HTTP control API under `/__sandbox/`: [`Control`] for everyone outside the process.
 //!
-//! No credentials, never counted, never hit by faults. Bodies are JSON, with
-//! durations as text (`300ms`, `2h`, `180days`).
-//!
-//! | Call | Body or query | Answer |
-//! |---|---|---|
-//! | `GET`, `DELETE /counters` | | requests by route, tokens, orders, connections; set to 0 |
-//! | `GET`, `DELETE /requests` | `?path=&method=&limit=` | the last requests as sent; forget them |
-//! | `POST /faults` | `{"method", "path", "steps": [{"fault", …, "commit", "repeat", "forever"}]}` | 204 |
-//! | `GET`, `DELETE /faults` | | scripts that are not used up; drop them |
-//! | `GET /gates`, `POST /gates/{gate}/release` | | who waits at each gate; let them go on |
-//! | `GET`, `POST /clock` | `{"advance": "31days"}` | the simulator's time |
-//! | `POST /tokens/revoke` | | how many were good |
-//! | `GET`, `POST /settings` | the members that change | all settings |
-//! | `POST /availability` | `{"availability": "up\|refusing\|resetting\|silent", "for": "5s"}` | 202 |
-//! | `POST /connections/reset` | | 202; every open connection is reset |
-//! | `POST /catalog/products/{id}` | `{"price_cents", "withdrawn"}` | 204 |
-//! | `POST /catalog/elements` | any JSON | 204; an element more in the product list |
-//! | `GET /sims` | `?status=&esim_status=&physical=&bundles=&limit=` | the first SIMs that are so |
-//! | `GET /sims/{sim}` | number, ICCID or MSISDN | the SIM with all its bundles |
-//! | `POST /sims/{sim}/attach` | `{"country": "FR"}` | the SIM; 409 when it cannot attach |
-//! | `POST /sims/{sim}/use` | `{"bytes"}` | what no bundle covered |
-//! | `POST /sims/{sim}/expire` | `{"subscription_id"}` or `{}` for all that run | how many ended |
-//! | `POST /sims/{sim}/status` | `{"status", "esim_status"}` | the SIM |
-//! | `POST /sims/{sim}/inventory` | `{"visibility": {"after": "5m"}\|"held"\|"never", "oddity"}` | 204; how the inventory shows what its next order places |
-//! | `POST /sims/{sim}/inventory/hold`, `…/show` | | 204; nothing new shows; how many show now that did not |
-//! | `POST /sims/{sim}/inventory/oddity` | `{"subscription_id", "oddity"}` | 204; what is wrong with one of its elements |
-//! | `POST /sims/{sim}/bundles` | `{"product_id"}` | the id of a bundle that nobody ordered |
-//! | `GET /subscriptions` | `?reference=` | what was bought under a `transactionReference` |
-//! | `POST /sims/{sim}/outcomes` | `{"outcome": "finish\|fail\|reject\|hang", "delay": "5s"}` | 204; how its next operation goes |
-//! | `GET /transactions` | `?sim=` | connectivity transactions, oldest first |
-//! | `POST /transactions/{id}` | `{"outcome": "finish\|fail"}` | ends one that is pending |
-//! | `GET`, `POST`, `DELETE /webhook` | `{"url", "secret", "events"}` | where events go and how that stands; send them there; to nobody |
-//! | `POST /webhook/resume` | | 204; a suspended stream goes on |
-//! | `POST /webhook/disturbances` | `{"disturbances": [{"disturbance", …}]}` | 204; one for each of the next events; `DELETE` drops them |
-//! | `POST /webhook/flush`, `/webhook/wait` | `{"for": "10s"}` | how it stands once everything was tried again; once nothing waits |
-//! | `POST /webhook/events` | `{"event_type", "body"}` or `{"raw"}` | an event that nothing has caused |
-//! | `GET`, `DELETE /webhook/deliveries` | | the last attempts, with body, signature and answer; forget them |
-//! | `GET`, `POST /account` | `{"balance_cents"}` | balance, orders accepted |
-//!
-//! Faults are `pass`, `delay` (`for`), `once_gone` (`for`), `after_events`, `hold` (`gate`), `status` (`status`,
-//! `title`, `body`, `headers`), `rate_limited` (`retry_after`), `unauthorized`,
-//! `reset`, `close`, `hang`, `garbage`, `truncated`, `stalled`, `html`, `oversize`
-//! (`bytes`). With `"commit": true` the request is carried out first.
-//!
-//! Disturbances are `pass`, `duplicate` (`times`), `again` (`for`), `reorder`, `delay` (`for`), `hold`,
-//! `lose`, `wrong_signature`, `no_signature`, `no_event_id`, `garbage`.
+//! No credentials, never counted, never hit by faults. `GET /__sandbox/` lists
+//! every call, fault and disturbance; `docs/simulator.md` explains them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,12 +10,17 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Control, http_inventory, http_operations, http_sims, http_webhooks};
+use super::{
+    Control,
+    body::{Body, Empty, Unreadable},
+    endpoint::{Endpoint, delete, get, post},
+    help, http_inventory, http_operations, http_sims, http_webhooks,
+};
 use crate::sandbox::{
     clock::iso, counters::Snapshot, duration_text, faults::Script, journal::Recorded, server::Availability,
 };
@@ -69,28 +30,94 @@ pub(in crate::sandbox) const PREFIX: &str = "/__sandbox";
 const ANSWER_LEAVES: Duration = Duration::from_millis(20);
 
 pub(in crate::sandbox) fn router(control: Control) -> Router {
-    let api = Router::new()
-        .route("/counters", get(counters).delete(reset_counters))
-        .route("/requests", get(requests).delete(clear_requests))
-        .route("/faults", get(faults).post(queue).delete(clear_faults))
-        .route("/gates", get(gates))
-        .route("/gates/{gate}/release", post(release))
-        .route("/clock", get(clock).post(advance))
-        .route("/tokens/revoke", post(revoke_tokens))
-        .route("/settings", get(settings).post(configure))
-        .route("/availability", post(set_availability))
-        .route("/connections/reset", post(reset_connections))
-        .route("/catalog/elements", post(add_catalog_element))
-        .route("/catalog/products/{product_id}", post(change_product));
+    let api = endpoints().into_iter().fold(Router::new(), |api, endpoint| {
+        api.route(endpoint.path, endpoint.handler)
+    });
     Router::new()
-        .nest(
-            PREFIX,
-            api.merge(http_sims::router())
-                .merge(http_inventory::router())
-                .merge(http_operations::router())
-                .merge(http_webhooks::router()),
-        )
+        .route(PREFIX, routing::get(help::page))
+        .route("/__sandbox/", routing::get(help::page))
+        .nest(PREFIX, api)
+        .fallback(unknown)
         .with_state(control)
+}
+
+/// Every call but the help page.
+pub(in crate::sandbox) fn endpoints() -> Vec<Endpoint> {
+    let mut endpoints = vec![
+        get(
+            "/counters",
+            "",
+            "requests by route, tokens, orders, connections",
+            counters,
+        ),
+        delete("/counters", "", "sets them to 0", reset_counters),
+        get(
+            "/requests",
+            "?path=&method=&limit=",
+            "the last requests as sent, oldest first",
+            requests,
+        ),
+        delete("/requests", "", "forgets them", clear_requests),
+        get("/faults", "", "the scripts that are not used up", faults),
+        post(
+            "/faults",
+            r#"{"method", "path", "steps": [{"fault", ..., "commit", "repeat", "forever"}]}"#,
+            "puts a script at the end of the queue",
+            queue,
+        ),
+        delete("/faults", "", "drops all scripts", clear_faults),
+        get("/gates", "", "how many requests wait at each gate", gates),
+        post("/gates/{gate}/release", "", "lets them go on", release),
+        get("/clock", "", "the simulator's time", clock),
+        post("/clock", r#"{"advance": "31days"}"#, "moves it forward", advance),
+        post(
+            "/tokens/revoke",
+            "",
+            "makes every token bad, and says how many were good",
+            revoke_tokens,
+        ),
+        get("/settings", "", "all settings", settings),
+        post(
+            "/settings",
+            "the members that change",
+            "changes settings, and gives all of them",
+            configure,
+        ),
+        post(
+            "/availability",
+            r#"{"availability": "up|refusing|resetting|silent", "for": "5s"}"#,
+            "how the simulator meets the network",
+            set_availability,
+        ),
+        post(
+            "/connections/reset",
+            "",
+            "resets every open connection",
+            reset_connections,
+        ),
+        post(
+            "/catalog/products/{product}",
+            r#"{"price_cents", "withdrawn"}"#,
+            "changes a product",
+            change_product,
+        ),
+        post(
+            "/catalog/elements",
+            "any JSON",
+            "adds an element to the product list",
+            add_catalog_element,
+        ),
+    ];
+    endpoints.extend(http_sims::endpoints());
+    endpoints.extend(http_inventory::endpoints());
+    endpoints.extend(http_operations::endpoints());
+    endpoints.extend(http_webhooks::endpoints());
+    endpoints
+}
+
+async fn unknown() -> Response {
+    let why = "no such call: GET /__sandbox/ lists them";
+    (StatusCode::NOT_FOUND, Json(json!({ "error": why }))).into_response()
 }
 
 async fn counters(State(control): State<Control>) -> Json<Snapshot> {
@@ -104,6 +131,7 @@ async fn reset_counters(State(control): State<Control>) -> StatusCode {
 
 /// Which of the kept requests are wanted.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wanted {
     /// Beginning of the path.
     #[serde(default)]
@@ -136,7 +164,7 @@ async fn faults(State(control): State<Control>) -> Json<Vec<Script>> {
     Json(control.faults())
 }
 
-async fn queue(State(control): State<Control>, Json(script): Json<Script>) -> StatusCode {
+async fn queue(State(control): State<Control>, Body(script): Body<Script>) -> StatusCode {
     control.queue(script);
     StatusCode::NO_CONTENT
 }
@@ -150,7 +178,7 @@ async fn gates(State(control): State<Control>) -> Json<Value> {
     Json(json!(control.gates()))
 }
 
-async fn release(State(control): State<Control>, Path(gate): Path<String>) -> Json<Value> {
+async fn release(State(control): State<Control>, Path(gate): Path<String>, _: Body<Empty>) -> Json<Value> {
     Json(json!({ "released": control.release(&gate) }))
 }
 
@@ -165,12 +193,12 @@ struct Advance {
     advance: Duration,
 }
 
-async fn advance(State(control): State<Control>, Json(Advance { advance }): Json<Advance>) -> Json<Value> {
+async fn advance(State(control): State<Control>, Body(Advance { advance }): Body<Advance>) -> Json<Value> {
     control.advance(advance);
     Json(json!({ "now": iso(control.now()) }))
 }
 
-async fn revoke_tokens(State(control): State<Control>) -> Json<Value> {
+async fn revoke_tokens(State(control): State<Control>, _: Body<Empty>) -> Json<Value> {
     Json(json!({ "revoked": control.revoke_tokens() }))
 }
 
@@ -178,11 +206,17 @@ async fn settings(State(control): State<Control>) -> Json<Value> {
     Json(json!(control.settings()))
 }
 
-async fn configure(State(control): State<Control>, Json(changes): Json<Value>) -> Response {
-    match control.server.provider.settings.merge(changes) {
-        Ok(()) => Json(json!(control.settings())).into_response(),
-        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, error).into_response(),
-    }
+async fn configure(
+    State(control): State<Control>,
+    Body(changes): Body<Value>,
+) -> Result<Json<Value>, Unreadable> {
+    control
+        .server
+        .provider
+        .settings
+        .merge(changes)
+        .map_err(Unreadable)?;
+    Ok(Json(json!(control.settings())))
 }
 
 #[derive(Debug, Deserialize)]
@@ -194,14 +228,14 @@ struct Unavailability {
     duration: Option<Duration>,
 }
 
-async fn set_availability(State(control): State<Control>, Json(wanted): Json<Unavailability>) -> Response {
+async fn set_availability(State(control): State<Control>, Body(wanted): Body<Unavailability>) -> Response {
     let locks_out = matches!(
         wanted.availability,
         Availability::Refusing | Availability::Resetting
     );
     if locks_out && wanted.duration.is_none() {
         let why = "name a time with \"for\": nothing reaches this API meanwhile";
-        return (StatusCode::UNPROCESSABLE_ENTITY, why).into_response();
+        return Unreadable(why.to_owned()).into_response();
     }
     // In a task of its own: this answer's connection is among those that are reset.
     let server = Arc::clone(&control.server);
@@ -217,7 +251,7 @@ async fn set_availability(State(control): State<Control>, Json(wanted): Json<Una
     StatusCode::ACCEPTED.into_response()
 }
 
-async fn reset_connections(State(control): State<Control>) -> StatusCode {
+async fn reset_connections(State(control): State<Control>, _: Body<Empty>) -> StatusCode {
     let server = Arc::clone(&control.server);
     control.server.spawn(async move {
         tokio::time::sleep(ANSWER_LEAVES).await;
@@ -226,7 +260,7 @@ async fn reset_connections(State(control): State<Control>) -> StatusCode {
     StatusCode::ACCEPTED
 }
 
-async fn add_catalog_element(State(control): State<Control>, Json(element): Json<Value>) -> StatusCode {
+async fn add_catalog_element(State(control): State<Control>, Body(element): Body<Value>) -> StatusCode {
     control.add_catalog_element(&element);
     StatusCode::NO_CONTENT
 }
@@ -241,7 +275,7 @@ struct ProductChange {
 async fn change_product(
     State(control): State<Control>,
     Path(product_id): Path<String>,
-    Json(change): Json<ProductChange>,
+    Body(change): Body<ProductChange>,
 ) -> StatusCode {
     let priced = change
         .price_cents

@@ -3,22 +3,41 @@
 use std::time::Duration;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, Query, State},
     http::StatusCode,
-    routing::{get, post},
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Control, Impossible, TransactionView};
+use super::{
+    Control, Impossible, TransactionView,
+    body::Body,
+    endpoint::{Endpoint, get, post},
+};
 use crate::sandbox::{duration_text, operations::Outcome};
 
-pub(super) fn router() -> Router<Control> {
-    Router::new()
-        .route("/sims/{sim}/outcomes", post(decide))
-        .route("/transactions", get(transactions))
-        .route("/transactions/{id}", post(end))
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        post(
+            "/sims/{sim}/outcomes",
+            r#"{"outcome": "finish|fail|reject|hang", "delay": "5s"}"#,
+            "how its next operation goes",
+            decide,
+        ),
+        get(
+            "/transactions",
+            "?sim=",
+            "connectivity transactions, oldest first",
+            transactions,
+        ),
+        post(
+            "/transactions/{id}",
+            r#"{"outcome": "finish|fail"}"#,
+            "ends one that is pending",
+            end,
+        ),
+    ]
 }
 
 #[derive(Debug, Deserialize)]
@@ -32,7 +51,7 @@ struct Decision {
 async fn decide(
     State(control): State<Control>,
     Path(key): Path<String>,
-    Json(Decision { outcome, delay }): Json<Decision>,
+    Body(Decision { outcome, delay }): Body<Decision>,
 ) -> Result<StatusCode, Impossible> {
     control
         .decide_operation(&key, outcome, delay)
@@ -40,6 +59,7 @@ async fn decide(
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Of {
     sim: Option<String>,
 }
@@ -68,7 +88,7 @@ struct End {
 async fn end(
     State(control): State<Control>,
     Path(id): Path<Uuid>,
-    Json(End { outcome }): Json<End>,
+    Body(End { outcome }): Body<End>,
 ) -> Result<StatusCode, Impossible> {
     let well = matches!(outcome, Ending::Finish);
     control.end_transaction(id, well).map(|()| StatusCode::NO_CONTENT)

@@ -1,11 +1,10 @@
 //! The part of the HTTP control API that is about SIMs and the account.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,21 +12,70 @@ use uuid::Uuid;
 
 use super::{
     Control,
+    body::Body,
+    endpoint::{Endpoint, get, post},
     sims::{BundleView, Criteria, Impossible, SimView},
 };
 use crate::sandbox::stock::{ProfileStatus, SimStatus};
 
-pub(super) fn router() -> Router<Control> {
-    Router::new()
-        .route("/sims", get(find_sims))
-        .route("/sims/{sim}", get(sim))
-        .route("/sims/{sim}/attach", post(attach))
-        .route("/sims/{sim}/use", post(use_data))
-        .route("/sims/{sim}/expire", post(expire))
-        .route("/sims/{sim}/status", post(set_status))
-        .route("/sims/{sim}/bundles", post(grant))
-        .route("/subscriptions", get(subscriptions))
-        .route("/account", get(account).post(set_account))
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        get(
+            "/sims",
+            "?status=&esim_status=&physical=&bundles=&limit=",
+            "the first SIMs that are so",
+            find_sims,
+        ),
+        get("/sims/{sim}", "", "the SIM with all its subscriptions", sim),
+        post(
+            "/sims/{sim}/attach",
+            r#"{"country": "FR"}"#,
+            "attaches it to a network",
+            attach,
+        ),
+        post(
+            "/sims/{sim}/use",
+            r#"{"bytes"}"#,
+            "uses data, and says what no subscription covered",
+            use_data,
+        ),
+        post(
+            "/sims/{sim}/expire",
+            r#"{"subscription_id"} or {} for all that run"#,
+            "ends subscriptions as if their validity were over",
+            expire,
+        ),
+        post(
+            "/sims/{sim}/status",
+            r#"{"status", "esim_status"}"#,
+            "sets its status, whatever it was",
+            set_status,
+        ),
+        post(
+            "/sims/{sim}/bundles",
+            r#"{"product_id"}"#,
+            "adds a subscription that nobody ordered",
+            grant,
+        ),
+        get(
+            "/subscriptions",
+            "?reference=",
+            "what was bought under a transactionReference",
+            subscriptions,
+        ),
+        get(
+            "/account",
+            "",
+            "the account's balance, and orders accepted",
+            account,
+        ),
+        post(
+            "/account",
+            r#"{"balance_cents"}"#,
+            "sets the balance",
+            set_account,
+        ),
+    ]
 }
 
 impl IntoResponse for Impossible {
@@ -42,6 +90,7 @@ impl IntoResponse for Impossible {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Limit {
     limit: Option<usize>,
     status: Option<SimStatus>,
@@ -83,7 +132,7 @@ struct Attach {
 async fn attach(
     State(control): State<Control>,
     Path(key): Path<String>,
-    Json(Attach { country }): Json<Attach>,
+    Body(Attach { country }): Body<Attach>,
 ) -> Result<Json<SimView>, Impossible> {
     control.attach(&key, &country).map(Json)
 }
@@ -97,7 +146,7 @@ struct Use {
 async fn use_data(
     State(control): State<Control>,
     Path(key): Path<String>,
-    Json(Use { bytes }): Json<Use>,
+    Body(Use { bytes }): Body<Use>,
 ) -> Result<Json<Value>, Impossible> {
     let uncovered = control.use_data(&key, bytes)?;
     Ok(Json(json!({ "uncovered_bytes": uncovered })))
@@ -112,7 +161,7 @@ struct Expire {
 async fn expire(
     State(control): State<Control>,
     Path(key): Path<String>,
-    Json(Expire { subscription_id }): Json<Expire>,
+    Body(Expire { subscription_id }): Body<Expire>,
 ) -> Result<Json<Value>, Impossible> {
     let expired = control.expire(&key, subscription_id)?;
     Ok(Json(json!({ "expired": expired })))
@@ -128,7 +177,7 @@ struct Statuses {
 async fn set_status(
     State(control): State<Control>,
     Path(key): Path<String>,
-    Json(Statuses { status, esim_status }): Json<Statuses>,
+    Body(Statuses { status, esim_status }): Body<Statuses>,
 ) -> Result<Json<SimView>, Impossible> {
     if let Some(status) = status {
         control.set_sim_status(&key, status)?;
@@ -148,13 +197,14 @@ struct Grant {
 async fn grant(
     State(control): State<Control>,
     Path(key): Path<String>,
-    Json(Grant { product_id }): Json<Grant>,
+    Body(Grant { product_id }): Body<Grant>,
 ) -> Result<Json<Value>, Impossible> {
     let subscription_id = control.grant(&key, &product_id)?;
     Ok(Json(json!({ "subscription_id": subscription_id })))
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Reference {
     reference: String,
 }
@@ -176,7 +226,7 @@ async fn account(State(control): State<Control>) -> Json<Value> {
     Json(json!({ "balance_cents": control.account_balance(), "orders_accepted": control.orders_accepted() }))
 }
 
-async fn set_account(State(control): State<Control>, Json(balance): Json<Balance>) -> Json<Value> {
+async fn set_account(State(control): State<Control>, Body(balance): Body<Balance>) -> Json<Value> {
     control.set_account_balance(balance.balance_cents);
     account(State(control)).await
 }

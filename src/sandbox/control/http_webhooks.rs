@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Control, Impossible};
+use super::{
+    Control, Impossible,
+    body::{Body, Empty, Unreadable},
+    endpoint::{Endpoint, delete, get, post},
+};
 use crate::sandbox::{
     duration_text,
     webhooks::{Delivery, Disturbance, EventOrder, Webhook, WebhookStatus},
@@ -21,17 +24,67 @@ use crate::sandbox::{
 /// How long a call waits for the queue when it does not say.
 const WAIT: Duration = Duration::from_secs(10);
 
-pub(super) fn router() -> Router<Control> {
-    Router::new()
-        .route("/webhook", get(status).post(set).delete(unset))
-        .route("/webhook/resume", post(resume))
-        .route("/webhook/hold", post(hold))
-        .route("/webhook/release", post(release))
-        .route("/webhook/flush", post(flush))
-        .route("/webhook/wait", post(wait))
-        .route("/webhook/disturbances", post(disturb).delete(clear_disturbances))
-        .route("/webhook/events", post(send))
-        .route("/webhook/deliveries", get(deliveries).delete(clear_deliveries))
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        get("/webhook", "", "where events go, and how that stands", status),
+        post(
+            "/webhook",
+            r#"{"url", "secret", "events"}"#,
+            "sends events there from now on",
+            set,
+        ),
+        delete(
+            "/webhook",
+            "",
+            "sends them to nobody; what waits is lost, unless events are held",
+            unset,
+        ),
+        post("/webhook/resume", "", "lets a suspended stream go on", resume),
+        post(
+            "/webhook/hold",
+            "",
+            "sends nothing, and keeps what happens, also without a receiver",
+            hold,
+        ),
+        post(
+            "/webhook/release",
+            r#"{"order": "as_happened"|"reversed"|{"shuffled": 7}}"#,
+            "sends what was held, and says how much",
+            release,
+        ),
+        post(
+            "/webhook/disturbances",
+            r#"{"disturbances": [{"disturbance", ...}], "sim"}"#,
+            "one for each of the next events, of one SIM or of all",
+            disturb,
+        ),
+        delete("/webhook/disturbances", "", "drops them", clear_disturbances),
+        post(
+            "/webhook/flush",
+            r#"{"for": "10s"}"#,
+            "tries everything that waits once, and says how it stands",
+            flush,
+        ),
+        post(
+            "/webhook/wait",
+            r#"{"for": "10s"}"#,
+            "waits until nothing waits, and says how it stands",
+            wait,
+        ),
+        post(
+            "/webhook/events",
+            r#"{"event_type", "body"} or {"raw"}"#,
+            "an event that nothing has caused",
+            send,
+        ),
+        get(
+            "/webhook/deliveries",
+            "",
+            "the last attempts, with body, signature and answer",
+            deliveries,
+        ),
+        delete("/webhook/deliveries", "", "forgets them", clear_deliveries),
+    ]
 }
 
 async fn status(State(control): State<Control>) -> Json<WebhookStatus> {
@@ -40,7 +93,7 @@ async fn status(State(control): State<Control>) -> Json<WebhookStatus> {
 
 async fn set(
     State(control): State<Control>,
-    Json(webhook): Json<Webhook>,
+    Body(webhook): Body<Webhook>,
 ) -> Result<Json<WebhookStatus>, Impossible> {
     control.set_webhook(Some(webhook))?;
     Ok(status(State(control)).await)
@@ -50,7 +103,7 @@ async fn unset(State(control): State<Control>) -> Result<StatusCode, Impossible>
     control.set_webhook(None).map(|()| StatusCode::NO_CONTENT)
 }
 
-async fn resume(State(control): State<Control>) -> StatusCode {
+async fn resume(State(control): State<Control>, _: Body<Empty>) -> StatusCode {
     control.resume_webhook();
     StatusCode::NO_CONTENT
 }
@@ -62,13 +115,13 @@ struct Wait {
     duration: Option<Duration>,
 }
 
-async fn flush(State(control): State<Control>, Json(Wait { duration }): Json<Wait>) -> Json<WebhookStatus> {
+async fn flush(State(control): State<Control>, Body(Wait { duration }): Body<Wait>) -> Json<WebhookStatus> {
     // The status tells what is left when time has run out.
     let _ = tokio::time::timeout(duration.unwrap_or(WAIT), control.flush_events()).await;
     status(State(control)).await
 }
 
-async fn wait(State(control): State<Control>, Json(Wait { duration }): Json<Wait>) -> Json<WebhookStatus> {
+async fn wait(State(control): State<Control>, Body(Wait { duration }): Body<Wait>) -> Json<WebhookStatus> {
     let _ = tokio::time::timeout(duration.unwrap_or(WAIT), control.until_events_sent()).await;
     status(State(control)).await
 }
@@ -83,7 +136,7 @@ struct Disturbances {
 
 async fn disturb(
     State(control): State<Control>,
-    Json(Disturbances { disturbances, sim }): Json<Disturbances>,
+    Body(Disturbances { disturbances, sim }): Body<Disturbances>,
 ) -> Result<StatusCode, Impossible> {
     match sim {
         Some(sim) => control.disturb_events_of(&sim, disturbances)?,
@@ -92,7 +145,7 @@ async fn disturb(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn hold(State(control): State<Control>) -> StatusCode {
+async fn hold(State(control): State<Control>, _: Body<Empty>) -> StatusCode {
     control.hold_events();
     StatusCode::NO_CONTENT
 }
@@ -103,7 +156,7 @@ struct Release {
     order: EventOrder,
 }
 
-async fn release(State(control): State<Control>, Json(Release { order }): Json<Release>) -> Json<Value> {
+async fn release(State(control): State<Control>, Body(Release { order }): Body<Release>) -> Json<Value> {
     Json(json!({ "released": control.release_events(order) }))
 }
 
@@ -112,23 +165,26 @@ async fn clear_disturbances(State(control): State<Control>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Something that nothing at the provider has caused.
+/// Something that nothing at the provider has caused: an event, or bytes.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Sent {
-    Event { event_type: String, body: Value },
-    Raw { raw: String },
+#[serde(deny_unknown_fields)]
+struct Sent {
+    event_type: Option<String>,
+    body: Option<Value>,
+    raw: Option<String>,
 }
 
-async fn send(State(control): State<Control>, Json(sent): Json<Sent>) -> Response {
-    match sent {
-        Sent::Event { event_type, body } => {
-            Json(json!({ "event_id": control.send_event(&event_type, body) })).into_response()
+async fn send(State(control): State<Control>, Body(sent): Body<Sent>) -> Result<Response, Unreadable> {
+    match (sent.event_type, sent.body, sent.raw) {
+        (Some(event_type), Some(body), None) => {
+            let id = control.send_event(&event_type, body);
+            Ok(Json(json!({ "event_id": id })).into_response())
         }
-        Sent::Raw { raw } => {
+        (None, None, Some(raw)) => {
             control.send_raw_event(raw);
-            StatusCode::NO_CONTENT.into_response()
+            Ok(StatusCode::NO_CONTENT.into_response())
         }
+        _ => Err(Unreadable("either `event_type` and `body`, or `raw`".to_owned())),
     }
 }
 

@@ -1,5 +1,8 @@
 //! The simulator's levers, for tests in the same process. The HTTP control API is the same over a socket.
 
+mod body;
+pub(super) mod endpoint;
+mod help;
 pub(super) mod http;
 mod http_inventory;
 mod http_operations;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::Step;
-use crate::sandbox::duration_text;
+use crate::sandbox::{duration_text, kinds::Kind};
 
 /// What happens to a request instead of an ordinary answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,62 @@ pub enum Fault {
         bytes: u64,
     },
 }
+
+/// Every fault, as the control API takes them.
+pub(in crate::sandbox) const FAULTS: &[Kind] = &[
+    Kind::new("pass", &[], "nothing: lets requests through between other steps"),
+    Kind::new(
+        "delay",
+        &["for"],
+        "the answer comes this much later; without commit it is carried out then, whoever still waits",
+    ),
+    Kind::new(
+        "hold",
+        &["gate"],
+        "as delay, until the gate of this name is released",
+    ),
+    Kind::new(
+        "once_gone",
+        &["for?"],
+        "carried out only once its caller has closed the connection, this much later; never answered",
+    ),
+    Kind::new(
+        "after_events",
+        &[],
+        "carried out, and answered when every event that it caused has arrived or is lost",
+    ),
+    Kind::new(
+        "status",
+        &["status", "title?", "body?", "headers?"],
+        "an answer with this status",
+    ),
+    Kind::new("rate_limited", &["retry_after?"], "429"),
+    Kind::new("unauthorized", &[], "401, as for a token that was revoked"),
+    Kind::new(
+        "reset",
+        &[],
+        "the connection is reset; without commit, before the body is read",
+    ),
+    Kind::new("close", &[], "the connection is closed without an answer"),
+    Kind::new("hang", &[], "no answer ever comes; the connection stays open"),
+    Kind::new("garbage", &[], "a 200 that says it is JSON and is not"),
+    Kind::new(
+        "truncated",
+        &[],
+        "the answer is cut off, and the connection closes",
+    ),
+    Kind::new(
+        "stalled",
+        &[],
+        "the answer is cut off, and the connection stays open",
+    ),
+    Kind::new("html", &[], "a 200 with an HTML page"),
+    Kind::new(
+        "oversize",
+        &["bytes"],
+        "a 200 whose JSON is padded to this many bytes",
+    ),
+];
 
 impl Fault {
     /// An answer with this status and the provider's error for it.

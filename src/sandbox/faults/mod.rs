@@ -14,6 +14,7 @@ use std::{collections::VecDeque, sync::Mutex};
 use http::Method;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::fault::FAULTS;
 pub use self::{fault::Fault, step::Step};
 use super::{lock::lock, routes::Found};
 

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod control;
+mod documentation;
 mod esim;
 mod event_timing;
 mod faults;

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::{Map, Value};
 
-use crate::sandbox::duration_text;
+use crate::sandbox::{
+    duration_text,
+    kinds::{self, Kind},
+};
 
 /// What happens to the next event. Where it is spoilt, only its first attempt is: when the receiver refuses it, what
 /// comes again is as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "disturbance", rename_all = "snake_case")]
+#[serde(remote = "Self", tag = "disturbance", rename_all = "snake_case")]
 pub enum Disturbance {
     /// Nothing: lets events through between others.
     Pass,
@@ -46,9 +50,50 @@ pub enum Disturbance {
     Garbage,
 }
 
+/// Every disturbance, as the control API takes them.
+pub(in crate::sandbox) const DISTURBANCES: &[Kind] = &[
+    Kind::new("pass", &[], "nothing: lets events through between others"),
+    Kind::new(
+        "duplicate",
+        &["times"],
+        "sent so many times more, with the same id",
+    ),
+    Kind::new(
+        "again",
+        &["for"],
+        "sent, and once more this much later, with the same id",
+    ),
+    Kind::new("reorder", &[], "sent after the one that comes after it"),
+    Kind::new("delay", &["for"], "sent this much later"),
+    Kind::new("hold", &[], "sent when events are released"),
+    Kind::new("lose", &[], "never sent"),
+    Kind::new(
+        "wrong_signature",
+        &[],
+        "signed with another secret at the first attempt",
+    ),
+    Kind::new("no_signature", &[], "not signed at the first attempt"),
+    Kind::new("no_event_id", &[], "without eventId at the first attempt"),
+    Kind::new("garbage", &[], "no JSON at the first attempt"),
+];
+
+impl Serialize for Disturbance {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Disturbance {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members = Map::deserialize(deserializer)?;
+        kinds::check("disturbance", DISTURBANCES, &[], &members).map_err(D::Error::custom)?;
+        Self::deserialize(Value::Object(members)).map_err(D::Error::custom)
+    }
+}
+
 impl Disturbance {
     /// The name that deliveries show.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::sandbox) fn name(self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::Duplicate { .. } => "duplicate",

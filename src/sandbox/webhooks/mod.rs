@@ -25,6 +25,7 @@ pub(super) mod worker;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::disturbance::DISTURBANCES;
 pub use self::{
     delivery::Delivery, disturbance::Disturbance, outbox::WebhookStatus, queue::EventOrder,
     settings::WebhookSettings,
