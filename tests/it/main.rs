@@ -30,6 +30,7 @@ mod health;
 mod house;
 mod identity;
 mod inventory;
+mod late_provider;
 mod layering;
 mod ledger;
 mod log_level;
