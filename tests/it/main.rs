@@ -39,6 +39,7 @@ mod move_ledger;
 mod orders;
 mod orders_crash;
 mod orders_late;
+mod orders_late_property;
 mod orders_property;
 mod orders_replicas;
 mod pki;
