@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -15,6 +16,8 @@ pub struct Store {
     pub url: StoreUrl,
     /// PostgreSQL only: connections at most.
     pub connections: u32,
+    /// PostgreSQL only: how long one operation may take.
+    pub operation_timeout: Duration,
 }
 
 /// The address of a store.
@@ -27,6 +30,9 @@ pub enum StoreUrl {
     /// PostgreSQL; may hold a password.
     Postgres(SecretString),
 }
+
+/// Below this, connections to a server that is only busy would be thrown away.
+const SHORTEST_OPERATION: Duration = Duration::from_millis(100);
 
 /// Parameters of a PostgreSQL address that the driver knows. It would ignore
 /// any other, and log it with its value.
@@ -64,8 +70,13 @@ impl Store {
             Err(problem) => reader.problem(URL, problem.as_str()),
         }
         let connections = reader.number("store.connections", 1, 1_000);
+        let operation_timeout = reader.duration("store.operation_timeout", SHORTEST_OPERATION);
         let url = parsed.ok()?;
-        Some(Self { url, connections })
+        Some(Self {
+            url,
+            connections,
+            operation_timeout,
+        })
     }
 }
 

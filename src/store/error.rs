@@ -48,6 +48,11 @@ impl fmt::Display for Cause {
 }
 
 impl Error {
+    /// What carries out the operation has ended: the process is going down.
+    pub(super) fn going_down() -> Self {
+        Self(Cause::Failed("the process is going down".into()))
+    }
+
     /// The writer of the store has ended: the process is going down.
     pub(super) fn writer_ended() -> Self {
         Self(Cause::Failed("its writer has ended".into()))

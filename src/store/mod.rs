@@ -259,9 +259,9 @@ pub struct Filter {
 /// Orders in a state, for metrics.
 pub type Census = Vec<(State, i64)>;
 
-/// Keeps orders. Every method is durable when it returns; none is bounded in
-/// time, and a caller that is dropped leaves it open whether a write
-/// happened.
+/// Keeps orders. Every method is durable when it returns. With PostgreSQL none
+/// takes longer than `store.operation_timeout` allows; a caller that is dropped, and an
+/// error, leave it open whether a write happened.
 #[async_trait]
 pub trait OrderLedger: Send + Sync + 'static {
     /// The time that leases and looks go by: the database's where several

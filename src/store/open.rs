@@ -88,7 +88,10 @@ pub async fn open(config: &config::Store, clock: Clock) -> Result<Opened, OpenEr
             let (store, exclusive) = sqlite::Ledger::open(path, clock).await?;
             opened(store, exclusive)
         }
-        StoreUrl::Postgres(url) => opened(postgres::Ledger::open(url, config.connections).await?, false),
+        StoreUrl::Postgres(url) => opened(
+            postgres::Ledger::open(url, config.connections, config.operation_timeout).await?,
+            false,
+        ),
     })
 }
 

@@ -3,18 +3,22 @@
 //! every other change is one statement that says in which state it finds the
 //! order. A connection that is lost is replaced when the next one is needed.
 
+mod connect;
 mod events;
+mod listen;
+mod pool;
 mod time;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, SqlStr};
-use tokio::time::Instant;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, SqlStr};
+use tokio::time::{Instant, timeout};
 
 use super::row::{self, values};
 use super::session::Session as _;
@@ -23,89 +27,98 @@ use super::{
     Result, Settled, Settlement, Slot, TakeOver, Traffic, migrations, operations,
 };
 use crate::domain::order::{Order, OrderId};
+use pool::{Pool, too_late};
 use time::DatabaseTime;
-
-/// Longest wait for a connection: the caller still has time to be told.
-const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// How often a begin is repeated that lost against something that the lock
 /// does not keep apart.
 const ROUNDS: usize = 4;
 
-/// What every connection says first: statements end by themselves, each sees
-/// what was committed before it, and a commit is on the disk before it is
-/// reported even where the database's default is otherwise.
-const SETTINGS: SqlStr = SqlStr::from_static(
-    "SELECT set_config('statement_timeout', '10s', false), \
-    set_config('default_transaction_isolation', 'read committed', false), \
-    set_config('synchronous_commit', \
-        CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
-        ELSE current_setting('synchronous_commit') END, false)",
-);
+const UNBOUNDED: SqlStr = SqlStr::from_static("SELECT set_config('statement_timeout', '0', false)");
 
 /// Until the end of the transaction, nobody else begins on the slot.
 const LOCK_SLOT: SqlStr =
     SqlStr::from_static("SELECT pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))");
 
+/// Work on a connection.
+type Work<T> = Box<dyn for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
+
+/// Work on a connection, as the pool takes it.
+macro_rules! work {
+    ($connection:ident => $operation:expr) => {
+        Box::new(move |$connection: &mut sqlx::postgres::PgConnection| {
+            Box::pin(async move { $operation.await })
+        })
+    };
+}
+
+use work;
+
 /// Orders in PostgreSQL.
 pub(super) struct Ledger {
-    pool: PgPool,
+    pool: Pool,
     options: PgConnectOptions,
+    operation_timeout: Duration,
     time: DatabaseTime,
 }
 
 impl Ledger {
     /// Connects and brings the tables up to date.
-    pub(super) async fn open(url: &SecretString, connections: u32) -> std::result::Result<Self, OpenError> {
+    pub(super) async fn open(
+        url: &SecretString,
+        connections: u32,
+        operation_timeout: Duration,
+    ) -> std::result::Result<Self, OpenError> {
         let mut options: PgConnectOptions = url.expose_secret().parse()?;
         options = options.disable_statement_logging();
         if options.get_application_name().is_none() {
             options = options.application_name(env!("CARGO_PKG_NAME"));
         }
-        // Not from the pool: a migration may take longer than a statement.
-        let mut connection: PgConnection = options.connect().await?;
+        let connecting = timeout(operation_timeout, connect::connect(&options, operation_timeout));
+        let mut connection = connecting
+            .await
+            .map_err(|_| too_late("no connection could be made in time"))??;
+        // A migration may take longer than any other statement.
+        connection.execute(UNBOUNDED, values![]).await?;
         migrations::postgres().run(&mut connection).await?;
         connection.close().await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE)
-            .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(SETTINGS, values![]).await.map(drop) })
-            })
-            .connect_with(options.clone())
-            .await?;
-        Ok(Self {
-            pool,
+        let ledger = Self {
+            pool: Pool::new(options.clone(), connections, operation_timeout),
             options,
+            operation_timeout,
             time: DatabaseTime::default(),
-        })
+        };
+        // From now on the server shows that a gateway uses the database.
+        let used = ledger.run(work!(session => session.ping())).await;
+        used.map_err(OpenError::Database)?;
+        Ok(ledger)
     }
 
-    async fn connection(&self) -> Result<PoolConnection<Postgres>> {
-        Ok(self.pool.acquire().await?)
+    /// Runs an operation as [`Pool::run`] does.
+    async fn run<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
+        self.pool.run(work).await
     }
+}
 
-    /// `None`: something stood in the way, so that the transaction is void.
-    async fn try_begin(&self, attempt: &Attempt) -> sqlx::Result<Option<Begun>> {
-        let slot = row::slot(&attempt.order)?;
-        // What the lock is for: each statement sees what was committed before.
-        let mut transaction = self
-            .pool
-            .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
-            .await?;
-        let lock = values![slot.msisdn.as_str(), slot.product_id.as_str()];
-        transaction.execute(LOCK_SLOT, lock).await?;
-        match operations::begin(&mut *transaction, attempt).await {
-            Ok(begun) => {
-                transaction.commit().await?;
-                Ok(Some(begun))
-            }
-            Err(error) if operations::is_taken(&error) => {
-                transaction.rollback().await?;
-                Ok(None)
-            }
-            Err(error) => Err(error),
+/// `None`: something stood in the way, so that the transaction is void.
+async fn try_begin(connection: &mut PgConnection, attempt: &Attempt) -> sqlx::Result<Option<Begun>> {
+    let slot = row::slot(&attempt.order)?;
+    // What the lock is for: each statement sees what was committed before.
+    let mut transaction = connection
+        .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
+        .await?;
+    let lock = values![slot.msisdn.as_str(), slot.product_id.as_str()];
+    transaction.execute(LOCK_SLOT, lock).await?;
+    match operations::begin(&mut *transaction, attempt).await {
+        Ok(begun) => {
+            transaction.commit().await?;
+            Ok(Some(begun))
         }
+        Err(error) if operations::is_taken(&error) => {
+            transaction.rollback().await?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -117,25 +130,28 @@ impl OrderLedger for Ledger {
         if let Some(now) = self.time.now() {
             return Ok(now);
         }
-        let mut connection = self.connection().await?;
         let asked = Instant::now();
-        let told = operations::database_time(&mut *connection).await?;
-        Ok(self.time.learn(asked, told))
+        let answer = self
+            .run(work!(session => operations::database_time(session)))
+            .await?;
+        Ok(self.time.learn(asked, answer))
     }
 
     async fn find(&self, key: Key) -> Result<Option<Record>> {
-        let mut connection = self.connection().await?;
-        Ok(operations::find(&mut *connection, key).await?)
+        self.run(work!(session => operations::find(session, key))).await
     }
 
     async fn traffic(&self, slot: &Slot) -> Result<Traffic> {
-        let mut connection = self.connection().await?;
-        Ok(operations::traffic(&mut *connection, slot).await?)
+        let slot = slot.clone();
+        self.run(work!(session => operations::traffic(session, &slot)))
+            .await
     }
 
     async fn begin(&self, attempt: Attempt) -> Result<Begun> {
+        let attempt = Arc::new(attempt);
         for _ in 0..ROUNDS {
-            if let Some(begun) = self.try_begin(&attempt).await? {
+            let attempt = Arc::clone(&attempt);
+            if let Some(begun) = self.run(work!(session => try_begin(session, &attempt))).await? {
                 return Ok(begun);
             }
         }
@@ -150,19 +166,20 @@ impl OrderLedger for Ledger {
         note: Option<Note>,
         now: Timestamp,
     ) -> Result<Settled> {
-        let mut connection = self.connection().await?;
-        let note = note.as_ref();
-        Ok(operations::settle(&mut *connection, id, attempt, &settlement, note, now).await?)
+        self.run(work!(
+            session => operations::settle(session, id, attempt, &settlement, note.as_ref(), now)
+        ))
+        .await
     }
 
     async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<Released> {
-        let mut connection = self.connection().await?;
-        Ok(operations::release(&mut *connection, id, attempt, now).await?)
+        self.run(work!(session => operations::release(session, id, attempt, now)))
+            .await
     }
 
     async fn take_over(&self, whose: TakeOver, now: Timestamp) -> Result<u64> {
-        let mut connection = self.connection().await?;
-        Ok(operations::take_over(&mut *connection, whose, now).await?)
+        self.run(work!(session => operations::take_over(session, whose, now)))
+            .await
     }
 
     async fn take_due(
@@ -172,35 +189,39 @@ impl OrderLedger for Ledger {
         horizon: Timestamp,
         limit: i64,
     ) -> Result<Vec<Record>> {
-        let mut connection = self.connection().await?;
-        Ok(operations::take_due(&mut *connection, now, lease_until, horizon, limit).await?)
+        self.run(work!(session => operations::take_due(session, now, lease_until, horizon, limit)))
+            .await
     }
 
     async fn postpone(&self, id: OrderId, attempt: i32, look: Look) -> Result<()> {
-        let mut connection = self.connection().await?;
-        Ok(operations::postpone(&mut *connection, id, attempt, look).await?)
+        self.run(work!(session => operations::postpone(session, id, attempt, look)))
+            .await
     }
 
     async fn claims(&self, slot: &Slot, other_than: OrderId) -> Result<Claims> {
-        let mut connection = self.connection().await?;
-        Ok(operations::claims(&mut *connection, slot, other_than).await?)
+        let slot = slot.clone();
+        self.run(work!(session => operations::claims(session, &slot, other_than)))
+            .await
     }
 
     async fn make_due(&self, name: &str, now: Timestamp) -> Result<u64> {
-        let mut connection = self.connection().await?;
-        Ok(operations::make_due(&mut *connection, name, now).await?)
+        let name = name.to_owned();
+        self.run(work!(session => operations::make_due(session, &name, now)))
+            .await
     }
 
     async fn page(&self, filter: &Filter, after: Option<OrderId>, limit: i64) -> Result<Vec<Order>> {
-        let mut connection = self.connection().await?;
-        Ok(operations::page(&mut *connection, filter, after, limit).await?)
+        let filter = filter.clone();
+        self.run(work!(session => operations::page(session, &filter, after, limit)))
+            .await
     }
 
     async fn purge(&self, unchanged_since: Timestamp) -> Result<u64> {
         let mut purged = 0;
         loop {
-            let mut connection = self.connection().await?;
-            let some = operations::purge(&mut *connection, unchanged_since).await?;
+            let some = self
+                .run(work!(session => operations::purge(session, unchanged_since)))
+                .await?;
             purged += some;
             if some < operations::PURGED_AT_ONCE {
                 return Ok(purged);
@@ -209,12 +230,11 @@ impl OrderLedger for Ledger {
     }
 
     async fn census(&self) -> Result<Census> {
-        let mut connection = self.connection().await?;
-        Ok(operations::census(&mut *connection).await?)
+        self.run(work!(session => operations::census(session))).await
     }
 
     async fn unknown_since(&self) -> Result<Option<Timestamp>> {
-        let mut connection = self.connection().await?;
-        Ok(operations::unknown_since(&mut *connection).await?)
+        self.run(work!(session => operations::unknown_since(session)))
+            .await
     }
 }

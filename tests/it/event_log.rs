@@ -42,9 +42,16 @@ pub struct Stage {
 }
 
 async fn opened(url: StoreUrl) -> store::Opened {
-    store::open(&Store { url, connections: 10 }, Clock::system())
-        .await
-        .unwrap()
+    store::open(
+        &Store {
+            url,
+            connections: 10,
+            operation_timeout: crate::postgres::OPERATION_TIMEOUT,
+        },
+        Clock::system(),
+    )
+    .await
+    .unwrap()
 }
 
 impl Stage {

@@ -268,6 +268,7 @@ async fn tokens_that_cannot_be_used_are_refused() {
     let settings = transatel_gateway::config::Store {
         url: transatel_gateway::config::StoreUrl::parse(&store).unwrap(),
         connections: 1,
+        operation_timeout: crate::postgres::OPERATION_TIMEOUT,
     };
     let log = transatel_gateway::store::open(&settings, transatel_gateway::domain::Clock::system())
         .await

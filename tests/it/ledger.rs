@@ -264,9 +264,16 @@ impl Folder {
 }
 
 pub async fn open(url: StoreUrl) -> Opened {
-    store::open(&Store { url, connections: 10 }, Clock::system())
-        .await
-        .unwrap()
+    store::open(
+        &Store {
+            url,
+            connections: 10,
+            operation_timeout: crate::postgres::OPERATION_TIMEOUT,
+        },
+        Clock::system(),
+    )
+    .await
+    .unwrap()
 }
 
 pub async fn open_postgres(url: &str) -> Arc<dyn OrderLedger> {

@@ -13,10 +13,15 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
+use crate::relay::Relay;
+
+/// What a store's operation may take; many tests share one server.
+pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long a server may take to answer.
 const SOON: Duration = Duration::from_secs(60);
 
-struct Cluster {
+pub struct Cluster {
     sockets: PathBuf,
     /// Keeps the watchdog waiting: the kernel closes it with this process.
     _alive: ChildStdin,
@@ -36,9 +41,42 @@ pub async fn database() -> Option<String> {
     Some(address(&name))
 }
 
+/// The Unix socket of the server with this address.
+pub fn socket(address: &str) -> PathBuf {
+    let (_, folder) = address.split_once("?host=").unwrap();
+    Path::new(folder).join(".s.PGSQL.5432")
+}
+
+/// The same database over TCP: through a relay.
+pub fn through(relay: &Relay, address: &str) -> String {
+    let (start, _) = address.split_once("?host=").unwrap();
+    start.replace("localhost", &relay.address().to_string())
+}
+
+/// A server of the caller's own and a streaming standby that only reads;
+/// both end when dropped. `None` without PostgreSQL.
+pub async fn with_standby() -> Option<[Cluster; 2]> {
+    let start = || {
+        let primary = start(None)?;
+        let standby = start(Some(&primary))?;
+        Some([primary, standby])
+    };
+    tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+impl Cluster {
+    /// The address of the database that every server has.
+    pub fn address(&self) -> String {
+        format!(
+            "postgres://postgres@localhost/postgres?host={}",
+            self.sockets.display()
+        )
+    }
+}
+
 fn sockets() -> Option<PathBuf> {
     static CLUSTER: OnceLock<Mutex<Option<Cluster>>> = OnceLock::new();
-    let cluster = CLUSTER.get_or_init(|| Mutex::new(start()));
+    let cluster = CLUSTER.get_or_init(|| Mutex::new(start(None)));
     let found = cluster
         .lock()
         .unwrap()
@@ -73,7 +111,7 @@ fn is_root() -> bool {
     std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
 }
 
-fn start() -> Option<Cluster> {
+fn start(primary: Option<&Cluster>) -> Option<Cluster> {
     let programs = binaries()?;
     // In /tmp: the path of a socket is 107 bytes at most.
     let folder = tempfile::Builder::new()
@@ -88,7 +126,11 @@ fn start() -> Option<Cluster> {
     // The server ends with the shell's input, and the shell's input ends with
     // this process. fsync stays on: durability is what is tested.
     let script = r#"
-        "$1/initdb" -D "$2/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$2/initdb.log" 2>&1
+        if [ -n "$3" ]; then
+            "$1/pg_basebackup" -D "$2/data" -h "$3" -U postgres -c fast -R --no-sync >"$2/initdb.log" 2>&1
+        else
+            "$1/initdb" -D "$2/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$2/initdb.log" 2>&1
+        fi
         "$1/postgres" -D "$2/data" -k "$2" -h "" -c fsync=on -c max_connections=400 -c shared_buffers=64MB \
             -c max_wal_size=256MB >"$2/server.log" 2>&1 </dev/null &
         server=$!
@@ -105,6 +147,7 @@ fn start() -> Option<Cluster> {
         .args(["-c", script, "sh"])
         .arg(&programs)
         .arg(&folder)
+        .args(primary.map(|primary| &primary.sockets))
         .current_dir("/tmp")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

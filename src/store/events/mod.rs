@@ -88,9 +88,9 @@ pub struct Extent {
     pub last_received_at: Option<Timestamp>,
 }
 
-/// Keeps events. Every method is durable when it returns; none is bounded in
-/// time, and a caller that is dropped leaves it open whether a write
-/// happened.
+/// Keeps events. Every method is durable when it returns. With PostgreSQL none
+/// takes longer than `store.operation_timeout` allows; a caller that is dropped, and an
+/// error, leave it open whether a write happened.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
     /// Keeps all of these or, on an error, perhaps none: repeat them. Answers

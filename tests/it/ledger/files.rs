@@ -7,7 +7,15 @@ use transatel_gateway::store::OpenError;
 use super::*;
 
 async fn refused(url: StoreUrl) -> String {
-    let refused = store::open(&Store { url, connections: 1 }, Clock::system()).await;
+    let refused = store::open(
+        &Store {
+            url,
+            connections: 1,
+            operation_timeout: crate::postgres::OPERATION_TIMEOUT,
+        },
+        Clock::system(),
+    )
+    .await;
     let error: OpenError = refused.err().expect("opened");
     error.to_string()
 }

@@ -93,21 +93,30 @@ async fn defaults_of_the_database_do_not_weaken_the_ledger() {
     open_postgres(&url).await;
     let spy = "CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
         NEW.caller := concat_ws(' ', current_setting('synchronous_commit'), \
-            current_setting('transaction_isolation'), current_setting('statement_timeout')); \
+            current_setting('transaction_isolation'), current_setting('statement_timeout'), \
+            current_setting('idle_in_transaction_session_timeout')); \
         RETURN NEW; END $$; \
         CREATE TRIGGER spy BEFORE INSERT OR UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION spy()";
     server.execute(sqlx::raw_sql(spy)).await.unwrap();
     let ledger = open_postgres(&url).await;
     let record = begun(&*ledger, wanted(1, "P", request(1))).await;
-    assert_eq!(record.order.caller.as_deref(), Some("on read committed 10s"));
+    assert_eq!(record.order.caller.as_deref(), Some("on read committed 8s 10s"));
     let record = settled(&*ledger, &record, placed(None), 1).await;
-    assert_eq!(record.order.caller.as_deref(), Some("on read committed 10s"));
+    assert_eq!(record.order.caller.as_deref(), Some("on read committed 8s 10s"));
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named_with_its_setting_and_without_the_password() {
     let url = StoreUrl::parse("postgres://shop:hunter2@127.0.0.1:1/orders").unwrap();
-    let refused = store::open(&Store { url, connections: 1 }, Clock::system()).await;
+    let refused = store::open(
+        &Store {
+            url,
+            connections: 1,
+            operation_timeout: crate::postgres::OPERATION_TIMEOUT,
+        },
+        Clock::system(),
+    )
+    .await;
     let text = refused.err().expect("opened").to_string();
     assert!(text.starts_with("store.url: the order ledger: "), "{text}");
     assert!(!text.contains("hunter2"), "{text}");

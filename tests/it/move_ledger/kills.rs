@@ -21,7 +21,15 @@ use crate::process::{Process, command};
 const EVENTS: usize = 400;
 
 pub(super) async fn open(url: StoreUrl) -> Result<Opened, String> {
-    let opened = store::open(&Store { url, connections: 2 }, Clock::system()).await;
+    let opened = store::open(
+        &Store {
+            url,
+            connections: 2,
+            operation_timeout: crate::postgres::OPERATION_TIMEOUT,
+        },
+        Clock::system(),
+    )
+    .await;
     opened.map_err(|error| error.to_string())
 }
 

@@ -1,0 +1,117 @@
+//! One connection to PostgreSQL: how it is made, and what ends it.
+
+use std::io;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, SqlStr};
+
+use crate::store::row::{Cells as _, values};
+use crate::store::session::Session as _;
+
+/// What every connection says first.
+///
+/// Statements end by themselves, each sees what was committed before it, and a
+/// commit is on the disk before it is reported even where the database's
+/// default is otherwise. A transaction whose client is silent is ended, and a
+/// client that is gone is noticed, so that nothing of it is locked for long.
+const SETTINGS: SqlStr = SqlStr::from_static(
+    "SELECT set_config('statement_timeout', $1, false), \
+    set_config('idle_in_transaction_session_timeout', $2, false), \
+    set_config('tcp_user_timeout', $3, false), \
+    set_config('tcp_keepalives_idle', $4, false), \
+    set_config('tcp_keepalives_interval', $5, false), \
+    set_config('tcp_keepalives_count', '3', false), \
+    set_config('default_transaction_isolation', 'read committed', false), \
+    set_config('synchronous_commit', \
+        CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
+        ELSE current_setting('synchronous_commit') END, false), \
+    current_setting('transaction_read_only') AS read_only",
+);
+
+/// "Read-only SQL transaction".
+const READ_ONLY: &str = "25006";
+
+/// Ended by the server: what was idle in a transaction for too long.
+const IDLE_IN_TRANSACTION: &str = "25P03";
+
+/// Connects to a server that takes writes. Not bounded in time.
+pub(super) async fn connect(
+    options: &PgConnectOptions,
+    operation_timeout: Duration,
+) -> sqlx::Result<PgConnection> {
+    let mut connection = options.connect().await?;
+    prepare(&mut connection, operation_timeout).await?;
+    Ok(connection)
+}
+
+/// Sets what holds for every connection; an error when the server takes no
+/// writes. Not bounded in time.
+pub(super) async fn prepare(connection: &mut PgConnection, operation_timeout: Duration) -> sqlx::Result<()> {
+    let milliseconds = |time: Duration| time.as_millis().to_string();
+    let seconds = |time: Duration| time.as_secs().max(1).to_string();
+    let values = values![
+        // Before the client gives up, so that the connection can be kept.
+        &*milliseconds(operation_timeout * 4 / 5),
+        &*milliseconds(operation_timeout),
+        &*milliseconds(operation_timeout * 2),
+        &*seconds(operation_timeout),
+        &*seconds(operation_timeout / 3),
+    ];
+    let settings = connection.row(SETTINGS, values).await?;
+    let settings = settings.ok_or(sqlx::Error::RowNotFound)?;
+    if settings.text("read_only")?.is_some_and(|value| value == "on") {
+        let why = "the server only reads: it is a standby, or default_transaction_read_only is on";
+        return Err(io::Error::other(why).into());
+    }
+    Ok(())
+}
+
+/// Whether nothing more can be done on the connection that said so.
+pub(super) fn ends_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            true
+        }
+        // "Operator intervention" but for a statement that took too long,
+        // "connection exception", and those of their own.
+        error => code(error).is_some_and(|code| {
+            only_reads(error)
+                || code == IDLE_IN_TRANSACTION
+                || code.starts_with("08")
+                || code.starts_with("57P")
+        }),
+    }
+}
+
+/// Whether the server does not take writes any more.
+pub(super) fn only_reads(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code == READ_ONLY)
+}
+
+/// Whether a connection may be had a moment later: the server is starting,
+/// ending, full, only reading, or not there.
+pub(super) fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        error => code(error).is_some_and(|code| code.starts_with("57P") || code == "53300"),
+    }
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_connection_is_not_kept_and_a_refusal_does_not_cost_one() {
+        let lost = sqlx::Error::Io(io::ErrorKind::ConnectionReset.into());
+        assert!(ends_connection(&lost) && is_passing(&lost) && !only_reads(&lost));
+        let unreadable = sqlx::Error::RowNotFound;
+        assert!(!ends_connection(&unreadable) && !is_passing(&unreadable));
+    }
+}

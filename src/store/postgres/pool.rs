@@ -1,0 +1,210 @@
+//! Connections to PostgreSQL, and the only way to use one.
+//!
+//! Every operation runs in a task of its own that always finishes: a caller
+//! that gives up only stops waiting, so that no connection is left in the
+//! middle of a statement, which would cost it. As many run at once as there
+//! may be connections; more callers wait for their turn, and one that gives up
+//! leaves the line.
+//!
+//! Every operation is bounded in time, and a connection on which one did not
+//! end in time is closed, never kept. A network that went silent took the idle
+//! connections with it: none that was made before is used again.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use super::connect::{connect, ends_connection, is_passing, only_reads};
+use crate::store::{Error, Result};
+
+/// A connection is replaced when it is this old: servers' memory for one grows.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// Pause before a failed connect is repeated; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a retired connection may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The connections of one ledger.
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+}
+
+struct Shared {
+    options: PgConnectOptions,
+    /// Bounds an operation with everything that it needs.
+    operation_timeout: Duration,
+    /// One for each connection that there may be.
+    turns: Arc<Semaphore>,
+    kept: Mutex<Kept>,
+}
+
+/// Connections that are idle.
+struct Kept {
+    /// The one that was idle for longest first.
+    idle: VecDeque<Pooled>,
+    /// Connections that were made earlier are not used any more.
+    trusted_since: Instant,
+}
+
+struct Pooled {
+    connection: PgConnection,
+    made: Instant,
+}
+
+impl Pool {
+    /// Makes none yet.
+    pub(super) fn new(options: PgConnectOptions, connections: u32, operation_timeout: Duration) -> Self {
+        let turns = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                operation_timeout,
+                turns: Arc::new(Semaphore::new(turns.min(Semaphore::MAX_PERMITS))),
+                kept: Mutex::new(Kept {
+                    idle: VecDeque::new(),
+                    trusted_since: Instant::now(),
+                }),
+            }),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Runs an operation on a connection and waits for what comes of it:
+    /// `operation_timeout` for its turn, and as long for the operation.
+    ///
+    /// Cancel-safe: an operation that has begun is finished whether its caller
+    /// waits or not, and one that has not is not begun.
+    pub(super) async fn run<T, W>(&self, operation: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let turn = timeout(
+            shared.operation_timeout,
+            Arc::clone(&shared.turns).acquire_owned(),
+        );
+        let turn = turn.await.map_err(|_| too_late("every connection is in use"))?;
+        let turn = turn.map_err(|_| Error::going_down())?;
+        let (answer, answered) = oneshot::channel();
+        let task = async move {
+            let result = shared.carry_out(operation).await;
+            // Before the caller can want the next one.
+            drop(turn);
+            // It may have gone.
+            let _ = answer.send(result);
+        };
+        self.tasks.spawn(task.in_current_span());
+        let result = answered.await.map_err(|_| Error::going_down())?;
+        Ok(result?)
+    }
+}
+
+impl Shared {
+    async fn carry_out<T>(
+        &self,
+        operation: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
+    ) -> sqlx::Result<T> {
+        let deadline = Instant::now() + self.operation_timeout;
+        let mut pooled = self.connection(deadline).await?;
+        let Ok(result) = timeout_at(deadline, operation(&mut pooled.connection)).await else {
+            self.distrust();
+            return Err(too_late("the server did not answer in time"));
+        };
+        match &result {
+            Ok(_) => self.keep(pooled),
+            Err(error) if ends_connection(error) => {
+                if only_reads(error) {
+                    self.distrust();
+                }
+            }
+            // What it did in a transaction is undone before it is idle.
+            Err(_) => {
+                if let Ok(Ok(())) = timeout_at(deadline, pooled.connection.ping()).await {
+                    self.keep(pooled);
+                }
+            }
+        }
+        result
+    }
+
+    /// One that is idle and answers, or a new one.
+    async fn connection(&self, deadline: Instant) -> sqlx::Result<Pooled> {
+        while let Some(mut pooled) = self.idle() {
+            if pooled.made.elapsed() > LIFETIME {
+                let _ = timeout(GOODBYE, pooled.connection.close()).await;
+                continue;
+            }
+            match timeout(self.operation_timeout / 2, pooled.connection.ping()).await {
+                Ok(Ok(())) => return Ok(pooled),
+                // The server closed it.
+                Ok(Err(_)) => {}
+                Err(_) => self.distrust(),
+            }
+        }
+        self.connect(deadline).await
+    }
+
+    /// A new connection, from a server that may be starting at the moment.
+    async fn connect(&self, deadline: Instant) -> sqlx::Result<Pooled> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let made = Instant::now();
+            let connecting = connect(&self.options, self.operation_timeout);
+            let Ok(connected) = timeout_at(deadline, connecting).await else {
+                return Err(too_late("no connection could be made in time"));
+            };
+            match connected {
+                Ok(connection) => return Ok(Pooled { connection, made }),
+                Err(error) if is_passing(&error) && Instant::now() + pause < deadline => {
+                    tokio::time::sleep(pause).await;
+                    pause = LONGEST_PAUSE.min(2 * pause);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn idle(&self) -> Option<Pooled> {
+        self.kept().idle.pop_front()
+    }
+
+    fn keep(&self, pooled: Pooled) {
+        let mut kept = self.kept();
+        if pooled.made >= kept.trusted_since {
+            kept.idle.push_back(pooled);
+        }
+    }
+
+    /// Does not use any connection again that there is now.
+    fn distrust(&self) {
+        let mut kept = self.kept();
+        kept.trusted_since = Instant::now();
+        let distrusted = std::mem::take(&mut kept.idle);
+        drop(kept);
+        // Their sockets are closed, and nothing is said to the server.
+        drop(distrusted);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What took too long may have happened or not.
+pub(super) fn too_late(why: &'static str) -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, why).into()
+}

@@ -1,0 +1,438 @@
+//! Trouble between a gateway and its PostgreSQL: a network that goes silent,
+//! connections that are reset, a server that only reads, and callers that do not wait for their answers. Everything works
+//! again by itself within [`AGAIN`], and nothing is lost.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tokio::sync::Notify;
+use tonic::Request;
+use transatel_gateway::client::connectivity::v1::{
+    CreateOrderRequest, ListOrdersRequest, OrderState, StreamEventsRequest,
+};
+use transatel_gateway::config::{Store, StoreUrl};
+use transatel_gateway::domain::Clock;
+use transatel_gateway::domain::SimIds;
+use transatel_gateway::domain::event::Event;
+use transatel_gateway::sandbox::{Criteria, Options, Sandbox};
+use transatel_gateway::store::events::{Arrival, Incoming};
+use transatel_gateway::store::{self, Opened};
+
+use crate::events::Follower;
+use crate::house::{Gateway, SECRET, Secret, until};
+use crate::orders::{create, order};
+use crate::postgres;
+use crate::relay::Relay;
+use crate::webhook::{all, client, deliver, envelope};
+
+/// How long after the end of the trouble everything works again.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// How long a call of the tests waits.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// Rounds of calls that fail at once do not follow closer than that.
+const PACE: Duration = Duration::from_millis(100);
+
+const SETTINGS: [(&str, &str); 5] = [
+    ("STORE__OPERATION_TIMEOUT", "1s"),
+    ("ORDERS__RECONCILE_AFTER", "50ms"),
+    ("ORDERS__RECONCILE_AT_MOST", "200ms"),
+    ("ORDERS__SETTLE_WINDOW", "500ms"),
+    ("ORDERS__LEASE", "3s"),
+];
+
+/// A gateway whose database is behind a relay, and what it has confirmed.
+struct Shop {
+    sandbox: Sandbox,
+    relay: Relay,
+    gateway: Gateway,
+    /// Another replica with a path of its own to the database.
+    direct: Gateway,
+    sims: Vec<String>,
+    wanted: Vec<CreateOrderRequest>,
+    placed: Vec<String>,
+    posted: u32,
+    acknowledged: BTreeSet<String>,
+    _secret: Secret,
+}
+
+/// What worked in one round of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Worked {
+    posted: bool,
+    placed: bool,
+    listed: bool,
+}
+
+const EVERYTHING: Worked = Worked {
+    posted: true,
+    placed: true,
+    listed: true,
+};
+
+impl Shop {
+    async fn open(database: &str) -> Self {
+        let sandbox = Sandbox::start(Options {
+            sims: 2_000,
+            ..Options::default()
+        })
+        .await
+        .unwrap();
+        let relay = Relay::start(&postgres::socket(database)).await;
+        let secret = Secret::new(SECRET);
+        let through = postgres::through(&relay, database);
+        let start = async |store: &str| {
+            let all = [&secret.settings()[..], &SETTINGS, &[("STORE__URL", store)]].concat();
+            Gateway::start(&sandbox.base_url(), &all).await
+        };
+        let (gateway, direct) = (start(&through).await, start(database).await);
+        let sims = sandbox.control().find_sims(Criteria::FRESH, 400);
+        Self {
+            sims: sims.into_iter().map(|sim| sim.msisdn).collect(),
+            sandbox,
+            relay,
+            gateway,
+            direct,
+            wanted: Vec::new(),
+            placed: Vec::new(),
+            posted: 0,
+            acknowledged: BTreeSet::new(),
+            _secret: secret,
+        }
+    }
+
+    /// Posts an event, places an order and lists orders at the same time.
+    async fn round(&mut self) -> Worked {
+        self.posted += 1;
+        let id = format!("E{}", self.posted);
+        let wish = order(&self.sims.pop().expect("a SIM is left"));
+        self.wanted.push(wish.clone());
+        let mut provisioning = [self.gateway.provisioning(), self.gateway.provisioning()];
+        let [orders, lists] = &mut provisioning;
+        let (url, http) = (self.gateway.webhook(), client());
+        let body = envelope(&id, "T", json!({}));
+        let (posted, placed, listed, ()) = tokio::join!(
+            tokio::time::timeout(PATIENCE, deliver(&http, &url, body)),
+            tokio::time::timeout(PATIENCE, create(orders, &wish)),
+            tokio::time::timeout(PATIENCE, lists.list_orders(ListOrdersRequest::default())),
+            tokio::time::sleep(PACE),
+        );
+        let worked = Worked {
+            posted: posted.is_ok_and(|status| status == Some(204)),
+            placed: placed.is_ok_and(|order| order.is_ok_and(|order| order.state() == OrderState::Placed)),
+            listed: listed.is_ok_and(|list| list.is_ok()),
+        };
+        if worked.posted {
+            self.acknowledged.insert(id);
+        }
+        if worked.placed {
+            self.placed.push(wish.request_id);
+        }
+        worked
+    }
+
+    /// The network goes silent while an event is appended, so many parts
+    /// after its first.
+    async fn silence_in_an_append(&mut self, parts: u64) {
+        self.posted += 1;
+        let id = format!("S{}", self.posted);
+        self.relay.silence_after(parts);
+        let (url, http) = (self.gateway.webhook(), client());
+        let posted = deliver(&http, &url, envelope(&id, "T", json!({})));
+        if tokio::time::timeout(PATIENCE, posted).await == Ok(Some(204)) {
+            self.acknowledged.insert(id);
+        }
+        self.relay.silence();
+        self.until_nothing_is_written().await;
+    }
+
+    /// Until nothing is written: the trouble is there.
+    async fn until_nothing_is_written(&mut self) {
+        let started = Instant::now();
+        loop {
+            let worked = self.round().await;
+            if !worked.posted && !worked.placed {
+                return;
+            }
+            assert!(started.elapsed() < AGAIN, "there is no trouble");
+        }
+    }
+
+    /// Until everything works, which must be soon: the trouble ended now.
+    async fn until_everything_works(&mut self) {
+        let ended = Instant::now();
+        loop {
+            let worked = self.round().await;
+            if worked == EVERYTHING {
+                break;
+            }
+            assert!(ended.elapsed() < AGAIN, "only this works: {worked:?}");
+        }
+        println!("everything worked again after {:?}", ended.elapsed());
+    }
+
+    /// It was not by chance: no connection is left that does not serve.
+    async fn everything_goes_on_working(&mut self) {
+        for _ in 0..15 {
+            assert_eq!(self.round().await, EVERYTHING);
+        }
+    }
+
+    /// Until an event that the other replica took in reaches a stream of this
+    /// one, which must be soon.
+    async fn until_events_are_passed_on(&mut self, follower: &mut Follower) {
+        let ended = Instant::now();
+        self.posted += 1;
+        let id = format!("D{}", self.posted);
+        let body = envelope(&id, "T", json!({}));
+        assert_eq!(deliver(&client(), &self.direct.webhook(), body).await, Some(204));
+        self.acknowledged.insert(id.clone());
+        let passed_on = async { while follower.event().await.event_id != id {} };
+        let passed_on = tokio::time::timeout(AGAIN, passed_on).await;
+        passed_on.expect("the event is not passed on");
+        println!("events were passed on again after {:?}", ended.elapsed());
+    }
+
+    /// Nothing that was confirmed is lost, and nothing was bought twice.
+    async fn nothing_is_lost(&mut self) {
+        let events = all(&mut self.gateway.events()).await;
+        let ids: BTreeSet<_> = events.iter().map(|event| event.event_id.clone()).collect();
+        assert_eq!(ids.len(), events.len());
+        let lost: Vec<_> = self.acknowledged.difference(&ids).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+        for wish in &self.wanted {
+            let mut provisioning = self.gateway.provisioning();
+            let id = wish.request_id.clone();
+            let placed = async || {
+                let order = create(&mut provisioning, wish).await;
+                order.is_ok_and(|order| order.state() == OrderState::Placed)
+            };
+            until(&id, placed).await;
+            let Some(transatel_gateway::client::connectivity::v1::sim_ref::Id::Msisdn(msisdn)) =
+                wish.sim.as_ref().and_then(|sim| sim.id.as_ref())
+            else {
+                panic!("no MSISDN")
+            };
+            let sim = self.sandbox.control().sim(msisdn).unwrap();
+            assert_eq!(sim.bought().count(), 1);
+        }
+        println!(
+            "{} of {} orders and {} of {} events were confirmed at once",
+            self.placed.len(),
+            self.wanted.len(),
+            self.acknowledged.len(),
+            self.posted
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_network_that_forgets_its_connections() {
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    let mut shop = Shop::open(&database).await;
+    let mut follower = Follower::start(&mut shop.gateway.events(), StreamEventsRequest::default()).await;
+    shop.until_everything_works().await;
+    for parts in 1..=4 {
+        shop.silence_in_an_append(parts).await;
+        shop.relay.forget();
+        shop.until_everything_works().await;
+    }
+    shop.until_events_are_passed_on(&mut follower).await;
+    shop.nothing_is_lost().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_network_that_goes_on() {
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    let mut shop = Shop::open(&database).await;
+    let mut follower = Follower::start(&mut shop.gateway.events(), StreamEventsRequest::default()).await;
+    shop.until_everything_works().await;
+    for parts in 1..=4 {
+        shop.silence_in_an_append(parts).await;
+        shop.relay.forward();
+        shop.until_everything_works().await;
+    }
+    shop.until_events_are_passed_on(&mut follower).await;
+    shop.nothing_is_lost().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_reset_under_load() {
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    let mut shop = Shop::open(&database).await;
+    let mut follower = Follower::start(&mut shop.gateway.events(), StreamEventsRequest::default()).await;
+    for _ in 0..10 {
+        shop.round().await;
+        shop.relay.reset();
+    }
+    shop.until_everything_works().await;
+    shop.until_events_are_passed_on(&mut follower).await;
+    shop.nothing_is_lost().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_to_a_standby_that_only_reads_and_back() {
+    let Some([primary, standby]) = postgres::with_standby().await else {
+        return;
+    };
+    let mut shop = Shop::open(&primary.address()).await;
+    let mut follower = Follower::start(&mut shop.gateway.events(), StreamEventsRequest::default()).await;
+    shop.until_everything_works().await;
+    shop.relay.switch(&postgres::socket(&standby.address()));
+    for _ in 0..3 {
+        shop.until_nothing_is_written().await;
+    }
+    // What leads connections moves new ones back and keeps the old.
+    shop.relay.lead(&postgres::socket(&primary.address()));
+    shop.until_everything_works().await;
+    shop.everything_goes_on_working().await;
+    shop.until_events_are_passed_on(&mut follower).await;
+    shop.nothing_is_lost().await;
+}
+
+/// A primary that is made a standby keeps its connections, which only read
+/// from then on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_only_reads_for_a_while() {
+    let Some([primary, _standby]) = postgres::with_standby().await else {
+        return;
+    };
+    let mut shop = Shop::open(&primary.address()).await;
+    let mut server = PgConnection::connect(&primary.address()).await.unwrap();
+    shop.until_everything_works().await;
+    for (read_only, works) in [("on", false), ("off", true)] {
+        for change in [
+            format!("ALTER SYSTEM SET default_transaction_read_only = {read_only}"),
+            "SELECT pg_reload_conf()".to_owned(),
+        ] {
+            let change = format!("SET default_transaction_read_only = off; {change}");
+            for part in change.split("; ") {
+                server.execute(AssertSqlSafe(part.to_owned())).await.unwrap();
+            }
+        }
+        match works {
+            true => shop.until_everything_works().await,
+            false => shop.until_nothing_is_written().await,
+        }
+    }
+    shop.nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn a_server_that_only_reads_is_named_at_the_start() {
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    let name = database.split(['/', '?']).nth(3).unwrap();
+    let mut server = PgConnection::connect(&database).await.unwrap();
+    let change = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    server.execute(AssertSqlSafe(change)).await.unwrap();
+    let refused = store::open(&config(&database)).await.err().expect("opened");
+    assert_eq!(
+        refused.to_string(),
+        "store.url: the order ledger: error communicating with database: the server only reads: \
+         it is a standby, or default_transaction_read_only is on"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_do_not_wait_cost_no_connections() {
+    const CALLS: u32 = 600;
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    let mut shop = Shop::open(&database).await;
+    shop.until_everything_works().await;
+    let before = shop.relay.accepted();
+    // Longer than any of them waits.
+    shop.relay.delay(Duration::from_millis(20));
+    let mut given_up = 0;
+    for _ in 0..CALLS / 20 {
+        let calls = (0..20).map(|_| {
+            let mut provisioning = shop.gateway.provisioning();
+            let mut request = Request::new(ListOrdersRequest::default());
+            request.set_timeout(Duration::from_millis(15));
+            async move { provisioning.list_orders(request).await.is_err() }
+        });
+        let ended = futures_util::future::join_all(calls).await;
+        given_up += ended.into_iter().filter(|given_up| *given_up).count();
+    }
+    shop.relay.delay(Duration::ZERO);
+    shop.until_everything_works().await;
+    let made = shop.relay.accepted() - before;
+    println!("{given_up} of {CALLS} calls gave up; {made} connections were made");
+    assert!(given_up > 500, "{given_up}");
+    assert!(made <= 10, "{made} connections for {given_up} calls");
+}
+
+fn config(url: &str) -> Store {
+    Store {
+        url: StoreUrl::parse(url).unwrap(),
+        connections: 10,
+        operation_timeout: Duration::from_secs(1),
+    }
+}
+
+async fn open(url: &str) -> Opened {
+    store::open(&config(url)).await.unwrap()
+}
+
+fn arrival(id: String) -> Arrival {
+    let event = Event {
+        id,
+        raw_type: "T".into(),
+        occurred_at: None,
+        received_at: Timestamp::now(),
+        sim: SimIds::default(),
+        subscription_id: None,
+        product_id: None,
+        order_id: None,
+        request_id: None,
+        transaction_id: None,
+        infrastructure: false,
+    };
+    Arrival::Event(Box::new(Incoming {
+        event,
+        body: "{}".into(),
+    }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_nobody_answers_listens_again() {
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    let relay = Relay::start(&postgres::socket(&database)).await;
+    let listening = open(&postgres::through(&relay, &database)).await.events;
+    let other = open(&database).await.events;
+    let bell = Arc::new(Notify::new());
+    let notified = async {
+        // The first says that it listens.
+        bell.notified().await;
+        for turn in 0..3 {
+            let accepted = relay.accepted();
+            relay.silence();
+            relay.forget();
+            // Listening again.
+            bell.notified().await;
+            assert!(relay.accepted() > accepted);
+            other.append(vec![arrival(turn.to_string())]).await.unwrap();
+            bell.notified().await;
+        }
+    };
+    tokio::select! {
+        () = listening.listen(&bell) => unreachable!("it listens until it is dropped"),
+        notified = tokio::time::timeout(3 * AGAIN, notified) => notified.expect("it does not listen again"),
+    }
+}
