@@ -20,9 +20,8 @@ pub(super) enum Value {
 }
 
 impl From<Option<&str>> for Value {
-    /// A NUL, which PostgreSQL cannot store, becomes U+FFFD in both stores.
     fn from(text: Option<&str>) -> Self {
-        Self::Text(text.map(|text| text.replace('\0', "\u{FFFD}")))
+        Self::Text(text.map(storable))
     }
 }
 
@@ -86,6 +85,12 @@ impl From<Timestamp> for Value {
     fn from(time: Timestamp) -> Self {
         Some(time).into()
     }
+}
+
+/// A text as both stores keep it: a NUL, which PostgreSQL cannot store, becomes
+/// U+FFFD.
+pub(super) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
 }
 
 /// Values in the order of a statement's placeholders.

@@ -25,6 +25,7 @@ suite_of! { crate::event_log::Stage:
     an_event_that_comes_again_is_known,
     an_event_is_joined_to_its_order,
     what_cannot_be_read_is_kept_apart,
+    a_mixed_batch_is_answered_in_its_order,
     the_oldest_are_forgotten_and_their_numbers_stay_theirs,
     many_may_append_at_once,
     a_log_keeps_its_name,
@@ -246,6 +247,44 @@ async fn what_cannot_be_read_is_kept_apart(stage: &Stage) {
         .unwrap();
     assert_eq!(appended, [Appended::Apart, new(1), Appended::Apart]);
     assert_eq!(ids(&*stage.log, 0).await.len(), 1);
+}
+
+async fn a_mixed_batch_is_answered_in_its_order(stage: &Stage) {
+    let order = in_state(&*stage.ledger, 1, State::Placed).await.order;
+    stage.other.append(vec![named("A")]).await.unwrap();
+    let of_order = incoming(Event {
+        order_id: Some(order.id),
+        ..event("C")
+    });
+    let unreadable = Arrival::Unreadable {
+        body: bytes::Bytes::from_static(b"\0"),
+        reason: "no JSON",
+        received_at: at(0),
+    };
+    let mut batch = vec![named("B"), named("A"), unreadable, named("B"), of_order];
+    // Both are kept as the second.
+    batch.extend([named("D\0"), named("D\u{FFFD}")]);
+    // None is a number, and none ends a text.
+    batch.extend(["007", "7", "it's", "\"}", "\\u0000", "b"].map(named));
+    let appended = stage.log.append(batch.clone()).await.unwrap();
+    let joined = Appended::New {
+        sequence: 3,
+        order_id: Some(order.id),
+    };
+    let known = Appended::Known;
+    let first = [new(2), known, Appended::Apart, known, joined, new(4), known];
+    assert_eq!(appended[..7], first);
+    assert_eq!(appended[7..], [5, 6, 7, 8, 9, 10].map(new));
+    let kept = ids(&*stage.other, 4).await;
+    let kept: Vec<_> = kept.iter().map(|(_, id)| id.as_str()).collect();
+    assert_eq!(kept, ["007", "7", "it's", "\"}", "\\u0000", "b"]);
+    let again = stage.other.append(batch).await.unwrap();
+    assert!(
+        again
+            .iter()
+            .all(|appended| !matches!(appended, Appended::New { .. }))
+    );
+    assert_eq!(stage.log.extent().await.unwrap().latest, 10);
 }
 
 async fn the_oldest_are_forgotten_and_their_numbers_stay_theirs(stage: &Stage) {

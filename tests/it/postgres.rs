@@ -53,6 +53,12 @@ pub fn through(relay: &Relay, address: &str) -> String {
     start.replace("localhost", &relay.address().to_string())
 }
 
+/// What the server of an address has logged so far.
+pub fn log(address: &str) -> String {
+    let (_, folder) = address.split_once("?host=").unwrap();
+    std::fs::read_to_string(Path::new(folder).join("server.log")).unwrap()
+}
+
 /// A server of the caller's own and a streaming standby that only reads;
 /// both end when dropped. `None` without PostgreSQL.
 pub async fn with_standby() -> Option<[Cluster; 2]> {
@@ -132,7 +138,7 @@ fn start(primary: Option<&Cluster>) -> Option<Cluster> {
             "$1/initdb" -D "$2/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$2/initdb.log" 2>&1
         fi
         "$1/postgres" -D "$2/data" -k "$2" -h "" -c fsync=on -c max_connections=400 -c shared_buffers=64MB \
-            -c max_wal_size=256MB >"$2/server.log" 2>&1 </dev/null &
+            -c max_wal_size=256MB -c log_line_prefix='%d ' >"$2/server.log" 2>&1 </dev/null &
         server=$!
         cat >/dev/null
         kill -QUIT "$server"

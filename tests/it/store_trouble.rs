@@ -1,5 +1,6 @@
 //! Trouble between a gateway and its PostgreSQL: a network that goes silent,
-//! connections that are reset, a server that only reads, and callers that do not wait for their answers. Everything works
+//! connections that are reset, a server that only reads, a replica that
+//! freezes, and callers that do not wait for their answers. Everything works
 //! again by itself within [`AGAIN`], and nothing is lost.
 
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ use transatel_gateway::domain::Clock;
 use transatel_gateway::domain::SimIds;
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::sandbox::{Criteria, Options, Sandbox};
-use transatel_gateway::store::events::{Arrival, Incoming};
+use transatel_gateway::store::events::{Appended, Arrival, Incoming};
 use transatel_gateway::store::{self, Opened};
 
 use crate::events::Follower;
@@ -406,6 +407,69 @@ fn arrival(id: String) -> Arrival {
         event,
         body: "{}".into(),
     }))
+}
+
+/// Whatever a replica was about when it froze, others can append.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_freezes_while_it_appends_holds_nobody_up() {
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    let other = open(&database).await.events;
+    for parts in 1..=12 {
+        let relay = Relay::start(&postgres::socket(&database)).await;
+        let frozen = open(&postgres::through(&relay, &database)).await.events;
+        let warm = arrival(format!("warm {parts}"));
+        frozen.append(vec![warm]).await.unwrap();
+        relay.silence_after(parts);
+        let batch = (0..5).map(|turn| arrival(format!("{parts} {turn}"))).collect();
+        // However that ends.
+        let _ = tokio::time::timeout(PATIENCE, frozen.append(batch)).await;
+        relay.silence();
+        let began = Instant::now();
+        let appended = other.append(vec![arrival(format!("other {parts}"))]);
+        let appended = tokio::time::timeout(PATIENCE, appended).await;
+        assert!(
+            matches!(appended, Ok(Ok(_))),
+            "held up after {parts} parts for {:?}: {appended:?}",
+            began.elapsed()
+        );
+    }
+}
+
+/// A batch is one statement, whatever is in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_of_events_is_one_statement() {
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    let name = database.split(['/', '?']).nth(3).unwrap();
+    let mut server = PgConnection::connect(&database).await.unwrap();
+    let logged = format!("ALTER DATABASE {name} SET log_statement = 'all'");
+    server.execute(AssertSqlSafe(logged)).await.unwrap();
+    let log = open(&database).await.events;
+    log.append(vec![arrival("known".into())]).await.unwrap();
+    let statements = || {
+        let prefix = format!("{name} LOG:  ");
+        let log = postgres::log(&database);
+        let lines = log.lines().filter(|line| line.starts_with(&prefix));
+        lines
+            .map(|line| line[prefix.len()..].to_owned())
+            .collect::<Vec<_>>()
+    };
+    let before = statements().len();
+    let unreadable = Arrival::Unreadable {
+        body: bytes::Bytes::from_static(b"\0"),
+        reason: "no JSON",
+        received_at: Timestamp::now(),
+    };
+    let mut batch: Vec<_> = (0..254).map(|turn| arrival(turn.to_string())).collect();
+    batch.extend([arrival("known".into()), unreadable]);
+    let appended = log.append(batch).await.unwrap();
+    assert_eq!(appended.len(), 256);
+    assert_eq!(appended[254..], [Appended::Known, Appended::Apart]);
+    let statements = statements().split_off(before);
+    assert_eq!(statements.len(), 1, "{statements:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,9 +8,12 @@ use super::{Appended, Arrival, Inner, unavailable};
 use crate::domain::event::Event;
 use crate::domain::{Error, Result};
 
-/// Events of one commit: few enough for a statement each to take no longer
-/// than a commit of the disk.
+/// Events of one commit: enough for the disk to be what limits their number.
 const PER_COMMIT: usize = 256;
+
+/// Bytes of one commit, unless one body alone has more: it is one message to
+/// the database, which limits those.
+const BYTES_PER_COMMIT: usize = 4 << 20;
 
 /// Something that came in and whoever waits for it to be durable.
 pub(super) struct Waiting {
@@ -38,8 +41,25 @@ pub(super) async fn run(
         if taken == 0 {
             return;
         }
-        write(inner, &mut batch, &told).await;
+        while !batch.is_empty() {
+            let later = batch.split_off(in_one_commit(&batch));
+            write(inner, &mut batch, &told).await;
+            batch = later;
+        }
     }
+}
+
+/// How many of these are written together: at least one.
+fn in_one_commit(batch: &[Waiting]) -> usize {
+    let mut bytes = 0;
+    let fitting = batch.iter().take_while(|waiting| {
+        bytes += match &waiting.arrival {
+            Arrival::Event(incoming) => incoming.body.len(),
+            Arrival::Unreadable { body, .. } => body.len(),
+        };
+        bytes <= BYTES_PER_COMMIT
+    });
+    fitting.count().max(1)
 }
 
 async fn write(inner: &Inner, batch: &mut Vec<Waiting>, told: &mpsc::Sender<Event>) {
@@ -86,5 +106,30 @@ async fn write(inner: &Inner, batch: &mut Vec<Waiting>, told: &mpsc::Sender<Even
 pub(super) async fn pass_on(inner: &Inner, mut news: mpsc::Receiver<Event>) {
     while let Some(event) = news.recv().await {
         inner.orders.note(&event).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_commit_is_bounded_in_bytes_and_never_empty() {
+        let waiting = |length: usize| Waiting {
+            arrival: Arrival::Unreadable {
+                body: Bytes::from(vec![0; length]),
+                reason: "no JSON",
+                received_at: Timestamp::UNIX_EPOCH,
+            },
+            answer: oneshot::channel().0,
+        };
+        let batch = |lengths: &[usize]| lengths.iter().copied().map(waiting).collect::<Vec<_>>();
+        let half = BYTES_PER_COMMIT / 2;
+        assert_eq!(in_one_commit(&batch(&[1; 256])), 256);
+        assert_eq!(in_one_commit(&batch(&[half, half, 1])), 2);
+        assert_eq!(in_one_commit(&batch(&[BYTES_PER_COMMIT + 1, 1])), 1);
     }
 }

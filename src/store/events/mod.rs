@@ -4,6 +4,7 @@
 //! Numbers have no gaps and follow the order of commits, whoever appends: a
 //! reader that has seen number *n* has seen everything before it.
 
+pub(super) mod append;
 pub(super) mod operations;
 mod row;
 mod statements;

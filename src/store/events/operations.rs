@@ -3,12 +3,10 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Appended, Arrival, Extent, Logged, row, statements};
+use super::{Extent, Logged, row, statements};
 use crate::domain::event::Event;
 use crate::domain::order::OrderId;
 use crate::store::row::{self as cells, Cells as _, values};
@@ -16,51 +14,6 @@ use crate::store::session::Session;
 
 /// Events that are forgotten at once: others wait for no longer than that.
 pub(in crate::store) const FORGOTTEN_AT_ONCE: usize = 1_000;
-
-pub(in crate::store) async fn append<S: Session>(
-    session: &mut S,
-    arrivals: &[Arrival],
-) -> sqlx::Result<Vec<Appended>> {
-    let locked = session.row(statements::LOCK, values![]).await?;
-    let locked = locked.ok_or(sqlx::Error::RowNotFound)?;
-    let before = count(cells::number(&locked, "last_sequence")?)?;
-    let mut last = before;
-    let mut appended = Vec::with_capacity(arrivals.len());
-    for arrival in arrivals {
-        appended.push(match arrival {
-            Arrival::Event(incoming) => {
-                let new = row::new_row(last + 1, incoming)?;
-                match session.row(statements::INSERT, new).await? {
-                    Some(inserted) => {
-                        last += 1;
-                        Appended::New {
-                            sequence: last,
-                            order_id: cells::optional_id(&inserted, "order_id")?,
-                        }
-                    }
-                    None => Appended::Known,
-                }
-            }
-            Arrival::Unreadable {
-                body,
-                reason,
-                received_at,
-            } => {
-                let id = Uuid::now_v7().to_string();
-                let body = STANDARD.encode(body);
-                let new = values![id.as_str(), *received_at, *reason, body.as_str()];
-                session.execute(statements::INSERT_UNREADABLE, new).await?;
-                Appended::Apart
-            }
-        });
-    }
-    if last > before {
-        session
-            .execute(statements::ADVANCE, values![row::number(last)?])
-            .await?;
-    }
-    Ok(appended)
-}
 
 pub(in crate::store) async fn events_after<S: Session>(
     session: &mut S,

@@ -9,12 +9,27 @@ use crate::domain::order::{OrderId, RequestId};
 use crate::domain::{Iccid, Msisdn, SimIds};
 use crate::store::row::{self, Cells, Value, values};
 
-/// The values of a new row, in the order of `statements::INSERT`.
-pub(super) fn new_row(sequence: u64, incoming: &Incoming) -> sqlx::Result<Vec<Value>> {
+/// What an event that is appended says, in the order of [`new_row`].
+pub(super) const MEMBERS: [&str; 12] = [
+    "event_id",
+    "type",
+    "occurred_at",
+    "received_at",
+    "iccid",
+    "msisdn",
+    "subscription_id",
+    "product_id",
+    "transaction_id",
+    "infrastructure",
+    "body",
+    "reference",
+];
+
+/// The values of a new row.
+pub(super) fn new_row(incoming: &Incoming) -> Vec<Value> {
     let event = &incoming.event;
     let reference = event.order_id.map(|id| id.to_string());
-    Ok(values![
-        number(sequence)?,
+    values![
         event.id.as_str(),
         event.raw_type.as_str(),
         event.occurred_at,
@@ -27,7 +42,7 @@ pub(super) fn new_row(sequence: u64, incoming: &Incoming) -> sqlx::Result<Vec<Va
         i64::from(event.infrastructure),
         incoming.body.as_str(),
         reference.as_deref(),
-    ])
+    ]
 }
 
 /// A row as an event.

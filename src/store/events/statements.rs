@@ -2,25 +2,6 @@
 
 use sqlx::SqlStr;
 
-/// Locks the log until the end of the transaction and gives its last number.
-pub(super) const LOCK: SqlStr =
-    SqlStr::from_static("UPDATE event_log SET last_sequence = last_sequence RETURNING last_sequence");
-
-pub(super) const ADVANCE: SqlStr = SqlStr::from_static("UPDATE event_log SET last_sequence = $1");
-
-/// Values: `row::new_row`. The reference counts when it is an order's.
-pub(super) const INSERT: SqlStr = SqlStr::from_static(
-    "INSERT INTO events (sequence, event_id, type, occurred_at, received_at, iccid, msisdn, \
-     subscription_id, product_id, transaction_id, infrastructure, body, order_id, request_id) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
-     (SELECT id FROM orders WHERE id = $13), (SELECT request_id FROM orders WHERE id = $13)) \
-     ON CONFLICT (event_id) DO NOTHING RETURNING order_id",
-);
-
-pub(super) const INSERT_UNREADABLE: SqlStr = SqlStr::from_static(
-    "INSERT INTO unreadable_events (id, received_at, reason, body_base64) VALUES ($1, $2, $3, $4)",
-);
-
 pub(super) const AFTER: SqlStr = SqlStr::from_static(
     "SELECT sequence, event_id, type, occurred_at, received_at, iccid, msisdn, subscription_id, \
      product_id, transaction_id, infrastructure, body, order_id, request_id \

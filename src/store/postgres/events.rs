@@ -1,44 +1,38 @@
-//! The log of events in PostgreSQL. Appends wait for each other at the log's
-//! one row; a commit wakes every replica that listens.
+//! The log of events in PostgreSQL. An append is one statement, which takes
+//! effect as a whole or finds that another one came first; a commit wakes every
+//! replica that listens.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::postgres::PgConnection;
-use sqlx::{Connection as _, SqlStr};
 use tokio::sync::Notify;
 
 use super::{Ledger, work};
 use crate::domain::event::Event;
 use crate::domain::order::OrderId;
 use crate::store::Result;
+use crate::store::events::append::{Batch, IN_ONE_STATEMENT};
 use crate::store::events::{Appended, Arrival, EventLog, Extent, Logged, operations};
-use crate::store::row::values;
-use crate::store::session::Session as _;
+use crate::store::session::Session;
 
-/// Delivered with the commit, and not at all without one.
-const NOTIFY: SqlStr = SqlStr::from_static("SELECT pg_notify('transatel_gateway_events', '')");
-
-async fn append(connection: &mut PgConnection, arrivals: &[Arrival]) -> sqlx::Result<Vec<Appended>> {
-    let mut transaction = connection
-        .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
-        .await?;
-    let appended = operations::append(&mut *transaction, arrivals).await?;
-    if appended
-        .iter()
-        .any(|appended| matches!(appended, Appended::New { .. }))
-    {
-        transaction.rows(NOTIFY, values![]).await?;
+/// Every time that this is not the first, another replica is. Bounded by the time
+/// of an operation.
+async fn append<S: Session>(session: &mut S, batch: &Batch) -> sqlx::Result<Vec<Appended>> {
+    let values = batch.values()?;
+    loop {
+        let rows = session.rows(IN_ONE_STATEMENT, values.clone()).await?;
+        if !rows.is_empty() {
+            return batch.answers(&rows);
+        }
     }
-    transaction.commit().await?;
-    Ok(appended)
 }
 
 #[async_trait]
 impl EventLog for Ledger {
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>> {
-        self.run(work!(session => append(session, &arrivals))).await
+        let batch = Batch::of(&arrivals);
+        self.run(work!(session => append(session, &batch))).await
     }
 
     async fn events_of(&self, order: OrderId) -> Result<Vec<Event>> {

@@ -12,12 +12,12 @@ use super::{Ledger, work};
 use crate::domain::event::Event;
 use crate::domain::order::OrderId;
 use crate::store::Result;
-use crate::store::events::{Appended, Arrival, EventLog, Extent, Logged, operations};
+use crate::store::events::{Appended, Arrival, EventLog, Extent, Logged, append, operations};
 
 #[async_trait]
 impl EventLog for Ledger {
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>> {
-        self.write(work!(session => operations::append(session, &arrivals)))
+        self.write(work!(session => append::append(session, &arrivals)))
             .await
     }
 

@@ -1,0 +1,219 @@
+//! A batch of what came in, as one statement takes it: the events as one JSON
+//! text, and what could not be read as another.
+//!
+//! PostgreSQL does all of it in one statement of its own transaction, so that
+//! nothing is locked while a process that might freeze is to speak. SQLite,
+//! where the process that writes has the file to itself, takes a statement per
+//! table.
+
+use std::collections::{HashMap, HashSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value as Json};
+use sqlx::SqlStr;
+use uuid::Uuid;
+
+use super::{Appended, Arrival, row};
+use crate::store::row::{self as cells, Cells, Value, values};
+use crate::store::session::Session;
+
+/// The columns of a new event but for its number.
+macro_rules! columns {
+    () => {
+        "event_id, type, occurred_at, received_at, iccid, msisdn, subscription_id, product_id, \
+         transaction_id, infrastructure, body, order_id, request_id"
+    };
+}
+
+/// What goes there; members are named in `row::MEMBERS`. The reference counts when it is an order's.
+macro_rules! event {
+    () => {
+        "value ->> 'event_id', value ->> 'type', CAST(value ->> 'occurred_at' AS BIGINT), \
+         CAST(value ->> 'received_at' AS BIGINT), value ->> 'iccid', value ->> 'msisdn', \
+         value ->> 'subscription_id', value ->> 'product_id', value ->> 'transaction_id', \
+         CAST(value ->> 'infrastructure' AS BIGINT), value ->> 'body', \
+         (SELECT id FROM orders WHERE id = value ->> 'reference'), \
+         (SELECT request_id FROM orders WHERE id = value ->> 'reference')"
+    };
+}
+
+/// The events that are not in the log, numbered from 1. Not `NOT EXISTS`, for which PostgreSQL reads
+/// the whole log: each is looked up in the index.
+macro_rules! fresh {
+    ($source:literal) => {
+        concat!(
+            "SELECT value, ROW_NUMBER() OVER (ORDER BY CAST(key AS BIGINT)) AS turn FROM ",
+            $source,
+            " WHERE (SELECT sequence FROM events WHERE event_id = value ->> 'event_id') IS NULL"
+        )
+    };
+}
+
+macro_rules! unreadable {
+    ($source:literal) => {
+        concat!(
+            "INSERT INTO unreadable_events (id, received_at, reason, body_base64) \
+             SELECT value ->> 'id', CAST(value ->> 'received_at' AS BIGINT), value ->> 'reason', \
+             value ->> 'body_base64' FROM ",
+            $source
+        )
+    };
+}
+
+/// `$1` the events, `$2` what could not be read.
+///
+/// No row when somebody else appended since the statement began, which could
+/// not see that: the statement is repeated. At least one otherwise; a row
+/// without a number is no event. Listeners are notified with the commit.
+pub(in crate::store) const IN_ONE_STATEMENT: SqlStr = SqlStr::from_static(concat!(
+    "WITH fresh AS (",
+    fresh!("jsonb_each(CAST($1 AS jsonb))"),
+    "), advanced AS (UPDATE event_log SET last_sequence = last_sequence + (SELECT COUNT(*) FROM fresh) \
+     WHERE last_sequence = (SELECT last_sequence FROM event_log) RETURNING last_sequence), \
+     inserted AS (INSERT INTO events (sequence, ",
+    columns!(),
+    ") SELECT last_sequence - (SELECT COUNT(*) FROM fresh) + turn, ",
+    event!(),
+    " FROM fresh CROSS JOIN advanced RETURNING sequence, event_id, order_id), apart AS (",
+    unreadable!("jsonb_each(CAST($2 AS jsonb)) CROSS JOIN advanced"),
+    ") SELECT sequence, event_id, order_id, CASE WHEN sequence IS NOT NULL \
+     THEN pg_notify('transatel_gateway_events', '') IS NULL END AS notified \
+     FROM advanced LEFT JOIN inserted ON TRUE"
+));
+
+const INSERT: SqlStr = SqlStr::from_static(concat!(
+    "INSERT INTO events (sequence, ",
+    columns!(),
+    ") SELECT (SELECT last_sequence FROM event_log) + turn, ",
+    event!(),
+    " FROM (",
+    fresh!("json_each($1)"),
+    ") RETURNING sequence, event_id, order_id"
+));
+
+const ADVANCE: SqlStr = SqlStr::from_static("UPDATE event_log SET last_sequence = last_sequence + $1");
+
+const INSERT_UNREADABLE: SqlStr = SqlStr::from_static(unreadable!("json_each($1)"));
+
+/// A batch, written out.
+pub(in crate::store) struct Batch {
+    places: Vec<Place>,
+    events: Map<String, Json>,
+    unreadable: Map<String, Json>,
+}
+
+/// What stands at a place of the batch.
+enum Place {
+    /// An event with this id, for the first time.
+    Event(String),
+    /// An event that stands further ahead too.
+    Again,
+    Unreadable,
+}
+
+impl Batch {
+    pub(in crate::store) fn of(arrivals: &[Arrival]) -> Self {
+        let mut batch = Self {
+            places: Vec::with_capacity(arrivals.len()),
+            events: Map::new(),
+            unreadable: Map::new(),
+        };
+        let mut ids = HashSet::new();
+        for arrival in arrivals {
+            let key = batch.places.len().to_string();
+            batch.places.push(match arrival {
+                Arrival::Event(incoming) => {
+                    // As it is stored.
+                    let id = cells::storable(&incoming.event.id);
+                    if ids.insert(id.clone()) {
+                        let members = row::MEMBERS.into_iter().zip(row::new_row(incoming));
+                        batch.events.insert(key, object(members));
+                        Place::Event(id)
+                    } else {
+                        Place::Again
+                    }
+                }
+                Arrival::Unreadable {
+                    body,
+                    reason,
+                    received_at,
+                } => {
+                    let id = Uuid::now_v7().to_string();
+                    let body = STANDARD.encode(body);
+                    let names = ["id", "received_at", "reason", "body_base64"];
+                    let values = values![id.as_str(), *received_at, *reason, body.as_str()];
+                    batch
+                        .unreadable
+                        .insert(key, object(names.into_iter().zip(values)));
+                    Place::Unreadable
+                }
+            });
+        }
+        batch
+    }
+
+    /// The values of [`IN_ONE_STATEMENT`].
+    pub(in crate::store) fn values(&self) -> sqlx::Result<Vec<Value>> {
+        Ok(values![
+            json(&self.events)?.as_str(),
+            json(&self.unreadable)?.as_str()
+        ])
+    }
+
+    /// What became of each, by the rows of the events that were new.
+    pub(in crate::store) fn answers(&self, rows: &[impl Cells]) -> sqlx::Result<Vec<Appended>> {
+        let mut new: HashMap<String, Appended> = HashMap::new();
+        for row in rows {
+            if let Some(sequence) = row.number("sequence")? {
+                let appended = Appended::New {
+                    sequence: u64::try_from(sequence).map_err(|_| cells::unusable("sequence"))?,
+                    order_id: cells::optional_id(row, "order_id")?,
+                };
+                new.insert(cells::text(row, "event_id")?, appended);
+            }
+        }
+        let answer = |place: &Place| match place {
+            Place::Event(id) => new.get(id).copied().unwrap_or(Appended::Known),
+            Place::Again => Appended::Known,
+            Place::Unreadable => Appended::Apart,
+        };
+        Ok(self.places.iter().map(answer).collect())
+    }
+}
+
+/// Appends in a transaction of the caller's, in which nobody else writes.
+pub(in crate::store) async fn append<S: Session>(
+    session: &mut S,
+    arrivals: &[Arrival],
+) -> sqlx::Result<Vec<Appended>> {
+    let batch = Batch::of(arrivals);
+    let rows = session
+        .rows(INSERT, values![json(&batch.events)?.as_str()])
+        .await?;
+    if !rows.is_empty() {
+        let new = i64::try_from(rows.len()).map_err(|_| cells::unusable("sequence"))?;
+        session.execute(ADVANCE, values![new]).await?;
+    }
+    if !batch.unreadable.is_empty() {
+        let values = values![json(&batch.unreadable)?.as_str()];
+        session.execute(INSERT_UNREADABLE, values).await?;
+    }
+    batch.answers(&rows)
+}
+
+fn object<'a>(members: impl Iterator<Item = (&'a str, Value)>) -> Json {
+    let value = |value| match value {
+        Value::Text(text) => text.map_or(Json::Null, Json::String),
+        Value::Number(number) => number.map_or(Json::Null, Json::from),
+    };
+    Json::Object(
+        members
+            .map(|(name, member)| (name.to_owned(), value(member)))
+            .collect(),
+    )
+}
+
+fn json(members: &Map<String, Json>) -> sqlx::Result<String> {
+    serde_json::to_string(members).map_err(|error| sqlx::Error::Encode(error.into()))
+}
