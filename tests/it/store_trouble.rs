@@ -132,7 +132,10 @@ async fn a_server_that_only_reads_is_named_at_the_start() {
     let mut server = PgConnection::connect(&database).await.unwrap();
     let change = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
     server.execute(AssertSqlSafe(change)).await.unwrap();
-    let refused = store::open(&config(&database)).await.err().expect("opened");
+    let refused = store::open(&config(&database), Clock::system())
+        .await
+        .err()
+        .expect("opened");
     assert_eq!(
         refused.to_string(),
         "store.url: the order ledger: error communicating with database: the server only reads: \
@@ -179,7 +182,7 @@ fn config(url: &str) -> Store {
 }
 
 async fn open(url: &str) -> Opened {
-    store::open(&config(url)).await.unwrap()
+    store::open(&config(url), Clock::system()).await.unwrap()
 }
 
 fn arrival(id: String) -> Arrival {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// a virtual machine that was suspended did not count the time.
 const KNOWN_FOR: Duration = Duration::from_secs(5);
 
-/// What the database last said, and when it was asked by the monotonic clock.
+/// What the database last said, and when by the monotonic clock.
 #[derive(Default)]
 pub(super) struct DatabaseTime(Mutex<Option<(Instant, Timestamp)>>);
 
@@ -19,15 +19,14 @@ impl DatabaseTime {
     /// The time now; `None` when the database has to be asked.
     pub(super) fn now(&self) -> Option<Timestamp> {
         let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (asked, answered) = known?;
-        let since = asked.elapsed();
-        (since < KNOWN_FOR).then(|| answered + since)
+        let (learned, answer) = known?;
+        let since = learned.elapsed();
+        (since < KNOWN_FOR).then(|| answer + since)
     }
 
-    /// Takes an answer. Counted from the question, so that what is called now
-    /// is never ahead of the database by the time of a round trip.
-    pub(super) fn learn(&self, asked: Instant, answer: Timestamp) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, answer));
-        answer
+    /// Takes an answer that has just come: what is called now is never ahead
+    /// of the database.
+    pub(super) fn learn(&self, answer: Timestamp) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answer));
     }
 }

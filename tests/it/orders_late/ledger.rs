@@ -58,6 +58,7 @@ async fn an_event_that_nobody_passed_on_is_found_in_the_log() {
     let settings = Store {
         url: StoreUrl::parse(&file.url).unwrap(),
         connections: 1,
+        operation_timeout: crate::postgres::OPERATION_TIMEOUT,
     };
     let opened = store::open(&settings, Clock::system()).await.unwrap();
     let subscription = control
