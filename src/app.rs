@@ -179,7 +179,7 @@ impl App {
             steps: seams.steps,
         });
         starting("orders left by others", orders.take_over(opened.exclusive)).await?;
-        let (events, event_work) = Events::new(
+        let (events, mut event_work) = Events::new(
             opened.events,
             sims.clone(),
             orders.clone(),
@@ -187,6 +187,7 @@ impl App {
             grpc::prepare_event,
             Arc::clone(&metrics),
         );
+        event_work.begin().await;
         let webhook = Webhook::new(config.webhook.clone(), events.clone(), Arc::clone(&metrics)).await;
         let webhook = match webhook {
             Some(webhook) => Some((listen(config.webhook.listen, "webhook.listen").await?, webhook)),

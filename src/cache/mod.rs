@@ -22,6 +22,7 @@
 //! Time is `tokio::time`, so a paused clock works. moka's own expiry follows
 //! the real clock and only frees memory.
 
+mod replace;
 mod shared;
 
 use std::future::Future;
@@ -145,6 +146,8 @@ type Flight<L> = watch::Receiver<Option<Outcome<L>>>;
 
 struct Work<L: Load> {
     flight: Option<Flight<L>>,
+    /// What the load in flight brings is not kept.
+    outdated: bool,
     failure: Option<Failure<L::Error>>,
 }
 
@@ -167,6 +170,7 @@ impl<L: Load> Slot<L> {
             entry: ArcSwapOption::empty(),
             work: Mutex::new(Work {
                 flight: None,
+                outdated: false,
                 failure: None,
             }),
         }
@@ -431,7 +435,9 @@ struct FlightGuard<'a, L: Load>(&'a Slot<L>);
 
 impl<L: Load> Drop for FlightGuard<'_, L> {
     fn drop(&mut self) {
-        self.0.work().flight = None;
+        let mut work = self.0.work();
+        work.flight = None;
+        work.outdated = false;
     }
 }
 
@@ -450,9 +456,11 @@ impl<L: Load> Inner<L> {
             usable_until: now + loaded.usable_for.max(loaded.fresh_for),
         });
         let mut work = slot.work();
-        // What is not to be used again is not kept: the load was only shared.
-        let kept = (entry.usable_until > now).then(|| Arc::clone(&entry));
-        slot.entry.store(kept);
+        if !std::mem::take(&mut work.outdated) {
+            // What is not to be used again is not kept: the load was only shared.
+            let kept = (entry.usable_until > now).then(|| Arc::clone(&entry));
+            slot.entry.store(kept);
+        }
         work.failure = None;
         count(&self.counts.loaded);
         entry

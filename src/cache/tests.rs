@@ -220,3 +220,46 @@ async fn the_resident_key_is_loaded_shared_forgotten_and_held_like_any_other() {
     }
     assert_eq!(loads(&numbers), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_load_read_before_a_change_is_not_kept() {
+    for key in ["a", "resident"] {
+        let (numbers, cache) = cache(0);
+        let waiting = cache.clone();
+        let waiting = TaskTracker::new().spawn(async move { waiting.get(&key).await });
+        settle().await;
+        assert_eq!(loads(&numbers), 1);
+        cache.put(&key, of(7)).await;
+        assert_eq!(*cache.get(&key).await.unwrap().value, 7);
+        numbers.permits.add_permits(1);
+        assert_eq!(*waiting.await.unwrap().unwrap().value, 1);
+        assert_eq!(*cache.get(&key).await.unwrap().value, 7);
+        // The next load is kept again.
+        cache.forget(&key).await;
+        numbers.permits.add_permits(1);
+        assert_eq!(*cache.get(&key).await.unwrap().value, 2);
+        assert_eq!(*cache.get(&key).await.unwrap().value, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_dropped_during_a_load_is_loaded_again() {
+    let (numbers, cache) = cache(0);
+    let waiting = cache.clone();
+    let waiting = TaskTracker::new().spawn(async move { waiting.get(&"a").await });
+    settle().await;
+    cache.put(&"b", of(7)).await;
+    cache.forget_all();
+    assert!(cache.peek(&"b").await.is_none());
+    numbers.permits.add_permits(2);
+    assert_eq!(*waiting.await.unwrap().unwrap().value, 1);
+    assert_eq!(*cache.get(&"a").await.unwrap().value, 2);
+}
+
+fn of(value: u32) -> Loaded<u32> {
+    Loaded {
+        value,
+        fresh_for: Duration::from_secs(60),
+        usable_for: Duration::from_secs(600),
+    }
+}

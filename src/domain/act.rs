@@ -154,6 +154,19 @@ impl Optional {
         }
     }
 
+    /// Whether it changes a SIM, and not a subscription.
+    pub fn is_of_sims(self) -> bool {
+        match self {
+            Self::CancelRenewal | Self::TerminateSubscription => false,
+            Self::ActivateSim
+            | Self::SuspendSim
+            | Self::ReactivateSim
+            | Self::TerminateSim
+            | Self::UpdateSim
+            | Self::SwapSim => true,
+        }
+    }
+
     /// The operation of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operation| operation.name() == name)

@@ -111,6 +111,14 @@ types! {
 }
 
 impl EventType {
+    /// Whether a number and a card that belonged together may not any more.
+    pub fn moves_a_line(self) -> bool {
+        matches!(
+            self,
+            Self::SimCardSwapped | Self::SimMsisdnSwapped | Self::SimTerminated
+        )
+    }
+
     /// Whether it is about one bundle: an order leads to one of these.
     pub fn is_about_a_bundle(self) -> bool {
         matches!(

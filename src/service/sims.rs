@@ -2,8 +2,13 @@
 //!
 //! OCS wants the MSISDN, SIM management the ICCID, callers have either. A
 //! pair is found through SIM Search, else through Connectivity Management,
-//! and kept: it never changes but by a swap. An answer counts only if it is
-//! about the SIM that was asked for. Status is never kept.
+//! and kept under both names: it changes only by a swap, and is dropped when
+//! an event or an operation says so or a record that was read disagrees with
+//! it. An answer counts only if it is about the SIM that was asked for. Status
+//! is never kept.
+//!
+//! A kept pair serves reads. What costs money or changes a SIM uses
+//! [`Sims::line`] or [`Sims::subscriber`], which ask the provider.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,14 +126,80 @@ impl Sims {
             }
         }
         for name in pairs.iter().flat_map(names) {
-            if let Some(pair) = self.cache.peek(&name).await {
-                self.cache.invalidate(&name, &pair).await;
+            self.cache.forget(&name).await;
+        }
+    }
+
+    /// Forgets every pair: events that say what moved may have been missed.
+    pub fn forget_all(&self) {
+        self.cache.forget_all();
+    }
+
+    /// A pair is kept under both names, so that whichever of them an event
+    /// names leads to it. Two pairs that share a name cannot both be true:
+    /// the provider is asked again.
+    async fn pair(&self, sim: &SimRef) -> Result<Arc<SimIds>> {
+        let found = self.cache.get(sim).await?;
+        for name in names(&found.value).filter(|name| name != sim) {
+            match self.cache.peek(&name).await {
+                Some(known) if known == found.value => {}
+                Some(_) => {
+                    self.forget(&found.value).await;
+                    return Ok(self.cache.get(sim).await?.value);
+                }
+                None => {
+                    let age = found.as_of.elapsed().unwrap_or_default();
+                    self.cache
+                        .put(&name, kept(SimIds::clone(&found.value), age))
+                        .await;
+                }
+            }
+        }
+        Ok(found.value)
+    }
+
+    /// Takes note of what the provider just said of a SIM: pairs that disagree
+    /// are replaced.
+    async fn learn(&self, live: &SimIds) {
+        if live.iccid.is_none() || live.msisdn.is_none() {
+            return;
+        }
+        let mut disagrees = false;
+        for name in names(live) {
+            let known = self.cache.peek(&name).await;
+            disagrees |= known.is_some_and(|known| *known != *live);
+        }
+        if disagrees {
+            tracing::info!("a SIM has another line than was known: the provider's word is used");
+            self.forget(live).await;
+            for name in names(live) {
+                self.cache.put(&name, kept(live.clone(), Duration::ZERO)).await;
             }
         }
     }
 
-    async fn pair(&self, sim: &SimRef) -> Result<Arc<SimIds>> {
-        Ok(self.cache.get(sim).await?.value)
+    /// A SIM as the provider says that it is now, both names at least: what an
+    /// order for a card goes to. Connectivity Management is asked first where
+    /// the account changes SIMs through it, because the search lags behind.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
+    pub async fn line(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
+        if self.provider.changes_sims() {
+            match self.subscriber(sim, deadline).await {
+                Ok(record) if is_pair(&record) => return Ok(record),
+                Ok(_) | Err(Error::OperationNotEnabled { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let record = self
+            .found(sim, deadline, |record| is_pair(record) && record.status.is_some())
+            .await?;
+        if is_pair(&record) {
+            return Ok(record);
+        }
+        let needed = other_name(sim);
+        Err(Error::SimNotResolvable { needed })
     }
 
     /// What the provider knows of a SIM. Live.
@@ -137,12 +208,20 @@ impl Sims {
     /// `SIM_NOT_FOUND`; `OPERATION_NOT_ENABLED` when the account may use
     /// neither API; and the provider's errors.
     pub async fn record(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
-        match find(&self.provider, sim, Patience::until(deadline), |record| {
-            record.status.is_some()
-        })
-        .await?
-        {
-            Found::Record(record) => Ok(record),
+        self.found(sim, deadline, |record| record.status.is_some()).await
+    }
+
+    async fn found(
+        &self,
+        sim: &SimRef,
+        deadline: Deadline,
+        enough: impl Fn(&SimRecord) -> bool,
+    ) -> Result<SimRecord> {
+        match find(&self.provider, sim, Patience::until(deadline), enough).await? {
+            Found::Record(record) => {
+                self.learn(&record.ids).await;
+                Ok(record)
+            }
             Found::Unknown(provider) => Err(Error::SimNotFound { provider }),
             Found::NotPermitted(provider) => Err(Error::OperationNotEnabled { provider }),
         }
@@ -156,13 +235,15 @@ impl Sims {
     /// the API; and the provider's errors.
     pub async fn subscriber(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
         let answer = self.provider.subscriber(sim, Patience::until(deadline)).await;
-        answer.map_err(|failure| {
+        let record = answer.map_err(|failure| {
             if is_unknown_sim(&failure) {
                 let provider = failure.provider_detail();
                 return Error::SimNotFound { provider };
             }
             failure.into_error(Need::Optional)
-        })
+        })?;
+        self.learn(&record.ids).await;
+        Ok(record)
     }
 
     /// One page of the account's SIMs. Live.
@@ -226,7 +307,19 @@ fn names(ids: &SimIds) -> impl Iterator<Item = SimRef> + use<> {
     names.into_iter().flatten()
 }
 
-/// What was learnt about a SIM.
+fn is_pair(record: &SimRecord) -> bool {
+    record.ids.iccid.is_some() && record.ids.msisdn.is_some()
+}
+
+/// What is missing of a SIM of which only this is known.
+fn other_name(sim: &SimRef) -> Identifier {
+    match sim {
+        SimRef::Iccid(_) => Identifier::Msisdn,
+        SimRef::Msisdn(_) => Identifier::Iccid,
+    }
+}
+
+/// What was learned about a SIM.
 enum Found {
     Record(SimRecord),
     /// A permitted API does not know it.
@@ -268,10 +361,19 @@ struct Loader {
     provider: Transatel,
 }
 
-/// A pair does not change but by a swap, which is rare and announced; a day
-/// bounds the harm of one that was not noticed.
+/// A pair changes only by a swap, which is rare and announced; a day bounds
+/// how long reads go to the wrong line after one that was not noticed.
 const PAIR_FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
 const PAIR_USABLE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A pair that the provider named so long ago, as the cache keeps it.
+fn kept(pair: SimIds, age: Duration) -> Loaded<SimIds> {
+    Loaded {
+        value: pair,
+        fresh_for: PAIR_FRESH_FOR.saturating_sub(age),
+        usable_for: PAIR_USABLE_FOR.saturating_sub(age),
+    }
+}
 
 impl Load for Loader {
     type Key = SimRef;
@@ -281,18 +383,11 @@ impl Load for Loader {
 
     async fn load(&self, sim: &SimRef) -> Result<Loaded<SimIds>> {
         let patience = Patience::unbounded();
-        let both = |record: &SimRecord| record.ids.iccid.is_some() && record.ids.msisdn.is_some();
-        let needed = match sim {
-            SimRef::Iccid(_) => Identifier::Msisdn,
-            SimRef::Msisdn(_) => Identifier::Iccid,
-        };
-        match find(&self.provider, sim, patience, both).await? {
-            Found::Record(record) if both(&record) => Ok(Loaded {
-                value: record.ids,
-                fresh_for: PAIR_FRESH_FOR,
-                usable_for: PAIR_USABLE_FOR,
+        match find(&self.provider, sim, patience, is_pair).await? {
+            Found::Record(record) if is_pair(&record) => Ok(kept(record.ids, Duration::ZERO)),
+            Found::Record(_) | Found::NotPermitted(_) => Err(Error::SimNotResolvable {
+                needed: other_name(sim),
             }),
-            Found::Record(_) | Found::NotPermitted(_) => Err(Error::SimNotResolvable { needed }),
             Found::Unknown(provider) => Err(Error::SimNotFound { provider }),
         }
     }

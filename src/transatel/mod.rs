@@ -120,6 +120,13 @@ impl Transatel {
         self.account.enabled_operations.contains(&operation)
     }
 
+    /// Whether the account was given any change of a SIM, and with it
+    /// Connectivity Management.
+    pub fn changes_sims(&self) -> bool {
+        let mut enabled = self.account.enabled_operations.iter();
+        enabled.any(|operation| operation.is_of_sims())
+    }
+
     /// What the token cache did, for the metrics.
     pub fn token_counts(&self) -> Arc<crate::cache::Counts> {
         self.caller.tokens.counts()

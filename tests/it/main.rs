@@ -60,6 +60,7 @@ mod sim_operations_crash;
 mod sim_operations_property;
 mod sim_operations_refusals;
 mod store_trouble;
+mod swapped_sims;
 mod telemetry;
 mod token;
 mod webhook;

@@ -95,6 +95,8 @@ pub struct Page {
 pub struct Work {
     events: Events,
     line: mpsc::Receiver<intake::Waiting>,
+    /// The number that the tail begins after, once it is known.
+    begun: Option<u64>,
 }
 
 impl Events {
@@ -127,6 +129,7 @@ impl Events {
         let work = Work {
             events: events.clone(),
             line: waiting,
+            begun: None,
         };
         (events, work)
     }
@@ -257,17 +260,23 @@ impl Inner {
 }
 
 impl Work {
+    /// Notes how far the log is, so that nothing that comes from now on is
+    /// missed. A log that cannot be read now is found out about later.
+    pub async fn begin(&mut self) {
+        self.begun = self.events.extent().await.ok().map(|extent| extent.latest);
+    }
+
     /// Takes events in, hands them on and looks after the log, until told to
     /// stop; what is in line then is still made durable.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { events, line } = self;
+        let Self { events, line, begun } = self;
         let inner = &*events.inner;
         let (told, news) = mpsc::channel(LINE);
         let taking_in = intake::run(inner, line, told, stop.clone());
         let others = async {
             tokio::join!(
                 intake::pass_on(inner, news),
-                tail::follow(inner),
+                tail::follow(inner, begun),
                 inner.listen(),
                 watch::silence(inner),
                 watch::upkeep(inner),

@@ -1,4 +1,5 @@
-//! The newest events, read from the log once for everybody who follows it.
+//! The newest events, read from the log once for everybody who follows it, and
+//! by every replica: what they say of lines that moved is known in all of them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,14 +93,18 @@ impl Tail {
     }
 }
 
-/// Reads what comes into the tail, woken by the bell and at least as often as
-/// configured.
-pub(super) async fn follow(inner: &Inner) {
-    let mut last = None;
+/// Reads what comes after this number into the tail, woken by the bell and at
+/// least as often as configured.
+pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
+    let mut last = begun;
     loop {
         let began = match last {
             Some(last) => Ok(last),
-            None => inner.log.extent().await.map(|extent| extent.latest),
+            None => inner.log.extent().await.map(|extent| {
+                // What came before was not seen here.
+                inner.sims.forget_all();
+                extent.latest
+            }),
         };
         match began {
             Ok(sequence) => {
@@ -130,6 +135,11 @@ async fn read(inner: &Inner, mut sequence: u64) -> u64 {
             return sequence;
         };
         sequence = newest.sequence;
+        for logged in &page {
+            if logged.event.event_type().moves_a_line() {
+                inner.sims.forget(&logged.event.sim).await;
+            }
+        }
         inner.event_came(newest.event.received_at);
         inner
             .tail

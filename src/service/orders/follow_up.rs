@@ -5,8 +5,9 @@
 use super::{Command, Orders, Target};
 use crate::domain::act::Act;
 use crate::domain::product::Category;
+use crate::domain::sim::Identifier;
 use crate::domain::subscription::Status;
-use crate::domain::{Deadline, Error, Result, SimIds, Subscription};
+use crate::domain::{Deadline, Error, Result, SimIds, SimRef, Subscription};
 use crate::store::Slot;
 use crate::transatel::call::Patience;
 
@@ -22,7 +23,15 @@ impl Orders {
             return Err(Error::Internal);
         };
         let inner = &self.inner;
-        let msisdn = inner.sims.msisdn(&command.sim).await?;
+        let (msisdn, sim) = match &command.sim {
+            SimRef::Msisdn(msisdn) => (msisdn.clone(), inner.sims.known(&command.sim).await),
+            SimRef::Iccid(_) => {
+                let sim = self.line_of_card(&command.sim, deadline).await?.ids;
+                let needed = Identifier::Msisdn;
+                let msisdn = sim.msisdn.clone().ok_or(Error::SimNotResolvable { needed })?;
+                (msisdn, sim)
+            }
+        };
         let present = inner
             .provider
             .all_subscriptions(&msisdn, Patience::until(deadline))
@@ -42,7 +51,7 @@ impl Orders {
         Ok(Target {
             sim: SimIds {
                 msisdn: Some(msisdn.clone()),
-                ..inner.sims.known(&command.sim).await
+                ..sim
             },
             slot: Slot {
                 msisdn,

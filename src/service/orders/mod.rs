@@ -143,6 +143,9 @@ enum Prospect {
     /// It is settled after all: an earlier attempt was carried out, or that
     /// cannot be told.
     Settled(Box<Record>),
+    /// The card that was named has another number than the target: the target
+    /// has to be found again, and will be the one that was just read.
+    Moved,
 }
 
 /// Which orders are wanted. What is absent does not filter.
@@ -387,6 +390,7 @@ impl Orders {
         let prepared = match prospect {
             Prospect::Ready(prepared) => prepared,
             Prospect::Settled(record) => return Ok(Some(outcome(record.order))),
+            Prospect::Moved => return Ok(None),
         };
         if deadline.remaining() < LEAST_TIME {
             return Err(Error::DeadlineExceeded);

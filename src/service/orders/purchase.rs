@@ -6,8 +6,9 @@ use super::submission::Choice;
 use super::verdict::{Candidates, is_complete};
 use super::{Command, Orders, Prepared, Prospect, Target, unavailable};
 use crate::domain::order::{Activation, Failure, Reason, Wish};
+use crate::domain::sim::Identifier;
 use crate::domain::subscription::Holdings;
-use crate::domain::{Deadline, Error, Money, Result, SimIds, SimStatus};
+use crate::domain::{Deadline, Error, Money, Result, SimIds, SimRecord, SimRef, SimStatus};
 use crate::store::{Record, Settlement, Slot};
 use crate::transatel::call::Patience;
 
@@ -36,12 +37,17 @@ impl Orders {
         deadline: Deadline,
     ) -> Result<Prospect> {
         let patience = Patience::until(deadline);
-        let ((choice, sim), present) = tokio::join!(
+        let (chosen, present) = tokio::join!(
             self.choose(command, deadline),
             self.inner
                 .provider
                 .all_subscriptions(&target.slot.msisdn, patience)
         );
+        let (choice, sim) = chosen?;
+        let named_by_card = matches!(command.sim, SimRef::Iccid(_));
+        if named_by_card && sim.msisdn.as_ref() != Some(&target.slot.msisdn) {
+            return Ok(Prospect::Moved);
+        }
         let holdings = present?;
         if holdings.unreadable > 0 {
             // Any of them could later be taken for what was bought.
@@ -114,26 +120,47 @@ impl Orders {
 
     /// How the bundle begins, whether that was the caller's choice, and what
     /// is known of the SIM.
-    async fn choose(&self, command: &Command, deadline: Deadline) -> (Choice, SimIds) {
-        if let Some(activation) = command.wish.activation {
-            let sim = self.inner.sims.known(&command.sim).await;
-            return (Choice::Callers(activation), sim);
-        }
-        match self.inner.sims.record(&command.sim, deadline).await {
+    ///
+    /// # Errors
+    /// Of a card, when the provider does not say which number it has now: a
+    /// pair that is known from before may lead to somebody else's line.
+    async fn choose(&self, command: &Command, deadline: Deadline) -> Result<(Choice, SimIds)> {
+        let sims = &self.inner.sims;
+        let callers = command.wish.activation.map(Choice::Callers);
+        let record = match (&command.sim, callers) {
+            (SimRef::Iccid(_), _) => Ok(self.line_of_card(&command.sim, deadline).await?),
+            (SimRef::Msisdn(_), Some(choice)) => return Ok((choice, sims.known(&command.sim).await)),
+            (SimRef::Msisdn(_), None) => sims.record(&command.sim, deadline).await,
+        };
+        Ok(match record {
             Ok(record) => {
                 let activation = match record.status {
                     Some(SimStatus::Preactivated) | None => Activation::OnFirstUse,
                     Some(_) => Activation::Immediate,
                 };
-                (Choice::Ours(activation), record.ids)
+                (callers.unwrap_or(Choice::Ours(activation)), record.ids)
             }
-            // The order itself will tell: the wrong choice is refused without
-            // harm, while `subscribe` may put a SIM into service.
+            // The order's answer will show: the wrong choice is refused
+            // without harm, while `subscribe` may put a SIM into service.
             Err(_) => {
-                let sim = self.inner.sims.known(&command.sim).await;
+                let sim = sims.known(&command.sim).await;
                 (Choice::Ours(Activation::OnFirstUse), sim)
             }
+        })
+    }
+
+    /// The card that was named, with the number that it has now. The number of
+    /// a terminated SIM is given to another one in time, so that it is none.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
+    pub(super) async fn line_of_card(&self, card: &SimRef, deadline: Deadline) -> Result<SimRecord> {
+        let record = self.inner.sims.line(card, deadline).await?;
+        if record.status == Some(SimStatus::Terminated) {
+            let needed = Identifier::Msisdn;
+            return Err(Error::SimNotResolvable { needed });
         }
+        Ok(record)
     }
 
     /// The product exists, and costs no more than the caller allows by a

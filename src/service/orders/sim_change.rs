@@ -148,13 +148,17 @@ impl Inner {
 
     /// What has to be forgotten once a change took place.
     pub(super) async fn settled_as_wished(&self, order: &Order) {
-        if let Some(SimAct::Swap { new_iccid }) = order.wish.act.on_sim().map(|change| &change.act) {
-            let new_card = SimIds {
-                iccid: Some(new_iccid.clone()),
-                msisdn: None,
-            };
-            self.sims.forget(&order.sim).await;
-            self.sims.forget(&new_card).await;
+        match order.wish.act.on_sim().map(|change| &change.act) {
+            Some(SimAct::Swap { new_iccid }) => {
+                let new_card = SimIds {
+                    iccid: Some(new_iccid.clone()),
+                    msisdn: None,
+                };
+                self.sims.forget(&order.sim).await;
+                self.sims.forget(&new_card).await;
+            }
+            Some(SimAct::Terminate) => self.sims.forget(&order.sim).await,
+            Some(SimAct::Activate | SimAct::Suspend | SimAct::Reactivate | SimAct::Update(_)) | None => {}
         }
     }
 }
