@@ -202,3 +202,51 @@ fn the_defaults_name_every_setting_and_no_other() {
     let known: std::collections::BTreeSet<String> = loaded.shown.keys().cloned().collect();
     assert_eq!(documented, known);
 }
+
+#[test]
+fn orders_that_would_be_judged_before_they_were_looked_for_are_refused() {
+    let report = problems(&with_credentials(&[
+        ("GATEWAY__ORDERS__SETTLE_WINDOW", "0s"),
+        ("GATEWAY__ORDERS__LEASE", "10ms"),
+        ("GATEWAY__ORDERS__RECONCILE_AFTER", "0s"),
+        ("GATEWAY__ORDERS__RECONCILE_AT_MOST", "0s"),
+        ("GATEWAY__ORDERS__ESCALATE_AFTER", "1ms"),
+    ]));
+    let keys: Vec<&str> = report.iter().filter_map(|line| line.split(':').next()).collect();
+    let expected = [
+        "escalate_after",
+        "lease",
+        "reconcile_after",
+        "reconcile_at_most",
+        "settle_window",
+    ];
+    assert_eq!(keys, expected.map(|key| format!("orders.{key}")), "{report:#?}");
+}
+
+#[test]
+fn the_windows_of_orders_have_to_fit_each_other() {
+    let report = problems(&with_credentials(&[
+        ("GATEWAY__ORDERS__RECONCILE_AFTER", "3s"),
+        ("GATEWAY__ORDERS__RECONCILE_AT_MOST", "2s"),
+        ("GATEWAY__ORDERS__SETTLE_WINDOW", "5s"),
+        ("GATEWAY__ORDERS__ESCALATE_AFTER", "4s"),
+    ]));
+    assert_eq!(
+        report,
+        [
+            "orders.escalate_after: is shorter than orders.settle_window",
+            "orders.reconcile_at_most: is shorter than orders.reconcile_after",
+            "orders.settle_window: is shorter than twice orders.reconcile_after: an order has to be looked for at \
+             least twice before it is taken for not placed",
+        ]
+    );
+    // What fits is taken, however short.
+    load(&with_credentials(&[
+        ("GATEWAY__ORDERS__RECONCILE_AFTER", "20ms"),
+        ("GATEWAY__ORDERS__RECONCILE_AT_MOST", "20ms"),
+        ("GATEWAY__ORDERS__SETTLE_WINDOW", "50ms"),
+        ("GATEWAY__ORDERS__ESCALATE_AFTER", "50ms"),
+        ("GATEWAY__ORDERS__LEASE", "1s"),
+    ]))
+    .unwrap();
+}

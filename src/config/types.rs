@@ -392,19 +392,39 @@ impl Catalog {
 
 impl Orders {
     fn read(reader: &mut Reader) -> Self {
-        Self {
+        let orders = Self {
             send_timeout: reader.duration("orders.send_timeout", MILLISECOND),
-            lease: reader.duration("orders.lease", MILLISECOND),
+            // Below it a slow commit would look like a process that has died.
+            lease: reader.duration("orders.lease", SECOND),
             reconcile_after: reader.duration("orders.reconcile_after", MILLISECOND),
             reconcile_at_most: reader.duration("orders.reconcile_at_most", MILLISECOND),
-            settle_window: reader.duration("orders.settle_window", Duration::ZERO),
-            escalate_after: reader.duration("orders.escalate_after", MILLISECOND),
+            settle_window: reader.duration("orders.settle_window", SHORTEST_WINDOW),
+            escalate_after: reader.duration("orders.escalate_after", SHORTEST_WINDOW),
             keep_for: reader.duration("orders.keep_for", LEAST_KEPT),
             poll_after: reader.duration("operations.poll_after", MILLISECOND),
             give_up_after: reader.duration("operations.give_up_after", MILLISECOND),
+        };
+        if orders.reconcile_at_most < orders.reconcile_after {
+            reader.problem(
+                "orders.reconcile_at_most",
+                "is shorter than orders.reconcile_after",
+            );
         }
+        if orders.settle_window < orders.reconcile_after * 2 {
+            let text = "is shorter than twice orders.reconcile_after: an order has to be looked for at least \
+                        twice before it is taken for not placed";
+            reader.problem("orders.settle_window", text);
+        }
+        if orders.escalate_after < orders.settle_window {
+            reader.problem("orders.escalate_after", "is shorter than orders.settle_window");
+        }
+        orders
     }
 }
+
+/// No provider shows what it did sooner; far below what is sensible, so that
+/// tests can be quick.
+const SHORTEST_WINDOW: Duration = Duration::from_millis(10);
 
 /// A `request_id` protects as long as its order is kept.
 const LEAST_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);

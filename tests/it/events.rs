@@ -445,10 +445,17 @@ async fn two_hundred_streams_see_everything_in_order() {
     tokio::join!(sent, futures_util::future::join_all(seen));
 }
 
+/// Orders of unknown outcome are left alone for an hour.
+const NOT_LOOKED_FOR: [(&str, &str); 3] = [
+    ("ORDERS__RECONCILE_AFTER", "1h"),
+    ("ORDERS__RECONCILE_AT_MOST", "1h"),
+    ("ORDERS__SETTLE_WINDOW", "2h"),
+];
+
 #[tokio::test]
 async fn an_event_settles_an_order_of_unknown_outcome_at_once() {
     // Nobody would look for an hour.
-    let house = House::with_events(&[("ORDERS__RECONCILE_AFTER", "1h")]).await;
+    let house = House::with_events(&NOT_LOOKED_FOR).await;
     let control = house.control();
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
     let wish = order(SIM);
@@ -485,7 +492,7 @@ async fn an_event_settles_an_operation_on_a_sim_at_once() {
 
 #[tokio::test]
 async fn an_event_without_the_bundle_has_the_order_looked_for_at_once() {
-    let house = House::with_events(&[("ORDERS__RECONCILE_AFTER", "1h")]).await;
+    let house = House::with_events(&NOT_LOOKED_FOR).await;
     let control = house.control();
     // The provider's own event is lost.
     control.disturb_events([Disturbance::Lose]);
