@@ -110,7 +110,8 @@ impl Caller {
     }
 
     /// One attempt with a token. A 401 was not carried out: the token is
-    /// dropped and the attempt replayed once with a new one.
+    /// dropped and the attempt replayed once with a new one, unless the last
+    /// one was dropped a short while ago.
     async fn authorized(
         &self,
         kind: Kind,
@@ -124,8 +125,7 @@ impl Caller {
             .guarded(kind, request, &token, timeout, patience, resend)
             .await;
         match first {
-            Err(Failure::Refused(Refusal { status: 401, .. })) => {
-                self.tokens.refuse(&token).await;
+            Err(Failure::Refused(Refusal { status: 401, .. })) if self.tokens.refuse(&token).await => {
                 let token = self.token(patience).await?;
                 let replay = resend + 1;
                 self.guarded(kind, request, &token, timeout, patience, replay)

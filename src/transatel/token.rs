@@ -3,15 +3,16 @@
 //! Kept in the loading cache, which gives what a token needs: one request in
 //! flight whatever the number of callers, a shared failure, and refresh ahead
 //! of expiry while the old token still serves. What is added: how far ahead,
-//! how long a failure is held, and that a refused token is dropped only if it
-//! still is the one that was used.
+//! how long a failure is held, that a refused token is dropped only if it
+//! still is the one that was used, and that tokens are not dropped one after
+//! the other: an API that refuses every token would cost one a call.
 //!
 //! Provider's document: "Authentication" of its developer guides. Tokens live
 //! an hour, there is no refresh token, and repeated 401s may be flagged by
 //! its monitoring.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::call::{Kind, Patience};
@@ -67,7 +69,36 @@ impl fmt::Debug for Token {
 #[derive(Clone)]
 pub struct TokenSource {
     cache: LoadingCache<Loader>,
+    dropped: Arc<Mutex<Option<Dropped>>>,
 }
+
+/// The last token that was dropped because an API refused it.
+struct Dropped {
+    token: Weak<Token>,
+    at: Instant,
+    /// Tokens that were dropped without a quiet time between them.
+    in_a_row: u32,
+}
+
+impl Dropped {
+    /// No other token is dropped before this: the API would refuse any.
+    fn next_at(&self) -> Instant {
+        match self.in_a_row.checked_sub(DROPPED_AT_ONCE) {
+            None => self.at,
+            Some(more) => self.at + doubling(FIRST_REFUSAL_HOLD, LONGEST_REFUSAL_HOLD, more + 1),
+        }
+    }
+}
+
+/// Refused tokens that are replaced without delay: one that was revoked, and
+/// two more, for a provider whose parts learn of a new one at different times.
+const DROPPED_AT_ONCE: u32 = 3;
+/// After those a refused token is kept for so long; doubling while refusals go
+/// on.
+const FIRST_REFUSAL_HOLD: Duration = Duration::from_secs(10);
+const LONGEST_REFUSAL_HOLD: Duration = Duration::from_secs(300);
+/// A quiet time after which a refusal is the first one again.
+const REFUSALS_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 impl TokenSource {
     /// Prepares; asks for no token yet.
@@ -90,6 +121,7 @@ impl TokenSource {
         };
         Self {
             cache: LoadingCache::new(loader, bounds, tasks),
+            dropped: Arc::default(),
         }
     }
 
@@ -106,8 +138,39 @@ impl TokenSource {
     }
 
     /// Drops a token that an API refused, unless a newer one took its place.
-    pub async fn refuse(&self, token: &Arc<Token>) {
+    /// `false` when it is kept, because another one was dropped a short while
+    /// ago: then a new token would be refused like this one.
+    pub async fn refuse(&self, token: &Arc<Token>) -> bool {
+        let current = self.cache.peek(&()).await;
+        if current.is_none_or(|current| !Arc::ptr_eq(&current, token)) {
+            return true;
+        }
+        if !self.may_drop(token) {
+            return false;
+        }
         self.cache.invalidate(&(), token).await;
+        true
+    }
+
+    /// Decides once for everybody who was refused the same token.
+    fn may_drop(&self, token: &Arc<Token>) -> bool {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let in_a_row = match &*dropped {
+            Some(last) if std::ptr::eq(last.token.as_ptr(), Arc::as_ptr(token)) => return true,
+            Some(last) if now < last.next_at() => return false,
+            Some(last) if now < last.next_at() + REFUSALS_FORGOTTEN_AFTER => last.in_a_row.saturating_add(1),
+            Some(_) | None => 1,
+        };
+        if in_a_row > 1 {
+            tracing::warn!(in_a_row, "an API refuses one token after the other");
+        }
+        *dropped = Some(Dropped {
+            token: Arc::downgrade(token),
+            at: now,
+            in_a_row,
+        });
+        true
     }
 
     /// What the token's cache did.
@@ -249,8 +312,13 @@ fn hold(failure: &Failure, failures: u32) -> Duration {
         Failure::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
         _ => Duration::ZERO,
     };
-    let doubled = Duration::from_secs(first).saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled.min(Duration::from_secs(longest)).max(asked)
+    doubling(Duration::from_secs(first), Duration::from_secs(longest), failures).max(asked)
+}
+
+/// The wait after so many in a row (1 is the first).
+fn doubling(first: Duration, longest: Duration, in_a_row: u32) -> Duration {
+    let doubled = first.saturating_mul(1 << in_a_row.saturating_sub(1).min(16));
+    doubled.min(longest)
 }
 
 /// The body of a token request.

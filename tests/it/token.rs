@@ -91,6 +91,45 @@ async fn an_api_that_refuses_a_fresh_token_is_our_fault_not_the_callers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_api_that_refuses_every_token_does_not_cost_a_token_a_call() {
+    let _still = StillClock::hold();
+    let house = House::open().await;
+    let control = house.control();
+    control.queue(Script::on("GET", PRODUCTS).then(Fault::Unauthorized.step().forever()));
+    let mut catalog = house.catalog();
+    for _ in 0..200 {
+        let refused = reason(&catalog.check_eligibility(live()).await.unwrap_err());
+        assert_eq!(refused.reason, "PROVIDER_CREDENTIALS_REJECTED");
+    }
+    // The first one, and three instead of it that were refused too.
+    assert_eq!(control.received("POST", TOKEN), 4);
+    // An hour of one call a second is a handful of requests.
+    for _ in 0..3600 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        catalog.check_eligibility(live()).await.unwrap_err();
+    }
+    let asked = control.received("POST", TOKEN);
+    assert!((10..=25).contains(&asked), "{asked}");
+    // Other APIs go on with the token that is there, and an API that takes it
+    // again is noticed at once.
+    house
+        .inventory()
+        .get_inventory(transatel_gateway::client::connectivity::v1::GetInventoryRequest {
+            sim: by_msisdn("882470000000001"),
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    control.clear_faults();
+    catalog.check_eligibility(live()).await.unwrap();
+    assert_eq!(control.received("POST", TOKEN), asked);
+    // A token that is revoked after a quiet time is replaced at once again.
+    tokio::time::advance(Duration::from_secs(1200)).await;
+    control.revoke_tokens();
+    catalog.check_eligibility(live()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn refused_credentials_do_not_hammer_the_token_endpoint() {
     let _still = StillClock::hold();
     let house = House::open().await;
