@@ -110,7 +110,7 @@ impl Inventory {
             let (provider, read) = (self.provider.clone(), read.clone());
             async move {
                 // As long as it takes: who waits for it may change.
-                let patience = Patience::unbounded();
+                let patience = Patience::detached();
                 provider
                     .subscriptions(&read.msisdn, read.ended, read.language.as_ref(), patience)
                     .await

@@ -165,13 +165,18 @@ impl Sims {
             return;
         }
         let mut disagrees = false;
+        let mut missing = false;
         for name in names(live) {
-            let known = self.cache.peek(&name).await;
-            disagrees |= known.is_some_and(|known| *known != *live);
+            match self.cache.peek(&name).await {
+                Some(known) => disagrees |= *known != *live,
+                None => missing = true,
+            }
         }
         if disagrees {
             tracing::info!("a SIM has another line than was known: the provider's word is used");
             self.forget(live).await;
+        }
+        if disagrees || missing {
             for name in names(live) {
                 self.cache.put(&name, kept(live.clone(), Duration::ZERO)).await;
             }
@@ -192,9 +197,8 @@ impl Sims {
                 Err(error) => return Err(error),
             }
         }
-        let record = self
-            .found(sim, deadline, |record| is_pair(record) && record.status.is_some())
-            .await?;
+        let enough = |record: &SimRecord| is_pair(record) && record.status.is_some();
+        let record = self.found(sim, Patience::for_order(deadline), enough).await?;
         if is_pair(&record) {
             return Ok(record);
         }
@@ -208,16 +212,26 @@ impl Sims {
     /// `SIM_NOT_FOUND`; `OPERATION_NOT_ENABLED` when the account may use
     /// neither API; and the provider's errors.
     pub async fn record(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
-        self.found(sim, deadline, |record| record.status.is_some()).await
+        let enough = |record: &SimRecord| record.status.is_some();
+        self.found(sim, Patience::until(deadline), enough).await
+    }
+
+    /// The same for an order.
+    ///
+    /// # Errors
+    /// Those of [`record`](Self::record).
+    pub async fn record_for_order(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
+        let enough = |record: &SimRecord| record.status.is_some();
+        self.found(sim, Patience::for_order(deadline), enough).await
     }
 
     async fn found(
         &self,
         sim: &SimRef,
-        deadline: Deadline,
+        patience: Patience,
         enough: impl Fn(&SimRecord) -> bool,
     ) -> Result<SimRecord> {
-        match find(&self.provider, sim, Patience::until(deadline), enough).await? {
+        match find(&self.provider, sim, patience, enough).await? {
             Found::Record(record) => {
                 self.learn(&record.ids).await;
                 Ok(record)
@@ -234,7 +248,8 @@ impl Sims {
     /// `SIM_NOT_FOUND`; `OPERATION_NOT_ENABLED` when the account may not use
     /// the API; and the provider's errors.
     pub async fn subscriber(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
-        let answer = self.provider.subscriber(sim, Patience::until(deadline)).await;
+        let patience = Patience::for_order(deadline);
+        let answer = self.provider.subscriber(sim, patience).await;
         let record = answer.map_err(|failure| {
             if is_unknown_sim(&failure) {
                 let provider = failure.provider_detail();
@@ -382,7 +397,7 @@ impl Load for Loader {
     const NAME: &'static str = "sim_ids";
 
     async fn load(&self, sim: &SimRef) -> Result<Loaded<SimIds>> {
-        let patience = Patience::unbounded();
+        let patience = Patience::detached();
         match find(&self.provider, sim, patience, is_pair).await? {
             Found::Record(record) if is_pair(&record) => Ok(kept(record.ids, Duration::ZERO)),
             Found::Record(_) | Found::NotPermitted(_) => Err(Error::SimNotResolvable {

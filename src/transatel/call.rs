@@ -21,7 +21,7 @@ pub enum Kind {
     Write,
 }
 
-/// How long a call may take.
+/// How long a call may take, and which room it may use.
 #[derive(Clone, Debug)]
 pub struct Patience {
     /// Bound on one attempt; `None` for the configured one.
@@ -30,6 +30,19 @@ pub struct Patience {
     pub deadline: Option<Deadline>,
     /// Of a write: without it nothing is sent any more.
     pub lease: Option<Lease>,
+    /// What the call is for.
+    pub purpose: Purpose,
+}
+
+/// What a call is for. Everything else can fill an API's room only up to what
+/// is kept for orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// An order or a change of a SIM, what is read for one, and finding out
+    /// what became of one.
+    Order,
+    /// Anything else.
+    Other,
 }
 
 impl Patience {
@@ -39,15 +52,33 @@ impl Patience {
             attempt: None,
             deadline: Some(deadline),
             lease: None,
+            purpose: Purpose::Other,
         }
     }
 
-    /// As long as it takes.
-    pub fn unbounded() -> Self {
+    /// For an order, until then.
+    pub fn for_order(deadline: Deadline) -> Self {
+        Self {
+            purpose: Purpose::Order,
+            ..Self::until(deadline)
+        }
+    }
+
+    /// For sending an order: nothing is sent without its lease.
+    pub fn under(lease: Lease) -> Self {
+        Self {
+            lease: Some(lease.clone()),
+            ..Self::for_order(lease.sending_until())
+        }
+    }
+
+    /// For work that ends by its own bounds.
+    pub fn detached() -> Self {
         Self {
             attempt: None,
             deadline: None,
             lease: None,
+            purpose: Purpose::Other,
         }
     }
 }
@@ -146,7 +177,10 @@ impl Caller {
         patience: &Patience,
         resend: u32,
     ) -> Result<Answer, Failure> {
-        let permit = self.guards.admit(request.api, patience.deadline).await?;
+        let permit = self
+            .guards
+            .admit(request.api, patience.deadline, patience.purpose)
+            .await?;
         let result = self
             .transport
             .exchange(kind, request, token.authorization(), timeout, patience, resend)

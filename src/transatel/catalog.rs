@@ -56,7 +56,7 @@ impl Transatel {
         };
         let patience = Patience {
             attempt: Some(self.account.catalog_timeout),
-            ..Patience::unbounded()
+            ..Patience::detached()
         };
         let answer = self.caller.call(Kind::Read, &request, patience).await?;
         // Tens of milliseconds of pure computing: not on a worker that

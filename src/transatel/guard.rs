@@ -1,6 +1,9 @@
 //! What stands between a call and the provider: per API a breaker, a bound on
 //! requests in flight and a budget of retries, and one pace for all.
 //!
+//! Part of an API's room is for orders and what is read for them: however many
+//! other reads hang, an order gets through.
+//!
 //! Guarantees that a request it turns away was not sent. The token's own
 //! requests do not pass here: there is one at a time, with a back-off of its
 //! own.
@@ -8,11 +11,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tower::retry::budget::{Budget as _, TpsBudget};
 
 use super::breaker::{Breaker, Pass, Verdict};
+use super::call::Purpose;
 use super::error::Failure;
 use super::pace::Pace;
 use super::transport::{Answer, Api};
@@ -38,12 +42,21 @@ pub struct Guards {
 struct Guard {
     breaker: Breaker,
     room: Semaphore,
+    /// What is not for an order needs this too.
+    shared: Semaphore,
     retries: TpsBudget,
+}
+
+/// Of an API's room, the part that is kept for orders: a quarter. A
+/// quarter of the default lets more orders through in the time of one read
+/// than a ledger takes.
+fn kept_for_orders(concurrency: usize) -> usize {
+    concurrency / 4
 }
 
 /// A request that may be sent.
 pub struct Permit<'a> {
-    _room: SemaphorePermit<'a>,
+    _room: (Option<SemaphorePermit<'a>>, SemaphorePermit<'a>),
     pass: Pass<'a>,
 }
 
@@ -54,6 +67,7 @@ impl Guards {
             let guard = Guard {
                 breaker: Breaker::new(outbound.breaker_failures, outbound.breaker_open_for),
                 room: Semaphore::new(outbound.concurrency),
+                shared: Semaphore::new(outbound.concurrency - kept_for_orders(outbound.concurrency)),
                 retries: TpsBudget::new(BUDGET_OVER, RETRIES_A_SECOND, outbound.retry_ratio),
             };
             (api, guard)
@@ -80,7 +94,12 @@ impl Guards {
     /// # Errors
     /// [`Failure::CircuitOpen`], [`Failure::Crowded`] or
     /// [`Failure::NoTimeLeft`]: nothing may be sent.
-    pub async fn admit(&self, api: Api, deadline: Option<Deadline>) -> Result<Option<Permit<'_>>, Failure> {
+    pub async fn admit(
+        &self,
+        api: Api,
+        deadline: Option<Deadline>,
+        purpose: Purpose,
+    ) -> Result<Option<Permit<'_>>, Failure> {
         let Some(guard) = self.of(api) else {
             return Ok(None);
         };
@@ -96,9 +115,13 @@ impl Guards {
         let by_deadline = deadline.filter(|deadline| deadline.at() < latest);
         let until = by_deadline.map_or(latest, |deadline| deadline.at());
         let room = async {
-            let room = guard.room.acquire().await;
+            let shared = match purpose {
+                Purpose::Order => None,
+                Purpose::Other => Some(guard.shared.acquire().await?),
+            };
+            let room = guard.room.acquire().await?;
             self.pace.turn().await;
-            room
+            Ok::<_, AcquireError>((shared, room))
         };
         let room = match tokio::time::timeout_at(until, room).await {
             Ok(Ok(room)) => room,

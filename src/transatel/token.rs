@@ -267,7 +267,7 @@ impl Load for Loader {
                 &request,
                 authorization,
                 self.timeout,
-                &Patience::unbounded(),
+                &Patience::detached(),
                 0,
             )
             .await;

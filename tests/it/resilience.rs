@@ -13,8 +13,8 @@ use transatel_gateway::config::{self, Sources};
 use transatel_gateway::sandbox::{Fault, Script};
 
 use crate::house::{
-    FRANCE, Gateway, House, ORDERS, PRODUCTS, by_msisdn, fetch, get, reason, settings, simulator, spawn,
-    until,
+    BUNDLES, FRANCE, Gateway, House, ORDERS, PRODUCTS, by_msisdn, fetch, get, reason, settings, simulator,
+    spawn, until,
 };
 use crate::orders::{create, order};
 
@@ -326,6 +326,48 @@ async fn certificates_that_cannot_be_read_are_a_reason_not_to_start() {
         }
         other => panic!("{other}"),
     }
+}
+
+/// A batch reads sixteen SIMs at once; ten batches want twenty times the room
+/// that there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_of_slow_reads_do_not_keep_an_order_from_being_sent() {
+    let house = House::with(&[("TRANSATEL__CONCURRENCY", "8")]).await;
+    let control = house.control();
+    let slow = Fault::delay(Duration::from_millis(150));
+    control.queue(Script::on("GET", BUNDLES).then(slow.step().forever()));
+    let batches: Vec<_> = (0..10)
+        .map(|batch| {
+            let mut client = house.inventory();
+            let sims =
+                (1..=60).filter_map(|number| by_msisdn(&format!("{}", 882_470_000_000_000_u64 + number)));
+            let request = api::BatchGetInventoryRequest {
+                sims: sims.collect(),
+                // Reads of another language are not shared.
+                language_code: format!("en-{}", char::from(b'A' + batch).to_string().repeat(2)),
+                ..Default::default()
+            };
+            spawn(async move {
+                let mut answers = client.batch_get_inventory(request).await.unwrap().into_inner();
+                while answers.message().await.unwrap().is_some() {}
+            })
+        })
+        .collect();
+    until("the batches take all the room that they get", async || {
+        control.received("GET", BUNDLES) >= 10
+    })
+    .await;
+    let mut client = house.provisioning();
+    for sim in ["882470000000001", "882470000000002", "882470000000003"] {
+        let mut request = tonic::Request::new(order(sim));
+        request.set_timeout(Duration::from_millis(1500));
+        let answer = client.create_order(request).await.unwrap().into_inner();
+        assert_eq!(answer.order.unwrap().state(), api::OrderState::Placed);
+    }
+    assert!(
+        batches.iter().all(|batch| !batch.is_finished()),
+        "the batches are still at it"
+    );
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ impl Orders {
         };
         let present = inner
             .provider
-            .all_subscriptions(&msisdn, Patience::until(deadline))
+            .all_subscriptions(&msisdn, Patience::for_order(deadline))
             .await?;
         let bundle = present.find(id).ok_or_else(|| match present.unreadable {
             0 => Error::SubscriptionNotFound {

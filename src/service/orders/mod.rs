@@ -362,7 +362,7 @@ impl Orders {
         let inner = &self.inner;
         inner.steps.reached(Step::BeforeReads).await;
         let target = match &command.wish.act {
-            Act::Buy => self.purchase_target(command).await?,
+            Act::Buy => self.purchase_target(command, deadline).await?,
             Act::CancelRenewal { .. } | Act::TerminateSubscription { .. } => {
                 self.follow_up_target(command, deadline).await?
             }

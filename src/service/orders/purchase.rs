@@ -8,18 +8,22 @@ use super::{Command, Orders, Prepared, Prospect, Target, unavailable};
 use crate::domain::order::{Activation, Failure, Reason, Wish};
 use crate::domain::sim::Identifier;
 use crate::domain::subscription::Holdings;
-use crate::domain::{Deadline, Error, Money, Result, SimIds, SimRecord, SimRef, SimStatus};
+use crate::domain::{Deadline, Error, Money, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
 use crate::store::{Record, Settlement, Slot};
 use crate::transatel::call::Patience;
 
 impl Orders {
     /// Where the bundle is to go, once it is known that it may be bought.
-    pub(super) async fn purchase_target(&self, command: &Command) -> Result<Target> {
+    pub(super) async fn purchase_target(&self, command: &Command, deadline: Deadline) -> Result<Target> {
         self.assert_account()?;
         self.assert_price(&command.wish).await?;
+        let msisdn = match self.inner.sims.known(&command.sim).await.msisdn {
+            Some(msisdn) => msisdn,
+            None => self.number_of_card(&command.sim, deadline).await?,
+        };
         Ok(Target {
             slot: Slot {
-                msisdn: self.inner.sims.msisdn(&command.sim).await?,
+                msisdn,
                 product_id: command.wish.product_id.clone(),
             },
             sim: SimIds::of(&command.sim),
@@ -36,7 +40,7 @@ impl Orders {
         again: Option<&Record>,
         deadline: Deadline,
     ) -> Result<Prospect> {
-        let patience = Patience::until(deadline);
+        let patience = Patience::for_order(deadline);
         let (chosen, present) = tokio::join!(
             self.choose(command, deadline),
             self.inner
@@ -130,7 +134,7 @@ impl Orders {
         let record = match (&command.sim, callers) {
             (SimRef::Iccid(_), _) => Ok(self.line_of_card(&command.sim, deadline).await?),
             (SimRef::Msisdn(_), Some(choice)) => return Ok((choice, sims.known(&command.sim).await)),
-            (SimRef::Msisdn(_), None) => sims.record(&command.sim, deadline).await,
+            (SimRef::Msisdn(_), None) => sims.record_for_order(&command.sim, deadline).await,
         };
         Ok(match record {
             Ok(record) => {
@@ -147,6 +151,12 @@ impl Orders {
                 (Choice::Ours(Activation::OnFirstUse), sim)
             }
         })
+    }
+
+    async fn number_of_card(&self, card: &SimRef, deadline: Deadline) -> Result<Msisdn> {
+        let record = self.line_of_card(card, deadline).await?;
+        let needed = Identifier::Msisdn;
+        record.ids.msisdn.ok_or(Error::SimNotResolvable { needed })
     }
 
     /// The card that was named, with the number that it has now. The number of

@@ -305,7 +305,7 @@ impl Inner {
             });
         };
         // Within the lease, in which every order of a batch has its turn.
-        let patience = Patience::until(Deadline::after(self.config.lease / 8));
+        let patience = Patience::for_order(Deadline::after(self.config.lease / 8));
         let windows = Windows {
             settle: self.config.settle_window,
             escalate: self.config.escalate_after,

@@ -132,8 +132,7 @@ impl Inner {
     async fn send(&self, record: &Record, choice: Option<Choice>, lease: Lease) -> Outcome {
         let patience = Patience {
             attempt: Some(self.config.send_timeout),
-            deadline: Some(lease.sending_until()),
-            lease: Some(lease),
+            ..Patience::under(lease)
         };
         match &record.order.wish.act {
             Act::Buy => self.buy(record, choice, patience).await,
