@@ -9,6 +9,7 @@ pub mod caller;
 pub mod clock;
 pub mod country;
 pub mod deadline;
+pub mod digest;
 pub mod eligibility;
 pub mod error;
 pub mod esim;

@@ -1,15 +1,18 @@
 //! Page tokens: opaque, bound to the list and to the request they came from.
 //!
 //! A token holds no secret and gives no right, so it is not signed; a check
-//! sum tells a foreign or mangled one from ours.
+//! sum tells a foreign or mangled one from ours. What is computed here must not
+//! depend on what built the gateway: replicas read each other's tokens, and
+//! callers keep those of events for weeks.
 
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use uuid::Uuid;
 
+use crate::domain::digest::Digest;
 use crate::domain::error::PageTokenFault;
 use crate::domain::event::Cursor;
 use crate::domain::order::OrderId;
@@ -89,19 +92,43 @@ pub enum List {
 }
 
 /// Changes when the layout of a token does.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The one before: the same layout, computed with the standard library's
+/// hasher, which may change with the compiler. Read as long as it does not.
+const VERSION_BEFORE: u8 = 1;
 
 /// Identifies what a request asks for: everything but the page itself.
-pub fn fingerprint(request: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    request.hash(&mut hasher);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    current: u64,
+    before: u64,
+}
+
+impl Fingerprint {
+    /// Of tokens that fit every request to their list.
+    pub const ANY: Self = Self {
+        current: 0,
+        before: 0,
+    };
+
+    /// Of a request.
+    pub fn of(request: &impl Hash) -> Self {
+        Self {
+            current: hashed(request, Digest::default()),
+            before: hashed(request, DefaultHasher::new()),
+        }
+    }
+}
+
+fn hashed(value: &impl Hash, mut hasher: impl Hasher) -> u64 {
+    value.hash(&mut hasher);
     hasher.finish()
 }
 
 /// Writes a token for the place after the current page.
-pub fn encode(list: List, fingerprint: u64, place: &impl Place) -> String {
+pub fn encode(list: List, fingerprint: Fingerprint, place: &impl Place) -> String {
     let mut token = vec![VERSION, list as u8];
-    token.extend(fingerprint.to_be_bytes());
+    token.extend(fingerprint.current.to_be_bytes());
     place.write(&mut token);
     token.extend(check(&token));
     URL_SAFE_NO_PAD.encode(token)
@@ -111,7 +138,11 @@ pub fn encode(list: List, fingerprint: u64, place: &impl Place) -> String {
 ///
 /// # Errors
 /// When it is not ours, or belongs to another request.
-pub fn decode<P: Place>(list: List, fingerprint: u64, token: &str) -> Result<Option<P>, PageTokenFault> {
+pub fn decode<P: Place>(
+    list: List,
+    fingerprint: Fingerprint,
+    token: &str,
+) -> Result<Option<P>, PageTokenFault> {
     if token.is_empty() {
         return Ok(None);
     }
@@ -122,13 +153,15 @@ pub fn decode<P: Place>(list: List, fingerprint: u64, token: &str) -> Result<Opt
         .split_last_chunk::<4>()
         .map(|(body, sum)| (body, *sum))
         .ok_or(PageTokenFault::Foreign)?;
-    if check(body) != sum {
-        return Err(PageTokenFault::Foreign);
-    }
     let (head, rest) = body.split_first_chunk::<2>().ok_or(PageTokenFault::Foreign)?;
     let (own, rest) = rest.split_first_chunk::<8>().ok_or(PageTokenFault::Foreign)?;
     let [version, kind] = *head;
-    if version != VERSION {
+    let (expected, fingerprint) = match version {
+        VERSION => (check(body), fingerprint.current),
+        VERSION_BEFORE => (check_before(body), fingerprint.before),
+        _ => return Err(PageTokenFault::Foreign),
+    };
+    if sum != expected {
         return Err(PageTokenFault::Foreign);
     }
     if kind != list as u8 || u64::from_be_bytes(*own) != fingerprint {
@@ -138,9 +171,14 @@ pub fn decode<P: Place>(list: List, fingerprint: u64, token: &str) -> Result<Opt
 }
 
 fn check(body: &[u8]) -> [u8; 4] {
-    let mut hasher = DefaultHasher::new();
-    ("page token", body).hash(&mut hasher);
-    let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(b"page token");
+    sum.update(body);
+    sum.finalize().to_be_bytes()
+}
+
+fn check_before(body: &[u8]) -> [u8; 4] {
+    let [a, b, c, d, ..] = hashed(&("page token", body), DefaultHasher::new()).to_be_bytes();
     [a, b, c, d]
 }
 
@@ -150,29 +188,66 @@ mod tests {
 
     use super::*;
 
+    fn of(number: u64) -> Fingerprint {
+        Fingerprint::of(&number)
+    }
+
     proptest! {
         #[test]
         fn a_token_reads_back(fingerprint: u64, within: u64, offset: u32) {
             let position = Position { within, offset };
-            let token = encode(List::Products, fingerprint, &position);
-            prop_assert_eq!(decode(List::Products, fingerprint, &token), Ok(Some(position)));
+            let token = encode(List::Products, of(fingerprint), &position);
+            prop_assert_eq!(decode(List::Products, of(fingerprint), &token), Ok(Some(position)));
             prop_assert_eq!(
-                decode::<Position>(List::Products, fingerprint ^ 1, &token),
+                decode::<Position>(List::Products, of(fingerprint ^ 1), &token),
                 Err(PageTokenFault::OtherRequest)
             );
         }
 
         #[test]
         fn anything_else_is_refused(token in ".{1,60}") {
-            prop_assert_eq!(decode::<Position>(List::Products, 0, &token), Err(PageTokenFault::Foreign));
+            prop_assert_eq!(decode::<Position>(List::Products, of(0), &token), Err(PageTokenFault::Foreign));
         }
 
         #[test]
         fn a_mangled_token_is_refused(offset: u32, at in 0..34_usize, letter in "[A-Za-z0-9_-]") {
-            let mut token = encode(List::Products, 7, &Position { within: 9, offset });
+            let mut token = encode(List::Products, of(7), &Position { within: 9, offset });
             prop_assume!(token.get(at..=at) != Some(letter.as_str()));
             token.replace_range(at..=at, &letter);
-            prop_assert!(decode::<Position>(List::Products, 7, &token).is_err());
+            prop_assert!(decode::<Position>(List::Products, of(7), &token).is_err());
         }
+    }
+
+    #[test]
+    fn a_token_is_the_same_whatever_built_the_gateway() {
+        let request = ("FR", 5_u32, true, ["a", "b"].as_slice(), Some("x"));
+        let place = Position {
+            within: 9,
+            offset: 50,
+        };
+        let token = encode(List::Products, Fingerprint::of(&request), &place);
+        assert_eq!(token, "AgCjHontoVIGDwAAAAAAAAAJAAAAMq_1nHk");
+    }
+
+    /// As the version before gave them out, for a list of events of one type
+    /// and one SIM and for one of products.
+    #[test]
+    fn tokens_of_the_version_before_are_read() {
+        let cursor = "AQMz6rztnp2anuuJZehhiizyBYOSs4QtbbkAAAAAAAAAAYtsrfs";
+        let position = "AQD9u2a4AZiIC-RSmKIWhr1AAAAAAT6eIm0";
+        let asked = |before| Fingerprint { current: 0, before };
+        let found = decode::<Cursor>(List::Events, asked(0x33ea_bced_9e9d_9a9e), cursor);
+        assert_eq!(found.unwrap().unwrap().sequence, 1);
+        let found = decode::<Position>(List::Products, asked(0xfdbb_66b8_0198_880b), position);
+        assert_eq!(found.unwrap().unwrap().offset, 1);
+        // Of another request.
+        let found = decode::<Position>(List::Products, asked(7), position);
+        assert_eq!(found, Err(PageTokenFault::OtherRequest));
+        // What a request asked for is compared as it was computed then.
+        let types: (Vec<i32>, Vec<String>) = (vec![7], Vec::new());
+        assert_eq!(
+            Fingerprint::of(&types).before,
+            hashed(&types, DefaultHasher::new())
+        );
     }
 }

@@ -7,7 +7,7 @@
 //! have posting lists, so that a text query costs its matches.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use fixedbitset::FixedBitSet;
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::catalog::Prepare;
+use crate::domain::digest::Digest;
 use crate::domain::product::{Category, Product};
 use crate::domain::{Country, Money};
 
@@ -360,7 +361,7 @@ fn full(length: usize) -> FixedBitSet {
 }
 
 fn snapshot(entries: &[Entry]) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Digest::default();
     for entry in entries {
         entry.prepared.hash(&mut hasher);
     }

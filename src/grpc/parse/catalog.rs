@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Violations;
 use crate::domain::product::{Category, LONGEST_ID};
 use crate::domain::{Language, Result, SimRef};
-use crate::grpc::page_token::{self, List};
+use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::catalog::{Order, Position, Query};
 
@@ -38,7 +38,7 @@ pub struct ListProducts {
     /// Where the page begins.
     pub start: Option<Position>,
     /// What a token for the next page is bound to.
-    pub fingerprint: u64,
+    pub fingerprint: Fingerprint,
 }
 
 /// Parses; the token last, because it is bound to all the rest.
@@ -88,7 +88,7 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
         order: order.unwrap_or(Order::Id),
     };
     let query = violations.into_result(Some(query))?;
-    let fingerprint = page_token::fingerprint(&(&query, &language));
+    let fingerprint = Fingerprint::of(&(&query, &language));
     let start = page_token::decode(List::Products, fingerprint, &request.page_token)
         .map_err(crate::domain::Error::PageTokenInvalid)?
         .map(|position: page_token::Position| Position {

@@ -4,7 +4,7 @@ use super::Violations;
 use crate::domain::event::Cursor;
 use crate::domain::{Error, Result};
 use crate::grpc::convert;
-use crate::grpc::page_token::{self, List};
+use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::events::{Filter, Start};
 
@@ -14,7 +14,7 @@ const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 
 /// Resume tokens are not bound to a filter.
-pub const ANY: u64 = 0;
+pub const ANY: Fingerprint = Fingerprint::ANY;
 
 /// Parses a `StreamEventsRequest`; the token last.
 ///
@@ -46,7 +46,7 @@ pub struct ListEvents {
     /// Events per page.
     pub page_size: u32,
     /// What a token for the next page is bound to.
-    pub fingerprint: u64,
+    pub fingerprint: Fingerprint,
 }
 
 /// Parses; the token last, because it is bound to all the rest.
@@ -59,7 +59,7 @@ pub fn list_events(request: &pb::ListEventsRequest) -> Result<ListEvents> {
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
     let filter = violations.into_result(Some(filter))?;
     let asked = request.filter.clone().unwrap_or_default();
-    let fingerprint = page_token::fingerprint(&(
+    let fingerprint = Fingerprint::of(&(
         asked.types,
         asked.raw_types,
         &filter.sims,

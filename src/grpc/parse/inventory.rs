@@ -2,7 +2,7 @@
 
 use super::Violations;
 use crate::domain::{Error, Result, SimRef, SimStatus};
-use crate::grpc::page_token::{self, List};
+use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::inventory::Wanted;
 use crate::service::sims::Position;
@@ -91,7 +91,7 @@ pub struct ListSims {
     /// Where the page begins.
     pub start: Position,
     /// What a token for the next page is bound to.
-    pub fingerprint: u64,
+    pub fingerprint: Fingerprint,
 }
 
 /// Parses; the token last, because it is bound to all the rest.
@@ -112,7 +112,7 @@ pub fn list_sims(request: &pb::ListSimsRequest) -> Result<ListSims> {
     violations.text("group", &request.group, LONGEST_GROUP);
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
     violations.into_result(Some(()))?;
-    let fingerprint = page_token::fingerprint(&(&statuses, &request.group));
+    let fingerprint = Fingerprint::of(&(&statuses, &request.group));
     let start = page_token::decode(List::Sims, fingerprint, &request.page_token)
         .map_err(Error::PageTokenInvalid)?
         .map_or(

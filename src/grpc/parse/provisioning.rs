@@ -7,7 +7,7 @@ use crate::domain::act::Act;
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{Activation, LONGEST_REFERENCE, OrderId, RequestId, State, Wish};
 use crate::domain::{Error, Result};
-use crate::grpc::page_token::{self, List};
+use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::pb::google::r#type as google;
 use crate::service::orders::{Command, Key, Resolution, Wanted};
@@ -112,7 +112,7 @@ pub struct ListOrders {
     /// Orders per page.
     pub page_size: u32,
     /// What a token for the next page is bound to.
-    pub fingerprint: u64,
+    pub fingerprint: Fingerprint,
 }
 
 /// Parses; the token last, because it is bound to all the rest.
@@ -136,7 +136,7 @@ pub fn list_orders(request: &pb::ListOrdersRequest) -> Result<ListOrders> {
     let created_until = violations.moment("created_before", request.created_before.as_ref());
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
     violations.into_result(Some(()))?;
-    let fingerprint = page_token::fingerprint(&(&sim, &states, created_from, created_until));
+    let fingerprint = Fingerprint::of(&(&sim, &states, created_from, created_until));
     let after = page_token::decode(List::Orders, fingerprint, &request.page_token)
         .map_err(Error::PageTokenInvalid)?;
     Ok(ListOrders {
