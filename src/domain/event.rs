@@ -1,11 +1,13 @@
 //! What happened at the provider, as it told us.
 
 use std::fmt;
+use std::hash::Hasher as _;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::SimIds;
+use super::digest::Digest;
 use super::order::{OrderId, RequestId};
 
 /// Longest id of an event, in bytes. The provider uses UUIDs.
@@ -176,6 +178,21 @@ impl Event {
     }
 }
 
+/// Tells an event from another one that has its number: a database that is
+/// replaced by a standby that lagged behind gives numbers again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(pub u64);
+
+impl Event {
+    /// The mark of this event at this place in the log.
+    pub fn mark(&self, sequence: u64) -> Mark {
+        let mut digest = Digest::default();
+        digest.write_u64(sequence);
+        digest.write(self.id.as_bytes());
+        Mark(digest.finish())
+    }
+}
+
 /// A place in the log of events: after the event with this number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
@@ -183,6 +200,17 @@ pub struct Cursor {
     pub log: Uuid,
     /// Events up to this one are before it. The first has number 1.
     pub sequence: u64,
+    /// Of the event with this number. Absent at the beginning of the log,
+    /// where that event is no longer kept, and in tokens of before.
+    pub mark: Option<Mark>,
+}
+
+impl Cursor {
+    /// Whether this event is the one that the place is after, as far as that
+    /// is known.
+    pub fn is_after(&self, event: Mark) -> bool {
+        self.mark.is_none_or(|mark| mark == event)
+    }
 }
 
 impl fmt::Debug for Cursor {

@@ -6,7 +6,7 @@ use super::forwarded;
 use super::page_token::{Fingerprint, List, Place, Position, decode, encode};
 use super::parse::events::ANY;
 use crate::domain::Caller;
-use crate::domain::event::Cursor;
+use crate::domain::event::{Cursor, Mark};
 use crate::domain::order::OrderId;
 
 /// What is read from a token writes that token, if it is of this version; for
@@ -93,6 +93,7 @@ pub fn resume_token(bytes: &[u8]) {
         let cursor = Cursor {
             log: Uuid::from_bytes(*log),
             sequence: u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+            mark: a.is_multiple_of(2).then_some(Mark(u64::from(*b))),
         };
         written(List::EventStream, ANY, &cursor, (*at, *letter));
     }

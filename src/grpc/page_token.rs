@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::domain::digest::Digest;
 use crate::domain::error::PageTokenFault;
-use crate::domain::event::Cursor;
+use crate::domain::event::{Cursor, Mark};
 use crate::domain::order::OrderId;
 
 /// Where a page begins, in the terms of its list: what a token carries.
@@ -60,18 +60,27 @@ impl Place for OrderId {
     }
 }
 
-/// The last event that was dealt with.
+/// The last event that was dealt with, with its mark when it has one.
 impl Place for Cursor {
     fn write(&self, token: &mut Vec<u8>) {
         token.extend(self.log.as_bytes());
         token.extend(self.sequence.to_be_bytes());
+        if let Some(Mark(mark)) = self.mark {
+            token.extend(mark.to_be_bytes());
+        }
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let (log, rest) = bytes.split_first_chunk::<16>()?;
+        let (sequence, rest) = rest.split_first_chunk::<8>()?;
+        let mark = match rest {
+            [] => None,
+            mark => Some(Mark(u64::from_be_bytes(mark.try_into().ok()?))),
+        };
         Some(Self {
             log: Uuid::from_bytes(*log),
-            sequence: u64::from_be_bytes(rest.try_into().ok()?),
+            sequence: u64::from_be_bytes(*sequence),
+            mark,
         })
     }
 }
@@ -205,6 +214,13 @@ mod tests {
         }
 
         #[test]
+        fn a_cursor_reads_back(log: u128, sequence: u64, mark: Option<u64>) {
+            let cursor = Cursor { log: Uuid::from_u128(log), sequence, mark: mark.map(Mark) };
+            let token = encode(List::EventStream, Fingerprint::ANY, &cursor);
+            prop_assert_eq!(decode(List::EventStream, Fingerprint::ANY, &token), Ok(Some(cursor)));
+        }
+
+        #[test]
         fn anything_else_is_refused(token in ".{1,60}") {
             prop_assert_eq!(decode::<Position>(List::Products, of(0), &token), Err(PageTokenFault::Foreign));
         }
@@ -237,7 +253,8 @@ mod tests {
         let position = "AQD9u2a4AZiIC-RSmKIWhr1AAAAAAT6eIm0";
         let asked = |before| Fingerprint { current: 0, before };
         let found = decode::<Cursor>(List::Events, asked(0x33ea_bced_9e9d_9a9e), cursor);
-        assert_eq!(found.unwrap().unwrap().sequence, 1);
+        let found = found.unwrap().unwrap();
+        assert_eq!((found.sequence, found.mark), (1, None));
         let found = decode::<Position>(List::Products, asked(0xfdbb_66b8_0198_880b), position);
         assert_eq!(found.unwrap().unwrap().offset, 1);
         // Of another request.

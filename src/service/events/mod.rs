@@ -158,7 +158,7 @@ impl Events {
             return Err(Error::ShuttingDown);
         }
         let (filter, extent) = tokio::join!(filter.resolved(&self.inner.sims), self.extent());
-        let place = place(start, extent?)?;
+        let place = self.inner.marked(place(start, extent?)?).await?;
         Ok(stream::start(Arc::clone(&self.inner), filter, place, deadline))
     }
 
@@ -176,7 +176,7 @@ impl Events {
         let mut events = Vec::new();
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         for _ in 0..MOST_PAGES {
-            let page = inner.read(next.sequence).await?;
+            let page = inner.read(next).await?;
             let whole = page.len() >= PAGE as usize;
             for logged in page {
                 if events.len() >= wanted {
@@ -184,6 +184,7 @@ impl Events {
                     return Ok(Page { events, next });
                 }
                 next.sequence = logged.sequence;
+                next.mark = Some(logged.mark());
                 if filter.admits(&logged.event) {
                     events.push(inner.entry(logged));
                 }
@@ -192,7 +193,7 @@ impl Events {
                 break;
             }
         }
-        let next = (next != begin).then_some(next);
+        let next = (next.sequence != begin.sequence).then_some(next);
         Ok(Page { events, next })
     }
 
@@ -209,20 +210,21 @@ impl Events {
 
 /// The place where to begin, if there is such a place.
 fn place(start: Start, extent: Extent) -> Result<Cursor> {
-    let sequence = match start {
-        Start::Latest => extent.latest,
-        Start::Earliest => extent.earliest.saturating_sub(1),
+    let (sequence, mark) = match start {
+        Start::Latest => (extent.latest, None),
+        Start::Earliest => (extent.earliest.saturating_sub(1), None),
         Start::After(cursor) if cursor.log != extent.log || cursor.sequence > extent.latest => {
             return Err(Error::EventCursorInvalid);
         }
         Start::After(cursor) if cursor.sequence + 1 < extent.earliest => {
             return Err(Error::EventCursorExpired);
         }
-        Start::After(cursor) => cursor.sequence,
+        Start::After(cursor) => (cursor.sequence, cursor.mark),
     };
     Ok(Cursor {
         log: extent.log,
         sequence,
+        mark,
     })
 }
 
@@ -232,12 +234,59 @@ fn unavailable(error: store::Error) -> Error {
 }
 
 impl Inner {
-    /// Events after this number, the next one first.
-    async fn read(&self, sequence: u64) -> Result<Vec<Logged>> {
-        let page = self.log.events_after(sequence, PAGE).await.map_err(unavailable)?;
+    /// Events after this place, the next one first. The event that the place is
+    /// after is read with them: the log of a database that was replaced by one
+    /// that had less of it is another log, under the same name.
+    ///
+    /// The check cannot be made where that event is no longer kept: then the
+    /// place is at least `events.keep_for` old, and is trusted.
+    async fn read(&self, place: Cursor) -> Result<Vec<Logged>> {
+        let mut page = self.around(place.sequence, PAGE).await.map_err(unavailable)?;
         match page.first() {
-            Some(first) if first.sequence != sequence + 1 => Err(Error::EventCursorExpired),
-            _ => Ok(page),
+            Some(own) if own.sequence == place.sequence => {
+                if !place.is_after(own.mark()) {
+                    return Err(Error::EventCursorInvalid);
+                }
+                page.remove(0);
+                Ok(page)
+            }
+            Some(next) if next.sequence == place.sequence + 1 => Ok(page),
+            Some(_) => Err(Error::EventCursorExpired),
+            None if place.sequence == 0 => Ok(page),
+            None => {
+                let extent = self.log.extent().await.map_err(unavailable)?;
+                if extent.latest < place.sequence {
+                    return Err(Error::EventCursorInvalid);
+                }
+                // Everything was forgotten.
+                if extent.earliest > place.sequence + 1 {
+                    return Err(Error::EventCursorExpired);
+                }
+                Ok(page)
+            }
+        }
+    }
+
+    /// The event with this number, if it is kept, and at most so many after it.
+    async fn around(&self, sequence: u64, limit: u32) -> store::Result<Vec<Logged>> {
+        let (before, limit) = match sequence.checked_sub(1) {
+            Some(before) => (before, limit + 1),
+            None => (0, limit),
+        };
+        self.log.events_after(before, limit).await
+    }
+
+    /// The place with the mark of its event, where that is kept.
+    ///
+    /// # Errors
+    /// `EVENT_CURSOR_INVALID` when it is another event than it was.
+    async fn marked(&self, place: Cursor) -> Result<Cursor> {
+        let page = self.around(place.sequence, 0).await.map_err(unavailable)?;
+        let own = page.first().filter(|own| own.sequence == place.sequence);
+        let mark = own.map(Logged::mark);
+        match mark {
+            Some(mark) if !place.is_after(mark) => Err(Error::EventCursorInvalid),
+            Some(_) | None => Ok(Cursor { mark, ..place }),
         }
     }
 
@@ -253,6 +302,7 @@ impl Inner {
     fn entry(&self, logged: Logged) -> Entry {
         Entry {
             encoded: (self.encode)(&logged),
+            mark: logged.mark(),
             sequence: logged.sequence,
             event: logged.event,
         }
@@ -312,7 +362,13 @@ mod tests {
             last_received_at: None,
         };
         let begins = |start| place(start, extent).map(|cursor| cursor.sequence);
-        let after = |sequence| Start::After(Cursor { log, sequence });
+        let after = |sequence| {
+            Start::After(Cursor {
+                log,
+                sequence,
+                mark: None,
+            })
+        };
         assert_eq!(begins(Start::Latest), Ok(20));
         assert_eq!(begins(Start::Earliest), Ok(10));
         assert_eq!(begins(after(10)), Ok(10));
@@ -322,6 +378,7 @@ mod tests {
         let other = Cursor {
             log: Uuid::from_u128(8),
             sequence: 15,
+            mark: None,
         };
         assert_eq!(begins(Start::After(other)), Err(Error::EventCursorInvalid));
     }

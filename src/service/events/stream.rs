@@ -113,6 +113,7 @@ impl Follower {
             let none = entries.is_empty();
             for entry in entries {
                 self.place.sequence = entry.sequence;
+                self.place.mark = Some(entry.mark);
                 if self.filter.admits(&entry.event)
                     && let Err(end) = self.send(inner, Message::Event(entry, self.place)).await
                 {
@@ -135,11 +136,10 @@ impl Follower {
 
     /// What comes next; nothing when there is nothing yet.
     async fn next(&self, inner: &Inner) -> Result<Vec<Arc<Entry>>> {
-        let sequence = self.place.sequence;
-        if let Some(entries) = inner.tail.after(sequence, PAGE as usize) {
+        if let Some(entries) = inner.tail.after(self.place, PAGE as usize) {
             return Ok(entries);
         }
-        let page = inner.read(sequence).await?;
+        let page = inner.read(self.place).await?;
         Ok(page
             .into_iter()
             .map(|logged| Arc::new(inner.entry(logged)))

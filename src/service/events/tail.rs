@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::Inner;
-use crate::domain::event::Event;
+use crate::domain::event::{Cursor, Event, Mark};
 
 /// Events that are held; a follower that is further behind reads the log.
 const MOST: usize = 4_096;
@@ -24,6 +24,8 @@ const TOGETHER: Duration = Duration::from_millis(4);
 pub struct Entry {
     /// Its place in the log.
     pub sequence: u64,
+    /// What tells it from another event at this place.
+    pub mark: Mark,
     /// What it says.
     pub event: Event,
     /// What callers get.
@@ -40,6 +42,15 @@ pub(super) struct Tail {
 struct Held {
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
+    /// Of the event before the first one, where it is known.
+    before: Option<Mark>,
+}
+
+/// How far the tail has read.
+#[derive(Clone, Copy)]
+struct Last {
+    sequence: u64,
+    mark: Option<Mark>,
 }
 
 impl Tail {
@@ -55,21 +66,41 @@ impl Tail {
         self.latest.subscribe()
     }
 
-    /// What comes after this number, at most so many; `None` when the next
-    /// one is not held any more.
-    pub(super) fn after(&self, sequence: u64, most: usize) -> Option<Vec<Arc<Entry>>> {
+    /// What comes after this place, at most so many; `None` when the next one
+    /// is not held any more, or when it is a place of another log than the one
+    /// that is held.
+    pub(super) fn after(&self, place: Cursor, most: usize) -> Option<Vec<Arc<Entry>>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let first = held.entries.front()?.sequence;
-        let skip = usize::try_from((sequence + 1).checked_sub(first)?).ok()?;
+        let skip = usize::try_from((place.sequence + 1).checked_sub(first)?).ok()?;
+        let own = match skip.checked_sub(1) {
+            Some(own) => Some(held.entries.get(own)?.mark),
+            None => held.before,
+        };
+        if own.is_some_and(|own| !place.is_after(own)) {
+            return None;
+        }
         let wanted = held.entries.iter().skip(skip).take(most);
         Some(wanted.cloned().collect())
     }
 
-    fn push(&self, entries: Vec<Entry>) {
+    /// Holds nothing any more; everybody who follows looks at the log.
+    fn clear(&self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Held::default();
+        drop(held);
+        self.latest.send_modify(|_| {});
+    }
+
+    /// Takes what comes after an event with this mark.
+    fn push(&self, before: Option<Mark>, entries: Vec<Entry>) {
         let Some(latest) = entries.last().map(|entry| entry.sequence) else {
             return;
         };
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.entries.is_empty() {
+            held.before = before;
+        }
         for entry in entries {
             let follows = held
                 .entries
@@ -78,6 +109,7 @@ impl Tail {
             if !follows {
                 held.entries.clear();
                 held.bytes = 0;
+                held.before = None;
             }
             held.bytes += entry.encoded.len();
             held.entries.push_back(Arc::new(entry));
@@ -87,6 +119,7 @@ impl Tail {
                 break;
             };
             held.bytes -= gone.encoded.len();
+            held.before = Some(gone.mark);
         }
         drop(held);
         self.latest.send_replace(latest);
@@ -96,19 +129,19 @@ impl Tail {
 /// Reads what comes after this number into the tail, woken by the bell and at
 /// least as often as configured.
 pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
-    let mut last = begun;
+    let mut last = begun.map(Last::unmarked);
     loop {
         let began = match last {
             Some(last) => Ok(last),
             None => inner.log.extent().await.map(|extent| {
                 // What came before was not seen here.
                 inner.sims.forget_all();
-                extent.latest
+                Last::unmarked(extent.latest)
             }),
         };
         match began {
-            Ok(sequence) => {
-                last = Some(read(inner, sequence).await);
+            Ok(began) => {
+                last = read(inner, began).await;
                 tokio::time::sleep(TOGETHER).await;
             }
             Err(error) => tracing::warn!(%error, "the log of events cannot be read at the moment"),
@@ -120,29 +153,62 @@ pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
     }
 }
 
-/// Reads everything after this number; gives the last one.
-async fn read(inner: &Inner, mut sequence: u64) -> u64 {
+impl Last {
+    fn unmarked(sequence: u64) -> Self {
+        Self { sequence, mark: None }
+    }
+}
+
+/// Reads everything after this event; gives the last one. `None` when the log
+/// is no longer the one that was read, so that it has to be begun anew.
+async fn read(inner: &Inner, mut last: Last) -> Option<Last> {
     loop {
         // Not `Inner::read`: what was forgotten is of no interest here.
-        let page = match inner.log.events_after(sequence, super::PAGE).await {
+        let mut page = match inner.around(last.sequence, super::PAGE).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::warn!(%error, "the log of events cannot be read at the moment");
-                return sequence;
+                return Some(last);
             }
         };
+        if let Some(own) = page.first().filter(|own| own.sequence == last.sequence) {
+            let mark = own.mark();
+            if last.mark.is_some_and(|known| known != mark) {
+                return lost(inner);
+            }
+            last.mark = Some(mark);
+            page.remove(0);
+        } else if page.is_empty() && last.sequence > 0 {
+            match inner.log.extent().await {
+                Ok(extent) if extent.latest < last.sequence => return lost(inner),
+                Ok(_) | Err(_) => {}
+            }
+        }
         let Some(newest) = page.last() else {
-            return sequence;
+            return Some(last);
         };
-        sequence = newest.sequence;
+        let before = last.mark;
+        last = Last {
+            sequence: newest.sequence,
+            mark: Some(newest.mark()),
+        };
         for logged in &page {
             if logged.event.event_type().moves_a_line() {
                 inner.sims.forget(&logged.event.sim).await;
             }
         }
         inner.event_came(newest.event.received_at);
-        inner
-            .tail
-            .push(page.into_iter().map(|logged| inner.entry(logged)).collect());
+        let entries = page.into_iter().map(|logged| inner.entry(logged)).collect();
+        inner.tail.push(before, entries);
     }
+}
+
+/// Events that were in the log are not, or are others.
+fn lost(inner: &Inner) -> Option<Last> {
+    tracing::error!(
+        "events that were read are no longer in the log: the database was replaced by one that had not \
+         received them; streams that stand on them end with EVENT_CURSOR_INVALID"
+    );
+    inner.tail.clear();
+    None
 }

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::Result;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Mark};
 use crate::domain::opaque::Opaque;
 use crate::domain::order::OrderId;
 
@@ -73,6 +73,13 @@ pub struct Logged {
     pub event: Event,
     /// Its body.
     pub attributes: Opaque,
+}
+
+impl Logged {
+    /// What tells it from another event with its number.
+    pub fn mark(&self) -> Mark {
+        self.event.mark(self.sequence)
+    }
 }
 
 /// What there is in the log.
