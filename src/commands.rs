@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::config::{self, Config, Loaded, Problems, Sources};
 use crate::doctor::{self, Named};
 use crate::domain::{Iccid, Msisdn};
+use crate::store;
 use crate::telemetry;
 
 /// Wrong configuration: `EX_USAGE` of sysexits.
@@ -231,7 +232,8 @@ impl Signals {
 }
 
 async fn examine(config: &Config, named: &Named, json: bool) -> Outcome {
-    let report = doctor::examine(config, named).await.map_err(Failure::other)?;
+    let mut report = doctor::examine(config, named).await.map_err(Failure::other)?;
+    report.store = Some(store::durability(&config.store).await);
     if json {
         println!("{}", report.to_json().map_err(Failure::other)?);
     } else {

@@ -91,6 +91,9 @@ pub struct Report {
     pub complete: bool,
     /// In the order in which they were made.
     pub checks: Vec<Check>,
+    /// How safe the ledger is, in words: information, never in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
 }
 
 impl Report {
@@ -99,6 +102,7 @@ impl Report {
             provider: provider.to_owned(),
             complete: false,
             checks: Vec::new(),
+            store: None,
         }
     }
 
@@ -155,6 +159,9 @@ impl fmt::Display for Report {
         }
         if !self.complete {
             writeln!(f, "nothing else was checked: every request needs a token")?;
+        }
+        if let Some(store) = &self.store {
+            writeln!(f, "store: {store}")?;
         }
         let trouble: Vec<&str> = self
             .checks

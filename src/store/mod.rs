@@ -9,6 +9,7 @@
 //! one subscription.
 
 mod act;
+mod durability;
 mod error;
 pub mod events;
 mod migrations;
@@ -30,6 +31,7 @@ use uuid::Uuid;
 use crate::domain::Msisdn;
 use crate::domain::order::{Failure, Order, OrderId, RequestId, State};
 
+pub use durability::durability;
 pub use error::{Error, Result};
 pub use events::EventLog;
 pub use open::{OpenError, Opened, open};

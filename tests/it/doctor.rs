@@ -463,3 +463,45 @@ async fn refused_credentials_are_tried_once() {
         "refused credentials get an account flagged"
     );
 }
+
+/// Information, never a reason to fail: what it says of the place of orders.
+#[tokio::test]
+async fn how_safe_the_ledger_is_is_said() {
+    let sandbox = simulator().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite://{}", folder.path().join("orders.db").display());
+    let nowhere = "postgres://nobody@127.0.0.1:9/none".to_owned();
+    let mut cases = vec![
+        (
+            "sqlite::memory:".to_owned(),
+            "in memory: every order is forgotten with the process",
+        ),
+        (file, "a file that does not exist yet"),
+        (nowhere, "cannot be asked"),
+    ];
+    if let Some(store) = crate::postgres::database().await {
+        cases.push((
+            store,
+            "synchronous_commit on, no synchronous standby: a failover can lose",
+        ));
+    }
+    for (store, expected) in cases {
+        let settings = settings(
+            &sandbox.base_url(),
+            &[&QUICK[..], &[("STORE__URL", &*store)]].concat(),
+        );
+        let table = run(&["doctor"], &settings).await;
+        assert_eq!(table.code, Some(0), "{}", table.out);
+        let line = table
+            .out
+            .lines()
+            .find(|line| line.starts_with("store: "))
+            .unwrap();
+        assert!(line.contains(expected), "{line}");
+        let json = run(&["doctor", "--json"], &settings).await;
+        let json: Value = serde_json::from_str(&json.out).unwrap();
+        assert!(json["store"].as_str().unwrap().contains(expected), "{json}");
+    }
+    // Nothing was made by looking.
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
