@@ -51,6 +51,7 @@ pub struct Metrics {
     orders: Arc<Mutex<Vec<(&'static str, i64)>>>,
     events: Counter<u64>,
     streams_ended: Counter<u64>,
+    damaged_events: Counter<u64>,
     handshakes: Counter<u64>,
     certificates: Counter<u64>,
     observed: Arc<Observed>,
@@ -179,6 +180,11 @@ impl Metrics {
             .u64_counter("gateway.events.streams.ended")
             .with_description("Streams of events that ended, by why")
             .build();
+        let damaged_events = meter
+            .u64_counter("gateway.events.damaged")
+            .with_description("Times that an event was read from the log and could not be read as a whole")
+            .build();
+        damaged_events.add(0, &[]);
         let handshakes = meter
             .u64_counter("gateway.tls.handshakes")
             .with_description("Connections of callers, by what became of their TLS handshake")
@@ -254,6 +260,7 @@ impl Metrics {
             orders,
             events,
             streams_ended,
+            damaged_events,
             handshakes,
             certificates,
             observed,
@@ -353,6 +360,11 @@ impl Metrics {
     /// A stream of events ended.
     pub fn stream_ended(&self, why: &'static str) {
         self.streams_ended.add(1, &[KeyValue::new("why", why)]);
+    }
+
+    /// An event of the log could not be read as a whole.
+    pub fn damaged_event(&self) {
+        self.damaged_events.add(1, &[]);
     }
 
     /// A TLS handshake ended.

@@ -5,11 +5,7 @@ use serde_json::Value;
 
 use super::lenient;
 use crate::domain::esim::ActivationCode;
-use crate::domain::opaque::Opaque;
-
-/// History is passed on this deep: callers' protobuf readers stop at about a
-/// hundred levels, of which each of these takes up to four.
-pub(super) const DEEPEST: u32 = 16;
+use crate::domain::opaque::{DEEPEST, Opaque};
 
 /// What may not be shown, in small letters.
 pub(super) struct Secrets(Vec<String>);

@@ -189,8 +189,8 @@ pub(super) fn esim_status(word: &str) -> Option<EsimStatus> {
 mod tests {
     use serde_json::json;
 
-    use super::super::esim_history::DEEPEST;
     use super::*;
+    use crate::domain::opaque::DEEPEST;
 
     const ICCID: &str = "8988247000000000019";
 

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::signature::Verified;
 use crate::domain::event::{Event, LONGEST_ID};
+use crate::domain::opaque::DEEPEST;
 use crate::domain::order::OrderId;
 use crate::domain::{Iccid, Msisdn, SimIds};
 use crate::service::events::{Arrival, Incoming};
@@ -32,7 +33,15 @@ struct Envelope<'a> {
 pub(super) fn read(verified: Verified, received_at: Timestamp) -> Arrival {
     let bytes = verified.into_body();
     match event(&bytes, received_at) {
-        Ok(incoming) => Arrival::Event(Box::new(incoming)),
+        Ok((incoming, shown_whole)) => {
+            if !shown_whole {
+                tracing::warn!(
+                    event_id = incoming.event.id,
+                    "an event is nested deeper than callers can read: its depths are kept and not shown"
+                );
+            }
+            Arrival::Event(Box::new(incoming))
+        }
         Err(reason) => Arrival::Unreadable {
             body: bytes,
             reason,
@@ -41,7 +50,8 @@ pub(super) fn read(verified: Verified, received_at: Timestamp) -> Arrival {
     }
 }
 
-fn event(bytes: &Bytes, received_at: Timestamp) -> Result<Incoming, &'static str> {
+/// An event, and whether all of it can be shown.
+fn event(bytes: &Bytes, received_at: Timestamp) -> Result<(Incoming, bool), &'static str> {
     let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| "no JSON with a header")?;
     let raw = envelope.body.map_or("{}", RawValue::get);
     let body: Value = serde_json::from_str(raw).map_err(|_| "its body is no JSON")?;
@@ -78,10 +88,23 @@ fn event(bytes: &Bytes, received_at: Timestamp) -> Result<Incoming, &'static str
         request_id: None,
         transaction_id: member("/transactionId"),
     };
-    Ok(Incoming {
+    let incoming = Incoming {
         event,
         body: raw.to_owned(),
-    })
+    };
+    Ok((incoming, fits(&body, DEEPEST)))
+}
+
+/// Whether a value has no more than so many levels.
+fn fits(value: &Value, levels: u32) -> bool {
+    let Some(levels) = levels.checked_sub(1) else {
+        return false;
+    };
+    match value {
+        Value::Array(items) => items.iter().all(|item| fits(item, levels)),
+        Value::Object(members) => members.values().all(|member| fits(member, levels)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
 }
 
 /// A text, or a number as text; nothing that is empty or absurdly long.
@@ -115,7 +138,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Incoming, &'static str> {
-        event(&Bytes::copy_from_slice(text.as_bytes()), Timestamp::UNIX_EPOCH)
+        let read = event(&Bytes::copy_from_slice(text.as_bytes()), Timestamp::UNIX_EPOCH);
+        read.map(|(incoming, _)| incoming)
     }
 
     fn of_body(body: Value) -> Event {

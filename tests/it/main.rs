@@ -20,6 +20,7 @@ mod esim;
 mod event_log;
 mod events;
 mod events_crash;
+mod events_damaged;
 mod events_failover;
 mod events_replicas;
 mod follow_ups;

@@ -300,6 +300,15 @@ impl Inner {
     }
 
     fn entry(&self, logged: Logged) -> Entry {
+        if !logged.damaged.is_empty() {
+            self.metrics.damaged_event();
+            let (sequence, columns) = (logged.sequence, &logged.damaged);
+            tracing::error!(
+                sequence,
+                ?columns,
+                "an event of the log is damaged and is shown as far as it can be read"
+            );
+        }
         Entry {
             encoded: (self.encode)(&logged),
             mark: logged.mark(),

@@ -71,8 +71,10 @@ pub struct Logged {
     pub sequence: u64,
     /// The event, joined to its order.
     pub event: Event,
-    /// Its body.
+    /// Its body, without what is nested too deep to be passed on.
     pub attributes: Opaque,
+    /// Columns that could not be read; what is in them is absent.
+    pub damaged: Vec<&'static str>,
 }
 
 impl Logged {

@@ -30,7 +30,7 @@ pub(in crate::store) async fn events_of<S: Session>(
     order: OrderId,
 ) -> sqlx::Result<Vec<Event>> {
     let rows = session.rows(statements::OF_ORDER, values![order]).await?;
-    rows.iter().map(row::event).collect()
+    Ok(rows.iter().map(row::event).collect())
 }
 
 pub(in crate::store) async fn aged_until<S: Session>(

@@ -1,10 +1,11 @@
 //! An event as a row.
 
+use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::{Incoming, Logged};
 use crate::domain::event::Event;
-use crate::domain::opaque::Opaque;
+use crate::domain::opaque::{DEEPEST, Opaque};
 use crate::domain::order::{OrderId, RequestId};
 use crate::domain::{Iccid, Msisdn, SimIds};
 use crate::store::row::{self, Cells, Value, values};
@@ -45,36 +46,75 @@ pub(super) fn new_row(incoming: &Incoming) -> Vec<Value> {
     ]
 }
 
-/// A row as an event.
+/// A row as an event. What is in a column that cannot be read is absent: one
+/// row must not keep everybody from those behind it.
+///
+/// # Errors
+/// When it is not known where it is.
 pub(super) fn logged(row: &impl Cells) -> sqlx::Result<Logged> {
     let sequence = row::number(row, "sequence")?;
-    let body = row::text(row, "body")?;
-    let body: Json = serde_json::from_str(&body).map_err(|_| row::unusable("body"))?;
+    let sequence = u64::try_from(sequence).map_err(|_| row::unusable("sequence"))?;
+    let mut damaged = Damaged::default();
+    let body = damaged.part("body", row::text(row, "body"));
+    let body = body.and_then(|body| damaged.part("body", read_body(&body)));
+    let event = columns(row, &mut damaged);
     Ok(Logged {
-        sequence: u64::try_from(sequence).map_err(|_| row::unusable("sequence"))?,
-        event: event(row)?,
-        attributes: opaque(body),
+        sequence,
+        event,
+        attributes: body.map_or(Opaque::Object(Vec::new()), |body| opaque(body, DEEPEST)),
+        damaged: damaged.0,
     })
 }
 
-/// The columns of a row that are not its body.
-pub(super) fn event(row: &impl Cells) -> sqlx::Result<Event> {
-    Ok(Event {
-        id: row::text(row, "event_id")?,
-        raw_type: row::text(row, "type")?,
-        occurred_at: row::time(row, "occurred_at")?,
-        received_at: row::time(row, "received_at")?.ok_or_else(|| row::unusable("received_at"))?,
+/// The columns of a row that are not its body; what cannot be read is absent.
+pub(super) fn event(row: &impl Cells) -> Event {
+    columns(row, &mut Damaged::default())
+}
+
+fn columns(row: &impl Cells, damaged: &mut Damaged) -> Event {
+    let received_at = damaged.part("received_at", row::time(row, "received_at"));
+    Event {
+        id: damaged
+            .part("event_id", row::text(row, "event_id"))
+            .unwrap_or_default(),
+        raw_type: damaged.part("type", row::text(row, "type")).unwrap_or_default(),
+        occurred_at: damaged.member("occurred_at", row::time(row, "occurred_at")),
+        received_at: received_at.flatten().unwrap_or(Timestamp::UNIX_EPOCH),
         sim: SimIds {
-            iccid: row::parsed(row, "iccid", Iccid::parse)?,
-            msisdn: row::parsed(row, "msisdn", Msisdn::parse)?,
+            iccid: damaged.member("iccid", row::parsed(row, "iccid", Iccid::parse)),
+            msisdn: damaged.member("msisdn", row::parsed(row, "msisdn", Msisdn::parse)),
         },
-        subscription_id: row.text("subscription_id")?,
-        product_id: row.text("product_id")?,
-        order_id: row::parsed(row, "order_id", OrderId::parse)?,
-        request_id: row::parsed(row, "request_id", RequestId::parse)?,
-        transaction_id: row.text("transaction_id")?,
-        infrastructure: row::number(row, "infrastructure")? != 0,
-    })
+        subscription_id: damaged.member("subscription_id", row.text("subscription_id")),
+        product_id: damaged.member("product_id", row.text("product_id")),
+        order_id: damaged.member("order_id", row::parsed(row, "order_id", OrderId::parse)),
+        request_id: damaged.member("request_id", row::parsed(row, "request_id", RequestId::parse)),
+        transaction_id: damaged.member("transaction_id", row.text("transaction_id")),
+        infrastructure: damaged
+            .part("infrastructure", row::number(row, "infrastructure"))
+            .is_some_and(|flag| flag != 0),
+    }
+}
+
+fn read_body(body: &str) -> sqlx::Result<Json> {
+    serde_json::from_str(body).map_err(|_| row::unusable("body"))
+}
+
+/// Columns of a row that could not be read.
+#[derive(Default)]
+struct Damaged(Vec<&'static str>);
+
+impl Damaged {
+    fn part<T>(&mut self, column: &'static str, read: sqlx::Result<T>) -> Option<T> {
+        if read.is_err() {
+            self.0.push(column);
+        }
+        read.ok()
+    }
+
+    /// Of a column that may be empty.
+    fn member<T>(&mut self, column: &'static str, read: sqlx::Result<Option<T>>) -> Option<T> {
+        self.part(column, read).flatten()
+    }
 }
 
 /// A place in the log as the databases count.
@@ -85,7 +125,11 @@ pub(super) fn number(sequence: u64) -> sqlx::Result<i64> {
 /// Below this magnitude a float holds every whole number.
 const EXACT: u64 = 1 << 53;
 
-fn opaque(value: Json) -> Opaque {
+/// What is nested deeper than so many levels is nothing.
+fn opaque(value: Json, levels: u32) -> Opaque {
+    let Some(levels) = levels.checked_sub(1) else {
+        return Opaque::Null;
+    };
     match value {
         Json::Null => Opaque::Null,
         Json::Bool(value) => Opaque::Bool(value),
@@ -97,11 +141,11 @@ fn opaque(value: Json) -> Opaque {
             exact.map_or_else(|| Opaque::Text(number.to_string()), Opaque::Number)
         }
         Json::String(text) => Opaque::Text(text),
-        Json::Array(items) => Opaque::List(items.into_iter().map(opaque).collect()),
+        Json::Array(items) => Opaque::List(items.into_iter().map(|item| opaque(item, levels)).collect()),
         Json::Object(members) => Opaque::Object(
             members
                 .into_iter()
-                .map(|(name, value)| (name, opaque(value)))
+                .map(|(name, value)| (name, opaque(value, levels)))
                 .collect(),
         ),
     }
