@@ -3,6 +3,8 @@
 //! [`App::build`] binds the ports and puts the parts together; [`App::run`]
 //! serves until it is told to stop and then goes down in phases, each bounded.
 
+mod background;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +14,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use background::{Background, Task};
 
 use crate::admin;
 use crate::config::Config;
@@ -253,16 +257,22 @@ impl App {
         let (health, health_server) = Health::new(&Services::NAMES).await;
         let end = CancellationToken::new();
         let catalog = self.services.catalog.clone();
+        let background = Background {
+            tasks: self.tasks.clone(),
+            health: health.clone(),
+            metrics: Arc::clone(&self.metrics),
+        };
         let reconciling = CancellationToken::new();
-        let reconciliation = self
-            .tasks
-            .spawn(self.services.orders.clone().reconcile(reconciling.clone()));
+        let reconcile = self.services.orders.clone().reconcile(reconciling.clone());
+        let reconciliation = background.start(Task::Reconciliation, reconciling.clone(), reconcile);
         let events = self.services.events.clone();
         let taking_in = CancellationToken::new();
-        let event_work = self.tasks.spawn(self.event_work.run(taking_in.clone()));
-        let door = self
-            .webhook
-            .map(|(listener, webhook)| self.tasks.spawn(webhook.serve(listener, end.clone())));
+        let take_in = self.event_work.run(taking_in.clone());
+        let event_work = background.start(Task::Events, taking_in.clone(), take_in);
+        let door = self.webhook.map(|(listener, webhook)| {
+            let serve = webhook.serve(listener, end.clone());
+            background.start(Task::Webhook, end.clone(), serve)
+        });
         let every_call = EveryCall {
             metrics: Arc::clone(&self.metrics),
             sampling: Sampling::new(&self.config.telemetry),
@@ -272,10 +282,10 @@ impl App {
             ]),
             callers: self.config.callers,
         };
-        let rotation = self
-            .certificates
-            .clone()
-            .map(|certificates| self.tasks.spawn(async move { certificates.keep_current().await }));
+        let rotation = self.certificates.clone().map(|certificates| {
+            let rotate = async move { certificates.keep_current().await };
+            background.start(Task::Certificates, CancellationToken::new(), rotate)
+        });
         let calls = grpc::serve(
             self.grpc,
             self.certificates,

@@ -15,6 +15,8 @@ use tonic_health::server::HealthReporter;
 pub struct Health {
     reporter: HealthReporter,
     ready: Arc<AtomicBool>,
+    /// It will not be ready again.
+    failed: Arc<AtomicBool>,
     services: &'static [&'static str],
 }
 
@@ -25,14 +27,29 @@ impl Health {
         let health = Self {
             reporter,
             ready: Arc::default(),
+            failed: Arc::default(),
             services,
         };
         health.set(false).await;
         (health, server)
     }
 
-    /// Tells everyone who asks or watches.
+    /// Tells everyone who asks or watches. After a failure it is never serving.
     pub async fn set(&self, serving: bool) {
+        self.tell(serving && !self.failed.load(Ordering::SeqCst)).await;
+        // It may have failed meanwhile.
+        if serving && self.failed.load(Ordering::SeqCst) {
+            self.tell(false).await;
+        }
+    }
+
+    /// Something that the whole depends on is gone for good.
+    pub async fn fail(&self) {
+        self.failed.store(true, Ordering::SeqCst);
+        self.tell(false).await;
+    }
+
+    async fn tell(&self, serving: bool) {
         self.ready.store(serving, Ordering::Relaxed);
         let status = if serving {
             ServingStatus::Serving

@@ -52,6 +52,7 @@ pub struct Metrics {
     events: Counter<u64>,
     streams_ended: Counter<u64>,
     damaged_events: Counter<u64>,
+    background_failures: Counter<u64>,
     handshakes: Counter<u64>,
     certificates: Counter<u64>,
     observed: Arc<Observed>,
@@ -185,6 +186,16 @@ impl Metrics {
             .with_description("Times that an event was read from the log and could not be read as a whole")
             .build();
         damaged_events.add(0, &[]);
+        let background_failures = meter
+            .u64_counter("gateway.background.failures")
+            .with_description(
+                "Work beside the calls that ended by a defect; the process is not ready any more",
+            )
+            .build();
+        // There from the start: the first one must be seen as a change.
+        for task in ["reconciliation", "events", "webhook", "certificates"] {
+            background_failures.add(0, &[KeyValue::new("task", task)]);
+        }
         let handshakes = meter
             .u64_counter("gateway.tls.handshakes")
             .with_description("Connections of callers, by what became of their TLS handshake")
@@ -261,6 +272,7 @@ impl Metrics {
             events,
             streams_ended,
             damaged_events,
+            background_failures,
             handshakes,
             certificates,
             observed,
@@ -365,6 +377,11 @@ impl Metrics {
     /// An event of the log could not be read as a whole.
     pub fn damaged_event(&self) {
         self.damaged_events.add(1, &[]);
+    }
+
+    /// Work beside the calls ended by a defect.
+    pub fn background_failed(&self, task: &'static str) {
+        self.background_failures.add(1, &[KeyValue::new("task", task)]);
     }
 
     /// A TLS handshake ended.

@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod background;
 mod cache;
 mod catalog;
 mod chart;

@@ -1,0 +1,86 @@
+//! Work beside the calls, watched: reconciliation, events, the webhook and the
+//! rotation of certificates.
+//!
+//! Such work ends only when it is told to. When it ends otherwise, which takes
+//! a defect, the process goes on serving what it can, but nobody must take it
+//! for healthy: orders would stay unknown, or events would not come. So that is
+//! logged and counted, and the process is not ready any more.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::grpc::Health;
+use crate::telemetry::Metrics;
+
+/// What there is.
+#[derive(Clone, Copy)]
+pub(super) enum Task {
+    Reconciliation,
+    Events,
+    Webhook,
+    Certificates,
+}
+
+impl Task {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Reconciliation => "reconciliation",
+            Self::Events => "events",
+            Self::Webhook => "webhook",
+            Self::Certificates => "certificates",
+        }
+    }
+}
+
+/// Starts such work.
+pub(super) struct Background {
+    pub(super) tasks: TaskTracker,
+    pub(super) health: Health,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Background {
+    /// Runs work that ends once `stop` is cancelled.
+    pub(super) fn start<F>(&self, task: Task, stop: CancellationToken, work: F) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (health, metrics) = (self.health.clone(), Arc::clone(&self.metrics));
+        let work = Box::pin(AssertUnwindSafe(disturbed(task, work)).catch_unwind());
+        self.tasks.spawn(async move {
+            let ended = work.await;
+            if ended.is_ok() && stop.is_cancelled() {
+                return;
+            }
+            let (task, panicked) = (task.name(), ended.is_err());
+            tracing::error!(
+                task,
+                panicked,
+                "background work ended by a defect: this process is not ready any more, restart it"
+            );
+            metrics.background_failed(task);
+            health.fail().await;
+        })
+    }
+}
+
+/// The work, or a panic where `GATEWAY_PANIC_IN` names it: for tests, and in
+/// no build with optimizations.
+#[cfg(debug_assertions)]
+async fn disturbed(task: Task, work: impl Future<Output = ()>) {
+    if std::env::var("GATEWAY_PANIC_IN").is_ok_and(|name| name == task.name()) {
+        std::panic::resume_unwind(Box::new("as GATEWAY_PANIC_IN asks"));
+    }
+    work.await;
+}
+
+/// The work.
+#[cfg(not(debug_assertions))]
+fn disturbed(_task: Task, work: impl Future<Output = ()>) -> impl Future<Output = ()> {
+    work
+}
