@@ -4,11 +4,11 @@
 use api::SimOperationState::Succeeded;
 use tonic::Status;
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Control, Sandbox, Webhook};
+use transatel_gateway::sandbox::{Control, Fault, Sandbox, Script, Webhook};
 
 use crate::follow_ups;
-use crate::house::{Gateway, OPERATIONS, SECRET, Secret, by_iccid, by_msisdn, until};
-use crate::orders::{create, order};
+use crate::house::{Gateway, OPERATIONS, ORDERS, SECRET, Secret, by_iccid, by_msisdn, reason, until};
+use crate::orders::{create, order, until_state};
 use crate::postgres;
 use crate::sim_operations::{Ask, Wish};
 
@@ -211,4 +211,24 @@ async fn an_event_of_a_swap_drops_the_pair_in_every_replica() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn an_order_whose_card_has_another_number_now_is_not_repeated() {
+    let swap = Swap::known_by(by_card).await;
+    let control = swap.control();
+    control.queue(Script::on("POST", ORDERS).then(Fault::Reset.step()));
+    let mut client = swap.gateway.provisioning();
+    let request = api::CreateOrderRequest {
+        sim: by_iccid(&swap.new),
+        ..order(SPARE)
+    };
+    create(&mut client, &request).await.unwrap();
+    until_state(&mut client, &request, api::OrderState::NotPlaced).await;
+    let sent = control.received("POST", ORDERS);
+    swap.carry_out().await;
+    // What is on the line that came here says nothing about the first attempt.
+    let error = reason(&create(&mut client, &request).await.unwrap_err());
+    assert_eq!(error.reason, "REQUEST_ID_REUSED");
+    assert_eq!(control.received("POST", ORDERS), sent);
 }

@@ -368,6 +368,12 @@ impl Orders {
             }
             Act::Sim(change) => self.sim_target(command, change, deadline).await?,
         };
+        let line_before = again.as_ref().and_then(|record| record.order.sim.msisdn.as_ref());
+        if line_before.is_some_and(|before| *before != target.slot.msisdn) {
+            // The card has another number now. What is on that line says
+            // nothing about the attempt before.
+            return Err(Error::RequestIdReused);
+        }
         let traffic = inner.ledger.traffic(&target.slot).await.map_err(unavailable)?;
         if let Some(order_id) = traffic.in_flight {
             // Our own, when it began after we looked.
