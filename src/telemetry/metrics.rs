@@ -30,6 +30,10 @@ pub enum SetupError {
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
+/// A state in the count of orders' transitions: the provider shows more than
+/// one of what was ordered once.
+pub const CARRIED_OUT_TWICE: &str = "carried_out_twice";
+
 /// Upper bounds in seconds. The small ones are for cached calls, the large
 /// ones for the provider's whole catalog.
 const SECONDS: [f64; 14] = [
@@ -156,9 +160,11 @@ impl Metrics {
         let order_transitions = meter
             .u64_counter("gateway.orders.transitions")
             .with_description(
-                "States that orders and changes of SIMs reached; not_sent: taken back before they were sent",
+                "States that orders and changes of SIMs reached; not_sent: taken back before they were sent; carried_out_twice: the provider shows more than one of what was ordered once",
             )
             .build();
+        // There from the start: an alert on the first one needs a 0 before it.
+        order_transitions.add(0, &[KeyValue::new("state", CARRIED_OUT_TWICE)]);
         let orders = Arc::new(Mutex::new(Vec::new()));
         meter
             .i64_observable_gauge("gateway.orders")

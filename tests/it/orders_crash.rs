@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 use transatel_gateway::client::connectivity::v1::OrderState;
-use transatel_gateway::sandbox::{Control, Fault, Sandbox, Script, Step as FaultStep};
+use transatel_gateway::sandbox::{
+    Control, EventOrder, Fault, Sandbox, Script, Showing, Step as FaultStep, Webhook,
+};
 use transatel_gateway::service::orders::steps::Step;
 
-use crate::house::{BUNDLES, ORDERS, Provisioning, settings, simulator, spawn, until};
+use crate::house::{BUNDLES, ORDERS, Provisioning, SECRET, Secret, settings, simulator, spawn, until};
 use crate::orders::{create, get, order};
 use crate::process::Process;
 
@@ -79,6 +81,12 @@ enum Answer {
     CarriedOut,
     /// Not carried out, answer lost.
     Dropped,
+    /// Carried out, answer lost, and the inventory shows it only after the
+    /// next process has taken it for not placed.
+    ShowsLate,
+    /// The same, and only its event tells of it, once there is a process to
+    /// take it.
+    EventLate,
 }
 
 fn scenarios() -> Vec<(Death, Answer)> {
@@ -86,8 +94,19 @@ fn scenarios() -> Vec<(Death, Answer)> {
     for step in Step::ALL {
         let answers: &[Answer] = match step {
             Step::BetweenActivations => &[Answer::OtherActivation],
-            Step::BeforeCheck | Step::Checked => &[Answer::CarriedOut, Answer::Dropped],
-            Step::Answered | Step::Settled => &[Answer::Ordinary, Answer::CarriedOut, Answer::Dropped],
+            Step::BeforeCheck | Step::Checked => &[
+                Answer::CarriedOut,
+                Answer::Dropped,
+                Answer::ShowsLate,
+                Answer::EventLate,
+            ],
+            Step::Answered | Step::Settled => &[
+                Answer::Ordinary,
+                Answer::CarriedOut,
+                Answer::Dropped,
+                Answer::ShowsLate,
+                Answer::EventLate,
+            ],
             _ => &[Answer::Ordinary],
         };
         all.extend(answers.iter().map(|answer| (Death::At(step), *answer)));
@@ -100,12 +119,17 @@ fn scenarios() -> Vec<(Death, Answer)> {
     ] {
         all.push((wait, Answer::Ordinary));
     }
+    for late in [Answer::ShowsLate, Answer::EventLate] {
+        all.push((Death::Waiting("POST", ORDERS), late));
+    }
     all
 }
 
 /// A gateway in a process of its own, and a caller of it.
 pub struct Running {
     pub process: Process,
+    /// Where it takes events, if it does.
+    pub webhook: Option<String>,
     pub client: Provisioning,
 }
 
@@ -124,7 +148,12 @@ pub async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>, more: 
     }
     let mut process = Process::start(&["serve"], &environment);
     let line = process.logged("listening").await;
-    let address = line.split("grpc=").nth(1).unwrap().split(' ').next().unwrap();
+    let address_of = |name: &str| {
+        let rest = line.split(name).nth(1)?;
+        rest.split(' ').next().map(str::trim).map(str::to_owned)
+    };
+    let address = address_of("grpc=").unwrap();
+    let webhook = address_of("webhook=").map(|address| format!("http://{address}/webhooks/transatel"));
     process.logged("ready").await;
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let channel: Channel = match endpoint.connect().await {
@@ -133,6 +162,7 @@ pub async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>, more: 
     };
     Running {
         process,
+        webhook,
         client: Provisioning::new(channel),
     }
 }
@@ -147,7 +177,17 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
         Answer::OtherActivation => on_post(Fault::problem(400, "SUBSCRIBER_STATUS_NOT_ELIGIBLE").step()),
         Answer::CarriedOut => on_post(Fault::Reset.after_commit()),
         Answer::Dropped => on_post(Fault::Reset.step()),
+        Answer::ShowsLate => control.show_next_order(msisdn, Showing::held()).unwrap(),
+        Answer::EventLate => {
+            control.show_next_order(msisdn, Showing::never()).unwrap();
+            control.hold_events();
+        }
     }
+    let is_late = matches!(answer, Answer::ShowsLate | Answer::EventLate);
+    if is_late && matches!(death, Death::At(_)) {
+        on_post(Fault::Reset.after_commit());
+    }
+    let secret = Secret::new(SECRET);
     let stop_at = death.prepare(&control);
     let mut first = start(sandbox, store, stop_at, &[]).await;
     let request = order(msisdn);
@@ -160,7 +200,27 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
     control.release("wait");
     control.clear_faults();
 
-    let mut next = start(sandbox, store, None, &[]).await;
+    let mut next = start(sandbox, store, None, &secret.settings()).await;
+    if is_late {
+        let started = std::time::Instant::now();
+        until(&what, async || {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let state = get(&mut next.client, &request).await.unwrap().state();
+            assert!(started.elapsed() < crate::house::SOON, "{what}: {state:?}");
+            state == OrderState::NotPlaced
+        })
+        .await;
+        control.show_inventory(msisdn).unwrap();
+        let webhook = next.webhook.take().unwrap();
+        control.set_webhook(Some(Webhook::new(webhook, SECRET))).unwrap();
+        control.release_events(EventOrder::AsHappened);
+        // By itself, before anybody repeats it.
+        until(&what, async || {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            get(&mut next.client, &request).await.unwrap().state() == OrderState::Placed
+        })
+        .await;
+    }
     // What is known of it, it knows; and it is carried on with or found out.
     until(&what, async || {
         tokio::time::sleep(Duration::from_millis(5)).await;

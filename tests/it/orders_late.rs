@@ -235,3 +235,33 @@ async fn an_error_says_what_the_ledger_held() {
     let invalid = create(&mut client, &Default::default()).await.unwrap_err();
     assert_eq!(reason(&invalid).metadata.get("known_state"), None);
 }
+
+#[tokio::test]
+async fn an_event_that_does_not_fit_forbids_not_placed_and_a_repeat() {
+    let house = House::with_events(&SOON).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    control.hold_events();
+    control.queue(Script::on("POST", ORDERS).then(Fault::Reset.step()));
+    let unknown = order(FRESH);
+    let id = create(&mut client, &unknown).await.unwrap().order_id;
+    // Of a type that is not known: before there is an opinion.
+    control.send_event("OCS/PRODUCT/NEW", serde_json::json!({ "externalReference": id }));
+    control.release_events(EventOrder::AsHappened);
+    until_state(&mut client, &unknown, OrderState::NeedsOperator).await;
+    // About another line, and after it.
+    control.queue(Script::on("POST", ORDERS).then(Fault::Reset.step()));
+    let not_placed = order("882470000000002");
+    let id = create(&mut client, &not_placed).await.unwrap().order_id;
+    until_state(&mut client, &not_placed, OrderState::NotPlaced).await;
+    let body = serde_json::json!({
+        "externalReference": id, "msisdn": FRESH, "productSubscription": { "subscriptionId": "S" }
+    });
+    control.send_event("OCS/PRODUCT/PRELOADED", body);
+    control.until_events_sent().await;
+    until("an operator is asked", async || {
+        create(&mut client, &not_placed).await.unwrap().state() == OrderState::NeedsOperator
+    })
+    .await;
+    assert_eq!(posts(&house), 2);
+}

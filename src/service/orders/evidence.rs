@@ -10,6 +10,7 @@ use crate::domain::act::Act;
 use crate::domain::event::Event;
 use crate::domain::order::{Failure, OrderId, Reason, State};
 use crate::store::{self, Settled, Settlement};
+use crate::telemetry::metrics;
 
 /// What the events of an order say together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,11 @@ impl Inner {
             return Ok(());
         };
         if let Some(record) = self.ledger.find(Key::Order(id)).await? {
-            self.confirm(record).await?;
+            let record = self.confirm(record).await?;
+            if record.order.state != State::Placed {
+                // It says something, and the inventory may say what.
+                self.look_now(&id.to_string()).await?;
+            }
         }
         Ok(())
     }
@@ -55,15 +60,19 @@ impl Inner {
         Ok(())
     }
 
+    async fn evidence(&self, record: &Record) -> Result<Evidence, store::Error> {
+        if record.order.wish.act.on_sim().is_some() {
+            return Ok(Evidence::None);
+        }
+        Ok(evidence(record, &self.log.events_of(record.order.id).await?))
+    }
+
     /// Settles an order by what the log of events holds of it. Returns the
     /// order as it is then.
     pub(super) async fn confirm(&self, record: Record) -> Result<Record, store::Error> {
         let id = record.order.id;
-        if record.order.wish.act.on_sim().is_some() {
-            return Ok(record);
-        }
-        match evidence(&record, &self.log.events_of(id).await?) {
-            Evidence::None => Ok(record),
+        match self.evidence(&record).await? {
+            Evidence::None | Evidence::Doubtful => Ok(record),
             Evidence::CarriedOut(subscriptions) => {
                 let known = record.order.subscription_id.as_ref();
                 if subscriptions.len() > 1 || known.is_some_and(|known| !subscriptions.contains(known)) {
@@ -75,17 +84,22 @@ impl Inner {
                 self.settle_confirmed(record, subscriptions.into_iter().next())
                     .await
             }
-            Evidence::Doubtful if matches!(record.order.state, State::Unknown | State::NotPlaced) => {
-                let failure = Failure {
-                    reason: Reason::Ambiguous,
-                    provider: Default::default(),
-                };
-                let settlement = Settlement::NeedsOperator(failure);
-                let settled = self.write(&record, settlement).await?;
-                Ok(settled.unwrap_or(record))
-            }
-            Evidence::Doubtful => Ok(record),
         }
+    }
+
+    /// Has an operator look at an order of which nothing shows, while an event
+    /// speaks of it in a way that does not fit: it is neither known to have
+    /// been carried out nor may it be sent again.
+    pub(super) async fn settle_doubtful(&self, record: Record) -> Result<Record, store::Error> {
+        if self.evidence(&record).await? != Evidence::Doubtful {
+            return Ok(record);
+        }
+        let failure = Failure {
+            reason: Reason::Ambiguous,
+            provider: Default::default(),
+        };
+        let settled = self.write(&record, Settlement::NeedsOperator(failure)).await?;
+        Ok(settled.unwrap_or(record))
     }
 
     /// The provider's word counts, but a subscription has one order: when
@@ -133,7 +147,7 @@ impl Inner {
 
     /// The provider holds more than one of what was wished for once.
     pub(super) fn report_twice(&self, id: OrderId) {
-        self.metrics.order("carried_out_twice");
+        self.metrics.order(metrics::CARRIED_OUT_TWICE);
         tracing::error!(order_id = %id, "an order was carried out more than once: an operator has to act");
     }
 }

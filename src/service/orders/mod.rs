@@ -242,7 +242,10 @@ impl Orders {
             None => None,
             Some(record) => {
                 self.assert_same(&record, command).await?;
-                let record = self.confirmed(record).await?;
+                let mut record = self.confirmed(record).await?;
+                if record.order.may_be_sent_again() {
+                    record = self.inner.settle_doubtful(record).await.map_err(unavailable)?;
+                }
                 if !record.order.may_be_sent_again() {
                     return self.answer(record, deadline).await.transpose();
                 }
@@ -376,10 +379,13 @@ impl Orders {
         }
         let traffic = inner.ledger.traffic(&target.slot).await.map_err(unavailable)?;
         if let Some(order_id) = traffic.in_flight {
-            // Our own, when it began after we looked.
-            return match self.find(Key::Request(command.request_id)).await? {
-                Some(own) if own.order.id == order_id => Ok(None),
-                _ => Err(busy(&command.wish.act, order_id)),
+            return match self.find(Key::Order(order_id)).await? {
+                Some(other) if other.order.request_id != command.request_id => {
+                    Err(busy(&command.wish.act, order_id))
+                }
+                // Our own, which began after we looked, or one that was taken
+                // back meanwhile.
+                Some(_) | None => Ok(None),
             };
         }
         let prospect = match &command.wish.act {

@@ -260,9 +260,14 @@ impl Inner {
             }
         };
         match self.write(&record, settlement).await? {
-            // An event came between this look and its conclusion.
+            // An event speaks against it: either it settles the order at the
+            // next look, or it does not fit.
             Some(as_it_is) if as_it_is.order.state == State::Unknown => {
-                self.put_off(&record, observed, Some(Duration::ZERO)).await
+                let record = self.settle_doubtful(record).await?;
+                if record.order.state == State::Unknown {
+                    self.put_off(&record, observed, Some(Duration::ZERO)).await?;
+                }
+                Ok(())
             }
             Some(_) => Ok(()),
             // Another order is in the way.

@@ -156,7 +156,12 @@ async fn a_process_that_wakes_after_its_lease_sends_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_wait_for_another_processes_order_ask_the_ledger_as_one() {
     let sandbox = simulator().await;
-    let patient = [("ORDERS__LEASE", "60s"), ("ORDERS__RECONCILE_AFTER", "10s")];
+    let patient = [
+        ("ORDERS__LEASE", "60s"),
+        ("ORDERS__RECONCILE_AFTER", "10s"),
+        ("ORDERS__RECONCILE_AT_MOST", "10s"),
+        ("ORDERS__SETTLE_WINDOW", "30s"),
+    ];
     let Some(store) = postgres::database().await else {
         return;
     };

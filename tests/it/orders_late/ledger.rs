@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Executor as _, SqliteConnection};
+use tonic::Code;
 use transatel_gateway::client::connectivity::v1::OrderState;
 use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::event::Event;
@@ -15,7 +16,7 @@ use transatel_gateway::store;
 use transatel_gateway::store::events::{Arrival, Incoming};
 
 use super::{FRESH, SOON, hide};
-use crate::house::{FRANCE, Gateway, ORDERS, simulator, until};
+use crate::house::{FRANCE, Gateway, ORDERS, reason, simulator, spawn, until};
 use crate::orders::{create, get, order, until_state};
 
 /// A SQLite file that the test can get at.
@@ -108,13 +109,23 @@ async fn what_was_not_sent_is_taken_back_however_often_the_ledger_fails() {
     control.queue(Script::on("POST", ORDERS).then(Fault::RateLimited { retry_after: None }.step()));
     let request = order(FRESH);
     let mut client = gateway.provisioning();
+    let call = spawn({
+        let (mut client, request) = (gateway.provisioning(), request.clone());
+        async move { create(&mut client, &request).await }
+    });
     // It cannot be said yet that nothing was bought: the order is in the way.
-    let mut hasty = tonic::Request::new(request.clone());
-    hasty.set_timeout(std::time::Duration::from_millis(500));
-    let answer = client.create_order(hasty).await.unwrap().into_inner();
-    assert_eq!(answer.order.unwrap().state(), OrderState::Submitting);
+    until("it is sent", async || control.received("POST", ORDERS) == 1).await;
+    for _ in 0..20 {
+        let known = get(&mut client, &request).await.unwrap();
+        assert_eq!(known.state(), OrderState::Submitting);
+    }
     connection.execute("DROP TRIGGER no_delete").await.unwrap();
-    until("it is gone", async || get(&mut client, &request).await.is_err()).await;
+    let error = reason(&call.await.unwrap().unwrap_err());
+    assert_eq!(error.reason, "PROVIDER_RATE_LIMITED");
+    assert_eq!(
+        get(&mut client, &request).await.unwrap_err().code(),
+        Code::NotFound
+    );
     assert_eq!(
         create(&mut client, &request).await.unwrap().state(),
         OrderState::Placed
@@ -135,13 +146,21 @@ async fn an_outcome_is_written_down_however_often_the_ledger_fails() {
     connection.execute(fails).await.unwrap();
     let request = order(FRESH);
     let mut client = gateway.provisioning();
-    let mut hasty = tonic::Request::new(request.clone());
-    hasty.set_timeout(std::time::Duration::from_millis(1_300));
-    let answer = client.create_order(hasty).await.unwrap().into_inner();
+    let call = spawn({
+        let (mut client, request) = (gateway.provisioning(), request.clone());
+        async move { create(&mut client, &request).await }
+    });
+    until("it is sent", async || control.received("POST", ORDERS) == 1).await;
     // For longer than the lease.
-    assert_eq!(answer.order.unwrap().state(), OrderState::Submitting);
+    let started = std::time::Instant::now();
+    until("its lease has ended", async || {
+        let known = get(&mut client, &request).await.unwrap();
+        assert_eq!(known.state(), OrderState::Submitting);
+        started.elapsed() > std::time::Duration::from_millis(1_200)
+    })
+    .await;
     connection.execute("DROP TRIGGER no_update").await.unwrap();
-    until_state(&mut client, &request, OrderState::Placed).await;
+    assert_eq!(call.await.unwrap().unwrap().state(), OrderState::Placed);
     assert_eq!(control.received("POST", ORDERS), 1);
 }
 
