@@ -183,7 +183,7 @@ async fn serve(sources: Sources) -> Outcome {
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
-    let outcome = until_stopped(app, signals).await;
+    let outcome = Box::pin(until_stopped(app, signals)).await;
     telemetry.flush().await;
     outcome
 }

@@ -68,7 +68,7 @@ pub(super) async fn serve(mut sources: Sources) -> Outcome {
         told.map_err(|error| Failure::other(error.to_string()))?;
     }
     welcome(&addresses, &sandbox, connect);
-    let outcome = until_stopped(app, signals).await;
+    let outcome = Box::pin(until_stopped(app, signals)).await;
     sandbox.stop().await;
     telemetry.flush().await;
     outcome
