@@ -49,8 +49,9 @@ impl pb::provisioning_server::Provisioning for Handler {
         &self,
         request: Request<pb::GetOrderRequest>,
     ) -> Result<Response<pb::GetOrderResponse>, Status> {
+        let deadline = deadline::of(&request);
         let key = parse::provisioning::get_order(request.get_ref())?;
-        let order = self.0.get(key).await?;
+        let order = self.0.get(key, deadline).await?;
         Ok(Response::new(pb::GetOrderResponse {
             order: Some(convert::order::order(order)),
         }))

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -30,6 +31,7 @@ suite_of! { crate::event_log::Stage:
     many_may_append_at_once,
     a_log_keeps_its_name,
     an_order_is_made_due_by_either_name,
+    time_passes_no_faster_than_it_was_seen_to_pass,
     orders_that_no_event_names_are_found,
 }
 
@@ -389,6 +391,30 @@ async fn an_order_is_made_due_by_either_name(stage: &Stage) {
     assert_eq!(ledger.make_due("ANOTHER", at(30)).await.unwrap(), 0);
     settled(ledger, &record, placed(Some("S")), 40).await;
     assert_eq!(ledger.make_due("TX", at(50)).await.unwrap(), 0, "it is settled");
+}
+
+async fn time_passes_no_faster_than_it_was_seen_to_pass(stage: &Stage) {
+    const DAY: i64 = 24 * 3600;
+    let day = Duration::from_secs(24 * 3600);
+    stage.log.append(vec![named("A")]).await.unwrap();
+    let log = &stage.log;
+    let aged = async |now, elapsed| log.aged_until(at(now), elapsed).await.unwrap();
+    // A clock that is 90 days ahead of the newest row.
+    assert_eq!(aged(90 * DAY, Duration::ZERO).await, at(0));
+    assert_eq!(aged(90 * DAY, day).await, at(2 * DAY));
+    // Also when something new was written by it, and for another replica.
+    let late = Event {
+        received_at: at(90 * DAY),
+        ..event("B")
+    };
+    stage.log.append(vec![incoming(late)]).await.unwrap();
+    assert_eq!(
+        stage.other.aged_until(at(91 * DAY), day).await.unwrap(),
+        at(4 * DAY)
+    );
+    // One that was put right.
+    assert_eq!(aged(3 * DAY, day).await, at(3 * DAY));
+    assert_eq!(aged(3 * DAY + 60, day).await, at(3 * DAY + 60));
 }
 
 async fn orders_that_no_event_names_are_found(stage: &Stage) {

@@ -242,7 +242,7 @@ impl Orders {
             None => None,
             Some(record) => {
                 self.assert_same(&record, command).await?;
-                let mut record = self.confirmed(record).await?;
+                let mut record = self.confirmed(record, deadline).await?;
                 if record.order.may_be_sent_again() {
                     record = self.inner.settle_doubtful(record).await.map_err(unavailable)?;
                 }
@@ -258,20 +258,28 @@ impl Orders {
     /// An order by one of its names.
     ///
     /// # Errors
-    /// `ORDER_NOT_FOUND`, `LEDGER_UNAVAILABLE`.
-    pub async fn get(&self, key: Key) -> Result<Order> {
+    /// `ORDER_NOT_FOUND`, `LEDGER_UNAVAILABLE`; `DEADLINE_EXCEEDED` when it
+    /// cannot be told in time whether an order that may be repeated was
+    /// carried out after all.
+    pub async fn get(&self, key: Key, deadline: Deadline) -> Result<Order> {
         let record = self.find_order(key).await?;
-        Ok(self.confirmed(record).await?.order)
+        Ok(self.confirmed(record, deadline).await?.order)
     }
 
     /// An order that is not known to have been carried out, after the log of
-    /// events was asked.
-    async fn confirmed(&self, record: Record) -> Result<Record> {
-        match record.order.state {
-            State::Placed | State::Submitting => Ok(record),
-            State::Rejected | State::Unknown | State::NotPlaced | State::NeedsOperator => {
-                self.inner.confirm(record).await.map_err(unavailable)
-            }
+    /// events was asked. When that takes too long or fails, the order as it is
+    /// known, unless it would be sent again.
+    async fn confirmed(&self, record: Record, deadline: Deadline) -> Result<Record> {
+        if matches!(record.order.state, State::Placed | State::Submitting) {
+            return Ok(record);
+        }
+        let as_known = record.clone();
+        let confirmed = self.inner.confirm(record);
+        match tokio::time::timeout_at(deadline.at() - ANSWER_AHEAD, confirmed).await {
+            Ok(Ok(record)) => Ok(record),
+            Ok(Err(error)) if as_known.order.may_be_sent_again() => Err(unavailable(error)),
+            Err(_) if as_known.order.may_be_sent_again() => Err(Error::DeadlineExceeded),
+            Ok(Err(_)) | Err(_) => Ok(as_known),
         }
     }
 

@@ -123,7 +123,7 @@ impl Inner {
             tracing::error!(
                 clock = %now,
                 known_to_have_passed = %aged_until,
-                "the clock is far ahead of what is stored: orders are kept for longer than orders.keep_for"
+                "the clock is far ahead of what is stored: orders and events are kept for longer than they should be"
             );
         }
         let forgotten = self.ledger.purge(aged_until - self.config.keep_for).await?;

@@ -27,7 +27,8 @@ impl Orders {
     /// bundle belongs to another order; `LEDGER_UNAVAILABLE`.
     pub async fn resolve(&self, id: OrderId, resolution: &Resolution, note: Note) -> Result<Order> {
         // An event may have told what an operator need not find out.
-        let record = self.confirmed(self.find_order(Key::Order(id)).await?).await?;
+        let record = self.find_order(Key::Order(id)).await?;
+        let record = self.inner.confirm(record).await.map_err(unavailable)?;
         let resolution = match (record.order.wish.act.on_subscription(), resolution) {
             // The bundle has an order of its own, the one that bought it.
             (Some(bundle), Resolution::Placed(named)) if bundle == named => &Resolution::Done,

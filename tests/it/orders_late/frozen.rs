@@ -179,15 +179,14 @@ async fn many_who_wait_for_another_processes_order_ask_the_ledger_as_one() {
             spawn(async move { create(&mut client, &request).await })
         })
         .collect();
-    // Each looks once, and then all wait together: by the time that the
-    // database counts this much, hundreds more would have been read for each.
-    let mut counted = 0;
-    until("the ledger is asked again and again", async || {
-        counted = reads(&store).await - before;
-        counted > CALLS + 10
-    })
-    .await;
-    assert!(counted < 4 * CALLS, "{counted} reads");
+    // Each looks once, and then all wait together: one question each 50 ms,
+    // where it would be thousands in this time. The server counts with a delay
+    // of up to a second.
+    until("each has looked", async || reads(&store).await - before >= CALLS).await;
+    let (started, before) = (std::time::Instant::now(), reads(&store).await);
+    until("they have waited", async || started.elapsed().as_millis() > 1_500).await;
+    let asked = reads(&store).await - before;
+    assert!(asked < 2 * CALLS, "{asked} reads");
     frozen.wake();
     for waiting in waiting {
         assert_eq!(waiting.await.unwrap().unwrap().state(), OrderState::Placed);

@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Executor as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
 use tonic::Code;
 use transatel_gateway::client::connectivity::v1::OrderState;
 use transatel_gateway::config::{Store, StoreUrl};
@@ -205,4 +205,57 @@ fn sim_of(request: &transatel_gateway::client::connectivity::v1::CreateOrderRequ
         Some(Id::Msisdn(msisdn)) => msisdn,
         _ => unreachable!("orders of these tests name the number"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_known_order_is_answered_although_the_ledger_is_slow() {
+    let Some(store) = crate::postgres::database().await else {
+        return;
+    };
+    let sandbox = simulator().await;
+    let control = sandbox.control();
+    let patient = [("STORE__URL", store.as_str()), ("ORDERS__SETTLE_WINDOW", "60s")];
+    let settings = [SOON.as_slice(), &patient].concat();
+    let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
+    let mut client = gateway.provisioning();
+    hide(&control, FRESH, Visibility::Never);
+    let request = order(FRESH);
+    let unknown = create(&mut client, &request).await.unwrap();
+    assert_eq!(unknown.state(), OrderState::Unknown);
+    // Nobody can ask what events say.
+    let mut connection = sqlx::PgConnection::connect(&store).await.unwrap();
+    connection
+        .execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let mut hasty = tonic::Request::new(request.clone());
+    hasty.set_timeout(std::time::Duration::from_secs(2));
+    let answer = client.create_order(hasty).await.unwrap().into_inner();
+    assert_eq!(answer.order.unwrap().state(), OrderState::Unknown);
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_not_placed_is_watched_for_as_long_as_it_was_set_to() {
+    let sandbox = simulator().await;
+    let file = File::new();
+    let watched = [("ORDERS__ESCALATE_AFTER", "300ms")];
+    let gateway = file.gateway(&sandbox.base_url(), &watched).await;
+    let mut client = gateway.provisioning();
+    sandbox
+        .control()
+        .queue(Script::on("POST", ORDERS).then(Fault::Reset.step()));
+    let request = order(FRESH);
+    create(&mut client, &request).await.unwrap();
+    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    let mut connection = file.connection().await;
+    let row = "SELECT watched_for, next_check_at FROM orders WHERE next_check_at IS NULL";
+    let mut found = None;
+    until("it is not watched any more", async || {
+        found = sqlx::query(row).fetch_optional(&mut connection).await.unwrap();
+        found.is_some()
+    })
+    .await;
+    let watched_for: i64 = found.unwrap().get("watched_for");
+    assert!(watched_for >= 300_000, "{watched_for} microseconds");
 }
