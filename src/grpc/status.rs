@@ -25,77 +25,238 @@ const LEDGER_AFTER: Duration = Duration::from_secs(1);
 /// Callers wait this long before they come back to another replica.
 const ELSEWHERE_AFTER: Duration = Duration::from_millis(100);
 
+/// A row of the error table.
+struct Row {
+    code: Code,
+    reason: ErrorReason,
+    /// Of the `ErrorInfo`.
+    metadata: Vec<(&'static str, String)>,
+    advice: Advice,
+}
+
+/// What helps the caller beyond the reason.
+enum Advice {
+    None,
+    /// `BadRequest`: fields and what is wrong with them.
+    Violations(Vec<(String, String)>),
+    /// `RetryInfo`.
+    RetryAfter(Duration),
+    /// `ResourceInfo`: type and name of what was not found.
+    NotFound(&'static str, String),
+}
+
+impl Row {
+    fn new(code: Code, reason: ErrorReason) -> Self {
+        Self {
+            code,
+            reason,
+            metadata: Vec::new(),
+            advice: Advice::None,
+        }
+    }
+
+    fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.metadata.push((key, value.to_string()));
+        self
+    }
+
+    fn provider(mut self, detail: &ProviderDetail) -> Self {
+        let code = detail.code.clone().map(|code| ("provider_code", code));
+        let request_id = detail.request_id.clone().map(|id| ("provider_request_id", id));
+        self.metadata.extend(code.into_iter().chain(request_id));
+        self
+    }
+
+    fn field(mut self, field: &str, error: &Error) -> Self {
+        self.advice = Advice::Violations(vec![(field.to_owned(), error.to_string())]);
+        self
+    }
+
+    fn retry_after(mut self, wait: Duration) -> Self {
+        self.advice = Advice::RetryAfter(wait);
+        self
+    }
+}
+
+/// The error table. A new error is one more arm here.
+fn row(error: &Error) -> Row {
+    use ErrorReason as R;
+    match error {
+        Error::InvalidRequest(violations) => {
+            let violations = violations.iter();
+            Row {
+                advice: Advice::Violations(
+                    violations
+                        .map(|violation| (violation.field.clone(), violation.description.clone()))
+                        .collect(),
+                ),
+                ..Row::new(Code::InvalidArgument, R::InvalidRequest)
+            }
+        }
+        Error::RequestIdReused => {
+            Row::new(Code::InvalidArgument, R::RequestIdReused).field("request_id", error)
+        }
+        Error::PageTokenInvalid(fault) => Row {
+            advice: Advice::Violations(vec![("page_token".into(), fault.to_string())]),
+            ..Row::new(Code::InvalidArgument, R::PageTokenInvalid)
+        },
+        Error::EventCursorInvalid => {
+            Row::new(Code::InvalidArgument, R::EventCursorInvalid).field("resume_token", error)
+        }
+        Error::EventCursorExpired => Row::new(Code::OutOfRange, R::EventCursorExpired),
+        Error::EventStreamTooSlow => Row::new(Code::ResourceExhausted, R::EventStreamTooSlow),
+        Error::CallerUnauthenticated => Row::new(Code::Unauthenticated, R::CallerUnauthenticated),
+        Error::CallerNotAllowed { caller } => {
+            Row::new(Code::PermissionDenied, R::CallerNotAllowed).with("caller", caller)
+        }
+        Error::ProductNotFound { product_id } => Row {
+            advice: Advice::NotFound("connectivity.v1.Product", product_id.clone()),
+            ..Row::new(Code::NotFound, R::ProductNotFound).with("product_id", product_id)
+        },
+        Error::SubscriptionNotFound { subscription_id } => Row {
+            advice: Advice::NotFound("connectivity.v1.Subscription", subscription_id.clone()),
+            ..Row::new(Code::NotFound, R::SubscriptionNotFound).with("subscription_id", subscription_id)
+        },
+        Error::SimNotFound { provider } => Row::new(Code::NotFound, R::SimNotFound).provider(provider),
+        Error::SimNotResolvable { needed } => {
+            Row::new(Code::FailedPrecondition, R::SimNotResolvable).with("needed", needed.name())
+        }
+        Error::EsimNotFound { provider } => Row::new(Code::NotFound, R::EsimNotFound).provider(provider),
+        Error::EsimNotReleased => Row::new(Code::FailedPrecondition, R::EsimNotReleased),
+        Error::OperationNotEnabled { provider } => {
+            Row::new(Code::FailedPrecondition, R::OperationNotEnabled).provider(provider)
+        }
+        Error::ProviderRejected { provider } => {
+            Row::new(Code::FailedPrecondition, R::ProviderRejected).provider(provider)
+        }
+        Error::ProviderCredentialsRejected { provider } => {
+            Row::new(Code::Internal, R::ProviderCredentialsRejected).provider(provider)
+        }
+        Error::ProviderRateLimited {
+            retry_after,
+            provider,
+        } => Row::new(Code::ResourceExhausted, R::ProviderRateLimited)
+            .provider(provider)
+            .retry_after(*retry_after),
+        Error::ProviderUnavailable {
+            retry_after,
+            provider,
+        } => Row::new(Code::Unavailable, R::ProviderUnavailable)
+            .provider(provider)
+            .retry_after(*retry_after),
+        Error::ProviderCircuitOpen { retry_after } => {
+            Row::new(Code::Unavailable, R::ProviderCircuitOpen).retry_after(*retry_after)
+        }
+        Error::Overloaded { retry_after } => {
+            Row::new(Code::Unavailable, R::Overloaded).retry_after(*retry_after)
+        }
+        Error::ProviderProtocol { provider } => {
+            Row::new(Code::Internal, R::ProviderProtocol).provider(provider)
+        }
+        Error::OrderNotFound => Row::new(Code::NotFound, R::OrderNotFound),
+        Error::OrderInProgress { order_id } => {
+            Row::new(Code::Aborted, R::OrderInProgress).with("order_id", order_id)
+        }
+        Error::OrderRejected { order_id, failure } => {
+            let reason = super::convert::order::reason(failure.reason);
+            Row::new(refused(failure.reason), reason)
+                .with("order_id", order_id)
+                .provider(&failure.provider)
+        }
+        Error::SimOperationNotFound => Row::new(Code::NotFound, R::SimOperationNotFound),
+        Error::SimOperationInProgress { operation_id } => {
+            Row::new(Code::Aborted, R::SimOperationInProgress).with("operation_id", operation_id)
+        }
+        Error::SimBusy { provider } => Row::new(Code::Aborted, R::SimOperationInProgress).provider(provider),
+        Error::SimOperationRejected {
+            operation_id,
+            failure,
+        } => {
+            let reason = super::convert::sim_operation::reason(failure.reason);
+            Row::new(refused(failure.reason), reason)
+                .with("operation_id", operation_id)
+                .provider(&failure.provider)
+        }
+        Error::SubscriptionNotEligible { .. } => Row::new(Code::FailedPrecondition, R::ProductNotEligible),
+        Error::OrderNotResolvable { state } => Row::new(Code::FailedPrecondition, R::OrderNotResolvable)
+            .with("state", state.name().to_uppercase()),
+        Error::SimOperationNotResolvable { state } => {
+            Row::new(Code::FailedPrecondition, R::OrderNotResolvable)
+                .with("state", state.name().to_uppercase())
+        }
+        Error::PriceAboveMaximum { price } => {
+            Row::new(Code::FailedPrecondition, R::PriceAboveMaximum).with("price", price)
+        }
+        Error::PriceNotComparable { price } => {
+            let row = Row::new(Code::FailedPrecondition, R::PriceNotComparable);
+            match price {
+                Some(price) => row.with("price", price),
+                None => row,
+            }
+        }
+        Error::LedgerUnavailable | Error::EventLogUnavailable => {
+            Row::new(Code::Unavailable, R::LedgerUnavailable).retry_after(LEDGER_AFTER)
+        }
+        Error::DeadlineExceeded => Row::new(Code::DeadlineExceeded, R::DeadlineExceeded),
+        Error::ShuttingDown => Row::new(Code::Unavailable, R::ShuttingDown).retry_after(ELSEWHERE_AFTER),
+        Error::AfterLedger { error, state } => after_ledger(row(error), *state),
+        Error::Internal => Row::new(Code::Internal, R::Internal),
+    }
+}
+
+/// What the ledger held of the request id when the call failed. An error
+/// without it was given before the ledger was read.
+fn after_ledger(row: Row, state: LedgerState) -> Row {
+    match state {
+        LedgerState::Nothing => row.with("known_state", "NONE"),
+        LedgerState::Order(id, state) => row
+            .with("known_state", state.name().to_uppercase())
+            .with("known_order_id", id),
+    }
+}
+
+/// Code of a refused order or operation.
+fn refused(reason: Reason) -> Code {
+    match reason {
+        Reason::SimNotFound | Reason::ProductNotFound => Code::NotFound,
+        Reason::SimStatusNotEligible
+        | Reason::ProductNotEligible
+        | Reason::InsufficientFunds
+        | Reason::OperationNotEnabled
+        | Reason::Rejected => Code::FailedPrecondition,
+        Reason::InProgress => Code::Aborted,
+        Reason::CredentialsRejected | Reason::Protocol => Code::Internal,
+        Reason::Ambiguous | Reason::Unreadable => Code::Unavailable,
+    }
+}
+
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        let (error, ledger) = match error {
-            Error::AfterLedger { error, state } => (*error, Some(state)),
-            error => (error, None),
-        };
-        let (code, reason) = classify(&error);
-        let mut metadata = metadata(&error);
-        metadata.extend(ledger.into_iter().flat_map(ledger_state));
+        let Row {
+            code,
+            reason,
+            metadata,
+            advice,
+        } = row(&error);
+        let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value));
+        let metadata: HashMap<String, String> = metadata.collect();
         let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, metadata);
-        match &error {
-            Error::InvalidRequest(violations) => {
-                let violation = |violation: &crate::domain::error::Violation| {
-                    FieldViolation::new(&violation.field, &violation.description)
-                };
-                details.set_bad_request(violations.iter().map(violation).collect::<Vec<_>>());
+        match advice {
+            Advice::None => {}
+            Advice::Violations(violations) => {
+                let violations = violations.into_iter();
+                details.set_bad_request(
+                    violations
+                        .map(|(field, description)| FieldViolation::new(field, description))
+                        .collect::<Vec<_>>(),
+                );
             }
-            Error::PageTokenInvalid(fault) => {
-                details.set_bad_request(vec![FieldViolation::new("page_token", fault.to_string())]);
+            Advice::RetryAfter(wait) => {
+                details.set_retry_info(Some(wait));
             }
-            Error::ProductNotFound { product_id } => {
-                details.set_resource_info("connectivity.v1.Product", product_id, "", "");
+            Advice::NotFound(kind, name) => {
+                details.set_resource_info(kind, name, "", "");
             }
-            Error::SubscriptionNotFound { subscription_id } => {
-                details.set_resource_info("connectivity.v1.Subscription", subscription_id, "", "");
-            }
-            Error::ProviderRateLimited { retry_after, .. }
-            | Error::ProviderUnavailable { retry_after, .. }
-            | Error::ProviderCircuitOpen { retry_after }
-            | Error::Overloaded { retry_after } => {
-                details.set_retry_info(Some(*retry_after));
-            }
-            Error::ShuttingDown => {
-                details.set_retry_info(Some(ELSEWHERE_AFTER));
-            }
-            Error::RequestIdReused => {
-                details.set_bad_request(vec![FieldViolation::new("request_id", error.to_string())]);
-            }
-            Error::LedgerUnavailable | Error::EventLogUnavailable => {
-                details.set_retry_info(Some(LEDGER_AFTER));
-            }
-            Error::EventCursorInvalid => {
-                details.set_bad_request(vec![FieldViolation::new("resume_token", error.to_string())]);
-            }
-            Error::EventCursorExpired
-            | Error::EventStreamTooSlow
-            | Error::OrderNotFound
-            | Error::OrderInProgress { .. }
-            | Error::OrderRejected { .. }
-            | Error::OrderNotResolvable { .. }
-            | Error::SimOperationNotFound
-            | Error::SimOperationInProgress { .. }
-            | Error::SimBusy { .. }
-            | Error::SimOperationRejected { .. }
-            | Error::SimOperationNotResolvable { .. }
-            | Error::SubscriptionNotEligible { .. }
-            | Error::PriceAboveMaximum { .. }
-            | Error::PriceNotComparable { .. }
-            | Error::SimNotFound { .. }
-            | Error::SimNotResolvable { .. }
-            | Error::EsimNotFound { .. }
-            | Error::EsimNotReleased
-            | Error::OperationNotEnabled { .. }
-            | Error::ProviderRejected { .. }
-            | Error::ProviderCredentialsRejected { .. }
-            | Error::ProviderProtocol { .. }
-            | Error::CallerUnauthenticated
-            | Error::CallerNotAllowed { .. }
-            | Error::DeadlineExceeded
-            | Error::AfterLedger { .. }
-            | Error::Internal => {}
         }
         Self::with_error_details(code, error.to_string(), details)
     }
@@ -119,178 +280,8 @@ pub fn message(error: Error) -> crate::pb::google::rpc::Status {
     }
 }
 
-/// Code and reason of an error.
-fn classify(error: &Error) -> (Code, ErrorReason) {
-    match error {
-        Error::InvalidRequest(_) => (Code::InvalidArgument, ErrorReason::InvalidRequest),
-        Error::PageTokenInvalid(_) => (Code::InvalidArgument, ErrorReason::PageTokenInvalid),
-        Error::EventCursorInvalid => (Code::InvalidArgument, ErrorReason::EventCursorInvalid),
-        Error::EventCursorExpired => (Code::OutOfRange, ErrorReason::EventCursorExpired),
-        Error::EventStreamTooSlow => (Code::ResourceExhausted, ErrorReason::EventStreamTooSlow),
-        Error::CallerUnauthenticated => (Code::Unauthenticated, ErrorReason::CallerUnauthenticated),
-        Error::CallerNotAllowed { .. } => (Code::PermissionDenied, ErrorReason::CallerNotAllowed),
-        Error::ProductNotFound { .. } => (Code::NotFound, ErrorReason::ProductNotFound),
-        Error::SimNotFound { .. } => (Code::NotFound, ErrorReason::SimNotFound),
-        Error::SubscriptionNotFound { .. } => (Code::NotFound, ErrorReason::SubscriptionNotFound),
-        Error::SimNotResolvable { .. } => (Code::FailedPrecondition, ErrorReason::SimNotResolvable),
-        Error::EsimNotFound { .. } => (Code::NotFound, ErrorReason::EsimNotFound),
-        Error::EsimNotReleased => (Code::FailedPrecondition, ErrorReason::EsimNotReleased),
-        Error::OperationNotEnabled { .. } => (Code::FailedPrecondition, ErrorReason::OperationNotEnabled),
-        Error::ProviderRejected { .. } => (Code::FailedPrecondition, ErrorReason::ProviderRejected),
-        Error::ProviderCredentialsRejected { .. } => {
-            (Code::Internal, ErrorReason::ProviderCredentialsRejected)
-        }
-        Error::ProviderRateLimited { .. } => (Code::ResourceExhausted, ErrorReason::ProviderRateLimited),
-        Error::ProviderUnavailable { .. } => (Code::Unavailable, ErrorReason::ProviderUnavailable),
-        Error::ProviderCircuitOpen { .. } => (Code::Unavailable, ErrorReason::ProviderCircuitOpen),
-        Error::Overloaded { .. } => (Code::Unavailable, ErrorReason::Overloaded),
-        Error::ProviderProtocol { .. } => (Code::Internal, ErrorReason::ProviderProtocol),
-        Error::RequestIdReused => (Code::InvalidArgument, ErrorReason::RequestIdReused),
-        Error::OrderNotFound => (Code::NotFound, ErrorReason::OrderNotFound),
-        Error::OrderInProgress { .. } => (Code::Aborted, ErrorReason::OrderInProgress),
-        Error::OrderRejected { failure, .. } => refused(failure.reason),
-        Error::SimOperationNotFound => (Code::NotFound, ErrorReason::SimOperationNotFound),
-        Error::SimOperationInProgress { .. } | Error::SimBusy { .. } => {
-            (Code::Aborted, ErrorReason::SimOperationInProgress)
-        }
-        Error::SimOperationRejected { failure, .. } => (
-            refused(failure.reason).0,
-            super::convert::sim_operation::reason(failure.reason),
-        ),
-        Error::SubscriptionNotEligible { .. } => (Code::FailedPrecondition, ErrorReason::ProductNotEligible),
-        Error::OrderNotResolvable { .. } | Error::SimOperationNotResolvable { .. } => {
-            (Code::FailedPrecondition, ErrorReason::OrderNotResolvable)
-        }
-        Error::PriceAboveMaximum { .. } => (Code::FailedPrecondition, ErrorReason::PriceAboveMaximum),
-        Error::PriceNotComparable { .. } => (Code::FailedPrecondition, ErrorReason::PriceNotComparable),
-        Error::LedgerUnavailable | Error::EventLogUnavailable => {
-            (Code::Unavailable, ErrorReason::LedgerUnavailable)
-        }
-        Error::DeadlineExceeded => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
-        Error::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
-        Error::AfterLedger { error, .. } => classify(error),
-        Error::Internal => (Code::Internal, ErrorReason::Internal),
-    }
-}
-
-/// Code and reason of a refused order.
-fn refused(reason: Reason) -> (Code, ErrorReason) {
-    let code = match reason {
-        Reason::SimNotFound | Reason::ProductNotFound => Code::NotFound,
-        Reason::SimStatusNotEligible
-        | Reason::ProductNotEligible
-        | Reason::InsufficientFunds
-        | Reason::OperationNotEnabled
-        | Reason::Rejected => Code::FailedPrecondition,
-        Reason::InProgress => Code::Aborted,
-        Reason::CredentialsRejected | Reason::Protocol => Code::Internal,
-        Reason::Ambiguous | Reason::Unreadable => Code::Unavailable,
-    };
-    (code, super::convert::order::reason(reason))
-}
-
 /// The reason as callers see it: without the enum's prefix.
 fn name(reason: ErrorReason) -> &'static str {
     let name = reason.as_str_name();
     name.strip_prefix("ERROR_REASON_").unwrap_or(name)
-}
-
-fn metadata(error: &Error) -> HashMap<String, String> {
-    let mut metadata = HashMap::new();
-    let mut put = |key: &str, value: String| metadata.insert(key.to_owned(), value);
-    match error {
-        Error::ProductNotFound { product_id } => {
-            put("product_id", product_id.clone());
-        }
-        Error::SubscriptionNotFound { subscription_id } => {
-            put("subscription_id", subscription_id.clone());
-        }
-        Error::CallerNotAllowed { caller } => {
-            put("caller", caller.to_string());
-        }
-        Error::SimNotResolvable { needed } => {
-            put("needed", needed.name().to_owned());
-        }
-        Error::OrderInProgress { order_id } => {
-            put("order_id", order_id.to_string());
-        }
-        Error::SimOperationInProgress { operation_id } => {
-            put("operation_id", operation_id.to_string());
-        }
-        Error::SimOperationRejected {
-            operation_id,
-            failure,
-        } => {
-            put("operation_id", operation_id.to_string());
-            provider_detail(&failure.provider, put);
-        }
-        Error::OrderNotResolvable { state } => {
-            put("state", state.name().to_uppercase());
-        }
-        Error::SimOperationNotResolvable { state } => {
-            put("state", state.name().to_uppercase());
-        }
-        Error::PriceAboveMaximum { price } | Error::PriceNotComparable { price: Some(price) } => {
-            put("price", price.to_string());
-        }
-        Error::SimNotFound { provider }
-        | Error::SimBusy { provider }
-        | Error::EsimNotFound { provider }
-        | Error::OperationNotEnabled { provider }
-        | Error::ProviderRejected { provider }
-        | Error::ProviderCredentialsRejected { provider }
-        | Error::ProviderRateLimited { provider, .. }
-        | Error::ProviderUnavailable { provider, .. }
-        | Error::ProviderProtocol { provider } => {
-            provider_detail(provider, put);
-        }
-        Error::OrderRejected { order_id, failure } => {
-            put("order_id", order_id.to_string());
-            provider_detail(&failure.provider, put);
-        }
-        Error::InvalidRequest(_)
-        | Error::PageTokenInvalid(_)
-        | Error::EventCursorInvalid
-        | Error::EventCursorExpired
-        | Error::EventStreamTooSlow
-        | Error::EventLogUnavailable
-        | Error::CallerUnauthenticated
-        | Error::EsimNotReleased
-        | Error::RequestIdReused
-        | Error::OrderNotFound
-        | Error::SimOperationNotFound
-        | Error::SubscriptionNotEligible { .. }
-        | Error::PriceNotComparable { price: None }
-        | Error::LedgerUnavailable
-        | Error::ProviderCircuitOpen { .. }
-        | Error::Overloaded { .. }
-        | Error::DeadlineExceeded
-        | Error::ShuttingDown
-        | Error::AfterLedger { .. }
-        | Error::Internal => {}
-    }
-    metadata
-}
-
-/// What the ledger held of the request id when the call failed. An error
-/// without it was given before the ledger was read.
-fn ledger_state(state: LedgerState) -> Vec<(String, String)> {
-    let (id, state) = match state {
-        LedgerState::Nothing => (None, "NONE".to_owned()),
-        LedgerState::Order(id, state) => (Some(id), state.name().to_uppercase()),
-    };
-    let id = id.map(|id| ("known_order_id".to_owned(), id.to_string()));
-    id.into_iter()
-        .chain([("known_state".to_owned(), state)])
-        .collect()
-}
-
-fn provider_detail<R>(provider: &ProviderDetail, mut put: impl FnMut(&str, String) -> R) {
-    let ProviderDetail { code, request_id } = provider;
-    if let Some(code) = code {
-        put("provider_code", code.clone());
-    }
-    if let Some(request_id) = request_id {
-        put("provider_request_id", request_id.clone());
-    }
 }
