@@ -17,9 +17,9 @@ use crate::config::{Config, Telemetry};
 use crate::domain::act::Optional;
 use crate::domain::{Deadline, Iccid, Msisdn};
 use crate::telemetry::{Metrics, metrics};
-use crate::transatel::call::Patience;
 use crate::transatel::error::{Failure, Need, Refusal};
 use crate::transatel::probe::{self, ENDPOINTS, Endpoint, Seen, Subject, Trouble};
+use crate::transatel::request::CallOptions;
 use crate::transatel::{Transatel, transport};
 
 pub use report::{Check, Report, Verdict};
@@ -120,16 +120,16 @@ impl Doctor<'_> {
         for operation in Optional::ALL {
             report.add(self.operation(operation, &named).await);
         }
-        let patience = || Patience::until(Deadline::after(CHECK_WITHIN));
+        let options = || CallOptions::until(Deadline::after(CHECK_WITHIN));
         if self.named.iccid.is_some() {
             let check = Check::new("this eSIM", "GET", probe::ESIM, Need::Required);
-            report.add(check.looked(self.provider.look_at_esim(&named, patience()).await));
+            report.add(check.looked(self.provider.look_at_esim(&named, options()).await));
             let check = Check::new("this SIM in search", "GET", probe::SEARCH, Need::Optional);
-            report.add(check.looked(self.provider.look_for_sim(&named, patience()).await));
+            report.add(check.looked(self.provider.look_for_sim(&named, options()).await));
         }
         if self.named.msisdn.is_some() {
             let check = Check::new("this SIM's inventory", "GET", probe::INVENTORY, Need::Required);
-            report.add(check.looked(self.provider.look_at_inventory(&named, patience()).await));
+            report.add(check.looked(self.provider.look_at_inventory(&named, options()).await));
         }
         let unknown = Subject {
             iccid: no_iccid,
@@ -137,17 +137,17 @@ impl Doctor<'_> {
             ..named
         };
         let check = Check::new("unknown MSISDN", "GET", probe::INVENTORY, Need::Required);
-        let looked = self.provider.look_at_inventory(&unknown, patience()).await;
+        let looked = self.provider.look_at_inventory(&unknown, options()).await;
         report.add(match looked {
             // Some say that this is an error, some that it is nothing.
             Ok(seen) if seen.note == "0 bundles" => check.looked(Ok(seen)),
             other => check.refused_as("SUBSCRIBER_NOT_FOUND", other),
         });
         let check = Check::new("unknown eSIM", "GET", probe::ESIM, Need::Required);
-        let looked = self.provider.look_at_esim(&unknown, patience()).await;
+        let looked = self.provider.look_at_esim(&unknown, options()).await;
         report.add(check.refused_as(probe::ESIM_NOT_FOUND, looked));
         let check = Check::new("wrong path", "GET", probe::WRONG_PATH, Need::Required);
-        let looked = self.provider.look_nowhere(&unknown, patience()).await;
+        let looked = self.provider.look_nowhere(&unknown, options()).await;
         report.add(check.refused_as("NOT_FOUND", looked));
         Some(())
     }
@@ -205,8 +205,8 @@ impl Doctor<'_> {
 
     async fn methods(&self, endpoint: &Endpoint, subject: &Subject) -> Check {
         let check = Check::new(endpoint.name, "OPTIONS", endpoint.template, endpoint.need);
-        let patience = Patience::until(Deadline::after(CHECK_WITHIN));
-        match self.provider.methods(endpoint, subject, patience).await {
+        let options = CallOptions::until(Deadline::after(CHECK_WITHIN));
+        match self.provider.methods(endpoint, subject, options).await {
             Ok((methods, request_id)) => {
                 let permitted = methods.iter().any(|method| method == endpoint.method);
                 let note = format!("Allow: {}", methods.join(", "));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::order::{Failure as OrderFailure, OrderId, State as OrderState};
 use super::sim::Identifier;
 use super::sim_operation;
-use super::{Caller, Money};
+use super::{Caller, Money, ProviderDetail};
 
 /// Result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -281,19 +281,4 @@ pub enum PageTokenFault {
     /// What it pages through has changed.
     #[error("belongs to a catalog that has changed: begin again without it")]
     Outdated,
-}
-
-/// What the provider said, for error metadata: codes, never its texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProviderDetail {
-    /// The provider's machine-readable code (`title`), when it gave one.
-    pub code: Option<String>,
-    /// `X-TSL-Request-Id`, which the provider's support asks for.
-    pub request_id: Option<String>,
-}
-
-impl ProviderDetail {
-    fn code_or<'a>(&'a self, otherwise: &'a str) -> &'a str {
-        self.code.as_deref().unwrap_or(otherwise)
-    }
 }

@@ -19,8 +19,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::act::Act;
-use super::error::ProviderDetail;
-use super::{Money, SimIds};
+use super::{Money, ProviderDetail, SimIds};
 
 /// Longest reference of a caller, in characters.
 pub const LONGEST_REFERENCE: usize = 100;

@@ -12,7 +12,8 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::domain::Error;
-use crate::domain::error::{LedgerState, ProviderDetail};
+use crate::domain::ProviderDetail;
+use crate::domain::error::LedgerState;
 use crate::domain::order::Reason;
 use crate::pb::connectivity::v1::ErrorReason;
 

@@ -14,22 +14,18 @@ use tokio_util::task::TaskTracker;
 
 use super::Sims;
 use super::catalog_index::Index;
-pub use super::catalog_index::{Destination, Entry, Order, Query};
+pub use super::catalog_index::{Destination, Entry, Order, Prepare, Query};
 use crate::cache::{Bounds, Cached, Counts, Load, Loaded, LoadingCache};
 use crate::config;
 use crate::domain::eligibility::Eligibility;
 use crate::domain::error::PageTokenFault;
-use crate::domain::product::{Freshness, Product};
+use crate::domain::product::Freshness;
 use crate::domain::{Deadline, Error, Language, Money, Result, SimRef};
 use crate::telemetry::Metrics;
-use crate::transatel::call::Patience;
 use crate::transatel::catalog::Dropped;
 use crate::transatel::error::Need;
+use crate::transatel::request::CallOptions;
 use crate::transatel::{Failure, Transatel};
-
-/// What the front door keeps ready per product: made once per refresh, copied
-/// into every answer. The service does not look inside.
-pub type Prepare = fn(&Product) -> Bytes;
 
 /// The catalog use cases. Cheap to clone.
 #[derive(Clone)]
@@ -210,7 +206,7 @@ impl Catalog {
     ) -> Result<Vec<Eligibility>> {
         let msisdn = self.sims.msisdn(sim).await?;
         self.provider
-            .eligibility(&msisdn, product_ids, Patience::until(deadline))
+            .eligibility(&msisdn, product_ids, CallOptions::until(deadline))
             .await
     }
 

@@ -14,10 +14,13 @@ use bytes::Bytes;
 use fixedbitset::FixedBitSet;
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::catalog::Prepare;
 use crate::domain::digest::Digest;
 use crate::domain::product::{Category, Product};
 use crate::domain::{Country, Money};
+
+/// What the front door keeps ready per product: made once per refresh, copied
+/// into every answer. The service does not look inside.
+pub type Prepare = fn(&Product) -> Bytes;
 
 /// How a list is ordered. Ties go by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

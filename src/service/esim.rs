@@ -11,7 +11,7 @@ use super::qr_code::{self, Picture};
 use crate::domain::esim::{ActivationCode, Esim};
 use crate::domain::{Deadline, Error, EsimStatus, Iccid, Msisdn, Result, SimRef};
 use crate::transatel::Transatel;
-use crate::transatel::call::Patience;
+use crate::transatel::request::CallOptions;
 use crate::transatel::sim_management::Profile;
 
 /// The eSIM use cases. Cheap to clone.
@@ -85,9 +85,9 @@ impl Esims {
     /// `ESIM_NOT_FOUND`, `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the
     /// provider's errors.
     pub async fn esim(&self, sim: &SimRef, with_history: bool, deadline: Deadline) -> Result<Esim> {
-        let patience = Patience::until(deadline);
+        let options = CallOptions::until(deadline);
         let (iccid, msisdn) = self.ids(sim).await?;
-        let profile = self.provider.esim(&iccid, with_history, patience).await?;
+        let profile = self.provider.esim(&iccid, with_history, options).await?;
         Ok(Esim {
             installable: installable(&profile),
             iccid,
@@ -113,9 +113,9 @@ impl Esims {
         picture: Option<qr_code::Request>,
         deadline: Deadline,
     ) -> Result<Installation> {
-        let patience = Patience::until(deadline);
+        let options = CallOptions::until(deadline);
         let (iccid, _) = self.ids(sim).await?;
-        let profile = self.provider.esim(&iccid, false, patience).await?;
+        let profile = self.provider.esim(&iccid, false, options).await?;
         let code = code(profile)?;
         let picture = picture
             .map(|request| qr_code::draw(&code.link(), request))
@@ -162,7 +162,7 @@ fn code(profile: Profile) -> Result<ActivationCode> {
                 "a released eSIM has no activation code"
             );
             Error::ProviderProtocol {
-                provider: crate::domain::error::ProviderDetail::default(),
+                provider: crate::domain::ProviderDetail::default(),
             }
         } else {
             Error::EsimNotReleased

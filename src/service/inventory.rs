@@ -15,8 +15,8 @@ use crate::domain::subscription::{Balance, totals};
 use crate::domain::{Deadline, Error, Language, Msisdn, Result, SimIds, SimRef, Subscription};
 use crate::telemetry::propagation;
 use crate::transatel::Transatel;
-use crate::transatel::call::Patience;
 use crate::transatel::error::{Failure, Need};
+use crate::transatel::request::CallOptions;
 
 /// The inventory use cases. Cheap to clone.
 #[derive(Clone)]
@@ -110,9 +110,9 @@ impl Inventory {
             let (provider, read) = (self.provider.clone(), read.clone());
             async move {
                 // As long as it takes: who waits for it may change.
-                let patience = Patience::detached();
+                let options = CallOptions::detached();
                 provider
-                    .subscriptions(&read.msisdn, read.ended, read.language.as_ref(), patience)
+                    .subscriptions(&read.msisdn, read.ended, read.language.as_ref(), options)
                     .await
             }
         };

@@ -17,12 +17,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
 use crate::config;
-use crate::domain::error::ProviderDetail;
+use crate::domain::ProviderDetail;
 use crate::domain::sim::Identifier;
 use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
 use crate::transatel::Transatel;
-use crate::transatel::call::Patience;
 use crate::transatel::error::{Failure, Need};
+use crate::transatel::request::CallOptions;
 use crate::transatel::sims::{is_not_permitted, is_unknown_sim};
 
 /// The SIM use cases. Cheap to clone.
@@ -198,7 +198,7 @@ impl Sims {
             }
         }
         let enough = |record: &SimRecord| is_pair(record) && record.status.is_some();
-        let record = self.found(sim, Patience::for_order(deadline), enough).await?;
+        let record = self.found(sim, CallOptions::for_order(deadline), enough).await?;
         if is_pair(&record) {
             return Ok(record);
         }
@@ -213,7 +213,7 @@ impl Sims {
     /// neither API; and the provider's errors.
     pub async fn record(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
         let enough = |record: &SimRecord| record.status.is_some();
-        self.found(sim, Patience::until(deadline), enough).await
+        self.found(sim, CallOptions::until(deadline), enough).await
     }
 
     /// The same for an order.
@@ -222,16 +222,16 @@ impl Sims {
     /// Those of [`record`](Self::record).
     pub async fn record_for_order(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
         let enough = |record: &SimRecord| record.status.is_some();
-        self.found(sim, Patience::for_order(deadline), enough).await
+        self.found(sim, CallOptions::for_order(deadline), enough).await
     }
 
     async fn found(
         &self,
         sim: &SimRef,
-        patience: Patience,
+        options: CallOptions,
         enough: impl Fn(&SimRecord) -> bool,
     ) -> Result<SimRecord> {
-        match find(&self.provider, sim, patience, enough).await? {
+        match find(&self.provider, sim, options, enough).await? {
             Found::Record(record) => {
                 self.learn(&record.ids).await;
                 Ok(record)
@@ -248,8 +248,8 @@ impl Sims {
     /// `SIM_NOT_FOUND`; `OPERATION_NOT_ENABLED` when the account may not use
     /// the API; and the provider's errors.
     pub async fn subscriber(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
-        let patience = Patience::for_order(deadline);
-        let answer = self.provider.subscriber(sim, patience).await;
+        let options = CallOptions::for_order(deadline);
+        let answer = self.provider.subscriber(sim, options).await;
         let record = answer.map_err(|failure| {
             if is_unknown_sim(&failure) {
                 let provider = failure.provider_detail();
@@ -278,7 +278,7 @@ impl Sims {
         let (page, inside) = (start.offset / size + 1, start.offset % size);
         let answer = self
             .provider
-            .search_sims(status, group, page, size, Patience::until(deadline))
+            .search_sims(status, group, page, size, CallOptions::until(deadline))
             .await
             .map_err(|failure| failure.into_error(Need::Optional))?;
         let whole = answer.length as u64 >= u64::from(size);
@@ -347,16 +347,16 @@ enum Found {
 async fn find(
     provider: &Transatel,
     sim: &SimRef,
-    patience: Patience,
+    options: CallOptions,
     enough: impl Fn(&SimRecord) -> bool,
 ) -> Result<Found> {
-    let (searched, denied) = match provider.search_sim(sim, patience.clone()).await {
+    let (searched, denied) = match provider.search_sim(sim, options.clone()).await {
         Ok(Some(record)) if enough(&record) => return Ok(Found::Record(record)),
         Ok(record) => (record, None),
         Err(failure) if is_not_permitted(&failure) => (None, Some(failure)),
         Err(failure) => return Err(failure.into_error(Need::Optional)),
     };
-    match provider.subscriber(sim, patience).await {
+    match provider.subscriber(sim, options).await {
         Ok(record) => Ok(Found::Record(record)),
         // The search knows less than was hoped for, but it knows the SIM.
         Err(failure) if is_not_permitted(&failure) || is_unknown_sim(&failure) => {
@@ -397,8 +397,8 @@ impl Load for Loader {
     const NAME: &'static str = "sim_ids";
 
     async fn load(&self, sim: &SimRef) -> Result<Loaded<SimIds>> {
-        let patience = Patience::detached();
-        match find(&self.provider, sim, patience, is_pair).await? {
+        let options = CallOptions::detached();
+        match find(&self.provider, sim, options, is_pair).await? {
             Found::Record(record) if is_pair(&record) => Ok(kept(record.ids, Duration::ZERO)),
             Found::Record(_) | Found::NotPermitted(_) => Err(Error::SimNotResolvable {
                 needed: other_name(sim),

@@ -7,7 +7,7 @@ use sqlx::error::BoxDynError;
 use uuid::Uuid;
 
 use super::{Attempt, Observed, Record, Slot, act};
-use crate::domain::error::ProviderDetail;
+use crate::domain::ProviderDetail;
 use crate::domain::money::Currency;
 use crate::domain::order::{Activation, Failure, Order, OrderId, Reason, RequestId, State, Wish};
 use crate::domain::{Iccid, Money, Msisdn, SimIds};

@@ -6,85 +6,13 @@ use std::time::Duration;
 
 use super::error::{Failure, Refusal};
 use super::guard::Guards;
+use super::request::{CallOptions, Kind, Request};
 use super::retry::{Backoff, worth_another_try};
 use super::token::{Token, TokenSource};
-use super::transport::{Answer, Request, Transport};
-use crate::domain::{Deadline, Lease};
-
-/// What a call does at the provider. There is no default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Changes nothing: may be sent again.
-    Read,
-    /// Changes something, and the provider does not notice a repeat: sent
-    /// once, on a connection of its own.
-    Write,
-}
-
-/// How long a call may take, and which room it may use.
-#[derive(Clone, Debug)]
-pub struct Patience {
-    /// Bound on one attempt; `None` for the configured one.
-    pub attempt: Option<Duration>,
-    /// The caller's deadline; `None` for detached work.
-    pub deadline: Option<Deadline>,
-    /// Of a write: without it nothing is sent any more.
-    pub lease: Option<Lease>,
-    /// What the call is for.
-    pub purpose: Purpose,
-}
-
-/// What a call is for. Everything else can fill an API's room only up to what
-/// is kept for orders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// An order or a change of a SIM, what is read for one, and finding out
-    /// what became of one.
-    Order,
-    /// Anything else.
-    Other,
-}
-
-impl Patience {
-    /// Waits as long as the caller does.
-    pub fn until(deadline: Deadline) -> Self {
-        Self {
-            attempt: None,
-            deadline: Some(deadline),
-            lease: None,
-            purpose: Purpose::Other,
-        }
-    }
-
-    /// For an order, until then.
-    pub fn for_order(deadline: Deadline) -> Self {
-        Self {
-            purpose: Purpose::Order,
-            ..Self::until(deadline)
-        }
-    }
-
-    /// For sending an order: nothing is sent without its lease.
-    pub fn under(lease: Lease) -> Self {
-        Self {
-            lease: Some(lease.clone()),
-            ..Self::for_order(lease.sending_until())
-        }
-    }
-
-    /// For work that ends by its own bounds.
-    pub fn detached() -> Self {
-        Self {
-            attempt: None,
-            deadline: None,
-            lease: None,
-            purpose: Purpose::Other,
-        }
-    }
-}
+use super::transport::{Answer, Transport};
 
 /// Makes calls.
-pub struct Caller {
+pub struct Client {
     pub(super) transport: Arc<Transport>,
     pub(super) tokens: TokenSource,
     pub(super) backoff: Backoff,
@@ -93,7 +21,7 @@ pub struct Caller {
     pub(super) timeout: Duration,
 }
 
-impl Caller {
+impl Client {
     /// Makes a call and returns its successful answer.
     ///
     /// Cancel-safe for reads. A write that is dropped may have been carried
@@ -105,7 +33,7 @@ impl Caller {
         &self,
         kind: Kind,
         request: &Request<'_>,
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<Answer, Failure> {
         let attempts = match kind {
             Kind::Read => self.attempts,
@@ -116,7 +44,7 @@ impl Caller {
             self.guards.earn(request.api);
         }
         loop {
-            let failure = match self.authorized(kind, request, &patience, attempt - 1).await {
+            let failure = match self.authorized(kind, request, &options, attempt - 1).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -126,7 +54,7 @@ impl Caller {
             let wait = asked_wait.unwrap_or_else(|| self.backoff.wait(attempt));
             // The provider's own word is not cut short: when it asks for more
             // than we would wait, the caller learns it instead.
-            let affordable = patience
+            let affordable = options
                 .deadline
                 .is_none_or(|deadline| wait < deadline.remaining());
             if !affordable
@@ -147,19 +75,19 @@ impl Caller {
         &self,
         kind: Kind,
         request: &Request<'_>,
-        patience: &Patience,
+        options: &CallOptions,
         resend: u32,
     ) -> Result<Answer, Failure> {
-        let timeout = patience.attempt.unwrap_or(self.timeout);
-        let token = self.token(patience).await?;
+        let timeout = options.attempt.unwrap_or(self.timeout);
+        let token = self.token(options).await?;
         let first = self
-            .guarded(kind, request, &token, timeout, patience, resend)
+            .guarded(kind, request, &token, timeout, options, resend)
             .await;
         match first {
             Err(Failure::Refused(Refusal { status: 401, .. })) if self.tokens.refuse(&token).await => {
-                let token = self.token(patience).await?;
+                let token = self.token(options).await?;
                 let replay = resend + 1;
-                self.guarded(kind, request, &token, timeout, patience, replay)
+                self.guarded(kind, request, &token, timeout, options, replay)
                     .await
             }
             other => other,
@@ -174,16 +102,16 @@ impl Caller {
         request: &Request<'_>,
         token: &Token,
         timeout: Duration,
-        patience: &Patience,
+        options: &CallOptions,
         resend: u32,
     ) -> Result<Answer, Failure> {
         let permit = self
             .guards
-            .admit(request.api, patience.deadline, patience.purpose)
+            .admit(request.api, options.deadline, options.purpose)
             .await?;
         let result = self
             .transport
-            .exchange(kind, request, token.authorization(), timeout, patience, resend)
+            .exchange(kind, request, token.authorization(), timeout, options, resend)
             .await;
         if let Some(permit) = permit {
             permit.settle(&result);
@@ -191,9 +119,9 @@ impl Caller {
         result
     }
 
-    async fn token(&self, patience: &Patience) -> Result<Arc<Token>, Failure> {
+    async fn token(&self, options: &CallOptions) -> Result<Arc<Token>, Failure> {
         let token = self.tokens.token();
-        match patience.deadline {
+        match options.deadline {
             None => token.await,
             Some(deadline) => tokio::time::timeout_at(deadline.at(), token)
                 .await

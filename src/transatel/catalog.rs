@@ -10,30 +10,12 @@ use std::collections::HashMap;
 use http::Method;
 
 use super::Transatel;
-use super::call::{Kind, Patience};
-use super::catalog_wire::{read_eligibility, read_listing};
+pub use super::catalog_wire::Dropped;
+use super::catalog_wire::{Listing, read_eligibility, read_listing};
 use super::error::{Failure, Need};
-use super::transport::{Api, Request};
+use super::request::{Api, CallOptions, Kind, Request};
 use crate::domain::eligibility::{Eligibility, PRODUCT_NOT_FOUND, Verdict};
-use crate::domain::{Error, Language, Msisdn, Product};
-
-/// What one answer of the catalog held.
-#[derive(Debug, Default)]
-pub struct Listing {
-    /// The products that could be read, in the provider's order.
-    pub products: Vec<Product>,
-    /// The others.
-    pub dropped: Vec<Dropped>,
-}
-
-/// A product that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Dropped {
-    /// Its id, or its place in the list when it has none.
-    pub id: String,
-    /// What is wrong with it.
-    pub reason: &'static str,
-}
+use crate::domain::{Error, Language, Msisdn};
 
 const PRODUCTS: &str = "/ocs/catalog/api/cos/{cosRef}/products";
 const PRODUCT: &str = "/ocs/catalog/api/cos/{cosRef}/products/{productId}";
@@ -54,11 +36,11 @@ impl Transatel {
             language: Some(language.as_str()),
             body: None,
         };
-        let patience = Patience {
+        let options = CallOptions {
             attempt: Some(self.account.catalog_timeout),
-            ..Patience::detached()
+            ..CallOptions::detached()
         };
-        let answer = self.caller.call(Kind::Read, &request, patience).await?;
+        let answer = self.client.call(Kind::Read, &request, options).await?;
         // Tens of milliseconds of pure computing: not on a worker that
         // answers calls.
         let reading = tokio::task::spawn_blocking(move || {
@@ -81,7 +63,7 @@ impl Transatel {
         &self,
         msisdn: &Msisdn,
         product_ids: &[String],
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<Vec<Eligibility>, Error> {
         // The provider separates ids by commas, so none of its own has one.
         let askable: Vec<&str> = product_ids
@@ -91,7 +73,7 @@ impl Transatel {
             .collect();
         let mut verdicts = match askable.as_slice() {
             [] => HashMap::new(),
-            ids => self.verdicts(msisdn, ids, patience).await?,
+            ids => self.verdicts(msisdn, ids, options).await?,
         };
         let unknown = || Verdict::NotEligible {
             code: PRODUCT_NOT_FOUND.into(),
@@ -110,9 +92,9 @@ impl Transatel {
         &self,
         msisdn: &Msisdn,
         ids: &[&str],
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<HashMap<String, Verdict>, Error> {
-        match self.ask_eligibility(msisdn, ids, patience.clone()).await {
+        match self.ask_eligibility(msisdn, ids, options.clone()).await {
             Ok(verdicts) => Ok(verdicts),
             // One unknown id may fail the whole list, so each is asked alone.
             Err(failure) if failure.is_refused_as(PRODUCT_NOT_FOUND) => {
@@ -120,7 +102,7 @@ impl Transatel {
                 if ids.len() > 1 {
                     for id in ids {
                         match self
-                            .ask_eligibility(msisdn, std::slice::from_ref(id), patience.clone())
+                            .ask_eligibility(msisdn, std::slice::from_ref(id), options.clone())
                             .await
                         {
                             Ok(one) => verdicts.extend(one),
@@ -139,7 +121,7 @@ impl Transatel {
         &self,
         msisdn: &Msisdn,
         ids: &[&str],
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<HashMap<String, Verdict>, Failure> {
         let request = Request {
             api: Api::Catalog,
@@ -158,7 +140,7 @@ impl Transatel {
             language: None,
             body: None,
         };
-        let answer = self.caller.call(Kind::Read, &request, patience).await?;
+        let answer = self.client.call(Kind::Read, &request, options).await?;
         read_eligibility(&answer.body, ids).map_err(|error| answer.unreadable(&error))
     }
 }

@@ -9,7 +9,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::catalog::{Dropped, Listing};
 use super::lenient::{self, Lists};
 use super::resources;
 use crate::domain::eligibility::{Mode, Verdict};
@@ -23,6 +22,24 @@ use crate::domain::{Country, Money};
 struct Wrapper<'a> {
     #[serde(borrow)]
     products: Vec<&'a RawValue>,
+}
+
+/// What one answer of the catalog held.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The products that could be read, in the provider's order.
+    pub products: Vec<Product>,
+    /// The others.
+    pub dropped: Vec<Dropped>,
+}
+
+/// A product that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Dropped {
+    /// Its id, or its place in the list when it has none.
+    pub id: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
 }
 
 /// Reads the whole catalog. Only an answer without a list is an error.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::lenient;
 use crate::domain::Error;
-use crate::domain::error::ProviderDetail;
+use crate::domain::ProviderDetail;
 
 /// Why a call to the provider failed.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -9,11 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::call::{Kind, Patience};
 use super::catalog_wire::category;
 use super::error::{Failure, GATEWAY_TITLES, Need};
 use super::lenient::{self, Lists, Part};
-use super::transport::{Api, Request};
+use super::request::{Api, CallOptions, Kind, Request};
 use super::{Transatel, resources};
 use crate::domain::product::{Amount, Category, Grant, WALLED_GARDEN};
 use crate::domain::subscription::{Balance, End, Holdings, Level, Status};
@@ -33,9 +32,9 @@ impl Transatel {
         msisdn: &Msisdn,
         ended: bool,
         language: Option<&Language>,
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<Vec<Subscription>, Error> {
-        match self.read_subscriptions(msisdn, ended, language, patience).await {
+        match self.read_subscriptions(msisdn, ended, language, options).await {
             Err(Failure::Refused(refusal))
                 if refusal.status == 404 && !refusal.is("SUBSCRIBER_NOT_FOUND") =>
             {
@@ -52,8 +51,8 @@ impl Transatel {
     ///
     /// # Errors
     /// As [`subscriptions`](Self::subscriptions).
-    pub async fn all_subscriptions(&self, msisdn: &Msisdn, patience: Patience) -> Result<Holdings, Error> {
-        match self.read_subscriptions(msisdn, true, None, patience).await {
+    pub async fn all_subscriptions(&self, msisdn: &Msisdn, options: CallOptions) -> Result<Holdings, Error> {
+        match self.read_subscriptions(msisdn, true, None, options).await {
             Err(Failure::Refused(refusal))
                 if refusal.status == 404
                     && refusal.title.is_some()
@@ -71,7 +70,7 @@ impl Transatel {
         msisdn: &Msisdn,
         ended: bool,
         language: Option<&Language>,
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<Holdings, Failure> {
         let statuses = self.account.live_statuses.iter();
         let over = self.account.ended_statuses.iter().filter(|_| ended);
@@ -86,7 +85,7 @@ impl Transatel {
             language: language.map(Language::as_str),
             body: None,
         };
-        let result = self.caller.call(Kind::Read, &request, patience).await;
+        let result = self.client.call(Kind::Read, &request, options).await;
         result.and_then(|answer| read(&answer.body).map_err(|error| answer.unreadable(&error)))
     }
 }

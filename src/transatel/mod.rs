@@ -3,7 +3,7 @@
 //! Owns everything that is HTTP or JSON: authentication, the one function
 //! that sends, retries, error shapes, and one file per API with its wire
 //! structs. Hands out domain values only. Guarantees that a call is what it
-//! says it is: a [`Kind::Read`](call::Kind) may be sent again, nothing else
+//! says it is: a [`Kind::Read`](request::Kind) may be sent again, nothing else
 //! ever is.
 
 mod breaker;
@@ -21,6 +21,7 @@ mod lenient;
 pub mod orders;
 mod pace;
 pub mod probe;
+pub mod request;
 mod resources;
 mod retry;
 pub mod sim_management;
@@ -36,7 +37,7 @@ use url::Url;
 use crate::config;
 use crate::domain::act::Optional;
 use crate::telemetry::Metrics;
-use call::Caller;
+use call::Client;
 use guard::Guards;
 use retry::Backoff;
 use token::TokenSource;
@@ -48,7 +49,7 @@ pub use error::Failure;
 /// One account at the provider. Cheap to clone.
 #[derive(Clone)]
 pub struct Transatel {
-    caller: Arc<Caller>,
+    client: Arc<Client>,
     account: Arc<Account>,
 }
 
@@ -87,7 +88,7 @@ impl Transatel {
             first: outbound.retry_first_wait,
             longest: outbound.retry_longest_wait,
         };
-        let caller = Caller {
+        let client = Client {
             transport,
             tokens,
             backoff,
@@ -110,7 +111,7 @@ impl Transatel {
             catalog_timeout: outbound.catalog_timeout,
         };
         Ok(Self {
-            caller: Arc::new(caller),
+            client: Arc::new(client),
             account: Arc::new(account),
         })
     }
@@ -129,6 +130,6 @@ impl Transatel {
 
     /// What the token cache did, for the metrics.
     pub fn token_counts(&self) -> Arc<crate::cache::Counts> {
-        self.caller.tokens.counts()
+        self.client.tokens.counts()
     }
 }

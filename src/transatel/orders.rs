@@ -9,9 +9,9 @@ use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Kind, Patience};
 use super::error::{Failure, GATEWAY_TITLES, Need, Refusal};
-use super::transport::{Answer, Api, Request};
+use super::request::{Api, CallOptions, Kind, Request};
+use super::transport::Answer;
 use super::{Transatel, lenient};
 use crate::domain::order::{Activation, Failure as OrderFailure, OrderId, Reason};
 use crate::domain::{Error, Msisdn};
@@ -114,7 +114,7 @@ impl Transatel {
         msisdn: &Msisdn,
         product_id: &str,
         act: OrderAct<'_>,
-        patience: Patience,
+        options: CallOptions,
     ) -> Outcome {
         let Some(mvno_ref) = &self.account.mvno_ref else {
             return Outcome::NotSent(Error::OperationNotEnabled {
@@ -153,7 +153,7 @@ impl Transatel {
             language: None,
             body: Some(("application/json", Bytes::from(body))),
         };
-        match self.caller.call(Kind::Write, &request, patience).await {
+        match self.client.call(Kind::Write, &request, options).await {
             Ok(answer) => accepted(&answer, &reference),
             Err(failure) => failed(failure),
         }

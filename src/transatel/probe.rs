@@ -8,10 +8,10 @@
 use http::Method;
 use serde_json::Value;
 
-use super::call::{Kind, Patience};
 use super::error::{Failure, Need};
+use super::request::{Api, CallOptions, Kind, Request};
 use super::token::Grant;
-use super::transport::{Answer, Api, Request};
+use super::transport::Answer;
 use super::{Transatel, orders, sim_management, sim_operations};
 use crate::domain::act::Optional;
 use crate::domain::{Iccid, Msisdn};
@@ -169,7 +169,7 @@ impl Transatel {
     /// # Errors
     /// [`Failure::Token`].
     pub async fn grant(&self) -> Result<Grant, Failure> {
-        Ok(self.caller.tokens.token().await?.grant().clone())
+        Ok(self.client.tokens.token().await?.grant().clone())
     }
 
     /// The methods that the account may use at an endpoint.
@@ -180,7 +180,7 @@ impl Transatel {
         &self,
         endpoint: &Endpoint,
         subject: &Subject,
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<(Vec<String>, Option<String>), Trouble> {
         let answer = self
             .ask(
@@ -189,7 +189,7 @@ impl Transatel {
                 endpoint.template,
                 subject,
                 &[],
-                patience,
+                options,
             )
             .await?;
         let Some(allow) = &answer.allow else {
@@ -206,7 +206,7 @@ impl Transatel {
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn look_at_inventory(&self, subject: &Subject, patience: Patience) -> Result<Seen, Trouble> {
+    pub async fn look_at_inventory(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
         let statuses = self
             .account
             .live_statuses
@@ -215,7 +215,7 @@ impl Transatel {
         let mut query = vec![("msisdn", subject.msisdn.as_str()), ("withBalances", "true")];
         query.extend(statuses.map(|status| ("statuses", status.as_str())));
         let answer = self
-            .ask(Api::Inventory, Method::GET, INVENTORY, subject, &query, patience)
+            .ask(Api::Inventory, Method::GET, INVENTORY, subject, &query, options)
             .await?;
         let body: Value = answer.json()?;
         let Some(bundles) = body.get("productSubscriptions").and_then(Value::as_array) else {
@@ -236,10 +236,10 @@ impl Transatel {
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn look_at_esim(&self, subject: &Subject, patience: Patience) -> Result<Seen, Trouble> {
+    pub async fn look_at_esim(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
         let query = [("history", "true")];
         let answer = self
-            .ask(Api::SimManagement, Method::GET, ESIM, subject, &query, patience)
+            .ask(Api::SimManagement, Method::GET, ESIM, subject, &query, options)
             .await?;
         let profile = sim_management::read(&answer, &subject.iccid)?;
         let Some(status) = profile.status else {
@@ -265,11 +265,11 @@ impl Transatel {
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn look_for_sim(&self, subject: &Subject, patience: Patience) -> Result<Seen, Trouble> {
+    pub async fn look_for_sim(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
         let filter = format!("eq:{}", subject.iccid.as_str());
         let query = [("simSerial", filter.as_str()), ("size", "2"), ("page", "1")];
         let answer = self
-            .ask(Api::SimSearch, Method::GET, SEARCH, subject, &query, patience)
+            .ask(Api::SimSearch, Method::GET, SEARCH, subject, &query, options)
             .await?;
         let body: Value = answer.json()?;
         let Some(sims) = body.get("sims").and_then(Value::as_array) else {
@@ -299,9 +299,9 @@ impl Transatel {
     ///
     /// # Errors
     /// What the provider refuses it with.
-    pub async fn look_nowhere(&self, subject: &Subject, patience: Patience) -> Result<Seen, Trouble> {
+    pub async fn look_nowhere(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
         let answer = self
-            .ask(Api::Inventory, Method::GET, WRONG_PATH, subject, &[], patience)
+            .ask(Api::Inventory, Method::GET, WRONG_PATH, subject, &[], options)
             .await?;
         Ok(seen(&answer, "an answer"))
     }
@@ -313,7 +313,7 @@ impl Transatel {
         template: &'static str,
         subject: &Subject,
         query: &[(&str, &str)],
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<Answer, Failure> {
         let path: Vec<&str> = template
             .trim_start_matches('/')
@@ -336,6 +336,6 @@ impl Transatel {
             language: None,
             body: None,
         };
-        self.caller.call(Kind::Read, &request, patience).await
+        self.client.call(Kind::Read, &request, options).await
     }
 }

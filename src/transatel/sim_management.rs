@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::call::{Kind, Patience};
 use super::error::{Failure, Need};
 use super::esim_history::Secrets;
-use super::transport::{Answer, Api, Request};
+use super::request::{Api, CallOptions, Kind, Request};
+use super::transport::Answer;
 use super::{Transatel, lenient};
-use crate::domain::error::ProviderDetail;
+use crate::domain::ProviderDetail;
 use crate::domain::esim::{ActivationCode, Eid};
 use crate::domain::opaque::Opaque;
 use crate::domain::{Error, EsimStatus, Iccid};
@@ -53,7 +53,7 @@ impl Transatel {
         &self,
         iccid: &Iccid,
         with_history: bool,
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<Profile, Error> {
         let request = Request {
             api: Api::SimManagement,
@@ -71,7 +71,7 @@ impl Transatel {
             language: None,
             body: None,
         };
-        let answer = self.caller.call(Kind::Read, &request, patience).await;
+        let answer = self.client.call(Kind::Read, &request, options).await;
         let profile = answer.and_then(|answer| read(&answer, iccid));
         profile.map_err(|failure| match failure {
             Failure::Refused(refusal) if refusal.is(ESIM_NOT_FOUND) => Error::EsimNotFound {

@@ -13,11 +13,10 @@ use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Kind, Patience};
 use super::error::{Failure, Need};
 use super::orders::{Outcome, failed, refused};
+use super::request::{Api, CallOptions, Kind, Request};
 use super::sims::is_unknown_sim;
-use super::transport::{Api, Request};
 use super::{Transatel, lenient};
 use crate::domain::act::{SimAct, SimChange};
 use crate::domain::order::{Failure as Refused, Reason};
@@ -112,7 +111,7 @@ impl Transatel {
     /// answer: what became of it is the transaction's to say.
     ///
     /// Not cancel-safe: a send that is dropped may have been carried out.
-    pub async fn change_sim(&self, iccid: &Iccid, change: &SimChange, patience: Patience) -> Outcome {
+    pub async fn change_sim(&self, iccid: &Iccid, change: &SimChange, options: CallOptions) -> Outcome {
         let rate_plan = change.rate_plan.as_deref().or(self.account.rate_plan.as_deref());
         let Some(rate_plan) = rate_plan else {
             return Outcome::NotSent(Error::OperationNotEnabled {
@@ -153,7 +152,7 @@ impl Transatel {
             language: None,
             body: Some(("application/json", Bytes::from(body))),
         };
-        match self.caller.call(Kind::Write, &request, patience).await {
+        match self.client.call(Kind::Write, &request, options).await {
             Ok(answer) => match answer.json::<Accepted>() {
                 Ok(accepted) => accepted.outcome(),
                 Err(_) => Outcome::Unknown,
@@ -166,7 +165,7 @@ impl Transatel {
     ///
     /// # Errors
     /// What any read may give.
-    pub async fn transaction(&self, id: &str, patience: Patience) -> Result<Option<Progress>, Error> {
+    pub async fn transaction(&self, id: &str, options: CallOptions) -> Result<Option<Progress>, Error> {
         let request = Request {
             api: Api::Connectivity,
             method: Method::GET,
@@ -182,7 +181,7 @@ impl Transatel {
             language: None,
             body: None,
         };
-        let answer = self.caller.call(Kind::Read, &request, patience).await;
+        let answer = self.client.call(Kind::Read, &request, options).await;
         match answer.and_then(|answer| answer.json::<Transaction>()) {
             Ok(transaction) => Ok(Some(transaction.progress())),
             Err(failure) if failure.is_refused_as("TRANSACTION_ID_NOT_FOUND") => Ok(None),

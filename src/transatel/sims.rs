@@ -13,10 +13,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::call::{Kind, Patience};
 use super::error::Failure;
+use super::request::{Api, CallOptions, Kind, Request};
 use super::sim_management::esim_status;
-use super::transport::{Api, Request};
 use super::{Transatel, lenient};
 use crate::domain::{Country, Iccid, Msisdn, SimIds, SimRecord, SimRef, SimStatus};
 
@@ -35,7 +34,7 @@ impl Transatel {
     ///
     /// # Errors
     /// What any read may give; 403 when the account has no SIM Search.
-    pub async fn search_sim(&self, sim: &SimRef, patience: Patience) -> Result<Option<SimRecord>, Failure> {
+    pub async fn search_sim(&self, sim: &SimRef, options: CallOptions) -> Result<Option<SimRecord>, Failure> {
         let (name, id) = match sim {
             SimRef::Iccid(iccid) => ("simSerial", iccid.as_str()),
             SimRef::Msisdn(msisdn) => ("msisdn", msisdn.as_str()),
@@ -43,7 +42,7 @@ impl Transatel {
         let filter = format!("eq:{id}");
         // Two, so that a filter that was not obeyed shows.
         let page = self
-            .search(&[(name, &filter), ("size", "2"), ("page", "1")], patience)
+            .search(&[(name, &filter), ("size", "2"), ("page", "1")], options)
             .await?;
         Ok(page.records.into_iter().find(|record| record.ids.is(sim)))
     }
@@ -58,7 +57,7 @@ impl Transatel {
         group: Option<&str>,
         page: u32,
         size: u32,
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<SimPage, Failure> {
         let status = status.map(|status| format!("eq:{}", word(status)));
         let group = group.map(|group| format!("eq:{group}"));
@@ -66,10 +65,10 @@ impl Transatel {
         let mut query = vec![("size", size.as_str()), ("page", page.as_str())];
         query.extend(status.as_deref().map(|status| ("status", status)));
         query.extend(group.as_deref().map(|group| ("group", group)));
-        self.search(&query, patience).await
+        self.search(&query, options).await
     }
 
-    async fn search(&self, query: &[(&str, &str)], patience: Patience) -> Result<SimPage, Failure> {
+    async fn search(&self, query: &[(&str, &str)], options: CallOptions) -> Result<SimPage, Failure> {
         let request = Request {
             api: Api::SimSearch,
             method: Method::GET,
@@ -79,7 +78,7 @@ impl Transatel {
             language: None,
             body: None,
         };
-        let answer = self.caller.call(Kind::Read, &request, patience).await?;
+        let answer = self.client.call(Kind::Read, &request, options).await?;
         read_page(&answer.body).map_err(|error| answer.unreadable(&error))
     }
 
@@ -88,7 +87,7 @@ impl Transatel {
     /// # Errors
     /// What any read may give; 403 or 501 when the account does not have the
     /// API; see [`is_unknown_sim`] for a SIM that it does not know.
-    pub async fn subscriber(&self, sim: &SimRef, patience: Patience) -> Result<SimRecord, Failure> {
+    pub async fn subscriber(&self, sim: &SimRef, options: CallOptions) -> Result<SimRecord, Failure> {
         let (template, kind, id) = match sim {
             SimRef::Iccid(iccid) => (BY_SERIAL, "sim-serial", iccid.as_str()),
             SimRef::Msisdn(msisdn) => (BY_MSISDN, "msisdn", msisdn.as_str()),
@@ -109,7 +108,7 @@ impl Transatel {
             language: None,
             body: None,
         };
-        let answer = self.caller.call(Kind::Read, &request, patience).await?;
+        let answer = self.client.call(Kind::Read, &request, options).await?;
         let record = read_record(&answer.body).map_err(|error| answer.unreadable(&error))?;
         if record.ids.is(sim) {
             return Ok(record);

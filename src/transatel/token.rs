@@ -24,10 +24,10 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::call::{Kind, Patience};
 use super::error::Failure;
 use super::lenient;
-use super::transport::{Api, Request, Transport};
+use super::request::{Api, CallOptions, Kind, Request};
+use super::transport::Transport;
 use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
 use crate::config;
 
@@ -267,7 +267,7 @@ impl Load for Loader {
                 &request,
                 authorization,
                 self.timeout,
-                &Patience::detached(),
+                &CallOptions::detached(),
                 0,
             )
             .await;

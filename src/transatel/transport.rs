@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::Url;
 
-use super::call::{Kind, Patience};
 use super::error::{Failure, Refusal, retry_after};
 use super::leased_body::{LeaseOver, LeasedBody};
 use super::lenient;
+use super::request::{Api, CallOptions, Kind, Request};
 use crate::config::Outbound;
 use crate::domain::Lease;
 use crate::telemetry::{Metrics, propagation};
@@ -30,69 +30,6 @@ pub const REQUEST_ID: &str = "x-tsl-request-id";
 /// What is left of a deadline after this is too little for an answer to
 /// reach the caller.
 const DEADLINE_MARGIN: Duration = Duration::from_millis(50);
-
-/// The provider's APIs: a closed set, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Api {
-    /// `/authentication`
-    Authentication,
-    /// `/sim-management`
-    SimManagement,
-    /// `/ocs/subscriptions`
-    Orders,
-    /// `/ocs/catalog`
-    Catalog,
-    /// `/ocs/inventory`
-    Inventory,
-    /// `/sim-search`
-    SimSearch,
-    /// `/connectivity-management`
-    Connectivity,
-}
-
-impl Api {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Authentication,
-        Self::SimManagement,
-        Self::Orders,
-        Self::Catalog,
-        Self::Inventory,
-        Self::SimSearch,
-        Self::Connectivity,
-    ];
-
-    /// As it appears in metrics and spans.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Authentication => "authentication",
-            Self::SimManagement => "sim_management",
-            Self::Orders => "orders",
-            Self::Catalog => "catalog",
-            Self::Inventory => "inventory",
-            Self::SimSearch => "sim_search",
-            Self::Connectivity => "connectivity",
-        }
-    }
-}
-
-/// One request, ready to send.
-pub struct Request<'a> {
-    /// The API it belongs to.
-    pub api: Api,
-    /// HTTP method.
-    pub method: Method,
-    /// The path with placeholders: its name in spans and metrics.
-    pub template: &'static str,
-    /// The path's parts below the base URL, not yet escaped.
-    pub path: &'a [&'a str],
-    /// Query parameters; a repeated name is repeated in the URL.
-    pub query: &'a [(&'a str, &'a str)],
-    /// Language of texts in the answer.
-    pub language: Option<&'a str>,
-    /// Body and its content type.
-    pub body: Option<(&'static str, Bytes)>,
-}
 
 /// An answer that says yes.
 #[derive(Debug)]
@@ -229,12 +166,12 @@ impl Transport {
         request: &Request<'_>,
         authorization: &HeaderValue,
         timeout: Duration,
-        patience: &Patience,
+        options: &CallOptions,
         resend: u32,
     ) -> Result<Answer, Failure> {
         let span = propagation::part(|| self.span(request, resend));
         let started = Instant::now();
-        let exchange = self.bounded(kind, request, authorization, timeout, patience, &span);
+        let exchange = self.bounded(kind, request, authorization, timeout, options, &span);
         let result = exchange.instrument(span.clone()).await;
         let outcome = result.as_ref().map_or_else(Failure::kind, |_| "ok");
         self.metrics
@@ -271,10 +208,10 @@ impl Transport {
         request: &Request<'_>,
         authorization: &HeaderValue,
         timeout: Duration,
-        patience: &Patience,
+        options: &CallOptions,
         span: &Span,
     ) -> Result<Answer, Failure> {
-        let left = patience
+        let left = options
             .deadline
             .map(|deadline| deadline.remaining().saturating_sub(DEADLINE_MARGIN));
         let by_deadline = left.is_some_and(|left| left < timeout);
@@ -282,7 +219,7 @@ impl Transport {
         if bound.is_zero() {
             return Err(Failure::NoTimeLeft);
         }
-        let lease = patience.lease.as_ref();
+        let lease = options.lease.as_ref();
         match tokio::time::timeout(bound, self.send(kind, request, authorization, lease, span)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Timeout { by_deadline }),

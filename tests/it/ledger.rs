@@ -44,8 +44,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use transatel_gateway::config::{Store, StoreUrl};
+use transatel_gateway::domain::ProviderDetail;
 use transatel_gateway::domain::act::Act;
-use transatel_gateway::domain::error::ProviderDetail;
 use transatel_gateway::domain::order::{Failure, Order, OrderId, Reason, RequestId, State, Wish};
 use transatel_gateway::domain::{Clock, Msisdn, SimIds};
 use transatel_gateway::store::{

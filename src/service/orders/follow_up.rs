@@ -9,7 +9,7 @@ use crate::domain::sim::Identifier;
 use crate::domain::subscription::Status;
 use crate::domain::{Deadline, Error, Result, SimIds, SimRef, Subscription};
 use crate::store::Slot;
-use crate::transatel::call::Patience;
+use crate::transatel::request::CallOptions;
 
 impl Orders {
     /// The bundle's place, once it is known that the act can apply to it.
@@ -34,7 +34,7 @@ impl Orders {
         };
         let present = inner
             .provider
-            .all_subscriptions(&msisdn, Patience::for_order(deadline))
+            .all_subscriptions(&msisdn, CallOptions::for_order(deadline))
             .await?;
         let bundle = present.find(id).ok_or_else(|| match present.unreadable {
             0 => Error::SubscriptionNotFound {

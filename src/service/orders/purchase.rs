@@ -10,7 +10,7 @@ use crate::domain::sim::Identifier;
 use crate::domain::subscription::Holdings;
 use crate::domain::{Deadline, Error, Money, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
 use crate::store::{Record, Settlement, Slot};
-use crate::transatel::call::Patience;
+use crate::transatel::request::CallOptions;
 
 impl Orders {
     /// Where the bundle is to go, once it is known that it may be bought.
@@ -40,12 +40,12 @@ impl Orders {
         again: Option<&Record>,
         deadline: Deadline,
     ) -> Result<Prospect> {
-        let patience = Patience::for_order(deadline);
+        let options = CallOptions::for_order(deadline);
         let (chosen, present) = tokio::join!(
             self.choose(command, deadline),
             self.inner
                 .provider
-                .all_subscriptions(&target.slot.msisdn, patience)
+                .all_subscriptions(&target.slot.msisdn, options)
         );
         let (choice, sim) = chosen?;
         let named_by_card = matches!(command.sim, SimRef::Iccid(_));

@@ -21,7 +21,7 @@ use crate::domain::Deadline;
 use crate::domain::act::Act;
 use crate::domain::order::{Failure, Reason};
 use crate::store::{self, Look, Observed, Record, Settled, Settlement, Slot, TakeOver};
-use crate::transatel::call::Patience;
+use crate::transatel::request::CallOptions;
 
 /// Orders that are looked for at once: few, because the same provider serves
 /// the callers.
@@ -310,18 +310,18 @@ impl Inner {
             });
         };
         // Within the lease, in which every order of a batch has its turn.
-        let patience = Patience::for_order(Deadline::after(self.config.lease / 8));
+        let options = CallOptions::for_order(Deadline::after(self.config.lease / 8));
         let windows = Windows {
             settle: self.config.settle_window,
             escalate: self.config.escalate_after,
         };
         if let Act::Sim(change) = &record.order.wish.act {
             let seen = self
-                .look_at_sim(record, change, &msisdn, observed.watched_for, patience)
+                .look_at_sim(record, change, &msisdn, observed.watched_for, options)
                 .await;
             return Ok(judge_change(record, seen, windows, observed, step));
         }
-        let holdings = self.provider.all_subscriptions(&msisdn, patience).await;
+        let holdings = self.provider.all_subscriptions(&msisdn, options).await;
         let holdings = holdings.as_ref().ok();
         if record.order.wish.act != Act::Buy {
             return Ok(judge_follow_up(record, holdings, windows, observed, step));

@@ -9,7 +9,7 @@ use crate::domain::act::{Labels, SimAct, SimChange};
 use crate::domain::order::{Order, Reason};
 use crate::domain::{Msisdn, SimIds, SimRecord, SimRef, SimStatus};
 use crate::store::{Observed, Record};
-use crate::transatel::call::Patience;
+use crate::transatel::request::CallOptions;
 use crate::transatel::sim_operations::Progress;
 
 /// What the provider says of a change.
@@ -115,11 +115,11 @@ impl Inner {
         change: &SimChange,
         line: &Msisdn,
         watched_for: Duration,
-        patience: Patience,
+        options: CallOptions,
     ) -> Change {
         let told = match &record.order.provider_reference {
             None => Told::Nothing,
-            Some(id) => match self.provider.transaction(id, patience.clone()).await {
+            Some(id) => match self.provider.transaction(id, options.clone()).await {
                 Ok(Some(progress)) => Told::At(progress),
                 Ok(None) => Told::Nothing,
                 Err(_) => Told::Unreadable,
@@ -138,7 +138,7 @@ impl Inner {
         let seen = match sim {
             Some(sim) if !enough => {
                 let sim = SimRef::Iccid(sim.clone());
-                let answer = self.provider.subscriber(&sim, patience).await;
+                let answer = self.provider.subscriber(&sim, options).await;
                 answer.map_or(Seen::Unreadable, |sim| seen(&change.act, line, &sim))
             }
             Some(_) | None => Seen::Unreadable,

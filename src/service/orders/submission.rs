@@ -15,8 +15,8 @@ use crate::domain::order::{Activation, Order, Reason, State};
 use crate::domain::{Error, Lease, Result};
 use crate::store::{self, Attempt, Begun, Record, Released, Settled, Settlement};
 use crate::telemetry::propagation;
-use crate::transatel::call::Patience;
 use crate::transatel::orders::{OrderAct, Outcome};
+use crate::transatel::request::CallOptions;
 
 /// How a bundle begins, and who said so.
 #[derive(Clone, Copy, Debug)]
@@ -130,50 +130,50 @@ impl Inner {
     /// Sends; the other activation too when the first was a guess of ours
     /// that was definitely refused. Each send asks the lease first.
     async fn send(&self, record: &Record, choice: Option<Choice>, lease: Lease) -> Outcome {
-        let patience = Patience {
+        let options = CallOptions {
             attempt: Some(self.config.send_timeout),
-            ..Patience::under(lease)
+            ..CallOptions::under(lease)
         };
         match &record.order.wish.act {
-            Act::Buy => self.buy(record, choice, patience).await,
+            Act::Buy => self.buy(record, choice, options).await,
             Act::CancelRenewal { subscription_id } => {
-                self.order(record, OrderAct::CancelRenewal(subscription_id), patience)
+                self.order(record, OrderAct::CancelRenewal(subscription_id), options)
                     .await
             }
             Act::TerminateSubscription { subscription_id } => {
-                self.order(record, OrderAct::Terminate(subscription_id), patience)
+                self.order(record, OrderAct::Terminate(subscription_id), options)
                     .await
             }
             Act::Sim(change) => match &record.order.sim.iccid {
-                Some(iccid) => self.provider.change_sim(iccid, change, patience).await,
+                Some(iccid) => self.provider.change_sim(iccid, change, options).await,
                 None => Outcome::NotSent(Error::Internal),
             },
         }
     }
 
-    async fn buy(&self, record: &Record, choice: Option<Choice>, patience: Patience) -> Outcome {
+    async fn buy(&self, record: &Record, choice: Option<Choice>, options: CallOptions) -> Outcome {
         let (first, guess) = match choice {
             None => return Outcome::NotSent(Error::Internal),
             Some(Choice::Callers(activation)) => (activation, false),
             Some(Choice::Ours(activation)) => (activation, true),
         };
-        let outcome = self.order(record, OrderAct::Buy(first), patience.clone()).await;
+        let outcome = self.order(record, OrderAct::Buy(first), options.clone()).await;
         match &outcome {
             Outcome::Refused(failure) if guess && failure.reason == Reason::SimStatusNotEligible => {
                 self.steps.reached(Step::BetweenActivations).await;
-                self.order(record, OrderAct::Buy(first.other()), patience).await
+                self.order(record, OrderAct::Buy(first.other()), options).await
             }
             _ => outcome,
         }
     }
 
-    async fn order(&self, record: &Record, act: OrderAct<'_>, patience: Patience) -> Outcome {
+    async fn order(&self, record: &Record, act: OrderAct<'_>, options: CallOptions) -> Outcome {
         let Some(msisdn) = super::Orders::msisdn_of(&record.order) else {
             return Outcome::NotSent(Error::Internal);
         };
         let product_id = &record.order.wish.product_id;
         self.provider
-            .order(record.order.id, msisdn, product_id, act, patience)
+            .order(record.order.id, msisdn, product_id, act, options)
             .await
     }
 
