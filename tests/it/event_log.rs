@@ -28,6 +28,7 @@ suite_of! { crate::event_log::Stage:
     what_cannot_be_read_is_kept_apart,
     a_mixed_batch_is_answered_in_its_order,
     the_oldest_are_forgotten_and_their_numbers_stay_theirs,
+    a_clock_that_was_behind_does_not_keep_everything_for_as_long,
     many_may_append_at_once,
     a_log_keeps_its_name,
     an_order_is_made_due_by_either_name,
@@ -317,6 +318,24 @@ async fn the_oldest_are_forgotten_and_their_numbers_stay_theirs(stage: &Stage) {
     let many = (6..2_600).map(|id| aged(id, 60)).collect();
     stage.log.append(many).await.unwrap();
     assert_eq!(stage.log.forget_events(at(61)).await.unwrap(), 2_595);
+}
+
+async fn a_clock_that_was_behind_does_not_keep_everything_for_as_long(stage: &Stage) {
+    const DAY: i64 = 24 * 3600;
+    let hour = Duration::from_secs(3600);
+    let log = &stage.log;
+    assert_eq!(log.aged_until(at(400 * DAY), hour).await.unwrap(), at(400 * DAY));
+    // What is deleted goes by the earlier of the two; what is known stays.
+    assert_eq!(stage.other.aged_until(at(0), hour).await.unwrap(), at(0));
+    assert_eq!(
+        log.aged_until(at(400 * DAY + 3600), hour).await.unwrap(),
+        at(400 * DAY + 3600)
+    );
+    // One that is ahead gains no more than twice what has passed.
+    assert_eq!(
+        log.aged_until(at(800 * DAY), hour).await.unwrap(),
+        at(400 * DAY + 3 * 3600)
+    );
 }
 
 async fn many_may_append_at_once(stage: &Stage) {

@@ -121,7 +121,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// Until when time has certainly passed, for whoever deletes by age. It
     /// follows `now`, which may be wrong, at twice the pace of what `elapsed`
     /// since the last call: a clock that is ahead deletes nothing early, and a
-    /// process that did not run for a while catches up.
+    /// process that did not run for a while catches up. A clock that is behind
+    /// deletes less, and what is known to have passed stays known.
     async fn aged_until(&self, now: Timestamp, elapsed: Duration) -> Result<Timestamp>;
 
     /// Forgets what came before this, in the order of the log. Returns how

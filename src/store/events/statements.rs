@@ -21,7 +21,11 @@ pub(super) const AGED_UNTIL: SqlStr = SqlStr::from_static(
      ORDER BY id DESC LIMIT 1)) AS newest), $1) AS aged_until FROM event_log",
 );
 
-pub(super) const AGE: SqlStr = SqlStr::from_static("UPDATE event_log SET aged_until = $1");
+/// Never less than what was known: a clock that is behind for a moment would
+/// cost as long as it is behind by.
+pub(super) const AGE: SqlStr = SqlStr::from_static(
+    "UPDATE event_log SET aged_until = CASE WHEN aged_until > $1 THEN aged_until ELSE $1 END",
+);
 
 pub(super) const EXTENT: SqlStr = SqlStr::from_static(
     "SELECT id, last_sequence, (SELECT MIN(sequence) FROM events) AS earliest, \
