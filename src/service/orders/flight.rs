@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -140,8 +141,9 @@ pub(super) struct Lost {
     pub(super) id: OrderId,
     /// Its number.
     pub(super) attempt: i32,
-    /// Whether something of it may have been sent.
-    pub(super) may_be_sent: bool,
+    /// The lease of one that may not even have begun, of which nothing was
+    /// sent. `None` for one that may have been sent.
+    pub(super) unsent_until: Option<Timestamp>,
     /// Not before: what is still under way in the ledger has ended by then.
     pub(super) due: Instant,
 }
@@ -201,7 +203,7 @@ impl Drop for Listed<'_> {
             self.flights.lose(Lost {
                 id: self.id,
                 attempt: self.attempt,
-                may_be_sent: true,
+                unsent_until: None,
                 due: Instant::now(),
             });
         }

@@ -16,7 +16,7 @@ use super::flight::Lost;
 use super::sim_change::judge_change;
 use super::steps::Step;
 use super::verdict::{Judgement, Verdict, Windows, judge, judge_follow_up};
-use super::{Inner, Orders, State};
+use super::{Inner, Key, Orders, State};
 use crate::domain::Deadline;
 use crate::domain::act::Act;
 use crate::domain::order::{Failure, Reason};
@@ -147,8 +147,17 @@ impl Inner {
     async fn settle_lost(&self, lost: Lost) -> Result<(), store::Error> {
         let Lost { id, attempt, .. } = lost;
         let now = self.ledger.now().await?;
-        if !lost.may_be_sent {
-            return self.ledger.release(id, attempt, now).await.map(drop);
+        if let Some(lease_until) = lost.unsent_until {
+            // A later call may have begun an attempt of the same number.
+            let known = self.ledger.find(Key::Order(id)).await?;
+            let is_it = known.is_some_and(|record| {
+                record.order.state == State::Submitting
+                    && record.sent_by.as_microsecond() == lease_until.as_microsecond()
+            });
+            if is_it {
+                self.ledger.release(id, attempt, now).await?;
+            }
+            return Ok(());
         }
         tracing::error!(order_id = %id, "the task of an order ended without a result");
         let settlement = Settlement::Unknown {

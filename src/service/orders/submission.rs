@@ -85,6 +85,7 @@ impl Inner {
         } = departure;
         self.steps.reached(Step::BeforeDurable).await;
         let (id, act) = (attempt.order.id, attempt.order.wish.act.clone());
+        let lease_until = attempt.lease_until;
         let begun = match self.ledger.begin(attempt).await {
             Ok(begun) => begun,
             // Perhaps durable: then it is taken back later.
@@ -92,7 +93,7 @@ impl Inner {
                 self.flights.lose(Lost {
                     id,
                     attempt: number,
-                    may_be_sent: false,
+                    unsent_until: Some(lease_until),
                     due: Instant::now() + self.config.lease,
                 });
                 flight.end(Some(Err(unavailable(error))));

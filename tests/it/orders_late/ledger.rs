@@ -134,6 +134,56 @@ async fn what_was_not_sent_is_taken_back_however_often_the_ledger_fails() {
 }
 
 #[tokio::test]
+async fn a_begin_that_failed_takes_back_no_later_attempt() {
+    let sandbox = simulator().await;
+    let control = sandbox.control();
+    let file = File::new();
+    let lease = [
+        ("ORDERS__LEASE", "2s"),
+        ("ORDERS__SEND_TIMEOUT", "1400ms"),
+        ("ORDERS__SETTLE_WINDOW", "60s"),
+    ];
+    let gateway = file.gateway(&sandbox.base_url(), &lease).await;
+    let mut client = gateway.provisioning();
+    let request = order(FRESH);
+    control.queue(Script::on("POST", ORDERS).then(Fault::Reset.step()));
+    create(&mut client, &request).await.unwrap();
+    let mut connection = file.connection().await;
+    let not_placed = "UPDATE orders SET state = 'not_placed', next_check_at = NULL";
+    connection.execute(not_placed).await.unwrap();
+    // The repeat cannot be begun, so that it might be found durable later.
+    let fails = "CREATE TRIGGER no_repeat BEFORE UPDATE ON orders WHEN NEW.state = 'submitting' \
+                 BEGIN SELECT RAISE(FAIL, 'broken'); END";
+    connection.execute(fails).await.unwrap();
+    let error = reason(&create(&mut client, &request).await.unwrap_err());
+    assert_eq!(error.reason, "LEDGER_UNAVAILABLE");
+    let failed = std::time::Instant::now();
+    connection.execute("DROP TRIGGER no_repeat").await.unwrap();
+    until("most of the lease has passed", async || {
+        failed.elapsed() > std::time::Duration::from_millis(1_200)
+    })
+    .await;
+    // The next one is on its way when the first one's lease ends.
+    hide(&control, FRESH, Visibility::Never);
+    control.clear_faults();
+    control.queue(Script::on("POST", ORDERS).then(Fault::hold("post").after_commit()));
+    let repeat = spawn({
+        let (mut client, request) = (gateway.provisioning(), request.clone());
+        async move { create(&mut client, &request).await }
+    });
+    control.until_held("post", 1).await;
+    until("the first one's lease has ended", async || {
+        let known = get(&mut client, &request).await.unwrap();
+        assert_ne!(known.state(), OrderState::NotPlaced);
+        failed.elapsed() > std::time::Duration::from_millis(3_500)
+    })
+    .await;
+    control.release("post");
+    repeat.await.unwrap().unwrap();
+    assert_eq!(control.received("POST", ORDERS), 2);
+}
+
+#[tokio::test]
 async fn an_outcome_is_written_down_however_often_the_ledger_fails() {
     let sandbox = simulator().await;
     let control = sandbox.control();
