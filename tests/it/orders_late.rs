@@ -4,6 +4,7 @@
 pub mod clocks;
 mod frozen;
 mod ledger;
+mod repeats;
 mod unreadable;
 
 use transatel_gateway::client::connectivity::v1::OrderState;

@@ -67,6 +67,14 @@ impl Inner {
         Ok(evidence(record, &self.log.events_of(record.order.id).await?))
     }
 
+    /// Whether an order is still on its way and no event speaks of it. One that
+    /// says that it was carried out settles it.
+    pub(super) async fn says_nothing(&self, record: Record) -> Result<bool, store::Error> {
+        let is_silent = self.evidence(&record).await? == Evidence::None;
+        let record = self.confirm(record).await?;
+        Ok(is_silent && record.order.state == State::Submitting)
+    }
+
     /// Settles an order by what the log of events holds of it. Returns the
     /// order as it is then.
     pub(super) async fn confirm(&self, record: Record) -> Result<Record, store::Error> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::flight::{Answered, Flight, Listed, Lost};
 use super::steps::Step;
-use super::{Inner, busy, outcome, unavailable};
+use super::{Inner, Key, busy, outcome, unavailable};
 use crate::domain::act::Act;
 use crate::domain::order::{Activation, Order, Reason, State};
 use crate::domain::{Error, Lease, Result};
@@ -172,10 +172,33 @@ impl Inner {
         let Some(msisdn) = super::Orders::msisdn_of(&record.order) else {
             return Outcome::NotSent(Error::Internal);
         };
+        if let Err(error) = self.assert_nothing_learnt(record).await {
+            return Outcome::NotSent(error);
+        }
         let product_id = &record.order.wish.product_id;
         self.provider
             .order(record.order.id, msisdn, product_id, act, options)
             .await
+    }
+
+    /// Nothing has been learnt of an earlier attempt since this one began: an
+    /// event may have come meanwhile.
+    async fn assert_nothing_learnt(&self, record: &Record) -> Result<()> {
+        if record.attempt == 1 {
+            return Ok(());
+        }
+        let id = record.order.id;
+        let known = self.ledger.find(Key::Order(id)).await.map_err(unavailable)?;
+        let is_open = match known {
+            Some(known) if known.attempt == record.attempt => {
+                self.says_nothing(known).await.map_err(unavailable)?
+            }
+            Some(_) | None => false,
+        };
+        match is_open {
+            true => Ok(()),
+            false => Err(Error::OrderInProgress { order_id: id }),
+        }
     }
 
     /// Makes the outcome durable, however long the ledger takes: what is known

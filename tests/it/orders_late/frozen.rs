@@ -1,7 +1,7 @@
 //! Processes that stand still for longer than their lease, and wake.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::sync::Semaphore;
@@ -32,13 +32,19 @@ pub fn at(step: Step, what: impl Fn() + Send + Sync + 'static) -> Seams {
 }
 
 /// Stands still at a step until it is let go.
-struct Frozen {
+pub(super) struct Frozen {
     reached: Arc<Semaphore>,
     go: Arc<Semaphore>,
 }
 
 impl Frozen {
     fn at(step: Step) -> (Self, Seams) {
+        Self::after(0, step)
+    }
+
+    /// Passes the step so many times before.
+    pub(super) fn after(passes: usize, step: Step) -> (Self, Seams) {
+        let passed = Arc::new(AtomicUsize::new(0));
         let (reached, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let frozen = Self {
             reached: Arc::clone(&reached),
@@ -46,8 +52,9 @@ impl Frozen {
         };
         let steps = Steps::new(move |at| {
             let (reached, go) = (Arc::clone(&reached), Arc::clone(&go));
+            let stops = at == step && passed.fetch_add(1, Ordering::Relaxed) >= passes;
             Box::pin(async move {
-                if at == step {
+                if stops {
                     reached.add_permits(1);
                     let _ = go.acquire().await;
                 }
@@ -60,11 +67,11 @@ impl Frozen {
         (frozen, seams)
     }
 
-    async fn until_reached(&self) {
+    pub(super) async fn until_reached(&self) {
         self.reached.acquire().await.unwrap().forget();
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         self.go.add_permits(100);
     }
 }
