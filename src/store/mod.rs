@@ -135,7 +135,7 @@ pub enum Settlement {
         /// When to look for the bundle that the provider did not name.
         next_check_at: Option<Timestamp>,
     },
-    /// Refused.
+    /// Refused. Attempts before this one are looked for as before.
     Rejected(Failure),
     /// Perhaps bought.
     Unknown {

@@ -187,7 +187,8 @@ pub(super) fn take_due(skip_locked: &'static str) -> SqlStr {
     .into_sql_str()
 }
 
-/// Settles an attempt; values: `operations::settle`. Which states may become
+/// Settles an attempt; values: `operations::settle`. A repeat that is refused
+/// says nothing of the attempts before it, which are still looked for. Which states may become
 /// `next` is the domain's word; with `names_subscription`, a placed order
 /// without a subscription gets it, and one that has it gets what else is new. `placed` is true of the order, whichever
 /// attempt it came of.
@@ -206,7 +207,8 @@ pub(super) fn settle(next: State, names_subscription: bool, by_operator: bool) -
     AssertSqlSafe(format!(
         "UPDATE orders SET state = $3, subscription_id = $4, \
          provider_reference = COALESCE($5, provider_reference), failure_reason = $6, \
-         failure_provider_code = $7, failure_provider_request_id = $8, next_check_at = $9, \
+         failure_provider_code = $7, failure_provider_request_id = $8, \
+         next_check_at = CASE WHEN $3 = 'rejected' AND attempt > 1 THEN next_check_at ELSE $9 END, \
          sent_by = COALESCE($10, sent_by), checks = CASE WHEN state = $3 THEN checks ELSE 0 END, \
          absent_for = CASE WHEN state = $3 THEN absent_for ELSE 0 END, \
          watched_for = CASE WHEN state = $3 THEN watched_for ELSE 0 END, checked_at = $11, \

@@ -210,7 +210,7 @@ impl Model {
         record.order.subscription_id = subscription;
         record.order.failure = None;
         record.order.next_check_at = None;
-        record.due_at = None;
+        let due_at = record.due_at.take();
         match settlement {
             Settlement::Placed { next_check_at, .. } if record.order.subscription_id.is_none() => {
                 record.order.next_check_at = *next_check_at;
@@ -227,9 +227,11 @@ impl Model {
                 record.order.next_check_at = Some(*next_check_at);
                 record.due_at = Some(*next_check_at);
             }
-            Settlement::Rejected(failure) | Settlement::NeedsOperator(failure) => {
+            Settlement::Rejected(failure) => {
                 record.order.failure = Some(failure.clone());
+                record.due_at = due_at.filter(|_| record.attempt > 1);
             }
+            Settlement::NeedsOperator(failure) => record.order.failure = Some(failure.clone()),
             Settlement::NotPlaced { next_check_at } => record.due_at = *next_check_at,
             Settlement::Placed { .. } => {}
         }

@@ -6,8 +6,8 @@ use transatel_gateway::sandbox::{EventOrder, Fault, Script, Visibility, Webhook}
 use transatel_gateway::service::orders::steps::Step;
 
 use super::frozen::Frozen;
-use super::{FRESH, SOON, hide};
-use crate::house::{Gateway, ORDERS, SECRET, Secret, simulator, spawn};
+use super::{FRESH, SOON, hide, posts};
+use crate::house::{Gateway, House, ORDERS, SECRET, Secret, reason, simulator, spawn};
 use crate::orders::{create, order, until_state};
 
 #[tokio::test]
@@ -46,4 +46,24 @@ async fn an_event_that_comes_before_a_repeat_is_sent_keeps_it_from_being_sent() 
         assert_eq!(sent, 1 + u64::try_from(refusals).unwrap(), "{step:?}");
         assert_eq!(control.sim(FRESH).unwrap().bought().count(), 1, "{step:?}");
     }
+}
+
+#[tokio::test]
+async fn a_repeat_that_is_refused_does_not_end_the_search_for_the_first_attempt() {
+    let house = House::with(&SOON).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    hide(&control, FRESH, Visibility::Held);
+    let request = order(FRESH);
+    create(&mut client, &request).await.unwrap();
+    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    control.queue(Script::on("POST", ORDERS).then(Fault::problem(402, "INSUFFICIENT_FUND").step()));
+    let refused = create(&mut client, &request).await.unwrap_err();
+    assert_eq!(reason(&refused).reason, "INSUFFICIENT_FUNDS");
+    control.show_inventory(FRESH).unwrap();
+    let placed = until_state(&mut client, &request, OrderState::Placed).await;
+    let sim = control.sim(FRESH).unwrap();
+    let bought: Vec<_> = sim.bought().map(|one| one.subscription_id.to_string()).collect();
+    assert_eq!(bought, [placed.subscription_id]);
+    assert_eq!(posts(&house), 2);
 }
