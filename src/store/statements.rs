@@ -29,9 +29,11 @@ macro_rules! watched {
 }
 
 /// An event that carries the order's reference says that it was carried out.
+/// Not `LIKE`, for which SQLite takes letters of either case for one.
 macro_rules! confirmed {
     () => {
-        "EXISTS (SELECT 1 FROM events WHERE events.order_id = orders.id AND events.type LIKE 'OCS/PRODUCT/%')"
+        "EXISTS (SELECT 1 FROM events WHERE events.order_id = orders.id \
+         AND SUBSTR(events.type, 1, 12) = 'OCS/PRODUCT/')"
     };
 }
 

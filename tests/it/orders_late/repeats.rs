@@ -49,6 +49,30 @@ async fn an_event_that_comes_before_a_repeat_is_sent_keeps_it_from_being_sent() 
 }
 
 #[tokio::test]
+async fn an_event_of_no_known_group_of_types_does_not_hold_an_order_up() {
+    let house = House::with_events(&SOON).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    for (event_type, sim) in [
+        ("ocs/product/preloaded", FRESH),
+        ("OCS/PRODUCTS/NEW", "882470000000002"),
+    ] {
+        control.queue(Script::on("POST", ORDERS).then(Fault::Reset.step()));
+        let request = order(sim);
+        let unknown = create(&mut client, &request).await.unwrap();
+        control.send_event(
+            event_type,
+            serde_json::json!({ "externalReference": unknown.order_id }),
+        );
+        control.until_events_sent().await;
+        until_state(&mut client, &request, OrderState::NotPlaced).await;
+        let placed = create(&mut client, &request).await.unwrap();
+        assert_eq!(placed.state(), OrderState::Placed, "{event_type}");
+    }
+    assert_eq!(posts(&house), 4);
+}
+
+#[tokio::test]
 async fn a_repeat_that_is_refused_does_not_end_the_search_for_the_first_attempt() {
     let house = House::with(&SOON).await;
     let control = house.control();
