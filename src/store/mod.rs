@@ -295,8 +295,9 @@ pub trait OrderLedger: Send + Sync + 'static {
     /// or `NOT_PLACED` again when this was not its first attempt.
     async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<Released>;
 
-    /// Makes orders whose process died `UNKNOWN`. Returns how many.
-    async fn take_over(&self, whose: TakeOver, now: Timestamp) -> Result<u64>;
+    /// Makes orders whose process died `UNKNOWN`. A lease that lies beyond
+    /// `horizon` is a clock's error and counts as ended. Returns how many.
+    async fn take_over(&self, whose: TakeOver, now: Timestamp, horizon: Timestamp) -> Result<u64>;
 
     /// Orders that have to be looked for now, at most this many, leased to
     /// the caller: `UNKNOWN` ones, `PLACED` ones without a subscription, and

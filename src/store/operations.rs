@@ -229,12 +229,13 @@ pub(super) async fn take_over<S: Session>(
     session: &mut S,
     whose: TakeOver,
     now: Timestamp,
+    horizon: Timestamp,
 ) -> sqlx::Result<u64> {
     match whose {
         TakeOver::All => session.execute(statements::TAKE_OVER_ALL, values![now]).await,
         TakeOver::DeadExcept(owner) => {
             session
-                .execute(statements::TAKE_OVER_DEAD, values![now, owner])
+                .execute(statements::TAKE_OVER_DEAD, values![now, owner, horizon])
                 .await
         }
     }

@@ -181,8 +181,8 @@ impl OrderLedger for Ledger {
             .await
     }
 
-    async fn take_over(&self, whose: TakeOver, now: Timestamp) -> Result<u64> {
-        self.write(work!(session => operations::take_over(session, whose, now)))
+    async fn take_over(&self, whose: TakeOver, now: Timestamp, horizon: Timestamp) -> Result<u64> {
+        self.write(work!(session => operations::take_over(session, whose, now, horizon)))
             .await
     }
 

@@ -168,11 +168,11 @@ pub(super) const END_LEASES: SqlStr =
 /// Makes every row that is on its way `UNKNOWN`: `$1` now.
 pub(super) const TAKE_OVER_ALL: SqlStr = SqlStr::from_static(take_over!());
 
-/// The same for those whose lease has ended and that process `$2` does not
-/// carry out itself.
+/// The same for those whose lease has ended, or lies beyond `$3`, and that
+/// process `$2` does not carry out itself.
 pub(super) const TAKE_OVER_DEAD: SqlStr = SqlStr::from_static(concat!(
     take_over!(),
-    " AND lease_until <= $1 AND (owner IS NULL OR owner <> $2)"
+    " AND (lease_until <= $1 OR lease_until > $3) AND (owner IS NULL OR owner <> $2)"
 ));
 
 /// Leases what is due: `$1` now, `$2` the lease, `$3` the horizon, `$4` how

@@ -52,7 +52,10 @@ impl Orders {
             true => TakeOver::All,
             false => TakeOver::DeadExcept(inner.process),
         };
-        let orders = inner.ledger.take_over(whose, inner.ledger.now().await?).await?;
+        let now = inner.ledger.now().await?;
+        // Replicas do not agree on the time to the microsecond.
+        let horizon = now + 2 * inner.config.lease;
+        let orders = inner.ledger.take_over(whose, now, horizon).await?;
         if orders > 0 {
             tracing::warn!(orders, "orders were on their way when their process died");
         }

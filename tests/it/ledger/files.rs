@@ -63,12 +63,26 @@ async fn whoever_is_alone_ends_the_leases_of_the_dead() {
     drop(first);
     let third = folder.open().await;
     assert!(!third.exclusive, "the second is still there");
-    assert_eq!(third.ledger.take_over(BY_ANOTHER, at(1)).await.unwrap(), 0);
+    assert_eq!(
+        third
+            .ledger
+            .take_over(BY_ANOTHER, at(1), horizon())
+            .await
+            .unwrap(),
+        0
+    );
     drop(second);
     drop(third);
     let fourth = folder.open().await;
     assert!(fourth.exclusive);
-    assert_eq!(fourth.ledger.take_over(BY_ANOTHER, at(1)).await.unwrap(), 1);
+    assert_eq!(
+        fourth
+            .ledger
+            .take_over(BY_ANOTHER, at(1), horizon())
+            .await
+            .unwrap(),
+        1
+    );
     let now = found(&*fourth.ledger, record.order.id).await.unwrap();
     assert_eq!((now.order.state, now.sent_by), (State::Unknown, record.sent_by));
 }

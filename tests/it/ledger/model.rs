@@ -420,7 +420,7 @@ async fn agree(ledger: &dyn OrderLedger, steps: &[Step]) {
                     false => BY_ANOTHER,
                 };
                 assert_eq!(
-                    ledger.take_over(whose, now).await.unwrap(),
+                    ledger.take_over(whose, now, horizon()).await.unwrap(),
                     model.take_over(all, now)
                 );
             }

@@ -7,6 +7,7 @@ use super::*;
 suite! {
     orders_of_dead_processes_become_unknown,
     a_process_never_takes_over_its_own_attempts,
+    an_attempt_whose_lease_lies_beyond_the_horizon_is_taken_over,
     a_look_that_became_due_meanwhile_is_not_put_off,
     what_lies_beyond_the_horizon_is_due_now,
     what_is_due_is_leased_and_comes_back,
@@ -24,16 +25,22 @@ async fn orders_of_dead_processes_become_unknown(stage: &Stage) {
     let dead = begun(ledger, attempt).await;
     let alive = begun(ledger, wanted(2, "P", request(2))).await;
     let other = in_state(ledger, 3, State::Placed).await;
-    assert_eq!(ledger.take_over(BY_ANOTHER, at(9)).await.unwrap(), 0);
-    assert_eq!(ledger.take_over(BY_ANOTHER, at(10)).await.unwrap(), 1);
+    assert_eq!(ledger.take_over(BY_ANOTHER, at(9), horizon()).await.unwrap(), 0);
+    assert_eq!(ledger.take_over(BY_ANOTHER, at(10), horizon()).await.unwrap(), 1);
     let now = found(ledger, dead.order.id).await.unwrap();
     assert_eq!((now.order.state, now.order.updated_at), (State::Unknown, at(10)));
     assert_eq!((now.order.next_check_at, now.sent_by), (Some(at(10)), at(10)));
     assert_eq!(found(ledger, alive.order.id).await.as_ref(), Some(&alive));
-    assert_eq!(ledger.take_over(TakeOver::All, at(11)).await.unwrap(), 1);
+    assert_eq!(
+        ledger.take_over(TakeOver::All, at(11), horizon()).await.unwrap(),
+        1
+    );
     let now = found(ledger, alive.order.id).await.unwrap();
     assert_eq!((now.order.state, now.sent_by), (State::Unknown, at(60)));
-    assert_eq!(ledger.take_over(TakeOver::All, at(12)).await.unwrap(), 0);
+    assert_eq!(
+        ledger.take_over(TakeOver::All, at(12), horizon()).await.unwrap(),
+        0
+    );
     assert_eq!(found(ledger, other.order.id).await, Some(other));
 }
 
@@ -43,9 +50,28 @@ async fn a_process_never_takes_over_its_own_attempts(stage: &Stage) {
     attempt.owner = Uuid::from_u128(7);
     begun(ledger, attempt).await;
     // Whatever a clock says.
-    assert_eq!(ledger.take_over(BY_ANOTHER, at(900_000)).await.unwrap(), 0);
+    assert_eq!(
+        ledger
+            .take_over(BY_ANOTHER, at(900_000), horizon())
+            .await
+            .unwrap(),
+        0
+    );
     let other = TakeOver::DeadExcept(Uuid::from_u128(8));
-    assert_eq!(ledger.take_over(other, at(900_000)).await.unwrap(), 1);
+    assert_eq!(ledger.take_over(other, at(900_000), horizon()).await.unwrap(), 1);
+}
+
+async fn an_attempt_whose_lease_lies_beyond_the_horizon_is_taken_over(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let mut attempt = wanted(1, "P", request(1));
+    attempt.lease_until = at(3_600);
+    attempt.owner = Uuid::from_u128(8);
+    begun(ledger, attempt).await;
+    // The clock was set back by an hour after it had begun.
+    assert_eq!(ledger.take_over(BY_ANOTHER, at(0), at(3_600)).await.unwrap(), 0);
+    let own = TakeOver::DeadExcept(Uuid::from_u128(8));
+    assert_eq!(ledger.take_over(own, at(0), at(240)).await.unwrap(), 0);
+    assert_eq!(ledger.take_over(BY_ANOTHER, at(0), at(240)).await.unwrap(), 1);
 }
 
 async fn a_look_that_became_due_meanwhile_is_not_put_off(stage: &Stage) {
