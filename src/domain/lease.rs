@@ -2,6 +2,7 @@
 //! will.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ struct Terms {
     began: Timestamp,
     length: Duration,
     sending_until: Deadline,
+    is_over: AtomicBool,
 }
 
 impl Lease {
@@ -32,7 +34,13 @@ impl Lease {
             clock: clock.clone(),
             length,
             sending_until: Deadline::after(length.mul_f64(0.75)),
+            is_over: AtomicBool::new(false),
         }))
+    }
+
+    /// Nothing is to be sent any more, whatever the clocks say.
+    pub fn end(&self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
     }
 
     /// Until when something may be sent, by the monotonic clock.
@@ -45,13 +53,13 @@ impl Lease {
         let terms = &*self.0;
         let passed = terms.clock.now().duration_since(terms.began);
         let is_within = Duration::try_from(passed).map_or(true, |passed| passed < terms.length);
-        is_within && Instant::now() < terms.sending_until.at()
+        is_within && !terms.is_over.load(Ordering::Relaxed) && Instant::now() < terms.sending_until.at()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::AtomicI64;
 
     use super::*;
 
@@ -66,6 +74,10 @@ mod tests {
         seconds.fetch_sub(3_600, Ordering::Relaxed);
         assert!(lease.allows_sending());
         tokio::time::advance(Duration::from_secs(90)).await;
+        assert!(!lease.allows_sending());
+        // Ended by whoever knows better.
+        let lease = Lease::begin(&clock, Duration::from_secs(120));
+        lease.clone().end();
         assert!(!lease.allows_sending());
         // Suspended: only the wall clock has gone on.
         let lease = Lease::begin(&clock, Duration::from_secs(120));

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Inner, Key, outcome};
-use crate::domain::Result;
 use crate::domain::order::{Order, OrderId, State};
+use crate::domain::{Lease, Result};
 
 /// How far an attempt is.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ enum Progress {
 #[derive(Debug)]
 pub(super) struct Flight {
     progress: watch::Sender<Progress>,
+    /// Of one of this process.
+    lease: Option<Lease>,
 }
 
 /// Somebody who waits for an attempt.
@@ -51,14 +53,15 @@ pub(super) enum Answered {
 }
 
 impl Flight {
-    /// One that has not begun.
-    pub(super) fn new() -> Self {
-        Self::at(Progress::Beginning)
+    /// One that has not begun, and is sent under this lease.
+    pub(super) fn new(lease: Lease) -> Self {
+        Self::at(Progress::Beginning, Some(lease))
     }
 
-    fn at(progress: Progress) -> Self {
+    fn at(progress: Progress, lease: Option<Lease>) -> Self {
         Self {
             progress: watch::Sender::new(progress),
+            lease,
         }
     }
 
@@ -94,8 +97,12 @@ impl Flight {
         matches!(*self.progress.borrow(), Progress::Ended(_))
     }
 
-    /// It is over. `false` when it was before: the first answer stands.
+    /// It is over, and what is not sent yet is not sent any more. `false` when
+    /// it was before: the first answer stands.
     pub(super) fn end(&self, answer: Option<Result<Order>>) -> bool {
+        if let Some(lease) = &self.lease {
+            lease.end();
+        }
         self.progress.send_if_modified(|progress| {
             let first = !matches!(progress, Progress::Ended(_));
             if first {
@@ -223,7 +230,7 @@ impl Inner {
         if let Some(flight) = followed.get(&order.id) {
             return flight.join();
         }
-        let flight = Arc::new(Flight::at(Progress::Sending(Box::new(order.clone()))));
+        let flight = Arc::new(Flight::at(Progress::Sending(Box::new(order.clone())), None));
         let waiting = flight.join();
         followed.insert(order.id, Arc::clone(&flight));
         self.followers.spawn(Arc::clone(self).follow(order.id, flight));

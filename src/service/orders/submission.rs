@@ -54,7 +54,7 @@ impl Inner {
         if self.submissions.is_closed() {
             return Err(Error::ShuttingDown);
         }
-        let flight = Arc::new(Flight::new());
+        let flight = Arc::new(Flight::new(departure.lease.clone()));
         let mut waiting = flight.join();
         let task = Arc::clone(self).carry_out(Arc::clone(&flight), departure);
         self.submissions.spawn(propagation::carried(task));

@@ -1,7 +1,7 @@
 //! Repeats of orders that were not placed as far as could be seen: what is
 //! learnt of an earlier attempt while the next one is on its way.
 
-use transatel_gateway::client::connectivity::v1::OrderState;
+use transatel_gateway::client::connectivity::v1::{CreateOrderRequest, OrderState};
 use transatel_gateway::sandbox::{EventOrder, Fault, Script, Visibility, Webhook};
 use transatel_gateway::service::orders::steps::Step;
 
@@ -46,6 +46,49 @@ async fn an_event_that_comes_before_a_repeat_is_sent_keeps_it_from_being_sent() 
         assert_eq!(sent, 1 + u64::try_from(refusals).unwrap(), "{step:?}");
         assert_eq!(control.sim(FRESH).unwrap().bought().count(), 1, "{step:?}");
     }
+}
+
+#[tokio::test]
+async fn a_repeat_that_waits_for_room_is_not_sent_once_an_event_has_settled_it() {
+    let patient = [
+        SOON.as_slice(),
+        &[
+            ("TRANSATEL__CONCURRENCY", "2"),
+            ("TRANSATEL__CONCURRENCY_WAIT", "20s"),
+            ("ORDERS__SEND_TIMEOUT", "20s"),
+            ("ORDERS__LEASE", "60s"),
+        ],
+    ]
+    .concat();
+    let house = House::with_events(&patient).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    control.hold_events();
+    hide(&control, FRESH, Visibility::Never);
+    let request = order(FRESH);
+    create(&mut client, &request).await.unwrap();
+    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    let full = Fault::hold("full").step().times(2);
+    control.queue(Script::on("POST", ORDERS).then(full));
+    let call = |request: CreateOrderRequest| {
+        let mut client = house.provisioning();
+        spawn(async move { create(&mut client, &request).await })
+    };
+    let others = ["882470000000002", "882470000000003"].map(|sim| call(order(sim)));
+    control.until_held("full", 2).await;
+    let repeat = call(request.clone());
+    until_state(&mut client, &request, OrderState::Submitting).await;
+    control.release_events(EventOrder::AsHappened);
+    until_state(&mut client, &request, OrderState::Placed).await;
+    assert_eq!(repeat.await.unwrap().unwrap().state(), OrderState::Placed);
+    control.release("full");
+    for other in others {
+        assert_eq!(other.await.unwrap().unwrap().state(), OrderState::Placed);
+    }
+    // What came after it in the line is sent, and it is not.
+    create(&mut client, &order("882470000000004")).await.unwrap();
+    assert_eq!(posts(&house), 4);
+    assert_eq!(control.sim(FRESH).unwrap().bought().count(), 1);
 }
 
 #[tokio::test]
