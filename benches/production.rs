@@ -10,7 +10,7 @@
 //!   connections. The load comes from a client of ours.
 //! * *Overload*: live reads of a provider that takes 50 ms, by as many callers
 //!   as are admitted, and by three times as many. Those who are turned away
-//!   come back when they are told to, or (worse than any client should be) at
+//!   wait as RetryInfo says, or (worse than any client should be) at
 //!   once.
 
 #![allow(
@@ -226,7 +226,7 @@ fn certificates(simulator: &Simulator) -> String {
 /// What those who are turned away do.
 #[derive(Clone, Copy)]
 enum Manners {
-    /// They come back after the time that they are told.
+    /// They come back after the time in `RetryInfo`.
     Told,
     /// They come back at once.
     None,
@@ -258,7 +258,7 @@ fn overload(simulator: &Simulator) -> String {
         for (name, callers, manners, wanted) in [
             ("as many as are admitted", LIMIT, Manners::Told, ""),
             (
-                "three times as many, who come back when told",
+                "three times as many, who wait as RetryInfo says",
                 3 * LIMIT,
                 Manners::Told,
                 "≤ 2 ×",
