@@ -164,8 +164,8 @@ fn check(wish: &Wish, order: Option<&api::Order>, now: &str, name: &impl Fn() ->
 }
 
 #[test]
-fn the_readme_says_how_many_cases() {
-    assert!(include_str!("../../README.md").contains("200 cases a run"));
+fn the_documents_say_how_many_cases() {
+    assert!(include_str!("../../docs/orders.md").contains("200 cases a run"));
     assert_eq!(CASES, 200);
 }
 

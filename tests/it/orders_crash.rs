@@ -267,9 +267,12 @@ async fn survive_all(store: &str) {
 }
 
 #[test]
-fn the_readme_says_how_many_moments() {
+fn the_documents_say_how_many_moments() {
     let moments = format!("{} moments", scenarios().len());
-    assert!(include_str!("../../README.md").contains(&moments), "{moments}");
+    assert!(
+        include_str!("../../docs/orders.md").contains(&moments),
+        "{moments}"
+    );
 }
 
 on_both_ledgers!(survive_all);

@@ -24,9 +24,9 @@ const AT_ONCE: u64 = 48;
 const AT_ONCE_REPLICATED: u64 = 12;
 
 #[test]
-fn the_readme_says_how_many_cases() {
-    let readme = include_str!("../../README.md");
-    assert!(readme.contains("1,500 cases a run, and 240 on two replicas"));
+fn the_documents_say_how_many_cases() {
+    let page = include_str!("../../docs/orders.md");
+    assert!(page.contains("1,500 cases a run, and 240 on two replicas"));
     assert_eq!((CASES, REPLICATED), (1_500, 240));
 }
 

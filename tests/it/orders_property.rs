@@ -221,8 +221,8 @@ impl Place {
 }
 
 #[test]
-fn the_readme_says_how_many_cases() {
-    assert!(include_str!("../../README.md").contains("2,000 cases a run"));
+fn the_documents_say_how_many_cases() {
+    assert!(include_str!("../../docs/orders.md").contains("2,000 cases a run"));
     assert_eq!(CASES, 2_000);
 }
 

@@ -1,4 +1,6 @@
-//! The README and the contract's comments are true.
+//! The pages for callers and the contract's comments are true.
+
+use std::collections::BTreeMap;
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
@@ -6,7 +8,7 @@ use serde_json::Value;
 use tonic_types::StatusExt as _;
 use transatel_gateway::config::{self, Sources};
 use transatel_gateway::domain::ProviderDetail;
-use transatel_gateway::domain::error::PageTokenFault;
+use transatel_gateway::domain::error::{LedgerState, PageTokenFault};
 use transatel_gateway::domain::money::{Currency, Money};
 use transatel_gateway::domain::order::{Failure, OrderId, Reason, State};
 use transatel_gateway::domain::sim::Identifier;
@@ -16,8 +18,16 @@ use transatel_gateway::grpc::DESCRIPTORS;
 
 use crate::grpcurl;
 use crate::house::{House, settings, until};
+use crate::markdown::{Page, first_cells, page};
 
-const README: &str = include_str!("../../README.md");
+/// Pages with calls, in the order in which a reader comes to them: a later one
+/// finds what an earlier one has ordered.
+const PAGES: [&str; 4] = [
+    "README.md",
+    "docs/catalog-and-inventory.md",
+    "docs/orders.md",
+    "docs/events.md",
+];
 
 /// Members whose values change from run to run.
 const CHANGING: [&str; 23] = [
@@ -70,44 +80,68 @@ fn assert_same(expected: &Value, answered: &Value, path: &str) {
     }
 }
 
-/// Fenced blocks of a language, with the text behind each.
-fn blocks<'a>(language: &str) -> Vec<(&'a str, &'a str)> {
-    let fence = format!("```{language}\n");
-    README
-        .match_indices(&fence)
-        .map(|(at, _)| README[at + fence.len()..].split_once("```").unwrap())
+/// The calls of a page, each with the answer that is printed below it.
+fn calls(page: &Page) -> Vec<(&str, Option<Value>)> {
+    let blocks = page.blocks("sh");
+    let calls = blocks.into_iter().filter(|(code, _)| code.starts_with("grpcurl"));
+    calls
+        .map(|(call, rest)| {
+            let printed = rest.trim_start().strip_prefix("```json\n");
+            let printed = printed.map(|rest| rest.split_once("```").unwrap().0);
+            (call, printed.map(|json| serde_json::from_str(json).unwrap()))
+        })
         .collect()
 }
 
 #[tokio::test]
-async fn every_call_in_the_readme_answers_as_printed() {
+async fn every_call_in_the_pages_answers_as_printed() {
     let house = House::with_everything().await;
     let address = house.gateway.addresses.grpc.to_string();
-    let calls: Vec<_> = blocks("sh")
-        .into_iter()
-        .filter(|(code, _)| code.starts_with("grpcurl"))
-        .collect();
-    assert!(calls.len() >= 4, "{}", calls.len());
-    for (call, rest) in calls {
-        let ask = async || {
-            let answer = grpcurl::run(call, &address).await;
-            answer.unwrap_or_else(|status| panic!("{call}: {status:?}"))
-        };
-        let mut answer = ask().await;
-        // The README waits some seconds for this one.
-        if call.contains("GetSimOperation") {
-            until("the operation is over", async || {
-                answer = ask().await;
-                answer[0]["operation"]["state"] != "SIM_OPERATION_STATE_PENDING"
-            })
-            .await;
-        }
-        if let Some(printed) = rest.trim_start().strip_prefix("```json\n") {
-            let printed = printed.split_once("```").unwrap().0;
-            let printed: Value = serde_json::from_str(printed).unwrap();
-            assert_same(&printed, &answer[0], call);
+    let (mut made, mut compared) = (0, 0);
+    for path in PAGES {
+        let page = page(path);
+        let calls = calls(&page);
+        assert!(!calls.is_empty(), "{path}");
+        for (call, printed) in calls {
+            let ask = async || {
+                let answer = grpcurl::run(call, &address).await;
+                answer.unwrap_or_else(|status| panic!("{path}: {call}: {status:?}"))
+            };
+            let mut answer = ask().await;
+            // The page waits some seconds for this one.
+            if call.contains("GetSimOperation") {
+                until("the operation is over", async || {
+                    answer = ask().await;
+                    answer[0]["operation"]["state"] != "SIM_OPERATION_STATE_PENDING"
+                })
+                .await;
+            }
+            // An order is placed before its event has come in.
+            if call.contains("ListEvents") {
+                until("the event is there", async || {
+                    answer = ask().await;
+                    answer[0]["events"].is_array()
+                })
+                .await;
+            }
+            made += 1;
+            if let Some(printed) = printed {
+                assert_same(&printed, &answer[0], &format!("{path}: {call}"));
+                compared += 1;
+            }
         }
     }
+    assert!(made >= 17 && compared >= 12, "{made}, {compared}");
+}
+
+#[test]
+fn the_readme_is_a_sale_in_five_calls_with_their_answers() {
+    let readme = page("README.md");
+    let calls = calls(&readme);
+    assert_eq!(calls.len(), 5);
+    assert!(calls.iter().all(|(_, printed)| printed.is_some()));
+    let lines = readme.text.lines().count();
+    assert!(lines <= 160, "{lines}: what is more belongs to a page in docs/");
 }
 
 #[tokio::test]
@@ -153,7 +187,8 @@ async fn every_call_in_the_contracts_comments_works() {
 
 #[test]
 fn the_commands_come_first() {
-    let first = blocks("sh")[0].0;
+    let readme = page("README.md");
+    let first = readme.blocks("sh")[0].0;
     assert_eq!(
         first,
         "cargo run -- serve --sandbox   # gateway and simulated Transatel, no account needed\ncargo test                      # everything that needs no extra server\n"
@@ -249,13 +284,14 @@ fn every_error() -> Vec<Error> {
     .collect()
 }
 
-/// Settings in the README are settings; their files are not there.
+/// Settings that a page shows are settings; their files are not there.
 #[test]
-fn settings_in_the_readme_are_settings() {
-    let blocks: Vec<&str> = README
-        .split("```toml\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next())
+fn settings_that_a_page_shows_are_accepted() {
+    let pages = crate::markdown::pages();
+    let blocks: Vec<&str> = pages
+        .iter()
+        .flat_map(|page| page.blocks("toml"))
+        .map(|(block, _)| block)
         .collect();
     assert!(!blocks.is_empty());
     for block in blocks {
@@ -278,7 +314,9 @@ fn settings_in_the_readme_are_settings() {
 
 #[test]
 fn the_error_table_is_what_the_code_does() {
-    let mut documented: Vec<(String, String)> = README
+    let page = page("docs/errors.md");
+    let mut documented: Vec<(String, String)> = page
+        .text
         .lines()
         .filter_map(|line| {
             let mut cells = line.strip_prefix("| `")?.split('`');
@@ -306,6 +344,66 @@ fn the_error_table_is_what_the_code_does() {
     real.sort();
     real.dedup();
     assert_eq!(documented, real);
+}
+
+/// What a row says of `RetryInfo` is what the error carries.
+#[test]
+fn the_error_table_says_which_errors_carry_a_time_to_wait() {
+    let page = page("docs/errors.md");
+    // A reason that an order was refused for waits for nothing.
+    let mut waits: BTreeMap<String, bool> = BTreeMap::new();
+    for error in every_error() {
+        let details = tonic::Status::from(error).get_error_details();
+        let reason = details.error_info().unwrap().reason.clone();
+        *waits.entry(reason).or_default() |= details.retry_info().is_some();
+    }
+    for (reason, waits) in waits {
+        let start = format!("| `{reason}` ");
+        let row = page.text.lines().find(|line| line.starts_with(&start));
+        assert_eq!(row.unwrap().contains("`RetryInfo`"), waits, "{reason}");
+    }
+}
+
+#[test]
+fn every_key_of_the_errors_metadata_is_explained() {
+    let detail = ProviderDetail {
+        code: Some("C".into()),
+        request_id: Some("R".into()),
+    };
+    let price = Money::from_cents(Currency::parse("EUR").unwrap(), 1);
+    let known = LedgerState::Order(OrderId::new(), State::Placed);
+    let more = [
+        Error::ProviderRejected { provider: detail },
+        Error::PriceNotComparable { price: Some(price) },
+        Error::OrderNotFound.after_ledger(known),
+    ];
+    let mut real: Vec<String> = every_error()
+        .into_iter()
+        .chain(more)
+        .flat_map(|error| {
+            let details = tonic::Status::from(error).get_error_details();
+            details.error_info().unwrap().metadata.clone().into_keys()
+        })
+        .collect();
+    real.sort();
+    real.dedup();
+    let page = page("docs/errors.md");
+    let mut documented = first_cells(page.section("## Metadata"));
+    documented.sort();
+    assert_eq!(documented, real);
+}
+
+#[test]
+fn every_state_is_explained() {
+    let page = page("docs/orders.md");
+    let orders = State::ALL.map(|state| state.name().to_uppercase());
+    assert_eq!(first_cells(page.section("## States of an order")), orders);
+    use sim_operation::State::{Failed, Pending, Succeeded, Unknown};
+    let operations = [Pending, Succeeded, Failed, Unknown].map(|state| state.name().to_uppercase());
+    assert_eq!(
+        first_cells(page.section("## States of an operation on a SIM")),
+        operations
+    );
 }
 
 fn screaming(camel: &str) -> String {

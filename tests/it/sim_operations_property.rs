@@ -337,8 +337,8 @@ impl Place {
 const PENDING: api::SimOperationState = api::SimOperationState::Pending;
 
 #[test]
-fn the_readme_says_how_many_cases() {
-    assert!(include_str!("../../README.md").contains("400 cases a run"));
+fn the_documents_say_how_many_cases() {
+    assert!(include_str!("../../docs/orders.md").contains("400 cases a run"));
     assert_eq!(CASES, 400);
 }
 
