@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use transatel_gateway::config::DEFAULTS;
 
-use crate::markdown::pages;
+use crate::markdown::{Page, page, pages};
 
 /// Files below a folder.
 fn files(folder: &str) -> Vec<PathBuf> {
@@ -48,7 +49,7 @@ fn every_link_leads_to_a_file_and_a_heading_that_exist() {
             links += 1;
         }
     }
-    assert!(links > 40, "{links}");
+    assert!(links > 60, "{links}");
 }
 
 /// Pages whose settings belong to something else.
@@ -101,7 +102,7 @@ fn settings_that_a_page_names_exist() {
             named += 1;
         }
     }
-    assert!(named > 40, "{named}");
+    assert!(named > 60, "{named}");
 }
 
 #[test]
@@ -119,6 +120,43 @@ fn log_lines_that_a_page_quotes_are_logged() {
         }
     }
     assert!(quoted >= 12, "{quoted}");
+}
+
+/// Rows of the tables below a line of a page, up to the next heading.
+fn rows<'a>(section: &'a str, above: &str) -> Vec<Vec<&'a str>> {
+    let (_, rest) = section
+        .split_once(above)
+        .unwrap_or_else(|| panic!("no {above:?}"));
+    let table = rest.trim_start().lines().take_while(|line| line.starts_with('|'));
+    table
+        .skip(2)
+        .map(|row| row.trim_matches('|').split('|').map(str::trim).collect())
+        .collect()
+}
+
+#[test]
+fn log_lines_of_the_next_release_are_logged() {
+    let sources = sources(&["src"]);
+    let sources = sources.split_whitespace().collect::<Vec<_>>().join(" ");
+    let page = page("CHANGELOG.md");
+    let section = page.section("## Unreleased");
+    let replaced = rows(section, "Log lines that are gone, and what replaces them:");
+    let new = rows(section, "New log lines:");
+    assert!(!replaced.is_empty() && !new.is_empty());
+    for row in replaced.iter().chain(&new) {
+        for line in row.last().unwrap().split('`').skip(1).step_by(2) {
+            assert!(sources.contains(&format!("\"{line}\"")), "nothing logs {line:?}");
+        }
+    }
+    for line in replaced
+        .iter()
+        .flat_map(|row| row[0].split('`').skip(1).step_by(2))
+    {
+        assert!(
+            !sources.contains(&format!("\"{line}\"")),
+            "{line:?} is still logged"
+        );
+    }
 }
 
 /// Folders and files of the root, by which a path is recognised.
@@ -156,7 +194,140 @@ fn paths_that_a_page_names_exist() {
             paths += 1;
         }
     }
-    assert!(paths > 10, "{paths}");
+    assert!(paths > 150, "{paths}");
+}
+
+#[test]
+fn tests_that_a_page_names_exist() {
+    let sources = sources(&["src", "tests"]);
+    let mut named = 0;
+    for page in [page("ARCHITECTURE.md"), page("CONTRIBUTING.md")] {
+        for word in page.code_words() {
+            let plain =
+                |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+            // Sentences: settings and functions have fewer words.
+            if word.chars().all(plain) && word.matches('_').count() >= 4 {
+                assert!(
+                    sources.contains(&format!("fn {word}(")),
+                    "{}: there is no test {word}",
+                    page.path
+                );
+                named += 1;
+            }
+        }
+    }
+    assert!(named >= 12, "{named}");
+}
+
+#[test]
+fn every_room_is_explained() {
+    let page = page("ARCHITECTURE.md");
+    let rooms = page.section("## Rooms");
+    for entry in std::fs::read_dir("src").unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.to_str().unwrap();
+        // `app.rs` and `app/` are one room.
+        if path.is_dir() && path.with_extension("rs").exists() {
+            continue;
+        }
+        assert!(rooms.contains(&format!("`{name}`")), "{name} is not explained");
+    }
+}
+
+#[test]
+fn a_recipe_has_as_many_files_as_its_heading_says() {
+    let page = page("ARCHITECTURE.md");
+    let mut recipes = 0;
+    for heading in page.text.lines().filter(|line| line.starts_with("### Add ")) {
+        let (_, stated) = heading.split_once('(').unwrap();
+        let stated: usize = stated.split(' ').next().unwrap().parse().unwrap();
+        let section = page.section(heading);
+        let section = section.split("\n## ").next().unwrap();
+        let steps = section.lines().filter(|line| {
+            line.trim_start()
+                .split_once(". ")
+                .is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+        });
+        let roots = roots();
+        let files: BTreeSet<String> = steps
+            .flat_map(|step| step.split('`').skip(1).step_by(2))
+            .filter(|word| is_path(word, &roots))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(files.len(), stated, "{heading}: {files:#?}");
+        recipes += 1;
+    }
+    assert_eq!(recipes, 6);
+}
+
+/// The commands of a page's code blocks.
+fn commands(page: &Page) -> Vec<String> {
+    let blocks = page.blocks("sh");
+    let lines = blocks.iter().flat_map(|(code, _)| code.lines());
+    lines
+        .map(|line| line.split(" #").next().unwrap().trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+fn ci_steps() -> Vec<String> {
+    let listed = Command::new("bash").args([".ci/run", "--list"]).output().unwrap();
+    assert!(listed.status.success());
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    listed.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn commands_of_the_contributors_guide_exist() {
+    let steps = ci_steps();
+    let integration = sources(&["tests"]);
+    let unit = sources(&["src"]);
+    let commands = commands(&page("CONTRIBUTING.md"));
+    assert!(commands.len() > 10, "{commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command
+            .split_whitespace()
+            .skip_while(|word| word.contains('=') || *word == "RUSTDOCFLAGS")
+            .collect();
+        match words[..] {
+            ["bash", ".ci/run", ref chosen @ ..] => {
+                for step in chosen.iter().filter(|word| **word != "--list") {
+                    assert!(steps.iter().any(|known| known == step), "{command}: no such step");
+                }
+            }
+            ["cargo", "test", "--test", "it", name] => {
+                let is_module = integration.contains(&format!("mod {name};"));
+                let is_test = integration.contains(&format!("fn {name}("));
+                assert!(is_module || is_test, "{command}: no such test");
+            }
+            ["cargo", "test", "--lib", name] => {
+                let found = unit.contains(&format!("mod {name}")) || unit.contains(&format!("fn {name}("));
+                assert!(found, "{command}: no such test");
+            }
+            ["cargo", "bench", "--bench", name, ..] => {
+                let is_file = Path::new(&format!("benches/{name}.rs")).exists();
+                assert!(
+                    is_file || Path::new(&format!("benches/{name}")).exists(),
+                    "{command}"
+                );
+            }
+            ["cargo", "test"]
+            | ["cargo", "build"]
+            | ["cargo", "check"]
+            | ["cargo", "fmt"]
+            | ["cargo", "clippy", ..]
+            | ["cargo", "run", "--", "serve", "--sandbox"]
+            | ["cargo", "run", "--", "doctor", "--sandbox"] => {}
+            _ => panic!("it is not known how to check {command:?}"),
+        }
+    }
+}
+
+#[test]
+fn every_step_of_ci_is_explained_in_its_order() {
+    let page = page("CONTRIBUTING.md");
+    let explained = crate::markdown::first_cells(page.section("## What CI runs"));
+    assert_eq!(explained, ci_steps());
 }
 
 /// Words that say too little, or something else than is meant. `bundle` is a
