@@ -19,13 +19,16 @@ WORKDIR /src
 
 # Dependencies are a layer of their own, which lasts until they change: a crate
 # without code is built with them. Benches are left out.
+# Of the simulator only the manifest is here: Cargo reads those of the whole
+# workspace, and the image is built without it.
 COPY Cargo.toml Cargo.lock ./
+COPY crates/simulator/Cargo.toml crates/simulator/
 RUN sed -i '/^\[\[bench\]\]$/,/^$/d' Cargo.toml \
-    && mkdir src \
+    && mkdir src crates/simulator/src \
     && echo 'fn main() {}' >build.rs \
     && cp build.rs src/main.rs \
-    && touch src/lib.rs \
-    && cargo build --release --locked --no-default-features
+    && touch src/lib.rs crates/simulator/src/lib.rs \
+    && cargo build --release --locked --package transatel-gateway --no-default-features
 
 COPY build.rs ./
 COPY migrations migrations
@@ -34,7 +37,7 @@ COPY src src
 ARG REVISION
 # Cargo goes by times, and the copies are older than the crate without code.
 RUN touch build.rs src/lib.rs src/main.rs \
-    && GATEWAY_REVISION="$REVISION" cargo build --release --locked --no-default-features \
+    && GATEWAY_REVISION="$REVISION" cargo build --release --locked --package transatel-gateway --no-default-features \
     && mkdir -p /out/data /out/etc/ssl/certs \
     && cp "target/$CARGO_BUILD_TARGET/release/transatel-gateway" /out/ \
     && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/

@@ -26,7 +26,7 @@ use support::report::{self, Surroundings, Table, median, quantile};
 use tonic::transport::{Channel, Endpoint};
 use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
-use transatel_gateway::sandbox::Options;
+use transatel_simulator::Options;
 
 /// Calls of each kind at the measured load.
 const CALLS: u32 = 20_000;

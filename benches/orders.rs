@@ -29,7 +29,7 @@ use support::report::{self, Surroundings, Table, quantile};
 use tonic::transport::{Channel, Endpoint};
 use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::client::connectivity::v1::provisioning_client::ProvisioningClient;
-use transatel_gateway::sandbox::Options;
+use transatel_simulator::Options;
 use uuid::Uuid;
 
 /// Orders of each kind, one at a time.

@@ -24,8 +24,6 @@ pub mod domain;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod grpc;
-#[cfg(feature = "sandbox")]
-pub mod sandbox;
 pub mod service;
 pub mod store;
 pub mod telemetry;

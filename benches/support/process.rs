@@ -149,7 +149,7 @@ impl Gateway {
             .env("GATEWAY__TRANSATEL__CLIENT_SECRET", "sandbox-secret")
             .env(
                 "GATEWAY__TRANSATEL__MVNO_REF",
-                transatel_gateway::sandbox::Options::default().mvno_ref,
+                transatel_simulator::Options::default().mvno_ref,
             )
             .env("GATEWAY__STORE__URL", format!("sqlite://{}", ledger.display()))
             // Ready means with a catalog, however slow the machine.

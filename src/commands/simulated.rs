@@ -7,7 +7,7 @@ use super::{
 use crate::app::Addresses;
 use crate::config::{Config, Trust};
 use crate::domain::act::Optional;
-use crate::sandbox::{Options, Sandbox, Webhook};
+use transatel_simulator::{Options, Sandbox, Webhook};
 
 const OPTION: &str = "--sandbox";
 

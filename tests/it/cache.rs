@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tonic::{Code, Request};
-use transatel_gateway::sandbox::{Fault, Script};
+use transatel_simulator::{Fault, Script};
 
 use crate::house::{CATALOG, FRANCE, House, StillClock, TOKEN, get, reason, until};
 

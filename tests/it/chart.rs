@@ -14,7 +14,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use transatel_gateway::app::CLOSING;
-use transatel_gateway::sandbox::{Fault, Script};
+use transatel_simulator::{Fault, Script};
 
 use crate::grpcurl;
 use crate::house::{CATALOG, House, settings, simulator, until};

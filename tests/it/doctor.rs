@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use transatel_gateway::sandbox::{Fault, Sandbox, Script};
+use transatel_simulator::{Fault, Sandbox, Script};
 
 use crate::house::{CATALOG, TOKEN, settings, simulator};
 use crate::process::command;

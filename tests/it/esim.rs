@@ -6,7 +6,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use transatel_gateway::client::connectivity::v1::esim_client::EsimClient;
 use transatel_gateway::client::connectivity::v1::*;
-use transatel_gateway::sandbox::{Control, Fault, ProfileStatus, Script};
+use transatel_simulator::{Control, Fault, ProfileStatus, Script};
 
 use crate::house::{House, by_iccid, by_msisdn, reason, violations};
 

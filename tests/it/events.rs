@@ -6,7 +6,7 @@ use prost_types::value::Kind;
 use serde_json::json;
 use tonic::{Code, Streaming};
 use transatel_gateway::client::connectivity::v1::*;
-use transatel_gateway::sandbox::{Disturbance, Fault, Script};
+use transatel_simulator::{Disturbance, Fault, Script};
 
 use crate::house::{
     Events, FRANCE, House, OPERATIONS, ORDERS, SECRET, SOON, SUSPEND, Secret, by_iccid, by_msisdn, reason,

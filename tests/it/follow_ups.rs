@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::{OrderKind, OrderState};
 use tonic::{Code, Request, Status};
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Control, Criteria, Fault, Script, SimView};
+use transatel_simulator::{Control, Criteria, Fault, Script, SimView};
 use uuid::Uuid;
 
 use crate::house::{
@@ -154,7 +154,7 @@ async fn a_renewal_is_canceled_and_a_bundle_is_ended_once() {
             "product": { "productId": MONTHLY },
             "subscription": { "subscriptionId": id.to_string() },
             "source": "transatel-gateway",
-            "mvnoRef": transatel_gateway::sandbox::Options::default().mvno_ref,
+            "mvnoRef": transatel_simulator::Options::default().mvno_ref,
             "transactionReference": order.order_id,
         });
         assert_eq!(body, minimal);

@@ -9,7 +9,7 @@ use api::OrderState;
 use fastrand::Rng;
 use tonic::Code;
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Options, Sandbox, Script, Step};
+use transatel_simulator::{Options, Sandbox, Script, Step};
 use uuid::Uuid;
 
 use crate::follow_ups::{Ask, Wish, status, subscribed};

@@ -131,8 +131,8 @@ async fn an_expired_timeout_is_cancelled_by_tonic_and_deadline_exceeded_by_us() 
 
     let house = House::open().await;
     house.control().queue(
-        transatel_gateway::sandbox::Script::on("GET", crate::house::CATALOG)
-            .then(transatel_gateway::sandbox::Fault::Hang.step()),
+        transatel_simulator::Script::on("GET", crate::house::CATALOG)
+            .then(transatel_simulator::Fault::Hang.step()),
     );
     let mut request = Request::new(get("P"));
     request.set_timeout(Duration::from_millis(30));

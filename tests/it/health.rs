@@ -8,7 +8,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::{v1, v1alpha};
 use transatel_gateway::app::App;
 use transatel_gateway::config::{self, Sources};
-use transatel_gateway::sandbox::{Fault, Script};
+use transatel_simulator::{Fault, Script};
 
 use crate::house::{CATALOG, House, settings, simulator};
 

@@ -13,7 +13,7 @@ use tonic_types::StatusExt as _;
 use transatel_gateway::app::{Addresses, App, Seams};
 use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::config::{self, Sources};
-use transatel_gateway::sandbox::{Control, Options, Sandbox, Webhook};
+use transatel_simulator::{Control, Options, Sandbox, Webhook};
 
 /// Longest wait for anything that has to happen: only a defect takes longer.
 pub const SOON: Duration = Duration::from_secs(20);

@@ -31,7 +31,7 @@ const POLICY: (&str, &str) = (
 
 /// A gateway that asks for certificates.
 struct Secured {
-    sandbox: transatel_gateway::sandbox::Sandbox,
+    sandbox: transatel_simulator::Sandbox,
     gateway: Gateway,
     authority: Authority,
     files: Files,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tonic::{Code, Request};
 use transatel_gateway::client::connectivity::v1::*;
-use transatel_gateway::sandbox::{Fault, Script};
+use transatel_simulator::{Fault, Script};
 
 use crate::house::{House, StillClock, by_iccid, by_msisdn, reason, violations};
 

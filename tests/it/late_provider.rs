@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::OrderState;
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{EventOrder, Fault, Script, Showing, Webhook};
+use transatel_simulator::{EventOrder, Fault, Script, Showing, Webhook};
 
 use crate::events::{Follower, from_the_beginning};
 use crate::house::{Gateway, House, ORDERS, SECRET, Secret, simulator, until};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Room → rooms it may use. `telemetry` and `config` are under everybody's
 /// feet; `app` and `commands` know every part.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("cache", &["telemetry"]),
     ("config", &["domain"]),
@@ -22,7 +22,6 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("doctor", &["config", "domain", "telemetry", "transatel"]),
     ("webhook", &["config", "domain", "service", "telemetry"]),
     ("admin", &["grpc", "telemetry"]),
-    ("sandbox", &[]),
     // Not in the gateway: what fuzz targets call.
     ("fuzzing", &["config", "grpc", "transatel", "webhook"]),
     (
@@ -41,32 +40,25 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ),
     (
         "commands",
-        &[
-            "app",
-            "config",
-            "doctor",
-            "domain",
-            "sandbox",
-            "store",
-            "telemetry",
-        ],
+        &["app", "config", "doctor", "domain", "store", "telemetry"],
     ),
 ];
 
 /// Crates that only one room may name.
-const OWNED: [(&str, &[&str]); 9] = [
+const OWNED: [(&str, &[&str]); 10] = [
     ("tonic", &["grpc", "commands"]),
     ("prost", &["grpc"]),
     ("reqwest", &["transatel"]),
     ("sqlx", &["store"]),
     (
         "serde_json",
-        &["transatel", "doctor", "sandbox", "store", "telemetry", "webhook"],
+        &["transatel", "doctor", "store", "telemetry", "webhook"],
     ),
     ("moka", &["cache"]),
     ("rustls", &["grpc", "transatel"]),
     ("tokio_rustls", &["grpc"]),
     ("webpki", &["grpc"]),
+    ("transatel_simulator", &["commands"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

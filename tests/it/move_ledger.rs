@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tonic::transport::{Channel, Endpoint};
 use transatel_gateway::client::connectivity::v1::*;
-use transatel_gateway::sandbox::{Criteria, Fault, Sandbox, Script, Webhook};
+use transatel_simulator::{Criteria, Fault, Sandbox, Script, Webhook};
 
 use crate::commands::run;
 use crate::events::{Follower, after, from_the_beginning};
@@ -126,8 +126,7 @@ async fn until_state(orders: &Provisioning, wish: &CreateOrderRequest, state: Or
 async fn wish_for_everything(sandbox: &Sandbox, store: &str, secret: &Secret) -> (Running, Wishes) {
     let control = &sandbox.control();
     let mut gateway = start(sandbox, store, secret, &IMPATIENT).await;
-    let on_post =
-        |step: transatel_gateway::sandbox::Step| control.queue(Script::on("POST", ORDERS).then(step));
+    let on_post = |step: transatel_simulator::Step| control.queue(Script::on("POST", ORDERS).then(step));
     let sims = control.find_sims(Criteria::FRESH, 6);
     let mut sims = sims.iter().map(|sim| order(&sim.msisdn));
     let mut wish = || sims.next().unwrap();

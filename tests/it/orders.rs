@@ -6,7 +6,7 @@ use api::OrderState;
 use tonic::{Code, Request, Status};
 use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::client::google::r#type::Money;
-use transatel_gateway::sandbox::{Criteria, Fault, Script, SimStatus};
+use transatel_simulator::{Criteria, Fault, Script, SimStatus};
 use uuid::Uuid;
 
 use crate::house::{
@@ -69,7 +69,7 @@ fn bought(house: &House, msisdn: &str) -> usize {
     house.control().sim(msisdn).unwrap().bought().count()
 }
 
-fn fault(house: &House, step: impl Into<transatel_gateway::sandbox::Step>) {
+fn fault(house: &House, step: impl Into<transatel_simulator::Step>) {
     house.control().queue(Script::on("POST", ORDERS).then(step));
 }
 
@@ -103,7 +103,7 @@ async fn an_order_is_bought_once_however_often_it_is_asked_for() {
         "product": { "productId": FRANCE },
         "payment": { "provider": "customer" },
         "source": "transatel-gateway",
-        "mvnoRef": transatel_gateway::sandbox::Options::default().mvno_ref,
+        "mvnoRef": transatel_simulator::Options::default().mvno_ref,
         "transactionReference": first.order_id,
     });
     assert_eq!(body, expected);

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 use transatel_gateway::client::connectivity::v1::OrderState;
-use transatel_gateway::sandbox::{
-    Control, EventOrder, Fault, Sandbox, Script, Showing, Step as FaultStep, Webhook,
-};
 use transatel_gateway::service::orders::steps::Step;
+use transatel_simulator::{Control, EventOrder, Fault, Sandbox, Script, Showing, Step as FaultStep, Webhook};
 
 use crate::house::{BUNDLES, ORDERS, Provisioning, SECRET, Secret, settings, simulator, spawn, until};
 use crate::orders::{create, get, order};
@@ -253,7 +251,7 @@ async fn survive_all(store: &str) {
         let sandbox = simulator().await;
         // One SIM each: they share the ledger.
         let msisdn = format!("8824700000000{}", 41 + number);
-        let status = transatel_gateway::sandbox::SimStatus::PreActivated;
+        let status = transatel_simulator::SimStatus::PreActivated;
         sandbox.control().set_sim_status(&msisdn, status).unwrap();
         let before = sandbox.control().sim(&msisdn).unwrap();
         for bundle in before.bought() {

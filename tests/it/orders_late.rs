@@ -8,8 +8,8 @@ mod repeats;
 mod unreadable;
 
 use transatel_gateway::client::connectivity::v1::OrderState;
-use transatel_gateway::sandbox::{Control, EventOrder, Fault, Script, Showing, Visibility};
 use transatel_gateway::service::orders::steps::Step;
+use transatel_simulator::{Control, EventOrder, Fault, Script, Showing, Visibility};
 
 use crate::house::{FRANCE, House, ORDERS, reason, spawn, until};
 use crate::orders::{create, get, order, until_state};

@@ -12,7 +12,7 @@ use api::OrderState;
 use fastrand::Rng;
 use tonic::{Code, Request};
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Options, Sandbox, Script, SimStatus, Step};
+use transatel_simulator::{Options, Sandbox, Script, SimStatus, Step};
 
 use crate::house::{BUNDLES, FRANCE, Gateway, ORDERS, TOKEN, by_iccid, by_msisdn};
 use crate::orders::get;

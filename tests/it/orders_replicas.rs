@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use transatel_gateway::client::connectivity::v1::OrderState;
-use transatel_gateway::sandbox::{Criteria, Fault, Options, Sandbox, Script};
+use transatel_simulator::{Criteria, Fault, Options, Sandbox, Script};
 
 use crate::house::{Gateway, ORDERS, Provisioning, reason, settings, spawn, until};
 use crate::orders::{create, get, order};

@@ -8,7 +8,7 @@ use api::OrderState;
 use fastrand::Rng;
 use tonic::{Code, Status};
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Fault, Step};
+use transatel_simulator::{Fault, Step};
 
 /// The provider carries out what it was asked at most this long after the
 /// gateway gave up.

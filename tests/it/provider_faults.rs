@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::{Code, Request};
 use transatel_gateway::client::connectivity::v1::CheckEligibilityRequest;
-use transatel_gateway::sandbox::{Fault, Script, Step};
+use transatel_simulator::{Fault, Script, Step};
 
 use crate::house::{CATALOG, FRANCE, House, PRODUCTS, by_msisdn, get, reason};
 

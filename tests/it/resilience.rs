@@ -10,7 +10,7 @@ use tonic_health::pb::health_client::HealthClient;
 use transatel_gateway::app::{App, StartError};
 use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::config::{self, Sources};
-use transatel_gateway::sandbox::{Fault, Script};
+use transatel_simulator::{Fault, Script};
 
 use crate::house::{
     BUNDLES, FRANCE, Gateway, House, ORDERS, PRODUCTS, by_msisdn, fetch, get, reason, settings, simulator,

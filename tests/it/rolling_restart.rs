@@ -14,7 +14,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 use transatel_gateway::client::connectivity::v1::*;
-use transatel_gateway::sandbox::{Criteria, Options, Sandbox};
+use transatel_simulator::{Criteria, Options, Sandbox};
 
 use crate::house::{FRANCE, ORDERS, by_msisdn, get, settings, spawn, until};
 use crate::orders::order;

@@ -9,7 +9,7 @@ use api::{SimOperationKind, SimOperationState};
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status};
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Control, Fault, Outcome, Script, SimStatus, Step};
+use transatel_simulator::{Control, Fault, Outcome, Script, SimStatus, Step};
 use uuid::Uuid;
 
 use crate::house::{

@@ -3,8 +3,8 @@
 
 use api::SimOperationState::{Failed, Succeeded};
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Fault, Sandbox, Script, SimStatus};
 use transatel_gateway::service::orders::steps::Step;
+use transatel_simulator::{Fault, Sandbox, Script, SimStatus};
 
 use crate::house::{LINE, OPERATIONS, SUSPEND, TRANSACTION, simulator, spawn, until};
 use crate::orders_crash::{Death, on_both_ledgers, start};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tonic::Code;
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Options, Outcome, Sandbox, Script, SimStatus, Step, TransactionView};
+use transatel_simulator::{Options, Outcome, Sandbox, Script, SimStatus, Step, TransactionView};
 
 use crate::house::{Gateway, LINE, OPERATIONS, Provisioning, SUBSCRIBER, TOKEN, TRANSACTION, by_iccid};
 use crate::property::{AT_LAST, Call, Run, any_fault};

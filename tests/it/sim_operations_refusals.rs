@@ -4,7 +4,7 @@
 use api::SimOperationState::{Failed, Pending, Succeeded};
 use tonic::{Code, Status};
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::Fault;
+use transatel_simulator::Fault;
 
 use crate::house::{House, SUSPEND, by_iccid, by_msisdn, reason, spawn, violations};
 use crate::orders;

@@ -4,7 +4,7 @@
 use api::SimOperationState::Succeeded;
 use tonic::Status;
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Control, Fault, Sandbox, Script, Webhook};
+use transatel_simulator::{Control, Fault, Sandbox, Script, Webhook};
 
 use crate::follow_ups;
 use crate::house::{Gateway, OPERATIONS, ORDERS, SECRET, Secret, by_iccid, by_msisdn, reason, until};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::Code;
 use transatel_gateway::client::connectivity::v1::CheckEligibilityRequest;
-use transatel_gateway::sandbox::{Fault, Script};
+use transatel_simulator::{Fault, Script};
 
 use crate::house::{FRANCE, House, PRODUCTS, StillClock, TOKEN, by_msisdn, get, reason, until};
 

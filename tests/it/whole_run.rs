@@ -20,7 +20,7 @@ mod trouble;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tonic::transport::{Channel, Endpoint};
-use transatel_gateway::sandbox::{Control, Options, Webhook};
+use transatel_simulator::{Control, Options, Webhook};
 
 use crate::collector::Collector;
 use crate::events::Follower;

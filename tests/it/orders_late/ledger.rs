@@ -11,9 +11,9 @@ use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::domain::order::OrderId;
 use transatel_gateway::domain::{Clock, Msisdn, SimIds};
-use transatel_gateway::sandbox::{Fault, Script, Visibility};
 use transatel_gateway::store;
 use transatel_gateway::store::events::{Arrival, Incoming};
+use transatel_simulator::{Fault, Script, Visibility};
 
 use super::{FRESH, SOON, hide};
 use crate::house::{FRANCE, Gateway, ORDERS, reason, simulator, spawn, until};

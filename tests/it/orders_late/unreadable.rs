@@ -1,7 +1,7 @@
 //! What cannot be read never counts as not there.
 
 use transatel_gateway::client::connectivity::v1::OrderState;
-use transatel_gateway::sandbox::{Fault, Oddity, Script, Showing, Visibility};
+use transatel_simulator::{Fault, Oddity, Script, Showing, Visibility};
 
 use super::{FRESH, SOON, posts};
 use crate::house::{BUNDLES, FRANCE, House, ORDERS, reason, until};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::SignedDuration;
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::sandbox::{Disturbance, Fault, Showing, Step};
 use transatel_gateway::service::orders::steps;
+use transatel_simulator::{Disturbance, Fault, Showing, Step};
 
 use crate::house::{FRANCE, by_msisdn};
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use transatel_gateway::client::connectivity::v1::sim_ref::Id;
 use transatel_gateway::client::connectivity::v1::{CreateOrderRequest, ListOrdersRequest, OrderState};
-use transatel_gateway::sandbox::{Criteria, Options, Sandbox};
+use transatel_simulator::{Criteria, Options, Sandbox};
 
 use crate::events::Follower;
 use crate::house::{Gateway, SECRET, Secret, until};

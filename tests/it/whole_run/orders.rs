@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use transatel_gateway::client::connectivity::v1::*;
-use transatel_gateway::sandbox::SimStatus as Sim;
-use transatel_gateway::sandbox::{Fault, Script, Webhook};
+use transatel_simulator::SimStatus as Sim;
+use transatel_simulator::{Fault, Script, Webhook};
 use uuid::Uuid;
 
 use super::{PRIVATE, Visitor};

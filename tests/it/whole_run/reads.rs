@@ -4,7 +4,7 @@ use serde_json::json;
 use transatel_gateway::client::connectivity::v1::catalog_client::CatalogClient;
 use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
 use transatel_gateway::client::connectivity::v1::*;
-use transatel_gateway::sandbox::{Fault, Script};
+use transatel_simulator::{Fault, Script};
 
 use super::{PRIVATE, SCRIPTED, SUBSCRIBER, Visitor};
 use crate::house::{FRANCE, TOKEN, by_iccid, by_msisdn, get};

@@ -6,7 +6,7 @@ use serde_json::json;
 use tonic::Request;
 use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
 use transatel_gateway::client::connectivity::v1::*;
-use transatel_gateway::sandbox::{Fault, Script};
+use transatel_simulator::{Fault, Script};
 
 use super::{PRIVATE, Visitor};
 use crate::house::{BUNDLES, FRANCE, TOKEN, by_iccid, by_msisdn, get};

@@ -1,0 +1,378 @@
+//! Levers on SIMs: finding them, using them, and the truth about their bundles.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Control;
+use crate::{
+    catalog::{
+        destinations::Destination,
+        product::{Category, WALLED_GARDEN as WALLED_GARDEN_TAG},
+    },
+    stock::{
+        ProfileStatus, SimStatus, WALLED_GARDEN,
+        ids::SimNumber,
+        news::BundleEvent,
+        sim::Sim,
+        subscription::{Phase, Subscription},
+    },
+};
+
+/// Why a lever did not move.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Impossible {
+    /// No SIM of the stock has this number, MSISDN or ICCID.
+    #[error("the stock has no such SIM")]
+    UnknownSim,
+    /// The SIM has no such bundle, or it has ended already.
+    #[error("the SIM has no such live bundle")]
+    UnknownSubscription,
+    /// The simulator knows no such country.
+    #[error("unknown country")]
+    UnknownCountry,
+    /// The catalog has no such product.
+    #[error("unknown product")]
+    UnknownProduct,
+    /// The SIM's status does not allow it.
+    #[error("the SIM is {}", .0.as_str())]
+    Status(SimStatus),
+    /// The eSIM profile's status does not allow it.
+    #[error("the eSIM profile is {}", .0.as_str())]
+    Profile(ProfileStatus),
+    /// The SIM is a physical one.
+    #[error("the SIM has no eSIM profile")]
+    Physical,
+    /// The SIM has never been in a network.
+    #[error("the SIM has never attached")]
+    NeverAttached,
+    /// There is no such transaction, or it has ended already.
+    #[error("no such pending transaction")]
+    UnknownTransaction,
+    /// Events cannot be sent to this address.
+    #[error("the receiver must be a plain HTTP URL")]
+    Receiver,
+}
+
+/// A SIM as it is, whatever the APIs show of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SimView {
+    /// Place in the stock, from 1.
+    pub number: u32,
+    /// 19 digits.
+    pub iccid: String,
+    /// 15 digits, without `+`.
+    pub msisdn: String,
+    /// Its status.
+    pub status: SimStatus,
+    /// Status of its eSIM profile; missing for a physical SIM.
+    pub esim_status: Option<ProfileStatus>,
+    /// The device that its profile is on or reserved for.
+    pub eid: Option<String>,
+    /// The group it belongs to.
+    pub group: Option<String>,
+    /// `externalReference` of the last operation that named one.
+    pub external_reference: Option<String>,
+    /// Its metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// The transaction that has not ended.
+    pub pending: Option<Uuid>,
+    /// ISO 3166 alpha-3 code of the country that it was last seen in.
+    pub last_country: Option<String>,
+    /// Its bundles in the order in which they were added, ended ones too.
+    pub bundles: Vec<BundleView>,
+}
+
+/// A bundle as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BundleView {
+    /// The provider's id.
+    pub subscription_id: Uuid,
+    /// ICCID of its SIM.
+    pub iccid: String,
+    /// MSISDN of its SIM, without `+`.
+    pub msisdn: String,
+    /// The product.
+    pub product_id: String,
+    /// The provider's word.
+    pub status: String,
+    /// Whether it has not ended.
+    pub live: bool,
+    /// A service of the SIM itself, not bought.
+    pub infrastructure: bool,
+    /// When it was ordered.
+    pub ordered_at: Timestamp,
+    /// When it started, if it has.
+    pub activated_at: Option<Timestamp>,
+    /// The end of its validity once started, else the deadline for its first use.
+    pub expires_at: Timestamp,
+    /// Whether the inventory shows it by now.
+    pub in_inventory: bool,
+    /// KB that are left, while it runs.
+    pub left_kb: Option<i64>,
+    /// `transactionReference` of its order.
+    pub transaction_reference: Option<String>,
+}
+
+impl SimView {
+    fn of(sim: &Sim, now: Timestamp) -> Self {
+        Self {
+            number: sim.number.0,
+            iccid: sim.iccid(),
+            msisdn: sim.number.msisdn(),
+            status: sim.status,
+            esim_status: sim.profile.as_ref().map(|profile| profile.status),
+            eid: sim.profile.as_ref().and_then(|profile| profile.eid.clone()),
+            group: sim.group.clone(),
+            external_reference: sim.external_reference.clone(),
+            metadata: sim.metadata.clone(),
+            pending: sim.pending,
+            last_country: sim.last_seen.map(|(_, country)| country.alpha3.to_owned()),
+            bundles: sim
+                .subscriptions
+                .iter()
+                .map(|subscription| BundleView::of(sim, subscription, now))
+                .collect(),
+        }
+    }
+
+    /// Live bundles that were bought.
+    pub fn bought(&self) -> impl Iterator<Item = &BundleView> {
+        self.bundles
+            .iter()
+            .filter(|bundle| bundle.live && !bundle.infrastructure)
+    }
+}
+
+impl BundleView {
+    fn of(sim: &Sim, subscription: &Subscription, now: Timestamp) -> Self {
+        Self {
+            subscription_id: subscription.id,
+            iccid: sim.iccid(),
+            msisdn: sim.number.msisdn(),
+            product_id: subscription.product.id.clone(),
+            status: subscription.status().to_owned(),
+            live: subscription.is_live(),
+            infrastructure: subscription.product.tags().any(|tag| tag == WALLED_GARDEN_TAG),
+            ordered_at: subscription.ordered_at,
+            activated_at: subscription.started().map(|started| started.at),
+            expires_at: subscription.expiration(),
+            in_inventory: subscription.shown.by(now),
+            left_kb: match subscription.phase {
+                Phase::Running(started) => Some(started.left_kb),
+                Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => None,
+            },
+            transaction_reference: subscription.reference.clone(),
+        }
+    }
+}
+
+/// Which SIMs are wanted. Everything that is missing is allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Criteria {
+    /// The SIM's status.
+    pub status: Option<SimStatus>,
+    /// The eSIM profile's status.
+    pub esim_status: Option<ProfileStatus>,
+    /// Whether it is a physical SIM.
+    pub physical: Option<bool>,
+    /// Whether it has a live bundle that was bought.
+    pub bundles: Option<bool>,
+}
+
+impl Criteria {
+    /// SIMs that are ready to be sold: Pre-Activated, profile released, nothing bought.
+    pub const FRESH: Self = Self {
+        status: Some(SimStatus::PreActivated),
+        esim_status: Some(ProfileStatus::Released),
+        physical: Some(false),
+        bundles: Some(false),
+    };
+
+    /// SIMs in use on a device: Active, profile enabled.
+    pub const IN_USE: Self = Self {
+        status: Some(SimStatus::Active),
+        esim_status: Some(ProfileStatus::Enabled),
+        physical: Some(false),
+        bundles: None,
+    };
+
+    fn admit(self, sim: &Sim) -> bool {
+        let profile = sim.profile.as_ref().map(|profile| profile.status);
+        let bought = || {
+            sim.subscriptions
+                .iter()
+                .any(|s| s.is_live() && !s.product.infrastructure)
+        };
+        self.status.is_none_or(|status| status == sim.status)
+            && self.esim_status.is_none_or(|status| Some(status) == profile)
+            && self.physical.is_none_or(|physical| physical == profile.is_none())
+            && self.bundles.is_none_or(|bundles| bundles == bought())
+    }
+}
+
+/// SIMs are named by their number in the stock (`"1"`), their MSISDN with or without `+`, or their ICCID.
+impl Control {
+    /// A SIM as it is.
+    pub fn sim(&self, key: &str) -> Option<SimView> {
+        self.on(key, |sim, now| SimView::of(sim, now)).ok()
+    }
+
+    /// The first `count` SIMs of the stock that meet the criteria.
+    pub fn find_sims(&self, criteria: Criteria, count: usize) -> Vec<SimView> {
+        let provider = &self.server.provider;
+        provider.catch_up();
+        let view = |number| {
+            provider
+                .with_sim(number, |sim, now| {
+                    criteria.admit(sim).then(|| SimView::of(sim, now))
+                })
+                .flatten()
+        };
+        provider.stock.numbers().filter_map(view).take(count).collect()
+    }
+
+    /// Attaches a SIM to a network of a country, by alpha-2 or alpha-3 code. On the first attach the profile comes
+    /// into use and the SIM becomes Active; every time, bundles that wait for this country start.
+    ///
+    /// # Errors
+    ///
+    /// Unless the SIM is Pre-Activated or Active and its profile, if any, can be used.
+    pub fn attach(&self, key: &str, country: &str) -> Result<SimView, Impossible> {
+        let country = Destination::find(&country.to_ascii_uppercase()).ok_or(Impossible::UnknownCountry)?;
+        let walled_garden = self.server.provider.catalog.product(WALLED_GARDEN);
+        self.on(key, |sim, now| {
+            sim.attach(country, walled_garden, now)
+                .map(|()| SimView::of(sim, now))
+        })?
+    }
+
+    /// Uses data where the SIM was last seen, in whole KB, from the oldest running bundle on. Gives the bytes that
+    /// no bundle covered.
+    ///
+    /// # Errors
+    ///
+    /// Unless the SIM is Active, has attached, and its profile, if any, is enabled.
+    pub fn use_data(&self, key: &str, bytes: u64) -> Result<u64, Impossible> {
+        let kb = i64::try_from(bytes.div_ceil(1024)).unwrap_or(i64::MAX);
+        let left = self.on(key, |sim, now| sim.use_data(kb, now))??;
+        Ok(u64::try_from(left).unwrap_or(0).saturating_mul(1024))
+    }
+
+    /// Ends a live bundle now, or all that were bought and have started when none is named, as if their validity
+    /// were over. Gives how many ended.
+    ///
+    /// # Errors
+    ///
+    /// When the SIM or the named bundle is not there.
+    pub fn expire(&self, key: &str, subscription: Option<Uuid>) -> Result<usize, Impossible> {
+        self.on(key, |sim, now| {
+            let meant = |bundle: &&mut Subscription| match subscription {
+                Some(id) => bundle.id == id && bundle.is_live(),
+                None => matches!(bundle.phase, Phase::Running(_)) && !bundle.product.infrastructure,
+            };
+            let ended = sim
+                .subscriptions
+                .iter_mut()
+                .filter(meant)
+                .map(|bundle| bundle.end(now, BundleEvent::Expired))
+                .count();
+            if ended == 0 && subscription.is_some() {
+                Err(Impossible::UnknownSubscription)
+            } else {
+                Ok(ended)
+            }
+        })?
+    }
+
+    /// Sets a SIM's status, whatever it was.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such SIM.
+    pub fn set_sim_status(&self, key: &str, status: SimStatus) -> Result<(), Impossible> {
+        self.on(key, |sim, now| sim.set_status(status, now))
+    }
+
+    /// Sets the status of a SIM's eSIM profile, whatever it was. From `downloaded` on it is on a device.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such SIM, or it is a physical one.
+    pub fn set_esim_status(&self, key: &str, status: ProfileStatus) -> Result<(), Impossible> {
+        self.on(key, |sim, now| {
+            let eid = sim.card.eid();
+            let profile = sim.profile.as_mut().ok_or(Impossible::Physical)?;
+            if status >= ProfileStatus::Downloaded {
+                profile.eid.get_or_insert(eid);
+            }
+            profile.set(status, now);
+            Ok(())
+        })?
+    }
+
+    /// Adds a bundle as the provider itself would, without an order, a reference or a price. It waits for its first
+    /// use. Gives its id.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such SIM or product.
+    pub fn grant(&self, key: &str, product_id: &str) -> Result<Uuid, Impossible> {
+        let product = self
+            .server
+            .provider
+            .catalog
+            .product(product_id)
+            .ok_or(Impossible::UnknownProduct)?;
+        self.on(key, |sim, now| {
+            sim.add(product, now, |bundle| {
+                if bundle.product.category == Category::AddOn {
+                    bundle.start(now);
+                }
+            })
+        })
+    }
+
+    /// Every bundle that was ordered under this `transactionReference`, in the order of acceptance. This is the
+    /// truth that orders are checked against.
+    pub fn subscriptions_by_reference(&self, reference: &str) -> Vec<BundleView> {
+        let provider = &self.server.provider;
+        let view = |(number, id): (SimNumber, Uuid)| {
+            provider.with_sim(number, |sim, now| {
+                sim.subscription(id).map(|found| BundleView::of(sim, found, now))
+            })
+        };
+        provider
+            .references
+            .find(reference)
+            .into_iter()
+            .filter_map(view)
+            .flatten()
+            .collect()
+    }
+
+    /// Product orders accepted so far.
+    pub fn orders_accepted(&self) -> u64 {
+        self.counters().orders_accepted
+    }
+
+    /// What is left of the account's balance, in cents.
+    pub fn account_balance(&self) -> i64 {
+        self.server.provider.account.balance()
+    }
+
+    /// Sets the account's balance, in cents.
+    pub fn set_account_balance(&self, cents: i64) {
+        self.server.provider.account.set_balance(cents);
+    }
+
+    pub(super) fn on<R>(&self, key: &str, f: impl FnOnce(&mut Sim, Timestamp) -> R) -> Result<R, Impossible> {
+        let provider = &self.server.provider;
+        provider.catch_up();
+        let number = provider.stock.by_any(key).ok_or(Impossible::UnknownSim)?;
+        provider.with_sim(number, f).ok_or(Impossible::UnknownSim)
+    }
+}
