@@ -58,41 +58,15 @@
 //!
 //! All others come from the seed: most are ready to be sold, one in four is in use.
 
-mod account;
-mod agenda;
-mod auth;
-mod catalog;
-mod clock;
-mod connection;
+mod api;
 mod control;
-mod counters;
-mod distortion;
 mod duration_text;
-mod esim;
-mod exchange;
 mod faults;
-mod follow_ups;
-mod gates;
-mod gateway;
-mod inventory;
-mod journal;
+mod http;
 mod kinds;
 mod lock;
-mod operations;
-mod orders;
-mod problem;
-mod provider;
-mod reply;
-mod request;
-mod routes;
-mod search;
-mod server;
-mod settings;
-mod stock;
-mod subscribers;
-mod tokens;
-mod visibility;
 mod webhooks;
+mod world;
 
 #[cfg(test)]
 mod tests;
@@ -105,19 +79,32 @@ use std::{
 };
 
 pub use self::{
-    control::{BundleView, Control, Criteria, Impossible, SimView, TransactionView},
-    counters::{RouteCount, Snapshot},
-    faults::{Fault, Script, Step},
-    follow_ups::FollowUpSettings,
-    journal::Recorded,
-    operations::{OperationSettings, Outcome},
-    server::Availability,
-    settings::Settings,
-    stock::{ProfileStatus, SimStatus},
-    visibility::{InventorySettings, Oddity, Showing, Visibility},
-    webhooks::{Delivery, Disturbance, EventOrder, Webhook, WebhookSettings, WebhookStatus},
+    control::{
+        handle::Control,
+        operations::TransactionView,
+        sims::{BundleView, Criteria, Impossible, SimView},
+    },
+    faults::{fault::Fault, script::Script, step::Step},
+    http::{
+        counters::{RouteCount, Snapshot},
+        journal::Recorded,
+        server::Availability,
+    },
+    webhooks::{
+        Webhook, delivery::Delivery, disturbance::Disturbance, outbox::WebhookStatus, queue::EventOrder,
+    },
+    world::{
+        follow_ups::FollowUpSettings,
+        settings::{
+            Settings,
+            operations::{OperationSettings, Outcome},
+            webhooks::WebhookSettings,
+        },
+        stock::status::{ProfileStatus, SimStatus},
+        visibility::{InventorySettings, Oddity, Showing, Visibility},
+    },
 };
-use self::{provider::Provider, server::Server};
+use self::{http::server::Server, world::provider::Provider};
 
 /// What a simulator is started with.
 #[derive(Clone, Debug)]

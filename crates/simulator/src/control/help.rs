@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::{
+    control::{handle::Control, http},
+    faults::fault::FAULTS,
+    kinds::Kind,
+    webhooks::disturbance::DISTURBANCES,
+};
 use axum::extract::State;
-
-use super::{Control, http};
-use crate::{faults::FAULTS, kinds::Kind, webhooks::DISTURBANCES};
 
 const INTRODUCTION: &str = "Simulated Transatel: the control API
 

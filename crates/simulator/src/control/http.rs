@@ -5,6 +5,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use crate::{
+    control::{
+        body::{Body, Empty, Unreadable},
+        endpoint::{Endpoint, delete, get, post},
+        handle::Control,
+        help, http_inventory, http_operations, http_sims, http_webhooks,
+    },
+    duration_text,
+    faults::script::Script,
+    http::{counters::Snapshot, journal::Recorded, server::Availability},
+    world::clock::iso,
+};
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -14,16 +26,6 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use super::{
-    Control,
-    body::{Body, Empty, Unreadable},
-    endpoint::{Endpoint, delete, get, post},
-    help, http_inventory, http_operations, http_sims, http_webhooks,
-};
-use crate::{
-    clock::iso, counters::Snapshot, duration_text, faults::Script, journal::Recorded, server::Availability,
-};
 
 pub(crate) const PREFIX: &str = "/__sandbox";
 /// A call that cuts connections cuts its own too; its answer gets this long to leave.

@@ -1,5 +1,14 @@
 //! The part of the HTTP control API that is about what the inventory shows.
 
+use crate::{
+    control::{
+        body::{Body, Empty},
+        endpoint::{Endpoint, post},
+        handle::Control,
+        sims::Impossible,
+    },
+    world::visibility::{Oddity, Showing},
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -8,13 +17,6 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-use super::{
-    Control, Impossible,
-    body::{Body, Empty},
-    endpoint::{Endpoint, post},
-};
-use crate::visibility::{Oddity, Showing};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![

@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+use crate::{
+    control::{
+        body::Body,
+        endpoint::{Endpoint, get, post},
+        handle::Control,
+        operations::TransactionView,
+        sims::Impossible,
+    },
+    duration_text,
+    world::settings::operations::Outcome,
+};
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -9,13 +20,6 @@ use axum::{
 };
 use serde::Deserialize;
 use uuid::Uuid;
-
-use super::{
-    Control, Impossible, TransactionView,
-    body::Body,
-    endpoint::{Endpoint, get, post},
-};
-use crate::{duration_text, operations::Outcome};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![

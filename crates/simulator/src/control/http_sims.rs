@@ -1,5 +1,14 @@
 //! The part of the HTTP control API that is about SIMs and the account.
 
+use crate::{
+    control::{
+        body::Body,
+        endpoint::{Endpoint, get, post},
+        handle::Control,
+        sims::{BundleView, Criteria, Impossible, SimView},
+    },
+    world::stock::status::{ProfileStatus, SimStatus},
+};
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -9,14 +18,6 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-use super::{
-    Control,
-    body::Body,
-    endpoint::{Endpoint, get, post},
-    sims::{BundleView, Criteria, Impossible, SimView},
-};
-use crate::stock::{ProfileStatus, SimStatus};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![

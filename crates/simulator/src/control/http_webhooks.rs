@@ -2,6 +2,18 @@
 
 use std::time::Duration;
 
+use crate::{
+    control::{
+        body::{Body, Empty, Unreadable},
+        endpoint::{Endpoint, delete, get, post},
+        handle::Control,
+        sims::Impossible,
+    },
+    duration_text,
+    webhooks::{
+        Webhook, delivery::Delivery, disturbance::Disturbance, outbox::WebhookStatus, queue::EventOrder,
+    },
+};
 use axum::{
     Json,
     extract::State,
@@ -10,16 +22,6 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use super::{
-    Control, Impossible,
-    body::{Body, Empty, Unreadable},
-    endpoint::{Endpoint, delete, get, post},
-};
-use crate::{
-    duration_text,
-    webhooks::{Delivery, Disturbance, EventOrder, Webhook, WebhookStatus},
-};
 
 /// How long a call waits for the queue when it does not say.
 const WAIT: Duration = Duration::from_secs(10);

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use crate::{
+    control::{handle::Control, sims::Impossible},
+    world::{
+        operations::{progress as operations, transactions::Transaction},
+        settings::operations::Outcome,
+        stock::ids::SimNumber,
+    },
+};
 use serde::Serialize;
 use uuid::Uuid;
-
-use super::{Control, Impossible};
-use crate::{
-    operations::{self, Outcome, transactions::Transaction},
-    stock::ids::SimNumber,
-};
 
 /// A connectivity transaction as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -2,24 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use crate::{
+    control::handle::Control,
+    world::{
+        catalog::{
+            destinations::Destination,
+            product::{Category, WALLED_GARDEN as WALLED_GARDEN_TAG},
+        },
+        stock::{
+            delivery::WALLED_GARDEN,
+            ids::SimNumber,
+            news::BundleEvent,
+            sim::Sim,
+            status::{ProfileStatus, SimStatus},
+            subscription::{Phase, Subscription},
+        },
+    },
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use super::Control;
-use crate::{
-    catalog::{
-        destinations::Destination,
-        product::{Category, WALLED_GARDEN as WALLED_GARDEN_TAG},
-    },
-    stock::{
-        ProfileStatus, SimStatus, WALLED_GARDEN,
-        ids::SimNumber,
-        news::BundleEvent,
-        sim::Sim,
-        subscription::{Phase, Subscription},
-    },
-};
 
 /// Why a lever did not move.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

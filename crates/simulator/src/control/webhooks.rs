@@ -1,11 +1,15 @@
 //! Levers on events and their delivery.
 
+use crate::{
+    control::{handle::Control, sims::Impossible},
+    webhooks::{
+        Webhook, delivery::Delivery, disturbance::Disturbance, event::Event, outbox::WebhookStatus,
+        queue::EventOrder,
+    },
+};
 use bytes::Bytes;
 use serde_json::Value;
 use uuid::Uuid;
-
-use super::{Control, Impossible};
-use crate::webhooks::{Delivery, Disturbance, EventOrder, Webhook, WebhookStatus, event::Event};
 
 impl Control {
     /// Sends events to this receiver from now on, also those that wait, each when it is due; or to nobody: then

@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::{duration_text, faults::step::Step, kinds::Kind};
 use serde::{Deserialize, Serialize};
-
-use super::Step;
-use crate::{duration_text, kinds::Kind};
 
 /// What happens to a request instead of an ordinary answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

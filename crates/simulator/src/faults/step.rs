@@ -1,10 +1,11 @@
 //! One step of a fault script.
 
+use crate::{
+    faults::fault::{FAULTS, Fault},
+    kinds,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-use super::{FAULTS, Fault};
-use crate::kinds;
 
 /// One step of a script: a fault and how often it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

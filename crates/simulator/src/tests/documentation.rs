@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    Disturbance, Fault, Script, Step, control::http::endpoints, faults::FAULTS, kinds::Kind,
-    webhooks::DISTURBANCES,
+    Disturbance, Fault, Script, Step, control::http::endpoints, faults::fault::FAULTS, kinds::Kind,
+    webhooks::disturbance::DISTURBANCES,
 };
 
 const PAGE: &str = include_str!("../../../../docs/simulator.md");

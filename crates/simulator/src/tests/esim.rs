@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{ProfileStatus, stock::ids::SimNumber};
+use crate::{ProfileStatus, world::stock::ids::SimNumber};
 
 fn path(number: u32) -> String {
     format!(

@@ -2,7 +2,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::{Impossible, Outcome, SimStatus, stock::ids::SimNumber};
+use crate::{Impossible, Outcome, SimStatus, world::stock::ids::SimNumber};
 
 pub(super) const SUBSCRIBERS: &str = "/connectivity-management/subscribers/api/subscribers/sim-serial";
 pub(super) const TRANSACTIONS: &str = "/connectivity-management/subscribers/api/transactions";

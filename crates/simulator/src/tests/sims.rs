@@ -86,7 +86,7 @@ async fn search_filters_by_status_and_group() {
 async fn search_has_its_peculiar_records() {
     let bench = Bench::start().await;
     let one = async |number: u32| {
-        let serial = crate::stock::ids::SimNumber(number).iccid();
+        let serial = crate::world::stock::ids::SimNumber(number).iccid();
         search(&bench, &format!("simSerial=eq:{serial}")).await["sims"][0].clone()
     };
     assert_eq!(one(33).await["status"], "PREACTIVATED");

@@ -14,7 +14,7 @@ use super::{
     orders::{but, order, post},
     *,
 };
-use crate::{Delivery, Impossible, SimStatus, Webhook, stock::ids::SimNumber};
+use crate::{Delivery, Impossible, SimStatus, Webhook, world::stock::ids::SimNumber};
 
 pub(super) const SECRET: &str = "shared-secret";
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);

@@ -1,23 +1,23 @@
 //! What an event says: type, envelope and body.
 
+use crate::{
+    api::{catalog::render::resource_name, connectivity},
+    world::{
+        clock::iso,
+        provider::Provider,
+        settings::webhooks::WebhookSettings,
+        stock::{
+            ids::SimNumber,
+            news::{BundleEvent, BundleNews, LineEvent, LineNews, News},
+            sim::Sim,
+            status::{ProfileStatus, SimStatus},
+            subscription::Subscription,
+        },
+    },
+};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
-
-use super::WebhookSettings;
-use crate::{
-    catalog::render::resource_name,
-    clock::iso,
-    provider::Provider,
-    stock::{
-        ProfileStatus, SimStatus,
-        ids::SimNumber,
-        news::{BundleEvent, BundleNews, LineEvent, LineNews, News},
-        sim::Sim,
-        subscription::Subscription,
-    },
-    subscribers,
-};
 
 /// An event before it is sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub(crate) struct Event {
 
 impl Event {
     /// The bytes that are posted, with or without the event's id.
-    pub(super) fn envelope(&self, with_id: bool) -> String {
+    pub(crate) fn envelope(&self, with_id: bool) -> String {
         let mut header = json!({ "eventType": self.event_type, "eventDate": iso(self.at) });
         if let (true, Some(members)) = (with_id, header.as_object_mut()) {
             members.insert("eventId".to_owned(), json!(self.id));
@@ -138,7 +138,7 @@ fn line_body(provider: &Provider, sim: &Sim, news: &LineNews) -> Value {
     body.put_some("activationDate", sim.activated_at.map(iso));
     let ended = (news.status == SimStatus::Terminated).then(|| iso(news.at));
     body.put_some("terminationDate", ended);
-    body.put("options", subscribers::options(sim));
+    body.put("options", connectivity::options(sim));
     body.into()
 }
 

@@ -1,28 +1,27 @@
 //! One event on its way to the receiver.
 
+use crate::webhooks::{disturbance::Disturbance, event::Event, signature};
 use bytes::Bytes;
 use jiff::Timestamp;
-
-use super::{disturbance::Disturbance, event::Event, signature};
 
 /// What is posted until it has arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
-    pub(super) event_type: String,
-    pub(super) event_id: String,
+    pub(crate) event_type: String,
+    pub(crate) event_id: String,
     /// Counts up with each event; copies of one have the same.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// As it should be.
     body: Bytes,
     /// As the first attempt has it instead.
     spoilt: Option<Bytes>,
     disturbance: Option<Disturbance>,
-    pub(super) failures: u32,
-    pub(super) failing_since: Option<Timestamp>,
+    pub(crate) failures: u32,
+    pub(crate) failing_since: Option<Timestamp>,
 }
 
 impl Message {
-    pub(super) fn new(event: &Event, number: u64, disturbance: Option<Disturbance>) -> Self {
+    pub(crate) fn new(event: &Event, number: u64, disturbance: Option<Disturbance>) -> Self {
         let body = Bytes::from(event.envelope(true));
         let spoilt = match disturbance {
             Some(Disturbance::NoEventId) => Some(Bytes::from(event.envelope(false))),
@@ -42,7 +41,7 @@ impl Message {
     }
 
     /// Bytes that are no event of the simulator's.
-    pub(super) fn raw(body: Bytes, number: u64) -> Self {
+    pub(crate) fn raw(body: Bytes, number: u64) -> Self {
         Self {
             event_type: String::new(),
             event_id: String::new(),
@@ -56,12 +55,12 @@ impl Message {
     }
 
     /// What is wrong with the next attempt.
-    pub(super) fn disturbance(&self) -> Option<Disturbance> {
+    pub(crate) fn disturbance(&self) -> Option<Disturbance> {
         self.disturbance.filter(|_| self.failures == 0)
     }
 
     /// Body and signature of the next attempt.
-    pub(super) fn posted(&self, secret: Option<&str>) -> (Bytes, Option<String>) {
+    pub(crate) fn posted(&self, secret: Option<&str>) -> (Bytes, Option<String>) {
         let disturbance = self.disturbance();
         let spoilt = self.spoilt.as_ref().filter(|_| disturbance.is_some());
         let body = spoilt.unwrap_or(&self.body).clone();

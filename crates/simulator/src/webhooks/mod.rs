@@ -12,24 +12,17 @@
 //! paused test clock jumps to the earliest timer when nothing else is to be done,
 //! so tests of events that pause it bound their waits.
 
-pub(super) mod delivery;
-pub(super) mod disturbance;
-pub(super) mod event;
-mod message;
-pub(super) mod outbox;
-mod queue;
-mod settings;
-mod signature;
-pub(super) mod worker;
+pub(crate) mod delivery;
+pub(crate) mod disturbance;
+pub(crate) mod event;
+pub(crate) mod message;
+pub(crate) mod outbox;
+pub(crate) mod queue;
+pub(crate) mod signature;
+pub(crate) mod worker;
 
 use http::Uri;
 use serde::{Deserialize, Serialize};
-
-pub(super) use self::disturbance::DISTURBANCES;
-pub use self::{
-    delivery::Delivery, disturbance::Disturbance, outbox::WebhookStatus, queue::EventOrder,
-    settings::WebhookSettings,
-};
 
 /// Where events are sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +49,7 @@ impl Webhook {
     }
 
     /// The receiver, if events can be sent there at all.
-    pub(super) fn uri(&self) -> Option<Uri> {
+    pub(crate) fn uri(&self) -> Option<Uri> {
         let uri: Uri = self.url.parse().ok()?;
         (uri.scheme_str() == Some("http") && uri.host().is_some()).then_some(uri)
     }

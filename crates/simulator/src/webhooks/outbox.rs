@@ -16,15 +16,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
-pub(super) use super::message::Message;
-use super::{
-    Webhook, WebhookSettings,
-    delivery::Delivery,
-    disturbance::Disturbance,
-    event::Event,
-    queue::{EventOrder, Queue},
+use crate::webhooks::message::Message;
+use crate::{
+    lock::lock,
+    webhooks::{
+        Webhook,
+        delivery::Delivery,
+        disturbance::Disturbance,
+        event::Event,
+        queue::{EventOrder, Queue},
+    },
+    world::{settings::webhooks::WebhookSettings, stock::ids::SimNumber},
 };
-use crate::{lock::lock, stock::ids::SimNumber};
 
 /// How the stream of events stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -49,7 +52,7 @@ pub struct WebhookStatus {
 
 /// What the sender is to do next.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(crate) enum Next {
     Send(u64, Message, Arc<Webhook>),
     WaitUntil(Timestamp),
     Wait,
@@ -170,11 +173,11 @@ impl Outbox {
     }
 
     /// Told of every change of the queue.
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    pub(super) fn next(&self, now: Timestamp, at_a_time: usize) -> Next {
+    pub(crate) fn next(&self, now: Timestamp, at_a_time: usize) -> Next {
         let mut state = lock(&self.state);
         let Some(webhook) = state.webhook.clone() else {
             return Next::Wait;
@@ -196,7 +199,7 @@ impl Outbox {
     }
 
     /// Notes how an attempt has ended, and sees to the next one when it has failed.
-    pub(super) fn ended(
+    pub(crate) fn ended(
         &self,
         number: u64,
         mut message: Message,

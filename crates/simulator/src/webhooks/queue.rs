@@ -5,17 +5,19 @@ use std::{
     sync::Arc,
 };
 
+use crate::{
+    webhooks::{
+        Webhook, delivery::Delivery, disturbance::Disturbance, event::Event, message::Message,
+        outbox::WebhookStatus,
+    },
+    world::{
+        clock::after,
+        settings::webhooks::WebhookSettings,
+        stock::ids::{SimNumber, mix},
+    },
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-
-use super::{
-    Webhook, WebhookSettings, delivery::Delivery, disturbance::Disturbance, event::Event, message::Message,
-    outbox::WebhookStatus,
-};
-use crate::{
-    clock::after,
-    stock::ids::{SimNumber, mix},
-};
 
 /// In which order events are sent that were held back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,40 +33,40 @@ pub enum EventOrder {
 }
 
 /// When a message is due, and its place among those that are due at the same time.
-pub(super) type Place = (Timestamp, u64);
+pub(crate) type Place = (Timestamp, u64);
 
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    pub(super) webhook: Option<Arc<Webhook>>,
-    pub(super) status: WebhookStatus,
+pub(crate) struct Queue {
+    pub(crate) webhook: Option<Arc<Webhook>>,
+    pub(crate) status: WebhookStatus,
     /// By the time at which they are due, and then in the order in which they came.
-    pub(super) waiting: BTreeMap<Place, Message>,
+    pub(crate) waiting: BTreeMap<Place, Message>,
     /// Places of the messages that are being sent, with the numbers of their events.
-    pub(super) in_flight: BTreeMap<u64, u64>,
+    pub(crate) in_flight: BTreeMap<u64, u64>,
     /// Messages that go after the next one.
     behind_next: Vec<Message>,
     /// Messages that wait for a release.
     held: Vec<Message>,
     /// Whether nothing is sent until a release, and what happens is kept even without a receiver.
-    pub(super) holding: bool,
+    pub(crate) holding: bool,
     /// Places of messages that a flush waits for.
-    pub(super) flushing: BTreeSet<u64>,
+    pub(crate) flushing: BTreeSet<u64>,
     disturbances: VecDeque<Disturbance>,
     disturbances_by_sim: HashMap<SimNumber, VecDeque<Disturbance>>,
     last_place: u64,
-    pub(super) last_event: u64,
-    pub(super) ended: u64,
-    pub(super) deliveries: VecDeque<Delivery>,
+    pub(crate) last_event: u64,
+    pub(crate) ended: u64,
+    pub(crate) deliveries: VecDeque<Delivery>,
 }
 
 impl Queue {
     /// Whether somebody is told of events, now or later.
-    pub(super) fn is_wanted(&self) -> bool {
+    pub(crate) fn is_wanted(&self) -> bool {
         self.webhook.is_some() || self.holding
     }
 
     /// How many messages are not sent and not lost.
-    pub(super) fn kept(&self) -> usize {
+    pub(crate) fn kept(&self) -> usize {
         self.waiting.len() + self.held.len() + self.behind_next.len()
     }
 
@@ -77,7 +79,7 @@ impl Queue {
         self.waiting.insert((due, self.last_place), message);
     }
 
-    pub(super) fn publish(&mut self, event: &Event, now: Timestamp, settings: &WebhookSettings) {
+    pub(crate) fn publish(&mut self, event: &Event, now: Timestamp, settings: &WebhookSettings) {
         let unwanted = |webhook: &Arc<Webhook>| !webhook.wants(&event.event_type);
         if !self.is_wanted() || self.webhook.as_ref().is_some_and(unwanted) {
             return;
@@ -121,14 +123,14 @@ impl Queue {
     }
 
     /// Puts a message that is no event of the simulator's.
-    pub(super) fn publish_raw(&mut self, body: bytes::Bytes, now: Timestamp, capacity: usize) {
+    pub(crate) fn publish_raw(&mut self, body: bytes::Bytes, now: Timestamp, capacity: usize) {
         if self.is_wanted() && !self.status.suspended {
             self.last_event += 1;
             self.put(Message::raw(body, self.last_event), now, capacity);
         }
     }
 
-    pub(super) fn disturb(
+    pub(crate) fn disturb(
         &mut self,
         sim: Option<SimNumber>,
         disturbances: impl IntoIterator<Item = Disturbance>,
@@ -143,7 +145,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn clear_disturbances(&mut self) {
+    pub(crate) fn clear_disturbances(&mut self) {
         self.disturbances.clear();
         self.disturbances_by_sim.clear();
     }
@@ -156,7 +158,7 @@ impl Queue {
 
     /// Sends events there from now on, also what waits and is wanted there. Without a receiver what waits is lost,
     /// unless events are held back.
-    pub(super) fn set_webhook(&mut self, webhook: Option<Webhook>) {
+    pub(crate) fn set_webhook(&mut self, webhook: Option<Webhook>) {
         self.status.suspended = false;
         self.webhook = webhook.map(Arc::new);
         match self.webhook.clone() {
@@ -176,7 +178,7 @@ impl Queue {
 
     /// Ends the holding back, makes everything due that was held, and says how many messages those are. Without a
     /// receiver they are lost.
-    pub(super) fn release(&mut self, order: EventOrder, now: Timestamp, capacity: usize) -> usize {
+    pub(crate) fn release(&mut self, order: EventOrder, now: Timestamp, capacity: usize) -> usize {
         self.holding = false;
         if self.webhook.is_none() {
             self.lose_all();
@@ -200,7 +202,7 @@ impl Queue {
     }
 
     /// Makes everything due that waits, and remembers which messages those are.
-    pub(super) fn flush(&mut self, now: Timestamp, capacity: usize) {
+    pub(crate) fn flush(&mut self, now: Timestamp, capacity: usize) {
         if self.webhook.is_none() || self.status.suspended || self.holding {
             return;
         }
@@ -216,7 +218,7 @@ impl Queue {
         self.flushing.extend(self.in_flight.keys());
     }
 
-    pub(super) fn suspend(&mut self) {
+    pub(crate) fn suspend(&mut self) {
         self.status.suspended = true;
         self.lose_all();
     }
@@ -233,12 +235,12 @@ impl Queue {
         self.status.lost += u64::try_from(messages).unwrap_or(u64::MAX);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.kept() == 0 && self.in_flight.is_empty()
     }
 
     /// Whether no message is left of the events with these numbers.
-    pub(super) fn is_done_with(&self, events: &std::ops::RangeInclusive<u64>) -> bool {
+    pub(crate) fn is_done_with(&self, events: &std::ops::RangeInclusive<u64>) -> bool {
         let kept = self.waiting.values().chain(&self.held).chain(&self.behind_next);
         let in_flight = self.in_flight.values().copied();
         !kept

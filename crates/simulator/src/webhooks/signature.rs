@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ring::hmac;
 
 /// The value of `X-TSL-Signature-256`.
-pub(super) fn of(secret: &str, body: &[u8]) -> String {
+pub(crate) fn of(secret: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let mut value = "sha256=".to_owned();
     for byte in hmac::sign(&key, body).as_ref() {

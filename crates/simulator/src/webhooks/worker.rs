@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::{
+    http::server::Server,
+    webhooks::{Webhook, delivery::Delivery, message::Message, outbox::Next},
+    world::clock::iso,
+};
 use bytes::Bytes;
 use http::{HeaderName, Request, header};
 use http_body_util::Full;
 use hyper::rt::Executor;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
-
-use super::{
-    Webhook,
-    delivery::Delivery,
-    outbox::{Message, Next},
-};
-use crate::{clock::iso, server::Server};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-tsl-signature-256");
 

@@ -1,0 +1,169 @@
+//! The simulator's levers, for tests in the same process. The HTTP control API is the same over a socket.
+
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+
+use crate::{
+    faults::script::Script,
+    http::{
+        counters::Snapshot,
+        journal::Recorded,
+        server::{Availability, Server},
+    },
+    world::settings::Settings,
+};
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// Reads and steers a running simulator. Cheap to clone; outlives the simulator without keeping it running.
+#[derive(Clone, Debug)]
+pub struct Control {
+    pub(crate) server: Arc<Server>,
+}
+
+impl Control {
+    /// A reading of every counter.
+    pub fn counters(&self) -> Snapshot {
+        self.server.provider.counters.snapshot()
+    }
+
+    /// Requests received for a method and route template, such as
+    /// `("GET", "/ocs/catalog/api/cos/{cosRef}/products")`.
+    pub fn received(&self, method: &str, template: &str) -> u64 {
+        self.counters().received(method, template)
+    }
+
+    /// Sets every counter to 0, except what is open or in flight.
+    pub fn reset_counters(&self) {
+        self.server.provider.counters.reset();
+    }
+
+    /// The last requests, oldest first.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.server.provider.journal.list()
+    }
+
+    /// Forgets the last requests.
+    pub fn clear_requests(&self) {
+        self.server.provider.journal.clear();
+    }
+
+    /// Puts a fault script at the end of the queue.
+    pub fn queue(&self, script: Script) {
+        self.server.provider.faults.queue(script);
+    }
+
+    /// The fault scripts that are not used up.
+    pub fn faults(&self) -> Vec<Script> {
+        self.server.provider.faults.list()
+    }
+
+    /// Drops all fault scripts. Requests that a fault holds or hangs already stay where they are.
+    pub fn clear_faults(&self) {
+        self.server.provider.faults.clear();
+    }
+
+    /// Returns when at least `count` requests wait at a gate. Cancel-safe.
+    pub async fn until_held(&self, gate: &str, count: usize) {
+        self.server.provider.gates.until_waiting(gate, count).await;
+    }
+
+    /// Lets every request go on that waits at a gate, and says how many did.
+    pub fn release(&self, gate: &str) -> usize {
+        self.server.provider.gates.release(gate)
+    }
+
+    /// How many requests wait at each gate.
+    pub fn gates(&self) -> BTreeMap<String, usize> {
+        self.server.provider.gates.list()
+    }
+
+    /// The simulator's time.
+    pub fn now(&self) -> Timestamp {
+        self.server.provider.clock.now()
+    }
+
+    /// Moves the simulator's time forward. Bundles and transactions end by it; tokens do not.
+    pub fn advance(&self, by: Duration) {
+        self.server.provider.clock.advance(by);
+        self.server.provider.catch_up();
+    }
+
+    /// Makes every token bad and says how many were good.
+    pub fn revoke_tokens(&self) -> usize {
+        self.server.provider.tokens.revoke_all()
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Settings {
+        Settings::clone(&self.server.provider.settings.load())
+    }
+
+    /// Changes the settings.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        self.server.provider.settings.update(change);
+    }
+
+    /// Takes a permission away: a path prefix such as `/sim-search`, a route template, or a method and one
+    /// of them.
+    pub fn deny(&self, what: &str) {
+        self.configure(|settings| {
+            settings.denied.insert(what.to_owned());
+        });
+    }
+
+    /// Gives a permission back, named as it was denied.
+    pub fn permit(&self, what: &str) {
+        self.configure(|settings| {
+            settings.denied.remove(what);
+        });
+    }
+
+    /// Refuses connections and resets open ones, or is reachable again. Returns when that is so.
+    ///
+    /// # Errors
+    ///
+    /// When the port cannot be bound again.
+    pub async fn set_dead(&self, dead: bool) -> io::Result<()> {
+        self.set_availability(if dead {
+            Availability::Refusing
+        } else {
+            Availability::Up
+        })
+        .await
+    }
+
+    /// Changes how the simulator meets the network. Returns when that is so.
+    ///
+    /// # Errors
+    ///
+    /// When the port cannot be bound again.
+    pub async fn set_availability(&self, availability: Availability) -> io::Result<()> {
+        self.server.set_availability(availability).await
+    }
+
+    /// Resets every open connection, idle ones too; new ones are served.
+    pub fn reset_connections(&self) {
+        self.server.reset_connections();
+    }
+
+    /// Changes a product's price, in euro cents. `false` when there is no such product.
+    pub fn set_price(&self, product_id: &str, cents: i64) -> bool {
+        self.server
+            .provider
+            .catalog
+            .change(product_id, |product| product.price_cents = cents)
+    }
+
+    /// Takes a product out of sale or puts it back. `false` when there is no such product.
+    pub fn set_withdrawn(&self, product_id: &str, withdrawn: bool) -> bool {
+        self.server
+            .provider
+            .catalog
+            .change(product_id, |product| product.availability.withdrawn = withdrawn)
+    }
+
+    /// Adds an element to the unfiltered product list, product or not. It cannot be ordered.
+    pub fn add_catalog_element(&self, element: &Value) {
+        self.server.provider.catalog.add_raw(element);
+    }
+}

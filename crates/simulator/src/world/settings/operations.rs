@@ -1,0 +1,53 @@
+//! How connectivity operations go.
+
+use std::time::Duration;
+
+use crate::duration_text;
+use serde::{Deserialize, Serialize};
+
+/// What becomes of a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It ends well: `asyncStatus` becomes `DONE`, and only then the SIM changes.
+    #[default]
+    Finish,
+    /// It ends badly: `asyncStatus` becomes `ERROR`, and nothing changes.
+    Fail,
+    /// It has failed from the first: `syncStatus` is `ERROR` while `asyncStatus` stays `PENDING`.
+    Reject,
+    /// It stays pending until a control call ends it.
+    Hang,
+}
+
+/// How connectivity operations go for this account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperationSettings {
+    /// Whether operations are configured on the account; without, they answer 501 `NOT_IMPLEMENTED`.
+    pub configured: bool,
+    /// How long a transaction is pending.
+    #[serde(with = "duration_text")]
+    pub delay: Duration,
+    /// What becomes of transactions that begin from now on, when no control call says otherwise.
+    pub outcome: Outcome,
+    /// The member of the 201 that says `PENDING`. `transactionStatus` is documented; one integrator reads `status`.
+    pub status_member: String,
+    /// Whether `ratePlan` must be given. All but one integrator send it.
+    pub rate_plan_required: bool,
+    /// Whether a Pre-Activated SIM is refused as not ready when it shall be activated, as one integrator has seen.
+    pub preactivated_not_ready: bool,
+}
+
+impl Default for OperationSettings {
+    fn default() -> Self {
+        Self {
+            configured: true,
+            delay: Duration::from_secs(1),
+            outcome: Outcome::Finish,
+            status_member: "transactionStatus".to_owned(),
+            rate_plan_required: true,
+            preactivated_not_ready: false,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What has happened to a SIM and was not told yet.
+//!
+//! Recorded where it happens, with the moment and the dates of then; time may
+//! have moved on when it is told.
+
+use crate::world::stock::status::{ProfileStatus, SimStatus};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// What can happen to a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BundleEvent {
+    /// Ordered for a SIM that has not been used.
+    Preloaded,
+    /// Ordered, and starts by itself later.
+    Deferred,
+    Activated,
+    Renewed,
+    Canceled,
+    /// The validity is over.
+    Expired,
+    /// Ended by an order, with its SIM, or because it was not used in time.
+    Terminated,
+    /// Little is left.
+    Low,
+    Exhausted,
+}
+
+/// Something that has happened to a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BundleNews {
+    pub(crate) at: Timestamp,
+    pub(crate) event: BundleEvent,
+    pub(crate) activated_at: Option<Timestamp>,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) left_kb: Option<i64>,
+    /// `transactionReference` of the order that this comes from.
+    pub(crate) reference: Option<String>,
+}
+
+/// What can happen to a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineEvent {
+    Preactivated,
+    Activated,
+    Modified,
+    CardSwapped,
+    Suspended,
+    Reactivated,
+    Terminated,
+    TestModeExited,
+    HolidayEntered,
+    HolidayExited,
+}
+
+impl LineEvent {
+    /// What a change of status is called, if anything.
+    pub(crate) fn of(from: SimStatus, to: SimStatus) -> Option<Self> {
+        match (from, to) {
+            (_, SimStatus::PreActivated) => Some(Self::Preactivated),
+            (_, SimStatus::Suspended) => Some(Self::Suspended),
+            (_, SimStatus::Terminated) => Some(Self::Terminated),
+            (_, SimStatus::TariffHoliday) => Some(Self::HolidayEntered),
+            (SimStatus::Suspended, SimStatus::Active) => Some(Self::Reactivated),
+            (SimStatus::TariffHoliday, SimStatus::Active) => Some(Self::HolidayExited),
+            (SimStatus::TestMode, SimStatus::Active) => Some(Self::TestModeExited),
+            (_, SimStatus::Active) => Some(Self::Activated),
+            (
+                _,
+                SimStatus::Loaded | SimStatus::Available | SimStatus::TestMode | SimStatus::OperatorBarred,
+            ) => None,
+        }
+    }
+}
+
+/// Something that has happened to a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LineNews {
+    pub(crate) at: Timestamp,
+    pub(crate) event: LineEvent,
+    pub(crate) status: SimStatus,
+    /// The transaction that did it; `None` when nobody asked for it.
+    pub(crate) transaction: Option<Uuid>,
+}
+
+/// Everything that was not told yet.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    pub(crate) profile: Vec<(ProfileStatus, Timestamp)>,
+    pub(crate) line: Vec<LineNews>,
+    /// With the position of the bundle on its SIM.
+    pub(crate) bundles: Vec<(usize, BundleNews)>,
+}
