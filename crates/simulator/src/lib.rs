@@ -8,6 +8,16 @@
 //! events to a webhook, sent again until they are taken. What it leaves to others: TLS, and everything that is
 //! not in the contract for Service Provider Connect.
 //!
+//! ```text
+//! caller ──HTTP──▶ http/ (faults/ may hit here) ─▶ api/ (one file per API) ─▶ world/ (state, time)
+//!   tests, curl ─▶ control/ (knows all of them)                                 │ what happens to a SIM
+//!                                              receiver ◀──HTTP── webhooks/ ◀───┘
+//! ```
+//!
+//! `world/` uses no other folder. It reports what happens to a SIM to a listener, which is the outbox of
+//! `webhooks/`, and `http/` is given the function that answers a request; so data runs one way, and a test
+//! fails on files that use each other.
+//!
 //! Nothing runs outside the tasks that a [`Sandbox`] owns; dropping it ends
 //! them. Time is `tokio::time`, so tests may pause it.
 //!
@@ -65,6 +75,8 @@ mod faults;
 mod http;
 mod kinds;
 mod lock;
+mod options;
+mod tasks;
 mod webhooks;
 mod world;
 
@@ -75,14 +87,21 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
-    time::Duration,
 };
 
+use self::{
+    api::dispatch::answer,
+    control::router::router,
+    http::{exchange::Requests, server::Server},
+    tasks::Tasks,
+    webhooks::{outbox::Outbox, worker},
+    world::{identity::Identity, listener::Listener, provider::Provider},
+};
 pub use self::{
     control::{
         handle::Control,
         operations::TransactionView,
-        sims::{BundleView, Criteria, Impossible, SimView},
+        sims::{BundleView, Criteria, SimView},
     },
     faults::{fault::Fault, script::Script, step::Step},
     http::{
@@ -90,13 +109,16 @@ pub use self::{
         journal::Recorded,
         server::Availability,
     },
+    options::Options,
     webhooks::{
-        Webhook, delivery::Delivery, disturbance::Disturbance, outbox::WebhookStatus, queue::EventOrder,
+        delivery::Delivery, disturbance::Disturbance, queue::EventOrder, receiver::Webhook,
+        status::WebhookStatus,
     },
     world::{
-        follow_ups::FollowUpSettings,
+        impossible::Impossible,
         settings::{
             Settings,
+            follow_ups::FollowUpSettings,
             operations::{OperationSettings, Outcome},
             webhooks::WebhookSettings,
         },
@@ -104,61 +126,11 @@ pub use self::{
         visibility::{InventorySettings, Oddity, Showing, Visibility},
     },
 };
-use self::{http::server::Server, world::provider::Provider};
-
-/// What a simulator is started with.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where it listens; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// The account's OAuth client.
-    pub client_id: String,
-    /// The client's secret.
-    pub client_secret: String,
-    /// The account's name in orders.
-    pub mvno_ref: String,
-    /// The account's COS, which is in catalog URLs.
-    pub cos: String,
-    /// The rate plan of its SIMs.
-    pub rate_plan: String,
-    /// Decides prices and the stock. The same seed gives the same; what is added after the start has new ids.
-    pub seed: u64,
-    /// How long tokens live at first; [`Settings::token_lifetime`] changes it.
-    pub token_lifetime: Duration,
-    /// How many SIMs the stock has.
-    pub sims: u32,
-    /// Whether the account may use Connectivity Management. Transatel keeps it closed by default; here it is
-    /// open so that it can be tried.
-    pub connectivity: bool,
-    /// Where events are sent from the start; a control call can change it.
-    pub webhook: Option<Webhook>,
-    /// How many of the last requests, and of the last deliveries of events, are kept for inspection.
-    pub requests_kept: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            client_id: "sandbox".to_owned(),
-            client_secret: "sandbox-secret".to_owned(),
-            mvno_ref: "M2MA_WW_TSL_SANDBOX".to_owned(),
-            cos: "WW_M2MA_COS_SPC".to_owned(),
-            rate_plan: "M2MA_WW_TSL_BUNDLES_1".to_owned(),
-            seed: 901,
-            token_lifetime: Duration::from_secs(3600),
-            sims: 5_000,
-            connectivity: true,
-            webhook: None,
-            requests_kept: 1_000,
-        }
-    }
-}
 
 /// A running simulator. Dropping it stops it without waiting.
 #[derive(Debug)]
 pub struct Sandbox {
-    server: Arc<Server>,
+    control: Control,
 }
 
 impl Sandbox {
@@ -180,14 +152,52 @@ impl Sandbox {
             let error = Impossible::Receiver.to_string();
             return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         }
-        let provider = Provider::new(options);
-        let server = Server::start(provider, |server| control::http::router(Control { server }))?;
-        Ok(Self { server })
+        let tasks = Tasks::default();
+        let outbox = Arc::new(Outbox::new(options.webhook, options.requests_kept));
+        let provider = Arc::new(Provider::new(
+            Identity {
+                client_id: options.client_id,
+                client_secret: options.client_secret,
+                mvno_ref: options.mvno_ref,
+                cos: options.cos,
+                rate_plan: options.rate_plan,
+            },
+            Settings::new(options.token_lifetime, options.connectivity),
+            options.seed,
+            options.sims,
+            Arc::clone(&outbox) as Arc<dyn Listener>,
+        ));
+        let requests = Arc::new(Requests::new(
+            Arc::clone(&provider),
+            Arc::clone(&outbox),
+            tasks.clone(),
+            options.requests_kept,
+            answer,
+        ));
+        let control = |server| Control {
+            provider: Arc::clone(&provider),
+            outbox: Arc::clone(&outbox),
+            requests: Arc::clone(&requests),
+            server,
+            tasks: tasks.clone(),
+        };
+        let server = Server::start(options.listen, Arc::clone(&requests), |server| {
+            router(control(server))
+        })?;
+        tasks.spawn(worker::send(
+            Arc::clone(&provider),
+            Arc::clone(&outbox),
+            tasks.clone(),
+        ));
+        tasks.spawn(worker::keep_time(Arc::clone(&provider), Arc::clone(&outbox)));
+        Ok(Self {
+            control: control(server),
+        })
     }
 
     /// What clients are configured with, such as `http://127.0.0.1:40123`. It stays the same until the end.
     pub fn base_url(&self) -> String {
-        let mut address = self.server.address;
+        let mut address = self.address();
         if address.ip().is_unspecified() {
             address.set_ip(match address {
                 SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -199,26 +209,24 @@ impl Sandbox {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.server.address
+        self.control.server.address
     }
 
     /// The levers.
     pub fn control(&self) -> Control {
-        Control {
-            server: Arc::clone(&self.server),
-        }
+        self.control.clone()
     }
 
     /// Stops the simulator and returns when all its tasks have ended. Open connections are cut.
     pub async fn stop(self) {
-        let server = Arc::clone(&self.server);
+        let tasks = self.control.tasks.clone();
         drop(self);
-        server.stopped().await;
+        tasks.stopped().await;
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.server.stop();
+        self.control.tasks.stop();
     }
 }

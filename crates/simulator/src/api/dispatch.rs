@@ -3,12 +3,13 @@
 //! The order is fixed: token, URL, method, permission, `Accept`, content type.
 //! A caller without a token learns nothing about URLs.
 
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+
 use crate::{
     api::{catalog, connectivity, inventory, orders, sim_management, sim_search, token},
     http::{problem::Problem, reply::Reply, request::Call, routes, routes::Operation},
-    world::{operations::progress as operations, provider::Provider},
+    world::provider::Provider,
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 /// Carries a request out. Whatever it changes has changed when this returns.
 pub(crate) fn answer(provider: &Provider, call: &Call) -> Reply {
@@ -83,8 +84,8 @@ fn carry_out(provider: &Provider, call: &Call, operation: Operation) -> Result<R
         Operation::SearchSims => sim_search::search_sims(provider, call),
         Operation::GetSubscriberBySerial => connectivity::get_by_serial(provider, call),
         Operation::GetSubscriberByMsisdn => connectivity::get_by_msisdn(provider, call),
-        Operation::ChangeSubscriber(change) => operations::begin(provider, call, change),
-        Operation::GetTransaction => operations::get_transaction(provider, call),
+        Operation::ChangeSubscriber(change) => connectivity::begin(provider, call, change),
+        Operation::GetTransaction => connectivity::get_transaction(provider, call),
     }
 }
 

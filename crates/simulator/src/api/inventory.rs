@@ -1,7 +1,12 @@
 //! OCS Inventory: the bundles of a subscriber.
 
+use http::{StatusCode, header};
+use serde::Serialize;
+use serde_json::{Value, json, value::RawValue};
+use uuid::Uuid;
+
 use crate::{
-    api::catalog::render::{Locale, resource_name},
+    api::catalog::render,
     http::{problem::Problem, reply::Reply, request::Call},
     world::{
         clock::iso,
@@ -12,10 +17,6 @@ use crate::{
         },
     },
 };
-use http::{StatusCode, header};
-use serde::Serialize;
-use serde_json::{Value, json, value::RawValue};
-use uuid::Uuid;
 
 /// Status words that may be asked for. The last three are only in integrators' types.
 const STATUSES: [&str; 9] = [
@@ -42,17 +43,19 @@ pub(crate) fn list_subscriptions(provider: &Provider, call: &Call) -> Result<Rep
     }
     let with_balances = call.flag("withBalances")?;
     let only = call.one("subscriptionId")?.map(parse_id).transpose()?;
-    provider.with_subscriber(msisdn, |sim, now| {
-        let wanted = |subscription: &&Subscription| {
-            let status_fits = if statuses.is_empty() {
-                subscription.is_live()
-            } else {
-                statuses.contains(&subscription.status())
+    provider
+        .with_subscriber(msisdn, |sim, now| {
+            let wanted = |subscription: &&Subscription| {
+                let status_fits = if statuses.is_empty() {
+                    subscription.is_live()
+                } else {
+                    statuses.contains(&subscription.status())
+                };
+                subscription.shown.by(now) && status_fits && only.is_none_or(|id| id == subscription.id)
             };
-            subscription.shown.by(now) && status_fits && only.is_none_or(|id| id == subscription.id)
-        };
-        reply(call, sim.subscriptions.iter().filter(wanted), with_balances)
-    })?
+            reply(call, sim.subscriptions.iter().filter(wanted), with_balances)
+        })
+        .ok_or_else(Problem::subscriber_not_found)?
 }
 
 /// `GET /subscriptions/products/{subscriptionId}`: the same wrapper with one element.
@@ -96,7 +99,9 @@ fn require_subscriber(provider: &Provider, call: &Call) -> Result<(), Problem> {
     let msisdn = call
         .msisdn()?
         .ok_or_else(|| Problem::bad_request("'msisdn' is missing"))?;
-    provider.with_subscriber(msisdn, |_, _| ())
+    provider
+        .with_subscriber(msisdn, |_, _| ())
+        .ok_or_else(Problem::subscriber_not_found)
 }
 
 fn parse_id(text: &str) -> Result<Uuid, Problem> {
@@ -107,7 +112,7 @@ fn parse_id(text: &str) -> Result<Uuid, Problem> {
 fn locale(call: &Call) -> Option<String> {
     call.headers
         .contains_key(header::ACCEPT_LANGUAGE)
-        .then(|| Locale::of(call).tag().replace('-', "_"))
+        .then(|| render::locale(call).tag().replace('-', "_"))
 }
 
 /// One element of `productSubscriptions`.
@@ -142,7 +147,7 @@ impl<'a> Rendered<'a> {
             subscription_date: iso(subscription.ordered_at),
             activation_date: subscription.started().map(|started| iso(started.at)),
             expiration_date: iso(subscription.expiration()),
-            product_definition: subscription.product.definition(),
+            product_definition: render::written(&subscription.product),
             balances,
         }
     }
@@ -195,7 +200,7 @@ fn reply<'a>(
 
 fn balances(subscription: &Subscription, started: Started) -> Vec<Value> {
     let product = &subscription.product;
-    let name = resource_name(product);
+    let name = product.resource_name();
     let row = |name: &str, value: Value, start_value: Option<Value>| {
         let mut row = json!({
             "resourceName": name,

@@ -1,4 +1,5 @@
-//! The provider's APIs, one file each: from a request to the state and back to a reply.
+//! The provider's APIs, one file each. They turn a request into a call of `world` and its result into a reply;
+//! `dispatch` decides which of them a request belongs to and whether it is let in.
 
 pub(crate) mod catalog;
 pub(crate) mod connectivity;

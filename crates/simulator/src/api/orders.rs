@@ -5,38 +5,25 @@
 //! bundles, whatever reference they carry. Orders that follow up on a bundle are in
 //! [`crate::world::follow_ups`].
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
-    sync::Mutex,
-};
-
-use crate::{
-    http::{
-        counters::Counters,
-        problem::Problem,
-        reply::Reply,
-        request::{Call, is_msisdn},
-    },
-    lock::lock,
-    world::{
-        catalog::{
-            eligibility,
-            eligibility::{Eligibility, Mode},
-            product::{Category, Product},
-        },
-        clock::iso,
-        follow_ups::{Aim, FollowUp, FollowUpSettings},
-        provider::Provider,
-        settings::Settings,
-        stock::{ids::SimNumber, sim::Sim, status::SimStatus, subscription::Phase},
-    },
-};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::{
+    http::{problem::Problem, reply::Reply, request::Call},
+    world::{
+        clock::iso,
+        follow_ups::{Aim, FollowUp, follow},
+        provider::Provider,
+        purchase::{Purchase, buy},
+        refusal::{INSUFFICIENT_FUND, Refusal, SUBSCRIBER_NOT_FOUND},
+        settings::{Settings, follow_ups::FollowUpSettings},
+        stock::ids::is_msisdn,
+        tally::Tally,
+    },
+};
 
 /// The body of a product order. Members that the contract does not know are refused: in a test they are mistakes.
 #[derive(Debug, Deserialize)]
@@ -72,11 +59,16 @@ struct Payment {
     provider: String,
 }
 
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::order(refusal.title, refusal.detail)
+    }
+}
+
 /// What is to be done with the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
-    Preload,
-    Subscribe,
+    Buy(Purchase),
     /// Something with a bundle that is there already.
     Follow(FollowUp),
 }
@@ -85,7 +77,7 @@ impl Order {
     fn read(call: &Call, settings: &FollowUpSettings) -> Result<Self, Problem> {
         let wrong = |error: serde_json::Error| Problem::bad_request(error.to_string());
         let mut body: Value = serde_json::from_slice(&call.body).map_err(wrong)?;
-        let aim = Aim::take(&mut body, settings)?;
+        let aim = take_aim(&mut body, settings)?;
         let mut order: Self = serde_json::from_value(body).map_err(wrong)?;
         order.aim = aim;
         if !is_msisdn(&order.bind.msisdn) {
@@ -106,8 +98,8 @@ impl Order {
 
     fn action(&self, settings: &FollowUpSettings) -> Result<Action, Problem> {
         let follow_up = match self.order_type.as_str() {
-            "preload" => return Ok(Action::Preload),
-            "subscribe" => return Ok(Action::Subscribe),
+            "preload" => return Ok(Action::Buy(Purchase::Preload)),
+            "subscribe" => return Ok(Action::Buy(Purchase::Subscribe)),
             "cancelRenewal" => FollowUp::CancelRenewal,
             "modify" => FollowUp::Modify,
             "terminate" => FollowUp::Terminate,
@@ -136,7 +128,7 @@ impl Order {
         match payment.provider.as_str() {
             "customer" => Ok(&product.product_id),
             // A SIM of this offer has no credit of its own.
-            "credit" => Err(INSUFFICIENT_FUND.problem()),
+            "credit" => Err(INSUFFICIENT_FUND.into()),
             other => Err(Problem::bad_request(format!(
                 "'payment.provider' cannot be '{other}'"
             ))),
@@ -144,34 +136,37 @@ impl Order {
     }
 }
 
-/// A refusal of business.
-struct Refusal {
-    title: &'static str,
-    detail: &'static str,
-}
-
-impl Refusal {
-    fn problem(&self) -> Problem {
-        Problem::order(self.title, self.detail)
+/// Reads the aim from a body and takes its members out.
+fn take_aim(body: &mut Value, settings: &FollowUpSettings) -> Result<Aim, Problem> {
+    let pointers = [
+        &settings.subscription_member,
+        &settings.balance_member,
+        &settings.expiration_member,
+    ];
+    let [subscription, balance, expiration] =
+        pointers.map(|pointer| body.pointer(pointer).filter(|value| !value.is_null()).cloned());
+    for pointer in pointers {
+        let top = pointer.trim_start_matches('/').split('/').next();
+        if let (Some(members), Some(top)) = (body.as_object_mut(), top) {
+            members.remove(top);
+        }
     }
+    let wrong = |pointer: &str| Problem::bad_request(format!("'{pointer}' is wrong"));
+    Ok(Aim {
+        subscription: subscription
+            .map(|value| value.as_str().and_then(|id| Uuid::try_parse(id).ok()))
+            .map(|id| id.ok_or_else(|| wrong(&settings.subscription_member)))
+            .transpose()?,
+        balance: balance
+            .map(|value| value.as_i64().filter(|kb| *kb >= 0))
+            .map(|kb| kb.ok_or_else(|| wrong(&settings.balance_member)))
+            .transpose()?,
+        expiration: expiration
+            .map(|value| value.as_str().and_then(|at| at.parse().ok()))
+            .map(|at| at.ok_or_else(|| wrong(&settings.expiration_member)))
+            .transpose()?,
+    })
 }
-
-const SUBSCRIBER_NOT_FOUND: Refusal = Refusal {
-    title: "SUBSCRIBER_NOT_FOUND",
-    detail: "Order failed - Subscriber is unknown",
-};
-const PRODUCT_NOT_FOUND: Refusal = Refusal {
-    title: "PRODUCT_NOT_FOUND",
-    detail: "Order failed - Product is unknown for the subscriber",
-};
-const STATUS_NOT_ELIGIBLE: Refusal = Refusal {
-    title: "SUBSCRIBER_STATUS_NOT_ELIGIBLE",
-    detail: "Order failed - Subscriber's status is not compatible with the order",
-};
-const INSUFFICIENT_FUND: Refusal = Refusal {
-    title: "INSUFFICIENT_FUND",
-    detail: "Order failed - The balance does not cover the price",
-};
 
 /// `POST /orders/products`.
 pub(crate) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, Problem> {
@@ -182,12 +177,12 @@ pub(crate) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, P
     if !matches!(action, Action::Follow(_)) {
         order.product_id()?;
     }
-    if order.mvno_ref != provider.options.mvno_ref {
+    if order.mvno_ref != provider.identity.mvno_ref {
         return Err(Problem::insufficient_permission(
             "This account may not use this mvnoRef",
         ));
     }
-    if action == Action::Preload && !settings.preload_configured {
+    if action == Action::Buy(Purchase::Preload) && !settings.preload_configured {
         return Ok(Reply::new(
             StatusCode::NOT_IMPLEMENTED,
             Reply::TEXT,
@@ -197,76 +192,24 @@ pub(crate) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, P
     let number = provider
         .stock
         .by_msisdn(&order.bind.msisdn)
-        .ok_or_else(|| SUBSCRIBER_NOT_FOUND.problem())?;
+        .ok_or(SUBSCRIBER_NOT_FOUND)?;
+    let reference = order.transaction_reference.as_ref();
     let (subscription_id, now) = match action {
-        Action::Follow(follow_up) => follow(provider, &order, follow_up, number)?,
-        Action::Preload | Action::Subscribe => buy(provider, &order, action, &settings, number)?,
+        Action::Follow(follow_up) => {
+            let product_id = order.product.as_ref().map(|product| product.product_id.as_str());
+            follow(provider, follow_up, &order.aim, number, product_id, reference)?
+        }
+        Action::Buy(purchase) => buy(
+            provider,
+            &settings,
+            purchase,
+            number,
+            order.product_id()?,
+            reference,
+        )?,
     };
-    Counters::bump(&provider.counters.orders_accepted);
+    Tally::bump(&provider.tally.orders_accepted);
     Ok(accepted(provider, &settings, order, subscription_id, now))
-}
-
-/// Adds a bundle to the SIM and takes its price.
-fn buy(
-    provider: &Provider,
-    order: &Order,
-    action: Action,
-    settings: &Settings,
-    number: SimNumber,
-) -> Result<(Uuid, Timestamp), Problem> {
-    let product_id = order.product_id()?;
-    let product = provider
-        .catalog
-        .product(product_id)
-        .ok_or_else(|| PRODUCT_NOT_FOUND.problem())?;
-    let placed = provider.with_sim(number, |sim, now| {
-        let mode = check(&product, sim, action, settings, now)?;
-        if !provider.account.pay(product.price_cents) {
-            return Err(INSUFFICIENT_FUND.problem());
-        }
-        if sim.status == SimStatus::PreActivated && action == Action::Subscribe {
-            sim.set_status(SimStatus::Active, now);
-        }
-        let phase = first_phase(&product, sim, mode, now);
-        let (shown, oddity) = sim.next_showing(&settings.inventory, now);
-        let id = sim.add(std::sync::Arc::clone(&product), now, |subscription| {
-            subscription.reference.clone_from(&order.transaction_reference);
-            subscription.shown = shown;
-            subscription.oddity = oddity;
-            match phase {
-                Some(phase) => subscription.phase = phase,
-                None => subscription.start(now),
-            }
-        });
-        Ok((id, now))
-    });
-    let (subscription_id, now) = placed.unwrap_or_else(|| Err(SUBSCRIBER_NOT_FOUND.problem()))?;
-    if let Some(reference) = &order.transaction_reference {
-        provider.references.add(reference, number, subscription_id);
-    }
-    Ok((subscription_id, now))
-}
-
-/// Does something with a bundle of the SIM.
-fn follow(
-    provider: &Provider,
-    order: &Order,
-    follow_up: FollowUp,
-    number: SimNumber,
-) -> Result<(Uuid, Timestamp), Problem> {
-    let product_id = order.product.as_ref().map(|product| product.product_id.as_str());
-    let followed = provider.with_sim(number, |sim, now| {
-        if !sim.status.takes_orders() {
-            return Err(STATUS_NOT_ELIGIBLE.problem());
-        }
-        let bundle = order.aim.find(sim, product_id)?;
-        follow_up.apply(bundle, &order.aim, now)?;
-        if let Some(reference) = &order.transaction_reference {
-            bundle.attribute_news(reference);
-        }
-        Ok((bundle.id, now))
-    });
-    followed.unwrap_or_else(|| Err(SUBSCRIBER_NOT_FOUND.problem()))
 }
 
 /// The answer to an order that was carried out.
@@ -296,75 +239,4 @@ fn accepted(
         }
     }
     Reply::json(StatusCode::CREATED, &body)
-}
-
-/// Whether this SIM may have this product by this action.
-fn check(
-    product: &Product,
-    sim: &Sim,
-    action: Action,
-    settings: &Settings,
-    now: Timestamp,
-) -> Result<Mode, Problem> {
-    let fits = match (action, sim.status) {
-        (Action::Preload, SimStatus::PreActivated) | (Action::Subscribe, SimStatus::Active) => true,
-        (Action::Subscribe, SimStatus::PreActivated) => settings.subscribe_activates,
-        _ => false,
-    };
-    if !fits {
-        return Err(STATUS_NOT_ELIGIBLE.problem());
-    }
-    match eligibility::of(product, &sim.standing(), now) {
-        Eligibility::Allowed(mode) => Ok(mode),
-        Eligibility::Unasked => Ok(Mode::Add),
-        Eligibility::Refused { key, message } => Err(Problem::order(key, message)),
-    }
-}
-
-/// How a new bundle begins; `None` when it starts at once.
-fn first_phase(product: &Product, sim: &mut Sim, mode: Mode, now: jiff::Timestamp) -> Option<Phase> {
-    if mode == Mode::ScheduledSwitch
-        && let Some(current) = sim.renewing()
-    {
-        let at = current.expiration().max(now);
-        current.cancel_renewal(now);
-        return Some(Phase::Scheduled(at));
-    }
-    let starts_at_once = product.category == Category::AddOn && sim.status == SimStatus::Active;
-    (!starts_at_once).then_some(Phase::Waiting)
-}
-
-/// Bundles by `transactionReference`, in the order in which they were accepted.
-type ByReference = HashMap<String, Vec<(SimNumber, Uuid)>>;
-
-/// Which bundles were ordered under which `transactionReference`. In parts, so that orders do not queue here.
-#[derive(Debug, Default)]
-pub(crate) struct References {
-    parts: [Mutex<ByReference>; 16],
-    hasher: RandomState,
-}
-
-impl References {
-    fn part(&self, reference: &str) -> Option<&Mutex<ByReference>> {
-        let position = self.hasher.hash_one(reference) % self.parts.len() as u64;
-        usize::try_from(position)
-            .ok()
-            .and_then(|position| self.parts.get(position))
-    }
-
-    fn add(&self, reference: &str, number: SimNumber, subscription: Uuid) {
-        if let Some(part) = self.part(reference) {
-            lock(part)
-                .entry(reference.to_owned())
-                .or_default()
-                .push((number, subscription));
-        }
-    }
-
-    /// Every bundle that was ordered under this reference, in the order in which they were accepted.
-    pub(crate) fn find(&self, reference: &str) -> Vec<(SimNumber, Uuid)> {
-        self.part(reference)
-            .and_then(|part| lock(part).get(reference).cloned())
-            .unwrap_or_default()
-    }
 }

@@ -1,24 +1,21 @@
 //! SIM Management: eSIM profiles.
 
+use http::{HeaderValue, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
 use crate::{
-    http::{
-        problem::Problem,
-        reply::Reply,
-        request::{Call, is_sim_serial},
-    },
+    http::{problem::Problem, reply::Reply, request::Call},
     world::{
         clock::iso,
         provider::Provider,
         stock::{
-            ids::SimNumber,
+            ids::{SimNumber, is_sim_serial},
             profile::{Material, Profile, SMDP_ADDRESS},
             status::ProfileStatus,
         },
     },
 };
-use http::{HeaderValue, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 /// `GET /esims/sim-serial/{simSerial}`.
 pub(crate) fn get_esim(provider: &Provider, call: &Call) -> Result<Reply, Problem> {

@@ -2,6 +2,10 @@
 //!
 //! A search by ICCID or MSISDN looks at one SIM; any other goes through all.
 
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
 use crate::{
     http::{problem::Problem, reply::Reply, request::Call},
     world::{
@@ -14,9 +18,6 @@ use crate::{
         },
     },
 };
-use http::StatusCode;
-use jiff::Timestamp;
-use serde_json::{Value, json};
 
 const LARGEST_PAGE: usize = 10_000;
 const USUAL_PAGE: usize = 50;
@@ -117,7 +118,7 @@ impl Search {
             && self.msisdn.admits(Some(&sim.number.msisdn()))
             && self.status.admits(Some(status.as_str()))
             && self.group.admits(sim.group.as_deref())
-            && self.account.admits(Some(&provider.options.mvno_ref))
+            && self.account.admits(Some(&provider.identity.mvno_ref))
     }
 }
 
@@ -168,8 +169,8 @@ fn render(provider: &Provider, sim: &Sim, status: SimStatus) -> Value {
     };
     insert("msisdn", json!(format!("+{}", sim.number.msisdn())));
     insert("status", json!(word));
-    insert("mvnoRef", json!(provider.options.mvno_ref));
-    insert("ratePlan", json!(provider.options.rate_plan));
+    insert("mvnoRef", json!(provider.identity.mvno_ref));
+    insert("ratePlan", json!(provider.identity.rate_plan));
     if let Some(group) = &sim.group {
         insert("group", json!(group));
     }

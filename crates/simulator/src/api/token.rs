@@ -4,13 +4,34 @@
 //! other answers. The order of checks is the one that tells a caller most:
 //! shape of the request first, then who asks, then what for.
 
-use crate::{
-    http::{counters::Counters, problem::Problem, reply::Reply, request::Call},
-    world::provider::Provider,
-};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
+
+use crate::{
+    http::{
+        oauth::{oauth_error, unstored},
+        problem::Problem,
+        reply::Reply,
+        request::Call,
+    },
+    world::{provider::Provider, tally::Tally},
+};
+
+/// Scopes by the method and the path prefix of the API that they open.
+const SCOPES: [(&str, &str, &str); 7] = [
+    ("CATALOG_PRODUCTS_READ", "GET", "/ocs/catalog"),
+    ("CATALOG_OPTIONS_READ", "GET", "/ocs/catalog"),
+    ("INVENTORY_SUBSCRIPTIONS_READ", "GET", "/ocs/inventory"),
+    ("SIMS_ESIM_READ", "GET", "/sim-management"),
+    ("SEARCH_SIM_READ", "GET", "/sim-search"),
+    ("CONNECTIVITY_MANAGEMENT_READ", "GET", "/connectivity-management"),
+    (
+        "CONNECTIVITY_MANAGEMENT_WRITE",
+        "POST",
+        "/connectivity-management",
+    ),
+];
 
 /// Why no token is issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,32 +67,16 @@ impl Refusal {
     }
 }
 
-/// An error of the token endpoint.
-pub(crate) fn oauth_error(status: StatusCode, error: &str, description: &str) -> Reply {
-    let body = json!({
-        "error": error,
-        "error_description": description,
-        "error_uri": format!("https://api.transatel.com/authentication/docs/index.html#errors/{error}"),
-    });
-    unstored(Reply::json(status, &body))
-}
-
-fn unstored(reply: Reply) -> Reply {
-    reply
-        .with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
-        .with(header::PRAGMA, HeaderValue::from_static("no-cache"))
-}
-
 /// `POST /authentication/api/token`.
 pub(crate) fn issue_token(provider: &Provider, call: &Call) -> Reply {
     let settings = provider.settings.load();
-    let granted = provider.granted_scopes();
+    let granted = granted_scopes(provider);
     match requested_scopes(provider, call, &granted) {
         Ok(scopes) => {
             let token = provider
                 .tokens
-                .issue(&provider.options.client_id, &scopes, settings.token_lifetime);
-            Counters::bump(&provider.counters.tokens_issued);
+                .issue(&provider.identity.client_id, &scopes, settings.token_lifetime);
+            Tally::bump(&provider.tally.tokens_issued);
             unstored(Reply::json(
                 StatusCode::OK,
                 &json!({
@@ -83,10 +88,20 @@ pub(crate) fn issue_token(provider: &Provider, call: &Call) -> Reply {
             ))
         }
         Err(refusal) => {
-            Counters::bump(&provider.counters.tokens_refused);
+            Tally::bump(&provider.tally.tokens_refused);
             refusal.into_reply()
         }
     }
+}
+
+/// The scopes of this account, as the settings leave them.
+fn granted_scopes(provider: &Provider) -> Vec<&'static str> {
+    let settings = provider.settings.load();
+    SCOPES
+        .iter()
+        .filter(|(_, method, prefix)| settings.permits(method, prefix, ""))
+        .map(|(scope, ..)| *scope)
+        .collect()
 }
 
 /// The scopes that the token shall have, when the request is good and its client may have them.
@@ -115,7 +130,7 @@ fn requested_scopes<'a>(
             .map(|(_, value)| value.as_str())
     };
     let grant_type = member("grant_type").ok_or(Refusal::Malformed("Missing grant type"))?;
-    let options = &provider.options;
+    let options = &provider.identity;
     let known = client_id == options.client_id && client_secret == options.client_secret;
     if !known || provider.settings.load().credentials_refused {
         return Err(Refusal::Client);
@@ -167,6 +182,6 @@ pub(crate) fn require_token(provider: &Provider, call: &Call) -> Result<(), Prob
     if good {
         return Ok(());
     }
-    Counters::bump(&provider.counters.unauthorized);
+    Tally::bump(&provider.tally.unauthorized);
     Err(Problem::unauthorized())
 }

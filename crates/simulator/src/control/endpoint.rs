@@ -1,10 +1,11 @@
 //! One call of the HTTP control API: how it is routed and what the help page says of it.
 
-use crate::control::handle::Control;
 use axum::{
     handler::Handler,
     routing::{self, MethodRouter},
 };
+
+use crate::control::handle::Control;
 
 /// A method of a path. The router, the help page and the documentation are compared by these.
 #[derive(Debug)]

@@ -1,29 +1,37 @@
-//! The simulator's levers, for tests in the same process. The HTTP control API is the same over a socket.
+//! What the tests of the same process hold of a running simulator.
 
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
     faults::script::Script,
     http::{
         counters::Snapshot,
+        exchange::Requests,
         journal::Recorded,
         server::{Availability, Server},
     },
-    world::settings::Settings,
+    tasks::Tasks,
+    webhooks::outbox::Outbox,
+    world::{provider::Provider, settings::Settings},
 };
-use jiff::Timestamp;
-use serde_json::Value;
 
 /// Reads and steers a running simulator. Cheap to clone; outlives the simulator without keeping it running.
 #[derive(Clone, Debug)]
 pub struct Control {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) requests: Arc<Requests>,
     pub(crate) server: Arc<Server>,
+    pub(crate) tasks: Tasks,
 }
 
 impl Control {
     /// A reading of every counter.
     pub fn counters(&self) -> Snapshot {
-        self.server.provider.counters.snapshot()
+        self.requests.counters.snapshot(&self.provider.tally)
     }
 
     /// Requests received for a method and route template, such as
@@ -34,73 +42,74 @@ impl Control {
 
     /// Sets every counter to 0, except what is open or in flight.
     pub fn reset_counters(&self) {
-        self.server.provider.counters.reset();
+        self.requests.counters.reset();
+        self.provider.tally.reset();
     }
 
     /// The last requests, oldest first.
     pub fn requests(&self) -> Vec<Recorded> {
-        self.server.provider.journal.list()
+        self.requests.journal.list()
     }
 
     /// Forgets the last requests.
     pub fn clear_requests(&self) {
-        self.server.provider.journal.clear();
+        self.requests.journal.clear();
     }
 
     /// Puts a fault script at the end of the queue.
     pub fn queue(&self, script: Script) {
-        self.server.provider.faults.queue(script);
+        self.requests.faults.queue(script);
     }
 
     /// The fault scripts that are not used up.
     pub fn faults(&self) -> Vec<Script> {
-        self.server.provider.faults.list()
+        self.requests.faults.list()
     }
 
     /// Drops all fault scripts. Requests that a fault holds or hangs already stay where they are.
     pub fn clear_faults(&self) {
-        self.server.provider.faults.clear();
+        self.requests.faults.clear();
     }
 
     /// Returns when at least `count` requests wait at a gate. Cancel-safe.
     pub async fn until_held(&self, gate: &str, count: usize) {
-        self.server.provider.gates.until_waiting(gate, count).await;
+        self.requests.gates.until_waiting(gate, count).await;
     }
 
     /// Lets every request go on that waits at a gate, and says how many did.
     pub fn release(&self, gate: &str) -> usize {
-        self.server.provider.gates.release(gate)
+        self.requests.gates.release(gate)
     }
 
     /// How many requests wait at each gate.
     pub fn gates(&self) -> BTreeMap<String, usize> {
-        self.server.provider.gates.list()
+        self.requests.gates.list()
     }
 
     /// The simulator's time.
     pub fn now(&self) -> Timestamp {
-        self.server.provider.clock.now()
+        self.provider.clock.now()
     }
 
     /// Moves the simulator's time forward. Bundles and transactions end by it; tokens do not.
     pub fn advance(&self, by: Duration) {
-        self.server.provider.clock.advance(by);
-        self.server.provider.catch_up();
+        self.provider.clock.advance(by);
+        self.provider.catch_up();
     }
 
     /// Makes every token bad and says how many were good.
     pub fn revoke_tokens(&self) -> usize {
-        self.server.provider.tokens.revoke_all()
+        self.provider.tokens.revoke_all()
     }
 
     /// The settings in force.
     pub fn settings(&self) -> Settings {
-        Settings::clone(&self.server.provider.settings.load())
+        Settings::clone(&self.provider.settings.load())
     }
 
     /// Changes the settings.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
-        self.server.provider.settings.update(change);
+        self.provider.settings.update(change);
     }
 
     /// Takes a permission away: a path prefix such as `/sim-search`, a route template, or a method and one
@@ -148,22 +157,20 @@ impl Control {
 
     /// Changes a product's price, in euro cents. `false` when there is no such product.
     pub fn set_price(&self, product_id: &str, cents: i64) -> bool {
-        self.server
-            .provider
+        self.provider
             .catalog
             .change(product_id, |product| product.price_cents = cents)
     }
 
     /// Takes a product out of sale or puts it back. `false` when there is no such product.
     pub fn set_withdrawn(&self, product_id: &str, withdrawn: bool) -> bool {
-        self.server
-            .provider
+        self.provider
             .catalog
             .change(product_id, |product| product.availability.withdrawn = withdrawn)
     }
 
     /// Adds an element to the unfiltered product list, product or not. It cannot be ordered.
     pub fn add_catalog_element(&self, element: &Value) {
-        self.server.provider.catalog.add_raw(element);
+        self.provider.catalog.add_raw(element);
     }
 }

@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
+use axum::extract::State;
+
 use crate::{
     control::{handle::Control, http},
     faults::fault::FAULTS,
+    http::routes::CONTROL,
     kinds::Kind,
     webhooks::disturbance::DISTURBANCES,
 };
-use axum::extract::State;
 
 const INTRODUCTION: &str = "Simulated Transatel: the control API
 
@@ -19,11 +21,11 @@ member that a call does not know is refused by name. Durations are text: 300ms, 
 
 /// `GET /__sandbox/`.
 pub(super) async fn page(State(control): State<Control>) -> String {
-    let base = format!("http://{}{}", control.server.address, http::PREFIX);
+    let base = format!("http://{}{}", control.server.address, CONTROL);
     let mut page = INTRODUCTION.to_owned();
     page.push_str("\nCalls\n\n");
     for endpoint in http::endpoints() {
-        let call = format!("{:6} {}{}", endpoint.method, http::PREFIX, endpoint.path);
+        let call = format!("{:6} {}{}", endpoint.method, CONTROL, endpoint.path);
         // Writing to a text cannot fail.
         let _ = writeln!(page, "  {call:52} {}", endpoint.does);
         if !endpoint.takes.is_empty() {

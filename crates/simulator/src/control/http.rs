@@ -5,43 +5,30 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
 use crate::{
     control::{
         body::{Body, Empty, Unreadable},
         endpoint::{Endpoint, delete, get, post},
         handle::Control,
-        help, http_inventory, http_operations, http_sims, http_webhooks,
+        http_inventory, http_operations, http_sims, http_webhooks,
     },
     duration_text,
     faults::script::Script,
     http::{counters::Snapshot, journal::Recorded, server::Availability},
     world::clock::iso,
 };
-use axum::{
-    Json, Router,
-    extract::{Path, Query, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing,
-};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
-pub(crate) const PREFIX: &str = "/__sandbox";
 /// A call that cuts connections cuts its own too; its answer gets this long to leave.
 const ANSWER_LEAVES: Duration = Duration::from_millis(20);
-
-pub(crate) fn router(control: Control) -> Router {
-    let api = endpoints().into_iter().fold(Router::new(), |api, endpoint| {
-        api.route(endpoint.path, endpoint.handler)
-    });
-    Router::new()
-        .route(PREFIX, routing::get(help::page))
-        .route("/__sandbox/", routing::get(help::page))
-        .nest(PREFIX, api)
-        .fallback(unknown)
-        .with_state(control)
-}
 
 /// Every call but the help page.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -115,11 +102,6 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     endpoints.extend(http_operations::endpoints());
     endpoints.extend(http_webhooks::endpoints());
     endpoints
-}
-
-async fn unknown() -> Response {
-    let why = "no such call: GET /__sandbox/ lists them";
-    (StatusCode::NOT_FOUND, Json(json!({ "error": why }))).into_response()
 }
 
 async fn counters(State(control): State<Control>) -> Json<Snapshot> {
@@ -212,12 +194,7 @@ async fn configure(
     State(control): State<Control>,
     Body(changes): Body<Value>,
 ) -> Result<Json<Value>, Unreadable> {
-    control
-        .server
-        .provider
-        .settings
-        .merge(changes)
-        .map_err(Unreadable)?;
+    control.provider.settings.merge(changes).map_err(Unreadable)?;
     Ok(Json(json!(control.settings())))
 }
 
@@ -241,7 +218,7 @@ async fn set_availability(State(control): State<Control>, Body(wanted): Body<Una
     }
     // In a task of its own: this answer's connection is among those that are reset.
     let server = Arc::clone(&control.server);
-    control.server.spawn(async move {
+    control.tasks.spawn(async move {
         tokio::time::sleep(ANSWER_LEAVES).await;
         let _ = server.set_availability(wanted.availability).await;
         if let Some(duration) = wanted.duration {
@@ -255,7 +232,7 @@ async fn set_availability(State(control): State<Control>, Body(wanted): Body<Una
 
 async fn reset_connections(State(control): State<Control>, _: Body<Empty>) -> StatusCode {
     let server = Arc::clone(&control.server);
-    control.server.spawn(async move {
+    control.tasks.spawn(async move {
         tokio::time::sleep(ANSWER_LEAVES).await;
         server.reset_connections();
     });

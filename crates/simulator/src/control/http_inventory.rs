@@ -1,14 +1,5 @@
 //! The part of the HTTP control API that is about what the inventory shows.
 
-use crate::{
-    control::{
-        body::{Body, Empty},
-        endpoint::{Endpoint, post},
-        handle::Control,
-        sims::Impossible,
-    },
-    world::visibility::{Oddity, Showing},
-};
 use axum::{
     Json,
     extract::{Path, State},
@@ -17,6 +8,18 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::{
+    control::{
+        body::{Body, Empty},
+        endpoint::{Endpoint, post},
+        handle::Control,
+    },
+    world::{
+        impossible::Impossible,
+        visibility::{Oddity, Showing},
+    },
+};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![

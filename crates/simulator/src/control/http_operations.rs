@@ -2,17 +2,6 @@
 
 use std::time::Duration;
 
-use crate::{
-    control::{
-        body::Body,
-        endpoint::{Endpoint, get, post},
-        handle::Control,
-        operations::TransactionView,
-        sims::Impossible,
-    },
-    duration_text,
-    world::settings::operations::Outcome,
-};
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -20,6 +9,17 @@ use axum::{
 };
 use serde::Deserialize;
 use uuid::Uuid;
+
+use crate::{
+    control::{
+        body::Body,
+        endpoint::{Endpoint, get, post},
+        handle::Control,
+        operations::TransactionView,
+    },
+    duration_text,
+    world::{impossible::Impossible, settings::operations::Outcome},
+};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![

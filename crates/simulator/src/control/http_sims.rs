@@ -1,14 +1,5 @@
 //! The part of the HTTP control API that is about SIMs and the account.
 
-use crate::{
-    control::{
-        body::Body,
-        endpoint::{Endpoint, get, post},
-        handle::Control,
-        sims::{BundleView, Criteria, Impossible, SimView},
-    },
-    world::stock::status::{ProfileStatus, SimStatus},
-};
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -18,6 +9,19 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::{
+    control::{
+        body::Body,
+        endpoint::{Endpoint, get, post},
+        handle::Control,
+        sims::{BundleView, Criteria, SimView},
+    },
+    world::{
+        impossible::Impossible,
+        stock::status::{ProfileStatus, SimStatus},
+    },
+};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![

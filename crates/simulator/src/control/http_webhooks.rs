@@ -2,18 +2,6 @@
 
 use std::time::Duration;
 
-use crate::{
-    control::{
-        body::{Body, Empty, Unreadable},
-        endpoint::{Endpoint, delete, get, post},
-        handle::Control,
-        sims::Impossible,
-    },
-    duration_text,
-    webhooks::{
-        Webhook, delivery::Delivery, disturbance::Disturbance, outbox::WebhookStatus, queue::EventOrder,
-    },
-};
 use axum::{
     Json,
     extract::State,
@@ -22,6 +10,20 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::{
+    control::{
+        body::{Body, Empty, Unreadable},
+        endpoint::{Endpoint, delete, get, post},
+        handle::Control,
+    },
+    duration_text,
+    webhooks::{
+        delivery::Delivery, disturbance::Disturbance, queue::EventOrder, receiver::Webhook,
+        status::WebhookStatus,
+    },
+    world::impossible::Impossible,
+};
 
 /// How long a call waits for the queue when it does not say.
 const WAIT: Duration = Duration::from_secs(10);

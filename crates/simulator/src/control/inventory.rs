@@ -1,10 +1,14 @@
 //! Levers on what the inventory shows, and when.
 
-use crate::{
-    control::{handle::Control, sims::Impossible},
-    world::visibility::{Oddity, Showing},
-};
 use uuid::Uuid;
+
+use crate::{
+    control::handle::Control,
+    world::{
+        impossible::Impossible,
+        visibility::{Oddity, Showing},
+    },
+};
 
 impl Control {
     /// Decides how the inventory shows what a SIM's next order places. Called again, it decides over the order

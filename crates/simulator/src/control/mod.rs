@@ -11,5 +11,6 @@ pub(crate) mod http_sims;
 pub(crate) mod http_webhooks;
 pub(crate) mod inventory;
 pub(crate) mod operations;
+pub(crate) mod router;
 pub(crate) mod sims;
 pub(crate) mod webhooks;

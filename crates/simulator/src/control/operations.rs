@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+use uuid::Uuid;
+
 use crate::{
-    control::{handle::Control, sims::Impossible},
+    control::handle::Control,
     world::{
-        operations::{progress as operations, transactions::Transaction},
+        impossible::Impossible,
+        operations::{progress, transactions::Transaction},
         settings::operations::Outcome,
         stock::ids::SimNumber,
     },
 };
-use serde::Serialize;
-use uuid::Uuid;
 
 /// A connectivity transaction as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,7 +63,7 @@ impl Control {
     /// When there is no such SIM.
     pub fn transactions(&self, key: Option<&str>) -> Result<Vec<TransactionView>, Impossible> {
         let number: Option<SimNumber> = key.map(|key| self.on(key, |sim, _| sim.number)).transpose()?;
-        let provider = &self.server.provider;
+        let provider = &self.provider;
         provider.catch_up();
         let all = provider.transactions.list();
         Ok(all
@@ -77,9 +79,9 @@ impl Control {
     ///
     /// When there is no such transaction, or it has ended.
     pub fn end_transaction(&self, id: Uuid, well: bool) -> Result<(), Impossible> {
-        let provider = &self.server.provider;
+        let provider = &self.provider;
         provider.catch_up();
-        if operations::end(provider, id, provider.clock.now(), well) {
+        if progress::end(provider, id, provider.clock.now(), well) {
             Ok(())
         } else {
             Err(Impossible::UnknownTransaction)

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
 use crate::{
     control::handle::Control,
     world::{
@@ -9,6 +13,7 @@ use crate::{
             destinations::Destination,
             product::{Category, WALLED_GARDEN as WALLED_GARDEN_TAG},
         },
+        impossible::Impossible,
         stock::{
             delivery::WALLED_GARDEN,
             ids::SimNumber,
@@ -19,44 +24,6 @@ use crate::{
         },
     },
 };
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
-
-/// Why a lever did not move.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Impossible {
-    /// No SIM of the stock has this number, MSISDN or ICCID.
-    #[error("the stock has no such SIM")]
-    UnknownSim,
-    /// The SIM has no such bundle, or it has ended already.
-    #[error("the SIM has no such live bundle")]
-    UnknownSubscription,
-    /// The simulator knows no such country.
-    #[error("unknown country")]
-    UnknownCountry,
-    /// The catalog has no such product.
-    #[error("unknown product")]
-    UnknownProduct,
-    /// The SIM's status does not allow it.
-    #[error("the SIM is {}", .0.as_str())]
-    Status(SimStatus),
-    /// The eSIM profile's status does not allow it.
-    #[error("the eSIM profile is {}", .0.as_str())]
-    Profile(ProfileStatus),
-    /// The SIM is a physical one.
-    #[error("the SIM has no eSIM profile")]
-    Physical,
-    /// The SIM has never been in a network.
-    #[error("the SIM has never attached")]
-    NeverAttached,
-    /// There is no such transaction, or it has ended already.
-    #[error("no such pending transaction")]
-    UnknownTransaction,
-    /// Events cannot be sent to this address.
-    #[error("the receiver must be a plain HTTP URL")]
-    Receiver,
-}
 
 /// A SIM as it is, whatever the APIs show of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -225,7 +192,7 @@ impl Control {
 
     /// The first `count` SIMs of the stock that meet the criteria.
     pub fn find_sims(&self, criteria: Criteria, count: usize) -> Vec<SimView> {
-        let provider = &self.server.provider;
+        let provider = &self.provider;
         provider.catch_up();
         let view = |number| {
             provider
@@ -245,7 +212,7 @@ impl Control {
     /// Unless the SIM is Pre-Activated or Active and its profile, if any, can be used.
     pub fn attach(&self, key: &str, country: &str) -> Result<SimView, Impossible> {
         let country = Destination::find(&country.to_ascii_uppercase()).ok_or(Impossible::UnknownCountry)?;
-        let walled_garden = self.server.provider.catalog.product(WALLED_GARDEN);
+        let walled_garden = self.provider.catalog.product(WALLED_GARDEN);
         self.on(key, |sim, now| {
             sim.attach(country, walled_garden, now)
                 .map(|()| SimView::of(sim, now))
@@ -324,7 +291,6 @@ impl Control {
     /// When there is no such SIM or product.
     pub fn grant(&self, key: &str, product_id: &str) -> Result<Uuid, Impossible> {
         let product = self
-            .server
             .provider
             .catalog
             .product(product_id)
@@ -341,7 +307,7 @@ impl Control {
     /// Every bundle that was ordered under this `transactionReference`, in the order of acceptance. This is the
     /// truth that orders are checked against.
     pub fn subscriptions_by_reference(&self, reference: &str) -> Vec<BundleView> {
-        let provider = &self.server.provider;
+        let provider = &self.provider;
         let view = |(number, id): (SimNumber, Uuid)| {
             provider.with_sim(number, |sim, now| {
                 sim.subscription(id).map(|found| BundleView::of(sim, found, now))
@@ -363,16 +329,16 @@ impl Control {
 
     /// What is left of the account's balance, in cents.
     pub fn account_balance(&self) -> i64 {
-        self.server.provider.account.balance()
+        self.provider.account.balance()
     }
 
     /// Sets the account's balance, in cents.
     pub fn set_account_balance(&self, cents: i64) {
-        self.server.provider.account.set_balance(cents);
+        self.provider.account.set_balance(cents);
     }
 
     pub(super) fn on<R>(&self, key: &str, f: impl FnOnce(&mut Sim, Timestamp) -> R) -> Result<R, Impossible> {
-        let provider = &self.server.provider;
+        let provider = &self.provider;
         provider.catch_up();
         let number = provider.stock.by_any(key).ok_or(Impossible::UnknownSim)?;
         provider.with_sim(number, f).ok_or(Impossible::UnknownSim)

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{duration_text, faults::step::Step, kinds::Kind};
 use serde::{Deserialize, Serialize};
+
+use crate::{duration_text, kinds::Kind};
 
 /// What happens to a request instead of an ordinary answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,19 +180,6 @@ impl Fault {
     /// The request waits at a gate.
     pub fn hold(gate: impl Into<String>) -> Self {
         Self::Hold { gate: gate.into() }
-    }
-
-    /// One step with this fault, before the request is carried out.
-    pub fn step(self) -> Step {
-        Step::from(self)
-    }
-
-    /// One step in which the request is carried out first and the fault hits its answer.
-    pub fn after_commit(self) -> Step {
-        Step {
-            commit: true,
-            ..Step::from(self)
-        }
     }
 
     /// The name that the journal shows.

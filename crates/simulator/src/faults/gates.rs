@@ -5,8 +5,9 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
-use crate::lock::lock;
 use tokio::sync::watch;
+
+use crate::lock::lock;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Gate {

@@ -1,4 +1,4 @@
-//! What goes wrong on purpose.
+//! Faults that are asked for: scripts, their steps, and gates at which requests wait. Knows no HTTP server.
 
 pub(crate) mod fault;
 pub(crate) mod gates;

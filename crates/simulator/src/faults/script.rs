@@ -8,10 +8,13 @@
 
 use std::{collections::VecDeque, sync::Mutex};
 
-use crate::faults::{fault::Fault, step::Step};
-use crate::{http::routes::Found, lock::lock};
 use http::Method;
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    faults::{fault::Fault, step::Step},
+    lock::lock,
+};
 
 /// Steps for the requests of a method and path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,12 +55,12 @@ impl Script {
         self
     }
 
-    fn fits(&self, method: &Method, path: &str, found: Option<&Found>) -> bool {
+    fn fits(&self, method: &Method, path: &str, template: Option<&str>) -> bool {
         let method_fits = self
             .method
             .as_ref()
             .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method.as_str()));
-        let template_fits = found.is_some_and(|found| found.route.template == self.path);
+        let template_fits = template == Some(self.path.as_str());
         method_fits && (template_fits || path.starts_with(&self.path))
     }
 
@@ -102,11 +105,11 @@ impl Faults {
     }
 
     /// The fault for a request and whether the request is carried out first. Uses the step up.
-    pub(crate) fn take(&self, method: &Method, path: &str, found: Option<&Found>) -> Option<(Fault, bool)> {
+    pub(crate) fn take(&self, method: &Method, path: &str, template: Option<&str>) -> Option<(Fault, bool)> {
         let mut scripts = lock(&self.scripts);
         let taken = scripts
             .iter_mut()
-            .filter(|script| script.fits(method, path, found))
+            .filter(|script| script.fits(method, path, template))
             .find_map(Script::take)
             .filter(|(fault, _)| *fault != Fault::Pass);
         scripts.retain(|script| !script.steps.is_empty());
@@ -125,7 +128,11 @@ mod tests {
 
     fn take(faults: &Faults, method: Method, path: &str) -> Option<&'static str> {
         faults
-            .take(&method, path, routes::find(path).as_ref())
+            .take(
+                &method,
+                path,
+                routes::find(path).map(|found| found.route.template),
+            )
             .map(|(fault, _)| fault.name())
     }
 

@@ -1,11 +1,12 @@
 //! One step of a fault script.
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
 use crate::{
     faults::fault::{FAULTS, Fault},
     kinds,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 /// One step of a script: a fault and how often it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +70,21 @@ impl From<Fault> for Step {
             commit: false,
             repeat: 1,
             forever: false,
+        }
+    }
+}
+
+impl Fault {
+    /// One step with this fault, before the request is carried out.
+    pub fn step(self) -> Step {
+        Step::from(self)
+    }
+
+    /// One step in which the request is carried out first and the fault hits its answer.
+    pub fn after_commit(self) -> Step {
+        Step {
+            commit: true,
+            ..Step::from(self)
         }
     }
 }

@@ -10,12 +10,14 @@ use std::{
     },
 };
 
+use http::Method;
+use serde::Serialize;
+
 use crate::{
     http::routes::{Found, ROUTES},
     lock::lock,
+    world::tally::Tally,
 };
-use http::Method;
-use serde::Serialize;
 
 /// The key of requests whose path is no URL of the provider.
 const UNKNOWN_PATH: &str = "(unknown path)";
@@ -67,10 +69,6 @@ impl Snapshot {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     routes: Mutex<BTreeMap<Key, RouteCount>>,
-    pub(crate) tokens_issued: AtomicU64,
-    pub(crate) tokens_refused: AtomicU64,
-    pub(crate) unauthorized: AtomicU64,
-    pub(crate) orders_accepted: AtomicU64,
     pub(crate) faults_applied: AtomicU64,
     pub(crate) connections_accepted: AtomicU64,
     pub(crate) connections_open: AtomicU64,
@@ -95,7 +93,7 @@ impl Counters {
         InFlight { counters: self, key }
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self, tally: &Tally) -> Snapshot {
         let requests = lock(&self.routes)
             .iter()
             .map(|((index, method), count)| {
@@ -123,10 +121,10 @@ impl Counters {
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Snapshot {
             requests,
-            tokens_issued: value(&self.tokens_issued),
-            tokens_refused: value(&self.tokens_refused),
-            unauthorized: value(&self.unauthorized),
-            orders_accepted: value(&self.orders_accepted),
+            tokens_issued: value(&tally.tokens_issued),
+            tokens_refused: value(&tally.tokens_refused),
+            unauthorized: value(&tally.unauthorized),
+            orders_accepted: value(&tally.orders_accepted),
             faults_applied: value(&self.faults_applied),
             connections_accepted: value(&self.connections_accepted),
             connections_open: value(&self.connections_open),
@@ -143,14 +141,7 @@ impl Counters {
                 ..RouteCount::default()
             };
         }
-        for counter in [
-            &self.tokens_issued,
-            &self.tokens_refused,
-            &self.unauthorized,
-            &self.orders_accepted,
-            &self.faults_applied,
-            &self.connections_accepted,
-        ] {
+        for counter in [&self.faults_applied, &self.connections_accepted] {
             counter.store(0, Ordering::Relaxed);
         }
     }
@@ -202,7 +193,7 @@ mod tests {
         first.answered(200);
         drop(first);
         let _unknown = counters.begin(&Method::PUT, None);
-        let snapshot = counters.snapshot();
+        let snapshot = counters.snapshot(&Tally::default());
         let count = &snapshot.requests["GET /ocs/catalog/api/cos/{cosRef}/products"];
         assert_eq!((count.received, count.in_flight, count.peak_in_flight), (2, 1, 2));
         assert_eq!(count.statuses, BTreeMap::from([(200, 1)]));
@@ -211,7 +202,7 @@ mod tests {
         counters.reset();
         assert_eq!(
             counters
-                .snapshot()
+                .snapshot(&Tally::default())
                 .received("GET", "/ocs/catalog/api/cos/{cosRef}/products"),
             0
         );

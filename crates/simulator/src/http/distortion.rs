@@ -2,14 +2,12 @@
 
 use std::io;
 
-use crate::{
-    api::token::oauth_error,
-    http::{problem::Problem, reply::Reply, routes},
-};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+
+use crate::http::{oauth::oauth_error, problem::Problem, reply::Reply, routes};
 
 const GARBAGE: &[u8] = b"{\"products\":[{\"productDefinition\":{\"productId\":\"\xff\xfe\x00,,]";
 const HTML: &str = "<!doctype html><html><head><title>Maintenance</title></head>\

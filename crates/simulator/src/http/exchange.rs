@@ -6,46 +6,94 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{
-    api::dispatch,
-    faults::fault::Fault,
-    http::{
-        connection::Fate,
-        counters::{Counters, InFlight},
-        distortion,
-        distortion::Rest,
-        problem::Problem,
-        reply::Reply,
-        request::Call,
-        routes,
-        server::{Availability, Server},
-    },
-    world::provider::Provider,
-};
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
+use crate::{
+    faults::{fault::Fault, gates::Gates, script::Faults},
+    http::{
+        connection::Fate,
+        counters::{Counters, InFlight},
+        distortion,
+        distortion::Rest,
+        journal::Journal,
+        problem::Problem,
+        reply::Reply,
+        request::Call,
+        routes,
+    },
+    tasks::Tasks,
+    webhooks::outbox::Outbox,
+    world::{clock::iso, provider::Provider},
+};
+
 /// More than any request of the contract needs.
 const BODY_LIMIT: usize = 1024 * 1024;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-tsl-request-id");
 
+/// Carries a request out. Given at the start, so that this folder need not know the APIs.
+pub(crate) type Answer = fn(&Provider, &Call) -> Reply;
+
+/// Everything that requests pass through.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) faults: Faults,
+    pub(crate) gates: Gates,
+    pub(crate) counters: Counters,
+    pub(crate) journal: Journal,
+    pub(crate) tasks: Tasks,
+    answer: Answer,
+}
+
+impl Requests {
+    /// Keeps the last `kept` requests in its journal.
+    pub(crate) fn new(
+        provider: Arc<Provider>,
+        outbox: Arc<Outbox>,
+        tasks: Tasks,
+        kept: usize,
+        answer: Answer,
+    ) -> Self {
+        Self {
+            provider,
+            outbox,
+            faults: Faults::default(),
+            gates: Gates::default(),
+            counters: Counters::default(),
+            journal: Journal::new(kept),
+            tasks,
+            answer,
+        }
+    }
+
+    fn answer(&self, call: &Call) -> Reply {
+        (self.answer)(&self.provider, call)
+    }
+}
+
 /// Answers a request, or ends its connection and never returns.
-pub(crate) async fn exchange(server: Arc<Server>, fate: Fate, request: Request<Incoming>) -> Response<Body> {
-    let provider = &server.provider;
+pub(crate) async fn exchange(
+    requests: Arc<Requests>,
+    silent: bool,
+    fate: Fate,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let provider = &requests.provider;
     let (parts, body) = request.into_parts();
     let found = routes::find(parts.uri.path());
-    let in_flight = provider.counters.begin(&parts.method, found.as_ref());
-    let fault = if server.availability() == Availability::Silent {
+    let in_flight = requests.counters.begin(&parts.method, found.as_ref());
+    let fault = if silent {
         Some((Fault::Hang, false))
     } else {
-        provider
-            .faults
-            .take(&parts.method, parts.uri.path(), found.as_ref())
+        let template = found.as_ref().map(|found| found.route.template);
+        requests.faults.take(&parts.method, parts.uri.path(), template)
     };
     let request_id = provider.next_request_id();
     let query = parts.uri.query().map(str::to_owned);
@@ -59,12 +107,12 @@ pub(crate) async fn exchange(server: Arc<Server>, fate: Fate, request: Request<I
         Ok(body) => (Call::new(parts, found, body), None),
         Err(failure) => (Call::new(parts, found, Bytes::new()), Some(failure)),
     };
-    let at = crate::world::clock::iso(provider.clock.now());
-    let number = provider
+    let at = iso(provider.clock.now());
+    let number = requests
         .journal
         .record(at, &call, query.as_deref(), &request_id.to_string());
     let exchange = Exchange {
-        server: &server,
+        requests: &requests,
         fate: &fate,
         in_flight: &in_flight,
         number,
@@ -99,7 +147,7 @@ async fn read_whole(body: Incoming) -> Result<Bytes, Unreadable> {
 
 /// A request whose body is there, and what is needed to answer it.
 struct Exchange<'a> {
-    server: &'a Arc<Server>,
+    requests: &'a Arc<Requests>,
     fate: &'a Fate,
     in_flight: &'a InFlight<'a>,
     number: u64,
@@ -107,27 +155,23 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    fn provider(&self) -> &Provider {
-        &self.server.provider
-    }
-
     async fn run(&self, call: Arc<Call>, fault: Option<(Fault, bool)>) -> Response<Body> {
-        let latency = self.provider().settings.load().latency;
+        let latency = self.requests.provider.settings.load().latency;
         let Some((fault, commit)) = fault else {
             let reply = if latency.is_zero() {
-                dispatch::answer(self.provider(), &call)
+                self.requests.answer(&call)
             } else {
                 self.carry_out_after(&call, tokio::time::sleep(latency)).await
             };
             return self.send(reply).into_response();
         };
-        self.provider().journal.set_fault(self.number, fault.name());
-        Counters::bump(&self.provider().counters.faults_applied);
+        self.requests.journal.set_fault(self.number, fault.name());
+        Counters::bump(&self.requests.counters.faults_applied);
         if fault == Fault::AfterEvents {
             let reply = self.answer_after_events(&call).await;
             self.send(reply).into_response()
         } else if commit {
-            let reply = dispatch::answer(self.provider(), &call);
+            let reply = self.requests.answer(&call);
             self.distort(fault, &call, Some(reply)).await
         } else {
             self.distort(fault, &call, None).await
@@ -137,13 +181,11 @@ impl Exchange<'_> {
     /// Lets a fault act. `done` is the true answer when the request has been carried out already.
     async fn distort(&self, fault: Fault, call: &Arc<Call>, done: Option<Reply>) -> Response<Body> {
         let reply = match fault {
-            Fault::Pass | Fault::AfterEvents => {
-                done.unwrap_or_else(|| dispatch::answer(self.provider(), call))
-            }
+            Fault::Pass | Fault::AfterEvents => done.unwrap_or_else(|| self.requests.answer(call)),
             Fault::Delay { duration } => self.held(call, done, tokio::time::sleep(duration)).await,
             Fault::Hold { gate } => {
-                let server = Arc::clone(self.server);
-                let wait = async move { server.provider.gates.wait(&gate).await };
+                let requests = Arc::clone(self.requests);
+                let wait = async move { requests.gates.wait(&gate).await };
                 self.held(call, done, wait).await
             }
             Fault::Status {
@@ -216,9 +258,9 @@ impl Exchange<'_> {
 
     /// Carries out at once, and answers when the events have arrived that came about meanwhile.
     async fn answer_after_events(&self, call: &Arc<Call>) -> Reply {
-        let outbox = &self.provider().outbox;
+        let outbox = &self.requests.outbox;
         let before = outbox.last_event();
-        let reply = dispatch::answer(self.provider(), call);
+        let reply = self.requests.answer(call);
         outbox.until_arrived(before + 1..=outbox.last_event()).await;
         reply
     }
@@ -227,12 +269,12 @@ impl Exchange<'_> {
     fn carry_out_once_gone(&self, call: &Arc<Call>, duration: Duration) -> DropGuard {
         let gone = CancellationToken::new();
         let here = gone.clone().drop_guard();
-        let server = Arc::clone(self.server);
+        let requests = Arc::clone(self.requests);
         let call = Arc::clone(call);
-        self.server.spawn(async move {
+        self.requests.tasks.spawn(async move {
             gone.cancelled().await;
             tokio::time::sleep(duration).await;
-            dispatch::answer(&server.provider, &call);
+            requests.answer(&call);
         });
         here
     }
@@ -243,11 +285,11 @@ impl Exchange<'_> {
         call: &Arc<Call>,
         wait: impl Future<Output = ()> + Send + 'static,
     ) -> Reply {
-        let server = Arc::clone(self.server);
+        let requests = Arc::clone(self.requests);
         let call = Arc::clone(call);
-        let work = self.server.spawn(async move {
+        let work = self.requests.tasks.spawn(async move {
             wait.await;
-            dispatch::answer(&server.provider, &call)
+            requests.answer(&call)
         });
         match work.await {
             Ok(Some(reply)) => reply,
@@ -259,7 +301,7 @@ impl Exchange<'_> {
     /// Notes the answer as given and puts the request id on it.
     fn send(&self, reply: Reply) -> Reply {
         self.in_flight.answered(reply.status.as_u16());
-        self.provider()
+        self.requests
             .journal
             .set_status(self.number, reply.status.as_u16());
         match HeaderValue::from_str(&self.request_id.to_string()) {
@@ -267,10 +309,4 @@ impl Exchange<'_> {
             Err(_) => reply,
         }
     }
-}
-
-/// Whether a request is for the control API, which faults do not touch.
-pub(crate) fn is_control(parts: &Parts) -> bool {
-    let path = parts.uri.path();
-    path == crate::control::http::PREFIX || path.starts_with("/__sandbox/")
 }

@@ -9,9 +9,10 @@ use std::{
     sync::Mutex,
 };
 
-use crate::{http::request::Call, lock::lock};
 use http::{HeaderMap, HeaderName, header};
 use serde::Serialize;
+
+use crate::{http::request::Call, lock::lock};
 
 /// More of a body than this is not kept.
 const BODY_KEPT: usize = 64 * 1024;

@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
-use crate::http::reply::Reply;
 use http::StatusCode;
 use serde_json::json;
+
+use crate::http::reply::Reply;
 
 /// Why a request is refused. Turned into a [`Reply`] once the path is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

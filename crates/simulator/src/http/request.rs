@@ -1,8 +1,12 @@
 //! A request as handlers see it: whole, decoded, and matched to a route.
 
-use crate::http::{problem::Problem, routes::Found};
 use bytes::Bytes;
 use http::{HeaderMap, Method, request::Parts};
+
+use crate::{
+    http::{problem::Problem, routes::Found},
+    world::stock::ids::is_msisdn,
+};
 
 /// One request with its body read.
 #[derive(Debug)]
@@ -87,12 +91,4 @@ impl Call {
     pub(crate) fn header(&self, name: http::HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
-}
-
-pub(crate) fn is_msisdn(text: &str) -> bool {
-    (6..=15).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-pub(crate) fn is_sim_serial(text: &str) -> bool {
-    (13..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -3,8 +3,9 @@
 //! One table drives routing, `OPTIONS`, 405, permissions and the counters, so
 //! that they cannot disagree. Templates use the provider's parameter names.
 
-use crate::world::operations::change::Change;
 use percent_encoding::percent_decode_str;
+
+use crate::world::operations::change::Change;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,15 @@ impl Route {
             .find(|(name, _)| *name == method.as_str())
             .map(|(_, operation)| *operation)
     }
+}
+
+/// Where the control API is, which is none of the provider's.
+pub(crate) const CONTROL: &str = "/__sandbox";
+
+/// Whether a path is the control API's, which faults do not touch.
+pub(crate) fn is_control(path: &str) -> bool {
+    path.strip_prefix(CONTROL)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 pub(crate) const TOKEN: &str = "/authentication/api/token";

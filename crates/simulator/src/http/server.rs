@@ -1,8 +1,8 @@
 //! The listener, its connections, and how both end.
 //!
-//! Owns every task of the simulator: connections and detached work run on one
-//! tracker and end when it is stopped. The listener can be made to refuse, to
-//! reset or to stay silent, and keeps its port meanwhile.
+//! The listener can be made to refuse, to reset or to stay silent, and keeps
+//! its port meanwhile. It and its connections end with the other tasks of the
+//! simulator.
 
 use std::{
     io,
@@ -12,16 +12,6 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    http::{
-        connection::{Fate, Wire},
-        counters::Counters,
-        exchange::{exchange, is_control},
-    },
-    lock::lock,
-    webhooks::worker,
-    world::provider::Provider,
-};
 use axum::Router;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -30,10 +20,19 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
-    task::JoinHandle,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+
+use crate::{
+    http::{
+        connection::{Fate, Wire},
+        counters::Counters,
+        exchange::{Requests, exchange},
+        routes,
+    },
+    lock::lock,
+};
 
 /// Connections that wait to be accepted; bursts of tests are larger than the usual 128.
 const BACKLOG: u32 = 4096;
@@ -60,10 +59,8 @@ type Effect = (u64, Option<(io::ErrorKind, String)>);
 
 #[derive(Debug)]
 pub(crate) struct Server {
-    pub(crate) provider: Provider,
+    requests: Arc<Requests>,
     pub(crate) address: SocketAddr,
-    tasks: TaskTracker,
-    stop: CancellationToken,
     wanted: watch::Sender<(u64, Availability)>,
     effect: watch::Sender<Effect>,
     /// Cancelled and replaced when all open connections are reset.
@@ -73,15 +70,14 @@ pub(crate) struct Server {
 impl Server {
     /// Binds the address and serves from then on.
     pub(crate) fn start(
-        provider: Provider,
+        address: SocketAddr,
+        requests: Arc<Requests>,
         router: impl FnOnce(Arc<Self>) -> Router,
     ) -> io::Result<Arc<Self>> {
-        let listener = listen(provider.options.listen)?;
+        let listener = listen(address)?;
         let server = Arc::new(Self {
-            provider,
+            requests,
             address: listener.local_addr()?,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
             wanted: watch::Sender::new((0, Availability::Up)),
             effect: watch::Sender::new((0, None)),
             open: Mutex::default(),
@@ -89,32 +85,10 @@ impl Server {
         let router = router(Arc::clone(&server));
         let accepting = Arc::clone(&server);
         server
+            .requests
             .tasks
             .spawn(async move { accepting.accept(Port::Open(listener), router).await });
-        server.spawn(worker::send(Arc::clone(&server)));
-        server.spawn(worker::keep_time(Arc::clone(&server)));
         Ok(server)
-    }
-
-    /// Ends every connection and task without waiting for answers.
-    pub(crate) fn stop(&self) {
-        self.stop.cancel();
-        self.tasks.close();
-    }
-
-    /// Returns when everything has ended after [`Server::stop`].
-    pub(crate) async fn stopped(&self) {
-        self.tasks.wait().await;
-    }
-
-    /// Runs work to its end, whoever waits for it. `None` when the simulator stopped first.
-    pub(crate) fn spawn<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> JoinHandle<Option<T>> {
-        let stop = self.stop.clone();
-        self.tasks
-            .spawn(async move { stop.run_until_cancelled(work).await })
     }
 
     pub(crate) fn availability(&self) -> Availability {
@@ -136,7 +110,11 @@ impl Server {
                 Ok((_, None)) | Err(_) => Ok(()),
             }
         };
-        self.stop.run_until_cancelled(reached).await.unwrap_or(Ok(()))
+        self.requests
+            .tasks
+            .unless_stopped(reached)
+            .await
+            .unwrap_or(Ok(()))
     }
 
     /// Resets every open connection.
@@ -150,7 +128,6 @@ impl Server {
         wanted.mark_changed();
         loop {
             tokio::select! {
-                () = self.stop.cancelled() => return,
                 changed = wanted.changed() => {
                     if changed.is_err() {
                         return;
@@ -172,7 +149,7 @@ impl Server {
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, router: &Router) {
-        Counters::bump(&self.provider.counters.connections_accepted);
+        Counters::bump(&self.requests.counters.connections_accepted);
         let fate = Fate::default();
         if self.availability() == Availability::Resetting {
             fate.reset();
@@ -185,8 +162,8 @@ impl Server {
         let open = lock(&self.open).clone();
         let server = Arc::clone(self);
         let router = router.clone();
-        self.tasks.spawn(async move {
-            let _counted = Open::new(&server.provider.counters);
+        self.requests.tasks.spawn(async move {
+            let _counted = Open::new(&server.requests.counters);
             let service = service_fn(|request: Request<Incoming>| {
                 let (server, fate, router) = (Arc::clone(&server), fate.clone(), router.clone());
                 async move { Ok::<_, std::convert::Infallible>(answer(server, fate, router, request).await) }
@@ -199,7 +176,6 @@ impl Server {
                     .serve_connection(io, service)
             );
             tokio::select! {
-                () = server.stop.cancelled() => {}
                 () = open.cancelled() => fate.reset(),
                 () = fate.ended() => {}
                 // An error is a caller that has gone, or a fault that ended its own answer.
@@ -215,16 +191,14 @@ async fn answer(
     router: Router,
     request: Request<Incoming>,
 ) -> http::Response<axum::body::Body> {
-    let (parts, body) = request.into_parts();
-    let control = is_control(&parts);
-    let request = Request::from_parts(parts, body);
-    if control {
+    if routes::is_control(request.uri().path()) {
         match router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
     } else {
-        exchange(server, fate, request).await
+        let silent = server.availability() == Availability::Silent;
+        exchange(Arc::clone(&server.requests), silent, fate, request).await
     }
 }
 

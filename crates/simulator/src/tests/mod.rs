@@ -12,6 +12,7 @@ mod incomplete;
 mod inventory;
 mod inventory_lag;
 mod late_answers;
+mod layering;
 mod operation_requests;
 mod operations;
 mod orders;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{duration_text, kinds, kinds::Kind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value};
+
+use crate::{duration_text, kinds, kinds::Kind};
 
 /// What happens to the next event. Where it is spoilt, only its first attempt is: when the receiver refuses it, what
 /// comes again is as it should be.

@@ -1,23 +1,21 @@
 //! What an event says: type, envelope and body.
 
-use crate::{
-    api::{catalog::render::resource_name, connectivity},
-    world::{
-        clock::iso,
-        provider::Provider,
-        settings::webhooks::WebhookSettings,
-        stock::{
-            ids::SimNumber,
-            news::{BundleEvent, BundleNews, LineEvent, LineNews, News},
-            sim::Sim,
-            status::{ProfileStatus, SimStatus},
-            subscription::Subscription,
-        },
-    },
-};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+
+use crate::world::{
+    clock::iso,
+    identity::Identity,
+    settings::webhooks::WebhookSettings,
+    stock::{
+        ids::SimNumber,
+        news::{BundleEvent, BundleNews, LineEvent, LineNews, News},
+        sim::Sim,
+        status::{ProfileStatus, SimStatus},
+        subscription::Subscription,
+    },
+};
 
 /// An event before it is sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +40,7 @@ impl Event {
 }
 
 /// The events of a SIM's news: its profile first, then its line, then its bundles.
-pub(crate) fn all(provider: &Provider, settings: &WebhookSettings, sim: &Sim, news: &News) -> Vec<Event> {
+pub(crate) fn all(identity: &Identity, settings: &WebhookSettings, sim: &Sim, news: &News) -> Vec<Event> {
     let event = |event_type: String, at: Timestamp, body: Value| Event {
         id: Uuid::new_v4(),
         sim: Some(sim.number),
@@ -52,18 +50,18 @@ pub(crate) fn all(provider: &Provider, settings: &WebhookSettings, sim: &Sim, ne
     };
     let profile = news.profile.iter().filter_map(|(status, at)| {
         let word = profile_word(*status)?;
-        let body = profile_body(provider, settings, sim, *status, *at);
+        let body = profile_body(identity, settings, sim, *status, *at);
         Some(event(format!("SIM-MANAGEMENT/ESIM/{word}"), *at, body))
     });
     let line = news.line.iter().map(|news| {
         let word = line_word(news.event);
         let event_type = format!("CONNECTIVITY-MANAGEMENT/SUBSCRIBER/{word}");
-        event(event_type, news.at, line_body(provider, sim, news))
+        event(event_type, news.at, line_body(identity, sim, news))
     });
     let bundles = news.bundles.iter().filter_map(|(position, news)| {
         let bundle = sim.subscriptions.get(*position)?;
         let event_type = bundle_type(news.event, settings);
-        let body = || bundle_body(provider, sim, bundle, news);
+        let body = || bundle_body(identity, sim, bundle, news);
         (!event_type.is_empty()).then(|| event(event_type.to_owned(), news.at, body()))
     });
     profile.chain(line).chain(bundles).collect()
@@ -83,14 +81,14 @@ fn profile_word(status: ProfileStatus) -> Option<&'static str> {
 
 /// Unpublished: what a receiver can expect at the least.
 fn profile_body(
-    provider: &Provider,
+    identity: &Identity,
     settings: &WebhookSettings,
     sim: &Sim,
     status: ProfileStatus,
     at: Timestamp,
 ) -> Value {
     let mut body = Members::default();
-    body.put("mvnoRef", &provider.options.mvno_ref);
+    body.put("mvnoRef", &identity.mvno_ref);
     body.put(&settings.esim_serial_member, sim.iccid());
     body.put("status", status.as_str());
     body.put("statusDate", iso(at));
@@ -116,7 +114,7 @@ fn line_word(event: LineEvent) -> &'static str {
     }
 }
 
-fn line_body(provider: &Provider, sim: &Sim, news: &LineNews) -> Value {
+fn line_body(identity: &Identity, sim: &Sim, news: &LineNews) -> Value {
     let source = if news.transaction.is_some() {
         "api"
     } else {
@@ -124,7 +122,7 @@ fn line_body(provider: &Provider, sim: &Sim, news: &LineNews) -> Value {
     };
     let mut body = Members::default();
     body.put_some("transactionId", news.transaction);
-    body.put("mvnoRef", &provider.options.mvno_ref);
+    body.put("mvnoRef", &identity.mvno_ref);
     body.put("msisdn", sim.number.msisdn());
     body.put("simSerial", sim.iccid());
     body.put("subscriberNumber", format!("90100001.{:08}", sim.number.0));
@@ -132,13 +130,13 @@ fn line_body(provider: &Provider, sim: &Sim, news: &LineNews) -> Value {
     body.put_some("group", sim.group.as_ref());
     body.put("source", source);
     body.put_some("externalReference", sim.external_reference.as_ref());
-    body.put("ratePlan", &provider.options.rate_plan);
+    body.put("ratePlan", &identity.rate_plan);
     body.put("status", news.status.as_str());
     body.put("statusDate", iso(news.at));
     body.put_some("activationDate", sim.activated_at.map(iso));
     let ended = (news.status == SimStatus::Terminated).then(|| iso(news.at));
     body.put_some("terminationDate", ended);
-    body.put("options", connectivity::options(sim));
+    body.put("options", sim.options());
     body.into()
 }
 
@@ -156,7 +154,7 @@ fn bundle_type(event: BundleEvent, settings: &WebhookSettings) -> &str {
     }
 }
 
-fn bundle_body(provider: &Provider, sim: &Sim, bundle: &Subscription, news: &BundleNews) -> Value {
+fn bundle_body(identity: &Identity, sim: &Sim, bundle: &Subscription, news: &BundleNews) -> Value {
     let mut subscription = Members::default();
     subscription.put("subscriptionId", bundle.id);
     subscription.put("subscriptionDate", iso(bundle.ordered_at));
@@ -164,8 +162,8 @@ fn bundle_body(provider: &Provider, sim: &Sim, bundle: &Subscription, news: &Bun
     subscription.put("expirationDate", iso(news.expires_at));
     subscription.put("productDefinition", json!({ "productId": bundle.product.id }));
     let mut body = Members::default();
-    body.put("mvnoRef", &provider.options.mvno_ref);
-    body.put("cos", &provider.options.cos);
+    body.put("mvnoRef", &identity.mvno_ref);
+    body.put("cos", &identity.cos);
     body.put("msisdn", sim.number.msisdn());
     body.put("iccid", sim.iccid());
     body.put_some("externalReference", news.reference.as_ref());
@@ -173,7 +171,7 @@ fn bundle_body(provider: &Provider, sim: &Sim, bundle: &Subscription, news: &Bun
     if matches!(news.event, BundleEvent::Low | BundleEvent::Exhausted) {
         // Members of resource events are not published; these are the inventory's.
         let resource = json!({
-            "resourceName": resource_name(&bundle.product),
+            "resourceName": bundle.product.resource_name(),
             "resourceUnit": "KB",
             "resourceValue": news.left_kb,
             "resourceStartValue": bundle.product.data_kb,

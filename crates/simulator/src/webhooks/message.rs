@@ -1,8 +1,9 @@
 //! One event on its way to the receiver.
 
-use crate::webhooks::{disturbance::Disturbance, event::Event, signature};
 use bytes::Bytes;
 use jiff::Timestamp;
+
+use crate::webhooks::{disturbance::Disturbance, event::Event, signature};
 
 /// What is posted until it has arrived.
 #[derive(Clone, Debug)]

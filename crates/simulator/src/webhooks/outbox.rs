@@ -13,42 +13,21 @@ use std::{
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::webhooks::message::Message;
 use crate::{
     lock::lock,
     webhooks::{
-        Webhook,
         delivery::Delivery,
         disturbance::Disturbance,
         event::Event,
+        message::Message,
         queue::{EventOrder, Queue},
+        receiver::Webhook,
+        status::WebhookStatus,
     },
     world::{settings::webhooks::WebhookSettings, stock::ids::SimNumber},
 };
-
-/// How the stream of events stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct WebhookStatus {
-    /// Where events are sent, without the secret; missing when they are not.
-    pub url: Option<String>,
-    /// Whether it was suspended after failing for too long.
-    pub suspended: bool,
-    /// Whether nothing is sent until events are released.
-    pub holding: bool,
-    /// Events that wait for their time, for a release, or to be sent again.
-    pub waiting: usize,
-    /// Events that are being sent.
-    pub in_flight: usize,
-    /// Events that somebody wanted since the start. One that is sent twice counts once.
-    pub published: u64,
-    /// Messages that were answered with 204.
-    pub delivered: u64,
-    /// Events that will never be sent.
-    pub lost: u64,
-}
 
 /// What the sender is to do next.
 #[derive(Debug)]

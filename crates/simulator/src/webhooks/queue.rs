@@ -5,10 +5,13 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use crate::{
     webhooks::{
-        Webhook, delivery::Delivery, disturbance::Disturbance, event::Event, message::Message,
-        outbox::WebhookStatus,
+        delivery::Delivery, disturbance::Disturbance, event::Event, message::Message, receiver::Webhook,
+        status::WebhookStatus,
     },
     world::{
         clock::after,
@@ -16,8 +19,6 @@ use crate::{
         stock::ids::{SimNumber, mix},
     },
 };
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 /// In which order events are sent that were held back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 
-use crate::{
-    http::server::Server,
-    webhooks::{Webhook, delivery::Delivery, message::Message, outbox::Next},
-    world::clock::iso,
-};
 use bytes::Bytes;
 use http::{HeaderName, Request, header};
 use http_body_util::Full;
 use hyper::rt::Executor;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 
+use crate::{
+    tasks::Tasks,
+    webhooks::{
+        delivery::Delivery,
+        message::Message,
+        outbox::{Next, Outbox},
+        receiver::Webhook,
+    },
+    world::{clock::iso, provider::Provider},
+};
+
 const SIGNATURE: HeaderName = HeaderName::from_static("x-tsl-signature-256");
 
 /// Runs the client's connections among the simulator's tasks.
 #[derive(Clone)]
-struct Owned(Arc<Server>);
+struct Owned(Tasks);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Owned {
     fn execute(&self, work: F) {
@@ -28,17 +34,16 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Owned {
 type Sender = Client<HttpConnector, Full<Bytes>>;
 
 /// Sends what is due, for as long as the simulator runs.
-pub(crate) async fn send(server: Arc<Server>) {
-    let provider = &server.provider;
-    let sender: Sender = Client::builder(Owned(Arc::clone(&server))).build_http();
-    let mut changes = provider.outbox.changes();
+pub(crate) async fn send(provider: Arc<Provider>, outbox: Arc<Outbox>, tasks: Tasks) {
+    let sender: Sender = Client::builder(Owned(tasks.clone())).build_http();
+    let mut changes = outbox.changes();
     loop {
         changes.borrow_and_update();
         let at_a_time = provider.settings.load().webhooks.in_flight;
-        match provider.outbox.next(provider.clock.now(), at_a_time) {
+        match outbox.next(provider.clock.now(), at_a_time) {
             Next::Send(number, message, webhook) => {
-                let attempt = attempt(Arc::clone(&server), sender.clone(), number, message, webhook);
-                server.spawn(attempt);
+                let ends = (Arc::clone(&provider), Arc::clone(&outbox));
+                tasks.spawn(attempt(ends, sender.clone(), number, message, webhook));
             }
             Next::WaitUntil(due) => {
                 tokio::select! {
@@ -55,8 +60,13 @@ pub(crate) async fn send(server: Arc<Server>) {
     }
 }
 
-async fn attempt(server: Arc<Server>, sender: Sender, number: u64, message: Message, webhook: Arc<Webhook>) {
-    let provider = &server.provider;
+async fn attempt(
+    (provider, outbox): (Arc<Provider>, Arc<Outbox>),
+    sender: Sender,
+    number: u64,
+    message: Message,
+    webhook: Arc<Webhook>,
+) {
     let settings = provider.settings.load();
     let (body, signature) = message.posted(webhook.secret.as_deref());
     let answer = match request(&webhook, body.clone(), signature.as_deref()) {
@@ -81,9 +91,7 @@ async fn attempt(server: Arc<Server>, sender: Sender, number: u64, message: Mess
         status: answer.as_ref().ok().copied(),
         error: answer.err(),
     };
-    provider
-        .outbox
-        .ended(number, message, delivery, now, &settings.webhooks);
+    outbox.ended(number, message, delivery, now, &settings.webhooks);
 }
 
 fn request(
@@ -100,13 +108,12 @@ fn request(
 
 /// Does what becomes due while nobody looks, as long as somebody is told of it. Without a receiver no timer runs, so
 /// that a paused clock does not jump.
-pub(crate) async fn keep_time(server: Arc<Server>) {
-    let provider = &server.provider;
-    let mut changes = provider.outbox.changes();
+pub(crate) async fn keep_time(provider: Arc<Provider>, outbox: Arc<Outbox>) {
+    let mut changes = outbox.changes();
     loop {
         provider.catch_up();
         changes.borrow_and_update();
-        if !provider.outbox.is_wanted() {
+        if !outbox.is_wanted() {
             if changes.changed().await.is_err() {
                 return;
             }

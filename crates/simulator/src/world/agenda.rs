@@ -13,10 +13,11 @@ use std::{
     },
 };
 
-use crate::{lock::lock, world::stock::ids::SimNumber};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
+
+use crate::{lock::lock, world::stock::ids::SimNumber};
 
 /// Something that becomes due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

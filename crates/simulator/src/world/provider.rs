@@ -3,31 +3,32 @@
 //! Nothing in here waits: handlers are plain functions from a request to a
 //! reply, so a request is either carried out as a whole or not at all.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::{
-    Options,
-    api::orders::References,
-    faults::{gates::Gates, script::Faults},
-    http::{counters::Counters, journal::Journal, problem::Problem},
-    webhooks::{event, outbox::Outbox},
-    world::{
-        account::Account,
-        agenda::{Agenda, Due},
-        catalog::Catalog,
-        clock::Clock,
-        operations::{progress as operations, transactions::Transactions},
-        settings::{InForce, Settings},
-        stock::{Stock, ids::SimNumber, sim::Sim},
-        tokens::Tokens,
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::world::{
+    account::Account,
+    agenda::{Agenda, Due},
+    catalog::Catalog,
+    clock::Clock,
+    identity::Identity,
+    listener::Listener,
+    operations::transactions::Transactions,
+    references::References,
+    settings::{InForce, Settings},
+    stock::{Stock, ids::SimNumber, sim::Sim},
+    tally::Tally,
+    tokens::Tokens,
+};
+
 #[derive(Debug)]
 pub(crate) struct Provider {
-    pub(crate) options: Options,
+    pub(crate) identity: Identity,
     pub(crate) clock: Clock,
     pub(crate) settings: InForce,
     pub(crate) tokens: Tokens,
@@ -37,65 +38,35 @@ pub(crate) struct Provider {
     pub(crate) references: References,
     pub(crate) transactions: Transactions,
     pub(crate) agenda: Agenda,
-    pub(crate) outbox: Outbox,
-    pub(crate) faults: Faults,
-    pub(crate) gates: Gates,
-    pub(crate) counters: Counters,
-    pub(crate) journal: Journal,
+    pub(crate) tally: Tally,
+    listener: Arc<dyn Listener>,
     request_ids: RequestIds,
 }
 
-/// Scopes by the method and the path prefix of the API that they open.
-const SCOPES: [(&str, &str, &str); 7] = [
-    ("CATALOG_PRODUCTS_READ", "GET", "/ocs/catalog"),
-    ("CATALOG_OPTIONS_READ", "GET", "/ocs/catalog"),
-    ("INVENTORY_SUBSCRIPTIONS_READ", "GET", "/ocs/inventory"),
-    ("SIMS_ESIM_READ", "GET", "/sim-management"),
-    ("SEARCH_SIM_READ", "GET", "/sim-search"),
-    ("CONNECTIVITY_MANAGEMENT_READ", "GET", "/connectivity-management"),
-    (
-        "CONNECTIVITY_MANAGEMENT_WRITE",
-        "POST",
-        "/connectivity-management",
-    ),
-];
-
 impl Provider {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(
+        identity: Identity,
+        settings: Settings,
+        seed: u64,
+        sims: u32,
+        listener: Arc<dyn Listener>,
+    ) -> Self {
         let clock = Clock::start();
         Self {
-            settings: InForce::new(Settings::new(options.token_lifetime, options.connectivity)),
+            identity,
+            settings: InForce::new(settings),
             tokens: Tokens::default(),
-            catalog: Catalog::generate(options.seed, clock.origin()),
-            stock: Stock::new(
-                options.seed,
-                Uuid::new_v4().as_u64_pair().1,
-                options.sims,
-                clock.origin(),
-            ),
+            catalog: Catalog::generate(seed, clock.origin()),
+            stock: Stock::new(seed, Uuid::new_v4().as_u64_pair().1, sims, clock.origin()),
             account: Account::default(),
             references: References::default(),
             transactions: Transactions::default(),
             agenda: Agenda::default(),
-            outbox: Outbox::new(options.webhook.clone(), options.requests_kept),
-            faults: Faults::default(),
-            gates: Gates::default(),
-            counters: Counters::default(),
-            journal: Journal::new(options.requests_kept),
+            tally: Tally::default(),
+            listener,
             request_ids: RequestIds::new(),
             clock,
-            options,
         }
-    }
-
-    /// The scopes of this account, as the settings leave them.
-    pub(crate) fn granted_scopes(&self) -> Vec<&'static str> {
-        let settings = self.settings.load();
-        SCOPES
-            .iter()
-            .filter(|(_, method, prefix)| settings.permits(method, prefix, ""))
-            .map(|(scope, ..)| *scope)
-            .collect()
     }
 
     /// Looks at or changes a SIM as it is now, under its lock. `None` when there is no such SIM.
@@ -132,16 +103,14 @@ impl Provider {
     /// Sends out what has happened to a SIM, and sees to it that what time will bring is sent too.
     fn tell(&self, sim: &mut Sim) {
         let news = sim.take_news();
-        if !self.outbox.is_wanted() {
+        if !self.listener.is_wanted() {
             return;
         }
         if let Some(news) = news {
             let settings = self.settings.load();
-            self.outbox.publish(
-                event::all(self, &settings.webhooks, sim, &news),
-                self.clock.now(),
-                &settings.webhooks,
-            );
+            let now = self.clock.now();
+            self.listener
+                .report(&self.identity, &settings.webhooks, sim, &news, now);
         }
         let next = sim.next_change();
         if sim.wakes_at != next {
@@ -159,31 +128,13 @@ impl Provider {
         }
     }
 
-    /// Does everything that is due by now.
-    pub(crate) fn catch_up(&self) {
-        while let Some((at, due)) = self.agenda.take(self.clock.now()) {
-            match due {
-                Due::Transaction(id, well) => {
-                    operations::end(self, id, at, well);
-                }
-                Due::Sim(number) => {
-                    self.with_sim(number, |_, _| ());
-                }
-            }
-        }
-    }
-
-    /// The same for the SIM of an MSISDN, which reads refuse with `SUBSCRIBER_NOT_FOUND` when it is unknown.
+    /// The same for the SIM of an MSISDN. `None` when it is unknown.
     pub(crate) fn with_subscriber<R>(
         &self,
         msisdn: &str,
         f: impl FnOnce(&mut Sim, Timestamp) -> R,
-    ) -> Result<R, Problem> {
-        let number = self
-            .stock
-            .by_msisdn(msisdn)
-            .ok_or_else(Problem::subscriber_not_found)?;
-        self.with_sim(number, f).ok_or_else(Problem::subscriber_not_found)
+    ) -> Option<R> {
+        self.with_sim(self.stock.by_msisdn(msisdn)?, f)
     }
 
     /// A value for `X-TSL-Request-Id`, or the id of an order.

@@ -2,11 +2,12 @@
 
 use std::{collections::HashMap, sync::RwLock, time::Duration};
 
-use crate::lock::{read, write};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use crate::lock::{read, write};
 
 /// Tokens and the moment each ends.
 #[derive(Debug, Default)]

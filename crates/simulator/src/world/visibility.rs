@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
-use crate::{duration_text, world::clock::after};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::{duration_text, world::clock::after};
 
 /// When the inventory shows what an order placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

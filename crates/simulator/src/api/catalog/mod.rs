@@ -1,24 +1,27 @@
-//! The catalog's URLs: filters in, JSON out.
+//! OCS Catalog: filters in, JSON out.
+//!
+//! A list answer is put together for each request from parts that are written
+//! once per language.
 
 pub(crate) mod render;
 
 use std::collections::HashSet;
 
+use http::StatusCode;
+use jiff::Timestamp;
+
 use crate::{
-    api::catalog::render::Locale,
     http::{problem::Problem, reply::Reply, request::Call},
     world::{
         catalog::{
             Entry, eligibility,
-            eligibility::Eligibility,
+            eligibility::{Eligibility, Standing},
+            locale::Locale,
             product::{Category, Product},
         },
         provider::Provider,
-        stock::sim::Standing,
     },
 };
-use http::StatusCode;
-use jiff::Timestamp;
 
 /// What a list request asks for.
 #[derive(Debug, Default)]
@@ -110,7 +113,7 @@ pub(crate) fn get_products(provider: &Provider, call: &Call) -> Result<Reply, Pr
 /// The whole answer and how many products are in it.
 fn write_list(provider: &Provider, call: &Call, filter: &Filter) -> Result<(String, usize), Problem> {
     let subscriber = subscriber(provider, call)?;
-    let locale = Locale::of(call);
+    let locale = render::locale(call);
     let now = provider.clock.now();
     // Room for all products, which is what is usually asked for.
     let expected = if filter.ids.is_some() {
@@ -120,7 +123,7 @@ fn write_list(provider: &Provider, call: &Call, filter: &Filter) -> Result<(Stri
     };
     let mut out = String::with_capacity(expected);
     out.push_str("{\"cos\":");
-    out.push_str(&serde_json::Value::from(provider.options.cos.as_str()).to_string());
+    out.push_str(&serde_json::Value::from(provider.identity.cos.as_str()).to_string());
     out.push_str(",\"currentLocale\":\"");
     out.push_str(locale.tag());
     out.push_str("\",\"links\":[],\"products\":[");
@@ -178,14 +181,18 @@ fn write_entry(
 
 /// The SIM that `msisdn` names.
 fn subscriber(provider: &Provider, call: &Call) -> Result<Option<Standing>, Problem> {
-    let standing = |msisdn| provider.with_subscriber(msisdn, |sim, _| sim.standing());
+    let standing = |msisdn| {
+        provider
+            .with_subscriber(msisdn, |sim, _| sim.standing())
+            .ok_or_else(Problem::subscriber_not_found)
+    };
     call.msisdn()?.map(standing).transpose()
 }
 
 /// `GET /cos/{cosRef}/options`: the offer has none, so the object is empty.
 pub(crate) fn list_options(provider: &Provider, call: &Call) -> Result<Reply, Problem> {
     require_cos(provider, call)?;
-    let body = serde_json::json!({ "cos": provider.options.cos, "options": {} });
+    let body = serde_json::json!({ "cos": provider.identity.cos, "options": {} });
     Ok(Reply::json(StatusCode::OK, &body))
 }
 
@@ -200,7 +207,7 @@ pub(crate) fn get_option(provider: &Provider, call: &Call) -> Result<Reply, Prob
 
 /// A COS of another account looks like a missing permission, not like a missing COS.
 fn require_cos(provider: &Provider, call: &Call) -> Result<(), Problem> {
-    if call.argument(0) != provider.options.cos {
+    if call.argument(0) != provider.identity.cos {
         return Err(Problem::insufficient_permission(
             "This account may not use this COS",
         ));

@@ -5,67 +5,30 @@
 
 use std::fmt::Write as _;
 
+use http::header;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json, value::RawValue};
+
 use crate::{
     http::request::Call,
     world::{
         catalog::{
             eligibility::{Eligibility, Mode},
+            locale::Locale,
             product::{Category, Product},
         },
         clock::iso,
     },
 };
-use http::header;
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
 
-/// Languages that the simulator's texts exist in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Locale {
-    #[default]
-    English,
-    French,
+/// The language that a request asks for.
+pub(crate) fn locale(call: &Call) -> Locale {
+    Locale::of(call.header(header::ACCEPT_LANGUAGE).unwrap_or_default())
 }
 
-impl Locale {
-    pub(crate) const COUNT: usize = 2;
-
-    /// The first language of `Accept-Language` that there is, by weight; English otherwise.
-    pub(crate) fn of(call: &Call) -> Self {
-        let mut wanted: Vec<(f32, Self)> = call
-            .header(header::ACCEPT_LANGUAGE)
-            .unwrap_or_default()
-            .split(',')
-            .filter_map(|range| {
-                let (tag, weight) = range.split_once(";q=").unwrap_or((range, "1"));
-                let primary = tag.trim().split(['-', '_']).next()?.to_ascii_lowercase();
-                let locale = match primary.as_str() {
-                    "en" => Self::English,
-                    "fr" => Self::French,
-                    _ => return None,
-                };
-                Some((weight.trim().parse().unwrap_or(0.0), locale))
-            })
-            .collect();
-        // Stable: of equal weights the first named wins.
-        wanted.sort_by(|a, b| b.0.total_cmp(&a.0));
-        wanted.first().map(|(_, locale)| *locale).unwrap_or_default()
-    }
-
-    pub(crate) fn index(self) -> usize {
-        match self {
-            Self::English => 0,
-            Self::French => 1,
-        }
-    }
-
-    /// As the catalog spells it.
-    pub(crate) fn tag(self) -> &'static str {
-        match self {
-            Self::English => "en-US",
-            Self::French => "fr-FR",
-        }
-    }
+/// What catalog and inventory both say of the product. Written once.
+pub(crate) fn written(product: &Product) -> &RawValue {
+    product.written.get_or_write(|| summary(product))
 }
 
 /// Appends a product: first what changes, then `unchanging`, which [`unchanging`] made.
@@ -203,24 +166,13 @@ pub(crate) fn summary(product: &Product) -> Value {
         "countryList": product.countries.iter().map(|country| country.alpha3).collect::<Vec<_>>(),
         "validityPeriod": validity,
         "allowances": { "data": [{
-            "resourceName": resource_name(product),
+            "resourceName": product.resource_name(),
             "resourceUnit": "KB",
             "resourceValue": product.data_kb,
             "resourceDuration": product.validity.count(),
             "resourceDurationUnit": product.validity.unit(),
         }] },
     })
-}
-
-/// The name of a product's data resource: bundles of one country, of several, and infrastructure count apart.
-pub(crate) fn resource_name(product: &Product) -> &'static str {
-    if product.infrastructure {
-        "DATA"
-    } else if product.countries.len() == 1 {
-        "DATA_BUNDLE_COUNTRY"
-    } else {
-        "DATA_BUNDLE"
-    }
 }
 
 fn label(product: &Product, locale: Locale) -> String {
@@ -307,7 +259,7 @@ mod tests {
                 .body(())
                 .unwrap();
             let call = Call::new(request.into_parts().0, None, Bytes::new());
-            assert_eq!(Locale::of(&call), expected, "{header:?}");
+            assert_eq!(locale(&call), expected, "{header:?}");
         }
     }
 }

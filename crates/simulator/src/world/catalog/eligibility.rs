@@ -1,10 +1,13 @@
 //! Whether a SIM may have a product. The catalog shows it, orders obey it.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
 use crate::world::{
     catalog::product::{Category, Product},
-    stock::sim::Standing,
+    stock::status::SimStatus,
 };
-use jiff::Timestamp;
 
 /// What `canSubscribe` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,27 @@ const PRODUCT_NOT_ELIGIBLE: Eligibility = Eligibility::Refused {
     key: "PRODUCT_NOT_ELIGIBLE",
     message: "The product is not eligible for this subscriber",
 };
+
+/// A SIM as eligibility rules see it.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) status: SimStatus,
+    /// Products of live bundles.
+    pub(crate) held: Vec<Arc<Product>>,
+    /// A recurring bundle runs and will renew.
+    pub(crate) renewing: bool,
+}
+
+impl Standing {
+    pub(crate) fn holds(&self, product_id: &str) -> bool {
+        self.held.iter().any(|held| held.id == product_id)
+    }
+
+    /// Whether an add-on's parent is there.
+    pub(crate) fn has_parent_of(&self, product: &Product) -> bool {
+        product.category != Category::AddOn || product.parents.iter().any(|parent| self.holds(parent))
+    }
+}
 
 /// The decision for a SIM.
 pub(crate) fn of(product: &Product, sim: &Standing, now: Timestamp) -> Eligibility {

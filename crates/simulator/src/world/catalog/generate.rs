@@ -4,6 +4,10 @@
 //! and display do. So tests can name products, and still meet other figures
 //! when they choose another seed.
 
+use jiff::Timestamp;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
 use crate::world::{
     catalog::{
         destinations::{DESTINATIONS, Destination, Region},
@@ -12,9 +16,6 @@ use crate::world::{
     },
     clock::{after, before, days},
 };
-use jiff::Timestamp;
-use rand::{RngExt as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 
 /// Countries with more plans than the usual four.
 const POPULAR: [&str; 50] = [

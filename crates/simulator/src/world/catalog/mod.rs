@@ -1,12 +1,12 @@
-//! OCS Catalog: the products of the account's COS.
+//! The products of the account's COS.
 //!
-//! Products are generated at the start and may be changed by control calls. A
-//! list answer is put together for each request from parts that are written
-//! once per language.
+//! They are generated at the start and may be changed by control calls. What the
+//! API writes once per language is kept with them.
 
 pub(crate) mod destinations;
 pub(crate) mod eligibility;
 pub(crate) mod generate;
+pub(crate) mod locale;
 pub(crate) mod oddities;
 pub(crate) mod product;
 
@@ -19,9 +19,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    api::catalog::render::Locale,
     lock::{read, write},
-    world::catalog::product::Product,
+    world::catalog::{locale::Locale, product::Product},
 };
 
 /// Everything that the COS sells, and some that it does not.

@@ -2,12 +2,13 @@
 
 use std::{fmt, sync::OnceLock};
 
+use jiff::Timestamp;
+use serde_json::{Value, value::RawValue};
+
 use crate::world::catalog::{
     destinations::{Destination, Region},
     oddities::Oddity,
 };
-use jiff::Timestamp;
-use serde_json::value::RawValue;
 
 /// Bytes are sold in units of 1,048,576 KB.
 pub(crate) const KB_PER_GB: i64 = 1_048_576;
@@ -159,6 +160,16 @@ pub(crate) struct Product {
 #[derive(Default)]
 pub(crate) struct Written(OnceLock<Box<RawValue>>);
 
+impl Written {
+    /// The definition, which `write` makes when it is first asked for.
+    pub(crate) fn get_or_write(&self, write: impl FnOnce() -> Value) -> &RawValue {
+        self.0.get_or_init(|| {
+            // An object of texts and numbers always has a text; `null` stands in for the impossible.
+            RawValue::from_string(write().to_string()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+        })
+    }
+}
+
 impl Clone for Written {
     fn clone(&self) -> Self {
         Self::default()
@@ -183,13 +194,15 @@ impl fmt::Debug for Written {
 pub(crate) const WALLED_GARDEN: &str = "WALLED_GARDEN";
 
 impl Product {
-    /// What catalog and inventory both say of the product, as JSON.
-    pub(crate) fn definition(&self) -> &RawValue {
-        self.written.0.get_or_init(|| {
-            // An object of texts and numbers always has a text; `null` stands in for the impossible.
-            RawValue::from_string(crate::api::catalog::render::summary(self).to_string())
-                .unwrap_or_else(|_| RawValue::NULL.to_owned())
-        })
+    /// The name of the data resource: products of one country, of several, and infrastructure count apart.
+    pub(crate) fn resource_name(&self) -> &'static str {
+        if self.infrastructure {
+            "DATA"
+        } else if self.countries.len() == 1 {
+            "DATA_BUNDLE_COUNTRY"
+        } else {
+            "DATA_BUNDLE"
+        }
     }
 
     /// How many months a bundle may wait for its first use. Add-ons start at once.

@@ -1,4 +1,5 @@
 //! What can be done to a subscriber, and from which status.
+
 use crate::world::stock::status::SimStatus;
 
 /// One operation of Connectivity Management.

@@ -1,4 +1,4 @@
-//! Operations on SIMs: asynchronous, each with a transaction.
+//! Operations on SIMs. Each is accepted with a transaction and carried out when that ends.
 
 pub(crate) mod change;
 pub(crate) mod progress;

@@ -1,79 +1,46 @@
-//! Connectivity Management: operations that change a subscriber.
+//! How a transaction begins and ends.
 //!
 //! Each is accepted with a transaction and carried out when that ends, on the
 //! simulator's clock. Until then the SIM is as it was, and another operation on
 //! it is a conflict. Whether the operation is possible is asked twice: when it is
 //! accepted, and again when it is carried out.
 
-use std::time::Duration;
-
-use crate::world::settings::operations::{OperationSettings, Outcome};
-use crate::{
-    api::connectivity::unknown,
-    http::{
-        problem::Problem,
-        reply::Reply,
-        request::{Call, is_sim_serial},
-    },
-    world::{
-        agenda::Due,
-        clock::after,
-        operations::{
-            change::{Change, can_replace},
-            request::Request,
-            transactions::{Stage, Transaction},
-        },
-        provider::Provider,
-        stock::{news::LineEvent, sim::Sim, status::SimStatus},
-    },
-};
-use http::StatusCode;
 use jiff::Timestamp;
-use serde_json::json;
 use uuid::Uuid;
 
-/// What a control call has decided over the next operation of a SIM: its outcome, and after what time.
-pub(crate) type Decided = (Outcome, Duration);
+use crate::world::{
+    agenda::Due,
+    clock::after,
+    operations::{
+        change::{Change, can_replace},
+        transactions::{Stage, Transaction},
+    },
+    provider::Provider,
+    settings::operations::{OperationSettings, Outcome},
+    stock::{news::LineEvent, sim::Sim, status::SimStatus},
+};
 
-/// `POST /subscribers/sim-serial/{simSerial}/{operation}`.
-pub(crate) fn begin(provider: &Provider, call: &Call, change: Change) -> Result<Reply, Problem> {
-    let settings = provider.settings.load();
-    let settings = &settings.operations;
-    if !settings.configured {
-        return Err(Problem::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "NOT_IMPLEMENTED",
-            "This operation is not enabled for the account",
-        ));
-    }
-    let serial = call.argument(0);
-    if !is_sim_serial(serial) {
-        return Err(Problem::bad_request("'simSerial' must match [0-9]{13,20}"));
-    }
-    let plan = &provider.options.rate_plan;
-    let request = Request::read(call, change, plan, settings.rate_plan_required)?;
-    let find = |serial: &str| provider.stock.by_iccid(serial).ok_or_else(|| unknown(provider));
-    let number = find(serial)?;
-    let replacement = request.new_sim_serial.as_deref().map(find).transpose()?;
-    let transaction = Transaction {
-        id: provider.next_request_id(),
-        number: 0,
-        sim: number,
-        replacement,
-        iccid: request
-            .new_sim_serial
-            .clone()
-            .unwrap_or_else(|| serial.to_owned()),
-        change,
-        request,
-        begun: provider.clock.now(),
-        stage: Stage::Pending,
-    };
-    let (id, iccid) = (transaction.id, transaction.iccid.clone());
-    let begun = match replacement {
-        Some(other) if other == number => {
-            return Err(Problem::bad_request("A SIM cannot replace itself"));
-        }
+/// Why a transaction does not begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotBegun {
+    UnknownSim,
+    /// A swap of a SIM with itself.
+    Itself,
+    /// Another operation on the same SIM has not ended.
+    Pending,
+    /// The SIM is not so that it can be done.
+    Impossible(String),
+}
+
+/// Lets a transaction begin, which ends by itself later.
+pub(crate) fn begin(
+    provider: &Provider,
+    settings: &OperationSettings,
+    transaction: Transaction,
+) -> Result<(), NotBegun> {
+    let number = transaction.sim;
+    let begun = match transaction.replacement {
+        Some(other) if other == number => return Err(NotBegun::Itself),
         Some(other) => provider.with_sims(number, other, |sim, other, _| {
             accept(provider, settings, transaction, sim, Some(other))
         }),
@@ -81,12 +48,7 @@ pub(crate) fn begin(provider: &Provider, call: &Call, change: Change) -> Result<
             accept(provider, settings, transaction, sim, None)
         }),
     };
-    begun.unwrap_or_else(|| Err(unknown(provider)))?;
-    let mut body = json!({ "transactionId": id, "simSerial": iccid });
-    if let Some(members) = body.as_object_mut() {
-        members.insert(settings.status_member.clone(), json!("PENDING"));
-    }
-    Ok(Reply::json(StatusCode::CREATED, &body))
+    begun.unwrap_or(Err(NotBegun::UnknownSim))
 }
 
 /// Lets a transaction begin on a SIM that can take it.
@@ -96,10 +58,10 @@ fn accept(
     mut transaction: Transaction,
     sim: &mut Sim,
     other: Option<&mut Sim>,
-) -> Result<(), Problem> {
+) -> Result<(), NotBegun> {
     let blocked = sim.pending.is_some() || other.as_ref().is_some_and(|other| other.pending.is_some());
     if blocked {
-        return Err(Problem::conflict());
+        return Err(NotBegun::Pending);
     }
     possible(
         &transaction,
@@ -107,7 +69,7 @@ fn accept(
         other.as_deref(),
         settings.preactivated_not_ready,
     )
-    .map_err(Problem::bad_request)?;
+    .map_err(NotBegun::Impossible)?;
     let (outcome, delay) = sim
         .outcomes
         .pop_front()
@@ -235,13 +197,4 @@ fn carry_out(
     } else if transaction.change == Change::Modify {
         sim.note(LineEvent::Modified, status, at, id);
     }
-}
-
-/// `GET /transactions/{transactionId}`.
-pub(crate) fn get_transaction(provider: &Provider, call: &Call) -> Result<Reply, Problem> {
-    Uuid::try_parse(call.argument(0))
-        .ok()
-        .and_then(|id| provider.transactions.find(id))
-        .map(|transaction| Reply::json(StatusCode::OK, &transaction.render()))
-        .ok_or_else(Problem::transaction_not_found)
 }

@@ -2,14 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    http::{
-        problem::Problem,
-        request::{Call, is_sim_serial},
-    },
-    world::operations::change::Change,
-};
 use serde::Deserialize;
+
+use crate::world::{operations::change::Change, stock::ids::is_sim_serial};
 
 /// Most entries that a SIM's metadata can have, and most characters of a key.
 const METADATA_ENTRIES: usize = 10;
@@ -48,15 +43,14 @@ enum Switch {
 impl Request {
     /// Reads the body of `change`, or says what is wrong with it.
     pub(crate) fn read(
-        call: &Call,
+        body: &[u8],
         change: Change,
         account_plan: &str,
         plan_required: bool,
-    ) -> Result<Self, Problem> {
-        let request: Self =
-            serde_json::from_slice(&call.body).map_err(|error| Problem::bad_request(error.to_string()))?;
+    ) -> Result<Self, String> {
+        let request: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         match request.fault(change, account_plan, plan_required) {
-            Some(fault) => Err(Problem::bad_request(fault)),
+            Some(fault) => Err(fault),
             None => Ok(request),
         }
     }

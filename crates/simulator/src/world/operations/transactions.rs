@@ -2,17 +2,16 @@
 
 use std::{collections::HashMap, sync::Mutex};
 
+use jiff::Timestamp;
+use uuid::Uuid;
+
 use crate::{
     lock::lock,
     world::{
-        clock::iso,
         operations::{change::Change, request::Request},
         stock::ids::SimNumber,
     },
 };
-use jiff::Timestamp;
-use serde_json::{Value, json};
-use uuid::Uuid;
 
 /// How far a transaction has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,30 +48,6 @@ impl Transaction {
             Stage::Done(_) => "DONE",
             Stage::Failed(_) => "ERROR",
         }
-    }
-
-    /// The answer to `GET /transactions/{transactionId}`.
-    pub(crate) fn render(&self) -> Value {
-        let begun = iso(self.begun);
-        let ended = match self.stage {
-            Stage::Pending | Stage::Rejected => begun.clone(),
-            Stage::Done(at) | Stage::Failed(at) => iso(at),
-        };
-        let rejected = self.stage == Stage::Rejected;
-        let mut body = json!({
-            "transactionId": self.id,
-            "simSerial": self.iccid,
-            "syncStatus": if rejected { "ERROR" } else { "SUCCESS" },
-            "syncStatusDate": begun,
-            "asyncStatus": self.status(),
-            "asyncStatusDate": ended,
-            "creationDate": begun,
-            "serviceRef": format!("SVC-{:010}", self.number),
-        });
-        if let (Some(reference), Some(members)) = (&self.request.external_reference, body.as_object_mut()) {
-            members.insert("externalReference".to_owned(), json!(reference));
-        }
-        body
     }
 }
 

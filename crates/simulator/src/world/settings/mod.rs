@@ -1,5 +1,6 @@
 //! What control calls may change while the simulator runs.
 
+pub(crate) mod follow_ups;
 pub(crate) mod operations;
 pub(crate) mod webhooks;
 
@@ -9,17 +10,17 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+
 use crate::{
     duration_text,
     lock::lock,
     world::{
-        follow_ups::FollowUpSettings,
-        settings::{operations::OperationSettings, webhooks::WebhookSettings},
+        settings::{follow_ups::FollowUpSettings, operations::OperationSettings, webhooks::WebhookSettings},
         visibility::InventorySettings,
     },
 };
-use arc_swap::ArcSwap;
-use serde::{Deserialize, Serialize};
 
 /// Behaviour of the simulated account and provider. The control API shows and takes it as JSON, with durations as
 /// text (`30s`); a change there names only the members that change.

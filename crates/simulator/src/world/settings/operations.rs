@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::duration_text;
 use serde::{Deserialize, Serialize};
+
+use crate::duration_text;
 
 /// What becomes of a transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,3 +52,6 @@ impl Default for OperationSettings {
         }
     }
 }
+
+/// What a control call has decided over the next operation of a SIM: its outcome, and after what time.
+pub(crate) type Decided = (Outcome, Duration);

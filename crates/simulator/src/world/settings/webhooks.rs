@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{duration_text, world::clock::after};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::{duration_text, world::clock::after};
 
 /// How events are sent and sent again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

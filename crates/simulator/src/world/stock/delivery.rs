@@ -2,6 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
 use crate::world::{
     catalog::{Catalog, destinations::Destination, product::Product},
     clock::{before, days},
@@ -14,9 +18,6 @@ use crate::world::{
         subscription::{Phase, Started, Subscription},
     },
 };
-use jiff::Timestamp;
-use rand::{RngExt as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 
 /// Product of the service that every SIM in use has.
 pub(crate) const WALLED_GARDEN: &str = "WW_901O_WALLEDGARDEN_PORTAL";

@@ -121,6 +121,16 @@ pub(crate) fn mix(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
+/// Whether a text has the form of an MSISDN.
+pub(crate) fn is_msisdn(text: &str) -> bool {
+    (6..=15).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a text has the form of an ICCID.
+pub(crate) fn is_sim_serial(text: &str) -> bool {
+    (13..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -27,19 +27,16 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 use uuid::Uuid;
 
-use crate::world::stock::{
-    delivery::WALLED_GARDEN,
-    status::{ProfileStatus, SimStatus},
-};
 use crate::{
     lock::{lock, read, write},
     world::{
         catalog::Catalog,
         clock::days,
         stock::{
-            delivery::{Delivery, left},
+            delivery::{Delivery, WALLED_GARDEN, left},
             ids::{SimNumber, SubscriptionIds},
             sim::Sim,
+            status::{ProfileStatus, SimStatus},
         },
     },
 };

@@ -3,9 +3,10 @@
 //! Recorded where it happens, with the moment and the dates of then; time may
 //! have moved on when it is told.
 
-use crate::world::stock::status::{ProfileStatus, SimStatus};
 use jiff::Timestamp;
 use uuid::Uuid;
+
+use crate::world::stock::status::{ProfileStatus, SimStatus};
 
 /// What can happen to a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! The eSIM profile of a SIM.
 
-use crate::world::stock::status::ProfileStatus;
 use jiff::Timestamp;
+
+use crate::world::stock::status::ProfileStatus;
 
 /// Host of the simulated SM-DP+. It does not exist: nothing can be downloaded.
 pub(crate) const SMDP_ADDRESS: &str = "rsp.sandbox.example";

@@ -5,26 +5,23 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    control::sims::Impossible,
-    world::{
-        catalog::{
-            destinations::Destination,
-            product::{Category, Product},
-        },
-        operations::progress::Decided,
-        stock::{
-            ids::{SimNumber, SubscriptionIds},
-            news::{BundleEvent, LineEvent, LineNews, News},
-            profile::Profile,
-            status::{ProfileStatus, SimStatus},
-            subscription::{Phase, Subscription},
-        },
-        visibility::{InventorySettings, Oddity, Showing, Shown, Visibility},
-    },
-};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::world::{
+    catalog::{destinations::Destination, eligibility::Standing, product::Product},
+    impossible::Impossible,
+    settings::operations::Decided,
+    stock::{
+        ids::{SimNumber, SubscriptionIds},
+        news::{BundleEvent, LineEvent, LineNews, News},
+        profile::Profile,
+        status::{ProfileStatus, SimStatus},
+        subscription::{Phase, Subscription},
+    },
+    visibility::{InventorySettings, Oddity, Showing, Shown, Visibility},
+};
 
 /// How SIM Search tells of a SIM, when it is not the usual way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -319,6 +316,14 @@ impl Sim {
         Ok(usable.fold(kb, |left, subscription| left - subscription.consume(left, now)))
     }
 
+    /// The options of the line, as `{name, value}`.
+    pub(crate) fn options(&self) -> Vec<Value> {
+        self.line_options
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect()
+    }
+
     /// What decides over new products.
     pub(crate) fn standing(&self) -> Standing {
         let live = self
@@ -332,26 +337,5 @@ impl Sim {
                 .collect(),
             renewing: self.subscriptions.iter().any(Subscription::renews),
         }
-    }
-}
-
-/// A SIM as eligibility rules see it.
-#[derive(Clone, Debug)]
-pub(crate) struct Standing {
-    pub(crate) status: SimStatus,
-    /// Products of live bundles.
-    pub(crate) held: Vec<Arc<Product>>,
-    /// A recurring bundle runs and will renew.
-    pub(crate) renewing: bool,
-}
-
-impl Standing {
-    pub(crate) fn holds(&self, product_id: &str) -> bool {
-        self.held.iter().any(|held| held.id == product_id)
-    }
-
-    /// Whether an add-on's parent is there.
-    pub(crate) fn has_parent_of(&self, product: &Product) -> bool {
-        product.category != Category::AddOn || product.parents.iter().any(|parent| self.holds(parent))
     }
 }

@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use uuid::Uuid;
+
 use crate::world::{
     catalog::product::{Category, Product},
     clock::months_after,
     stock::news::{BundleEvent, BundleNews},
     visibility::{Oddity, Shown},
 };
-use jiff::Timestamp;
-use uuid::Uuid;
 
 /// A bundle that has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

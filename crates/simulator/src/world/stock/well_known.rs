@@ -1,5 +1,7 @@
 //! The first SIMs of the stock, each with one story. See the list in [the crate](crate).
 
+use std::time::Duration;
+
 use crate::world::{
     catalog::product::KB_PER_GB,
     clock::{after, days},
@@ -11,7 +13,6 @@ use crate::world::{
         subscription::{BalanceShape, Phase},
     },
 };
-use std::time::Duration;
 
 const FRANCE: &str = "WW_901O_STACK_ONEOFF_FRANCE_1GB_7D";
 const FRANCE_LARGE: &str = "WW_901O_STACK_ONEOFF_FRANCE_5GB_30D";

@@ -1,0 +1,103 @@
+//! What a purchase does: it adds a subscription to a SIM and takes its price, both at once and under the SIM's lock.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::world::{
+    catalog::{
+        eligibility,
+        eligibility::{Eligibility, Mode},
+        product::{Category, Product},
+    },
+    provider::Provider,
+    refusal::{INSUFFICIENT_FUND, PRODUCT_NOT_FOUND, Refusal, STATUS_NOT_ELIGIBLE, SUBSCRIBER_NOT_FOUND},
+    settings::Settings,
+    stock::{ids::SimNumber, sim::Sim, status::SimStatus, subscription::Phase},
+};
+
+/// How a product is bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purchase {
+    /// For a SIM that has not been used.
+    Preload,
+    Subscribe,
+}
+
+/// Buys a product for a SIM, and gives the id of the new subscription.
+pub(crate) fn buy(
+    provider: &Provider,
+    settings: &Settings,
+    purchase: Purchase,
+    number: SimNumber,
+    product_id: &str,
+    reference: Option<&String>,
+) -> Result<(Uuid, Timestamp), Refusal> {
+    let product = provider.catalog.product(product_id).ok_or(PRODUCT_NOT_FOUND)?;
+    let placed = provider.with_sim(number, |sim, now| {
+        let mode = check(&product, sim, purchase, settings, now)?;
+        if !provider.account.pay(product.price_cents) {
+            return Err(INSUFFICIENT_FUND);
+        }
+        if sim.status == SimStatus::PreActivated && purchase == Purchase::Subscribe {
+            sim.set_status(SimStatus::Active, now);
+        }
+        let phase = first_phase(&product, sim, mode, now);
+        let (shown, oddity) = sim.next_showing(&settings.inventory, now);
+        let id = sim.add(Arc::clone(&product), now, |subscription| {
+            subscription.reference = reference.cloned();
+            subscription.shown = shown;
+            subscription.oddity = oddity;
+            match phase {
+                Some(phase) => subscription.phase = phase,
+                None => subscription.start(now),
+            }
+        });
+        Ok((id, now))
+    });
+    let (subscription_id, now) = placed.unwrap_or(Err(SUBSCRIBER_NOT_FOUND))?;
+    if let Some(reference) = reference {
+        provider.references.add(reference, number, subscription_id);
+    }
+    Ok((subscription_id, now))
+}
+
+/// Whether this SIM may have this product by this kind of purchase.
+fn check(
+    product: &Product,
+    sim: &Sim,
+    purchase: Purchase,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Mode, Refusal> {
+    let fits = match (purchase, sim.status) {
+        (Purchase::Preload, SimStatus::PreActivated) | (Purchase::Subscribe, SimStatus::Active) => true,
+        (Purchase::Subscribe, SimStatus::PreActivated) => settings.subscribe_activates,
+        _ => false,
+    };
+    if !fits {
+        return Err(STATUS_NOT_ELIGIBLE);
+    }
+    match eligibility::of(product, &sim.standing(), now) {
+        Eligibility::Allowed(mode) => Ok(mode),
+        Eligibility::Unasked => Ok(Mode::Add),
+        Eligibility::Refused { key, message } => Err(Refusal {
+            title: key,
+            detail: message,
+        }),
+    }
+}
+
+/// How a new bundle begins; `None` when it starts at once.
+fn first_phase(product: &Product, sim: &mut Sim, mode: Mode, now: Timestamp) -> Option<Phase> {
+    if mode == Mode::ScheduledSwitch
+        && let Some(current) = sim.renewing()
+    {
+        let at = current.expiration().max(now);
+        current.cancel_renewal(now);
+        return Some(Phase::Scheduled(at));
+    }
+    let starts_at_once = product.category == Category::AddOn && sim.status == SimStatus::Active;
+    (!starts_at_once).then_some(Phase::Waiting)
+}
