@@ -5,6 +5,7 @@ pub mod clocks;
 mod frozen;
 mod ledger;
 mod repeats;
+mod sequences;
 mod unreadable;
 
 use transatel_gateway::client::connectivity::v1::OrderState;
