@@ -267,3 +267,34 @@ async fn an_event_that_does_not_fit_forbids_not_placed_and_a_repeat() {
     .await;
     assert_eq!(posts(&house), 2);
 }
+
+#[tokio::test]
+async fn what_nobody_could_know_in_time_is_reported() {
+    let house = House::with_events(&SOON).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    control.hold_events();
+    hide(&control, FRESH, Visibility::Never);
+    let request = order(FRESH);
+    create(&mut client, &request).await.unwrap();
+    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    // Neither an answer, nor an event, nor the inventory has shown it.
+    let placed = create(&mut client, &request).await.unwrap();
+    assert_eq!((placed.state(), posts(&house)), (OrderState::Placed, 2));
+    let twice = async || {
+        let metrics = house.gateway.metrics().await;
+        let counted = metrics
+            .lines()
+            .find(|line| {
+                line.starts_with("gateway_orders_transitions_total") && line.contains("carried_out_twice")
+            })
+            .unwrap()
+            .to_owned();
+        !counted.ends_with(" 0")
+    };
+    assert!(!twice().await);
+    control.release_events(EventOrder::AsHappened);
+    until("it is counted", twice).await;
+    // What was answered stays so.
+    assert_eq!(get(&mut client, &request).await.unwrap(), placed);
+}

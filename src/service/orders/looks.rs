@@ -20,13 +20,11 @@ impl Looks {
     /// since its own last look, so that no step of a wall clock counts, and
     /// never more than has passed since anybody's, so that two replicas do not
     /// count the same time twice.
-    pub(super) fn look(&self, id: OrderId, now: Timestamp, last: Option<Timestamp>) -> Duration {
-        let before = self.note(id);
-        let since_last = last.and_then(|last| Duration::try_from(now.duration_since(last)).ok());
-        match (before, since_last) {
-            (Some(before), Some(since_last)) => before.elapsed().min(since_last),
-            _ => Duration::ZERO,
-        }
+    /// `None` when this process has not looked before: nothing is known then.
+    pub(super) fn look(&self, id: OrderId, now: Timestamp, last: Option<Timestamp>) -> Option<Duration> {
+        let before = self.note(id)?;
+        let since_last = Duration::try_from(now.duration_since(last?)).unwrap_or_default();
+        Some(before.elapsed().min(since_last))
     }
 
     /// The order is observed from now on. Returns when it last was, here.
@@ -60,18 +58,18 @@ mod tests {
         let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
         let seconds = Duration::from_secs;
         // Nobody here has looked before.
-        assert_eq!(looks.look(id, at(100), Some(at(0))), Duration::ZERO);
+        assert_eq!(looks.look(id, at(100), Some(at(0))), None);
         tokio::time::advance(seconds(10)).await;
-        assert_eq!(looks.look(id, at(110), Some(at(100))), seconds(10));
+        assert_eq!(looks.look(id, at(110), Some(at(100))), Some(seconds(10)));
         // The wall clock stepped an hour ahead, and an hour back.
         tokio::time::advance(seconds(10)).await;
-        assert_eq!(looks.look(id, at(3_720), Some(at(110))), seconds(10));
+        assert_eq!(looks.look(id, at(3_720), Some(at(110))), Some(seconds(10)));
         tokio::time::advance(seconds(10)).await;
-        assert_eq!(looks.look(id, at(130), Some(at(3_720))), Duration::ZERO);
+        assert_eq!(looks.look(id, at(130), Some(at(3_720))), Some(Duration::ZERO));
         // Another replica looked four seconds ago.
         tokio::time::advance(seconds(10)).await;
-        assert_eq!(looks.look(id, at(140), Some(at(136))), seconds(4));
+        assert_eq!(looks.look(id, at(140), Some(at(136))), Some(seconds(4)));
         looks.forget(id);
-        assert_eq!(looks.look(id, at(150), Some(at(140))), Duration::ZERO);
+        assert_eq!(looks.look(id, at(150), Some(at(140))), None);
     }
 }

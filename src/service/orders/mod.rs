@@ -371,6 +371,9 @@ impl Orders {
         deadline: Deadline,
     ) -> Result<Option<Result<Order>>> {
         let inner = &self.inner;
+        // Before anything is read: what was read long ago by either clock is
+        // not acted on.
+        let lease = Lease::begin(&inner.clock, inner.config.lease);
         inner.steps.reached(Step::BeforeReads).await;
         let target = match &command.wish.act {
             Act::Buy => self.purchase_target(command, deadline).await?,
@@ -415,8 +418,6 @@ impl Orders {
         if deadline.remaining() < LEAST_TIME {
             return Err(Error::DeadlineExceeded);
         }
-        // Before the ledger's own.
-        let lease = Lease::begin(&inner.clock, inner.config.lease);
         let now = inner.ledger.now().await.map_err(unavailable)?;
         let number = again
             .as_ref()

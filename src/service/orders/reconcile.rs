@@ -200,7 +200,8 @@ impl Inner {
             return Ok(());
         }
         let now = self.ledger.now().await?;
-        let step = self.looks.look(record.order.id, now, record.checked_at);
+        let looked = self.looks.look(record.order.id, now, record.checked_at);
+        let step = looked.unwrap_or_default();
         let observed = Observed {
             watched_for: record.observed.watched_for + step,
             ..record.observed
@@ -214,7 +215,8 @@ impl Inner {
             ..observed
         };
         self.steps.reached(Step::Checked).await;
-        self.conclude(record, verdict, observed).await
+        let is_first = looked.is_none();
+        self.conclude(record, verdict, observed, is_first).await
     }
 
     /// Writes down what a look has found.
@@ -223,6 +225,7 @@ impl Inner {
         record: Record,
         verdict: Verdict,
         observed: Observed,
+        is_first: bool,
     ) -> Result<(), store::Error> {
         let id = record.order.id;
         let is_watched = matches!(record.order.state, State::NotPlaced | State::Rejected);
@@ -267,7 +270,7 @@ impl Inner {
             }
             _ => {
                 let is_over = is_watched && observed.watched_for >= self.config.escalate_after;
-                let wait = (!is_over).then(|| self.wait_after(&record, observed));
+                let wait = (!is_over).then(|| self.wait_after(&record, observed, is_first));
                 return self.put_off(&record, observed, wait).await;
             }
         };
@@ -284,7 +287,7 @@ impl Inner {
             Some(_) => Ok(()),
             // Another order is in the way.
             None => {
-                let wait = self.wait_after(&record, observed);
+                let wait = self.wait_after(&record, observed, is_first);
                 self.put_off(&record, observed, Some(wait)).await
             }
         }
@@ -375,11 +378,15 @@ impl Inner {
     /// Doubling from the first wait to the longest, but on time for the end
     /// of the settle window; for a change of a SIM that has a transaction, in
     /// step with the provider's advice until it is given up.
-    fn wait_after(&self, record: &Record, observed: Observed) -> Duration {
-        let doublings = u32::try_from(record.checks)
-            .unwrap_or_default()
-            .saturating_add(1)
-            .min(20);
+    /// The first look of a process measures nothing, so that the next one
+    /// follows soon: otherwise nothing would ever be observed by processes
+    /// that live for less than the wait.
+    fn wait_after(&self, record: &Record, observed: Observed, is_first: bool) -> Duration {
+        let checks = u32::try_from(record.checks).unwrap_or_default();
+        let doublings = match is_first {
+            true => 0,
+            false => checks.saturating_add(1).min(20),
+        };
         let config = &self.config;
         let order = &record.order;
         let given_up_in = config.give_up_after.saturating_sub(observed.watched_for);
