@@ -43,7 +43,7 @@ async fn an_event_that_comes_before_a_repeat_is_sent_keeps_it_from_being_sent() 
         assert_eq!(repeat.await.unwrap().unwrap().state(), OrderState::Placed);
         gateway.stop().await;
         let sent = control.received("POST", ORDERS);
-        assert_eq!(sent, 1 + u64::try_from(refusals).unwrap(), "{step:?}");
+        assert_eq!(sent, 1 + u64::from(refusals), "{step:?}");
         assert_eq!(control.sim(FRESH).unwrap().bought().count(), 1, "{step:?}");
     }
 }
