@@ -12,7 +12,7 @@ use transatel_simulator::{Fault, Sandbox, Script, Visibility};
 
 use super::frozen::at;
 use super::{FRESH, SOON, hide};
-use crate::house::{BUNDLES, Gateway, ORDERS, reason, simulator, spawn, until};
+use crate::house::{BUNDLES, Gateway, ORDERS, TOKEN, reason, simulator, spawn, until};
 use crate::orders::{create, get, order, until_state};
 
 /// A wall clock that can be set; the monotonic one stays true.
@@ -106,6 +106,34 @@ async fn the_lease_is_asked_before_every_send() {
             OrderState::Placed
         );
     }
+}
+
+#[tokio::test]
+async fn the_lease_is_asked_before_the_replay_after_a_401() {
+    let sandbox = simulator().await;
+    let clock = Steppable::default();
+    let gateway = gateway(&sandbox, &clock, &[]).await;
+    let control = sandbox.control();
+    let mut client = gateway.provisioning();
+    // With a token in hand: the next one is waited for.
+    create(&mut client, &order("882470000000002")).await.unwrap();
+    control.queue(Script::on("POST", ORDERS).then(Fault::Unauthorized.step()));
+    control.queue(Script::on("POST", TOKEN).then(Fault::hold("token").step()));
+    let request = order(FRESH);
+    let call = spawn({
+        let (mut client, request) = (gateway.provisioning(), request.clone());
+        async move { create(&mut client, &request).await }
+    });
+    control.until_held("token", 1).await;
+    clock.step(HOUR);
+    control.release("token");
+    let error = reason(&call.await.unwrap().unwrap_err());
+    assert_eq!(error.reason, "PROVIDER_UNAVAILABLE");
+    assert_eq!(control.sim(FRESH).unwrap().bought().count(), 0);
+    assert_eq!(
+        create(&mut client, &request).await.unwrap().state(),
+        OrderState::Placed
+    );
 }
 
 #[tokio::test]

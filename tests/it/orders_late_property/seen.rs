@@ -81,12 +81,20 @@ impl Seen {
         for (what, count) in &*counts {
             println!("{count:>6}  {what:?}");
         }
-        if std::env::vars()
-            .any(|(name, value)| name.starts_with("LATE") && name.ends_with("CASES") && value == "1")
-        {
-            return;
-        }
-        let missing: Vec<_> = needed.iter().filter(|what| !counts.contains_key(what)).collect();
-        assert!(missing.is_empty(), "never happened: {missing:?}");
+        // Fewer cases than usual show less; a single one, run again by its
+        // seed, need not show anything.
+        let cases = std::env::vars().find(|(name, _)| name.starts_with("LATE") && name.ends_with("CASES"));
+        let least = match cases {
+            None => 10,
+            Some((_, cases)) => u64::from(cases != "1"),
+        };
+        let missing: Vec<_> = needed
+            .iter()
+            .filter(|what| counts.get(what).copied().unwrap_or_default() < least)
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "happened less than {least} times: {missing:?}"
+        );
     }
 }
