@@ -21,12 +21,12 @@ pub(super) struct Waiting {
     pub(super) answer: oneshot::Sender<Result<Appended>>,
 }
 
-/// Writes until told to stop, and then what is left in line. New events that
-/// an order or an operation waits for are told to `told`.
+/// Writes until it is stopped, and then what is left in line. New events that
+/// an order or an operation waits for are sent to `orders`.
 pub(super) async fn run(
     inner: &Inner,
     mut line: mpsc::Receiver<Waiting>,
-    told: mpsc::Sender<Event>,
+    orders: mpsc::Sender<Event>,
     stop: CancellationToken,
 ) {
     let mut batch = Vec::with_capacity(PER_COMMIT);
@@ -43,7 +43,7 @@ pub(super) async fn run(
         }
         while !batch.is_empty() {
             let later = batch.split_off(in_one_commit(&batch));
-            write(inner, &mut batch, &told).await;
+            write(inner, &mut batch, &orders).await;
             batch = later;
         }
     }
@@ -62,11 +62,11 @@ fn in_one_commit(batch: &[Waiting]) -> usize {
     fitting.count().max(1)
 }
 
-async fn write(inner: &Inner, batch: &mut Vec<Waiting>, told: &mpsc::Sender<Event>) {
+async fn write(inner: &Inner, batch: &mut Vec<Waiting>, orders: &mpsc::Sender<Event>) {
     let arrivals: Vec<Arrival> = batch.iter().map(|waiting| waiting.arrival.clone()).collect();
     match inner.log.append(arrivals).await {
         Ok(appended) => {
-            inner.bell.notify_one();
+            inner.appended.notify_one();
             for (waiting, appended) in batch.drain(..).zip(appended) {
                 inner.metrics.event(match appended {
                     Appended::New { .. } => "new",
@@ -85,7 +85,7 @@ async fn write(inner: &Inner, batch: &mut Vec<Waiting>, told: &mpsc::Sender<Even
                         ..incoming.event
                     };
                     // What does not fit is found out about on schedule.
-                    let _ = told.try_send(event);
+                    let _ = orders.try_send(event);
                 }
                 // Its sender may have gone.
                 let _ = waiting.answer.send(Ok(appended));

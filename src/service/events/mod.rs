@@ -57,7 +57,7 @@ struct Inner {
     tail: Tail,
     line: mpsc::Sender<intake::Waiting>,
     /// Something was appended, here or elsewhere.
-    bell: Notify,
+    appended: Notify,
     /// When the last event came, or this process began to wait for one.
     last_event: Mutex<Timestamp>,
     streams: TaskTracker,
@@ -120,7 +120,7 @@ impl Events {
                 encode,
                 tail: Tail::new(),
                 line,
-                bell: Notify::new(),
+                appended: Notify::new(),
                 last_event: Mutex::new(Timestamp::now()),
                 streams: TaskTracker::new(),
                 end: CancellationToken::new(),
@@ -330,8 +330,8 @@ impl Work {
     pub async fn run(self, stop: CancellationToken) {
         let Self { events, line, begun } = self;
         let inner = &*events.inner;
-        let (told, news) = mpsc::channel(LINE);
-        let taking_in = intake::run(inner, line, told, stop.clone());
+        let (orders, news) = mpsc::channel(LINE);
+        let taking_in = intake::run(inner, line, orders, stop.clone());
         let others = async {
             tokio::join!(
                 intake::pass_on(inner, news),
@@ -349,7 +349,7 @@ impl Work {
 impl Inner {
     async fn listen(&self) {
         match self.config.wake {
-            config::Wake::Listen => self.log.listen(&self.bell).await,
+            config::Wake::Listen => self.log.listen(&self.appended).await,
             config::Wake::Poll => std::future::pending().await,
         }
     }

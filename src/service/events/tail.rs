@@ -126,7 +126,7 @@ impl Tail {
     }
 }
 
-/// Reads what comes after this number into the tail, woken by the bell and at
+/// Reads what comes after this number into the tail, woken up by an append and at
 /// least as often as configured.
 pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
     let mut last = begun.map(Last::unmarked);
@@ -147,7 +147,7 @@ pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
             Err(error) => tracing::warn!(%error, "the log of events cannot be read at the moment"),
         }
         tokio::select! {
-            () = inner.bell.notified() => {}
+            () = inner.appended.notified() => {}
             () = tokio::time::sleep(inner.config.poll_interval) => {}
         }
     }

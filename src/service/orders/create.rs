@@ -25,7 +25,7 @@ impl Orders {
     /// it says there, or what [`get`](Self::get) answers, tells of earlier
     /// calls.
     pub async fn create(&self, command: &Command, deadline: Deadline) -> Result<Order> {
-        self.assert_enabled(&command.wish.act)?;
+        self.ensure_enabled(&command.wish.act)?;
         loop {
             let known = self.find(Key::Request(command.request_id)).await?;
             let read = match &known {
@@ -51,7 +51,7 @@ impl Orders {
         let again = match known {
             None => None,
             Some(record) => {
-                self.assert_same(&record, command).await?;
+                self.ensure_same(&record, command).await?;
                 let mut record = self.confirmed(record, deadline).await?;
                 if record.order.may_be_sent_again() {
                     record = self.inner.settle_doubtful(record).await.map_err(unavailable)?;
@@ -67,7 +67,7 @@ impl Orders {
 
     /// One wish, one id: anything else is a mistake of the caller's that
     /// must not be answered with somebody else's order.
-    async fn assert_same(&self, record: &Record, command: &Command) -> Result<()> {
+    async fn ensure_same(&self, record: &Record, command: &Command) -> Result<()> {
         let order = &record.order;
         let confirmed = command.confirmed.as_ref();
         let other_card = confirmed.is_some_and(|card| order.sim.iccid.as_ref() != Some(card));

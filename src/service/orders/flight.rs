@@ -41,7 +41,7 @@ pub(super) struct Flight {
 #[derive(Debug)]
 pub(super) struct Waiting(watch::Receiver<Progress>);
 
-/// What those who wait are told.
+/// What those who wait get to know.
 #[derive(Debug)]
 pub(super) enum Answered {
     /// What became of it.

@@ -17,7 +17,7 @@ impl Orders {
     /// # Errors
     /// `SUBSCRIPTION_NOT_FOUND`, `PRODUCT_NOT_ELIGIBLE`, and those of reading.
     pub(super) async fn follow_up_target(&self, command: &Command, deadline: Deadline) -> Result<Target> {
-        self.assert_account()?;
+        self.ensure_account()?;
         let act = &command.wish.act;
         let Some(id) = act.on_subscription() else {
             return Err(Error::Internal);

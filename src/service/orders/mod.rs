@@ -257,7 +257,7 @@ impl Orders {
     }
 
     /// What has to be enabled is.
-    fn assert_enabled(&self, act: &Act) -> Result<()> {
+    fn ensure_enabled(&self, act: &Act) -> Result<()> {
         match Optional::of(act) {
             Some(operation) if !self.inner.provider.is_enabled(operation) => {
                 Err(Error::OperationNotEnabled {

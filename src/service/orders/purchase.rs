@@ -15,8 +15,8 @@ use crate::transatel::request::CallOptions;
 impl Orders {
     /// Where the bundle is to go, once it is known that it may be bought.
     pub(super) async fn purchase_target(&self, command: &Command, deadline: Deadline) -> Result<Target> {
-        self.assert_account()?;
-        self.assert_price(&command.wish).await?;
+        self.ensure_account()?;
+        self.ensure_price(&command.wish).await?;
         let msisdn = match self.inner.sims.known(&command.sim).await.msisdn {
             Some(msisdn) => msisdn,
             None => self.number_of_card(&command.sim, deadline).await?,
@@ -113,7 +113,7 @@ impl Orders {
     }
 
     /// The account has a name to order in.
-    pub(super) fn assert_account(&self) -> Result<()> {
+    pub(super) fn ensure_account(&self) -> Result<()> {
         if self.inner.provider.can_order() {
             return Ok(());
         }
@@ -175,7 +175,7 @@ impl Orders {
 
     /// The product exists, and costs no more than the caller allows by a
     /// catalog that is not stale.
-    async fn assert_price(&self, wish: &Wish) -> Result<()> {
+    async fn ensure_price(&self, wish: &Wish) -> Result<()> {
         let Some(most) = wish.max_price else {
             return self
                 .inner

@@ -15,13 +15,13 @@ use crate::transatel::sim_operations::Progress;
 /// What the provider says of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Change {
-    pub told: Told,
+    pub reported: Reported,
     pub seen: Seen,
 }
 
 /// What its transaction says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Reported {
     /// There is none, or the provider does not know it.
     Nothing,
     /// It could not be read.
@@ -52,19 +52,22 @@ pub(super) fn judge_change(
     observed: Observed,
     step: Duration,
 ) -> Judgement {
-    let is_absent = matches!((change.told, change.seen), (Told::Nothing, Seen::Otherwise));
+    let is_absent = matches!(
+        (change.reported, change.seen),
+        (Reported::Nothing, Seen::Otherwise)
+    );
     let since = match is_absent {
         true => observed.absent_for + step,
         false => observed.watched_for,
     };
     let Passed { settled, too_long } = windows.passed(record, observed, since);
-    let verdict = match (change.told, change.seen) {
-        (Told::At(Progress::Done), _) => Verdict::Done,
-        (Told::At(Progress::Failed), _) => Verdict::NotPlaced,
+    let verdict = match (change.reported, change.seen) {
+        (Reported::At(Progress::Done), _) => Verdict::Done,
+        (Reported::At(Progress::Failed), _) => Verdict::NotPlaced,
         (_, Seen::AsWished) => Verdict::Done,
-        (Told::Nothing, Seen::Otherwise) if settled => Verdict::NotPlaced,
+        (Reported::Nothing, Seen::Otherwise) if settled => Verdict::NotPlaced,
         // It will not show later either.
-        (Told::Nothing, Seen::Hidden) if settled => Verdict::NeedsOperator(Reason::Ambiguous),
+        (Reported::Nothing, Seen::Hidden) if settled => Verdict::NeedsOperator(Reason::Ambiguous),
         _ if too_long => Verdict::NeedsOperator(Reason::Unreadable),
         _ => Verdict::Open,
     };
@@ -117,19 +120,19 @@ impl Inner {
         watched_for: Duration,
         options: CallOptions,
     ) -> Change {
-        let told = match &record.order.provider_reference {
-            None => Told::Nothing,
+        let reported = match &record.order.provider_reference {
+            None => Reported::Nothing,
             Some(id) => match self.provider.transaction(id, options.clone()).await {
-                Ok(Some(progress)) => Told::At(progress),
-                Ok(None) => Told::Nothing,
-                Err(_) => Told::Unreadable,
+                Ok(Some(progress)) => Reported::At(progress),
+                Ok(None) => Reported::Nothing,
+                Err(_) => Reported::Unreadable,
             },
         };
         let given_up = watched_for >= self.config.give_up_after;
-        let enough = match told {
-            Told::At(Progress::Done | Progress::Failed) => true,
-            Told::At(Progress::Pending) | Told::Unreadable => !given_up,
-            Told::Nothing => false,
+        let enough = match reported {
+            Reported::At(Progress::Done | Progress::Failed) => true,
+            Reported::At(Progress::Pending) | Reported::Unreadable => !given_up,
+            Reported::Nothing => false,
         };
         let sim = match &change.act {
             SimAct::Swap { new_iccid } => Some(new_iccid),
@@ -143,7 +146,7 @@ impl Inner {
             }
             Some(_) | None => Seen::Unreadable,
         };
-        Change { told, seen }
+        Change { reported, seen }
     }
 
     /// What has to be forgotten once a change took place.
@@ -176,9 +179,9 @@ mod tests {
         use Verdict::{Done, NotPlaced, Open};
         let operator = |reason| Verdict::NeedsOperator(reason);
         let (unreadable, hidden) = (operator(Reason::Unreadable), operator(Reason::Ambiguous));
-        let [done, failed, pending] = [Progress::Done, Progress::Failed, Progress::Pending].map(Told::At);
+        let [done, failed, pending] = [Progress::Done, Progress::Failed, Progress::Pending].map(Reported::At);
         // At 10 s, at 60 s when it should have settled, at 600 s.
-        for (told, seen, early, settled, late) in [
+        for (reported, seen, early, settled, late) in [
             (done, Seen::Otherwise, &Done, &Done, &Done),
             (done, Seen::Unreadable, &Done, &Done, &Done),
             (failed, Seen::Unreadable, &NotPlaced, &NotPlaced, &NotPlaced),
@@ -188,18 +191,18 @@ mod tests {
             (pending, Seen::Hidden, &Open, &Open, &unreadable),
             (pending, Seen::Unreadable, &Open, &Open, &unreadable),
             // It may still be carried out.
-            (Told::Unreadable, Seen::Otherwise, &Open, &Open, &unreadable),
-            (Told::Unreadable, Seen::AsWished, &Done, &Done, &Done),
-            (Told::Unreadable, Seen::Hidden, &Open, &Open, &unreadable),
-            (Told::Nothing, Seen::AsWished, &Done, &Done, &Done),
-            (Told::Nothing, Seen::Otherwise, &Open, &NotPlaced, &NotPlaced),
-            (Told::Nothing, Seen::Hidden, &Open, &hidden, &hidden),
-            (Told::Nothing, Seen::Unreadable, &Open, &Open, &unreadable),
+            (Reported::Unreadable, Seen::Otherwise, &Open, &Open, &unreadable),
+            (Reported::Unreadable, Seen::AsWished, &Done, &Done, &Done),
+            (Reported::Unreadable, Seen::Hidden, &Open, &Open, &unreadable),
+            (Reported::Nothing, Seen::AsWished, &Done, &Done, &Done),
+            (Reported::Nothing, Seen::Otherwise, &Open, &NotPlaced, &NotPlaced),
+            (Reported::Nothing, Seen::Hidden, &Open, &hidden, &hidden),
+            (Reported::Nothing, Seen::Unreadable, &Open, &Open, &unreadable),
         ] {
             for (seconds, expected) in [(10, early), (60, settled), (600, late)] {
                 let (observed, step) = after(seconds);
-                let judged = judge_change(&record(&[]), Change { told, seen }, WINDOWS, observed, step);
-                assert_eq!(judged.verdict, *expected, "{told:?} {seen:?} at {seconds} s");
+                let judged = judge_change(&record(&[]), Change { reported, seen }, WINDOWS, observed, step);
+                assert_eq!(judged.verdict, *expected, "{reported:?} {seen:?} at {seconds} s");
             }
         }
     }

@@ -172,7 +172,7 @@ impl Inner {
         let Some(msisdn) = super::Orders::msisdn_of(&record.order) else {
             return Outcome::NotSent(Error::Internal);
         };
-        if let Err(error) = self.assert_nothing_learnt(record).await {
+        if let Err(error) = self.ensure_unconfirmed(record).await {
             return Outcome::NotSent(error);
         }
         let product_id = &record.order.wish.product_id;
@@ -183,7 +183,7 @@ impl Inner {
 
     /// Nothing has been learnt of an earlier attempt since this one began: an
     /// event may have come meanwhile.
-    async fn assert_nothing_learnt(&self, record: &Record) -> Result<()> {
+    async fn ensure_unconfirmed(&self, record: &Record) -> Result<()> {
         if record.attempt == 1 {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The log of events: what the provider told us, in the order in which it was
+//! the log of events: what the provider reported, in the order in which it was
 //! made durable.
 //!
 //! Numbers have no gaps and follow the order of commits, whoever appends: a
@@ -138,7 +138,7 @@ pub trait EventLog: Send + Sync + 'static {
         limit: i64,
     ) -> Result<Vec<OrderId>>;
 
-    /// Rings whenever another process may have appended, until it is dropped.
-    /// A store that cannot tell never rings.
-    async fn listen(&self, bell: &Notify);
+    /// Notifies whenever another process may have appended, until it is dropped.
+    /// A store that cannot tell never notifies.
+    async fn listen(&self, appended: &Notify);
 }

@@ -77,7 +77,7 @@ impl EventLog for Ledger {
             .await
     }
 
-    async fn listen(&self, bell: &Notify) {
-        self.notify(bell).await;
+    async fn listen(&self, appended: &Notify) {
+        self.notify(appended).await;
     }
 }

@@ -63,7 +63,7 @@ impl EventLog for Ledger {
             .await
     }
 
-    /// Never rings: another process on the same file is found by looking.
+    /// Never notifies: another process on the same file is found by looking.
     async fn listen(&self, _bell: &Notify) {
         std::future::pending().await
     }
