@@ -27,23 +27,15 @@ use shop::{AGAIN, PATIENCE, Shop};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_network_that_forgets_its_connections() {
-    let Some(database) = postgres::database().await else {
-        return;
-    };
-    let mut shop = Shop::open(&database).await;
-    let mut follower = Follower::start(&mut shop.gateway.events(), StreamEventsRequest::default()).await;
-    shop.until_everything_works().await;
-    for parts in 1..=4 {
-        shop.silence_in_an_append(parts).await;
-        shop.relay.forget();
-        shop.until_everything_works().await;
-    }
-    shop.until_events_are_passed_on(&mut follower).await;
-    shop.nothing_is_lost().await;
+    a_silent_network_that_then(Relay::forget).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_network_that_goes_on() {
+    a_silent_network_that_then(Relay::forward).await;
+}
+
+async fn a_silent_network_that_then(recovers: fn(&Relay)) {
     let Some(database) = postgres::database().await else {
         return;
     };
@@ -52,7 +44,7 @@ async fn a_silent_network_that_goes_on() {
     shop.until_everything_works().await;
     for parts in 1..=4 {
         shop.silence_in_an_append(parts).await;
-        shop.relay.forward();
+        recovers(&shop.relay);
         shop.until_everything_works().await;
     }
     shop.until_events_are_passed_on(&mut follower).await;
