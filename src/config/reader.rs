@@ -50,7 +50,7 @@ impl fmt::Display for Origin {
 pub struct Problem {
     /// Dotted key.
     pub key: String,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub text: String,
 }
 

@@ -84,7 +84,7 @@ impl StoreUrl {
     /// Reads an address.
     ///
     /// # Errors
-    /// What is wrong with it and how to mend it, without its values.
+    /// What is wrong with it and how to fix it, without its values.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "sqlite::memory:" || text == "sqlite://:memory:" {
             return Ok(Self::Memory);

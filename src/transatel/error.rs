@@ -140,7 +140,7 @@ impl Refusal {
 }
 
 /// No wait that the provider asks for is longer to us: it is added to the
-/// clock, and callers are told of it.
+/// clock and passed on to callers.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// `Retry-After` in seconds; the form with a date was never seen here.

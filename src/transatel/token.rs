@@ -302,7 +302,7 @@ fn margin(lifetime: Duration) -> Duration {
     (lifetime / 20).min(Duration::from_secs(5))
 }
 
-/// Refused credentials do not mend themselves, and asking with them again
+/// Refused credentials do not become valid by themselves, and asking with them again
 /// and again gets an account flagged: 10 s, doubling, up to 5 min. Everything
 /// else passes: 1 s, doubling, up to 30 s.
 fn hold(failure: &Failure, failures: u32) -> Duration {

@@ -181,7 +181,7 @@ impl Inner {
             .await
     }
 
-    /// Nothing has been learnt of an earlier attempt since this one began: an
+    /// Nothing has become known of an earlier attempt since this one began: an
     /// event may have come meanwhile.
     async fn ensure_unconfirmed(&self, record: &Record) -> Result<()> {
         if record.attempt == 1 {

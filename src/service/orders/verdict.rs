@@ -25,7 +25,7 @@ pub(super) enum Verdict {
     NotPlaced,
     /// Nothing can be said yet.
     Open,
-    /// Nothing will be learnt by looking again.
+    /// Looking again will show nothing new.
     NeedsOperator(Reason),
 }
 

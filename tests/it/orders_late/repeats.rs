@@ -1,5 +1,5 @@
 //! Repeats of orders that were not placed as far as could be seen: what is
-//! learnt of an earlier attempt while the next one is on its way.
+//! known of an earlier attempt while the next one is on its way.
 
 use transatel_gateway::client::connectivity::v1::{CreateOrderRequest, OrderState};
 use transatel_gateway::service::orders::steps::Step;

@@ -20,7 +20,7 @@ pub(super) const SECRET: &str = "shared-secret";
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 const MONTHLY: &str = "WW_901O_STACK_RECURRING_FRANCE_5GB_1M";
 
-/// Somebody who is told of events.
+/// A receiver of events.
 pub(super) struct Receiver {
     pub(super) url: String,
     inbox: Arc<Inbox>,

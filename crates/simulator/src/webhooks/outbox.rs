@@ -59,7 +59,7 @@ impl Outbox {
         outbox
     }
 
-    /// Whether anybody is told of events. Takes no lock.
+    /// Whether events have a receiver. Takes no lock.
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::Acquire)
     }

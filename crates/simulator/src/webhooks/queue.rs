@@ -61,7 +61,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Whether somebody is told of events, now or later.
+    /// Whether events have a receiver, now or later.
     pub(crate) fn is_wanted(&self) -> bool {
         self.webhook.is_some() || self.holding
     }

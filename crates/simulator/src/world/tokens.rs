@@ -17,7 +17,7 @@ pub(crate) struct Tokens {
 
 impl Tokens {
     /// A new token, good for `lifetime`. It looks like a JWT, as the provider's do, but is checked by looking it
-    /// up: nothing can be learnt from it without asking.
+    /// up: nothing is known from it without asking.
     pub(crate) fn issue(&self, client_id: &str, scope: &[&str], lifetime: Duration) -> String {
         let header = json!({ "alg": "ES256", "typ": "JWT" });
         let claims = json!({
