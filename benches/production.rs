@@ -22,7 +22,7 @@
 #![allow(missing_docs)]
 
 mod bare;
-#[path = "../tests/it/pki.rs"]
+#[path = "../tests/it/support/pki.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod pki;
 mod secured;

@@ -27,7 +27,8 @@ use crate::service::orders::steps::Steps;
 use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
 use crate::store;
 use crate::telemetry::{self, FLUSH_WITHIN, LogLevel, Metrics, Sampling, metrics};
-use crate::transatel::{Transatel, transport};
+use crate::transatel::Transatel;
+use crate::transatel::client::transport;
 use crate::webhook::Webhook;
 
 /// Why the gateway cannot start.

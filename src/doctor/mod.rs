@@ -17,10 +17,11 @@ use crate::config::{Config, Telemetry};
 use crate::domain::act::Optional;
 use crate::domain::{Deadline, Iccid, Msisdn};
 use crate::telemetry::{Metrics, metrics};
-use crate::transatel::error::{Failure, Need, Refusal};
+use crate::transatel::Transatel;
+use crate::transatel::client::error::{Failure, Need, Refusal};
+use crate::transatel::client::request::CallOptions;
+use crate::transatel::client::transport;
 use crate::transatel::probe::{self, ENDPOINTS, Endpoint, Seen, Subject, Trouble};
-use crate::transatel::request::CallOptions;
-use crate::transatel::{Transatel, transport};
 
 pub use report::{Check, Report, Verdict};
 

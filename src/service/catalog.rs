@@ -22,9 +22,9 @@ use crate::domain::error::PageTokenFault;
 use crate::domain::product::Freshness;
 use crate::domain::{Deadline, Error, Language, Money, Result, SimRef};
 use crate::telemetry::Metrics;
-use crate::transatel::catalog::Dropped;
-use crate::transatel::error::Need;
-use crate::transatel::request::CallOptions;
+use crate::transatel::api::catalog::Dropped;
+use crate::transatel::client::error::Need;
+use crate::transatel::client::request::CallOptions;
 use crate::transatel::{Failure, Transatel};
 
 /// The catalog use cases. Cheap to clone.

@@ -11,8 +11,8 @@ use super::qr_code::{self, Picture};
 use crate::domain::esim::{ActivationCode, Esim};
 use crate::domain::{Deadline, Error, EsimStatus, Iccid, Msisdn, Result, SimRef};
 use crate::transatel::Transatel;
-use crate::transatel::request::CallOptions;
-use crate::transatel::sim_management::Profile;
+use crate::transatel::api::sim_management::Profile;
+use crate::transatel::client::request::CallOptions;
 
 /// The eSIM use cases. Cheap to clone.
 #[derive(Clone)]

@@ -15,8 +15,8 @@ use crate::domain::subscription::{Balance, totals};
 use crate::domain::{Deadline, Error, Language, Msisdn, Result, SimIds, SimRef, Subscription};
 use crate::telemetry::propagation;
 use crate::transatel::Transatel;
-use crate::transatel::error::{Failure, Need};
-use crate::transatel::request::CallOptions;
+use crate::transatel::client::error::{Failure, Need};
+use crate::transatel::client::request::CallOptions;
 
 /// The inventory use cases. Cheap to clone.
 #[derive(Clone)]

@@ -21,9 +21,9 @@ use crate::domain::ProviderDetail;
 use crate::domain::sim::Identifier;
 use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
 use crate::transatel::Transatel;
-use crate::transatel::error::{Failure, Need};
-use crate::transatel::request::CallOptions;
-use crate::transatel::sims::{is_not_permitted, is_unknown_sim};
+use crate::transatel::api::sims::{is_not_permitted, is_unknown_sim};
+use crate::transatel::client::error::{Failure, Need};
+use crate::transatel::client::request::CallOptions;
 
 /// The SIM use cases. Cheap to clone.
 #[derive(Clone)]

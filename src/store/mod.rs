@@ -1,7 +1,7 @@
 //! What must survive the process: the ledger of orders and the log of events.
 //!
 //! Owns everything that is SQL. Two stores, one behaviour, held by one
-//! conformance suite each (`tests/it/ledger.rs`, `tests/it/event_log.rs`): SQLite in a file beside the
+//! conformance suite each (`tests/it/writes/ledger.rs`, `tests/it/events/event_log.rs`): SQLite in a file beside the
 //! process, and PostgreSQL for several replicas. Guarantees that a method
 //! which returned `Ok` is durable, that a state only follows one that
 //! [`State::may_become`](crate::domain::order::State::may_become) allows, that

@@ -2,7 +2,7 @@
 //! sets only.
 //!
 //! The table below is the one that operators read, and a test
-//! (`tests/it/metrics.rs`) compares it with what a gateway shows.
+//! (`tests/it/operations/metrics.rs`) compares it with what a gateway shows.
 //!
 #![cfg_attr(doc, doc = include_str!("../../docs/metrics.md"))]
 

@@ -8,11 +8,13 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::catalog_wire::{read_eligibility, read_listing};
-use super::error::{Failure, Need, Refusal, retry_after};
-use super::orders::{Outcome, Receipt, failed};
-use super::sim_operations::{Accepted, Progress, Transaction};
-use super::{inventory, lenient, sim_management, sims, token};
+use super::api::catalog_wire::{read_eligibility, read_listing};
+use super::api::orders::{Outcome, Receipt, failed};
+use super::api::sim_operations::{Accepted, Progress, Transaction};
+use super::api::{inventory, sim_management, sims};
+use super::client::error::{Failure, Need, Refusal, retry_after};
+use super::client::token;
+use super::lenient;
 use crate::domain::opaque::Opaque;
 use crate::domain::{Iccid, Msisdn};
 

@@ -1,34 +1,17 @@
 //! The provider, as the rest of the gateway sees it.
 //!
-//! Owns everything that is HTTP or JSON: authentication, the one function
-//! that sends, retries, error shapes, and one file per API with its wire
-//! structs. Hands out domain values only. Guarantees that a call is what it
-//! says it is: a [`Kind::Read`](request::Kind) may be sent again, nothing else
-//! ever is.
+//! Owns everything that is HTTP or JSON: [`client`] makes calls, [`api`] says
+//! what each of the provider's APIs is asked and answers. Hands out domain
+//! values only. Guarantees that a call is what it says it is: a
+//! [`Kind::Read`](client::request::Kind) may be sent again, nothing else ever
+//! is.
 
-mod breaker;
-pub mod call;
-pub mod catalog;
-mod catalog_wire;
-pub mod error;
-mod esim_history;
+pub mod api;
+pub mod client;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-mod guard;
-pub mod inventory;
-mod leased_body;
 mod lenient;
-pub mod orders;
-mod pace;
 pub mod probe;
-pub mod request;
-mod resources;
-mod retry;
-pub mod sim_management;
-pub mod sim_operations;
-pub mod sims;
-pub mod token;
-pub mod transport;
 
 use std::sync::Arc;
 
@@ -37,14 +20,14 @@ use url::Url;
 use crate::config;
 use crate::domain::act::Optional;
 use crate::telemetry::Metrics;
-use call::Client;
-use guard::Guards;
-use retry::Backoff;
-use token::TokenSource;
+use client::call::Client;
+use client::guard::Guards;
+use client::retry::Backoff;
+use client::token::TokenSource;
+use client::transport::{BuildError, Transport};
 use tokio_util::task::TaskTracker;
-use transport::Transport;
 
-pub use error::Failure;
+pub use client::error::Failure;
 
 /// One account at the provider. Cheap to clone.
 #[derive(Clone)]
@@ -80,7 +63,7 @@ impl Transatel {
         outbound: &config::Outbound,
         metrics: Arc<Metrics>,
         tasks: TaskTracker,
-    ) -> Result<Self, transport::BuildError> {
+    ) -> Result<Self, BuildError> {
         let base_url: Url = account.base_url.clone();
         let transport = Arc::new(Transport::new(base_url, outbound, Arc::clone(&metrics))?);
         let tokens = TokenSource::new(account, outbound, Arc::clone(&transport), tasks);

@@ -8,11 +8,12 @@
 use http::Method;
 use serde_json::Value;
 
-use super::error::{Failure, Need};
-use super::request::{Api, CallOptions, Kind, Request};
-use super::token::Grant;
-use super::transport::Answer;
-use super::{Transatel, orders, sim_management, sim_operations};
+use super::Transatel;
+use super::api::{orders, sim_management, sim_operations};
+use super::client::error::{Failure, Need};
+use super::client::request::{Api, CallOptions, Kind, Request};
+use super::client::token::Grant;
+use super::client::transport::Answer;
 use crate::domain::act::Optional;
 use crate::domain::{Iccid, Msisdn};
 

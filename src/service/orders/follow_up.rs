@@ -9,7 +9,7 @@ use crate::domain::sim::Identifier;
 use crate::domain::subscription::Status;
 use crate::domain::{Deadline, Error, Result, SimIds, SimRef, Subscription};
 use crate::store::Slot;
-use crate::transatel::request::CallOptions;
+use crate::transatel::client::request::CallOptions;
 
 impl Orders {
     /// The bundle's place, once it is known that the act can apply to it.

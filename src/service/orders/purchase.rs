@@ -10,7 +10,7 @@ use crate::domain::sim::Identifier;
 use crate::domain::subscription::Holdings;
 use crate::domain::{Deadline, Error, Money, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
 use crate::store::{Record, Settlement, Slot};
-use crate::transatel::request::CallOptions;
+use crate::transatel::client::request::CallOptions;
 
 impl Orders {
     /// Where the bundle is to go, once it is known that it may be bought.

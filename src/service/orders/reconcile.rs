@@ -21,7 +21,7 @@ use crate::domain::Deadline;
 use crate::domain::act::Act;
 use crate::domain::order::{Failure, Reason};
 use crate::store::{self, Look, Observed, Record, Settled, Settlement, Slot, TakeOver};
-use crate::transatel::request::CallOptions;
+use crate::transatel::client::request::CallOptions;
 
 /// Orders that are looked for at once: few, because the same provider serves
 /// the callers.

@@ -9,8 +9,8 @@ use crate::domain::act::{Labels, SimAct, SimChange};
 use crate::domain::order::{Order, Reason};
 use crate::domain::{Msisdn, SimIds, SimRecord, SimRef, SimStatus};
 use crate::store::{Observed, Record};
-use crate::transatel::request::CallOptions;
-use crate::transatel::sim_operations::Progress;
+use crate::transatel::api::sim_operations::Progress;
+use crate::transatel::client::request::CallOptions;
 
 /// What the provider says of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

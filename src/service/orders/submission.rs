@@ -15,8 +15,8 @@ use crate::domain::order::{Activation, Order, Reason, State};
 use crate::domain::{Error, Lease, Result};
 use crate::store::{self, Attempt, Begun, Record, Released, Settled, Settlement};
 use crate::telemetry::propagation;
-use crate::transatel::orders::{OrderAct, Outcome};
-use crate::transatel::request::CallOptions;
+use crate::transatel::api::orders::{OrderAct, Outcome};
+use crate::transatel::client::request::CallOptions;
 
 /// How a bundle begins, and who said so.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,363 @@
+//! What the OCS Catalog sends, and how it is read.
+//!
+//! Odd shapes occur and are read where their meaning is clear; a member that
+//! cannot be read is absent, and never fails its product.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::resources;
+use crate::domain::eligibility::{Mode, Verdict};
+use crate::domain::money::Currency;
+use crate::domain::product::{
+    Category, CountryNetworks, LONGEST_ID, Operator, Product, Validity, ValidityUnit,
+};
+use crate::domain::{Country, Money};
+use crate::transatel::lenient::{self, Lists};
+
+#[derive(Deserialize)]
+struct Wrapper<'a> {
+    #[serde(borrow)]
+    products: Vec<&'a RawValue>,
+}
+
+/// What one answer of the catalog held.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The products that could be read, in the provider's order.
+    pub products: Vec<Product>,
+    /// The others.
+    pub dropped: Vec<Dropped>,
+}
+
+/// A product that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Dropped {
+    /// Its id, or its place in the list when it has none.
+    pub id: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+/// Reads the whole catalog. Only an answer without a list is an error.
+pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
+    let wrapper: Wrapper<'_> = serde_json::from_slice(body)?;
+    let mut listing = Listing::default();
+    let mut seen = HashSet::new();
+    for (place, raw) in wrapper.products.iter().enumerate() {
+        let nameless = |reason| Dropped {
+            id: format!("#{place}"),
+            reason,
+        };
+        let dropped = match serde_json::from_str::<WireProduct>(raw.get()) {
+            Err(_) => nameless("not an object"),
+            Ok(wire) => match wire.definition.unwrap_or_default().id() {
+                None => nameless("no productId"),
+                Some((id, _)) if id.len() > LONGEST_ID => nameless("productId longer than 100 characters"),
+                Some((id, _)) if !seen.insert(id.clone()) => Dropped {
+                    id,
+                    reason: "productId occurs twice",
+                },
+                Some((id, definition)) => {
+                    let product = product(id, definition, wire.availability, wire.prices);
+                    listing.products.push(product);
+                    continue;
+                }
+            },
+        };
+        listing.dropped.push(dropped);
+    }
+    Ok(listing)
+}
+
+/// The answer is the list's wrapper; a bare product is accepted too.
+pub fn read_eligibility(body: &[u8], ids: &[&str]) -> Result<HashMap<String, Verdict>, serde_json::Error> {
+    let products = match serde_json::from_slice(body) {
+        Ok(Wrapper { products }) => products,
+        Err(_) => vec![serde_json::from_slice(body)?],
+    };
+    let mut verdicts = HashMap::new();
+    for product in products {
+        let product = lenient::element(product);
+        let Some(Ok(wire)) = product.map(serde_json::from_value::<WireProduct>) else {
+            continue;
+        };
+        let named = wire.definition.unwrap_or_default().id().map(|(id, _)| id);
+        // Asked for one and told about one without its name: it is that one.
+        let only = || match ids {
+            [id] => Some((*id).to_owned()),
+            _ => None,
+        };
+        if let (Some(id), Some(verdict)) = (named.or_else(only), wire.can_subscribe.map(WireVerdict::verdict))
+        {
+            verdicts.insert(id, verdict);
+        }
+    }
+    Ok(verdicts)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireProduct {
+    #[serde(rename = "productDefinition", deserialize_with = "lenient::object")]
+    definition: Option<WireDefinition>,
+    #[serde(deserialize_with = "lenient::object")]
+    availability: Option<WireAvailability>,
+    #[serde(deserialize_with = "lenient::object")]
+    prices: Option<WirePrices>,
+    #[serde(rename = "canSubscribe", deserialize_with = "lenient::object")]
+    can_subscribe: Option<WireVerdict>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireDefinition {
+    #[serde(deserialize_with = "lenient::text")]
+    product_id: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    product_category: Option<String>,
+    description: Value,
+    allowances: Lists<resources::WireAllowance>,
+    #[serde(deserialize_with = "lenient::list")]
+    country_list: Vec<String>,
+    #[serde(deserialize_with = "lenient::object")]
+    validity_period: Option<WireValidity>,
+    #[serde(deserialize_with = "lenient::object")]
+    deferred_activation_period: Option<WireDeferral>,
+    #[serde(deserialize_with = "lenient::boolean")]
+    unlimited: Option<bool>,
+    #[serde(deserialize_with = "lenient::list")]
+    tags: Vec<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    parent_product_ids: Vec<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    networks: Vec<WireNetworks>,
+}
+
+impl WireDefinition {
+    fn id(mut self) -> Option<(String, Self)> {
+        let id = self.product_id.take().filter(|id| !id.is_empty())?;
+        Some((id, self))
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireAvailability {
+    #[serde(deserialize_with = "lenient::boolean")]
+    available: Option<bool>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    start_date: Option<jiff::Timestamp>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    end_date: Option<jiff::Timestamp>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WirePrices {
+    subscription_fee: Value,
+    renewal_fee: Value,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireValidity {
+    #[serde(deserialize_with = "lenient::integer")]
+    validity_duration: Option<i64>,
+    #[serde(deserialize_with = "lenient::text")]
+    validity_duration_unit: Option<String>,
+    #[serde(deserialize_with = "lenient::integer")]
+    max_occurrences: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireDeferral {
+    #[serde(deserialize_with = "lenient::integer")]
+    deferred_activation_duration: Option<i64>,
+    #[serde(deserialize_with = "lenient::text")]
+    deferred_activation_duration_unit: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireNetworks {
+    #[serde(deserialize_with = "lenient::text")]
+    country: Option<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    operators: Vec<WireOperator>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireOperator {
+    #[serde(deserialize_with = "lenient::text")]
+    name: Option<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    network_types: Vec<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireVerdict {
+    #[serde(deserialize_with = "lenient::boolean")]
+    allowed: Option<bool>,
+    #[serde(deserialize_with = "lenient::text")]
+    mode: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    error_key: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    error_message: Option<String>,
+}
+
+impl WireVerdict {
+    fn verdict(self) -> Verdict {
+        if self.allowed != Some(true) {
+            let (code, message) = (self.error_key, self.error_message);
+            return Verdict::NotEligible {
+                code: code.unwrap_or_default(),
+                message: message.unwrap_or_default(),
+            };
+        }
+        let mode = match self.mode.as_deref().map(lenient::letters).as_deref() {
+            Some("ADD") => Some(Mode::Add),
+            Some("SCHEDULEDSWITCH") => Some(Mode::ScheduledSwitch),
+            _ => None,
+        };
+        Verdict::Eligible { mode }
+    }
+}
+
+fn product(
+    id: String,
+    definition: WireDefinition,
+    availability: Option<WireAvailability>,
+    prices: Option<WirePrices>,
+) -> Product {
+    let (name, description) = texts(&id, &definition.description);
+    let (tag_countries, tags): (Vec<_>, Vec<_>) = definition
+        .tags
+        .into_iter()
+        .map(|tag| {
+            if tag.len() == 2 {
+                Country::from_alpha2(&tag).ok_or(tag)
+            } else {
+                Err(tag)
+            }
+        })
+        .partition(Result::is_ok);
+    let listed = definition
+        .country_list
+        .iter()
+        .filter_map(|code| Country::parse(code));
+    let countries: BTreeSet<Country> = listed.chain(tag_countries.into_iter().flatten()).collect();
+    let availability = availability.unwrap_or_default();
+    let prices = prices.unwrap_or_default();
+    let category = definition.product_category.as_deref().and_then(category);
+    let validity_period = definition.validity_period.unwrap_or_default();
+    let deferral = definition.deferred_activation_period.unwrap_or_default();
+    Product {
+        id,
+        name,
+        description,
+        category,
+        countries: countries.into_iter().collect(),
+        tags: tags.into_iter().filter_map(Result::err).collect(),
+        allowances: resources::allowances(definition.allowances),
+        unlimited: definition.unlimited.unwrap_or_default(),
+        validity: validity(
+            validity_period.validity_duration,
+            validity_period.validity_duration_unit,
+        ),
+        activation_window: validity(
+            deferral.deferred_activation_duration,
+            deferral.deferred_activation_duration_unit,
+        ),
+        max_periods: validity_period
+            .max_occurrences
+            .and_then(|periods| i32::try_from(periods).ok())
+            .filter(|periods| *periods > 0),
+        price: price(&prices.subscription_fee),
+        renewal_price: price(&prices.renewal_fee),
+        available: availability.available.unwrap_or(true),
+        available_from: availability.start_date,
+        available_until: availability.end_date,
+        parent_ids: definition.parent_product_ids,
+        networks: definition.networks.into_iter().filter_map(networks).collect(),
+    }
+}
+
+/// Name and description, from an object of texts or from a plain one.
+fn texts(id: &str, description: &Value) -> (String, String) {
+    let plain = description
+        .as_str()
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
+    let member = |name: &str| {
+        description
+            .get(name)
+            .and_then(Value::as_str)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+    };
+    let short = member("productShortText");
+    let name = member("productLabel").or(short).or(plain).unwrap_or(id);
+    let long = member("productDetails").or(short).or(plain).unwrap_or_default();
+    (name.to_owned(), long.to_owned())
+}
+
+/// The provider's words for a kind of product, in any spelling.
+pub(in crate::transatel) fn category(word: &str) -> Option<Category> {
+    match lenient::letters(word).as_str() {
+        "ONEOFF" => Some(Category::OneOff),
+        "RECURRING" => Some(Category::Recurring),
+        "ADDON" => Some(Category::AddOn),
+        _ => None,
+    }
+}
+
+fn validity(count: Option<i64>, unit: Option<String>) -> Option<Validity> {
+    let count = i32::try_from(count?).ok().filter(|count| *count > 0)?;
+    let unit = match lenient::letters(&unit?).as_str() {
+        "DAY" | "DAYS" => ValidityUnit::Days,
+        "MONTH" | "MONTHS" => ValidityUnit::Months,
+        _ => return None,
+    };
+    Some(Validity { count, unit })
+}
+
+/// A price as documented, an array of arrays, or flat, or bare: the first
+/// element is the one that everybody reads. Anything but cents is no price,
+/// because nobody knows what it is.
+fn price(fee: &Value) -> Option<Money> {
+    match fee {
+        Value::Array(items) => price(items.first()?),
+        Value::Object(element) => {
+            let unit = lenient::letters(element.get("unit")?.as_str()?);
+            let currency = Currency::parse(element.get("currency")?.as_str()?.trim())?;
+            let cents = lenient::whole(element.get("amount")?).filter(|cents| *cents >= 0)?;
+            matches!(unit.as_str(), "CENT" | "CENTS").then(|| Money::from_cents(currency, cents))
+        }
+        _ => None,
+    }
+}
+
+fn networks(wire: WireNetworks) -> Option<CountryNetworks> {
+    let operator = |wire: WireOperator| {
+        Some(Operator {
+            name: wire.name?,
+            technologies: wire.network_types,
+        })
+    };
+    Some(CountryNetworks {
+        country: Country::parse(&wire.country?)?,
+        operators: wire.operators.into_iter().filter_map(operator).collect(),
+    })
+}
+
+#[cfg(test)]
+#[path = "catalog_wire_tests.rs"]
+mod tests;

@@ -1,0 +1,310 @@
+//! OCS Inventory: the bundles of a subscriber.
+//!
+//! Provider's document: "OCS Inventory". It takes the MSISDN only, statuses
+//! as repeated parameters, and gives one expiration date whose meaning
+//! depends on whether the bundle has begun.
+
+use http::Method;
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::catalog_wire::category;
+use super::resources;
+use crate::domain::product::{Amount, Category, Grant, WALLED_GARDEN};
+use crate::domain::subscription::{Balance, End, Holdings, Level, Status};
+use crate::domain::{Country, Error, Language, Msisdn, Subscription};
+use crate::transatel::Transatel;
+use crate::transatel::client::error::{Failure, GATEWAY_TITLES, Need};
+use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
+use crate::transatel::lenient::{self, Lists, Part};
+
+const SUBSCRIPTIONS: &str = "/ocs/inventory/api/subscriptions/products";
+
+impl Transatel {
+    /// The bundles of a subscriber with what is left of them, in the
+    /// provider's order; with `ended`, also those that are over.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND` for an unknown subscriber, and what any read may give.
+    /// Any other 404 means that there is nothing.
+    pub async fn subscriptions(
+        &self,
+        msisdn: &Msisdn,
+        ended: bool,
+        language: Option<&Language>,
+        options: CallOptions,
+    ) -> Result<Vec<Subscription>, Error> {
+        match self.read_subscriptions(msisdn, ended, language, options).await {
+            Err(Failure::Refused(refusal))
+                if refusal.status == 404 && !refusal.is("SUBSCRIBER_NOT_FOUND") =>
+            {
+                Ok(Vec::new())
+            }
+            Ok(holdings) => Ok(holdings.subscriptions),
+            Err(failure) => Err(failure.into_error(Need::Required)),
+        }
+    }
+
+    /// Every bundle of a subscriber, over or not, for finding out what an
+    /// order came to. A 404 is an empty list only when it does not say that
+    /// our address is wrong: money hangs on the difference.
+    ///
+    /// # Errors
+    /// As [`subscriptions`](Self::subscriptions).
+    pub async fn all_subscriptions(&self, msisdn: &Msisdn, options: CallOptions) -> Result<Holdings, Error> {
+        match self.read_subscriptions(msisdn, true, None, options).await {
+            Err(Failure::Refused(refusal))
+                if refusal.status == 404
+                    && refusal.title.is_some()
+                    && !refusal.is("SUBSCRIBER_NOT_FOUND")
+                    && !GATEWAY_TITLES.iter().any(|title| refusal.is(title)) =>
+            {
+                Ok(Holdings::default())
+            }
+            other => other.map_err(|failure| failure.into_error(Need::Required)),
+        }
+    }
+
+    async fn read_subscriptions(
+        &self,
+        msisdn: &Msisdn,
+        ended: bool,
+        language: Option<&Language>,
+        options: CallOptions,
+    ) -> Result<Holdings, Failure> {
+        let statuses = self.account.live_statuses.iter();
+        let over = self.account.ended_statuses.iter().filter(|_| ended);
+        let mut query = vec![("msisdn", msisdn.as_str()), ("withBalances", "true")];
+        query.extend(statuses.chain(over).map(|status| ("statuses", status.as_str())));
+        let request = Request {
+            api: Api::Inventory,
+            method: Method::GET,
+            template: SUBSCRIPTIONS,
+            path: &["ocs", "inventory", "api", "subscriptions", "products"],
+            query: &query,
+            language: language.map(Language::as_str),
+            body: None,
+        };
+        let result = self.client.call(Kind::Read, &request, options).await;
+        result.and_then(|answer| read(&answer.body).map_err(|error| answer.unreadable(&error)))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wrapper<T> {
+    product_subscriptions: T,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireSubscription {
+    #[serde(deserialize_with = "lenient::id")]
+    subscription_id: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    status: Option<String>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    subscription_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    activation_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    expiration_date: Option<Timestamp>,
+    product_definition: Part<WireDefinition>,
+    balances: Lists<WireBalance>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireDefinition {
+    #[serde(deserialize_with = "lenient::text")]
+    product_id: Option<String>,
+    #[serde(deserialize_with = "kind")]
+    product_category: Option<Category>,
+    #[serde(deserialize_with = "tags")]
+    tags: Tags,
+    #[serde(deserialize_with = "countries")]
+    country_list: Vec<Country>,
+    allowances: Lists<resources::WireAllowance>,
+}
+
+fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Category>, D::Error> {
+    Ok(lenient::borrowed_text(deserializer)?
+        .as_deref()
+        .and_then(category))
+}
+
+/// What tags say of a product: where it works, and whether it is the
+/// provider's own.
+#[derive(Default)]
+struct Tags {
+    countries: Vec<Country>,
+    walled_garden: bool,
+}
+
+fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tags, D::Error> {
+    let mut tags = Tags::default();
+    lenient::each_text(deserializer, |tag| {
+        tags.countries.extend(Country::from_alpha2(tag));
+        tags.walled_garden |= tag.eq_ignore_ascii_case(WALLED_GARDEN);
+    })?;
+    Ok(tags)
+}
+
+fn countries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Country>, D::Error> {
+    let mut countries = Vec::new();
+    lenient::each_text(deserializer, |code| countries.extend(Country::parse(code)))?;
+    Ok(countries)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireBalance {
+    #[serde(deserialize_with = "lenient::text")]
+    resource_name: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    resource_label: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    resource_unit: Option<String>,
+    #[serde(deserialize_with = "lenient::integer")]
+    resource_value: Option<i64>,
+    #[serde(deserialize_with = "lenient::integer")]
+    resource_start_value: Option<i64>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    resource_start_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    resource_end_date: Option<Timestamp>,
+}
+
+/// One bad element never fails the list; one without an id cannot be spoken
+/// of and is only counted.
+pub(in crate::transatel) fn read(body: &[u8]) -> Result<Holdings, serde_json::Error> {
+    // Checked as a whole: text by text it takes ten times as long.
+    let text = std::str::from_utf8(body).ok();
+    let read = text.and_then(|text| in_one_pass(text).ok());
+    read.map_or_else(|| by_element(body), Ok)
+}
+
+/// Reads without a tree of the answer, which takes ten times as long to make.
+/// Fails on a member that comes twice.
+pub(in crate::transatel) fn in_one_pass(text: &str) -> Result<Holdings, serde_json::Error> {
+    let wrapper: Wrapper<Vec<Part<WireSubscription>>> = serde_json::from_str(text)?;
+    let wires = wrapper.product_subscriptions.into_iter();
+    Ok(holdings(wires.map(|Part(wire)| wire)))
+}
+
+/// Reads anything that is JSON.
+pub(in crate::transatel) fn by_element(body: &[u8]) -> Result<Holdings, serde_json::Error> {
+    let wrapper: Wrapper<Vec<&RawValue>> = serde_json::from_slice(body)?;
+    let elements = wrapper.product_subscriptions.into_iter();
+    let wires = elements.map(|element| Part::deserialize(lenient::element(element)?).ok()?.0);
+    Ok(holdings(wires))
+}
+
+fn holdings(wires: impl Iterator<Item = Option<WireSubscription>>) -> Holdings {
+    let mut holdings = Holdings::default();
+    for wire in wires {
+        match wire.and_then(subscription) {
+            Some(subscription) => holdings.subscriptions.push(subscription),
+            None => holdings.unreadable += 1,
+        }
+    }
+    holdings
+}
+
+fn subscription(wire: WireSubscription) -> Option<Subscription> {
+    let definition = wire.product_definition.0.unwrap_or_default();
+    let raw_status = wire.status.unwrap_or_default();
+    let status = status(&raw_status);
+    let allowances = resources::allowances(definition.allowances);
+    let granted = |resource: &str| {
+        let own = allowances.iter().find(|allowance| allowance.resource == resource);
+        own.map(|allowance| allowance.grant)
+    };
+    let balances = wire
+        .balances
+        .0
+        .into_iter()
+        .filter_map(|row| balance(row, granted))
+        .collect();
+    let countries = definition.country_list.into_iter();
+    let countries = Country::set_of(countries.chain(definition.tags.countries));
+    Some(Subscription {
+        id: wire.subscription_id.filter(|id| !id.is_empty())?,
+        end: wire
+            .expiration_date
+            .map(|at| end(at, wire.activation_date.is_some(), status)),
+        infrastructure: definition.tags.walled_garden,
+        product_id: definition.product_id.unwrap_or_default(),
+        category: definition.product_category,
+        status,
+        raw_status,
+        ordered_at: wire.subscription_date,
+        activated_at: wire.activation_date,
+        balances,
+        countries,
+    })
+}
+
+/// Before a bundle has begun, its expiration date is the deadline for
+/// beginning.
+fn end(at: Timestamp, activated: bool, status: Option<Status>) -> End {
+    let begun = matches!(
+        status,
+        Some(Status::Active | Status::Canceled | Status::Suspended)
+    );
+    if activated || begun {
+        End::Expiry(at)
+    } else {
+        End::ActivationDeadline(at)
+    }
+}
+
+fn status(word: &str) -> Option<Status> {
+    match lenient::letters(word).as_str() {
+        "PENDING" => Some(Status::Pending),
+        "SCHEDULED" => Some(Status::Scheduled),
+        "READYFORUSE" | "PENDINGFORFIRSTUSE" => Some(Status::WaitingForFirstUse),
+        "ACTIVE" => Some(Status::Active),
+        "SUSPENDED" => Some(Status::Suspended),
+        "CANCELED" | "CANCELLED" => Some(Status::Canceled),
+        "EXPIRED" => Some(Status::Expired),
+        "TERMINATED" => Some(Status::Terminated),
+        _ => None,
+    }
+}
+
+/// A missing or zero start value is looked up in the product's allowances.
+fn balance(wire: WireBalance, granted: impl Fn(&str) -> Option<Grant>) -> Option<Balance> {
+    let resource = wire.resource_name.filter(|name| !name.is_empty())?;
+    let unit = wire.resource_unit.unwrap_or_default();
+    let start = match wire.resource_start_value.filter(|start| *start != 0) {
+        Some(resources::UNLIMITED) => Some(Grant::Unlimited),
+        Some(start) => resources::amount(start, &unit).map(Grant::Limited),
+        None => granted(&resource),
+    };
+    let initial: Option<Amount> = match start {
+        Some(Grant::Limited(amount)) => Some(amount),
+        Some(Grant::Unlimited | Grant::Unknown) | None => None,
+    };
+    let unlimited = wire.resource_value == Some(resources::UNLIMITED) || start == Some(Grant::Unlimited);
+    let level = if unlimited {
+        Level::Unlimited
+    } else {
+        let remaining = wire
+            .resource_value
+            .and_then(|value| resources::amount(value, &unit));
+        Level::Limited { remaining, initial }
+    };
+    Some(Balance {
+        resource,
+        label: wire.resource_label.unwrap_or_default(),
+        level,
+        period_start: wire.resource_start_date,
+        period_end: wire.resource_end_date,
+    })
+}
+
+#[cfg(test)]
+#[path = "inventory_tests.rs"]
+mod tests;

@@ -1,0 +1,348 @@
+//! OCS Subscriptions: orders of products.
+//!
+//! Provider's document: "OCS Subscriptions, product orders". An order costs
+//! money, is answered at once, and is never refused for being the same as
+//! another: so it is sent once, and every way in which it can end is sorted
+//! into bought, refused, not sent, and not known.
+
+use bytes::Bytes;
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::order::{Activation, Failure as OrderFailure, OrderId, Reason};
+use crate::domain::{Error, Msisdn};
+use crate::transatel::client::error::{Failure, GATEWAY_TITLES, Need, Refusal};
+use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
+use crate::transatel::client::transport::Answer;
+use crate::transatel::{Transatel, lenient};
+
+/// Where orders are sent.
+pub(in crate::transatel) const ORDERS: &str = "/ocs/subscriptions/api/orders/products";
+
+/// How one send of an order, or of a change of a SIM, ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Bought.
+    Placed {
+        /// The new bundle; the provider types it as optional.
+        subscription_id: Option<String>,
+        /// The provider's reference.
+        provider_reference: Option<String>,
+    },
+    /// Under way: what becomes of it has to be asked for. Only changes of
+    /// SIMs end like this.
+    Accepted {
+        /// By this name, when there is one.
+        transaction: Option<String>,
+    },
+    /// Definitely not bought, by the provider's decision.
+    Refused(OrderFailure),
+    /// Definitely not bought: it never got to be decided.
+    NotSent(Error),
+    /// Perhaps bought.
+    Unknown,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    order_type: &'a str,
+    bind: Bind<'a>,
+    product: Product<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment: Option<Payment<'a>>,
+    source: &'a str,
+    mvno_ref: &'a str,
+    transaction_reference: String,
+}
+
+/// What an order does, by the provider's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderAct<'a> {
+    /// Buys a product.
+    Buy(Activation),
+    /// Lets a bundle end with its period.
+    CancelRenewal(&'a str),
+    /// Ends a bundle.
+    Terminate(&'a str),
+}
+
+#[derive(Serialize)]
+struct Bind<'a> {
+    msisdn: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Product<'a> {
+    product_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Payment<'a> {
+    provider: &'a str,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub(in crate::transatel) struct Receipt {
+    #[serde(deserialize_with = "lenient::id")]
+    id: Option<String>,
+    #[serde(deserialize_with = "lenient::id")]
+    order_reference: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    status: Option<String>,
+    #[serde(deserialize_with = "lenient::id")]
+    subscription_id: Option<String>,
+    #[serde(deserialize_with = "lenient::id")]
+    transaction_reference: Option<String>,
+}
+
+impl Transatel {
+    /// Whether the account is configured for orders at all.
+    pub fn can_order(&self) -> bool {
+        self.account.mvno_ref.is_some()
+    }
+
+    /// Sends an order once. A 401 was not carried out: it is sent again with
+    /// a new token, once.
+    ///
+    /// Not cancel-safe: a send that is dropped may have been carried out.
+    pub async fn order(
+        &self,
+        id: OrderId,
+        msisdn: &Msisdn,
+        product_id: &str,
+        act: OrderAct<'_>,
+        options: CallOptions,
+    ) -> Outcome {
+        let Some(mvno_ref) = &self.account.mvno_ref else {
+            return Outcome::NotSent(Error::OperationNotEnabled {
+                provider: Default::default(),
+            });
+        };
+        let reference = id.to_string();
+        let (order_type, subscription_id) = match act {
+            OrderAct::Buy(Activation::OnFirstUse) => ("preload", None),
+            OrderAct::Buy(Activation::Immediate) => ("subscribe", None),
+            OrderAct::CancelRenewal(id) => (self.account.cancel_renewal_order_type.as_str(), Some(id)),
+            OrderAct::Terminate(id) => (self.account.terminate_order_type.as_str(), Some(id)),
+        };
+        let body = Body {
+            order_type,
+            bind: Bind {
+                msisdn: msisdn.as_str(),
+            },
+            product: Product { product_id },
+            payment: subscription_id.is_none().then_some(Payment {
+                provider: &self.account.payment_provider,
+            }),
+            source: &self.account.source,
+            mvno_ref,
+            transaction_reference: reference.clone(),
+        };
+        let Ok(body) = self.with_subscription(&body, subscription_id) else {
+            return Outcome::NotSent(Error::Internal);
+        };
+        let request = Request {
+            api: Api::Orders,
+            method: Method::POST,
+            template: ORDERS,
+            path: &["ocs", "subscriptions", "api", "orders", "products"],
+            query: &[],
+            language: None,
+            body: Some(("application/json", Bytes::from(body))),
+        };
+        match self.client.call(Kind::Write, &request, options).await {
+            Ok(answer) => accepted(&answer, &reference),
+            Err(failure) => failed(failure),
+        }
+    }
+
+    /// The body, with the bundle's id where this account wants it: the place
+    /// is not published.
+    fn with_subscription(&self, body: &Body<'_>, id: Option<&str>) -> serde_json::Result<Vec<u8>> {
+        let Some(id) = id else {
+            return serde_json::to_vec(body);
+        };
+        let mut body = serde_json::to_value(body)?;
+        let mut place = &mut body;
+        let members = self
+            .account
+            .subscription_member
+            .split('/')
+            .filter(|name| !name.is_empty());
+        for name in members {
+            if !place.is_object() {
+                *place = serde_json::json!({});
+            }
+            let serde_json::Value::Object(object) = place else {
+                break;
+            };
+            place = object.entry(name).or_insert(serde_json::Value::Null);
+        }
+        *place = id.into();
+        serde_json::to_vec(&body)
+    }
+}
+
+/// A success counts only if it is one of the documented shape and about this
+/// order: `done` is the only status that was ever seen.
+fn accepted(answer: &Answer, reference: &str) -> Outcome {
+    let Ok(receipt) = answer.json::<Receipt>() else {
+        return Outcome::Unknown;
+    };
+    receipt.placed(reference).unwrap_or_else(|| {
+        answer.contradicts("it accepts an order in a way that is not known");
+        Outcome::Unknown
+    })
+}
+
+impl Receipt {
+    /// What was bought, if it is this order's receipt.
+    pub(in crate::transatel) fn placed(self, reference: &str) -> Option<Outcome> {
+        let names = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let provider_reference = names(self.order_reference).or(names(self.id));
+        let subscription_id = names(self.subscription_id);
+        let done = self
+            .status
+            .as_deref()
+            .is_none_or(|status| status.eq_ignore_ascii_case("done"));
+        let ours = self.transaction_reference.is_none_or(|echo| echo == reference);
+        let named = provider_reference.is_some() || subscription_id.is_some();
+        (done && ours && named).then_some(Outcome::Placed {
+            subscription_id,
+            provider_reference,
+        })
+    }
+}
+
+/// Sorts a failure. Only what was certainly not carried out is definite:
+/// never reached the provider, was turned away before it was looked at (401,
+/// 429), or was refused by a title of the provider's own.
+pub(in crate::transatel) fn failed(failure: Failure) -> Outcome {
+    match failure {
+        Failure::Token(_) | Failure::Connect(_) | Failure::CircuitOpen { .. } | Failure::Crowded => {
+            Outcome::NotSent(failure.into_error(Need::Required))
+        }
+        Failure::NoTimeLeft => Outcome::NotSent(Error::ProviderUnavailable {
+            retry_after: std::time::Duration::from_secs(1),
+            provider: Default::default(),
+        }),
+        Failure::Timeout { .. } | Failure::Broken(_) | Failure::Unreadable { .. } => Outcome::Unknown,
+        Failure::Refused(refusal) => match refusal.status {
+            401 | 429 => Outcome::NotSent(Failure::Refused(refusal).into_error(Need::Required)),
+            // Not implemented for this account: said before anything is done.
+            501 => Outcome::Refused(refused(refusal)),
+            400..=499 if refusal.title.is_some() => Outcome::Refused(refused(refusal)),
+            _ => Outcome::Unknown,
+        },
+    }
+}
+
+/// By title; by status only where the title says nothing.
+pub(in crate::transatel) fn refused(refusal: Refusal) -> OrderFailure {
+    let reason = match () {
+        () if refusal.is("SUBSCRIBER_NOT_FOUND") => Reason::SimNotFound,
+        () if refusal.is("PRODUCT_NOT_FOUND") => Reason::ProductNotFound,
+        () if refusal.is("SUBSCRIBER_STATUS_NOT_ELIGIBLE") => Reason::SimStatusNotEligible,
+        () if refusal.is("PRODUCT_NOT_ELIGIBLE") => Reason::ProductNotEligible,
+        () if refusal.is("INSUFFICIENT_FUND") || refusal.is("INSUFFICIENT_FUNDS") => {
+            Reason::InsufficientFunds
+        }
+        () if refusal.is("INSUFFICIENT_PERMISSION") => Reason::CredentialsRejected,
+        () if GATEWAY_TITLES.iter().any(|title| refusal.is(title)) => Reason::Protocol,
+        () => match refusal.status {
+            403 => Reason::CredentialsRejected,
+            409 => Reason::InProgress,
+            501 => Reason::OperationNotEnabled,
+            _ => Reason::Rejected,
+        },
+    };
+    OrderFailure {
+        reason,
+        provider: refusal.provider_detail(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, title: Option<&str>) -> Failure {
+        Failure::Refused(Refusal {
+            status,
+            title: title.map(str::to_owned),
+            ..Refusal::default()
+        })
+    }
+
+    #[test]
+    fn every_title_and_status_has_one_meaning() {
+        use Reason::*;
+        for (status, title, expected) in [
+            (400, Some("SUBSCRIBER_NOT_FOUND"), SimNotFound),
+            (404, Some("subscriber_not_found"), SimNotFound),
+            (400, Some("PRODUCT_NOT_FOUND"), ProductNotFound),
+            (404, Some("PRODUCT_NOT_FOUND"), ProductNotFound),
+            (400, Some("SUBSCRIBER_STATUS_NOT_ELIGIBLE"), SimStatusNotEligible),
+            (409, Some("SUBSCRIBER_STATUS_NOT_ELIGIBLE"), SimStatusNotEligible),
+            (403, Some("PRODUCT_NOT_ELIGIBLE"), ProductNotEligible),
+            (402, Some("INSUFFICIENT_FUND"), InsufficientFunds),
+            (400, Some("INSUFFICIENT_FUNDS"), InsufficientFunds),
+            (403, Some("INSUFFICIENT_PERMISSION"), CredentialsRejected),
+            (403, Some("SOMETHING"), CredentialsRejected),
+            (409, Some("CONFLICT"), InProgress),
+            (400, Some("BAD_REQUEST"), Protocol),
+            (404, Some("NOT_FOUND"), Protocol),
+            (405, Some("METHOD_NOT_ALLOWED"), Protocol),
+            (406, Some("NOT_ACCEPTABLE"), Protocol),
+            (422, Some("SOMETHING_NEW"), Rejected),
+            (501, None, OperationNotEnabled),
+            (501, Some("NOT_IMPLEMENTED"), OperationNotEnabled),
+        ] {
+            match failed(refusal(status, title)) {
+                Outcome::Refused(failure) => assert_eq!(failure.reason, expected, "{status} {title:?}"),
+                other => panic!("{status} {title:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_not_carried_out_may_be_sent_again() {
+        for failure in [
+            refusal(401, Some("UNAUTHORIZED")),
+            refusal(429, Some("TOO_MANY_REQUESTS")),
+            refusal(429, None),
+            Failure::Connect("refused".into()),
+            Failure::Token(std::sync::Arc::new(refusal(401, Some("invalid_client")))),
+            Failure::NoTimeLeft,
+        ] {
+            assert!(
+                matches!(failed(failure.clone()), Outcome::NotSent(_)),
+                "{failure:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_else_happens_is_not_known() {
+        let mut failures: Vec<Failure> = [302, 400, 404, 408, 422, 500, 502, 503, 504, 599]
+            .map(|status| refusal(status, None))
+            .into();
+        failures.extend([500, 503, 504].map(|status| refusal(status, Some("INTERNAL_ERROR"))));
+        failures.extend([
+            Failure::Timeout { by_deadline: false },
+            Failure::Timeout { by_deadline: true },
+            Failure::Broken("reset".into()),
+            Failure::Unreadable {
+                why: String::new(),
+                truncated: true,
+                request_id: None,
+            },
+        ]);
+        for failure in failures {
+            assert_eq!(failed(failure.clone()), Outcome::Unknown, "{failure:?}");
+        }
+    }
+}

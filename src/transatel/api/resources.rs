@@ -1,0 +1,60 @@
+//! Quantities as the OCS APIs write them: allowances of a product and
+//! balances of a bundle.
+//!
+//! Data is counted in KB of 1024 bytes, and -1 says "no limit".
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::domain::product::{Allowance, Amount, Grant};
+use crate::transatel::lenient::{self, Lists};
+
+/// The provider's number for "no limit".
+pub const UNLIMITED: i64 = -1;
+
+/// Bytes in the provider's KB.
+const KB: i64 = 1024;
+
+/// A quantity in the provider's unit; `None` when it is below zero or does
+/// not fit.
+pub fn amount(value: i64, unit: &str) -> Option<Amount> {
+    let count = u64::try_from(value).ok()?;
+    match lenient::letters(unit).as_str() {
+        "KB" => value.checked_mul(KB).map(Amount::DataBytes),
+        "SECOND" | "SECONDS" => Some(Amount::Voice(Duration::from_secs(count))),
+        "SMS" => Some(Amount::Messages(value)),
+        _ => Some(Amount::Units(value)),
+    }
+}
+
+/// An allowance as it is written.
+#[derive(Deserialize, Default, Debug)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WireAllowance {
+    #[serde(deserialize_with = "lenient::text")]
+    resource_name: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    resource_unit: Option<String>,
+    #[serde(deserialize_with = "lenient::integer")]
+    resource_value: Option<i64>,
+}
+
+/// Allowances of every kind: `data` is documented, its siblings for voice and
+/// messages are not, so every list of resources counts.
+pub fn allowances(allowances: Lists<WireAllowance>) -> Vec<Allowance> {
+    allowances.0.into_iter().filter_map(allowance).collect()
+}
+
+fn allowance(wire: WireAllowance) -> Option<Allowance> {
+    let unit = wire.resource_unit.unwrap_or_default();
+    let grant = match wire.resource_value {
+        Some(UNLIMITED) => Grant::Unlimited,
+        Some(value) => amount(value, &unit).map_or(Grant::Unknown, Grant::Limited),
+        None => Grant::Unknown,
+    };
+    Some(Allowance {
+        resource: wire.resource_name?,
+        grant,
+    })
+}

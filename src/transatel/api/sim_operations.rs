@@ -1,0 +1,349 @@
+//! Connectivity Management: changes of a SIM, and the transactions that carry
+//! them out.
+//!
+//! Provider's document: "Connectivity Management, subscribers". A change is
+//! accepted with a transaction that ends some seconds or minutes later. The
+//! documents do not agree on the answer's members, on how an unknown SIM is
+//! told, or on which members a request must have; the rate plan is always
+//! sent.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+use super::orders::{Outcome, failed, refused};
+use super::sims::is_unknown_sim;
+use crate::domain::act::{SimAct, SimChange};
+use crate::domain::order::{Failure as Refused, Reason};
+use crate::domain::{Error, Iccid};
+use crate::transatel::client::error::{Failure, Need};
+use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
+use crate::transatel::{Transatel, lenient};
+
+const TRANSACTION: &str = "/connectivity-management/subscribers/api/transactions/{transactionId}";
+
+/// Where a transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Being carried out.
+    Pending,
+    /// Carried out.
+    Done,
+    /// Given up by the provider, which does not say why.
+    Failed,
+}
+
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    rate_plan: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_sim_serial: Option<&'a str>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub(in crate::transatel) struct Accepted {
+    #[serde(deserialize_with = "lenient::id")]
+    transaction_id: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    transaction_status: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    status: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub(in crate::transatel) struct Transaction {
+    #[serde(deserialize_with = "lenient::text")]
+    sync_status: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    async_status: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    transaction_status: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    status: Option<String>,
+}
+
+/// The URL of the operation that ends so.
+macro_rules! template {
+    ($segment:literal) => {
+        concat!(
+            "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/",
+            $segment
+        )
+    };
+}
+pub(in crate::transatel) use template;
+
+/// Segment and template of an operation's URL.
+fn address(act: &SimAct) -> (&'static str, &'static str) {
+    macro_rules! at {
+        ($segment:literal) => {
+            ($segment, template!($segment))
+        };
+    }
+    match act {
+        SimAct::Activate => at!("activate"),
+        SimAct::Suspend => at!("suspend"),
+        SimAct::Reactivate => at!("reactivate"),
+        SimAct::Terminate => at!("terminate"),
+        SimAct::Update(_) => at!("modify"),
+        SimAct::Swap { .. } => at!("sim-swap"),
+    }
+}
+
+impl Transatel {
+    /// Whether there is a rate plan for changes of SIMs that name none.
+    pub fn has_rate_plan(&self) -> bool {
+        self.account.rate_plan.is_some()
+    }
+
+    /// Sends a change of a SIM once. [`Outcome::Accepted`] is the ordinary
+    /// answer: what became of it is the transaction's to say.
+    ///
+    /// Not cancel-safe: a send that is dropped may have been carried out.
+    pub async fn change_sim(&self, iccid: &Iccid, change: &SimChange, options: CallOptions) -> Outcome {
+        let rate_plan = change.rate_plan.as_deref().or(self.account.rate_plan.as_deref());
+        let Some(rate_plan) = rate_plan else {
+            return Outcome::NotSent(Error::OperationNotEnabled {
+                provider: Default::default(),
+            });
+        };
+        let mut body = Body {
+            rate_plan,
+            ..Body::default()
+        };
+        match &change.act {
+            SimAct::Update(labels) => {
+                body.group = labels.group.as_deref();
+                body.external_reference = labels.reference.as_deref();
+                body.metadata = Some(&labels.metadata).filter(|metadata| !metadata.is_empty());
+            }
+            SimAct::Swap { new_iccid } => body.new_sim_serial = Some(new_iccid.as_str()),
+            SimAct::Activate | SimAct::Suspend | SimAct::Reactivate | SimAct::Terminate => {}
+        }
+        let Ok(body) = serde_json::to_vec(&body) else {
+            return Outcome::NotSent(Error::Internal);
+        };
+        let (segment, template) = address(&change.act);
+        let request = Request {
+            api: Api::Connectivity,
+            method: Method::POST,
+            template,
+            path: &[
+                "connectivity-management",
+                "subscribers",
+                "api",
+                "subscribers",
+                "sim-serial",
+                iccid.as_str(),
+                segment,
+            ],
+            query: &[],
+            language: None,
+            body: Some(("application/json", Bytes::from(body))),
+        };
+        match self.client.call(Kind::Write, &request, options).await {
+            Ok(answer) => match answer.json::<Accepted>() {
+                Ok(accepted) => accepted.outcome(),
+                Err(_) => Outcome::Unknown,
+            },
+            Err(failure) => change_failed(failure),
+        }
+    }
+
+    /// Where a transaction is; `None` when the provider does not know it.
+    ///
+    /// # Errors
+    /// What any read may give.
+    pub async fn transaction(&self, id: &str, options: CallOptions) -> Result<Option<Progress>, Error> {
+        let request = Request {
+            api: Api::Connectivity,
+            method: Method::GET,
+            template: TRANSACTION,
+            path: &[
+                "connectivity-management",
+                "subscribers",
+                "api",
+                "transactions",
+                id,
+            ],
+            query: &[],
+            language: None,
+            body: None,
+        };
+        let answer = self.client.call(Kind::Read, &request, options).await;
+        match answer.and_then(|answer| answer.json::<Transaction>()) {
+            Ok(transaction) => Ok(Some(transaction.progress())),
+            Err(failure) if failure.is_refused_as("TRANSACTION_ID_NOT_FOUND") => Ok(None),
+            Err(failure) => Err(failure.into_error(Need::Optional)),
+        }
+    }
+}
+
+/// A word of either status.
+fn progress(word: &str) -> Progress {
+    match lenient::letters(word).as_str() {
+        "DONE" | "SUCCESS" => Progress::Done,
+        "ERROR" | "FAILED" => Progress::Failed,
+        _ => Progress::Pending,
+    }
+}
+
+impl Accepted {
+    /// An answer that says neither which transaction nor that it failed is
+    /// one whose outcome is looked for in the SIM itself.
+    pub(in crate::transatel) fn outcome(self) -> Outcome {
+        let status = self.transaction_status.or(self.status);
+        let transaction = self.transaction_id.filter(|id| !id.is_empty());
+        match status.as_deref().map(progress) {
+            Some(Progress::Failed) => Outcome::Refused(Refused {
+                reason: Reason::Rejected,
+                provider: Default::default(),
+            }),
+            _ => Outcome::Accepted { transaction },
+        }
+    }
+}
+
+impl Transaction {
+    /// Over when its asynchronous part is, or when its first part failed.
+    pub(in crate::transatel) fn progress(&self) -> Progress {
+        let word = |status: &Option<String>| status.as_deref().map(progress);
+        if word(&self.sync_status) == Some(Progress::Failed) {
+            return Progress::Failed;
+        }
+        let over = word(&self.async_status)
+            .or(word(&self.transaction_status))
+            .or(word(&self.status));
+        over.unwrap_or(Progress::Pending)
+    }
+}
+
+/// As for orders, but for what connectivity says in its own way.
+fn change_failed(failure: Failure) -> Outcome {
+    let unknown = is_unknown_sim(&failure);
+    match failure {
+        Failure::Refused(refusal) if unknown => Outcome::Refused(Refused {
+            reason: Reason::SimNotFound,
+            provider: refusal.provider_detail(),
+        }),
+        // Another request is pending on the SIM: this one was not taken, and may
+        // be sent again later.
+        Failure::Refused(refusal) if refusal.status == 409 && refusal.title.is_some() => {
+            Outcome::NotSent(Error::SimBusy {
+                provider: refusal.provider_detail(),
+            })
+        }
+        // This API is optional: no permission is no fault of ours.
+        Failure::Refused(refusal) if refusal.status == 403 => Outcome::Refused(Refused {
+            reason: Reason::OperationNotEnabled,
+            provider: refusal.provider_detail(),
+        }),
+        // Here it also means that the SIM is not in the status for it.
+        Failure::Refused(refusal) if refusal.status == 400 && refusal.is("BAD_REQUEST") => {
+            let refused = refused(refusal);
+            Outcome::Refused(Refused {
+                reason: Reason::Rejected,
+                ..refused
+            })
+        }
+        other => failed(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transatel::client::error::Refusal;
+
+    #[test]
+    fn an_accepted_change_in_either_form() {
+        for (body, transaction) in [
+            (
+                r#"{"transactionId":"T","transactionStatus":"PENDING"}"#,
+                Some("T"),
+            ),
+            (r#"{"transactionId":"T","status":"done"}"#, Some("T")),
+            (r#"{"transactionId":"T","status":"Success"}"#, Some("T")),
+            (r#"{"transactionId":""}"#, None),
+            ("{}", None),
+        ] {
+            let accepted: Accepted = serde_json::from_str(body).unwrap();
+            let expected = Outcome::Accepted {
+                transaction: transaction.map(str::to_owned),
+            };
+            assert_eq!(accepted.outcome(), expected, "{body}");
+        }
+        let refused: Accepted = serde_json::from_str(r#"{"transactionId":"T","status":"ERROR"}"#).unwrap();
+        assert!(matches!(refused.outcome(), Outcome::Refused(_)));
+    }
+
+    #[test]
+    fn a_transaction_is_over_when_its_second_part_is_or_its_first_failed() {
+        for (body, expected) in [
+            (
+                r#"{"syncStatus":"SUCCESS","asyncStatus":"PENDING"}"#,
+                Progress::Pending,
+            ),
+            (r#"{"syncStatus":"SUCCESS","asyncStatus":"DONE"}"#, Progress::Done),
+            (
+                r#"{"syncStatus":"SUCCESS","asyncStatus":"ERROR"}"#,
+                Progress::Failed,
+            ),
+            (
+                r#"{"syncStatus":"ERROR","asyncStatus":"PENDING"}"#,
+                Progress::Failed,
+            ),
+            (r#"{"syncStatus":"SUCCESS"}"#, Progress::Pending),
+            (r#"{"status":"done"}"#, Progress::Done),
+            (r#"{"transactionStatus":"Pending"}"#, Progress::Pending),
+            ("{}", Progress::Pending),
+        ] {
+            let transaction: Transaction = serde_json::from_str(body).unwrap();
+            assert_eq!(transaction.progress(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn refusals_of_a_change() {
+        let text = "Invalid SIM serial / SIM card doesn't belong to customer";
+        for (status, title, detail, expected) in [
+            (400, "BAD_REQUEST", text, Reason::SimNotFound),
+            (404, "SUBSCRIBER_NOT_FOUND", "", Reason::SimNotFound),
+            (400, "BAD_REQUEST", "Line is not suspended", Reason::Rejected),
+            (403, "INSUFFICIENT_PERMISSION", "", Reason::OperationNotEnabled),
+            (501, "NOT_IMPLEMENTED", "", Reason::OperationNotEnabled),
+            (404, "NOT_FOUND", "", Reason::Protocol),
+        ] {
+            let failure = Failure::Refused(Refusal {
+                status,
+                title: Some(title.into()),
+                detail: Some(detail.into()),
+                ..Refusal::default()
+            });
+            match change_failed(failure) {
+                Outcome::Refused(refused) => assert_eq!(refused.reason, expected, "{status} {title}"),
+                other => panic!("{status} {title}: {other:?}"),
+            }
+        }
+        let conflict = Failure::Refused(Refusal {
+            status: 409,
+            title: Some("CONFLICT".into()),
+            ..Refusal::default()
+        });
+        assert!(matches!(
+            change_failed(conflict),
+            Outcome::NotSent(Error::SimBusy { .. })
+        ));
+    }
+}

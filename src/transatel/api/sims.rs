@@ -1,0 +1,300 @@
+//! What the provider knows of SIMs: SIM Search, and Connectivity Management
+//! where the account has it.
+//!
+//! Provider's documents: "SIM Search" and "Connectivity Management,
+//! subscribers". Both are optional for an account. The search may lag behind,
+//! shows the MSISDN with a `+`, and pages from 1.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use http::Method;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::sim_management::esim_status;
+use crate::domain::{Country, Iccid, Msisdn, SimIds, SimRecord, SimRef, SimStatus};
+use crate::transatel::client::error::Failure;
+use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
+use crate::transatel::{Transatel, lenient};
+
+/// One page of SIMs.
+#[derive(Debug)]
+pub struct SimPage {
+    /// The records that could be read.
+    pub records: Vec<SimRecord>,
+    /// Elements of the page at the provider, the unreadable ones included.
+    pub length: usize,
+}
+
+impl Transatel {
+    /// The record of one SIM in SIM Search; `None` when the search does not
+    /// know it. An answer about another SIM is no answer.
+    ///
+    /// # Errors
+    /// What any read may give; 403 when the account has no SIM Search.
+    pub async fn search_sim(&self, sim: &SimRef, options: CallOptions) -> Result<Option<SimRecord>, Failure> {
+        let (name, id) = match sim {
+            SimRef::Iccid(iccid) => ("simSerial", iccid.as_str()),
+            SimRef::Msisdn(msisdn) => ("msisdn", msisdn.as_str()),
+        };
+        let filter = format!("eq:{id}");
+        // Two, so that a filter that was not obeyed shows.
+        let page = self
+            .search(&[(name, &filter), ("size", "2"), ("page", "1")], options)
+            .await?;
+        Ok(page.records.into_iter().find(|record| record.ids.is(sim)))
+    }
+
+    /// One page of the SIMs of the account, counted from 1.
+    ///
+    /// # Errors
+    /// What any read may give; 403 when the account has no SIM Search.
+    pub async fn search_sims(
+        &self,
+        status: Option<SimStatus>,
+        group: Option<&str>,
+        page: u32,
+        size: u32,
+        options: CallOptions,
+    ) -> Result<SimPage, Failure> {
+        let status = status.map(|status| format!("eq:{}", word(status)));
+        let group = group.map(|group| format!("eq:{group}"));
+        let (page, size) = (page.to_string(), size.to_string());
+        let mut query = vec![("size", size.as_str()), ("page", page.as_str())];
+        query.extend(status.as_deref().map(|status| ("status", status)));
+        query.extend(group.as_deref().map(|group| ("group", group)));
+        self.search(&query, options).await
+    }
+
+    async fn search(&self, query: &[(&str, &str)], options: CallOptions) -> Result<SimPage, Failure> {
+        let request = Request {
+            api: Api::SimSearch,
+            method: Method::GET,
+            template: "/sim-search/api/sim/search",
+            path: &["sim-search", "api", "sim", "search"],
+            query,
+            language: None,
+            body: None,
+        };
+        let answer = self.client.call(Kind::Read, &request, options).await?;
+        read_page(&answer.body).map_err(|error| answer.unreadable(&error))
+    }
+
+    /// The subscriber on a SIM, as Connectivity Management knows it.
+    ///
+    /// # Errors
+    /// What any read may give; 403 or 501 when the account does not have the
+    /// API; see [`is_unknown_sim`] for a SIM that it does not know.
+    pub async fn subscriber(&self, sim: &SimRef, options: CallOptions) -> Result<SimRecord, Failure> {
+        let (template, kind, id) = match sim {
+            SimRef::Iccid(iccid) => (BY_SERIAL, "sim-serial", iccid.as_str()),
+            SimRef::Msisdn(msisdn) => (BY_MSISDN, "msisdn", msisdn.as_str()),
+        };
+        let request = Request {
+            api: Api::Connectivity,
+            method: Method::GET,
+            template,
+            path: &[
+                "connectivity-management",
+                "subscribers",
+                "api",
+                "subscribers",
+                kind,
+                id,
+            ],
+            query: &[],
+            language: None,
+            body: None,
+        };
+        let answer = self.client.call(Kind::Read, &request, options).await?;
+        let record = read_record(&answer.body).map_err(|error| answer.unreadable(&error))?;
+        if record.ids.is(sim) {
+            return Ok(record);
+        }
+        Err(Failure::Unreadable {
+            why: "it is about another SIM".into(),
+            truncated: false,
+            request_id: answer.request_id,
+        })
+    }
+}
+
+const BY_SERIAL: &str = "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}";
+const BY_MSISDN: &str = "/connectivity-management/subscribers/api/subscribers/msisdn/{msisdn}";
+
+/// Whether connectivity says that it does not know the SIM: by title, or, as
+/// was seen, by a 400 whose text says so.
+pub fn is_unknown_sim(failure: &Failure) -> bool {
+    let Failure::Refused(refusal) = failure else {
+        return false;
+    };
+    let says = |text: &str| {
+        refusal
+            .detail
+            .as_deref()
+            .is_some_and(|detail| detail.contains(text))
+    };
+    refusal.is("SUBSCRIBER_NOT_FOUND")
+        || (refusal.status == 400 && (says("Invalid SIM serial") || says("doesn't belong to customer")))
+}
+
+/// Whether the account may not use an optional API.
+pub fn is_not_permitted(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(refusal) if matches!(refusal.status, 403 | 501))
+}
+
+#[derive(Deserialize)]
+struct Wrapper<'a> {
+    #[serde(borrow)]
+    sims: Vec<&'a RawValue>,
+}
+
+/// One bad element never fails the page.
+pub(in crate::transatel) fn read_page(body: &[u8]) -> Result<SimPage, serde_json::Error> {
+    let wrapper: Wrapper<'_> = lenient::answer(body)?;
+    Ok(SimPage {
+        length: wrapper.sims.len(),
+        records: wrapper.sims.into_iter().filter_map(found).collect(),
+    })
+}
+
+/// A record of either API: the names that they share mean the same.
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct WireSim {
+    #[serde(deserialize_with = "lenient::text")]
+    sim_serial: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    msisdn: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    status: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    rate_plan: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    group: Option<String>,
+    #[serde(deserialize_with = "lenient::object")]
+    metadata: Option<BTreeMap<String, String>>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    activation_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::text")]
+    last_esim_profile_status: Option<String>,
+    #[serde(deserialize_with = "lenient::timestamp")]
+    last_seen_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::text")]
+    last_origin_country: Option<String>,
+}
+
+/// A record of Connectivity Management.
+pub(in crate::transatel) fn read_record(body: &[u8]) -> Result<SimRecord, serde_json::Error> {
+    lenient::answer(body).map(record)
+}
+
+fn found(element: &RawValue) -> Option<SimRecord> {
+    let record = record(serde_json::from_value(lenient::element(element)?).ok()?);
+    (record.ids != SimIds::default()).then_some(record)
+}
+
+fn record(wire: WireSim) -> SimRecord {
+    let raw_status = wire.status.unwrap_or_default();
+    SimRecord {
+        ids: SimIds {
+            iccid: wire.sim_serial.as_deref().and_then(Iccid::parse),
+            msisdn: wire.msisdn.as_deref().and_then(Msisdn::parse_international),
+        },
+        status: sim_status(&raw_status),
+        raw_status,
+        rate_plan: wire.rate_plan.unwrap_or_default(),
+        group: wire.group.unwrap_or_default(),
+        metadata: wire.metadata,
+        activated_at: wire.activation_date,
+        last_seen_at: wire.last_seen_date,
+        last_country: wire.last_origin_country.as_deref().and_then(Country::parse),
+        esim_status: wire.last_esim_profile_status.as_deref().and_then(esim_status),
+        as_of: SystemTime::now(),
+    }
+}
+
+/// The provider's words for a SIM's status, in any spelling.
+pub fn sim_status(word: &str) -> Option<SimStatus> {
+    match lenient::letters(word).as_str() {
+        "PREACTIVATED" => Some(SimStatus::Preactivated),
+        "ACTIVE" => Some(SimStatus::Active),
+        "SUSPENDED" | "SUSPENDEDBYTHEPROVIDER" => Some(SimStatus::Suspended),
+        "OPERATORBARRED" | "BARRED" => Some(SimStatus::Barred),
+        "TESTMODE" => Some(SimStatus::Test),
+        "TARIFFHOLIDAY" => Some(SimStatus::OnHold),
+        "TERMINATED" => Some(SimStatus::Terminated),
+        "LOADED" | "AVAILABLE" => Some(SimStatus::Available),
+        _ => None,
+    }
+}
+
+/// As SIM Search spells it in its records.
+fn word(status: SimStatus) -> &'static str {
+    match status {
+        SimStatus::Preactivated => "Pre-Activated",
+        SimStatus::Active => "Active",
+        SimStatus::Suspended => "Suspended",
+        SimStatus::Barred => "Operator_Barred",
+        SimStatus::Test => "TestMode",
+        SimStatus::OnHold => "Tariff_Holiday",
+        SimStatus::Terminated => "Terminated",
+        SimStatus::Available => "Available",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sim_statuses_in_any_spelling() {
+        for (words, status) in [
+            (
+                &["Pre-Activated", "Preactivated", "PREACTIVATED", "pre_activated"][..],
+                SimStatus::Preactivated,
+            ),
+            (&["Active", "ACTIVE"], SimStatus::Active),
+            (&["Suspended", "Suspended by the provider"], SimStatus::Suspended),
+            (&["Operator_Barred", "OPERATOR-BARRED"], SimStatus::Barred),
+            (&["TestMode", "Test mode"], SimStatus::Test),
+            (&["Tariff_Holiday"], SimStatus::OnHold),
+            (&["Terminated"], SimStatus::Terminated),
+            (&["Loaded", "Available"], SimStatus::Available),
+        ] {
+            for word in words {
+                assert_eq!(sim_status(word), Some(status), "{word}");
+            }
+            assert_eq!(sim_status(word(status)), Some(status));
+        }
+        for word in ["", "Scraped", "Sleep mode"] {
+            assert_eq!(sim_status(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_sim_is_told_by_title_or_by_the_text_of_a_400() {
+        let refused = |status, body: &str| {
+            Failure::Refused(crate::transatel::client::error::Refusal::read(
+                status,
+                body.as_bytes(),
+                None,
+                None,
+            ))
+        };
+        assert!(is_unknown_sim(&refused(
+            404,
+            r#"{"title":"SUBSCRIBER_NOT_FOUND"}"#
+        )));
+        let text =
+            r#"{"title":"BAD_REQUEST","detail":"Invalid SIM serial / SIM card doesn't belong to customer"}"#;
+        assert!(is_unknown_sim(&refused(400, text)));
+        assert!(!is_unknown_sim(&refused(
+            400,
+            r#"{"title":"BAD_REQUEST","detail":"Unknown member"}"#
+        )));
+        assert!(!is_unknown_sim(&refused(404, r#"{"title":"NOT_FOUND"}"#)));
+    }
+}

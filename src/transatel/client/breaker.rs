@@ -1,0 +1,279 @@
+//! Whether an API is worth asking at all.
+//!
+//! After so many failures in a row nothing is sent for a while; then one call
+//! at a time is let through, and its answer decides. What the provider decides
+//! (4xx) is a sign of life. A 429 is neither: it does not open, and it does not
+//! close, for an API that turns calls away is not yet back.
+//!
+//! Guarantees that a call is either refused before anything is sent or not
+//! touched: an outcome that is known stays known. Own code, since the
+//! maintained breakers wrap a service and know success and failure only; this
+//! one needs four verdicts and tokio's clock, so that its tests can pause it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::error::Failure;
+
+/// What an attempt says about the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It answers.
+    Alive,
+    /// It does not, or it is broken.
+    Failed,
+    /// It turns calls away.
+    Throttled,
+    /// Nothing: the attempt ended for a reason of ours.
+    Nothing,
+}
+
+impl Verdict {
+    /// What a failed attempt says.
+    pub fn of(failure: &Failure) -> Self {
+        match failure {
+            Failure::Connect(_)
+            | Failure::Broken(_)
+            | Failure::Timeout { by_deadline: false }
+            | Failure::Unreadable { truncated: true, .. } => Self::Failed,
+            Failure::Refused(refusal) => match refusal.status {
+                429 => Self::Throttled,
+                501 => Self::Alive,
+                500.. => Self::Failed,
+                _ => Self::Alive,
+            },
+            Failure::Unreadable { truncated: false, .. } => Self::Alive,
+            // A hasty caller must not close the door for all others.
+            Failure::Timeout { by_deadline: true }
+            | Failure::Token(_)
+            | Failure::NoTimeLeft
+            | Failure::CircuitOpen { .. }
+            | Failure::Crowded => Self::Nothing,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant },
+    Probing,
+}
+
+/// One API's breaker.
+#[derive(Debug)]
+pub struct Breaker {
+    failures: u32,
+    open_for: Duration,
+    state: Mutex<State>,
+}
+
+impl Breaker {
+    /// Opens after so many failures in a row, for so long.
+    pub fn new(failures: u32, open_for: Duration) -> Self {
+        Self {
+            failures,
+            open_for,
+            state: Mutex::new(State::Closed { failures: 0 }),
+        }
+    }
+
+    /// Lets a call through or says when to come back. The pass has to be
+    /// judged; one that is dropped says nothing about the API.
+    ///
+    /// # Errors
+    /// The time after which a call may be let through again.
+    pub fn admit(&self) -> Result<Pass<'_>, Duration> {
+        let mut state = self.state();
+        let probe = match *state {
+            State::Closed { .. } => false,
+            State::Open { until } => match until.checked_duration_since(Instant::now()) {
+                Some(left) if !left.is_zero() => return Err(left),
+                _ => {
+                    *state = State::Probing;
+                    true
+                }
+            },
+            State::Probing => return Err(PROBE_AFTER),
+        };
+        Ok(Pass { breaker: self, probe })
+    }
+
+    /// Whether calls are turned away now, and for how long. Admits nothing.
+    pub fn turns_away(&self) -> Option<Duration> {
+        match *self.state() {
+            State::Open { until } => until
+                .checked_duration_since(Instant::now())
+                .filter(|left| !left.is_zero()),
+            State::Probing => Some(PROBE_AFTER),
+            State::Closed { .. } => None,
+        }
+    }
+
+    /// For the metrics: 0 closed, 1 one call at a time, 2 open.
+    pub fn level(&self) -> u64 {
+        match *self.state() {
+            State::Closed { .. } => 0,
+            State::Open { until } if until > Instant::now() => 2,
+            State::Open { .. } | State::Probing => 1,
+        }
+    }
+
+    fn judge(&self, probe: bool, verdict: Verdict) {
+        let opened = Instant::now() + self.open_for;
+        let mut state = self.state();
+        *state = match (*state, verdict) {
+            (State::Probing, Verdict::Alive) if probe => State::Closed { failures: 0 },
+            (State::Probing, Verdict::Failed | Verdict::Throttled) if probe => State::Open { until: opened },
+            // The next call is the probe.
+            (State::Probing, Verdict::Nothing) if probe => State::Open {
+                until: Instant::now(),
+            },
+            (State::Closed { .. }, Verdict::Alive) => State::Closed { failures: 0 },
+            (State::Closed { failures }, Verdict::Failed) if failures + 1 >= self.failures => {
+                State::Open { until: opened }
+            }
+            (State::Closed { failures }, Verdict::Failed) => State::Closed {
+                failures: failures + 1,
+            },
+            // Late answers to calls from before it opened decide nothing.
+            (same, _) => same,
+        };
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// While a probe is on its way its answer is worth waiting for this long.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
+
+/// A call that was let through.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    breaker: &'a Breaker,
+    probe: bool,
+}
+
+impl Pass<'_> {
+    /// Tells the breaker what the attempt says.
+    pub fn judge(mut self, verdict: Verdict) {
+        self.breaker.judge(self.probe, verdict);
+        self.probe = false;
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if self.probe {
+            self.breaker.judge(true, Verdict::Nothing);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN_FOR: Duration = Duration::from_secs(10);
+
+    fn after(verdicts: &[Verdict]) -> Breaker {
+        let breaker = Breaker::new(3, OPEN_FOR);
+        for verdict in verdicts {
+            breaker.admit().unwrap().judge(*verdict);
+        }
+        breaker
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_failures_in_a_row_open_it() {
+        use Verdict::{Alive, Failed, Nothing, Throttled};
+        for (verdicts, level) in [
+            (vec![Failed; 2], 0),
+            (vec![Failed; 3], 2),
+            (vec![Failed, Failed, Alive, Failed, Failed], 0),
+            (vec![Failed, Throttled, Failed, Throttled], 0),
+            (vec![Failed, Throttled, Failed, Nothing, Failed], 2),
+            (vec![Throttled; 9], 0),
+            (vec![Nothing; 9], 0),
+        ] {
+            assert_eq!(after(&verdicts).level(), level, "{verdicts:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_probe_at_a_time_decides() {
+        for (verdict, level) in [
+            (Verdict::Alive, 0),
+            (Verdict::Failed, 2),
+            (Verdict::Throttled, 2),
+            (Verdict::Nothing, 1),
+        ] {
+            let breaker = after(&[Verdict::Failed; 3]);
+            assert_eq!(breaker.admit().unwrap_err(), OPEN_FOR);
+            tokio::time::advance(OPEN_FOR).await;
+            assert_eq!(breaker.turns_away(), None);
+            let probe = breaker.admit().unwrap();
+            assert!(breaker.admit().is_err() && breaker.turns_away().is_some());
+            probe.judge(verdict);
+            assert_eq!(breaker.level(), level, "{verdict:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_is_given_up_makes_room_for_the_next() {
+        let breaker = after(&[Verdict::Failed; 3]);
+        tokio::time::advance(OPEN_FOR).await;
+        drop(breaker.admit().unwrap());
+        breaker.admit().unwrap().judge(Verdict::Alive);
+        assert_eq!(breaker.level(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_to_calls_from_before_it_opened_decide_nothing() {
+        let breaker = Breaker::new(1, OPEN_FOR);
+        let (early, late) = (breaker.admit().unwrap(), breaker.admit().unwrap());
+        let latest = breaker.admit().unwrap();
+        early.judge(Verdict::Failed);
+        late.judge(Verdict::Alive);
+        assert_eq!(breaker.level(), 2);
+        tokio::time::advance(OPEN_FOR).await;
+        let probe = breaker.admit().unwrap();
+        latest.judge(Verdict::Alive);
+        assert_eq!(breaker.level(), 1);
+        probe.judge(Verdict::Alive);
+        assert_eq!(breaker.level(), 0);
+    }
+
+    #[test]
+    fn what_a_failure_says() {
+        let refused = |status| {
+            Failure::Refused(crate::transatel::client::error::Refusal {
+                status,
+                ..Default::default()
+            })
+        };
+        for (status, verdict) in [
+            (400, Verdict::Alive),
+            (401, Verdict::Alive),
+            (404, Verdict::Alive),
+            (429, Verdict::Throttled),
+            (500, Verdict::Failed),
+            (501, Verdict::Alive),
+            (503, Verdict::Failed),
+        ] {
+            assert_eq!(Verdict::of(&refused(status)), verdict, "{status}");
+        }
+        assert_eq!(
+            Verdict::of(&Failure::Timeout { by_deadline: true }),
+            Verdict::Nothing
+        );
+        assert_eq!(
+            Verdict::of(&Failure::Timeout { by_deadline: false }),
+            Verdict::Failed
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! A call to one of the provider's APIs: a token, one or more attempts, and
+//! the rule that only reads are repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{Failure, Refusal};
+use super::guard::Guards;
+use super::request::{CallOptions, Kind, Request};
+use super::retry::{Backoff, worth_another_try};
+use super::token::{Token, TokenSource};
+use super::transport::{Answer, Transport};
+
+/// Makes calls.
+pub struct Client {
+    pub(in crate::transatel) transport: Arc<Transport>,
+    pub(in crate::transatel) tokens: TokenSource,
+    pub(in crate::transatel) backoff: Backoff,
+    pub(in crate::transatel) guards: Guards,
+    pub(in crate::transatel) attempts: u32,
+    pub(in crate::transatel) timeout: Duration,
+}
+
+impl Client {
+    /// Makes a call and returns its successful answer.
+    ///
+    /// Cancel-safe for reads. A write that is dropped may have been carried
+    /// out.
+    ///
+    /// # Errors
+    /// The failure of the last attempt.
+    pub async fn call(
+        &self,
+        kind: Kind,
+        request: &Request<'_>,
+        options: CallOptions,
+    ) -> Result<Answer, Failure> {
+        let attempts = match kind {
+            Kind::Read => self.attempts,
+            Kind::Write => 1,
+        };
+        let mut attempt = 1;
+        if kind == Kind::Read {
+            self.guards.earn(request.api);
+        }
+        loop {
+            let failure = match self.authorized(kind, request, &options, attempt - 1).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let Some(asked_wait) = worth_another_try(&failure).filter(|_| attempt < attempts) else {
+                return Err(failure);
+            };
+            let wait = asked_wait.unwrap_or_else(|| self.backoff.wait(attempt));
+            // The provider's own word is not cut short: when it asks for more
+            // than we would wait, the caller learns it instead.
+            let affordable = options
+                .deadline
+                .is_none_or(|deadline| wait < deadline.remaining());
+            if !affordable
+                || (asked_wait.is_some() && wait > self.backoff.longest)
+                || !self.guards.spend(request.api)
+            {
+                return Err(failure);
+            }
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    /// One attempt with a token. A 401 was not carried out: the token is
+    /// dropped and the attempt replayed once with a new one, unless the last
+    /// one was dropped a short while ago.
+    async fn authorized(
+        &self,
+        kind: Kind,
+        request: &Request<'_>,
+        options: &CallOptions,
+        resend: u32,
+    ) -> Result<Answer, Failure> {
+        let timeout = options.attempt.unwrap_or(self.timeout);
+        let token = self.token(options).await?;
+        let first = self
+            .guarded(kind, request, &token, timeout, options, resend)
+            .await;
+        match first {
+            Err(Failure::Refused(Refusal { status: 401, .. })) if self.tokens.refuse(&token).await => {
+                let token = self.token(options).await?;
+                let replay = resend + 1;
+                self.guarded(kind, request, &token, timeout, options, replay)
+                    .await
+            }
+            other => other,
+        }
+    }
+
+    /// Sends, when the guards let it through. What they turn away was not
+    /// sent.
+    async fn guarded(
+        &self,
+        kind: Kind,
+        request: &Request<'_>,
+        token: &Token,
+        timeout: Duration,
+        options: &CallOptions,
+        resend: u32,
+    ) -> Result<Answer, Failure> {
+        let permit = self
+            .guards
+            .admit(request.api, options.deadline, options.purpose)
+            .await?;
+        let result = self
+            .transport
+            .exchange(kind, request, token.authorization(), timeout, options, resend)
+            .await;
+        if let Some(permit) = permit {
+            permit.settle(&result);
+        }
+        result
+    }
+
+    async fn token(&self, options: &CallOptions) -> Result<Arc<Token>, Failure> {
+        let token = self.tokens.token();
+        match options.deadline {
+            None => token.await,
+            Some(deadline) => tokio::time::timeout_at(deadline.at(), token)
+                .await
+                .unwrap_or(Err(Failure::NoTimeLeft)),
+        }
+    }
+}

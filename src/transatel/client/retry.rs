@@ -1,0 +1,89 @@
+//! Which failed reads are tried again, and when. Writes never come here.
+
+use std::time::Duration;
+
+use super::error::Failure;
+
+/// Exponential back-off with full jitter: before the attempt after the
+/// `n`th, a random part of `first * 2^(n-1)` is waited, at most `longest`.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    /// Longest wait before the second attempt.
+    pub first: Duration,
+    /// Longest wait before any attempt.
+    pub longest: Duration,
+}
+
+impl Backoff {
+    /// The longest wait after this many attempts.
+    pub fn ceiling(&self, attempts: u32) -> Duration {
+        let doublings = attempts.saturating_sub(1).min(31);
+        self.first.saturating_mul(1 << doublings).min(self.longest)
+    }
+
+    /// A random wait after this many attempts.
+    pub fn wait(&self, attempts: u32) -> Duration {
+        self.ceiling(attempts).mul_f64(fastrand::f64())
+    }
+}
+
+/// Whether a read that failed like this may succeed when it is tried again,
+/// and how long the provider asks to wait first.
+///
+/// Not repeated: what the provider decided (4xx but 429, 501), an answer that
+/// is complete but makes no sense, a missing token (it has its own back-off),
+/// and whatever the deadline ended.
+pub fn worth_another_try(failure: &Failure) -> Option<Option<Duration>> {
+    match failure {
+        Failure::Connect(_)
+        | Failure::Broken(_)
+        | Failure::Timeout { by_deadline: false }
+        | Failure::Unreadable { truncated: true, .. } => Some(None),
+        Failure::Refused(refusal) => match refusal.status {
+            501 => None,
+            429 | 500.. => Some(refusal.retry_after),
+            _ => None,
+        },
+        Failure::Token(_)
+        | Failure::NoTimeLeft
+        | Failure::CircuitOpen { .. }
+        | Failure::Crowded
+        | Failure::Timeout { by_deadline: true }
+        | Failure::Unreadable { truncated: false, .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_wait_never_exceeds_its_ceiling(first in 1..10_000_u64, longest in 1..100_000_u64, attempts in 0..1000_u32) {
+            let backoff = Backoff { first: Duration::from_millis(first), longest: Duration::from_millis(longest) };
+            prop_assert!(backoff.wait(attempts) <= backoff.ceiling(attempts));
+            prop_assert!(backoff.ceiling(attempts) <= backoff.longest);
+            prop_assert!(backoff.ceiling(attempts) <= backoff.ceiling(attempts + 1));
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        let refused = |status| {
+            Failure::Refused(crate::transatel::client::error::Refusal {
+                status,
+                ..Default::default()
+            })
+        };
+        for status in [429, 500, 502, 503, 504] {
+            assert!(worth_another_try(&refused(status)).is_some(), "{status}");
+        }
+        for status in [400, 401, 403, 404, 409, 501] {
+            assert!(worth_another_try(&refused(status)).is_none(), "{status}");
+        }
+        assert!(worth_another_try(&Failure::Timeout { by_deadline: true }).is_none());
+        assert!(worth_another_try(&Failure::Timeout { by_deadline: false }).is_some());
+    }
+}

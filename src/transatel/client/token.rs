@@ -1,0 +1,374 @@
+//! The OAuth2 token: one, shared by all calls.
+//!
+//! Kept in the loading cache, which gives what a token needs: one request in
+//! flight whatever the number of callers, a shared failure, and refresh ahead
+//! of expiry while the old token still serves. What is added: how far ahead,
+//! how long a failure is held, that a refused token is dropped only if it
+//! still is the one that was used, and that tokens are not dropped one after
+//! the other: an API that refuses every token would cost one a call.
+//!
+//! Provider's document: "Authentication" of its developer guides. Tokens live
+//! an hour, there is no refresh token, and repeated 401s may be flagged by
+//! its monitoring.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderValue, Method};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::error::Failure;
+use super::request::{Api, CallOptions, Kind, Request};
+use super::transport::Transport;
+use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
+use crate::config;
+use crate::transatel::lenient;
+
+/// An access token, ready to be sent.
+pub struct Token {
+    authorization: HeaderValue,
+    grant: Grant,
+}
+
+/// What came with a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What the account may do, in the provider's words; empty when it did not
+    /// say.
+    pub scopes: Vec<String>,
+    /// How long the token lives.
+    pub lifetime: Duration,
+}
+
+impl Token {
+    /// The value of the `Authorization` header.
+    pub fn authorization(&self) -> &HeaderValue {
+        &self.authorization
+    }
+
+    /// What came with it.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(<redacted>)")
+    }
+}
+
+/// Gives the token that calls are made with.
+#[derive(Clone)]
+pub struct TokenSource {
+    cache: LoadingCache<Loader>,
+    dropped: Arc<Mutex<Option<Dropped>>>,
+}
+
+/// The last token that was dropped because an API refused it.
+struct Dropped {
+    token: Weak<Token>,
+    at: Instant,
+    /// Tokens that were dropped without a quiet time between them.
+    in_a_row: u32,
+}
+
+impl Dropped {
+    /// No other token is dropped before this: the API would refuse any.
+    fn next_at(&self) -> Instant {
+        match self.in_a_row.checked_sub(DROPPED_AT_ONCE) {
+            None => self.at,
+            Some(more) => self.at + doubling(FIRST_REFUSAL_HOLD, LONGEST_REFUSAL_HOLD, more + 1),
+        }
+    }
+}
+
+/// Refused tokens that are replaced without delay: one that was revoked, and
+/// two more, for a provider whose parts learn of a new one at different times.
+const DROPPED_AT_ONCE: u32 = 3;
+/// After those a refused token is kept for so long; doubling while refusals go
+/// on.
+const FIRST_REFUSAL_HOLD: Duration = Duration::from_secs(10);
+const LONGEST_REFUSAL_HOLD: Duration = Duration::from_secs(300);
+/// A quiet time after which a refusal is the first one again.
+const REFUSALS_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+impl TokenSource {
+    /// Prepares; asks for no token yet.
+    pub fn new(
+        account: &config::Transatel,
+        outbound: &config::Outbound,
+        transport: Arc<Transport>,
+        tasks: TaskTracker,
+    ) -> Self {
+        let loader = Loader {
+            transport,
+            authorization: basic(&account.client_id, account.client_secret.expose_secret()),
+            form: form(&account.scopes),
+            timeout: outbound.attempt_timeout,
+        };
+        // The one attempt has its own bound; this one only catches defects.
+        let bounds = Bounds {
+            capacity: 1,
+            load_within: outbound.attempt_timeout * 2,
+        };
+        Self {
+            cache: LoadingCache::new(loader, bounds, tasks),
+            dropped: Arc::default(),
+        }
+    }
+
+    /// The token to use now. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Failure::Token`] with the reason, shared by all who waited, and for
+    /// a while by all who come after.
+    pub async fn token(&self) -> Result<Arc<Token>, Failure> {
+        match self.cache.get(&()).await {
+            Ok(cached) => Ok(cached.value),
+            Err(failure) => Err(Failure::Token(Arc::new(failure))),
+        }
+    }
+
+    /// Drops a token that an API refused, unless a newer one took its place.
+    /// `false` when it is kept, because another one was dropped a short while
+    /// ago: then a new token would be refused like this one.
+    pub async fn refuse(&self, token: &Arc<Token>) -> bool {
+        let current = self.cache.peek(&()).await;
+        if current.is_none_or(|current| !Arc::ptr_eq(&current, token)) {
+            return true;
+        }
+        if !self.may_drop(token) {
+            return false;
+        }
+        self.cache.invalidate(&(), token).await;
+        true
+    }
+
+    /// Decides once for everybody who was refused the same token.
+    fn may_drop(&self, token: &Arc<Token>) -> bool {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let in_a_row = match &*dropped {
+            Some(last) if std::ptr::eq(last.token.as_ptr(), Arc::as_ptr(token)) => return true,
+            Some(last) if now < last.next_at() => return false,
+            Some(last) if now < last.next_at() + REFUSALS_FORGOTTEN_AFTER => last.in_a_row.saturating_add(1),
+            Some(_) | None => 1,
+        };
+        if in_a_row > 1 {
+            tracing::warn!(in_a_row, "an API refuses one token after the other");
+        }
+        *dropped = Some(Dropped {
+            token: Arc::downgrade(token),
+            at: now,
+            in_a_row,
+        });
+        true
+    }
+
+    /// What the token's cache did.
+    pub fn counts(&self) -> Arc<Counts> {
+        self.cache.counts()
+    }
+}
+
+struct Loader {
+    transport: Arc<Transport>,
+    authorization: Option<HeaderValue>,
+    form: Bytes,
+    timeout: Duration,
+}
+
+#[derive(Deserialize)]
+pub(in crate::transatel) struct Granted {
+    access_token: String,
+    #[serde(default, deserialize_with = "lenient::integer")]
+    expires_in: Option<i64>,
+    #[serde(default)]
+    scope: serde_json::Value,
+}
+
+/// Scopes as one text with spaces, as documented, or as a list, as in the
+/// token's own claims.
+fn scopes(scope: &serde_json::Value) -> Vec<String> {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    match scope {
+        serde_json::Value::String(text) => words(text),
+        serde_json::Value::Array(items) => items
+            .iter()
+            .filter_map(|item| item.as_str())
+            .map(str::to_owned)
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// No token lives longer to us: the time is added to the clock.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(86_400);
+
+impl Granted {
+    /// The token and for how long it is used; `None` when it cannot be sent.
+    pub(in crate::transatel) fn token(self) -> Option<Loaded<Token>> {
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", self.access_token)).ok()?;
+        authorization.set_sensitive(true);
+        let lifetime = self
+            .expires_in
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .map_or(DEFAULT_LIFETIME, Duration::from_secs)
+            .min(LONGEST_LIFETIME);
+        let grant = Grant {
+            scopes: scopes(&self.scope),
+            lifetime,
+        };
+        Some(Loaded {
+            value: Token { authorization, grant },
+            fresh_for: lifetime.saturating_sub(lead(lifetime).mul_f64(0.75 + 0.25 * fastrand::f64())),
+            usable_for: lifetime.saturating_sub(margin(lifetime)),
+        })
+    }
+}
+
+/// Assumed when the answer does not say: half of what is documented.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(1800);
+
+impl Load for Loader {
+    type Key = ();
+    type Value = Token;
+    type Error = Failure;
+    const NAME: &'static str = "token";
+
+    async fn load(&self, _key: &()) -> Result<Loaded<Token>, Failure> {
+        let malformed = || Failure::Unreadable {
+            why: "the token is no header value".into(),
+            truncated: false,
+            request_id: None,
+        };
+        let request = Request {
+            api: Api::Authentication,
+            method: Method::POST,
+            template: "/authentication/api/token",
+            path: &["authentication", "api", "token"],
+            query: &[],
+            language: None,
+            body: Some(("application/x-www-form-urlencoded", self.form.clone())),
+        };
+        let authorization = self.authorization.as_ref().ok_or_else(malformed)?;
+        let answer = self
+            .transport
+            .exchange(
+                Kind::Read,
+                &request,
+                authorization,
+                self.timeout,
+                &CallOptions::detached(),
+                0,
+            )
+            .await;
+        let granted: Granted = answer.and_then(|answer| answer.json()).inspect_err(|failure| {
+            tracing::warn!(%failure, "no token from the provider");
+        })?;
+        granted.token().ok_or_else(malformed)
+    }
+
+    fn hold(&self, failure: &Failure, failures: u32) -> Duration {
+        hold(failure, failures)
+    }
+
+    fn timed_out(&self) -> Failure {
+        Failure::Timeout { by_deadline: false }
+    }
+
+    fn resident(&self) -> Option<()> {
+        Some(())
+    }
+}
+
+/// How long before expiry a refresh begins, at most: a fifth of the lifetime
+/// or a minute, whichever is less. Replicas spread over the last quarter of
+/// it.
+fn lead(lifetime: Duration) -> Duration {
+    (lifetime / 5).min(Duration::from_secs(60))
+}
+
+/// A token is not used this close to its end: it must survive the way there.
+fn margin(lifetime: Duration) -> Duration {
+    (lifetime / 20).min(Duration::from_secs(5))
+}
+
+/// Refused credentials do not become valid by themselves, and asking with them again
+/// and again gets an account flagged: 10 s, doubling, up to 5 min. Everything
+/// else passes: 1 s, doubling, up to 30 s.
+fn hold(failure: &Failure, failures: u32) -> Duration {
+    let refused = matches!(failure, Failure::Refused(refusal) if (400..500).contains(&refusal.status) && refusal.status != 429);
+    let (first, longest) = if refused { (10, 300) } else { (1, 30) };
+    let asked = match failure {
+        Failure::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
+        _ => Duration::ZERO,
+    };
+    doubling(Duration::from_secs(first), Duration::from_secs(longest), failures).max(asked)
+}
+
+/// The wait after so many in a row (1 is the first).
+fn doubling(first: Duration, longest: Duration, in_a_row: u32) -> Duration {
+    let doubled = first.saturating_mul(1 << in_a_row.saturating_sub(1).min(16));
+    doubled.min(longest)
+}
+
+/// The body of a token request.
+fn form(scopes: &[String]) -> Bytes {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials");
+    if !scopes.is_empty() {
+        form.append_pair("scope", &scopes.join(" "));
+    }
+    Bytes::from(form.finish())
+}
+
+fn basic(client_id: &str, client_secret: &str) -> Option<HeaderValue> {
+    let credentials = STANDARD.encode(format!("{client_id}:{client_secret}"));
+    let mut value = HeaderValue::from_str(&format!("Basic {credentials}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::transatel::client::error::Refusal;
+
+    proptest! {
+        #[test]
+        fn a_refresh_begins_while_the_token_is_still_usable(seconds in 2..86_400_u64) {
+            let lifetime = Duration::from_secs(seconds);
+            prop_assert!(margin(lifetime) < lead(lifetime).mul_f64(0.75));
+            prop_assert!(lead(lifetime) < lifetime);
+        }
+    }
+
+    #[test]
+    fn refused_credentials_are_left_alone_longer_than_an_outage() {
+        let refused = Failure::Refused(Refusal {
+            status: 401,
+            ..Refusal::default()
+        });
+        let outage = Failure::Connect(String::new());
+        let holds = |failure, counts: [u32; 3]| counts.map(|count| hold(failure, count).as_secs());
+        assert_eq!(holds(&refused, [1, 2, 40]), [10, 20, 300]);
+        assert_eq!(holds(&outage, [1, 2, 40]), [1, 2, 30]);
+        let limited = Refusal {
+            status: 429,
+            retry_after: Some(Duration::from_secs(7)),
+            ..Refusal::default()
+        };
+        assert_eq!(hold(&Failure::Refused(limited), 1).as_secs(), 7);
+    }
+}

@@ -1,0 +1,395 @@
+//! The one function that sends.
+//!
+//! One attempt: a span, the trace context in the headers, a bound on the time
+//! and on the size of the answer, and a verdict on how it ended. Retries and
+//! tokens are the caller's (`call`). No identifier, query string, token or
+//! body reaches a span or a log from here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tracing::{Instrument as _, Span, field};
+use url::Url;
+
+use super::error::{Failure, Refusal, retry_after};
+use super::leased_body::{LeaseOver, LeasedBody};
+use super::request::{Api, CallOptions, Kind, Request};
+use crate::config::Outbound;
+use crate::domain::Lease;
+use crate::telemetry::{Metrics, propagation};
+use crate::transatel::lenient;
+
+/// The provider's name for the id of a request, which its support asks for.
+pub const REQUEST_ID: &str = "x-tsl-request-id";
+
+/// What is left of a deadline after this is too little for an answer to
+/// reach the caller.
+const DEADLINE_MARGIN: Duration = Duration::from_millis(50);
+
+/// An answer that says yes.
+#[derive(Debug)]
+pub struct Answer {
+    /// `X-TSL-Request-Id`.
+    pub request_id: Option<String>,
+    /// `Allow`: methods that the account may use there. Only `OPTIONS`
+    /// answers have it.
+    pub allow: Option<String>,
+    /// All of it.
+    pub body: Bytes,
+    api: Api,
+    metrics: Arc<Metrics>,
+}
+
+impl Answer {
+    /// Reads the body as a JSON object.
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`], without anything of the body in its text.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        lenient::answer(&self.body).map_err(|error| self.unreadable(&error))
+    }
+
+    /// The failure of an answer that is no JSON of the expected shape; counts
+    /// it.
+    pub fn unreadable(&self, error: &serde_json::Error) -> Failure {
+        // Only the class and the place: the message itself may quote values.
+        let why = format!(
+            "{:?} error at line {} column {}",
+            error.classify(),
+            error.line(),
+            error.column()
+        );
+        self.contradicts(why)
+    }
+
+    /// The failure of an answer that is readable and cannot be true; counts
+    /// it. The reason must hold nothing of the answer.
+    pub fn contradicts(&self, why: impl Into<String>) -> Failure {
+        let why = why.into();
+        self.metrics.unreadable(self.api.name());
+        tracing::warn!(
+            api = self.api.name(),
+            request_id = self.request_id.as_deref(),
+            "an answer of the provider cannot be used: {why}"
+        );
+        Failure::Unreadable {
+            why,
+            truncated: false,
+            request_id: self.request_id.clone(),
+        }
+    }
+}
+
+/// Why the HTTP client cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// TLS or the proxy cannot be set up.
+    #[error("cannot prepare the HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+    /// The additional certificates cannot be read.
+    #[error("cannot read {file} (transatel.ca_file): {error}")]
+    Authorities {
+        /// The file.
+        file: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+}
+
+/// Connections to the provider.
+pub struct Transport {
+    reads: reqwest::Client,
+    /// Without idle connections: one that the provider has just closed would
+    /// turn an order into one whose outcome is not known, while a connection
+    /// that cannot be made proves that nothing was sent.
+    writes: reqwest::Client,
+    base_url: Url,
+    max_answer_bytes: usize,
+    metrics: Arc<Metrics>,
+}
+
+impl Transport {
+    /// Prepares connections; opens none.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(base_url: Url, outbound: &Outbound, metrics: Arc<Metrics>) -> Result<Self, BuildError> {
+        // The process may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let authorities = authorities(outbound.ca_file.as_deref())?;
+        let proxy = outbound.proxy.clone().map(reqwest::Proxy::all).transpose()?;
+        let client = || {
+            let builder = reqwest::Client::builder().tls_certs_merge(authorities.clone());
+            let builder = match &proxy {
+                Some(proxy) => builder.proxy(proxy.clone()),
+                None => builder,
+            };
+            builder
+                .user_agent(concat!("transatel-gateway/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(outbound.connect_timeout)
+                // An API that redirects is not the one we know; a redirected
+                // POST would be sent twice.
+                .redirect(reqwest::redirect::Policy::none())
+                // Who may be tried again is decided in `call`, nowhere else.
+                .retry(reqwest::retry::never())
+        };
+        Ok(Self {
+            reads: client()
+                .pool_idle_timeout(outbound.pool_idle_timeout)
+                .http2_keep_alive_interval(outbound.http2_keepalive_interval)
+                .http2_keep_alive_timeout(outbound.connect_timeout)
+                .build()?,
+            // HTTP/1: nothing else shares the connection, and none is kept.
+            writes: client().http1_only().pool_max_idle_per_host(0).build()?,
+            base_url,
+            max_answer_bytes: outbound.max_answer_bytes,
+            metrics,
+        })
+    }
+
+    /// Sends once and reads the answer within `timeout` and the deadline.
+    /// `resend` counts earlier attempts at the same call.
+    ///
+    /// Cancel-safe in that nothing is left running; the provider may still
+    /// have carried the request out.
+    ///
+    /// # Errors
+    /// Every [`Failure`] but [`Failure::Token`].
+    pub async fn exchange(
+        &self,
+        kind: Kind,
+        request: &Request<'_>,
+        authorization: &HeaderValue,
+        timeout: Duration,
+        options: &CallOptions,
+        resend: u32,
+    ) -> Result<Answer, Failure> {
+        let span = propagation::part(|| self.span(request, resend));
+        let started = Instant::now();
+        let exchange = self.bounded(kind, request, authorization, timeout, options, &span);
+        let result = exchange.instrument(span.clone()).await;
+        let outcome = result.as_ref().map_or_else(Failure::kind, |_| "ok");
+        self.metrics
+            .attempt(request.api.name(), outcome, started.elapsed());
+        self.note(request, &result, &span);
+        result
+    }
+
+    fn span(&self, request: &Request<'_>, resend: u32) -> Span {
+        let span = tracing::info_span!(
+            "http",
+            otel.name = format_args!("{} {}", request.method, request.template),
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            http.request.method = request.method.as_str(),
+            http.request.resend_count = field::Empty,
+            http.response.status_code = field::Empty,
+            url.template = request.template,
+            server.address = self.base_url.host_str().unwrap_or_default(),
+            server.port = self.base_url.port_or_known_default(),
+            transatel.api = request.api.name(),
+            transatel.request_id = field::Empty,
+            error.type = field::Empty,
+        );
+        if resend > 0 {
+            span.record("http.request.resend_count", resend);
+        }
+        span
+    }
+
+    async fn bounded(
+        &self,
+        kind: Kind,
+        request: &Request<'_>,
+        authorization: &HeaderValue,
+        timeout: Duration,
+        options: &CallOptions,
+        span: &Span,
+    ) -> Result<Answer, Failure> {
+        let left = options
+            .deadline
+            .map(|deadline| deadline.remaining().saturating_sub(DEADLINE_MARGIN));
+        let by_deadline = left.is_some_and(|left| left < timeout);
+        let bound = left.map_or(timeout, |left| left.min(timeout));
+        if bound.is_zero() {
+            return Err(Failure::NoTimeLeft);
+        }
+        let lease = options.lease.as_ref();
+        match tokio::time::timeout(bound, self.send(kind, request, authorization, lease, span)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::Timeout { by_deadline }),
+        }
+    }
+
+    async fn send(
+        &self,
+        kind: Kind,
+        request: &Request<'_>,
+        authorization: &HeaderValue,
+        lease: Option<&Lease>,
+        span: &Span,
+    ) -> Result<Answer, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, authorization.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(language) = request
+            .language
+            .and_then(|language| HeaderValue::from_str(language).ok())
+        {
+            headers.insert(ACCEPT_LANGUAGE, language);
+        }
+        propagation::inject(span, &mut headers);
+        let client = match kind {
+            Kind::Read => &self.reads,
+            Kind::Write => &self.writes,
+        };
+        let mut builder = client.request(request.method.clone(), self.url(request));
+        if let Some((content_type, body)) = &request.body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            builder = builder.body(match lease {
+                Some(lease) => reqwest::Body::wrap(LeasedBody::new(body.clone(), lease.clone())),
+                None => reqwest::Body::from(body.clone()),
+            });
+        }
+        let response = builder
+            .headers(headers)
+            .send()
+            .await
+            .map_err(|error| classify(&error))?;
+
+        let status = response.status();
+        let header = |name: &str| response.headers().get(name)?.to_str().ok();
+        let request_id = header(REQUEST_ID).map(str::to_owned);
+        let allow = response.headers().get_all(ALLOW).iter();
+        let allow: Vec<String> = allow
+            .filter_map(|line| line.to_str().ok())
+            .map(str::to_owned)
+            .collect();
+        let retry_after = header(RETRY_AFTER.as_str()).and_then(retry_after);
+        span.record("http.response.status_code", status.as_u16());
+        if let Some(request_id) = &request_id {
+            span.record("transatel.request_id", request_id.as_str());
+        }
+        let body = self.read(response, request_id.as_deref()).await;
+        if status.is_success() {
+            let body = body.inspect_err(|_| self.metrics.unreadable(request.api.name()))?;
+            return Ok(Answer {
+                body,
+                request_id,
+                allow: (!allow.is_empty()).then(|| allow.join(",")),
+                api: request.api,
+                metrics: Arc::clone(&self.metrics),
+            });
+        }
+        // Whatever is wrong with the body, the status is the answer.
+        let body = body.unwrap_or_default();
+        Err(Failure::Refused(Refusal::read(
+            status.as_u16(),
+            &body,
+            retry_after,
+            request_id,
+        )))
+    }
+
+    fn url(&self, request: &Request<'_>) -> Url {
+        let mut url = self.base_url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(request.path);
+        }
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(request.query);
+        }
+        url
+    }
+
+    /// Reads a body up to the bound.
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+        request_id: Option<&str>,
+    ) -> Result<Bytes, Failure> {
+        let unreadable = |why: String, truncated| Failure::Unreadable {
+            why,
+            truncated,
+            request_id: request_id.map(str::to_owned),
+        };
+        let too_long = || unreadable(format!("longer than {} bytes", self.max_answer_bytes), false);
+        let announced = usize::try_from(response.content_length().unwrap_or_default()).unwrap_or(usize::MAX);
+        if announced > self.max_answer_bytes {
+            return Err(too_long());
+        }
+        // At once: a catalog that grows by doubling leaves twice its size.
+        let mut body = BytesMut::with_capacity(announced);
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > self.max_answer_bytes => return Err(too_long()),
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(body.freeze()),
+                Err(_) => return Err(unreadable("ended before its end".to_owned(), true)),
+            }
+        }
+    }
+
+    /// Writes the outcome into the span and, when it is one that an operator
+    /// looks for, into the log.
+    fn note(&self, request: &Request<'_>, result: &Result<Answer, Failure>, span: &Span) {
+        let Err(failure) = result else { return };
+        span.record("error.type", failure.kind());
+        span.record("otel.status_code", "ERROR");
+        if let Failure::Refused(refusal) = failure {
+            tracing::debug!(
+                parent: span,
+                api = request.api.name(),
+                template = request.template,
+                status = refusal.status,
+                code = refusal.title.as_deref(),
+                request_id = refusal.request_id.as_deref(),
+                "the provider refused a request"
+            );
+        } else {
+            tracing::warn!(
+                parent: span,
+                api = request.api.name(),
+                template = request.template,
+                failure = failure.kind(),
+                "a request to the provider failed: {failure}"
+            );
+        }
+    }
+}
+
+/// Certificates to trust beside the machine's.
+fn authorities(file: Option<&str>) -> Result<Vec<reqwest::Certificate>, BuildError> {
+    let Some(file) = file else {
+        return Ok(Vec::new());
+    };
+    let pem = std::fs::read(file).map_err(|error| BuildError::Authorities {
+        file: file.to_owned(),
+        error,
+    })?;
+    Ok(reqwest::Certificate::from_pem_bundle(&pem)?)
+}
+
+/// Sorts the HTTP client's errors by phase. Its texts can name the URL with
+/// its query, so only the causes below it are kept.
+fn classify(error: &reqwest::Error) -> Failure {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    if cause.is::<LeaseOver>() {
+        return Failure::NoTimeLeft;
+    }
+    if error.is_connect() || error.is_builder() {
+        return Failure::Connect(cause.to_string());
+    }
+    if error.is_timeout() {
+        return Failure::Timeout { by_deadline: false };
+    }
+    Failure::Broken(cause.to_string())
+}

@@ -1,0 +1,9 @@
+//! Webhooks, the log of events, and streams.
+
+pub mod event_log;
+pub mod events_crash;
+pub mod events_damaged;
+pub mod events_failover;
+pub mod events_replicas;
+pub mod streams;
+pub mod webhook;

@@ -1,0 +1,250 @@
+//! The commands, as a new user meets them.
+
+use serde_json::Value;
+
+use crate::operations::grpcurl;
+use crate::support::house::{SECRET, Secret, fetch, settings, simulator};
+use crate::support::process::{Process, command};
+
+pub async fn run(arguments: &[&str], environment: &[(String, String)]) -> (Option<i32>, String, String) {
+    let output = command(arguments, environment).output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn without_settings_every_missing_one_is_named_and_the_exit_code_says_so() {
+    for arguments in [&[][..], &["serve"], &["check-config"], &["print-config"]] {
+        let (code, out, err) = run(arguments, &[]).await;
+        assert_eq!(code, Some(64), "{arguments:?}");
+        assert_eq!(out, "");
+        for key in ["transatel.client_id", "transatel.client_secret"] {
+            assert!(
+                err.contains(&format!("  {key}: required")),
+                "{arguments:?}: {err}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_are_checked_and_printed_without_secrets() {
+    let environment = settings("http://127.0.0.1:1", &[]);
+    let (code, out, err) = run(&["check-config"], &environment).await;
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (Some(0), "the configuration is valid\n", "")
+    );
+    let (code, printed, _) = run(&["print-config"], &environment).await;
+    assert_eq!(code, Some(0));
+    assert!(!printed.contains("sandbox-secret"), "{printed}");
+
+    // What was printed is itself a configuration, before or after the command.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    std::fs::write(&file, &printed).unwrap();
+    let file = file.to_str().unwrap();
+    for arguments in [
+        ["--config", file, "print-config"],
+        ["print-config", "--config", file],
+    ] {
+        let (code, again, err) = run(&arguments, &[]).await;
+        assert_eq!((code, again, err.as_str()), (Some(0), printed.clone(), ""));
+    }
+}
+
+fn free_ports() -> Vec<(String, String)> {
+    ["GRPC", "ADMIN", "SANDBOX"]
+        .map(|section| (format!("GATEWAY__{section}__LISTEN"), "127.0.0.1:0".to_owned()))
+        .to_vec()
+}
+
+#[tokio::test]
+async fn the_sandbox_greets_with_calls_that_work_as_pasted_and_ends_on_ctrl_c() {
+    let mut process = Process::start(&["serve", "--sandbox"], &free_ports());
+    let mut address = None;
+    let mut calls = Vec::new();
+    let mut attach = None;
+    while let Some(line) = process.stdout.next_line().await.unwrap() {
+        let line = line.trim();
+        if let Some(grpc) = line.strip_prefix("gRPC ") {
+            address = Some(grpc.trim().to_owned());
+        }
+        if line.starts_with("grpcurl") {
+            calls.push(line.to_owned());
+        }
+        if line.starts_with("curl") {
+            attach = line.rsplit(' ').next().map(str::to_owned);
+        }
+        if line.starts_with("Ctrl-C") {
+            break;
+        }
+    }
+    let address = address.unwrap();
+    assert_eq!(calls.len(), 4);
+    let attached = crate::events::webhook::client()
+        .post(attach.unwrap())
+        .header("content-type", "application/json")
+        .body(r#"{"country":"FR"}"#)
+        .send();
+    assert!(attached.await.unwrap().status().is_success());
+    for call in calls {
+        let mut call = call.replace(&address, "127.0.0.1:50051");
+        let follows = call.contains("StreamEvents");
+        if follows {
+            call = call.replace("-plaintext", "-plaintext -max-time 1");
+        }
+        let answer = grpcurl::run(&call, &address).await.unwrap();
+        assert!(!answer.is_empty() && answer[0] != serde_json::json!({}), "{call}");
+        let began = |message: &serde_json::Value| message["event"]["type"] == "EVENT_TYPE_PRODUCT_ACTIVATED";
+        assert!(!follows || answer.iter().any(began), "{answer:?}");
+    }
+    let (code, out, _) = run(&["health", "--address", &address], &[]).await;
+    assert_eq!((code, out.as_str()), (Some(0), "SERVING\n"));
+    process.signal("INT").await;
+    assert_eq!(process.ended().await, Some(0));
+    let (code, _, err) = run(&["health", "--address", &address], &[]).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("cannot connect"), "{err}");
+}
+
+#[tokio::test]
+async fn the_sandbox_runs_alone() {
+    let mut process = Process::start(&["sandbox"], &free_ports());
+    let line = process.stdout.next_line().await.unwrap().unwrap();
+    let url = line.strip_prefix("simulated Transatel on ").unwrap();
+    let counters = fetch(&format!("{url}/__sandbox/counters")).await;
+    assert!(counters.starts_with('{'), "{counters}");
+    process.signal("TERM").await;
+    assert_eq!(process.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_with_its_setting() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (key, setting) in [("GRPC__LISTEN", "grpc.listen"), ("ADMIN__LISTEN", "admin.listen")] {
+        let (code, _, err) = run(&["serve"], &settings("http://127.0.0.1:1", &[(key, &address)])).await;
+        assert_eq!(code, Some(1));
+        assert!(
+            err.contains(&format!("cannot listen on {address} ({setting})")),
+            "{err}"
+        );
+    }
+    let mut environment = free_ports();
+    environment.push(("GATEWAY__SANDBOX__LISTEN".into(), address.clone()));
+    let (code, _, err) = run(&["serve", "--sandbox"], &environment).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains(&format!("cannot listen on {address} (sandbox.listen)")),
+        "{err}"
+    );
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait_for_the_drain() {
+    let sandbox = simulator().await;
+    let mut environment = settings(&sandbox.base_url(), &[]);
+    environment.retain(|(key, _)| !key.contains("PROPAGATION"));
+    environment.push(("GATEWAY__SHUTDOWN__PROPAGATION_DELAY".into(), "1h".into()));
+    let mut process = Process::start(&["serve"], &environment);
+    process.logged("ready").await;
+    process.signal("TERM").await;
+    process.logged("stopping").await;
+    process.signal("TERM").await;
+    assert_eq!(process.ended().await, Some(130));
+}
+
+#[tokio::test]
+async fn a_product_that_cannot_be_read_is_logged_once_with_its_id_and_reason() {
+    let sandbox = simulator().await;
+    let more = [
+        ("CATALOG__FRESH_FOR", "1s"),
+        ("TELEMETRY__LOG_FORMAT", "json"),
+        ("CATALOG__WARM_UP", "10s"),
+    ];
+    let mut gateway = Process::start(&["serve"], &settings(&sandbox.base_url(), &more));
+    let line = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let address = line(&gateway.logged("listening").await)["grpc"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // Callers, so that the catalog is refreshed when it is stale.
+    let mut callers = tokio::task::JoinSet::new();
+    callers.spawn(async move {
+        let call = "grpcurl -plaintext 127.0.0.1:50051 connectivity.v1.Catalog/ListDestinations";
+        loop {
+            let _ = grpcurl::run(call, &address).await;
+        }
+    });
+    let (mut loads, mut odd) = (0, Vec::new());
+    while loads < 3 {
+        let text = tokio::time::timeout(crate::support::house::SOON, gateway.stderr.next_line()).await;
+        let entry = line(&text.expect("the catalog is loaded again").unwrap().unwrap());
+        match entry["message"].as_str() {
+            Some("catalog loaded") => loads += 1,
+            Some("a product cannot be read") => {
+                assert!(!entry["reason"].as_str().unwrap().is_empty());
+                odd.push(entry["product_id"].as_str().unwrap().to_owned());
+            }
+            _ => {}
+        }
+    }
+    callers.abort_all();
+    let unique: std::collections::BTreeSet<&String> = odd.iter().collect();
+    assert!(!odd.is_empty());
+    assert_eq!(unique.len(), odd.len(), "once each, in {loads} loads: {odd:?}");
+}
+
+#[tokio::test]
+async fn every_phase_of_start_and_end_is_logged_with_its_duration() {
+    let sandbox = simulator().await;
+    let secret = Secret::new(SECRET);
+    let own = [
+        ("TELEMETRY__LOG_FORMAT", "json"),
+        ("CATALOG__WARM_UP", "20s"),
+        ("SHUTDOWN__PROPAGATION_DELAY", "20ms"),
+    ];
+    let all = [&own[..], &secret.settings()].concat();
+    let mut process = Process::start(&["serve"], &settings(&sandbox.base_url(), &all));
+    let mut phases = Vec::new();
+    let mut ready = false;
+    while let Some(line) = process.stderr.next_line().await.unwrap() {
+        let line: Value = serde_json::from_str(&line).unwrap();
+        if line["message"] == "ready" {
+            ready = true;
+            process.signal("TERM").await;
+        }
+        if let Some(phase) = line["phase"].as_str() {
+            let (way, _) = line["message"]
+                .as_str()
+                .unwrap()
+                .split_once(": a phase ended")
+                .unwrap();
+            assert_eq!(way, if ready { "stopping" } else { "starting" });
+            assert!(line["milliseconds"].is_u64(), "{line}");
+            if phase == "notice" {
+                assert!(line["milliseconds"].as_u64().unwrap() >= 20, "{line}");
+            }
+            phases.push(phase.to_owned());
+        }
+    }
+    assert_eq!(process.ended().await, Some(0));
+    assert_eq!(
+        phases,
+        [
+            "store",
+            "orders left by others",
+            "catalog",
+            "notice",
+            "calls",
+            "orders",
+            "webhook",
+            "events",
+            "background loads",
+            "admin",
+            "metrics",
+            "traces",
+        ]
+    );
+}

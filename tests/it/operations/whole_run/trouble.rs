@@ -1,0 +1,93 @@
+//! Strangers, and a provider in every bad state.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tonic::Request;
+use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
+use transatel_gateway::client::connectivity::v1::*;
+use transatel_simulator::{Fault, Script};
+
+use super::{PRIVATE, Visitor};
+use crate::events::webhook::client;
+use crate::support::house::{BUNDLES, FRANCE, TOKEN, by_iccid, by_msisdn, get};
+
+impl Visitor {
+    /// Requests that are none of ours.
+    pub(super) async fn strangers(&mut self) {
+        let mut nobody = tonic::client::Grpc::new(self.channel.clone());
+        nobody.ready().await.unwrap();
+        let path = "/connectivity.v1.Nobody/8988247000000000019".parse().unwrap();
+        let codec = tonic_prost::ProstCodec::<GetProductRequest, GetProductResponse>::default();
+        let answer = nobody.unary(Request::new(get(FRANCE)), path, codec).await;
+        self.told.push(format!("{:?}", answer.map(|_| ())));
+        let client = client();
+        for path in [
+            "/connectivity.v1.Nobody/8988247000000000019",
+            "/8988247000000000019",
+        ] {
+            let request = client.post(format!("{}{path}?msisdn=882470000000001", self.grpc));
+            let _ = request.header("content-type", "application/grpc").send().await;
+            let _ = client.get(format!("{}{path}", self.admin)).send().await;
+        }
+    }
+
+    /// The provider in every bad state, at the end: its inventory is left
+    /// alone from here on, and there is no token.
+    pub(super) async fn trouble(&mut self) {
+        let mut inventory = InventoryClient::new(self.channel.clone());
+        let faults = [
+            Fault::Garbage,
+            Fault::Html,
+            Fault::Truncated,
+            Fault::Close,
+            Fault::Reset,
+            Fault::problem(404, "SUBSCRIBER_NOT_FOUND"),
+        ];
+        for fault in faults {
+            self.control
+                .queue(Script::on("GET", BUNDLES).then(fault.step().times(3)));
+            let request = GetInventoryRequest {
+                sim: by_msisdn("882470000000036"),
+                ..Default::default()
+            };
+            let _ = ask!(self, inventory, get_inventory, request);
+            self.control.clear_faults();
+        }
+        self.control.queue(Script::on("GET", BUNDLES).then(Fault::Hang));
+        let mut hurried = Request::new(GetInventoryRequest {
+            sim: by_msisdn("882470000000036"),
+            ..Default::default()
+        });
+        hurried.set_timeout(Duration::from_millis(150));
+        assert!(inventory.get_inventory(hurried).await.is_err());
+        self.control.clear_faults();
+        self.control.queue(Script::on("GET", BUNDLES).then(Fault::Hang));
+        let request = GetInventoryRequest {
+            sim: by_msisdn("882470000000035"),
+            ..Default::default()
+        };
+        let _ = ask!(self, inventory, get_inventory, request);
+        self.control.clear_faults();
+        self.control
+            .queue(Script::on("GET", BUNDLES).then(Fault::status(503).step().forever()));
+        for _ in 0..20 {
+            let request = GetInventoryRequest {
+                sim: by_msisdn("882470000000037"),
+                ..Default::default()
+            };
+            let _ = ask!(self, inventory, get_inventory, request);
+        }
+        self.control.clear_faults();
+        let told = json!({ "error": "invalid_client", "error_description": PRIVATE });
+        self.control
+            .queue(Script::on("POST", TOKEN).then(Fault::body(401, told.to_string()).step().forever()));
+        self.control.revoke_tokens();
+        let mut esims = esim_client::EsimClient::new(self.channel.clone());
+        let request = GetEsimRequest {
+            sim: by_iccid("8988247000000000019"),
+            ..Default::default()
+        };
+        ask!(self, esims, get_esim, request).unwrap_err();
+    }
+}

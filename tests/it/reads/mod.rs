@@ -1,0 +1,9 @@
+//! Calls that change nothing.
+
+pub mod cache;
+pub mod catalog;
+pub mod esim;
+pub mod inventory;
+pub mod provider_faults;
+pub mod swapped_sims;
+pub mod token;

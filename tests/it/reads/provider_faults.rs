@@ -1,0 +1,309 @@
+//! What the provider may do to us, and what callers are told.
+
+use std::time::Duration;
+
+use tonic::{Code, Request};
+use transatel_gateway::client::connectivity::v1::CheckEligibilityRequest;
+use transatel_simulator::{Fault, Script, Step};
+
+use crate::support::house::{CATALOG, FRANCE, House, PRODUCTS, by_msisdn, get, reason};
+
+fn live() -> CheckEligibilityRequest {
+    CheckEligibilityRequest {
+        sim: by_msisdn("882470000000001"),
+        product_ids: vec![FRANCE.into()],
+    }
+}
+
+/// Answers a live read with a fault for good; gives the error and how often
+/// the provider was asked.
+async fn asked_with(fault: Step, settings: &[(&str, &str)]) -> (crate::support::house::Reason, u64) {
+    let house = House::with(settings).await;
+    let control = house.control();
+    control.queue(Script::on("GET", PRODUCTS).then(fault.forever()));
+    let status = house.catalog().check_eligibility(live()).await.unwrap_err();
+    (reason(&status), control.received("GET", PRODUCTS))
+}
+
+const QUICK: [(&str, &str); 3] = [
+    ("TRANSATEL__RETRY_FIRST_WAIT", "1ms"),
+    ("TRANSATEL__RETRY_LONGEST_WAIT", "2ms"),
+    ("TRANSATEL__ATTEMPT_TIMEOUT", "100ms"),
+];
+
+#[tokio::test]
+async fn faults_of_the_provider_become_the_contracts_errors() {
+    let problem = |status, title: &str| Fault::problem(status, title).step();
+    let cases: Vec<(&str, Step, Code, &str, u64)> = vec![
+        (
+            "500",
+            Fault::status(500).step(),
+            Code::Unavailable,
+            "PROVIDER_UNAVAILABLE",
+            3,
+        ),
+        (
+            "503",
+            Fault::status(503).step(),
+            Code::Unavailable,
+            "PROVIDER_UNAVAILABLE",
+            3,
+        ),
+        (
+            "504",
+            Fault::status(504).step(),
+            Code::Unavailable,
+            "PROVIDER_UNAVAILABLE",
+            3,
+        ),
+        (
+            "501",
+            Fault::status(501).step(),
+            Code::FailedPrecondition,
+            "OPERATION_NOT_ENABLED",
+            1,
+        ),
+        (
+            "reset",
+            Fault::Reset.step(),
+            Code::Unavailable,
+            "PROVIDER_UNAVAILABLE",
+            3,
+        ),
+        (
+            "close",
+            Fault::Close.step(),
+            Code::Unavailable,
+            "PROVIDER_UNAVAILABLE",
+            3,
+        ),
+        (
+            "hang",
+            Fault::Hang.step(),
+            Code::Unavailable,
+            "PROVIDER_UNAVAILABLE",
+            3,
+        ),
+        (
+            "stalled",
+            Fault::Stalled.step(),
+            Code::Unavailable,
+            "PROVIDER_UNAVAILABLE",
+            3,
+        ),
+        (
+            "rate",
+            Fault::RateLimited { retry_after: None }.step(),
+            Code::ResourceExhausted,
+            "PROVIDER_RATE_LIMITED",
+            3,
+        ),
+        (
+            "garbage",
+            Fault::Garbage.step(),
+            Code::Internal,
+            "PROVIDER_PROTOCOL",
+            1,
+        ),
+        ("html", Fault::Html.step(), Code::Internal, "PROVIDER_PROTOCOL", 1),
+        (
+            "truncated",
+            Fault::Truncated.step(),
+            Code::Internal,
+            "PROVIDER_PROTOCOL",
+            3,
+        ),
+        (
+            "403",
+            problem(403, "INSUFFICIENT_PERMISSION"),
+            Code::Internal,
+            "PROVIDER_CREDENTIALS_REJECTED",
+            1,
+        ),
+        (
+            "wrong URL",
+            problem(404, "NOT_FOUND"),
+            Code::Internal,
+            "PROVIDER_PROTOCOL",
+            1,
+        ),
+        (
+            "catalog",
+            problem(404, "CATALOG_NOT_FOUND"),
+            Code::FailedPrecondition,
+            "PROVIDER_REJECTED",
+            1,
+        ),
+        (
+            "new title",
+            problem(400, "BRAND_NEW"),
+            Code::FailedPrecondition,
+            "PROVIDER_REJECTED",
+            1,
+        ),
+        (
+            "redirect",
+            Fault::body(302, "").step(),
+            Code::Internal,
+            "PROVIDER_PROTOCOL",
+            1,
+        ),
+    ];
+    for (name, fault, code, expected, asked) in cases {
+        let (error, times) = asked_with(fault, &QUICK).await;
+        assert_eq!(
+            (error.code, error.reason.as_str(), times),
+            (code, expected, asked),
+            "{name}"
+        );
+        let retry = matches!(code, Code::Unavailable | Code::ResourceExhausted);
+        assert_eq!(error.details.retry_info().is_some(), retry, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_providers_code_and_request_id_reach_the_caller_its_text_does_not() {
+    let fault = Fault::body(400, r#"{"title":"BRAND_NEW","detail":"for 882470000000001"}"#).step();
+    let house = House::open().await;
+    house.control().queue(Script::on("GET", PRODUCTS).then(fault));
+    let status = house.catalog().check_eligibility(live()).await.unwrap_err();
+    let error = reason(&status);
+    assert_eq!(error.metadata["provider_code"], "BRAND_NEW");
+    let sent = house.control().requests();
+    assert_eq!(
+        error.metadata["provider_request_id"],
+        sent.last().unwrap().request_id
+    );
+    assert!(!format!("{status:?}").contains("882470000000001"));
+}
+
+#[tokio::test]
+async fn a_wait_that_the_provider_asks_for_is_kept_or_handed_on() {
+    // More than we would ever wait: the caller is told.
+    let hour = Fault::RateLimited {
+        retry_after: Some(Duration::from_secs(3600)),
+    };
+    let (error, asked) = asked_with(hour.step(), &[]).await;
+    assert_eq!((error.reason.as_str(), asked), ("PROVIDER_RATE_LIMITED", 1));
+    assert_eq!(
+        error.details.retry_info().unwrap().retry_delay,
+        Some(Duration::from_secs(3600))
+    );
+
+    // A second is waited for.
+    let house = House::open().await;
+    let second = Fault::RateLimited {
+        retry_after: Some(Duration::from_secs(1)),
+    };
+    house
+        .control()
+        .queue(Script::on("GET", PRODUCTS).then(second.step()));
+    let started = std::time::Instant::now();
+    house.catalog().check_eligibility(live()).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    assert_eq!(house.control().received("GET", PRODUCTS), 2);
+}
+
+#[tokio::test]
+async fn a_read_survives_faults_that_pass() {
+    let house = House::with(&QUICK).await;
+    let control = house.control();
+    control.queue(
+        Script::on("GET", PRODUCTS)
+            .then(Fault::Reset.step())
+            .then(Fault::status(503).step()),
+    );
+    house.catalog().check_eligibility(live()).await.unwrap();
+    assert_eq!(control.received("GET", PRODUCTS), 3);
+}
+
+#[tokio::test]
+async fn a_callers_deadline_bounds_the_wait_for_the_provider() {
+    let house = House::open().await;
+    house
+        .control()
+        .queue(Script::on("GET", PRODUCTS).then(Fault::Hang.step().forever()));
+    let mut request = Request::new(live());
+    request.set_timeout(Duration::from_millis(150));
+    let started = std::time::Instant::now();
+    let late = reason(
+        &house
+            .gateway
+            .untimed_catalog()
+            .check_eligibility(request)
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(
+        (late.code, late.reason.as_str()),
+        (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
+    );
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn answers_that_cannot_be_read_leave_the_cached_catalog_alone() {
+    let faults = [
+        Fault::Garbage,
+        Fault::Html,
+        Fault::Truncated,
+        Fault::Oversize { bytes: 3 << 20 },
+        Fault::body(200, r#"{"products":{}}"#),
+    ];
+    for fault in faults {
+        let name = format!("{fault:?}");
+        let settings = [("CATALOG__FRESH_FOR", "1s"), ("TRANSATEL__READ_ATTEMPTS", "1")];
+        // The catalog fits, the oversized answer does not.
+        let bound = [settings.as_slice(), &[("TRANSATEL__MAX_ANSWER_BYTES", "2500000")]].concat();
+        let house = House::with(&bound).await;
+        let control = house.control();
+        let before = house
+            .catalog()
+            .get_product(get(FRANCE))
+            .await
+            .unwrap()
+            .into_inner();
+        control.queue(Script::on("GET", CATALOG).then(fault.step().forever()));
+        let mut last = None;
+        crate::support::house::until("the refresh has failed", async || {
+            last = Some(
+                house
+                    .catalog()
+                    .get_product(get(FRANCE))
+                    .await
+                    .unwrap()
+                    .into_inner(),
+            );
+            let metrics = house.gateway.metrics().await;
+            metrics
+                .lines()
+                .any(|line| line.starts_with("gateway_provider_unreadable_total{api=\"catalog\""))
+        })
+        .await;
+        let last = last.unwrap();
+        assert_eq!(last.product, before.product, "{name}");
+        assert!(last.freshness.unwrap().stale, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_cold_catalog_that_cannot_be_read_is_a_protocol_error() {
+    for fault in [
+        Fault::Garbage,
+        Fault::Truncated,
+        Fault::Oversize { bytes: 3 << 20 },
+    ] {
+        let name = format!("{fault:?}");
+        let bound = [QUICK.as_slice(), &[("TRANSATEL__MAX_ANSWER_BYTES", "2500000")]].concat();
+        let house = House::with(&bound).await;
+        house
+            .control()
+            .queue(Script::on("GET", CATALOG).then(fault.step().forever()));
+        let error = reason(&house.catalog().get_product(get(FRANCE)).await.unwrap_err());
+        assert_eq!(
+            (error.code, error.reason.as_str()),
+            (Code::Internal, "PROVIDER_PROTOCOL"),
+            "{name}"
+        );
+    }
+}

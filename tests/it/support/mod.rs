@@ -1,0 +1,12 @@
+//! What the tests stand on.
+
+pub mod collector;
+pub mod house;
+pub mod late_provider;
+pub mod markdown;
+pub mod pki;
+pub mod postgres;
+pub mod process;
+pub mod property;
+pub mod relay;
+pub mod scanner;

@@ -1,0 +1,93 @@
+//! The real binary, started and stopped as an operator does.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+
+use crate::support::house::SOON;
+
+/// A running `transatel-gateway`. Killed when dropped.
+pub struct Process {
+    child: Child,
+    pub stdout: Lines<BufReader<ChildStdout>>,
+    pub stderr: Lines<BufReader<ChildStderr>>,
+}
+
+/// A command with nothing of this process's environment that could matter.
+pub fn command(arguments: &[&str], environment: &[(String, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_transatel-gateway"));
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::null());
+    command.kill_on_drop(true);
+    command
+}
+
+impl Process {
+    pub fn start(arguments: &[&str], environment: &[(String, String)]) -> Self {
+        let mut command = command(arguments, environment);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Reads the log until a line contains this; gives the line.
+    pub async fn logged(&mut self, text: &str) -> String {
+        let read = async {
+            while let Some(line) = self.stderr.next_line().await.unwrap() {
+                if line.contains(text) {
+                    return line;
+                }
+            }
+            panic!("the process ended before it logged {text:?}");
+        };
+        tokio::time::timeout(SOON, read)
+            .await
+            .unwrap_or_else(|_| panic!("{text:?} was not logged"))
+    }
+
+    /// Whether it still runs, and what it logged and nobody has read: for the
+    /// message of a test that fails.
+    pub async fn last_words(&mut self) -> String {
+        const QUIET: std::time::Duration = std::time::Duration::from_millis(200);
+        let mut lines = Vec::new();
+        while let Ok(Ok(Some(line))) = tokio::time::timeout(QUIET, self.stderr.next_line()).await {
+            lines.push(line);
+        }
+        format!("{:?} {lines:#?}", self.child.try_wait())
+    }
+
+    /// Sends a signal by name, such as `TERM`.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(
+            Command::new("kill")
+                .args([&format!("-{name}"), &pid])
+                .status()
+                .await
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for the end; gives the exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        tokio::time::timeout(SOON, self.child.wait())
+            .await
+            .expect("the process does not end")
+            .unwrap()
+            .code()
+    }
+}

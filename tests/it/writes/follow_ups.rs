@@ -1,0 +1,420 @@
+//! Orders about a bundle that is there already, through the front door.
+
+use std::time::Duration;
+
+use api::{OrderKind, OrderState};
+use tonic::{Code, Request, Status};
+use transatel_gateway::client::connectivity::v1 as api;
+use transatel_simulator::{Control, Criteria, Fault, Script, SimView};
+use uuid::Uuid;
+
+use crate::support::house::{
+    BUNDLES, House, ORDERS, Provisioning, by_iccid, by_msisdn, reason, spawn, until, violations,
+};
+use crate::writes::orders;
+
+pub const MONTHLY: &str = "WW_901O_STACK_RECURRING_FRANCE_5GB_1M";
+/// With a recurring bundle.
+const SUBSCRIBED: &str = "882470000000026";
+
+/// What is asked of a bundle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ask {
+    Cancel,
+    End,
+}
+
+/// A wish about a bundle.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub ask: Ask,
+    pub request_id: String,
+    pub sim: Option<api::SimRef>,
+    pub subscription_id: String,
+}
+
+impl Wish {
+    pub fn new(ask: Ask, msisdn: &str, subscription_id: impl ToString) -> Self {
+        Self {
+            ask,
+            request_id: Uuid::new_v4().to_string(),
+            sim: by_msisdn(msisdn),
+            subscription_id: subscription_id.to_string(),
+        }
+    }
+
+    /// Asks, within a deadline when there is one.
+    pub async fn within(
+        &self,
+        client: &mut Provisioning,
+        deadline: Option<Duration>,
+    ) -> Result<api::Order, Status> {
+        macro_rules! ask {
+            ($method:ident, $request:ident) => {{
+                let mut request = Request::new(api::$request {
+                    request_id: self.request_id.clone(),
+                    sim: self.sim.clone(),
+                    subscription_id: self.subscription_id.clone(),
+                });
+                if let Some(deadline) = deadline {
+                    request.set_timeout(deadline);
+                }
+                client.$method(request).await?.into_inner().order
+            }};
+        }
+        let order = match self.ask {
+            Ask::Cancel => ask!(cancel_renewal, CancelRenewalRequest),
+            Ask::End => ask!(terminate_subscription, TerminateSubscriptionRequest),
+        };
+        Ok(order.unwrap())
+    }
+
+    pub async fn ask(&self, client: &mut Provisioning) -> Result<api::Order, Status> {
+        self.within(client, None).await
+    }
+
+    pub async fn get(&self, client: &mut Provisioning) -> Result<api::Order, Status> {
+        let key = api::get_order_request::Key::RequestId(self.request_id.clone());
+        let answer = client.get_order(api::GetOrderRequest { key: Some(key) }).await?;
+        Ok(answer.into_inner().order.unwrap())
+    }
+
+    async fn until(&self, client: &mut Provisioning, state: OrderState) -> api::Order {
+        until(state.as_str_name(), async || {
+            self.get(client).await.is_ok_and(|order| order.state() == state)
+        })
+        .await;
+        self.get(client).await.unwrap()
+    }
+}
+
+fn bundle(sim: &SimView, product: &str) -> Uuid {
+    let found = sim.bought().find(|bundle| bundle.product_id == product);
+    found.unwrap().subscription_id
+}
+
+/// SIMs in use with a recurring bundle that runs, and that bundle.
+pub fn subscribed(control: &Control, count: usize) -> Vec<(String, Uuid)> {
+    let fresh = control.find_sims(Criteria::FRESH, count);
+    assert_eq!(fresh.len(), count);
+    let subscribe = |sim: SimView| {
+        let id = control.grant(&sim.msisdn, MONTHLY).unwrap();
+        control.attach(&sim.msisdn, "FR").unwrap();
+        (sim.msisdn, id)
+    };
+    fresh.into_iter().map(subscribe).collect()
+}
+
+/// The provider's word for where a bundle is.
+pub fn status(control: &Control, msisdn: &str, id: Uuid) -> String {
+    let sim = control.sim(msisdn).unwrap();
+    let mut bundles = sim.bundles.into_iter();
+    bundles
+        .find(|bundle| bundle.subscription_id == id)
+        .unwrap()
+        .status
+}
+
+#[tokio::test]
+async fn a_renewal_is_canceled_and_a_bundle_is_ended_once() {
+    let house = House::with_operations(&[]).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    let sim = control.sim(SUBSCRIBED).unwrap();
+    let id = bundle(&sim, MONTHLY);
+    for (ask, kind, word, expected) in [
+        (Ask::Cancel, OrderKind::CancelRenewal, "cancelRenewal", "canceled"),
+        (
+            Ask::End,
+            OrderKind::TerminateSubscription,
+            "terminate",
+            "terminated",
+        ),
+    ] {
+        control.clear_requests();
+        let wish = Wish::new(ask, SUBSCRIBED, id);
+        let order = wish.ask(&mut client).await.unwrap();
+        assert_eq!((order.state(), order.kind()), (OrderState::Placed, kind));
+        assert_eq!(
+            (order.product_id.as_str(), order.subscription_id.as_str()),
+            (MONTHLY, id.to_string().as_str())
+        );
+        assert_eq!(order.sim.as_ref().unwrap().msisdn, SUBSCRIBED);
+        assert_eq!(status(&house.control(), SUBSCRIBED, id), expected);
+        let requests = control.requests();
+        let posts: Vec<_> = requests
+            .iter()
+            .filter(|request| request.route == Some(ORDERS))
+            .collect();
+        assert_eq!(posts.len(), 1);
+        let body: serde_json::Value = serde_json::from_str(&posts[0].body).unwrap();
+        let minimal = serde_json::json!({
+            "orderType": word,
+            "bind": { "msisdn": SUBSCRIBED },
+            "product": { "productId": MONTHLY },
+            "subscription": { "subscriptionId": id.to_string() },
+            "source": "transatel-gateway",
+            "mvnoRef": transatel_simulator::Options::default().mvno_ref,
+            "transactionReference": order.order_id,
+        });
+        assert_eq!(body, minimal);
+        // Again, by the card: the same order, though the bundle has changed.
+        let again = Wish {
+            sim: by_iccid(&sim.iccid),
+            ..wish.clone()
+        };
+        assert_eq!(again.ask(&mut client).await.unwrap(), order);
+        assert_eq!(wish.get(&mut client).await.unwrap(), order);
+        assert_eq!(
+            control.received("POST", ORDERS),
+            if ask == Ask::Cancel { 1 } else { 2 }
+        );
+    }
+    // They are in the audit trail, the newest first.
+    let request = api::ListOrdersRequest {
+        sim: by_msisdn(SUBSCRIBED),
+        ..Default::default()
+    };
+    let listed = client.list_orders(request).await.unwrap().into_inner().orders;
+    let kinds: Vec<_> = listed.iter().map(api::Order::kind).collect();
+    assert_eq!(
+        kinds,
+        [OrderKind::TerminateSubscription, OrderKind::CancelRenewal]
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_apply_is_refused_and_not_sent() {
+    let house = House::with_operations(&[]).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    // One bundle in each status.
+    let sim = control.sim("882470000000027").unwrap();
+    let of = |status: &str, product: &str| {
+        let found = sim
+            .bundles
+            .iter()
+            .find(|bundle| bundle.status == status && bundle.product_id == product);
+        found.unwrap().subscription_id.to_string()
+    };
+    let france = crate::support::house::FRANCE;
+    let infrastructure = sim.bundles.iter().find(|bundle| bundle.infrastructure).unwrap();
+    let eligible = (Code::FailedPrecondition, "PRODUCT_NOT_ELIGIBLE");
+    let unknown = (Code::NotFound, "SUBSCRIPTION_NOT_FOUND");
+    for (ask, id, (code, expected)) in [
+        (Ask::Cancel, Uuid::new_v4().to_string(), unknown),
+        (Ask::End, Uuid::new_v4().to_string(), unknown),
+        (Ask::Cancel, of("active", france), eligible),
+        (Ask::Cancel, of("terminated", france), eligible),
+        (Ask::End, of("terminated", france), eligible),
+        (Ask::End, of("expired", france), eligible),
+        (Ask::Cancel, of("canceled", MONTHLY), eligible),
+        (Ask::End, infrastructure.subscription_id.to_string(), eligible),
+    ] {
+        let wish = Wish::new(ask, &sim.msisdn, &id);
+        let refused = wish.ask(&mut client).await.unwrap_err();
+        let error = reason(&refused);
+        assert_eq!((error.code, error.reason.as_str()), (code, expected), "{wish:?}");
+        assert_eq!(
+            reason(&wish.get(&mut client).await.unwrap_err()).reason,
+            "ORDER_NOT_FOUND"
+        );
+    }
+    let refused = Wish::new(Ask::End, "999000000000000", Uuid::new_v4())
+        .ask(&mut client)
+        .await
+        .unwrap_err();
+    assert_eq!(reason(&refused).reason, "SIM_NOT_FOUND");
+    assert_eq!(control.received("POST", ORDERS), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_enabled_is_neither_read_nor_written() {
+    let house = House::open().await;
+    let mut client = house.provisioning();
+    for ask in [Ask::Cancel, Ask::End] {
+        let wish = Wish::new(ask, SUBSCRIBED, Uuid::new_v4());
+        let error = reason(&wish.ask(&mut client).await.unwrap_err());
+        assert_eq!(
+            (error.code, error.reason.as_str()),
+            (Code::FailedPrecondition, "OPERATION_NOT_ENABLED")
+        );
+        let bad = Wish {
+            request_id: "17".into(),
+            sim: None,
+            subscription_id: String::new(),
+            ask,
+        };
+        let fields = violations(&bad.ask(&mut client).await.unwrap_err());
+        assert_eq!(fields, ["request_id", "sim", "subscription_id"]);
+    }
+    assert_eq!(house.control().counters().requests, Default::default());
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_have_it_refuses_with_501() {
+    let house = House::with_operations(&[]).await;
+    let control = house.control();
+    control.configure(|settings| settings.follow_ups.enabled = false);
+    let mut client = house.provisioning();
+    let wish = Wish::new(
+        Ask::Cancel,
+        SUBSCRIBED,
+        bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY),
+    );
+    let error = reason(&wish.ask(&mut client).await.unwrap_err());
+    assert_eq!(error.reason, "OPERATION_NOT_ENABLED");
+    let order = wish.get(&mut client).await.unwrap();
+    assert_eq!(
+        (order.state(), error.metadata["order_id"].as_str()),
+        (OrderState::Rejected, order.order_id.as_str())
+    );
+}
+
+#[tokio::test]
+async fn the_account_decides_where_the_bundle_is_named() {
+    let settings = [
+        ("TRANSATEL__SUBSCRIPTION_MEMBER", "/subscriptionId"),
+        ("TRANSATEL__CANCEL_RENEWAL_ORDER_TYPE", "cancelRenewal"),
+        ("TRANSATEL__TERMINATE_ORDER_TYPE", "terminate"),
+    ];
+    let house = House::with_operations(&settings).await;
+    let control = house.control();
+    control.configure(|settings| settings.follow_ups.subscription_member = "/subscriptionId".into());
+    let id = bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
+    let order = Wish::new(Ask::End, SUBSCRIBED, id)
+        .ask(&mut house.provisioning())
+        .await
+        .unwrap();
+    assert_eq!(order.state(), OrderState::Placed);
+    assert_eq!(status(&house.control(), SUBSCRIBED, id), "terminated");
+}
+
+#[tokio::test]
+async fn an_outcome_that_is_not_known_is_found_out_from_the_bundle() {
+    let house = House::with_operations(&[]).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    let id = bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
+    for ask in [Ask::Cancel, Ask::End] {
+        let wish = Wish::new(ask, SUBSCRIBED, id);
+        control.queue(Script::on("POST", ORDERS).then(Fault::Reset));
+        assert_eq!(wish.ask(&mut client).await.unwrap().state(), OrderState::Unknown);
+        let lost = wish.until(&mut client, OrderState::NotPlaced).await;
+        // Asked for again it is sent again, and keeps its id.
+        control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
+        let again = wish.ask(&mut client).await.unwrap();
+        assert_eq!(
+            (again.state(), &again.order_id),
+            (OrderState::Unknown, &lost.order_id)
+        );
+        let done = wish.until(&mut client, OrderState::Placed).await;
+        assert_eq!(done.subscription_id, id.to_string());
+        assert_ne!(status(&house.control(), SUBSCRIBED, id), "active");
+    }
+}
+
+#[tokio::test]
+async fn it_takes_the_place_of_its_product_while_it_is_on_its_way() {
+    let house = House::with_operations(&[]).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    let wish = Wish::new(
+        Ask::Cancel,
+        SUBSCRIBED,
+        bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY),
+    );
+    control.queue(Script::on("POST", ORDERS).then(Fault::hold("post")));
+    let running = spawn({
+        let (mut client, wish) = (client.clone(), wish.clone());
+        async move { wish.ask(&mut client).await }
+    });
+    control.until_held("post", 1).await;
+    let standing = wish.get(&mut client).await.unwrap();
+    let end = Wish::new(Ask::End, SUBSCRIBED, &wish.subscription_id);
+    let buy = api::CreateOrderRequest {
+        product_id: MONTHLY.into(),
+        ..orders::order(SUBSCRIBED)
+    };
+    for refused in [
+        end.ask(&mut client).await.unwrap_err(),
+        orders::create(&mut client, &buy).await.unwrap_err(),
+    ] {
+        let error = reason(&refused);
+        assert_eq!(error.reason, "ORDER_IN_PROGRESS");
+        assert_eq!(error.metadata["order_id"], standing.order_id);
+    }
+    control.release("post");
+    let placed = running.await.unwrap().unwrap();
+    assert_eq!(placed.state(), OrderState::Placed);
+}
+
+#[tokio::test]
+async fn an_operator_can_say_what_became_of_it() {
+    let settings = [
+        ("ORDERS__ESCALATE_AFTER", "100ms"),
+        ("ORDERS__SETTLE_WINDOW", "50ms"),
+    ];
+    let house = House::with_operations(&settings).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    let id = bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
+    let wish = Wish::new(Ask::Cancel, SUBSCRIBED, id);
+    control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
+    control.queue(
+        Script::on("GET", BUNDLES)
+            .then(Fault::Pass)
+            .then(Fault::problem(404, "NOT_FOUND").step().forever()),
+    );
+    wish.ask(&mut client).await.unwrap();
+    let stuck = wish.until(&mut client, OrderState::NeedsOperator).await;
+    let resolve = |subscription_id: String| api::ResolveOrderRequest {
+        order_id: stuck.order_id.clone(),
+        resolution: api::Resolution::Placed.into(),
+        subscription_id,
+        note: String::new(),
+    };
+    let other = client
+        .resolve_order(resolve(Uuid::new_v4().to_string()))
+        .await
+        .unwrap_err();
+    assert_eq!(violations(&other), ["subscription_id"]);
+    for _ in 0..2 {
+        let answer = client.resolve_order(resolve(id.to_string())).await.unwrap();
+        let resolved = answer.into_inner().order.unwrap();
+        assert_eq!(
+            (resolved.state(), resolved.subscription_id),
+            (OrderState::Placed, id.to_string())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_request_id_is_for_one_bundle_and_one_wish() {
+    let house = House::with_operations(&[]).await;
+    let mut client = house.provisioning();
+    let sim = house.control().sim(SUBSCRIBED).unwrap();
+    let wish = Wish::new(Ask::Cancel, SUBSCRIBED, bundle(&sim, MONTHLY));
+    wish.ask(&mut client).await.unwrap();
+    for other in [
+        Wish {
+            ask: Ask::End,
+            ..wish.clone()
+        },
+        Wish {
+            subscription_id: Uuid::new_v4().to_string(),
+            ..wish.clone()
+        },
+        Wish {
+            sim: by_msisdn("882470000000001"),
+            ..wish.clone()
+        },
+    ] {
+        let error = reason(&other.ask(&mut client).await.unwrap_err());
+        assert_eq!(
+            (error.code, error.reason.as_str()),
+            (Code::InvalidArgument, "REQUEST_ID_REUSED")
+        );
+    }
+    assert_eq!(house.control().received("POST", ORDERS), 1);
+}

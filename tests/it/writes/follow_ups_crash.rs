@@ -1,0 +1,67 @@
+//! A gateway that is killed (`kill -9`) while it ends a bundle, and whoever
+//! comes after it on the same ledger.
+
+use transatel_gateway::client::connectivity::v1::OrderState;
+use transatel_gateway::service::orders::steps::Step;
+
+use crate::support::house::{BUNDLES, OPERATIONS, ORDERS, simulator, spawn, until};
+use crate::writes::follow_ups::{Ask, Wish, status, subscribed};
+use crate::writes::orders_crash::{Death, on_both_ledgers, start};
+
+fn scenarios() -> [Death; 6] {
+    [
+        Death::Waiting("GET", BUNDLES),
+        Death::At(Step::BeforeDurable),
+        Death::At(Step::Durable),
+        Death::WaitingAfterCommit("POST", ORDERS),
+        Death::At(Step::Answered),
+        Death::At(Step::Settled),
+    ]
+}
+
+/// Every moment, on one ledger after the other.
+async fn survive_all(store: &str) {
+    for (number, death) in scenarios().into_iter().enumerate() {
+        let sandbox = simulator().await;
+        let control = sandbox.control();
+        control.configure(|settings| settings.follow_ups.enabled = true);
+        // One SIM each: they share the ledger.
+        let (msisdn, bundle) = subscribed(&control, scenarios().len()).remove(number);
+        let what = format!("{death:?}");
+        let stop_at = death.prepare(&control);
+        let mut first = start(&sandbox, store, stop_at, &OPERATIONS).await;
+        let wish = Wish::new(Ask::End, &msisdn, bundle);
+        let call = spawn({
+            let (mut client, wish) = (first.client.clone(), wish.clone());
+            async move { wish.ask(&mut client).await }
+        });
+        death.strike(&mut first.process, &control).await;
+        let _ = call.await;
+        control.release("wait");
+        control.clear_faults();
+
+        let mut next = start(&sandbox, store, None, &OPERATIONS).await;
+        until(&what, async || {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            match wish.ask(&mut next.client).await {
+                Ok(order) => order.state() == OrderState::Placed,
+                Err(status) => panic!("{what}: {status:?}"),
+            }
+        })
+        .await;
+        assert_eq!(status(&control, &msisdn, bundle), "terminated", "{what}");
+        next.process.signal("KILL").await;
+        next.process.ended().await;
+    }
+}
+
+#[test]
+fn the_documents_say_how_many_moments() {
+    let moments = format!("{} moments of an order about a subscription", scenarios().len());
+    assert!(
+        include_str!("../../../docs/orders.md").contains(&moments),
+        "{moments}"
+    );
+}
+
+on_both_ledgers!(survive_all);

@@ -1,0 +1,179 @@
+//! The property of orders, for orders about a bundle: what the gateway finally
+//! says of them is what became of the bundle.
+//!
+//! `FOLLOW_UPS_CASES` sets how many cases are run, `FOLLOW_UPS_SEED` which;
+//! both are printed. A failing case names its own seed: run it alone with
+//! `FOLLOW_UPS_CASES=1 FOLLOW_UPS_SEED=<seed>`.
+
+use api::OrderState;
+use fastrand::Rng;
+use tonic::Code;
+use transatel_gateway::client::connectivity::v1 as api;
+use transatel_simulator::{Options, Sandbox, Script, Step};
+use uuid::Uuid;
+
+use crate::support::house::{BUNDLES, Gateway, OPERATIONS, ORDERS, TOKEN};
+use crate::support::property::{AT_LAST, Call, Run, any_fault, settled};
+use crate::writes::follow_ups::{Ask, Wish, status, subscribed};
+
+const CASES: u64 = 200;
+const AT_ONCE: u64 = 32;
+const SETTINGS: [(&str, &str); 7] = [
+    ("ORDERS__SEND_TIMEOUT", "60ms"),
+    ("ORDERS__SETTLE_WINDOW", "700ms"),
+    ("ORDERS__LEASE", "5s"),
+    ("TRANSATEL__ATTEMPT_TIMEOUT", "250ms"),
+    ("TRANSATEL__RETRY_FIRST_WAIT", "1ms"),
+    ("TRANSATEL__RETRY_LONGEST_WAIT", "5ms"),
+    ("TELEMETRY__SAMPLE_RATIO", "0"),
+];
+
+#[derive(Clone, Debug)]
+struct Case {
+    wishes: Vec<Wish>,
+    calls: Vec<Call>,
+    faults: Vec<(&'static str, &'static str, Step)>,
+}
+
+impl Case {
+    fn of(seed: u64, msisdn: &str, bundle: Uuid) -> Self {
+        let rng = &mut Rng::with_seed(seed);
+        let mut asks = vec![Ask::Cancel, Ask::End];
+        rng.shuffle(&mut asks);
+        asks.truncate(rng.usize(1..3));
+        let wishes: Vec<_> = asks
+            .into_iter()
+            .map(|ask| Wish {
+                request_id: Uuid::from_u128(rng.u128(..)).to_string(),
+                ..Wish::new(ask, msisdn, bundle)
+            })
+            .collect();
+        let faults = (0..rng.usize(0..5))
+            .map(|_| {
+                let (method, path) = match rng.u8(0..10) {
+                    0..=6 => ("POST", ORDERS),
+                    7..=8 => ("GET", BUNDLES),
+                    _ => ("POST", TOKEN),
+                };
+                (method, path, any_fault(rng))
+            })
+            .collect();
+        Self {
+            calls: Call::some(rng, wishes.len()),
+            wishes,
+            faults,
+        }
+    }
+}
+
+struct Place {
+    sandbox: Sandbox,
+    gateway: Gateway,
+    bundles: Vec<(String, Uuid)>,
+}
+
+impl Place {
+    async fn open(cases: u64) -> Self {
+        let sims = 100 + 4 * u32::try_from(cases).unwrap();
+        let sandbox = Sandbox::start(Options {
+            sims,
+            ..Options::default()
+        })
+        .await
+        .unwrap();
+        let control = sandbox.control();
+        control.configure(|settings| settings.follow_ups.enabled = true);
+        let bundles = subscribed(&control, usize::try_from(cases).unwrap());
+        let settings = [OPERATIONS.as_slice(), &SETTINGS].concat();
+        let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
+        Self {
+            sandbox,
+            gateway,
+            bundles,
+        }
+    }
+
+    async fn run(&self, seed: u64, number: usize) {
+        let (msisdn, bundle) = &self.bundles[number];
+        let case = Case::of(seed, msisdn, *bundle);
+        let name = || format!("FOLLOW_UPS_SEED={seed} {case:?}");
+        let control = self.sandbox.control();
+        for (method, path, step) in &case.faults {
+            control.queue(Script::on(method, path).then(step.clone()));
+        }
+        let calls = case.calls.iter().map(|call| {
+            let mut client = self.gateway.provisioning();
+            let wish = &case.wishes[call.wish];
+            call.make(async move |deadline| {
+                let _ = wish.within(&mut client, Some(deadline)).await;
+            })
+        });
+        futures_util::future::join_all(calls).await;
+        control.clear_faults();
+        let mut client = self.gateway.provisioning();
+        let now = || status(&control, msisdn, *bundle);
+        for wish in &case.wishes {
+            let order = settled(async || wish.get(&mut client).await, &name).await;
+            check(wish, order.as_ref(), &now(), &name);
+        }
+        // Asked for again without any fault, what can be done is done.
+        for wish in &case.wishes {
+            let started = std::time::Instant::now();
+            loop {
+                assert!(started.elapsed() < AT_LAST, "never answered: {}", name());
+                match wish.ask(&mut client).await {
+                    Err(status)
+                        if matches!(
+                            status.code(),
+                            Code::Unavailable | Code::ResourceExhausted | Code::Aborted
+                        ) =>
+                    {
+                        let order = wish.get(&mut client).await;
+                        if order.is_ok_and(|order| order.state() == OrderState::Rejected) {
+                            break;
+                        }
+                        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                    }
+                    Ok(_) | Err(_) => break,
+                }
+            }
+            let order = settled(async || wish.get(&mut client).await, &name).await;
+            check(wish, order.as_ref(), &now(), &name);
+        }
+        for wish in &case.wishes {
+            let order = settled(async || wish.get(&mut client).await, &name).await;
+            check(wish, order.as_ref(), &now(), &name);
+        }
+    }
+}
+
+/// What is said of an order is so. Only this wish ends the bundle; only this
+/// one cancels it, but what has ended will not renew either.
+fn check(wish: &Wish, order: Option<&api::Order>, now: &str, name: &impl Fn() -> String) {
+    let (done, undone) = match wish.ask {
+        Ask::Cancel => (["canceled", "terminated"].contains(&now), now != "canceled"),
+        Ask::End => (now == "terminated", now != "terminated"),
+    };
+    let state = order.map(api::Order::state);
+    let so = match state {
+        Some(OrderState::Placed) => done,
+        Some(OrderState::Rejected | OrderState::NotPlaced) | None => undone,
+        Some(_) => false,
+    };
+    assert!(so, "{:?} is {state:?} and the bundle {now}: {}", wish.ask, name());
+}
+
+#[test]
+fn the_documents_say_how_many_cases() {
+    assert!(include_str!("../../../docs/orders.md").contains("200 cases a run"));
+    assert_eq!(CASES, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_of_an_order_about_a_bundle_is_so() {
+    Run::from_environment("FOLLOW_UPS", CASES)
+        .over(AT_ONCE, Place::open, async |place, seed, number| {
+            place.run(seed, number).await;
+        })
+        .await;
+}

@@ -1,0 +1,281 @@
+//! One ledger, whichever database keeps it: every check runs on a SQLite
+//! file, on SQLite in memory and on PostgreSQL.
+
+/// Runs checks on every store.
+macro_rules! suite {
+    ($($check:ident),* $(,)?) => {
+        crate::writes::ledger::suite_of!(crate::writes::ledger::Stage: $($check),*);
+    };
+}
+/// Runs checks on every store, of whatever is kept there.
+macro_rules! suite_of {
+    ($stage:path: $($check:ident),* $(,)?) => {
+        crate::writes::ledger::suite_of!($stage, in file: $($check),*);
+        crate::writes::ledger::suite_of!($stage, in memory: $($check),*);
+        crate::writes::ledger::suite_of!($stage, in postgresql: $($check),*);
+    };
+    ($stage:path, in $store:ident: $($check:ident),*) => {
+        mod $store {
+            use $stage as Stage;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $check() {
+                    if let Some(stage) = Stage::$store().await {
+                        super::$check(&stage).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+pub(crate) use suite_of;
+
+mod attempts;
+mod files;
+mod model;
+mod races;
+mod servers;
+mod settlements;
+mod sims;
+mod upkeep;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use transatel_gateway::config::{Store, StoreUrl};
+use transatel_gateway::domain::ProviderDetail;
+use transatel_gateway::domain::act::Act;
+use transatel_gateway::domain::order::{Failure, Order, OrderId, Reason, RequestId, State, Wish};
+use transatel_gateway::domain::{Clock, Msisdn, SimIds};
+use transatel_gateway::store::{
+    self, Attempt, Begun, Filter, Key, Look, Observed, Opened, OrderLedger, Record, Released, Settled,
+    Settlement, Slot, TakeOver,
+};
+use uuid::Uuid;
+
+use crate::support::postgres;
+
+/// Seconds after the beginning of the tests' time.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+pub fn msisdn(number: u32) -> Msisdn {
+    Msisdn::parse(&format!("88247{number:010}")).unwrap()
+}
+
+pub fn request(number: u128) -> RequestId {
+    RequestId(Uuid::from_u128(0x4000_8000_0000_0000_0000 + number))
+}
+
+/// Orders that differ in SIM, product and request only.
+pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
+    Attempt {
+        order: Order {
+            id: OrderId::new(),
+            request_id,
+            sim: SimIds {
+                iccid: None,
+                msisdn: Some(msisdn(sim)),
+            },
+            wish: Wish {
+                act: Act::Buy,
+                product_id: product.into(),
+                activation: None,
+                reference: String::new(),
+                max_price: None,
+            },
+            caller: None,
+            state: State::Submitting,
+            subscription_id: None,
+            provider_reference: None,
+            failure: None,
+            created_at: at(0),
+            updated_at: at(0),
+            next_check_at: None,
+        },
+        baseline: Vec::new(),
+        generation: 0,
+        lease_until: at(60),
+        owner: Uuid::nil(),
+    }
+}
+
+pub fn slot(sim: u32, product: &str) -> Slot {
+    Slot {
+        msisdn: msisdn(sim),
+        product_id: product.into(),
+    }
+}
+
+pub fn failure() -> Failure {
+    Failure {
+        reason: Reason::InsufficientFunds,
+        provider: ProviderDetail {
+            code: Some("LOW_CREDIT".into()),
+            request_id: Some("tsl-1".into()),
+        },
+    }
+}
+
+/// Not placed, and not looked for any more.
+pub const NOT_PLACED: Settlement = Settlement::NotPlaced { next_check_at: None };
+
+/// Every settlement, without a subscription.
+pub fn settlements() -> [Settlement; 5] {
+    [
+        placed(None),
+        Settlement::Rejected(failure()),
+        unknown(100),
+        NOT_PLACED,
+        Settlement::NeedsOperator(failure()),
+    ]
+}
+
+pub fn placed(subscription_id: Option<&str>) -> Settlement {
+    Settlement::Placed {
+        subscription_id: subscription_id.map(Into::into),
+        provider_reference: None,
+        next_check_at: None,
+    }
+}
+
+pub fn unknown(next_check: i64) -> Settlement {
+    Settlement::Unknown {
+        provider_reference: None,
+        sent_by: at(30),
+        next_check_at: at(next_check),
+    }
+}
+
+pub async fn begun(ledger: &dyn OrderLedger, attempt: Attempt) -> Record {
+    match ledger.begin(attempt).await.unwrap() {
+        Begun::Yes(record) => *record,
+        other => panic!("not begun: {other:?}"),
+    }
+}
+
+pub async fn settled(ledger: &dyn OrderLedger, record: &Record, settlement: Settlement, now: i64) -> Record {
+    let id = record.order.id;
+    match ledger
+        .settle(id, record.attempt, settlement, None, at(now))
+        .await
+        .unwrap()
+    {
+        Settled::Yes(record) => *record,
+        other => panic!("not settled: {other:?}"),
+    }
+}
+
+/// Another process takes over what is dead.
+pub const BY_ANOTHER: TakeOver = TakeOver::DeadExcept(Uuid::from_u128(7));
+
+/// Later than anything is put off.
+pub fn horizon() -> Timestamp {
+    at(1_000_000)
+}
+
+/// A look at a record that found nothing out.
+pub fn look(record: &Record, next_check_at: Option<i64>) -> Look {
+    Look {
+        at: at(40),
+        was_due_at: record.due_at,
+        observed: record.observed,
+        next_check_at: next_check_at.map(at),
+    }
+}
+
+pub async fn found(ledger: &dyn OrderLedger, id: OrderId) -> Option<Record> {
+    ledger.find(Key::Order(id)).await.unwrap()
+}
+
+/// An order in this state, alone on its SIM.
+pub async fn in_state(ledger: &dyn OrderLedger, sim: u32, state: State) -> Record {
+    let record = begun(ledger, wanted(sim, "P", request(sim.into()))).await;
+    match state {
+        State::Submitting => record,
+        State::Placed => settled(ledger, &record, placed(None), 1).await,
+        State::Rejected => settled(ledger, &record, Settlement::Rejected(failure()), 1).await,
+        State::Unknown => settled(ledger, &record, unknown(100), 1).await,
+        State::NotPlaced => {
+            let record = settled(ledger, &record, unknown(100), 1).await;
+            settled(ledger, &record, NOT_PLACED, 1).await
+        }
+        State::NeedsOperator => {
+            let record = settled(ledger, &record, unknown(100), 1).await;
+            settled(ledger, &record, Settlement::NeedsOperator(failure()), 1).await
+        }
+    }
+}
+
+/// Keeps what a store lives in.
+pub struct Stage {
+    pub ledger: Arc<dyn OrderLedger>,
+    /// Another replica on the same store; in memory the same one again.
+    pub other: Arc<dyn OrderLedger>,
+    _folder: Option<Folder>,
+}
+
+impl Stage {
+    pub async fn file() -> Option<Self> {
+        let folder = Folder::new();
+        Some(Self {
+            ledger: folder.open().await.ledger,
+            other: folder.open().await.ledger,
+            _folder: Some(folder),
+        })
+    }
+
+    pub async fn memory() -> Option<Self> {
+        let ledger = open(StoreUrl::Memory).await.ledger;
+        Some(Self {
+            other: ledger.clone(),
+            ledger,
+            _folder: None,
+        })
+    }
+
+    pub async fn postgresql() -> Option<Self> {
+        let url = postgres::database().await?;
+        Some(Self {
+            ledger: open_postgres(&url).await,
+            other: open_postgres(&url).await,
+            _folder: None,
+        })
+    }
+}
+
+/// A folder with a SQLite file.
+pub struct Folder(pub tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.0.path().join("orders.db")
+    }
+
+    pub async fn open(&self) -> Opened {
+        open(StoreUrl::File(self.file())).await
+    }
+}
+
+pub async fn open(url: StoreUrl) -> Opened {
+    store::open(
+        &Store {
+            url,
+            connections: 10,
+            operation_timeout: crate::support::postgres::OPERATION_TIMEOUT,
+        },
+        Clock::system(),
+    )
+    .await
+    .unwrap()
+}
+
+pub async fn open_postgres(url: &str) -> Arc<dyn OrderLedger> {
+    open(StoreUrl::parse(url).unwrap()).await.ledger
+}

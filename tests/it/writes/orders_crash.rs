@@ -1,0 +1,281 @@
+//! A gateway that is killed (`kill -9`) at every step of an order, and
+//! whoever comes after it on the same ledger.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+use transatel_gateway::client::connectivity::v1::OrderState;
+use transatel_gateway::service::orders::steps::Step;
+use transatel_simulator::{Control, EventOrder, Fault, Sandbox, Script, Showing, Step as FaultStep, Webhook};
+
+use crate::support::house::{
+    BUNDLES, ORDERS, Provisioning, SECRET, Secret, settings, simulator, spawn, until,
+};
+use crate::support::process::Process;
+use crate::writes::orders::{create, get, order};
+
+/// Runs what has to survive on a ledger of either kind.
+macro_rules! on_both_ledgers {
+    ($survive_all:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn killed_at_every_step_on_sqlite() {
+            let folder = tempfile::tempdir().unwrap();
+            let store = format!("sqlite://{}", folder.path().join("ledger.db").display());
+            $survive_all(&store).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn killed_at_every_step_on_postgres() {
+            if let Some(store) = crate::support::postgres::database().await {
+                $survive_all(&store).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both_ledgers;
+
+/// What a process dies of.
+#[derive(Clone, Debug)]
+pub enum Death {
+    /// It stops at a step of its own and is killed there.
+    At(Step),
+    /// It is killed while the provider keeps it waiting here.
+    Waiting(&'static str, &'static str),
+    /// The same, when the provider has already carried the request out.
+    WaitingAfterCommit(&'static str, &'static str),
+}
+
+impl Death {
+    /// Has the provider hold what the process shall wait for; gives the step
+    /// at which it shall stop.
+    pub fn prepare(&self, control: &Control) -> Option<Step> {
+        let (method, path, step) = match self {
+            Self::At(step) => return Some(*step),
+            Self::Waiting(method, path) => (method, path, Fault::hold("wait").step()),
+            Self::WaitingAfterCommit(method, path) => (method, path, Fault::hold("wait").after_commit()),
+        };
+        control.queue(Script::on(method, path).then(step));
+        None
+    }
+
+    /// Kills the process at its moment.
+    pub async fn strike(&self, process: &mut Process, control: &Control) {
+        match self {
+            Self::At(_) => {
+                process.logged("stopped at a step").await;
+            }
+            Self::Waiting(..) | Self::WaitingAfterCommit(..) => control.until_held("wait", 1).await,
+        }
+        process.signal("KILL").await;
+        assert_eq!(process.ended().await, None, "{self:?}");
+    }
+}
+
+/// How the provider answers the order before that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Answer {
+    Ordinary,
+    /// The gateway's guess of the activation is refused.
+    OtherActivation,
+    /// Carried out, answer lost.
+    CarriedOut,
+    /// Not carried out, answer lost.
+    Dropped,
+    /// Carried out, answer lost, and the inventory shows it only after the
+    /// next process has taken it for not placed.
+    ShowsLate,
+    /// The same, and only its event tells of it, once there is a process to
+    /// take it.
+    EventLate,
+}
+
+fn scenarios() -> Vec<(Death, Answer)> {
+    let mut all = Vec::new();
+    for step in Step::ALL {
+        let answers: &[Answer] = match step {
+            Step::BetweenActivations => &[Answer::OtherActivation],
+            Step::BeforeCheck | Step::Checked => &[
+                Answer::CarriedOut,
+                Answer::Dropped,
+                Answer::ShowsLate,
+                Answer::EventLate,
+            ],
+            Step::Answered | Step::Settled => &[
+                Answer::Ordinary,
+                Answer::CarriedOut,
+                Answer::Dropped,
+                Answer::ShowsLate,
+                Answer::EventLate,
+            ],
+            _ => &[Answer::Ordinary],
+        };
+        all.extend(answers.iter().map(|answer| (Death::At(step), *answer)));
+    }
+    for wait in [
+        Death::Waiting("GET", BUNDLES),
+        Death::Waiting("POST", crate::support::house::TOKEN),
+        Death::Waiting("POST", ORDERS),
+        Death::WaitingAfterCommit("POST", ORDERS),
+    ] {
+        all.push((wait, Answer::Ordinary));
+    }
+    for late in [Answer::ShowsLate, Answer::EventLate] {
+        all.push((Death::Waiting("POST", ORDERS), late));
+    }
+    all
+}
+
+/// A gateway in a process of its own, and a caller of it.
+pub struct Running {
+    pub process: Process,
+    /// Where it takes events, if it does.
+    pub webhook: Option<String>,
+    pub client: Provisioning,
+}
+
+/// Starts a gateway that finds out quickly.
+pub async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>, more: &[(&str, &str)]) -> Running {
+    let quick = [
+        ("STORE__URL", store),
+        ("ORDERS__RECONCILE_AFTER", "20ms"),
+        ("ORDERS__RECONCILE_AT_MOST", "100ms"),
+        ("ORDERS__SETTLE_WINDOW", "400ms"),
+        ("ORDERS__LEASE", "1s"),
+    ];
+    let mut environment = settings(&sandbox.base_url(), &[more, &quick].concat());
+    if let Some(step) = stop_at {
+        environment.push(("GATEWAY_STOP_AT".into(), step.name().into()));
+    }
+    let mut process = Process::start(&["serve"], &environment);
+    let line = process.logged("listening").await;
+    let address_of = |name: &str| {
+        let rest = line.split(name).nth(1)?;
+        rest.split(' ').next().map(str::trim).map(str::to_owned)
+    };
+    let address = address_of("grpc=").unwrap();
+    let webhook = address_of("webhook=").map(|address| format!("http://{address}/webhooks/transatel"));
+    process.logged("ready").await;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let channel: Channel = match endpoint.connect().await {
+        Ok(channel) => channel,
+        Err(error) => panic!("{error:?} {}", process.last_words().await),
+    };
+    Running {
+        process,
+        webhook,
+        client: Provisioning::new(channel),
+    }
+}
+
+/// Kills a gateway at one moment; checks what the next one makes of it.
+async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, answer: Answer) {
+    let what = format!("{death:?}, {answer:?}");
+    let control = sandbox.control();
+    let on_post = |step: FaultStep| control.queue(Script::on("POST", ORDERS).then(step));
+    match answer {
+        Answer::Ordinary => {}
+        Answer::OtherActivation => on_post(Fault::problem(400, "SUBSCRIBER_STATUS_NOT_ELIGIBLE").step()),
+        Answer::CarriedOut => on_post(Fault::Reset.after_commit()),
+        Answer::Dropped => on_post(Fault::Reset.step()),
+        Answer::ShowsLate => control.show_next_order(msisdn, Showing::held()).unwrap(),
+        Answer::EventLate => {
+            control.show_next_order(msisdn, Showing::never()).unwrap();
+            control.hold_events();
+        }
+    }
+    let is_late = matches!(answer, Answer::ShowsLate | Answer::EventLate);
+    if is_late && matches!(death, Death::At(_)) {
+        on_post(Fault::Reset.after_commit());
+    }
+    let secret = Secret::new(SECRET);
+    let stop_at = death.prepare(&control);
+    let mut first = start(sandbox, store, stop_at, &[]).await;
+    let request = order(msisdn);
+    let call = spawn({
+        let (mut client, request) = (first.client.clone(), request.clone());
+        async move { create(&mut client, &request).await }
+    });
+    death.strike(&mut first.process, &control).await;
+    let _ = call.await;
+    control.release("wait");
+    control.clear_faults();
+
+    let mut next = start(sandbox, store, None, &secret.settings()).await;
+    if is_late {
+        let started = std::time::Instant::now();
+        until(&what, async || {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let state = get(&mut next.client, &request).await.unwrap().state();
+            assert!(
+                started.elapsed() < crate::support::house::SOON,
+                "{what}: {state:?}"
+            );
+            state == OrderState::NotPlaced
+        })
+        .await;
+        control.show_inventory(msisdn).unwrap();
+        let webhook = next.webhook.take().unwrap();
+        control.set_webhook(Some(Webhook::new(webhook, SECRET))).unwrap();
+        control.release_events(EventOrder::AsHappened);
+        // By itself, before anybody repeats it.
+        until(&what, async || {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            get(&mut next.client, &request).await.unwrap().state() == OrderState::Placed
+        })
+        .await;
+    }
+    // What is known of it, it knows; and it is carried on with or found out.
+    until(&what, async || {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        match create(&mut next.client, &request).await {
+            Ok(order) => {
+                assert_ne!(order.state(), OrderState::NeedsOperator, "{what}");
+                order.state() == OrderState::Placed
+            }
+            Err(status) => panic!("{what}: {status:?} {}", next.process.last_words().await),
+        }
+    })
+    .await;
+    let bundles = control.sim(msisdn).unwrap();
+    let bought: Vec<_> = bundles.bought().collect();
+    assert_eq!(bought.len(), 1, "{what}: bought once");
+    let known = get(&mut next.client, &request).await.unwrap();
+    assert_eq!(
+        known.subscription_id,
+        bought[0].subscription_id.to_string(),
+        "{what}"
+    );
+    assert_eq!(bought[0].transaction_reference, Some(known.order_id), "{what}");
+    next.process.signal("KILL").await;
+    next.process.ended().await;
+}
+
+/// Every moment, on one ledger after the other.
+async fn survive_all(store: &str) {
+    for (number, (death, answer)) in scenarios().into_iter().enumerate() {
+        let sandbox = simulator().await;
+        // One SIM each: they share the ledger.
+        let msisdn = format!("8824700000000{}", 41 + number);
+        let status = transatel_simulator::SimStatus::PreActivated;
+        sandbox.control().set_sim_status(&msisdn, status).unwrap();
+        let before = sandbox.control().sim(&msisdn).unwrap();
+        for bundle in before.bought() {
+            sandbox
+                .control()
+                .expire(&msisdn, Some(bundle.subscription_id))
+                .unwrap();
+        }
+        survives(store, &msisdn, &sandbox, death, answer).await;
+    }
+}
+
+#[test]
+fn the_documents_say_how_many_moments() {
+    let moments = format!("{} moments", scenarios().len());
+    assert!(
+        include_str!("../../../docs/orders.md").contains(&moments),
+        "{moments}"
+    );
+}
+
+on_both_ledgers!(survive_all);

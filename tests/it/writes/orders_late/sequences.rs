@@ -1,0 +1,211 @@
+//! Wishes that compete for one SIM and product, in sequences that are drawn:
+//! what has shown by then is never bought again, and belongs to whose it is.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway::client::connectivity::v1::OrderState;
+use transatel_simulator::{Control, EventOrder, Fault, Script, Showing};
+
+use super::{FRESH, SOON};
+use crate::support::house::{House, ORDERS};
+use crate::writes::orders::{create, get, order};
+
+/// `SEQUENCES_CASES` sets how many, `SEQUENCES_SEED` runs one alone.
+const CASES: u64 = 60;
+const AT_ONCE: usize = 10;
+
+/// What is said of an order has settled within this time.
+const SETTLED: Duration = Duration::from_millis(900);
+
+/// A wish, and what is known of it outside of the gateway.
+struct Wish {
+    request: api::CreateOrderRequest,
+    ids: Vec<String>,
+    /// Whether something of it was carried out when all was shown last.
+    was_shown: bool,
+}
+
+impl Wish {
+    async fn learn(&mut self, house: &House) -> Option<OrderState> {
+        let known = get(&mut house.provisioning(), &self.request).await.ok()?;
+        if !self.ids.contains(&known.order_id) {
+            self.ids.push(known.order_id.clone());
+        }
+        Some(known.state())
+    }
+
+    fn bought(&self, control: &Control) -> Vec<String> {
+        let of = |id: &String| control.subscriptions_by_reference(id);
+        let bought = self.ids.iter().flat_map(of);
+        bought.map(|one| one.subscription_id.to_string()).collect()
+    }
+}
+
+async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
+    let rng = &mut fastrand::Rng::with_seed(seed);
+    let mut seen: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut note = |what| *seen.entry(what).or_default() += 1;
+    let with_events = rng.bool();
+    let house = match with_events {
+        true => House::with_events(&SOON).await,
+        false => House::with(&SOON).await,
+    };
+    let control = house.control();
+    let names = rng.bool();
+    control.configure(|settings| settings.answers_name_subscription = names);
+    control.hold_events();
+    let mut story = Vec::new();
+    let competing = match rng.bool() {
+        true => 1,
+        false => rng.usize(2..4),
+    };
+    let mut wishes: Vec<Wish> = (0..competing)
+        .map(|_| Wish {
+            request: order(FRESH),
+            ids: Vec::new(),
+            was_shown: false,
+        })
+        .collect();
+    for _ in 0..rng.usize(6..14) {
+        match rng.u8(0..7) {
+            0..=3 => {
+                let number = rng.usize(0..wishes.len());
+                let (fault, name) = match rng.u8(0..8) {
+                    0 => (Fault::Pass.step(), "answered"),
+                    1 | 2 => (Fault::Reset.after_commit(), "answer lost"),
+                    3 | 4 => (Fault::Reset.step(), "not carried out"),
+                    5 | 6 => (Fault::problem(402, "INSUFFICIENT_FUND").step(), "refused"),
+                    _ => (Fault::RateLimited { retry_after: None }.step(), "turned away"),
+                };
+                control.clear_faults();
+                control.queue(Script::on("POST", ORDERS).then(fault));
+                control.show_next_order(FRESH, Showing::held()).unwrap();
+                let wish = &mut wishes[number];
+                let before = wish.bought(&control).len();
+                let answer = create(&mut house.provisioning(), &wish.request).await;
+                let said = answer.as_ref().map_or_else(
+                    |status| status.message().to_owned(),
+                    |one| format!("{:?}", one.state()),
+                );
+                wish.learn(&house).await;
+                let bought = wish.bought(&control).len();
+                story.push(format!("create {number} ({name}): {said}, bought {bought}"));
+                if bought > before && before > 0 {
+                    note("bought again, nothing had shown");
+                }
+                assert!(
+                    bought == before || !wish.was_shown,
+                    "{seed}: bought again: {story:#?}"
+                );
+            }
+            4 => {
+                let started = Instant::now();
+                let number = rng.usize(0..wishes.len());
+                let mut state = None;
+                while started.elapsed() < Duration::from_millis(700) {
+                    state = wishes[number].learn(&house).await;
+                    if !matches!(state, Some(OrderState::Submitting | OrderState::Unknown)) {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                story.push(format!("wait for {number}: {state:?}"));
+            }
+            5 => {
+                control.show_inventory(FRESH).unwrap();
+                story.push("inventory".into());
+                wishes
+                    .iter_mut()
+                    .for_each(|wish| wish.was_shown |= !wish.bought(&control).is_empty());
+            }
+            _ if with_events => {
+                control.release_events(EventOrder::AsHappened);
+                control.until_events_sent().await;
+                control.hold_events();
+                story.push("events".into());
+                wishes
+                    .iter_mut()
+                    .for_each(|wish| wish.was_shown |= !wish.bought(&control).is_empty());
+            }
+            _ => {}
+        }
+    }
+    control.clear_faults();
+    control.show_inventory(FRESH).unwrap();
+    control.release_events(EventOrder::AsHappened);
+    if with_events {
+        control.until_events_sent().await;
+    }
+    let is_alone = wishes.len() == 1;
+    let shown = Instant::now();
+    for (number, wish) in wishes.iter_mut().enumerate() {
+        while shown.elapsed() < SETTLED {
+            let state = wish.learn(&house).await;
+            if state.is_none_or(|state| matches!(state, OrderState::Placed | OrderState::NeedsOperator)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let bought = wish.bought(&control);
+        let Ok(order) = get(&mut house.provisioning(), &wish.request).await else {
+            assert!(bought.is_empty(), "{seed}: {number} is forgotten: {story:#?}");
+            note("nothing");
+            continue;
+        };
+        story.push(format!(
+            "at last {number}: {:?} {:?} bought {bought:?}",
+            order.state(),
+            order.subscription_id
+        ));
+        match order.state() {
+            OrderState::Placed => {
+                note("placed");
+                assert!(!bought.is_empty(), "{seed}: {number} was not bought: {story:#?}");
+                let own = order.subscription_id.is_empty() || bought.contains(&order.subscription_id);
+                assert!(own, "{seed}: {number} has another's subscription: {story:#?}");
+                if order.subscription_id.is_empty() {
+                    note("placed without a name");
+                }
+            }
+            OrderState::NeedsOperator => note("needs an operator"),
+            // Where nobody competes, what shows is found.
+            state if bought.is_empty() || !is_alone => note(match (state, bought.is_empty()) {
+                (OrderState::NotPlaced, true) => "not placed",
+                (OrderState::Rejected, true) => "refused",
+                (_, true) => "open",
+                (_, false) => "bought, and competing for what shows",
+            }),
+            other => panic!("{seed}: {other:?}: {story:#?}"),
+        }
+    }
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_shown_is_never_bought_again_however_many_wishes_compete() {
+    let seed = std::env::var("SEQUENCES_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let cases = match seed {
+        Some(seed) => seed..seed + 1,
+        None => {
+            0..std::env::var("SEQUENCES_CASES")
+                .ok()
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(CASES)
+        }
+    };
+    let mut all: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut running = futures_util::stream::iter(cases)
+        .map(case)
+        .buffer_unordered(AT_ONCE);
+    while let Some(seen) = running.next().await {
+        for (what, count) in seen {
+            *all.entry(what).or_default() += count;
+        }
+    }
+    println!("{all:#?}");
+}

@@ -1,0 +1,144 @@
+//! Several gateways on one PostgreSQL: what holds for one holds for all of
+//! them together.
+
+use std::time::Duration;
+
+use transatel_gateway::client::connectivity::v1::OrderState;
+use transatel_simulator::{Criteria, Fault, Options, Sandbox, Script};
+
+use crate::support::house::{Gateway, ORDERS, Provisioning, reason, settings, spawn, until};
+use crate::support::postgres;
+use crate::support::process::Process;
+use crate::writes::orders::{create, get, order};
+
+const QUICK: [(&str, &str); 4] = [
+    ("ORDERS__RECONCILE_AFTER", "20ms"),
+    ("ORDERS__RECONCILE_AT_MOST", "100ms"),
+    ("ORDERS__SETTLE_WINDOW", "500ms"),
+    ("ORDERS__LEASE", "3s"),
+];
+
+async fn gateway(sandbox: &Sandbox, store: &str) -> Gateway {
+    let settings = [QUICK.as_slice(), &[("STORE__URL", store)]].concat();
+    Gateway::start(&sandbox.base_url(), &settings).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_wish_sent_to_all_of_them_at_once_is_bought_once() {
+    let Some(store) = postgres::database().await else {
+        return;
+    };
+    let sandbox = Sandbox::start(Options {
+        sims: 400,
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    let control = sandbox.control();
+    let replicas = [
+        gateway(&sandbox, &store).await,
+        gateway(&sandbox, &store).await,
+        gateway(&sandbox, &store).await,
+    ];
+    let sims = control.find_sims(Criteria::FRESH, 20);
+    assert_eq!(sims.len(), 20);
+    let wishes = sims.iter().map(|sim| order(&sim.msisdn));
+    let calls = wishes.flat_map(|wish| {
+        let calls = replicas
+            .iter()
+            .flat_map(|replica| [replica.provisioning(), replica.provisioning()]);
+        let calls: Vec<_> = calls
+            .map(|mut client| {
+                let wish = wish.clone();
+                async move { create(&mut client, &wish).await.unwrap() }
+            })
+            .collect();
+        calls
+    });
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!(answer.state(), OrderState::Placed);
+    }
+    for sim in &sims {
+        assert_eq!(control.sim(&sim.msisdn).unwrap().bought().count(), 1);
+    }
+    assert_eq!(control.received("POST", ORDERS), 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn different_wishes_for_one_sim_and_product_go_one_after_the_other() {
+    let Some(store) = postgres::database().await else {
+        return;
+    };
+    let sandbox = crate::support::house::simulator().await;
+    let (one, other) = (gateway(&sandbox, &store).await, gateway(&sandbox, &store).await);
+    let control = sandbox.control();
+    control.queue(Script::on("POST", ORDERS).then(Fault::hold("post")));
+    let first = order("882470000000001");
+    let running = spawn({
+        let (mut client, first) = (one.provisioning(), first.clone());
+        async move { create(&mut client, &first).await.unwrap() }
+    });
+    control.until_held("post", 1).await;
+    let error = reason(
+        &create(&mut other.provisioning(), &order("882470000000001"))
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(error.reason, "ORDER_IN_PROGRESS");
+    // The other replica waits for the one that carries it out.
+    let waiting = spawn({
+        let (mut client, first) = (other.provisioning(), first.clone());
+        async move { create(&mut client, &first).await.unwrap() }
+    });
+    control.release("post");
+    let (running, waiting) = (running.await.unwrap(), waiting.await.unwrap());
+    assert_eq!(running, waiting);
+    assert_eq!(control.received("POST", ORDERS), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_of_a_replica_that_dies_is_taken_over_when_its_lease_ends() {
+    let Some(store) = postgres::database().await else {
+        return;
+    };
+    let sandbox = crate::support::house::simulator().await;
+    let control = sandbox.control();
+    let survivor = gateway(&sandbox, &store).await;
+    let environment = settings(
+        &sandbox.base_url(),
+        &[QUICK.as_slice(), &[("STORE__URL", &store)]].concat(),
+    );
+    let mut process = Process::start(&["serve"], &environment);
+    let line = process.logged("listening").await;
+    let address = line.split("grpc=").nth(1).unwrap().split(' ').next().unwrap();
+    process.logged("ready").await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let mut client = Provisioning::new(channel.connect().await.unwrap());
+
+    control.queue(Script::on("POST", ORDERS).then(Fault::hold("post").after_commit()));
+    let wish = order("882470000000001");
+    let call = spawn({
+        let wish = wish.clone();
+        async move { create(&mut client, &wish).await }
+    });
+    control.until_held("post", 1).await;
+    process.signal("KILL").await;
+    process.ended().await;
+    let _ = call.await;
+    let mut client = survivor.provisioning();
+    // Not before: it might be alive and about to hear the answer.
+    assert_eq!(
+        get(&mut client, &wish).await.unwrap().state(),
+        OrderState::Submitting
+    );
+    until("it is taken over", async || {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        get(&mut client, &wish).await.unwrap().state() == OrderState::Placed
+    })
+    .await;
+    assert_eq!(
+        create(&mut client, &wish).await.unwrap().state(),
+        OrderState::Placed
+    );
+    assert_eq!(control.received("POST", ORDERS), 1);
+}

@@ -1,0 +1,408 @@
+//! Operations on SIMs that are refused, here or by the provider, and what
+//! that leaves behind.
+
+use api::SimOperationState::{Failed, Pending, Succeeded};
+use tonic::{Code, Status};
+use transatel_gateway::client::connectivity::v1 as api;
+use transatel_simulator::Fault;
+
+use crate::support::house::{House, SUSPEND, by_iccid, by_msisdn, reason, spawn, violations};
+use crate::writes::orders;
+use crate::writes::sim_operations::{Ask, IN_USE, PLAN, Wish, fault, sent, suspend};
+
+/// The code and the reason of a refusal.
+pub fn refusal(status: &Status) -> (Code, String) {
+    let error = reason(status);
+    (error.code, error.reason)
+}
+
+#[tokio::test]
+async fn what_is_not_enabled_is_neither_read_nor_written() {
+    let house = House::open().await;
+    let mut client = house.provisioning();
+    let wishes = [
+        Ask::Activate,
+        Ask::Suspend,
+        Ask::Reactivate,
+        Ask::Terminate {
+            confirm: "8988247000000000381".into(),
+        },
+        Ask::Update {
+            group: "G".into(),
+            metadata: Vec::new(),
+        },
+        Ask::Swap {
+            new_iccid: "8988247000000000407".into(),
+        },
+    ];
+    for ask in wishes {
+        let wish = Wish::new(IN_USE, ask);
+        let refused = wish.ask(&mut client).await.unwrap_err();
+        let expected = (Code::FailedPrecondition, "OPERATION_NOT_ENABLED".to_owned());
+        assert_eq!(refusal(&refused), expected, "{wish:?}");
+        let unknown = wish.get(&mut client).await.unwrap_err();
+        assert_eq!(
+            refusal(&unknown),
+            (Code::NotFound, "SIM_OPERATION_NOT_FOUND".into())
+        );
+    }
+    assert_eq!(house.control().counters().requests, Default::default());
+}
+
+#[tokio::test]
+async fn a_definite_refusal_is_an_error_and_stays_one() {
+    let house = House::with_operations(&[]).await;
+    let mut client = house.provisioning();
+    use Code::{FailedPrecondition, Internal, NotFound};
+    let text = "Invalid SIM serial / SIM card doesn't belong to customer";
+    let unknown_sim = format!(r#"{{"title":"BAD_REQUEST","detail":"{text}"}}"#);
+    for (at, (step, code, expected)) in [
+        (Fault::body(400, unknown_sim), NotFound, "SIM_NOT_FOUND"),
+        (
+            Fault::problem(404, "SUBSCRIBER_NOT_FOUND"),
+            NotFound,
+            "SIM_NOT_FOUND",
+        ),
+        (
+            Fault::problem(400, "BAD_REQUEST"),
+            FailedPrecondition,
+            "PROVIDER_REJECTED",
+        ),
+        (
+            Fault::problem(422, "SOMETHING_NEW"),
+            FailedPrecondition,
+            "PROVIDER_REJECTED",
+        ),
+        (
+            Fault::problem(403, "INSUFFICIENT_PERMISSION"),
+            FailedPrecondition,
+            "OPERATION_NOT_ENABLED",
+        ),
+        (
+            Fault::problem(501, "NOT_IMPLEMENTED"),
+            FailedPrecondition,
+            "OPERATION_NOT_ENABLED",
+        ),
+        (Fault::problem(404, "NOT_FOUND"), Internal, "PROVIDER_PROTOCOL"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        fault(&house, SUSPEND, step);
+        let wish = suspend(IN_USE);
+        let refused = wish.ask(&mut client).await.unwrap_err();
+        assert_eq!(refusal(&refused), (code, expected.into()));
+        let operation = wish.get(&mut client).await.unwrap();
+        assert_eq!(operation.state(), Failed, "{expected}");
+        assert_eq!(reason(&refused).metadata["operation_id"], operation.operation_id);
+        let failure = operation.failure.unwrap();
+        assert_eq!(failure.reason().as_str_name(), format!("ERROR_REASON_{expected}"));
+        let again = wish.ask(&mut client).await.unwrap_err();
+        assert_eq!(
+            (again.code(), again.message()),
+            (refused.code(), refused.message())
+        );
+        assert_eq!(sent(&house), at as u64 + 1, "{expected}");
+    }
+    // What the provider itself refuses: a SIM that is suspended already.
+    let refused = suspend("882470000000012").ask(&mut client).await.unwrap_err();
+    assert_eq!(
+        refusal(&refused),
+        (FailedPrecondition, "PROVIDER_REJECTED".into())
+    );
+    assert_eq!(reason(&refused).metadata["provider_code"], "BAD_REQUEST");
+}
+
+#[tokio::test]
+async fn a_sim_that_the_provider_does_not_know_is_not_found() {
+    let house = House::with_operations(&[]).await;
+    let mut client = house.provisioning();
+    for bad_request in [true, false] {
+        house
+            .control()
+            .configure(|settings| settings.unknown_sim_is_bad_request = bad_request);
+        for sim in [by_msisdn("999000000000000"), by_iccid("8999900000000000006")] {
+            let wish = Wish {
+                sim,
+                ..suspend(IN_USE)
+            };
+            let refused = wish.ask(&mut client).await.unwrap_err();
+            assert_eq!(refusal(&refused), (Code::NotFound, "SIM_NOT_FOUND".into()));
+            assert!(!reason(&refused).metadata.contains_key("operation_id"));
+        }
+    }
+    house.control().deny("/connectivity-management");
+    let refused = suspend(IN_USE).ask(&mut client).await.unwrap_err();
+    assert_eq!(
+        refusal(&refused),
+        (Code::FailedPrecondition, "OPERATION_NOT_ENABLED".into())
+    );
+    assert_eq!(sent(&house), 0);
+}
+
+#[tokio::test]
+async fn one_operation_at_a_time_for_a_sim() {
+    let house = House::with_operations(&[]).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    fault(&house, SUSPEND, Fault::hold("post"));
+    let first = suspend(IN_USE);
+    let running = spawn({
+        let (mut client, first) = (client.clone(), first.clone());
+        async move { first.ask(&mut client).await }
+    });
+    control.until_held("post", 1).await;
+    let update = Wish::new(
+        IN_USE,
+        Ask::Update {
+            group: "G".into(),
+            metadata: Vec::new(),
+        },
+    );
+    let refused = update.ask(&mut client).await.unwrap_err();
+    assert_eq!(
+        refusal(&refused),
+        (Code::Aborted, "SIM_OPERATION_IN_PROGRESS".into())
+    );
+    let standing = first.get(&mut client).await.unwrap();
+    assert_eq!(standing.state(), Pending);
+    assert_eq!(reason(&refused).metadata["operation_id"], standing.operation_id);
+    // Bundles and other SIMs are no matter of it.
+    orders::create(&mut client, &orders::order(IN_USE)).await.unwrap();
+    suspend("882470000000003").ask(&mut client).await.unwrap();
+    control.release("post");
+    running.await.unwrap().unwrap();
+    first.until(&mut client, Succeeded).await;
+    // Nothing was kept of the second: it can be sent now.
+    update.ask(&mut client).await.unwrap();
+    update.until(&mut client, Succeeded).await;
+}
+
+#[tokio::test]
+async fn what_the_provider_is_too_busy_for_may_be_asked_for_again() {
+    let house = House::with_operations(&[]).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    fault(&house, SUSPEND, Fault::problem(409, "CONFLICT"));
+    let wish = suspend(IN_USE);
+    let refused = wish.ask(&mut client).await.unwrap_err();
+    assert_eq!(
+        refusal(&refused),
+        (Code::Aborted, "SIM_OPERATION_IN_PROGRESS".into())
+    );
+    assert_eq!(reason(&refused).metadata["provider_code"], "CONFLICT");
+    assert!(wish.get(&mut client).await.is_err());
+
+    fault(&house, SUSPEND, Fault::RateLimited { retry_after: None });
+    let refused = wish.ask(&mut client).await.unwrap_err();
+    assert_eq!(
+        refusal(&refused),
+        (Code::ResourceExhausted, "PROVIDER_RATE_LIMITED".into())
+    );
+    assert!(wish.get(&mut client).await.is_err());
+
+    wish.ask(&mut client).await.unwrap();
+    wish.until(&mut client, Succeeded).await;
+    assert_eq!(control.transactions(Some(IN_USE)).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_id_is_for_one_wish_of_whatever_kind() {
+    let house = House::with_operations(&[]).await;
+    let mut client = house.provisioning();
+    let wish = suspend(IN_USE);
+    let begun = wish.ask(&mut client).await.unwrap();
+    let with = |ask: Ask| Wish { ask, ..wish.clone() };
+    for other in [
+        with(Ask::Reactivate),
+        Wish {
+            sim: by_msisdn("882470000000003"),
+            ..wish.clone()
+        },
+        Wish {
+            rate_plan: "OTHER".into(),
+            ..wish.clone()
+        },
+    ] {
+        let refused = other.ask(&mut client).await.unwrap_err();
+        assert_eq!(
+            refusal(&refused),
+            (Code::InvalidArgument, "REQUEST_ID_REUSED".into())
+        );
+    }
+    // An order is no operation, and the other way round.
+    let order = api::CreateOrderRequest {
+        request_id: wish.request_id.clone(),
+        ..orders::order(IN_USE)
+    };
+    let refused = orders::create(&mut client, &order).await.unwrap_err();
+    assert_eq!(reason(&refused).reason, "REQUEST_ID_REUSED");
+    assert_eq!(
+        reason(&orders::get(&mut client, &order).await.unwrap_err()).reason,
+        "ORDER_NOT_FOUND"
+    );
+    let resolve = api::ResolveOrderRequest {
+        order_id: begun.operation_id.clone(),
+        resolution: api::Resolution::NotPlaced.into(),
+        ..Default::default()
+    };
+    let refused = client.resolve_order(resolve).await.unwrap_err();
+    assert_eq!(reason(&refused).reason, "ORDER_NOT_FOUND");
+
+    let order = orders::order("882470000000001");
+    let placed = orders::create(&mut client, &order).await.unwrap();
+    let as_operation = Wish {
+        request_id: order.request_id.clone(),
+        ..suspend("882470000000001")
+    };
+    let refused = as_operation.ask(&mut client).await.unwrap_err();
+    assert_eq!(reason(&refused).reason, "REQUEST_ID_REUSED");
+    for key in [
+        api::get_sim_operation_request::Key::OperationId(placed.order_id.clone()),
+        api::get_sim_operation_request::Key::RequestId(order.request_id.clone()),
+    ] {
+        let request = api::GetSimOperationRequest { key: Some(key) };
+        let refused = client.get_sim_operation(request).await.unwrap_err();
+        assert_eq!(reason(&refused).reason, "SIM_OPERATION_NOT_FOUND");
+    }
+    let listed = client
+        .list_orders(api::ListOrdersRequest::default())
+        .await
+        .unwrap();
+    let listed: Vec<_> = listed
+        .into_inner()
+        .orders
+        .into_iter()
+        .map(|order| order.order_id)
+        .collect();
+    assert_eq!(listed, [placed.order_id]);
+    assert_eq!(sent(&house), 1);
+}
+
+#[tokio::test]
+async fn a_sim_is_ended_only_by_its_own_card() {
+    let house = House::with_operations(&[]).await;
+    let control = house.control();
+    let mut client = house.provisioning();
+    let card = control.sim(IN_USE).unwrap().iccid;
+    let end = |confirm: &str| {
+        Wish::new(
+            IN_USE,
+            Ask::Terminate {
+                confirm: confirm.to_owned(),
+            },
+        )
+    };
+    for wrong in ["", "8988247", "8988247000000000019"] {
+        let refused = end(wrong).ask(&mut client).await.unwrap_err();
+        assert_eq!(violations(&refused), ["confirm_iccid"], "{wrong}");
+    }
+    assert!(control.transactions(Some(IN_USE)).unwrap().is_empty());
+    let wish = end(&card);
+    wish.ask(&mut client).await.unwrap();
+    wish.until(&mut client, Succeeded).await;
+    let other = Wish {
+        ask: Ask::Terminate {
+            confirm: "8988247000000000019".into(),
+        },
+        ..wish
+    };
+    let refused = other.ask(&mut client).await.unwrap_err();
+    assert_eq!(reason(&refused).reason, "REQUEST_ID_REUSED");
+}
+
+#[tokio::test]
+async fn a_rate_plan_is_the_callers_or_the_settings() {
+    let house = House::with_operations(&[("TRANSATEL__RATE_PLAN", "")]).await;
+    let mut client = house.provisioning();
+    let refused = suspend(IN_USE).ask(&mut client).await.unwrap_err();
+    assert_eq!(violations(&refused), ["rate_plan"]);
+    assert_eq!(house.control().counters().requests, Default::default());
+    let wish = Wish {
+        rate_plan: PLAN.into(),
+        ..suspend(IN_USE)
+    };
+    wish.ask(&mut client).await.unwrap();
+    wish.until(&mut client, Succeeded).await;
+    // A plan that is not the account's is the provider's to refuse.
+    let foreign = Wish {
+        rate_plan: "MVNA Wholesale PAYM 7".into(),
+        ..Wish::new(IN_USE, Ask::Reactivate)
+    };
+    let refused = foreign.ask(&mut client).await.unwrap_err();
+    assert_eq!(reason(&refused).reason, "PROVIDER_REJECTED");
+}
+
+#[tokio::test]
+async fn bad_input_names_everything_and_sends_nothing() {
+    let house = House::with_operations(&[]).await;
+    let mut client = house.provisioning();
+    let bad = Wish {
+        request_id: "17".into(),
+        sim: by_msisdn("abc"),
+        ask: Ask::Suspend,
+        rate_plan: "p".repeat(51),
+    };
+    let common = ["rate_plan", "request_id", "sim.msisdn"];
+    for ask in [Ask::Activate, Ask::Suspend, Ask::Reactivate] {
+        let bad = Wish { ask, ..bad.clone() };
+        assert_eq!(violations(&bad.ask(&mut client).await.unwrap_err()), common);
+    }
+    for (ask, field) in [
+        (Ask::Terminate { confirm: "x".into() }, "confirm_iccid"),
+        (
+            Ask::Swap {
+                new_iccid: "y".into(),
+            },
+            "new_iccid",
+        ),
+    ] {
+        let bad = Wish { ask, ..bad.clone() };
+        let fields = violations(&bad.ask(&mut client).await.unwrap_err());
+        assert_eq!(fields, [&[field], common.as_slice()].concat());
+    }
+    let update =
+        |group: String, metadata: Vec<(String, String)>| Wish::new(IN_USE, Ask::Update { group, metadata });
+    let entry = |key: String, value: String| vec![(key, value)];
+    let eleven = (0..11)
+        .map(|number| (format!("k{number}"), "v".to_owned()))
+        .collect();
+    for (wish, fields) in [
+        (update(String::new(), Vec::new()), &["group"][..]),
+        (update("g".repeat(101), Vec::new()), &["group"]),
+        (update(String::new(), eleven), &["metadata"]),
+        (
+            update(String::new(), entry("k".repeat(51), "v".into())),
+            &["metadata"],
+        ),
+        (
+            update(String::new(), entry(String::new(), "v".into())),
+            &["metadata"],
+        ),
+        (
+            update(String::new(), entry("k".into(), "v".repeat(256))),
+            &["metadata"],
+        ),
+    ] {
+        assert_eq!(
+            violations(&wish.ask(&mut client).await.unwrap_err()),
+            fields,
+            "{wish:?}"
+        );
+    }
+    let keyless = api::GetSimOperationRequest { key: None };
+    assert_eq!(
+        violations(&client.get_sim_operation(keyless).await.unwrap_err()),
+        ["key"]
+    );
+    let resolve = api::ResolveSimOperationRequest {
+        operation_id: "x".into(),
+        resolution: 0,
+        note: "n".repeat(501),
+    };
+    assert_eq!(
+        violations(&client.resolve_sim_operation(resolve).await.unwrap_err()),
+        ["note", "operation_id", "resolution"]
+    );
+    assert_eq!(house.control().counters().requests, Default::default());
+}
