@@ -12,7 +12,7 @@ use crate::domain::act::{Act, SimAct};
 use crate::domain::{Deadline, Result as DomainResult};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::Orders;
-use crate::service::orders::{Command, Note};
+use crate::service::writes::{Command, Note};
 
 /// Answers the Provisioning service.
 pub struct Handler(pub Orders);

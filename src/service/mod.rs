@@ -6,13 +6,13 @@ mod catalog_index;
 pub mod esim;
 pub mod events;
 pub mod inventory;
-pub mod orders;
 pub mod qr_code;
 pub mod sims;
+pub mod writes;
 
 pub use catalog::Catalog;
 pub use esim::Esims;
 pub use events::Events;
 pub use inventory::Inventory;
-pub use orders::Orders;
 pub use sims::Sims;
+pub use writes::Orders;

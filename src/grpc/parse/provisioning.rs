@@ -10,7 +10,7 @@ use crate::domain::{Error, Result};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::pb::google::r#type as google;
-use crate::service::orders::{Command, Key, Resolution, Wanted};
+use crate::service::writes::{Command, Key, Resolution, Wanted};
 
 const LONGEST_SUBSCRIPTION_ID: usize = 255;
 pub(super) const LONGEST_NOTE: usize = 500;

@@ -9,7 +9,7 @@ use crate::domain::act::{
 use crate::domain::order::{LONGEST_REFERENCE, OrderId, Wish};
 use crate::domain::{Iccid, Result};
 use crate::pb::connectivity::v1 as pb;
-use crate::service::orders::{Command, Key, Resolution};
+use crate::service::writes::{Command, Key, Resolution};
 
 /// What the requests of all operations share.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 //! comes after it on the same ledger.
 
 use transatel_gateway::client::connectivity::v1::OrderState;
-use transatel_gateway::service::orders::steps::Step;
+use transatel_gateway::service::writes::steps::Step;
 
 use crate::support::house::{BUNDLES, OPERATIONS, ORDERS, simulator, spawn, until};
 use crate::writes::follow_ups::{Ask, Wish, status, subscribed};

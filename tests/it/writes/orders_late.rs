@@ -9,7 +9,7 @@ mod sequences;
 mod unreadable;
 
 use transatel_gateway::client::connectivity::v1::OrderState;
-use transatel_gateway::service::orders::steps::Step;
+use transatel_gateway::service::writes::steps::Step;
 use transatel_simulator::{Control, EventOrder, Fault, Script, Showing, Visibility};
 
 use crate::support::house::{FRANCE, House, ORDERS, reason, spawn, until};

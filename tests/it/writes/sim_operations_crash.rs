@@ -3,7 +3,7 @@
 
 use api::SimOperationState::{Failed, Succeeded};
 use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::service::orders::steps::Step;
+use transatel_gateway::service::writes::steps::Step;
 use transatel_simulator::{Fault, Sandbox, Script, SimStatus};
 
 use crate::support::house::{LINE, OPERATIONS, SUSPEND, TRANSACTION, simulator, spawn, until};

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use transatel_gateway::app::Seams;
 use transatel_gateway::client::connectivity::v1::OrderState;
 use transatel_gateway::domain::Clock;
-use transatel_gateway::service::orders::steps::{Step, Steps};
+use transatel_gateway::service::writes::steps::{Step, Steps};
 use transatel_simulator::Visibility;
 
 use super::{FRESH, SOON, hide};

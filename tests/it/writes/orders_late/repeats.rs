@@ -2,7 +2,7 @@
 //! known of an earlier attempt while the next one is on its way.
 
 use transatel_gateway::client::connectivity::v1::{CreateOrderRequest, OrderState};
-use transatel_gateway::service::orders::steps::Step;
+use transatel_gateway::service::writes::steps::Step;
 use transatel_simulator::{EventOrder, Fault, Script, Visibility, Webhook};
 
 use super::frozen::Frozen;
