@@ -24,7 +24,7 @@ use crate::grpc::{self, Certificates, EveryCall, Health, Services};
 use crate::service::events::Work;
 use crate::service::writes::Parts;
 use crate::service::writes::steps::Steps;
-use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
+use crate::service::{Catalog, Esims, Events, Inventory, Sims, Writes};
 use crate::store;
 use crate::telemetry::{self, FLUSH_WITHIN, LogLevel, Metrics, Sampling, metrics};
 use crate::transatel::Transatel;
@@ -171,7 +171,7 @@ impl App {
         let esims = Esims::new(provider.clone(), sims.clone());
         let opened = starting("store", Box::pin(store::open(&config.store, seams.clock.clone()))).await?;
         let submissions = TaskTracker::new();
-        let orders = Orders::new(Parts {
+        let orders = Writes::new(Parts {
             provider: provider.clone(),
             sims: sims.clone(),
             catalog: catalog.clone(),

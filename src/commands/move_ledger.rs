@@ -116,7 +116,7 @@ fn table(moved: &Moved) -> String {
 /// orders and of the log's head need no row of their own.
 fn counts(side: &Inventory) -> impl Iterator<Item = (String, u64)> {
     let orders = side.orders.iter();
-    let orders = orders.map(|(state, number)| (format!("orders {}", state.name()), *number));
+    let orders = orders.map(|(state, number)| (format!("orders {}", state.order_name()), *number));
     let operations = std::iter::once(("SIM operations".to_owned(), side.operations));
     let counted = orders
         .chain(operations)

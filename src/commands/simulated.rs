@@ -6,7 +6,7 @@ use super::{
 };
 use crate::app::Addresses;
 use crate::config::{Config, Trust};
-use crate::domain::act::Optional;
+use crate::domain::change::OptionalOperation;
 use transatel_simulator::{Options, Sandbox, Webhook};
 
 const OPTION: &str = "--sandbox";
@@ -27,7 +27,7 @@ fn point_at(sources: &mut Sources, base_url: &str, options: &Options) {
     set("transatel.mvno_ref", &options.mvno_ref);
     set("transatel.rate_plan", &options.rate_plan);
     // Everything can be tried here.
-    let operations = Optional::ALL.map(Optional::name).join(",");
+    let operations = OptionalOperation::ALL.map(OptionalOperation::name).join(",");
     set("transatel.enabled_operations", &operations);
     // Nobody has to learn that this replica is going away.
     set("shutdown.propagation_delay", "0s");

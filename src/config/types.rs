@@ -11,7 +11,7 @@ use super::identity::{Callers, Tls};
 use super::reader::Reader;
 use super::store::Store;
 use crate::domain::Language;
-use crate::domain::act::Optional;
+use crate::domain::change::OptionalOperation;
 
 /// All settings. `default.toml` says what each is for.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ pub struct Transatel {
     /// Sent with every change of a SIM that names no other.
     pub rate_plan: Option<String>,
     /// What this account may do beyond buying.
-    pub enabled_operations: Vec<Optional>,
+    pub enabled_operations: Vec<OptionalOperation>,
     /// The provider's word.
     pub cancel_renewal_order_type: String,
     /// The provider's word.
@@ -474,14 +474,14 @@ fn proxy(reader: &mut Reader) -> Option<Url> {
     Some(url)
 }
 
-fn enabled_operations(reader: &mut Reader) -> Vec<Optional> {
+fn enabled_operations(reader: &mut Reader) -> Vec<OptionalOperation> {
     const KEY: &str = "transatel.enabled_operations";
     let mut enabled = Vec::new();
     for name in reader.list(KEY) {
-        match Optional::named(&name) {
+        match OptionalOperation::named(&name) {
             Some(operation) => enabled.push(operation),
             None => {
-                let names = Optional::ALL.map(Optional::name).join(", ");
+                let names = OptionalOperation::ALL.map(OptionalOperation::name).join(", ");
                 reader.problem(KEY, format!("{name:?} is none of {names}"));
             }
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Telemetry};
-use crate::domain::act::Optional;
+use crate::domain::change::OptionalOperation;
 use crate::domain::{Deadline, Iccid, Msisdn};
 use crate::telemetry::{Metrics, metrics};
 use crate::transatel::Transatel;
@@ -118,7 +118,7 @@ impl Doctor<'_> {
         for endpoint in &ENDPOINTS {
             report.add(self.methods(endpoint, &named).await);
         }
-        for operation in Optional::ALL {
+        for operation in OptionalOperation::ALL {
             report.add(self.operation(operation, &named).await);
         }
         let options = || CallOptions::until(Deadline::after(CHECK_WITHIN));
@@ -185,7 +185,7 @@ impl Doctor<'_> {
 
     /// Whether the account may use what not every account has. Required only
     /// when the settings offer it to callers.
-    async fn operation(&self, operation: Optional, subject: &Subject) -> Check {
+    async fn operation(&self, operation: OptionalOperation, subject: &Subject) -> Check {
         let offered = self.config.transatel.enabled_operations.contains(&operation);
         let mut endpoint = probe::endpoint_of(operation);
         if offered {
@@ -194,7 +194,7 @@ impl Doctor<'_> {
         let check = self.methods(&endpoint, subject).await;
         let here = if offered { "enabled here" } else { "off here" };
         let unasked = match operation {
-            Optional::CancelRenewal | Optional::TerminateSubscription => {
+            OptionalOperation::CancelRenewal | OptionalOperation::TerminateSubscription => {
                 ", the kind of order cannot be asked"
             }
             _ => "",

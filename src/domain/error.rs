@@ -7,9 +7,10 @@
 
 use std::time::Duration;
 
-use super::order::{Failure as OrderFailure, OrderId, State as OrderState};
+use super::failure::Failure;
 use super::sim::Identifier;
 use super::sim_operation;
+use super::write::{self, WriteId};
 use super::{Caller, Money, ProviderDetail};
 
 /// Result of a use case.
@@ -33,8 +34,8 @@ pub enum Error {
     /// The caller of a stream does not read.
     #[error("the stream was not read for too long: go on with the last resume token")]
     EventStreamTooSlow,
-    /// Nobody knows who calls.
-    #[error("the gateway cannot tell who calls: a certificate or a name by the mesh is needed")]
+    /// The caller is unauthenticated.
+    #[error("the caller is unauthenticated: a certificate or a name by the mesh is needed")]
     CallerUnauthenticated,
     /// The caller may not call this.
     #[error("{caller} may not call this method")]
@@ -54,7 +55,7 @@ pub enum Error {
         /// The provider's words.
         provider: ProviderDetail,
     },
-    /// No such bundle on the SIM.
+    /// No such subscription on the SIM.
     #[error("the SIM has no subscription {subscription_id:?}")]
     SubscriptionNotFound {
         /// As asked for.
@@ -127,8 +128,8 @@ pub enum Error {
         /// The provider's words.
         provider: ProviderDetail,
     },
-    /// The request id belongs to another wish.
-    #[error("the request_id was used before with other content: every wish needs its own")]
+    /// The request id belongs to another request.
+    #[error("the request_id was used before with other content: every request needs its own")]
     RequestIdReused,
     /// No such order.
     #[error("there is no such order")]
@@ -137,15 +138,15 @@ pub enum Error {
     #[error("order {order_id} for the same SIM and product is still in flight")]
     OrderInProgress {
         /// That order.
-        order_id: OrderId,
+        order_id: WriteId,
     },
     /// The provider refused the order: nothing was bought.
     #[error("{}", .failure.message())]
     OrderRejected {
         /// The order.
-        order_id: OrderId,
+        order_id: WriteId,
         /// Why.
-        failure: OrderFailure,
+        failure: Failure,
     },
     /// No such operation.
     #[error("there is no such operation on a SIM")]
@@ -154,7 +155,7 @@ pub enum Error {
     #[error("operation {operation_id} on the same SIM is still in flight")]
     SimOperationInProgress {
         /// That operation.
-        operation_id: OrderId,
+        operation_id: WriteId,
     },
     /// The provider is carrying out another operation on the SIM.
     #[error("the provider is busy with another operation on the SIM: nothing was sent, try again later")]
@@ -166,21 +167,21 @@ pub enum Error {
     #[error("{}", .failure.message())]
     SimOperationRejected {
         /// The operation.
-        operation_id: OrderId,
+        operation_id: WriteId,
         /// Why.
-        failure: OrderFailure,
+        failure: Failure,
     },
-    /// What is asked for cannot apply to the bundle; nothing was sent.
+    /// What is asked for cannot apply to the subscription; nothing was sent.
     #[error("{why}: nothing was sent")]
     SubscriptionNotEligible {
         /// Why not.
         why: &'static str,
     },
     /// The order does not wait for an operator.
-    #[error("the order is {}: only one that needs an operator can be resolved", .state.name())]
+    #[error("the order is {}: only one that needs an operator can be resolved", .state.order_name())]
     OrderNotResolvable {
         /// What it is in.
-        state: OrderState,
+        state: write::State,
     },
     /// The operation does not wait for an operator.
     #[error("the operation is {}: only one that needs an operator can be resolved", .state.name())]
@@ -229,10 +230,10 @@ pub enum Error {
 /// What the ledger holds of a request id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LedgerState {
-    /// No order: nothing was bought by this id.
+    /// Nothing: nothing was sent by this id.
     Nothing,
-    /// This order, in this state.
-    Order(OrderId, OrderState),
+    /// This order or operation, in the state of this name.
+    Write(WriteId, &'static str),
 }
 
 impl Error {

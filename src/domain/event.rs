@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::SimIds;
 use super::digest::Digest;
-use super::order::{OrderId, RequestId};
+use super::write::{RequestId, WriteId};
 
 /// Longest id of an event, in bytes. The provider uses UUIDs.
 pub const LONGEST_ID: usize = 255;
@@ -122,7 +122,7 @@ impl EventType {
     }
 
     /// Whether it is about one bundle: an order leads to one of these.
-    pub fn is_about_a_bundle(self) -> bool {
+    pub fn changes_a_subscription(self) -> bool {
         matches!(
             self,
             Self::ProductPreloaded
@@ -156,7 +156,7 @@ pub struct Event {
     /// Of which product.
     pub product_id: Option<String>,
     /// The order whose reference it carries.
-    pub order_id: Option<OrderId>,
+    pub order_id: Option<WriteId>,
     /// The caller's id of that order.
     pub request_id: Option<RequestId>,
     /// The provider's transaction that it is about.

@@ -4,8 +4,8 @@
 //! Guarantees that a value which exists is valid: parsing happens in the
 //! constructors. Knows nothing of protobuf, HTTP, JSON or SQL.
 
-pub mod act;
 pub mod caller;
+pub mod change;
 pub mod clock;
 pub mod country;
 pub mod deadline;
@@ -15,17 +15,19 @@ pub mod error;
 pub mod esim;
 pub mod esim_status;
 pub mod event;
+pub mod failure;
 pub mod language;
 pub mod lease;
 pub mod money;
 pub mod opaque;
-pub mod order;
+
 pub mod product;
 pub mod provider_detail;
 pub mod sim;
 pub mod sim_operation;
 pub mod sim_record;
 pub mod subscription;
+pub mod write;
 
 pub use caller::Caller;
 pub use clock::Clock;

@@ -7,7 +7,7 @@ use super::page_token::{Fingerprint, List, Place, Position, decode, encode};
 use super::parse::events::ANY;
 use crate::domain::Caller;
 use crate::domain::event::{Cursor, Mark};
-use crate::domain::order::OrderId;
+use crate::domain::write::WriteId;
 
 /// What is read from a token writes that token, if it is of this version; for
 /// another request it is none.
@@ -64,7 +64,7 @@ pub fn page_token(bytes: &[u8]) {
         for list in [List::Products, List::Sims] {
             read::<Position>(list, Fingerprint::ANY, token);
         }
-        read::<OrderId>(List::Orders, Fingerprint::ANY, token);
+        read::<WriteId>(List::Orders, Fingerprint::ANY, token);
         read::<Cursor>(List::Events, Fingerprint::ANY, token);
     }
     if let Some(([a, b, c, d, e, f, g, h, i, j, k, l, at, letter], rest)) = bytes.split_first_chunk::<14>() {
@@ -78,7 +78,7 @@ pub fn page_token(bytes: &[u8]) {
         written(
             List::Orders,
             Fingerprint::ANY,
-            &OrderId(Uuid::from_bytes(*id)),
+            &WriteId(Uuid::from_bytes(*id)),
             (*at, *letter),
         );
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::domain::digest::Digest;
 use crate::domain::error::PageTokenFault;
 use crate::domain::event::{Cursor, Mark};
-use crate::domain::order::OrderId;
+use crate::domain::write::WriteId;
 
 /// Where a page begins, in the terms of its list: what a token carries.
 pub trait Place: Sized {
@@ -50,7 +50,7 @@ impl Place for Position {
 }
 
 /// The last order of the previous page.
-impl Place for OrderId {
+impl Place for WriteId {
     fn write(&self, token: &mut Vec<u8>) {
         token.extend(self.0.as_bytes());
     }

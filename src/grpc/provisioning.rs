@@ -8,27 +8,28 @@ use super::page_token::{self, List};
 use super::parse::sim_operations as operations;
 use super::parse::sim_operations::common;
 use super::{convert, parse};
-use crate::domain::act::{Act, SimAct};
+use crate::domain::change::SimAction;
+use crate::domain::change::SubscriptionAction;
 use crate::domain::{Deadline, Result as DomainResult};
 use crate::pb::connectivity::v1 as pb;
-use crate::service::Orders;
-use crate::service::writes::{Command, Note};
+use crate::service::Writes;
+use crate::service::writes::{Note, Request as Asked};
 
 /// Answers the Provisioning service.
-pub struct Handler(pub Orders);
+pub struct Handler(pub Writes);
 
 impl Handler {
-    async fn order(&self, command: DomainResult<Command>, deadline: Deadline) -> Result<pb::Order, Status> {
-        let order = self.0.create(&command?, deadline).await?;
+    async fn order(&self, asked: DomainResult<Asked>, deadline: Deadline) -> Result<pb::Order, Status> {
+        let order = self.0.create_order(&asked?, deadline).await?;
         Ok(convert::order::order(order))
     }
 
     async fn operation(
         &self,
-        command: DomainResult<Command>,
+        asked: DomainResult<Asked>,
         deadline: Deadline,
     ) -> Result<pb::SimOperation, Status> {
-        let operation = self.0.change_sim(&command?, deadline).await?;
+        let operation = self.0.change_sim(&asked?, deadline).await?;
         Ok(convert::sim_operation::sim_operation(operation))
     }
 }
@@ -40,8 +41,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::CreateOrderRequest>,
     ) -> Result<Response<pb::CreateOrderResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = parse::provisioning::create_order(request.get_ref(), caller(&request));
-        let order = Some(self.order(command, deadline).await?);
+        let asked = parse::provisioning::create_order(request.get_ref(), caller(&request));
+        let order = Some(self.order(asked, deadline).await?);
         Ok(Response::new(pb::CreateOrderResponse { order }))
     }
 
@@ -106,10 +107,15 @@ impl pb::provisioning_server::Provisioning for Handler {
             sim,
             subscription_id,
         } = request.get_ref();
-        let act = |subscription_id| Act::CancelRenewal { subscription_id };
-        let command =
-            parse::provisioning::follow_up(request_id, sim.as_ref(), subscription_id, act, caller(&request));
-        let order = Some(self.order(command, deadline).await?);
+        let action = SubscriptionAction::CancelRenewal;
+        let asked = parse::provisioning::subscription_change(
+            request_id,
+            sim.as_ref(),
+            subscription_id,
+            action,
+            caller(&request),
+        );
+        let order = Some(self.order(asked, deadline).await?);
         Ok(Response::new(pb::CancelRenewalResponse { order }))
     }
 
@@ -123,10 +129,15 @@ impl pb::provisioning_server::Provisioning for Handler {
             sim,
             subscription_id,
         } = request.get_ref();
-        let act = |subscription_id| Act::TerminateSubscription { subscription_id };
-        let command =
-            parse::provisioning::follow_up(request_id, sim.as_ref(), subscription_id, act, caller(&request));
-        let order = Some(self.order(command, deadline).await?);
+        let action = SubscriptionAction::Terminate;
+        let asked = parse::provisioning::subscription_change(
+            request_id,
+            sim.as_ref(),
+            subscription_id,
+            action,
+            caller(&request),
+        );
+        let order = Some(self.order(asked, deadline).await?);
         Ok(Response::new(pb::TerminateSubscriptionResponse { order }))
     }
 
@@ -135,8 +146,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ActivateSimRequest>,
     ) -> Result<Response<pb::ActivateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::plain(common!(request.get_ref()), SimAct::Activate, caller(&request));
-        let operation = Some(self.operation(command, deadline).await?);
+        let asked = operations::plain(common!(request.get_ref()), SimAction::Activate, caller(&request));
+        let operation = Some(self.operation(asked, deadline).await?);
         Ok(Response::new(pb::ActivateSimResponse { operation }))
     }
 
@@ -145,8 +156,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::SuspendSimRequest>,
     ) -> Result<Response<pb::SuspendSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::plain(common!(request.get_ref()), SimAct::Suspend, caller(&request));
-        let operation = Some(self.operation(command, deadline).await?);
+        let asked = operations::plain(common!(request.get_ref()), SimAction::Suspend, caller(&request));
+        let operation = Some(self.operation(asked, deadline).await?);
         Ok(Response::new(pb::SuspendSimResponse { operation }))
     }
 
@@ -155,8 +166,12 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ReactivateSimRequest>,
     ) -> Result<Response<pb::ReactivateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::plain(common!(request.get_ref()), SimAct::Reactivate, caller(&request));
-        let operation = Some(self.operation(command, deadline).await?);
+        let asked = operations::plain(
+            common!(request.get_ref()),
+            SimAction::Reactivate,
+            caller(&request),
+        );
+        let operation = Some(self.operation(asked, deadline).await?);
         Ok(Response::new(pb::ReactivateSimResponse { operation }))
     }
 
@@ -165,8 +180,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::UpdateSimRequest>,
     ) -> Result<Response<pb::UpdateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::update(request.get_ref(), caller(&request));
-        let operation = Some(self.operation(command, deadline).await?);
+        let asked = operations::update(request.get_ref(), caller(&request));
+        let operation = Some(self.operation(asked, deadline).await?);
         Ok(Response::new(pb::UpdateSimResponse { operation }))
     }
 
@@ -175,8 +190,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::SwapSimRequest>,
     ) -> Result<Response<pb::SwapSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::swap(request.get_ref(), caller(&request));
-        let operation = Some(self.operation(command, deadline).await?);
+        let asked = operations::swap(request.get_ref(), caller(&request));
+        let operation = Some(self.operation(asked, deadline).await?);
         Ok(Response::new(pb::SwapSimResponse { operation }))
     }
 
@@ -185,8 +200,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::TerminateSimRequest>,
     ) -> Result<Response<pb::TerminateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let command = operations::terminate(request.get_ref(), caller(&request));
-        let operation = Some(self.operation(command, deadline).await?);
+        let asked = operations::terminate(request.get_ref(), caller(&request));
+        let operation = Some(self.operation(asked, deadline).await?);
         Ok(Response::new(pb::TerminateSimResponse { operation }))
     }
 

@@ -30,7 +30,7 @@ use crate::pb::connectivity::v1::esim_server::{EsimServer, SERVICE_NAME as ESIM}
 use crate::pb::connectivity::v1::events_server::{EventsServer, SERVICE_NAME as EVENTS};
 use crate::pb::connectivity::v1::inventory_server::{InventoryServer, SERVICE_NAME as INVENTORY};
 use crate::pb::connectivity::v1::provisioning_server::{ProvisioningServer, SERVICE_NAME as PROVISIONING};
-use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims};
+use crate::service::{Catalog, Esims, Events, Inventory, Sims, Writes};
 use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases that are served.
@@ -44,7 +44,7 @@ pub struct Services {
     /// The Esim service.
     pub esims: Esims,
     /// The Provisioning service: orders.
-    pub orders: Orders,
+    pub orders: Writes,
     /// The Events service.
     pub events: Events,
 }

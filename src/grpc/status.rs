@@ -14,7 +14,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use crate::domain::Error;
 use crate::domain::ProviderDetail;
 use crate::domain::error::LedgerState;
-use crate::domain::order::Reason;
+use crate::domain::failure::Reason;
 use crate::pb::connectivity::v1::ErrorReason;
 
 /// `ErrorInfo.domain` of every error.
@@ -180,7 +180,7 @@ fn row(error: &Error) -> Row {
         }
         Error::SubscriptionNotEligible { .. } => Row::new(Code::FailedPrecondition, R::ProductNotEligible),
         Error::OrderNotResolvable { state } => Row::new(Code::FailedPrecondition, R::OrderNotResolvable)
-            .with("state", state.name().to_uppercase()),
+            .with("state", state.order_name().to_uppercase()),
         Error::SimOperationNotResolvable { state } => {
             Row::new(Code::FailedPrecondition, R::OrderNotResolvable)
                 .with("state", state.name().to_uppercase())
@@ -210,8 +210,8 @@ fn row(error: &Error) -> Row {
 fn after_ledger(row: Row, state: LedgerState) -> Row {
     match state {
         LedgerState::Nothing => row.with("known_state", "NONE"),
-        LedgerState::Order(id, state) => row
-            .with("known_state", state.name().to_uppercase())
+        LedgerState::Write(id, state) => row
+            .with("known_state", state.to_uppercase())
             .with("known_order_id", id),
     }
 }

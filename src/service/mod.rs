@@ -15,4 +15,4 @@ pub use esim::Esims;
 pub use events::Events;
 pub use inventory::Inventory;
 pub use sims::Sims;
-pub use writes::Orders;
+pub use writes::Writes;

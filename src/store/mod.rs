@@ -1,17 +1,18 @@
-//! What must survive the process: the ledger of orders and the log of events.
+//! What must survive the process: the ledger of writes and the log of events.
 //!
 //! Owns everything that is SQL. Two stores, one behaviour, held by one
 //! conformance suite each (`tests/it/writes/ledger.rs`, `tests/it/events/event_log.rs`): SQLite in a file beside the
 //! process, and PostgreSQL for several replicas. Guarantees that a method
 //! which returned `Ok` is durable, that a state only follows one that
-//! [`State::may_become`](crate::domain::order::State::may_become) allows, that
-//! at most one order is in flight per [`Slot`], and that no two orders claim
+//! [`State::may_become`](crate::domain::write::State::may_become) allows, that
+//! at most one write is in flight per [`Slot`], and that no two orders claim
 //! one subscription.
 
-mod act;
+mod backend;
 mod durability;
 mod error;
 pub mod events;
+mod kind;
 mod migrations;
 pub mod moves;
 mod open;
@@ -29,39 +30,72 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::Msisdn;
-use crate::domain::order::{Failure, Order, OrderId, RequestId, State};
+use crate::domain::failure::Failure;
+use crate::domain::write::{Kind, RequestId, State, Write, WriteId};
 
 pub use durability::durability;
 pub use error::{Error, Result};
 pub use events::EventLog;
 pub use open::{OpenError, Opened, open};
 
-/// At most one order is in flight for it: that makes reconciliation
+/// At most one write is in flight for it: that makes reconciliation
 /// unambiguous.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Slot {
+pub enum Slot {
+    /// Of orders: a product on a SIM.
+    Product {
+        /// The SIM.
+        msisdn: Msisdn,
+        /// What is put on it, or is on it.
+        product_id: String,
+    },
+    /// Of operations: the SIM itself, whatever is changed.
+    Sim {
+        /// The number that it has.
+        msisdn: Msisdn,
+    },
+}
+
+impl Slot {
     /// The SIM.
-    pub msisdn: Msisdn,
-    /// What is put on it.
-    pub product_id: String,
+    pub fn msisdn(&self) -> &Msisdn {
+        match self {
+            Self::Product { msisdn, .. } | Self::Sim { msisdn } => msisdn,
+        }
+    }
+
+    /// The slot that a write is in flight for.
+    pub fn of(kind: &Kind) -> Self {
+        let product = |msisdn: &Msisdn, product_id: &String| Self::Product {
+            msisdn: msisdn.clone(),
+            product_id: product_id.clone(),
+        };
+        match kind {
+            Kind::Purchase(purchase) => product(&purchase.line.msisdn, &purchase.terms.product_id),
+            Kind::Subscription(change) => product(&change.line.msisdn, &change.product_id),
+            Kind::Sim(change) => Self::Sim {
+                msisdn: change.msisdn.clone(),
+            },
+        }
+    }
 }
 
 /// What the ledger says about a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Traffic {
-    /// The order in flight.
-    pub in_flight: Option<OrderId>,
+pub struct SlotStatus {
+    /// The write in flight.
+    pub in_flight: Option<WriteId>,
     /// Attempts that were ever made and are still in the ledger. Differs
     /// whenever an order came and went in between.
     pub generation: i64,
 }
 
-/// An order and what is needed to find out what became of it.
+/// A write and what is needed to find out what became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// The order.
-    pub order: Order,
-    /// Which attempt at it this is, from 1. Only a `NOT_PLACED` order is
+    /// The write.
+    pub write: Write,
+    /// Which attempt at it this is, from 1. Only a `NOT_DONE` order is
     /// attempted again.
     pub attempt: i32,
     /// Subscriptions that were on the SIM before the first attempt: what is
@@ -96,8 +130,8 @@ pub struct Observed {
 /// An attempt that is about to be sent.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The order; its state is `SUBMITTING`.
-    pub order: Order,
+    /// The write; its state is `SUBMITTING`.
+    pub write: Write,
     /// Subscriptions that are on the SIM.
     pub baseline: Vec<String>,
     /// The slot's generation before the baseline was read.
@@ -108,36 +142,37 @@ pub struct Attempt {
     pub owner: Uuid,
 }
 
-/// What became of the wish to begin an attempt.
+/// How beginning an attempt ended.
 #[derive(Clone, Debug)]
 pub enum Begun {
-    /// It is durable: send. For a repeated `NOT_PLACED` order, its own id,
+    /// It is durable: send. For a repeated `NOT_DONE` order, its own id,
     /// creation time and number of the attempt.
     Yes(Box<Record>),
-    /// The request id is known, and its order is not one that is attempted
+    /// The request id is known, and its write is not one that is attempted
     /// again, or an event says that it was carried out.
     Known(Box<Record>),
-    /// Another order is in flight for the slot.
-    Busy(OrderId),
-    /// An order came and went since the baseline was read: read it again.
+    /// Another write is in flight for the slot.
+    Busy(WriteId),
+    /// A write came and went since the baseline was read: read it again.
     Moved,
 }
 
-/// What an order becomes.
+/// What a write becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// Bought: true of the order whichever attempt it came of.
-    Placed {
-        /// The bundle; `None` when the provider did not say.
+    /// Carried out: true of the write whichever attempt it came of.
+    Done {
+        /// What came of a purchase; `None` when the provider did not say, and
+        /// for every other kind.
         subscription_id: Option<String>,
         /// The provider's reference, when it gave one.
         provider_reference: Option<String>,
-        /// When to look for the bundle that the provider did not name.
+        /// When to look for the subscription that the provider did not name.
         next_check_at: Option<Timestamp>,
     },
     /// Refused. Attempts before this one are looked for as before.
     Rejected(Failure),
-    /// Perhaps bought.
+    /// Perhaps carried out.
     Unknown {
         /// The provider's name for what it is doing, when it gave one.
         provider_reference: Option<String>,
@@ -146,9 +181,9 @@ pub enum Settlement {
         /// When to look.
         next_check_at: Timestamp,
     },
-    /// Not bought, as far as can be seen. Not accepted for an order that an
-    /// event says was carried out, except as an operator's word.
-    NotPlaced {
+    /// Not carried out, as far as can be seen. Not accepted for an order that
+    /// an event says was carried out, unless an operator says so.
+    NotDone {
         /// When to look whether it was after all.
         next_check_at: Option<Timestamp>,
     },
@@ -160,10 +195,10 @@ impl Settlement {
     /// The state that it leads to.
     pub fn state(&self) -> State {
         match self {
-            Self::Placed { .. } => State::Placed,
+            Self::Done { .. } => State::Done,
             Self::Rejected(_) => State::Rejected,
             Self::Unknown { .. } => State::Unknown,
-            Self::NotPlaced { .. } => State::NotPlaced,
+            Self::NotDone { .. } => State::NotDone,
             Self::NeedsOperator(_) => State::NeedsOperator,
         }
     }
@@ -172,24 +207,24 @@ impl Settlement {
 /// What became of a settlement.
 #[derive(Clone, Debug)]
 pub enum Settled {
-    /// Done; the order as it is now.
+    /// Written; the write as it is now.
     Yes(Box<Record>),
-    /// The order is in a state that it may not leave like this, was attempted
-    /// again meanwhile, or an event says otherwise; the order as it is.
+    /// The write is in a state that it may not leave like this, was attempted
+    /// again meanwhile, or an event says otherwise; the write as it is.
     No(Box<Record>),
-    /// There is no such order.
+    /// There is no such write.
     Gone,
-    /// Another order of the SIM has claimed the subscription, or is in flight
-    /// where this one would be.
+    /// Another order of the SIM has claimed the subscription, or a write is in
+    /// flight where this one would be.
     Claimed,
 }
 
-/// What a release left of an order.
+/// What a release left of a write.
 #[derive(Clone, Debug)]
 pub enum Released {
-    /// Nothing: the order is gone.
+    /// Nothing: the write is gone.
     Gone,
-    /// The order as it is: attempted before, or settled meanwhile.
+    /// The write as it is: attempted before, or settled meanwhile.
     Kept(Box<Record>),
 }
 
@@ -216,7 +251,7 @@ pub struct Look {
     pub next_check_at: Option<Timestamp>,
 }
 
-/// An operator's word on an order, kept for the audit.
+/// Why an operator resolved a write, kept for the audit.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Note {
     /// Who.
@@ -230,17 +265,17 @@ pub struct Note {
 pub struct Claims {
     /// Those that are named.
     pub subscription_ids: Vec<String>,
-    /// Other orders of this product to which a subscription that no order
-    /// claims may belong: placed without a name, in flight, or not placed as
-    /// far as could be seen and still looked for.
+    /// Other purchases of this product to which a subscription that no order
+    /// claims may belong: done without a name, in flight, or not done as far as
+    /// could be seen and still looked for.
     pub rivals: i64,
 }
 
-/// An order by one of its names.
+/// A write by one of its ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// Ours.
-    Order(OrderId),
+    /// The gateway's.
+    Write(WriteId),
     /// The caller's.
     Request(RequestId),
 }
@@ -258,50 +293,58 @@ pub struct Filter {
     pub created_until: Option<Timestamp>,
 }
 
-/// Orders in a state, for metrics.
-pub type Census = Vec<(State, i64)>;
+/// How many writes of a kind are in a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// [`Kind::name`].
+    pub kind: &'static str,
+    /// The state's name for that kind.
+    pub state: &'static str,
+    /// How many.
+    pub writes: i64,
+}
 
-/// Keeps orders. Every method is durable when it returns. With PostgreSQL none
+/// Keeps writes. Every method is durable when it returns. With PostgreSQL none
 /// takes longer than `store.operation_timeout` allows; a caller that is dropped, and an
 /// error, leave it open whether a write happened.
 #[async_trait]
-pub trait OrderLedger: Send + Sync + 'static {
+pub trait Ledger: Send + Sync + 'static {
     /// The time that leases and looks go by: the database's where several
     /// processes share it.
     async fn now(&self) -> Result<Timestamp>;
 
-    /// An order by one of its names.
+    /// A write by one of its ids.
     async fn find(&self, key: Key) -> Result<Option<Record>>;
 
-    /// What is going on in a slot.
-    async fn traffic(&self, slot: &Slot) -> Result<Traffic>;
+    /// What is in flight for a slot.
+    async fn slot_status(&self, slot: &Slot) -> Result<SlotStatus>;
 
     /// Begins an attempt: the last thing before it is sent.
     async fn begin(&self, attempt: Attempt) -> Result<Begun>;
 
-    /// Writes down what became of an attempt, unless the order has moved on.
-    /// `Placed` is true of the order, so that it does not matter which attempt
+    /// Records what became of an attempt, unless the write has moved on.
+    /// `Done` is true of the write, so that it does not matter which attempt
     /// is named. A note of an operator goes with it.
     async fn settle(
         &self,
-        id: OrderId,
+        id: WriteId,
         attempt: i32,
         settlement: Settlement,
         note: Option<Note>,
         now: Timestamp,
     ) -> Result<Settled>;
 
-    /// Takes back an attempt that was certainly not sent: the order is gone,
-    /// or `NOT_PLACED` again when this was not its first attempt.
-    async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<Released>;
+    /// Takes back an attempt that was certainly not sent: the write is gone,
+    /// or `NOT_DONE` again when this was not its first attempt.
+    async fn release(&self, id: WriteId, attempt: i32, now: Timestamp) -> Result<Released>;
 
-    /// Makes orders whose process died `UNKNOWN`. A lease that lies beyond
+    /// Makes writes whose process died `UNKNOWN`. A lease that lies beyond
     /// `horizon` is a clock's error and counts as ended. Returns how many.
     async fn take_over(&self, whose: TakeOver, now: Timestamp, horizon: Timestamp) -> Result<u64>;
 
-    /// Orders that have to be looked for now, at most this many, leased to
-    /// the caller: `UNKNOWN` ones, `PLACED` ones without a subscription, and
-    /// those not placed or refused that are still watched. Nobody else gets
+    /// Writes that have to be looked for now, at most this many, leased to
+    /// the caller: `UNKNOWN` ones, purchases that are `DONE` without a
+    /// subscription, and those not done or refused that are still watched. Nobody else gets
     /// them before the lease ends. A look or a lease that lies beyond
     /// `horizon` is a clock's error and counts as due. A row that cannot be
     /// read is logged and put off, and keeps no other from its turn.
@@ -314,25 +357,26 @@ pub trait OrderLedger: Send + Sync + 'static {
     ) -> Result<Vec<Record>>;
 
     /// Looked for and not settled: counts the look and ends the lease.
-    async fn postpone(&self, id: OrderId, attempt: i32, look: Look) -> Result<()>;
+    async fn postpone(&self, id: WriteId, attempt: i32, look: Look) -> Result<()>;
 
     /// Which subscriptions of a SIM belong to orders other than this one;
     /// rivals are counted for the slot only.
-    async fn claims(&self, slot: &Slot, other_than: OrderId) -> Result<Claims>;
+    async fn claims(&self, slot: &Slot, other_than: WriteId) -> Result<Claims>;
 
-    /// Makes an order that is looked for due now, by its id or the provider's
-    /// name for what it is doing. Returns how many that were.
+    /// Makes a write that is looked for due now, by its id or the provider's
+    /// reference. Returns how many that were.
     async fn make_due(&self, name: &str, now: Timestamp) -> Result<u64>;
 
     /// Orders, newest first, beginning after one of them.
-    async fn page(&self, filter: &Filter, after: Option<OrderId>, limit: i64) -> Result<Vec<Order>>;
+    async fn page(&self, filter: &Filter, after: Option<WriteId>, limit: i64) -> Result<Vec<Write>>;
 
-    /// Forgets settled orders that have not changed since. Returns how many.
+    /// Deletes settled writes that have not changed since. Returns how many.
     async fn purge(&self, unchanged_since: Timestamp) -> Result<u64>;
 
-    /// How many orders are in each state; states without any may be absent.
-    async fn census(&self) -> Result<Census>;
+    /// How many writes of each kind are in each state; what there is none of
+    /// may be absent.
+    async fn counts(&self) -> Result<Vec<Count>>;
 
-    /// Since when an order has been `UNKNOWN` at the longest.
+    /// Since when a write has been `UNKNOWN` at the longest.
     async fn unknown_since(&self) -> Result<Option<Timestamp>>;
 }

@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Error, EventLog, OrderLedger, postgres, sqlite};
+use super::backend::Backend;
+use super::{Error, EventLog, Ledger, postgres, sqlite};
 use crate::config;
 use crate::config::StoreUrl;
 use crate::domain::Clock;
@@ -12,7 +13,7 @@ use crate::domain::Clock;
 /// An open store.
 pub struct Opened {
     /// The orders.
-    pub ledger: Arc<dyn OrderLedger>,
+    pub ledger: Arc<dyn Ledger>,
     /// The events, beside them.
     pub events: Arc<dyn EventLog>,
     /// Nobody else used the store when it was opened: what a process left
@@ -95,7 +96,7 @@ pub async fn open(config: &config::Store, clock: Clock) -> Result<Opened, OpenEr
     })
 }
 
-fn opened(store: impl OrderLedger + EventLog, exclusive: bool) -> Opened {
+fn opened(store: impl Backend, exclusive: bool) -> Opened {
     let store = Arc::new(store);
     Opened {
         ledger: store.clone(),

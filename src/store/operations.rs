@@ -12,11 +12,12 @@ use super::error::Error;
 use super::row::{self, values};
 use super::session::Session;
 use super::{
-    Attempt, Begun, Census, Claims, Filter, Key, Look, Note, Record, Released, Settled, Settlement, Slot,
-    TakeOver, Traffic, statements,
+    Attempt, Begun, Claims, Count, Filter, Key, Look, Note, Record, Released, Settled, Settlement, Slot,
+    SlotStatus, TakeOver, kind, statements,
 };
-use crate::domain::Msisdn;
-use crate::domain::order::{Failure, Order, OrderId};
+use crate::domain::Iccid;
+use crate::domain::failure::Failure;
+use crate::domain::write::{Kind, Write, WriteId};
 
 /// How often [`begin`] looks again after its row was in another's way. One
 /// round is enough unless somebody begins and releases all the time.
@@ -27,7 +28,7 @@ pub(super) const PURGED_AT_ONCE: u64 = 1_000;
 
 pub(super) async fn find<S: Session>(session: &mut S, key: Key) -> sqlx::Result<Option<Record>> {
     let found = match key {
-        Key::Order(id) => session.row(statements::FIND, values![id]).await?,
+        Key::Write(id) => session.row(statements::FIND, values![id]).await?,
         Key::Request(id) => session.row(statements::FIND_REQUEST, values![id]).await?,
     };
     found.as_ref().map(row::record).transpose()
@@ -40,11 +41,13 @@ pub(super) async fn database_time<S: Session>(session: &mut S) -> sqlx::Result<T
     row::time(&found, "now")?.ok_or_else(|| row::unusable("now"))
 }
 
-pub(super) async fn traffic<S: Session>(session: &mut S, slot: &Slot) -> sqlx::Result<Traffic> {
-    let values = values![slot.msisdn.as_str(), slot.product_id.as_str()];
-    let found = session.row(statements::TRAFFIC, values).await?;
+pub(super) async fn slot_status<S: Session>(session: &mut S, slot: &Slot) -> sqlx::Result<SlotStatus> {
+    let (msisdn, product_id) = slot.columns();
+    let found = session
+        .row(statements::SLOT_STATUS, values![msisdn, product_id])
+        .await?;
     let found = found.ok_or(sqlx::Error::RowNotFound)?;
-    Ok(Traffic {
+    Ok(SlotStatus {
         in_flight: row::optional_id(&found, "in_flight")?,
         generation: row::number(&found, "generation")?,
     })
@@ -52,23 +55,23 @@ pub(super) async fn traffic<S: Session>(session: &mut S, slot: &Slot) -> sqlx::R
 
 /// The caller lets nobody else begin on the slot meanwhile.
 pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<Begun> {
-    let slot = row::slot(&attempt.order)?;
+    let slot = Slot::of(&attempt.write.kind);
     for _ in 0..ROUNDS {
-        let known = find(session, Key::Request(attempt.order.request_id)).await?;
+        let known = find(session, Key::Request(attempt.write.request_id)).await?;
         let known = match known {
-            Some(record) if !is_repeat(&record.order, &attempt.order) => {
+            Some(record) if !is_repeat(&record.write, &attempt.write) => {
                 return Ok(Begun::Known(Box::new(record)));
             }
-            Some(record) if is_confirmed(session, record.order.id).await? => {
+            Some(record) if is_confirmed(session, record.write.id).await? => {
                 return Ok(Begun::Known(Box::new(record)));
             }
             known => known,
         };
-        let traffic = traffic(session, &slot).await?;
-        if let Some(other) = traffic.in_flight {
+        let status = slot_status(session, &slot).await?;
+        if let Some(other) = status.in_flight {
             return Ok(Begun::Busy(other));
         }
-        if traffic.generation != attempt.generation {
+        if status.generation != attempt.generation {
             return Ok(Begun::Moved);
         }
         let begun = match known {
@@ -83,15 +86,26 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
     Ok(Begun::Moved)
 }
 
-/// Whether a known order may be sent again for this one. Decided here, where
+/// Whether a known write may be sent again for this one. Decided here, where
 /// nobody else begins meanwhile: a caller may have looked before it was known.
-fn is_repeat(known: &Order, order: &Order) -> bool {
-    known.may_be_sent_again() && known.wish == order.wish && known.sim.msisdn == order.sim.msisdn
+fn is_repeat(known: &Write, write: &Write) -> bool {
+    let is_same = match (&known.kind, &write.kind) {
+        (Kind::Purchase(known), Kind::Purchase(purchase)) => {
+            known.terms == purchase.terms && known.line.msisdn == purchase.line.msisdn
+        }
+        (Kind::Subscription(known), Kind::Subscription(change)) => {
+            known.terms == change.terms
+                && known.product_id == change.product_id
+                && known.line.msisdn == change.line.msisdn
+        }
+        _ => false,
+    };
+    is_same && known.may_be_sent_again()
 }
 
 /// Whether an event says that an order was carried out. Asked in the very
 /// decision to send it again.
-async fn is_confirmed<S: Session>(session: &mut S, id: OrderId) -> sqlx::Result<bool> {
+async fn is_confirmed<S: Session>(session: &mut S, id: WriteId) -> sqlx::Result<bool> {
     let found = session.row(statements::CONFIRMED, values![id]).await?;
     let found = found.ok_or(sqlx::Error::RowNotFound)?;
     Ok(row::number(&found, "confirmed")? > 0)
@@ -109,13 +123,13 @@ async fn repeat<S: Session>(
     attempt: &Attempt,
     known: &Record,
 ) -> sqlx::Result<Option<Record>> {
-    let iccid = attempt.order.sim.iccid.as_ref();
+    let iccid = attempt.write.kind.iccid().map(Iccid::as_str);
     let baseline = row::baseline(&attempt.baseline)?;
     let values = values![
-        known.order.id,
+        known.write.id,
         known.attempt,
-        iccid.map(crate::domain::Iccid::as_str),
-        attempt.order.updated_at,
+        iccid,
+        attempt.write.updated_at,
         baseline.as_str(),
         attempt.lease_until,
         attempt.owner,
@@ -126,7 +140,7 @@ async fn repeat<S: Session>(
 
 pub(super) async fn settle<S: Session>(
     session: &mut S,
-    id: OrderId,
+    id: WriteId,
     attempt: i32,
     settlement: &Settlement,
     note: Option<&Note>,
@@ -134,14 +148,14 @@ pub(super) async fn settle<S: Session>(
 ) -> sqlx::Result<Settled> {
     let mut written = Written::default();
     match settlement {
-        Settlement::Placed {
+        Settlement::Done {
             subscription_id,
             provider_reference,
             next_check_at,
         } => {
             written.subscription_id = subscription_id.as_deref();
             written.provider_reference = provider_reference.as_deref();
-            // With the bundle's name there is nothing left to look for.
+            // With the subscription's id there is nothing left to look for.
             written.next_check_at = next_check_at.filter(|_| subscription_id.is_none());
         }
         Settlement::Rejected(failure) | Settlement::NeedsOperator(failure) => {
@@ -156,7 +170,7 @@ pub(super) async fn settle<S: Session>(
             written.sent_by = Some(*sent_by);
             written.next_check_at = Some(*next_check_at);
         }
-        Settlement::NotPlaced { next_check_at } => written.next_check_at = *next_check_at,
+        Settlement::NotDone { next_check_at } => written.next_check_at = *next_check_at,
     }
     let next = settlement.state();
     let sql = statements::settle(next, written.subscription_id.is_some(), note.is_some());
@@ -164,7 +178,7 @@ pub(super) async fn settle<S: Session>(
     let values = values![
         id,
         attempt,
-        next.name(),
+        next.order_name(),
         written.subscription_id,
         written.provider_reference,
         failure.map(|failure| failure.reason.name()),
@@ -178,7 +192,7 @@ pub(super) async fn settle<S: Session>(
     ];
     match session.row(sql, values).await {
         Ok(Some(row)) => Ok(Settled::Yes(Box::new(row::record(&row)?))),
-        Ok(None) => Ok(match find(session, Key::Order(id)).await? {
+        Ok(None) => Ok(match find(session, Key::Write(id)).await? {
             Some(record) => Settled::No(Box::new(record)),
             None => Settled::Gone,
         }),
@@ -208,7 +222,7 @@ pub(super) fn is_taken(error: &sqlx::Error) -> bool {
 
 pub(super) async fn release<S: Session>(
     session: &mut S,
-    id: OrderId,
+    id: WriteId,
     attempt: i32,
     now: Timestamp,
 ) -> sqlx::Result<Released> {
@@ -221,7 +235,7 @@ pub(super) async fn release<S: Session>(
     session
         .execute(statements::RELEASE_REPEATED, values![id, attempt, now])
         .await?;
-    let kept = find(session, Key::Order(id)).await?;
+    let kept = find(session, Key::Write(id)).await?;
     Ok(kept.map_or(Released::Gone, |record| Released::Kept(Box::new(record))))
 }
 
@@ -269,13 +283,13 @@ pub(super) async fn take_due<S: Session>(
             }
         }
     }
-    due.sort_by_key(|record| (record.due_at, record.order.id));
+    due.sort_by_key(|record| (record.due_at, record.write.id));
     Ok(due)
 }
 
 pub(super) async fn postpone<S: Session>(
     session: &mut S,
-    id: OrderId,
+    id: WriteId,
     attempt: i32,
     look: Look,
 ) -> sqlx::Result<()> {
@@ -300,13 +314,13 @@ pub(super) async fn make_due<S: Session>(session: &mut S, name: &str, now: Times
 pub(super) async fn claims<S: Session>(
     session: &mut S,
     slot: &Slot,
-    other_than: OrderId,
+    other_than: WriteId,
 ) -> sqlx::Result<Claims> {
-    let msisdn: &str = Msisdn::as_str(&slot.msisdn);
+    let (msisdn, product_id) = slot.columns();
     let named = session
         .rows(statements::CLAIMED, values![msisdn, other_than])
         .await?;
-    let values = values![msisdn, slot.product_id.as_str(), other_than];
+    let values = values![msisdn, product_id, other_than];
     let rivals = session.row(statements::RIVALS, values).await?;
     let rivals = rivals.ok_or(sqlx::Error::RowNotFound)?;
     Ok(Claims {
@@ -321,9 +335,9 @@ pub(super) async fn claims<S: Session>(
 pub(super) async fn page<S: Session>(
     session: &mut S,
     filter: &Filter,
-    after: Option<OrderId>,
+    after: Option<WriteId>,
     limit: i64,
-) -> sqlx::Result<Vec<Order>> {
+) -> sqlx::Result<Vec<Write>> {
     let mut values = Vec::new();
     values.extend(after.map(row::Value::from));
     values.extend(
@@ -338,10 +352,10 @@ pub(super) async fn page<S: Session>(
     let rows = session
         .rows(statements::page(filter, after.is_some()), values)
         .await?;
-    rows.iter().map(|found| Ok(row::record(found)?.order)).collect()
+    rows.iter().map(|found| Ok(row::record(found)?.write)).collect()
 }
 
-/// Forgets up to [`PURGED_AT_ONCE`].
+/// Deletes up to [`PURGED_AT_ONCE`].
 pub(super) async fn purge<S: Session>(session: &mut S, unchanged_since: Timestamp) -> sqlx::Result<u64> {
     let most = i64::try_from(PURGED_AT_ONCE).unwrap_or(i64::MAX);
     session
@@ -349,11 +363,27 @@ pub(super) async fn purge<S: Session>(session: &mut S, unchanged_since: Timestam
         .await
 }
 
-pub(super) async fn census<S: Session>(session: &mut S) -> sqlx::Result<Census> {
-    let rows = session.rows(statements::CENSUS, values![]).await?;
-    rows.iter()
-        .map(|found| Ok((row::state(found)?, row::number(found, "orders")?)))
-        .collect()
+pub(super) async fn counts<S: Session>(session: &mut S) -> sqlx::Result<Vec<Count>> {
+    let rows = session.rows(statements::COUNTS, values![]).await?;
+    let mut counts: Vec<Count> = Vec::new();
+    for found in &rows {
+        let kind = kind::metric_name(&row::text(found, "act")?).ok_or_else(|| row::unusable("act"))?;
+        let state = row::state(found)?;
+        let state = match kind::is_of_sims(kind) {
+            true => state.name(),
+            false => state.order_name(),
+        };
+        let writes = row::number(found, "writes")?;
+        // Several acts are of one kind.
+        match counts
+            .iter_mut()
+            .find(|count| (count.kind, count.state) == (kind, state))
+        {
+            Some(count) => count.writes += writes,
+            None => counts.push(Count { kind, state, writes }),
+        }
+    }
+    Ok(counts)
 }
 
 pub(super) async fn unknown_since<S: Session>(session: &mut S) -> sqlx::Result<Option<Timestamp>> {

@@ -4,7 +4,6 @@
 //! order. A connection that is lost is replaced when the next one is needed.
 
 mod connect;
-mod events;
 mod listen;
 mod pool;
 mod time;
@@ -13,20 +12,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _, SqlStr};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::row::{self, values};
+use super::backend::{Backend, Work, work};
+use super::events::append::{Batch, IN_ONE_STATEMENT};
+use super::events::{Appended, Arrival};
+use super::row::values;
 use super::session::Session as _;
-use super::{
-    Attempt, Begun, Census, Claims, Filter, Key, Look, Note, OpenError, OrderLedger, Record, Released,
-    Result, Settled, Settlement, Slot, TakeOver, Traffic, migrations, operations,
-};
-use crate::domain::order::{Order, OrderId};
+use super::{Attempt, Begun, OpenError, Result, Slot, migrations, operations};
 use pool::{Pool, too_late};
 use time::DatabaseTime;
 
@@ -40,21 +38,7 @@ const UNBOUNDED: SqlStr = SqlStr::from_static("SELECT set_config('statement_time
 const LOCK_SLOT: SqlStr =
     SqlStr::from_static("SELECT pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))");
 
-/// Work on a connection.
-type Work<T> = Box<dyn for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
-
-/// Work on a connection, as the pool takes it.
-macro_rules! work {
-    ($connection:ident => $operation:expr) => {
-        Box::new(move |$connection: &mut sqlx::postgres::PgConnection| {
-            Box::pin(async move { $operation.await })
-        })
-    };
-}
-
-use work;
-
-/// Orders in PostgreSQL.
+/// Writes and events in PostgreSQL.
 pub(super) struct Ledger {
     pool: Pool,
     options: PgConnectOptions,
@@ -89,25 +73,22 @@ impl Ledger {
             time: DatabaseTime::default(),
         };
         // From now on the server shows that a gateway uses the database.
-        let used = ledger.run(work!(session => session.ping())).await;
+        let ping: Work<PgConnection, ()> = work!(session => PgConnection::ping(session));
+        let used = ledger.pool.run(ping).await;
         used.map_err(OpenError::Database)?;
         Ok(ledger)
-    }
-
-    /// Runs an operation as [`Pool::run`] does.
-    async fn run<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
-        self.pool.run(work).await
     }
 }
 
 /// `None`: something stood in the way, so that the transaction is void.
 async fn try_begin(connection: &mut PgConnection, attempt: &Attempt) -> sqlx::Result<Option<Begun>> {
-    let slot = row::slot(&attempt.order)?;
+    let slot = Slot::of(&attempt.write.kind);
     // What the lock is for: each statement sees what was committed before.
     let mut transaction = connection
         .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
         .await?;
-    let lock = values![slot.msisdn.as_str(), slot.product_id.as_str()];
+    let (msisdn, product_id) = slot.columns();
+    let lock = values![msisdn, product_id];
     transaction.execute(LOCK_SLOT, lock).await?;
     match operations::begin(&mut *transaction, attempt).await {
         Ok(begun) => {
@@ -122,8 +103,31 @@ async fn try_begin(connection: &mut PgConnection, attempt: &Attempt) -> sqlx::Re
     }
 }
 
+/// Appends in one statement, which takes effect as a whole or finds that
+/// another one came first. Every time that this is not the first, another
+/// replica is. Bounded by the time of an operation.
+async fn append(connection: &mut PgConnection, batch: &Batch) -> sqlx::Result<Vec<Appended>> {
+    let values = batch.values()?;
+    loop {
+        let rows = connection.rows(IN_ONE_STATEMENT, values.clone()).await?;
+        if !rows.is_empty() {
+            return batch.answers(&rows);
+        }
+    }
+}
+
 #[async_trait]
-impl OrderLedger for Ledger {
+impl Backend for Ledger {
+    type Connection = PgConnection;
+
+    async fn read<T: Send + 'static>(&self, work: Work<PgConnection, T>) -> Result<T> {
+        self.pool.run(work).await
+    }
+
+    async fn write<T: Send + 'static>(&self, work: Work<PgConnection, T>) -> Result<T> {
+        self.pool.run(work).await
+    }
+
     /// The database's, carried on by the process's monotonic clock between
     /// two questions.
     async fn now(&self) -> Result<Timestamp> {
@@ -131,110 +135,30 @@ impl OrderLedger for Ledger {
             return Ok(now);
         }
         let answer = self
-            .run(work!(session => operations::database_time(session)))
+            .read(work!(session => operations::database_time(session)))
             .await?;
         self.time.learn(answer);
         Ok(answer)
-    }
-
-    async fn find(&self, key: Key) -> Result<Option<Record>> {
-        self.run(work!(session => operations::find(session, key))).await
-    }
-
-    async fn traffic(&self, slot: &Slot) -> Result<Traffic> {
-        let slot = slot.clone();
-        self.run(work!(session => operations::traffic(session, &slot)))
-            .await
     }
 
     async fn begin(&self, attempt: Attempt) -> Result<Begun> {
         let attempt = Arc::new(attempt);
         for _ in 0..ROUNDS {
             let attempt = Arc::clone(&attempt);
-            if let Some(begun) = self.run(work!(session => try_begin(session, &attempt))).await? {
+            if let Some(begun) = self.write(work!(session => try_begin(session, &attempt))).await? {
                 return Ok(begun);
             }
         }
         Ok(Begun::Moved)
     }
 
-    async fn settle(
-        &self,
-        id: OrderId,
-        attempt: i32,
-        settlement: Settlement,
-        note: Option<Note>,
-        now: Timestamp,
-    ) -> Result<Settled> {
-        self.run(work!(
-            session => operations::settle(session, id, attempt, &settlement, note.as_ref(), now)
-        ))
-        .await
+    async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>> {
+        let batch = Batch::of(&arrivals);
+        self.write(work!(session => append(session, &batch))).await
     }
 
-    async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<Released> {
-        self.run(work!(session => operations::release(session, id, attempt, now)))
-            .await
-    }
-
-    async fn take_over(&self, whose: TakeOver, now: Timestamp, horizon: Timestamp) -> Result<u64> {
-        self.run(work!(session => operations::take_over(session, whose, now, horizon)))
-            .await
-    }
-
-    async fn take_due(
-        &self,
-        now: Timestamp,
-        lease_until: Timestamp,
-        horizon: Timestamp,
-        limit: i64,
-    ) -> Result<Vec<Record>> {
-        self.run(work!(session => operations::take_due(session, now, lease_until, horizon, limit)))
-            .await
-    }
-
-    async fn postpone(&self, id: OrderId, attempt: i32, look: Look) -> Result<()> {
-        self.run(work!(session => operations::postpone(session, id, attempt, look)))
-            .await
-    }
-
-    async fn claims(&self, slot: &Slot, other_than: OrderId) -> Result<Claims> {
-        let slot = slot.clone();
-        self.run(work!(session => operations::claims(session, &slot, other_than)))
-            .await
-    }
-
-    async fn make_due(&self, name: &str, now: Timestamp) -> Result<u64> {
-        let name = name.to_owned();
-        self.run(work!(session => operations::make_due(session, &name, now)))
-            .await
-    }
-
-    async fn page(&self, filter: &Filter, after: Option<OrderId>, limit: i64) -> Result<Vec<Order>> {
-        let filter = filter.clone();
-        self.run(work!(session => operations::page(session, &filter, after, limit)))
-            .await
-    }
-
-    async fn purge(&self, unchanged_since: Timestamp) -> Result<u64> {
-        let mut purged = 0;
-        loop {
-            let some = self
-                .run(work!(session => operations::purge(session, unchanged_since)))
-                .await?;
-            purged += some;
-            if some < operations::PURGED_AT_ONCE {
-                return Ok(purged);
-            }
-        }
-    }
-
-    async fn census(&self) -> Result<Census> {
-        self.run(work!(session => operations::census(session))).await
-    }
-
-    async fn unknown_since(&self) -> Result<Option<Timestamp>> {
-        self.run(work!(session => operations::unknown_since(session)))
-            .await
+    /// A commit of another replica notifies.
+    async fn listen(&self, appended: &Notify) {
+        self.notify(appended).await;
     }
 }

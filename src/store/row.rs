@@ -1,4 +1,8 @@
-//! An order as a row: the only place that knows how one becomes the other.
+//! A write as a row: the only place that knows how one becomes the other.
+//!
+//! The columns are older than operations on SIMs: `placed` and `not_placed` in
+//! `state` are `DONE` and `NOT_DONE` of every kind, `act` is the kind, and a
+//! change of a SIM has an empty `product_id`.
 
 use std::time::Duration;
 
@@ -6,13 +10,18 @@ use jiff::Timestamp;
 use sqlx::error::BoxDynError;
 use uuid::Uuid;
 
-use super::{Attempt, Observed, Record, Slot, act};
+use super::kind::{self, Stored};
+use super::{Attempt, Observed, Record, Slot};
 use crate::domain::ProviderDetail;
+use crate::domain::change::SimChange;
+use crate::domain::failure::{Failure, Reason};
 use crate::domain::money::Currency;
-use crate::domain::order::{Activation, Failure, Order, OrderId, Reason, RequestId, State, Wish};
-use crate::domain::{Iccid, Money, Msisdn, SimIds};
+use crate::domain::write::{
+    Activation, Kind, Line, Purchase, PurchaseTerms, RequestId, State, SubscriptionChange, Write, WriteId,
+};
+use crate::domain::{Iccid, Money, Msisdn};
 
-/// A value of a row: every column is a text or a whole number.
+/// A value of a row: every column is a text or an integer.
 #[derive(Clone)]
 pub(super) enum Value {
     Text(Option<String>),
@@ -31,8 +40,8 @@ impl From<&str> for Value {
     }
 }
 
-impl From<OrderId> for Value {
-    fn from(id: OrderId) -> Self {
+impl From<WriteId> for Value {
+    fn from(id: WriteId) -> Self {
         Self::Text(Some(id.to_string()))
     }
 }
@@ -105,33 +114,41 @@ pub(super) trait Cells {
     fn number(&self, column: &str) -> sqlx::Result<Option<i64>>;
 }
 
-/// The SIM and the product of an order.
-pub(super) fn slot(order: &Order) -> sqlx::Result<Slot> {
-    let msisdn = order.sim.msisdn.clone().ok_or_else(|| unusable("msisdn"))?;
-    let product_id = order.wish.product_id.clone();
-    Ok(Slot { msisdn, product_id })
+impl Slot {
+    /// The columns `msisdn` and `product_id`.
+    pub(super) fn columns(&self) -> (&str, &str) {
+        match self {
+            Self::Product { msisdn, product_id } => (msisdn.as_str(), product_id),
+            Self::Sim { msisdn } => (msisdn.as_str(), ""),
+        }
+    }
 }
 
-/// The values of a new row, in the order of `statements::COLUMNS`.
+/// The values of a new row, in the order of `statements::INSERT`.
 pub(super) fn new_row(attempt: &Attempt, slot: &Slot, baseline: &str) -> sqlx::Result<Vec<Value>> {
-    let (order, lease_until) = (&attempt.order, attempt.lease_until);
-    let (act, details) = act::write(&order.wish.act)?;
-    let price = order.wish.max_price.as_ref();
+    let (write, lease_until) = (&attempt.write, attempt.lease_until);
+    let (act, details) = kind::write(&write.kind)?;
+    let terms = match &write.kind {
+        Kind::Purchase(purchase) => Some(&purchase.terms),
+        Kind::Subscription(_) | Kind::Sim(_) => None,
+    };
+    let price = terms.and_then(|terms| terms.max_price.as_ref());
     let currency = price.map(Money::currency);
+    let (msisdn, product_id) = slot.columns();
     Ok(values![
-        order.id,
-        order.request_id,
-        order.sim.iccid.as_ref().map(Iccid::as_str),
-        slot.msisdn.as_str(),
-        slot.product_id.as_str(),
-        order.wish.activation.map(activation_name),
-        order.wish.reference.as_str(),
+        write.id,
+        write.request_id,
+        write.kind.iccid().map(Iccid::as_str),
+        msisdn,
+        product_id,
+        terms.and_then(|terms| terms.activation).map(activation_name),
+        terms.map_or("", |terms| terms.reference.as_str()),
         currency.as_ref().map(Currency::code),
         price.map(Money::units),
         price.map(|price| i64::from(price.nanos())),
-        order.caller.as_deref(),
-        order.created_at,
-        order.updated_at,
+        write.caller.as_deref(),
+        write.created_at,
+        write.updated_at,
         baseline,
         // No process sends after its lease.
         lease_until,
@@ -147,7 +164,7 @@ pub(super) fn record(row: &impl Cells) -> sqlx::Result<Record> {
     let baseline = read_baseline(&text(row, "baseline")?)?;
     let first_baseline = row.text("first_baseline")?;
     Ok(Record {
-        order: order(row)?,
+        write: write(row)?,
         attempt: small(row, "attempt")?,
         first_baseline: match first_baseline {
             Some(first) => read_baseline(&first)?,
@@ -165,35 +182,51 @@ pub(super) fn record(row: &impl Cells) -> sqlx::Result<Record> {
     })
 }
 
-fn order(row: &impl Cells) -> sqlx::Result<Order> {
+fn write(row: &impl Cells) -> sqlx::Result<Write> {
     let needed = |column: &str| time(row, column)?.ok_or_else(|| unusable(column));
     let state = state(row)?;
-    // Watching what is taken for not placed is the gateway's own affair:
+    // Watching what is taken for not carried out is the gateway's own affair:
     // callers need not wait for it.
-    let is_open = matches!(state, State::Unknown | State::Placed);
-    Ok(Order {
+    let is_open = matches!(state, State::Unknown | State::Done);
+    Ok(Write {
         id: id(row, "id")?,
         request_id: parsed(row, "request_id", RequestId::parse)?.ok_or_else(|| unusable("request_id"))?,
-        sim: SimIds {
-            iccid: parsed(row, "iccid", Iccid::parse)?,
-            msisdn: Some(parsed(row, "msisdn", Msisdn::parse)?.ok_or_else(|| unusable("msisdn"))?),
-        },
-        wish: Wish {
-            act: act::read(&text(row, "act")?, row.text("details")?.as_deref())
-                .ok_or_else(|| unusable("act"))?,
-            product_id: text(row, "product_id")?,
-            activation: parsed(row, "activation", activation_named)?,
-            reference: text(row, "reference")?,
-            max_price: price(row)?,
-        },
         caller: row.text("caller")?,
         state,
-        subscription_id: row.text("subscription_id")?,
+        kind: kind(row)?,
         provider_reference: row.text("provider_reference")?,
         failure: failure(row)?,
         created_at: needed("created_at")?,
         updated_at: needed("updated_at")?,
         next_check_at: time(row, "next_check_at")?.filter(|_| is_open),
+    })
+}
+
+fn kind(row: &impl Cells) -> sqlx::Result<Kind> {
+    let stored = kind::read(&text(row, "act")?, row.text("details")?.as_deref());
+    let msisdn = parsed(row, "msisdn", Msisdn::parse)?.ok_or_else(|| unusable("msisdn"))?;
+    let iccid = parsed(row, "iccid", Iccid::parse)?;
+    Ok(match stored.ok_or_else(|| unusable("act"))? {
+        Stored::Purchase => Kind::Purchase(Purchase {
+            line: Line { msisdn, iccid },
+            terms: PurchaseTerms {
+                product_id: text(row, "product_id")?,
+                activation: parsed(row, "activation", activation_named)?,
+                reference: text(row, "reference")?,
+                max_price: price(row)?,
+            },
+            subscription_id: row.text("subscription_id")?,
+        }),
+        Stored::Subscription(terms) => Kind::Subscription(SubscriptionChange {
+            line: Line { msisdn, iccid },
+            product_id: text(row, "product_id")?,
+            terms,
+        }),
+        Stored::Sim(terms) => Kind::Sim(SimChange {
+            msisdn,
+            iccid: iccid.ok_or_else(|| unusable("iccid"))?,
+            terms,
+        }),
     })
 }
 
@@ -204,18 +237,18 @@ fn span(row: &impl Cells, column: &str) -> sqlx::Result<Duration> {
 }
 
 /// The id in a column.
-pub(super) fn id(row: &impl Cells, column: &str) -> sqlx::Result<OrderId> {
+pub(super) fn id(row: &impl Cells, column: &str) -> sqlx::Result<WriteId> {
     optional_id(row, column)?.ok_or_else(|| unusable(column))
 }
 
 /// The id in a column, when there is one.
-pub(super) fn optional_id(row: &impl Cells, column: &str) -> sqlx::Result<Option<OrderId>> {
-    parsed(row, column, OrderId::parse)
+pub(super) fn optional_id(row: &impl Cells, column: &str) -> sqlx::Result<Option<WriteId>> {
+    parsed(row, column, WriteId::parse)
 }
 
 /// The state in a column.
 pub(super) fn state(row: &impl Cells) -> sqlx::Result<State> {
-    parsed(row, "state", State::named)?.ok_or_else(|| unusable("state"))
+    parsed(row, "state", State::named_for_order)?.ok_or_else(|| unusable("state"))
 }
 
 /// The number in a column.

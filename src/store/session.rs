@@ -11,7 +11,7 @@ use super::row::{Cells, Value};
 /// Runs one statement with its values. Not cancel-safe: a dropped future
 /// leaves it open whether the statement ran.
 pub(super) trait Session: Send {
-    type Row: Cells + Send;
+    type Row: Cells + Send + Sync;
     /// What a statement that picks rows for itself says, so that two of them
     /// never wait for or pick the same row.
     const SKIP_LOCKED: &'static str;

@@ -3,7 +3,6 @@
 //! one file are correct, only slow; a lock beside the file tells whether
 //! there are.
 
-mod events;
 pub(super) mod file;
 mod writer;
 
@@ -16,17 +15,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
+use super::backend::{Backend, Work, work};
+use super::events::{Appended, Arrival, append};
 use super::row::values;
 use super::session::Session as _;
-use super::{
-    Attempt, Begun, Census, Claims, Filter, Key, Look, Note, OpenError, OrderLedger, Record, Released,
-    Result, Settled, Settlement, Slot, TakeOver, Traffic, migrations, moves, operations, statements,
-};
+use super::{Attempt, Begun, OpenError, Result, migrations, moves, operations, statements};
 use crate::domain::Clock;
-use crate::domain::order::{Order, OrderId};
-use writer::{Work, Writer};
+use writer::Writer;
 
 /// How long a statement waits for another process: longer than any commit.
 const BUSY: Duration = Duration::from_secs(10);
@@ -35,7 +32,7 @@ const BUSY: Duration = Duration::from_secs(10);
 /// would wait for processors, and each has a thread and a cache of its own.
 const READERS: usize = 2;
 
-/// Orders in SQLite. Dropping it ends the writer after what is in its line.
+/// Writes and events in SQLite. Dropping it ends the writer after what is in its line.
 pub(super) struct Ledger {
     writer: Writer,
     /// None in memory: there every connection would have its own database.
@@ -109,9 +106,14 @@ impl Ledger {
             clock,
         }
     }
+}
 
-    /// Runs work that only reads, on whichever reader is idle. Cancel-safe.
-    async fn read<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
+#[async_trait]
+impl Backend for Ledger {
+    type Connection = SqliteConnection;
+
+    /// On whichever reader is idle. Cancel-safe.
+    async fn read<T: Send + 'static>(&self, work: Work<SqliteConnection, T>) -> Result<T> {
         let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
         let Some(own) = turn
             .checked_rem(self.readers.len())
@@ -127,34 +129,12 @@ impl Ledger {
         Ok(work(&mut connection).await?)
     }
 
-    async fn write<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
+    async fn write<T: Send + 'static>(&self, work: Work<SqliteConnection, T>) -> Result<T> {
         self.writer.run(work).await
     }
-}
 
-/// Work on a connection, as the writer and the readers take it.
-macro_rules! work {
-    ($connection:ident => $operation:expr) => {
-        Box::new(move |$connection: &mut SqliteConnection| Box::pin(async move { $operation.await }))
-    };
-}
-
-use work;
-
-#[async_trait]
-impl OrderLedger for Ledger {
     async fn now(&self) -> Result<Timestamp> {
         Ok(self.clock.now())
-    }
-
-    async fn find(&self, key: Key) -> Result<Option<Record>> {
-        self.read(work!(session => operations::find(session, key))).await
-    }
-
-    async fn traffic(&self, slot: &Slot) -> Result<Traffic> {
-        let slot = slot.clone();
-        self.read(work!(session => operations::traffic(session, &slot)))
-            .await
     }
 
     async fn begin(&self, attempt: Attempt) -> Result<Begun> {
@@ -162,83 +142,16 @@ impl OrderLedger for Ledger {
             .await
     }
 
-    async fn settle(
-        &self,
-        id: OrderId,
-        attempt: i32,
-        settlement: Settlement,
-        note: Option<Note>,
-        now: Timestamp,
-    ) -> Result<Settled> {
-        self.write(work!(
-            session => operations::settle(session, id, attempt, &settlement, note.as_ref(), now)
-        ))
-        .await
-    }
-
-    async fn release(&self, id: OrderId, attempt: i32, now: Timestamp) -> Result<Released> {
-        self.write(work!(session => operations::release(session, id, attempt, now)))
+    /// By the same writer as orders: events and orders of one moment share one
+    /// commit.
+    async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>> {
+        self.write(work!(session => append::append(session, &arrivals)))
             .await
     }
 
-    async fn take_over(&self, whose: TakeOver, now: Timestamp, horizon: Timestamp) -> Result<u64> {
-        self.write(work!(session => operations::take_over(session, whose, now, horizon)))
-            .await
-    }
-
-    async fn take_due(
-        &self,
-        now: Timestamp,
-        lease_until: Timestamp,
-        horizon: Timestamp,
-        limit: i64,
-    ) -> Result<Vec<Record>> {
-        self.write(work!(session => operations::take_due(session, now, lease_until, horizon, limit)))
-            .await
-    }
-
-    async fn postpone(&self, id: OrderId, attempt: i32, look: Look) -> Result<()> {
-        self.write(work!(session => operations::postpone(session, id, attempt, look)))
-            .await
-    }
-
-    async fn claims(&self, slot: &Slot, other_than: OrderId) -> Result<Claims> {
-        let slot = slot.clone();
-        self.read(work!(session => operations::claims(session, &slot, other_than)))
-            .await
-    }
-
-    async fn make_due(&self, name: &str, now: Timestamp) -> Result<u64> {
-        let name = name.to_owned();
-        self.write(work!(session => operations::make_due(session, &name, now)))
-            .await
-    }
-
-    async fn page(&self, filter: &Filter, after: Option<OrderId>, limit: i64) -> Result<Vec<Order>> {
-        let filter = filter.clone();
-        self.read(work!(session => operations::page(session, &filter, after, limit)))
-            .await
-    }
-
-    async fn purge(&self, unchanged_since: Timestamp) -> Result<u64> {
-        let mut purged = 0;
-        loop {
-            let some = self
-                .write(work!(session => operations::purge(session, unchanged_since)))
-                .await?;
-            purged += some;
-            if some < operations::PURGED_AT_ONCE {
-                return Ok(purged);
-            }
-        }
-    }
-
-    async fn census(&self) -> Result<Census> {
-        self.read(work!(session => operations::census(session))).await
-    }
-
-    async fn unknown_since(&self) -> Result<Option<Timestamp>> {
-        self.read(work!(session => operations::unknown_since(session)))
-            .await
+    /// Never notifies: what another process on the same file appended is found
+    /// by looking.
+    async fn listen(&self, _appended: &Notify) {
+        std::future::pending().await
     }
 }

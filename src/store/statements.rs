@@ -4,7 +4,7 @@
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::Filter;
-use crate::domain::order::State;
+use crate::domain::write::State;
 
 /// States in flight, as the partial index `orders_one_in_flight` has them.
 macro_rules! in_flight {
@@ -60,7 +60,7 @@ pub(super) const FIND_REQUEST: SqlStr = SqlStr::from_static(concat!(
 pub(super) const DATABASE_TIME: SqlStr =
     SqlStr::from_static("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now");
 
-pub(super) const TRAFFIC: SqlStr = SqlStr::from_static(concat!(
+pub(super) const SLOT_STATUS: SqlStr = SqlStr::from_static(concat!(
     "SELECT CAST(COALESCE(SUM(attempt), 0) AS BIGINT) AS generation, MIN(CASE WHEN ",
     in_flight!(),
     " THEN id END) AS in_flight FROM orders WHERE msisdn = $1 AND product_id = $2"
@@ -154,8 +154,9 @@ pub(super) const PURGE: SqlStr = SqlStr::from_static(concat!(
     forgettable!()
 ));
 
-pub(super) const CENSUS: SqlStr =
-    SqlStr::from_static("SELECT state, COUNT(*) AS orders FROM orders GROUP BY state ORDER BY state");
+pub(super) const COUNTS: SqlStr = SqlStr::from_static(
+    "SELECT act, state, COUNT(*) AS writes FROM orders GROUP BY act, state ORDER BY act, state",
+);
 
 /// When the state of the order changed that has been `UNKNOWN` for longest.
 pub(super) const UNKNOWN_SINCE: SqlStr =
@@ -203,7 +204,7 @@ pub(super) fn settle(next: State, names_subscription: bool, by_operator: bool) -
         ""
     };
     let unless = match next {
-        State::NotPlaced if !by_operator => concat!(" AND NOT ", confirmed!()),
+        State::NotDone if !by_operator => concat!(" AND NOT ", confirmed!()),
         _ => "",
     };
     AssertSqlSafe(format!(
@@ -252,7 +253,7 @@ pub(super) fn page(filter: &Filter, after: bool) -> SqlStr {
 fn names(states: impl Iterator<Item = State>) -> String {
     let wanted: Vec<State> = states.collect();
     let names = State::ALL.into_iter().filter(|state| wanted.contains(state));
-    let quoted: Vec<String> = names.map(|state| format!("'{}'", state.name())).collect();
+    let quoted: Vec<String> = names.map(|state| format!("'{}'", state.order_name())).collect();
     quoted.join(", ")
 }
 

@@ -30,9 +30,12 @@ pub enum SetupError {
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
-/// A state in the count of orders' transitions: the provider shows more than
-/// one of what was ordered once.
+/// A state in the count of transitions: the provider shows more than one of
+/// what was ordered once.
 pub const CARRIED_OUT_TWICE: &str = "carried_out_twice";
+
+/// A state in the count of transitions: taken back before it was sent.
+pub const NOT_SENT: &str = "not_sent";
 
 /// Upper bounds in seconds. The small ones are for cached calls, the large
 /// ones for the provider's whole catalog.
@@ -52,7 +55,7 @@ pub struct Metrics {
     held_back: Counter<u64>,
     products: Arc<Products>,
     order_transitions: Counter<u64>,
-    orders: Arc<Mutex<Vec<(&'static str, i64)>>>,
+    orders: Arc<Mutex<Vec<(&'static str, &'static str, i64)>>>,
     events: Counter<u64>,
     streams_ended: Counter<u64>,
     damaged_events: Counter<u64>,
@@ -160,21 +163,28 @@ impl Metrics {
         let order_transitions = meter
             .u64_counter("gateway.orders.transitions")
             .with_description(
-                "States that orders and changes of SIMs reached; not_sent: taken back before they were sent; carried_out_twice: the provider shows more than one of what was ordered once",
+                "States that orders and operations on SIMs reached; not_sent: taken back before they were sent; carried_out_twice: the provider shows more than one of what was ordered once",
             )
             .build();
         // There from the start: an alert on the first one needs a 0 before it.
-        order_transitions.add(0, &[KeyValue::new("state", CARRIED_OUT_TWICE)]);
+        for kind in ["purchase", "subscription"] {
+            let labels = [
+                KeyValue::new("kind", kind),
+                KeyValue::new("state", CARRIED_OUT_TWICE),
+            ];
+            order_transitions.add(0, &labels);
+        }
         let orders = Arc::new(Mutex::new(Vec::new()));
         meter
             .i64_observable_gauge("gateway.orders")
-            .with_description("Orders and changes of SIMs in the whole ledger, by state; a state that none is in is missing")
+            .with_description("Orders and operations on SIMs in the whole ledger, by state; a state that none is in is missing")
             .with_callback({
                 let orders = Arc::clone(&orders);
                 move |observer| {
                     let orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (state, count) in orders.iter() {
-                        observer.observe(*count, &[KeyValue::new("state", *state)]);
+                    for (kind, state, count) in orders.iter() {
+                        let labels = [KeyValue::new("kind", *kind), KeyValue::new("state", *state)];
+                        observer.observe(*count, &labels);
                     }
                 }
             })
@@ -343,14 +353,15 @@ impl Metrics {
             .build();
     }
 
-    /// An order reached a state.
-    pub fn order(&self, state: &'static str) {
-        self.order_transitions.add(1, &[KeyValue::new("state", state)]);
+    /// A write of a kind reached a state.
+    pub fn write(&self, kind: &'static str, state: &'static str) {
+        let labels = [KeyValue::new("kind", kind), KeyValue::new("state", state)];
+        self.order_transitions.add(1, &labels);
     }
 
-    /// How many orders are in which state.
-    pub fn orders(&self, counts: &[(&'static str, i64)]) {
-        *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = counts.to_vec();
+    /// How many writes of which kind are in which state.
+    pub fn writes(&self, counts: Vec<(&'static str, &'static str, i64)>) {
+        *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
     /// For how long an order has been `UNKNOWN` at the longest.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::config;
-use crate::domain::act::Optional;
+use crate::domain::change::OptionalOperation;
 use crate::telemetry::Metrics;
 use client::call::Client;
 use client::guard::Guards;
@@ -43,7 +43,7 @@ struct Account {
     payment_provider: String,
     source: String,
     rate_plan: Option<String>,
-    enabled_operations: Vec<Optional>,
+    enabled_operations: Vec<OptionalOperation>,
     cancel_renewal_order_type: String,
     terminate_order_type: String,
     subscription_member: String,
@@ -100,7 +100,7 @@ impl Transatel {
     }
 
     /// Whether the account was given an operation that not every account has.
-    pub fn is_enabled(&self, operation: Optional) -> bool {
+    pub fn is_enabled(&self, operation: OptionalOperation) -> bool {
         self.account.enabled_operations.contains(&operation)
     }
 

@@ -14,7 +14,7 @@ use super::client::error::{Failure, Need};
 use super::client::request::{Api, CallOptions, Kind, Request};
 use super::client::token::Grant;
 use super::client::transport::Answer;
-use crate::domain::act::Optional;
+use crate::domain::change::OptionalOperation;
 use crate::domain::{Iccid, Msisdn};
 
 /// A URL that the gateway uses, or may use, and how.
@@ -77,17 +77,19 @@ pub const ENDPOINTS: [Endpoint; 9] = [
 ];
 
 /// Where an operation is sent that not every account has.
-pub fn endpoint_of(operation: Optional) -> Endpoint {
+pub fn endpoint_of(operation: OptionalOperation) -> Endpoint {
     use sim_operations::template;
     let (template, api) = match operation {
         // The URL of every order: what kinds it takes cannot be asked.
-        Optional::CancelRenewal | Optional::TerminateSubscription => (orders::ORDERS, Api::Orders),
-        Optional::ActivateSim => (template!("activate"), Api::Connectivity),
-        Optional::SuspendSim => (template!("suspend"), Api::Connectivity),
-        Optional::ReactivateSim => (template!("reactivate"), Api::Connectivity),
-        Optional::TerminateSim => (template!("terminate"), Api::Connectivity),
-        Optional::UpdateSim => (template!("modify"), Api::Connectivity),
-        Optional::SwapSim => (template!("sim-swap"), Api::Connectivity),
+        OptionalOperation::CancelRenewal | OptionalOperation::TerminateSubscription => {
+            (orders::ORDERS, Api::Orders)
+        }
+        OptionalOperation::ActivateSim => (template!("activate"), Api::Connectivity),
+        OptionalOperation::SuspendSim => (template!("suspend"), Api::Connectivity),
+        OptionalOperation::ReactivateSim => (template!("reactivate"), Api::Connectivity),
+        OptionalOperation::TerminateSim => (template!("terminate"), Api::Connectivity),
+        OptionalOperation::UpdateSim => (template!("modify"), Api::Connectivity),
+        OptionalOperation::SwapSim => (template!("sim-swap"), Api::Connectivity),
     };
     Endpoint {
         method: "POST",

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::signature::Verified;
 use crate::domain::event::{Event, LONGEST_ID};
 use crate::domain::opaque::DEEPEST;
-use crate::domain::order::OrderId;
+use crate::domain::write::WriteId;
 use crate::domain::{Iccid, Msisdn, SimIds};
 use crate::service::events::{Arrival, Incoming};
 
@@ -84,7 +84,7 @@ fn event(bytes: &Bytes, received_at: Timestamp) -> Result<(Incoming, bool), &'st
         infrastructure: is_infrastructure(product_id.as_deref(), &body),
         product_id,
         // A line's own reference is free text: only an order's id is ours.
-        order_id: member("/externalReference").and_then(|reference| OrderId::parse(&reference)),
+        order_id: member("/externalReference").and_then(|reference| WriteId::parse(&reference)),
         request_id: None,
         transaction_id: member("/transactionId"),
     };
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_bundles_event_is_read_whole() {
-        let order = OrderId::new();
+        let order = WriteId::new();
         let text = json!({
             "header": {
                 "eventId": "8f7b0c1e", "eventType": "OCS/PRODUCT/ACTIVATED",

@@ -1,57 +1,72 @@
-//! Domain to protobuf: the Provisioning service.
+//! Domain to protobuf: orders.
 
 use super::{sim_ids, timestamp};
-use crate::domain::act::Act;
-use crate::domain::order::{Activation, Failure, Order, Reason, State};
+use crate::domain::SimIds;
+use crate::domain::change::SubscriptionAction;
+use crate::domain::failure::{Failure, Reason};
+use crate::domain::write::{Activation, Line, Order, OrderKind, State};
 use crate::pb::connectivity::v1 as pb;
 
 /// An order.
 pub fn order(order: Order) -> pb::Order {
-    let activation = match order.wish.activation {
-        None => pb::Activation::Unspecified,
-        Some(Activation::OnFirstUse) => pb::Activation::OnFirstUse,
-        Some(Activation::Immediate) => pb::Activation::Immediate,
-    };
-    let subscription_id = match order.wish.act.on_subscription() {
-        Some(bundle) => bundle.to_owned(),
-        None => order.subscription_id.unwrap_or_default(),
-    };
-    pb::Order {
-        kind: kind(&order.wish.act).into(),
+    let common = pb::Order {
         order_id: order.id.to_string(),
         request_id: order.request_id.to_string(),
-        sim: Some(sim_ids(order.sim)),
-        product_id: order.wish.product_id,
-        activation: activation.into(),
         state: state(order.state).into(),
-        subscription_id,
         provider_reference: order.provider_reference.unwrap_or_default(),
-        reference: order.wish.reference,
         failure: order.failure.map(failure),
         created_at: Some(timestamp(order.created_at)),
         updated_at: Some(timestamp(order.updated_at)),
         next_check_at: order.next_check_at.map(timestamp),
         caller: order.caller.unwrap_or_default(),
+        ..Default::default()
+    };
+    match order.kind {
+        OrderKind::Purchase(purchase) => pb::Order {
+            kind: pb::OrderKind::Buy.into(),
+            sim: Some(sim(purchase.line)),
+            product_id: purchase.terms.product_id,
+            activation: activation(purchase.terms.activation).into(),
+            subscription_id: purchase.subscription_id.unwrap_or_default(),
+            reference: purchase.terms.reference,
+            ..common
+        },
+        OrderKind::Subscription(change) => pb::Order {
+            kind: match change.terms.action {
+                SubscriptionAction::CancelRenewal => pb::OrderKind::CancelRenewal,
+                SubscriptionAction::Terminate => pb::OrderKind::TerminateSubscription,
+            }
+            .into(),
+            sim: Some(sim(change.line)),
+            product_id: change.product_id,
+            subscription_id: change.terms.subscription_id,
+            ..common
+        },
     }
 }
 
-fn kind(act: &Act) -> pb::OrderKind {
-    match act {
-        Act::Buy => pb::OrderKind::Buy,
-        Act::CancelRenewal { .. } => pb::OrderKind::CancelRenewal,
-        Act::TerminateSubscription { .. } => pb::OrderKind::TerminateSubscription,
-        // Is shown as an operation.
-        Act::Sim(_) => pb::OrderKind::Unspecified,
+fn sim(line: Line) -> pb::SimIds {
+    sim_ids(SimIds {
+        iccid: line.iccid,
+        msisdn: Some(line.msisdn),
+    })
+}
+
+fn activation(activation: Option<Activation>) -> pb::Activation {
+    match activation {
+        None => pb::Activation::Unspecified,
+        Some(Activation::OnFirstUse) => pb::Activation::OnFirstUse,
+        Some(Activation::Immediate) => pb::Activation::Immediate,
     }
 }
 
 fn state(state: State) -> pb::OrderState {
     match state {
         State::Submitting => pb::OrderState::Submitting,
-        State::Placed => pb::OrderState::Placed,
+        State::Done => pb::OrderState::Placed,
         State::Rejected => pb::OrderState::Rejected,
         State::Unknown => pb::OrderState::Unknown,
-        State::NotPlaced => pb::OrderState::NotPlaced,
+        State::NotDone => pb::OrderState::NotPlaced,
         State::NeedsOperator => pb::OrderState::NeedsOperator,
     }
 }
@@ -63,7 +78,7 @@ fn failure(failure: Failure) -> pb::OrderFailure {
     }
 }
 
-/// What callers are told.
+/// The reason in the contract.
 pub fn reason(reason: Reason) -> pb::ErrorReason {
     match reason {
         Reason::SimNotFound => pb::ErrorReason::SimNotFound,

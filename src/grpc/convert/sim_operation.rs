@@ -1,41 +1,48 @@
 //! Domain to protobuf: operations on SIMs.
 
 use super::{order, sim_ids, timestamp};
-use crate::domain::SimOperation;
-use crate::domain::act::SimAct;
-use crate::domain::order::{Failure, Reason};
+use crate::domain::change::SimAction;
+use crate::domain::failure::{Failure, Reason};
 use crate::domain::sim_operation::State;
+use crate::domain::{SimIds, SimOperation};
 use crate::pb::connectivity::v1 as pb;
 
 /// An operation on a SIM.
 pub fn sim_operation(operation: SimOperation) -> pb::SimOperation {
-    let (kind, new_card) = kind(&operation.act);
+    let needs_operator = operation.needs_operator();
+    let SimOperation { write, state: now } = operation;
+    let change = write.kind;
+    let (kind, new_card) = kind(&change.terms.action);
+    let sim = SimIds {
+        iccid: Some(change.iccid),
+        msisdn: Some(change.msisdn),
+    };
     pb::SimOperation {
-        operation_id: operation.id.to_string(),
-        request_id: operation.request_id.to_string(),
-        sim: Some(sim_ids(operation.sim)),
+        operation_id: write.id.to_string(),
+        request_id: write.request_id.to_string(),
+        sim: Some(sim_ids(sim)),
         kind: kind.into(),
-        state: state(operation.state).into(),
-        failure: operation.failure.map(failure),
-        provider_reference: operation.provider_reference.unwrap_or_default(),
-        created_at: Some(timestamp(operation.created_at)),
-        updated_at: Some(timestamp(operation.updated_at)),
-        next_check_at: operation.next_check_at.map(timestamp),
-        caller: operation.caller.unwrap_or_default(),
+        state: state(now).into(),
+        failure: write.failure.map(failure),
+        provider_reference: write.provider_reference.unwrap_or_default(),
+        created_at: Some(timestamp(write.created_at)),
+        updated_at: Some(timestamp(write.updated_at)),
+        next_check_at: write.next_check_at.map(timestamp),
+        caller: write.caller.unwrap_or_default(),
         new_iccid: new_card.unwrap_or_default(),
-        needs_operator: operation.needs_operator,
+        needs_operator,
     }
 }
 
-fn kind(act: &SimAct) -> (pb::SimOperationKind, Option<String>) {
+fn kind(action: &SimAction) -> (pb::SimOperationKind, Option<String>) {
     use pb::SimOperationKind as Kind;
-    match act {
-        SimAct::Activate => (Kind::Activate, None),
-        SimAct::Suspend => (Kind::Suspend, None),
-        SimAct::Reactivate => (Kind::Reactivate, None),
-        SimAct::Terminate => (Kind::Terminate, None),
-        SimAct::Update(_) => (Kind::Update, None),
-        SimAct::Swap { new_iccid } => (Kind::Swap, Some(new_iccid.as_str().to_owned())),
+    match action {
+        SimAction::Activate => (Kind::Activate, None),
+        SimAction::Suspend => (Kind::Suspend, None),
+        SimAction::Reactivate => (Kind::Reactivate, None),
+        SimAction::Terminate => (Kind::Terminate, None),
+        SimAction::Update(_) => (Kind::Update, None),
+        SimAction::Swap { new_iccid } => (Kind::Swap, Some(new_iccid.as_str().to_owned())),
     }
 }
 
@@ -55,7 +62,7 @@ fn failure(failure: Failure) -> pb::SimOperationFailure {
     }
 }
 
-/// What callers are told.
+/// The reason in the contract.
 pub fn reason(reason: Reason) -> pb::ErrorReason {
     match reason {
         Reason::InProgress => pb::ErrorReason::SimOperationInProgress,

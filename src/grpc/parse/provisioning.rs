@@ -3,14 +3,16 @@
 use jiff::Timestamp;
 
 use super::Violations;
-use crate::domain::act::Act;
+use crate::domain::change::SubscriptionAction;
 use crate::domain::money::{Currency, Money};
-use crate::domain::order::{Activation, LONGEST_REFERENCE, OrderId, RequestId, State, Wish};
+use crate::domain::write::{
+    Activation, LONGEST_REFERENCE, PurchaseTerms, RequestId, State, SubscriptionTerms, WriteId,
+};
 use crate::domain::{Error, Result};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::pb::google::r#type as google;
-use crate::service::writes::{Command, Key, Resolution, Wanted};
+use crate::service::writes::{Key, Request, Resolution, Terms, Wanted};
 
 const LONGEST_SUBSCRIPTION_ID: usize = 255;
 pub(super) const LONGEST_NOTE: usize = 500;
@@ -18,11 +20,11 @@ const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 const MOST_STATES: usize = 20;
 
-/// Parses the wish of a `CreateOrderRequest`.
+/// Parses a `CreateOrderRequest`.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) -> Result<Command> {
+pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) -> Result<Request> {
     let mut violations = Violations::default();
     let request_id = violations.request_id("request_id", &request.request_id);
     let sim = violations.sim("sim", request.sim.as_ref());
@@ -38,35 +40,32 @@ pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) ->
     };
     violations.text("reference", &request.reference, LONGEST_REFERENCE);
     let max_price = violations.money("max_price", request.max_price.as_ref());
-    let wish = Wish {
-        act: Act::Buy,
+    let terms = PurchaseTerms {
         product_id: request.product_id.clone(),
         activation,
         reference: request.reference.clone(),
         max_price,
     };
-    let command = request_id.zip(sim).map(|(request_id, sim)| Command {
+    let parsed = request_id.zip(sim).map(|(request_id, sim)| Request {
         request_id,
-        sim,
-        wish,
-        confirmed: None,
         caller,
+        sim,
+        terms: Terms::Purchase(terms),
     });
-    violations.into_result(command)
+    violations.into_result(parsed)
 }
 
-/// Parses the wish of a `CancelRenewalRequest` or a
-/// `TerminateSubscriptionRequest`: what `act` makes of a bundle.
+/// Parses a `CancelRenewalRequest` or a `TerminateSubscriptionRequest`.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn follow_up(
+pub fn subscription_change(
     request_id: &str,
     sim: Option<&pb::SimRef>,
     subscription_id: &str,
-    act: impl FnOnce(String) -> Act,
+    action: SubscriptionAction,
     caller: Option<String>,
-) -> Result<Command> {
+) -> Result<Request> {
     let mut violations = Violations::default();
     let request_id = violations.request_id("request_id", request_id);
     let sim = violations.sim("sim", sim);
@@ -74,14 +73,16 @@ pub fn follow_up(
         violations.add("subscription_id", "is required");
     }
     violations.text("subscription_id", subscription_id, LONGEST_SUBSCRIPTION_ID);
-    let command = request_id.zip(sim).map(|(request_id, sim)| Command {
+    let parsed = request_id.zip(sim).map(|(request_id, sim)| Request {
         request_id,
-        sim,
-        wish: Wish::to(act(subscription_id.to_owned())),
-        confirmed: None,
         caller,
+        sim,
+        terms: Terms::Subscription(SubscriptionTerms {
+            subscription_id: subscription_id.to_owned(),
+            action,
+        }),
     });
-    violations.into_result(command)
+    violations.into_result(parsed)
 }
 
 /// Parses the key of a `GetOrderRequest`.
@@ -96,7 +97,7 @@ pub fn get_order(request: &pb::GetOrderRequest) -> Result<Key> {
             violations.add("key", "is required: give order_id or request_id");
             None
         }
-        Some(Given::OrderId(id)) => violations.order_id("order_id", id).map(Key::Order),
+        Some(Given::OrderId(id)) => violations.order_id("order_id", id).map(Key::Write),
         Some(Given::RequestId(id)) => violations.request_id("request_id", id).map(Key::Request),
     };
     violations.into_result(key)
@@ -108,7 +109,7 @@ pub struct ListOrders {
     /// Which orders.
     pub wanted: Wanted,
     /// The last order of the page before.
-    pub after: Option<OrderId>,
+    pub after: Option<WriteId>,
     /// Orders per page.
     pub page_size: u32,
     /// What a token for the next page is bound to.
@@ -157,7 +158,7 @@ pub fn list_orders(request: &pb::ListOrdersRequest) -> Result<ListOrders> {
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn resolve_order(request: &pb::ResolveOrderRequest) -> Result<(OrderId, Resolution, String)> {
+pub fn resolve_order(request: &pb::ResolveOrderRequest) -> Result<(WriteId, Resolution, String)> {
     let mut violations = Violations::default();
     let id = violations.order_id("order_id", &request.order_id);
     let subscription_id = &request.subscription_id;
@@ -166,13 +167,13 @@ pub fn resolve_order(request: &pb::ResolveOrderRequest) -> Result<(OrderId, Reso
             if subscription_id.is_empty() {
                 violations.add("subscription_id", "is required with RESOLUTION_PLACED");
             }
-            Some(Resolution::Placed(subscription_id.clone()))
+            Some(Resolution::Bought(subscription_id.clone()))
         }
         Ok(pb::Resolution::NotPlaced) => {
             if !subscription_id.is_empty() {
                 violations.add("subscription_id", "must be empty with RESOLUTION_NOT_PLACED");
             }
-            Some(Resolution::NotPlaced)
+            Some(Resolution::NotDone)
         }
         Ok(pb::Resolution::Unspecified) | Err(_) => {
             violations.resolution("resolution");
@@ -189,10 +190,10 @@ fn state(number: i32) -> Option<State> {
     match pb::OrderState::try_from(number).ok()? {
         pb::OrderState::Unspecified => None,
         pb::OrderState::Submitting => Some(State::Submitting),
-        pb::OrderState::Placed => Some(State::Placed),
+        pb::OrderState::Placed => Some(State::Done),
         pb::OrderState::Rejected => Some(State::Rejected),
         pb::OrderState::Unknown => Some(State::Unknown),
-        pb::OrderState::NotPlaced => Some(State::NotPlaced),
+        pb::OrderState::NotPlaced => Some(State::NotDone),
         pb::OrderState::NeedsOperator => Some(State::NeedsOperator),
     }
 }
@@ -208,8 +209,8 @@ impl Violations {
         id
     }
 
-    pub(super) fn order_id(&mut self, field: &str, text: &str) -> Option<OrderId> {
-        let id = OrderId::parse(text);
+    pub(super) fn order_id(&mut self, field: &str, text: &str) -> Option<WriteId> {
+        let id = WriteId::parse(text);
         if id.is_none() {
             self.add(field, UUID);
         }

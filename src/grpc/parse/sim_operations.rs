@@ -2,14 +2,14 @@
 
 use super::Violations;
 use super::provisioning::LONGEST_NOTE;
-use crate::domain::act::{
-    Act, LONGEST_GROUP, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, LONGEST_RATE_PLAN, Labels,
-    MOST_METADATA, SimAct, SimChange,
+use crate::domain::change::{
+    LONGEST_GROUP, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, LONGEST_RATE_PLAN, Labels, MOST_METADATA,
+    SimAction, SimTerms,
 };
-use crate::domain::order::{LONGEST_REFERENCE, OrderId, Wish};
+use crate::domain::write::{LONGEST_REFERENCE, WriteId};
 use crate::domain::{Iccid, Result};
 use crate::pb::connectivity::v1 as pb;
-use crate::service::writes::{Command, Key, Resolution};
+use crate::service::writes::{Key, Request, Resolution, Terms};
 
 /// What the requests of all operations share.
 #[derive(Clone, Copy, Debug)]
@@ -38,15 +38,15 @@ pub(in crate::grpc) use common;
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn plain(common: Common<'_>, act: SimAct, caller: Option<String>) -> Result<Command> {
-    finish(Violations::default(), common, Some(act), None, caller)
+pub fn plain(common: Common<'_>, action: SimAction, caller: Option<String>) -> Result<Request> {
+    finish(Violations::default(), common, Some(action), None, caller)
 }
 
 /// Parses an `UpdateSimRequest`.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<Command> {
+pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<Request> {
     let mut violations = Violations::default();
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     violations.text("group", &request.group, LONGEST_GROUP);
@@ -73,7 +73,7 @@ pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<
     finish(
         violations,
         common!(request),
-        Some(SimAct::Update(labels)),
+        Some(SimAction::Update(labels)),
         None,
         caller,
     )
@@ -83,24 +83,24 @@ pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn swap(request: &pb::SwapSimRequest, caller: Option<String>) -> Result<Command> {
+pub fn swap(request: &pb::SwapSimRequest, caller: Option<String>) -> Result<Request> {
     let mut violations = Violations::default();
     let new_iccid = violations.iccid("new_iccid", &request.new_iccid);
-    let act = new_iccid.map(|new_iccid| SimAct::Swap { new_iccid });
-    finish(violations, common!(request), act, None, caller)
+    let action = new_iccid.map(|new_iccid| SimAction::Swap { new_iccid });
+    finish(violations, common!(request), action, None, caller)
 }
 
 /// Parses a `TerminateSimRequest`.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn terminate(request: &pb::TerminateSimRequest, caller: Option<String>) -> Result<Command> {
+pub fn terminate(request: &pb::TerminateSimRequest, caller: Option<String>) -> Result<Request> {
     let mut violations = Violations::default();
     let confirmed = violations.iccid("confirm_iccid", &request.confirm_iccid);
     finish(
         violations,
         common!(request),
-        Some(SimAct::Terminate),
+        Some(SimAction::Terminate),
         confirmed,
         caller,
     )
@@ -109,21 +109,23 @@ pub fn terminate(request: &pb::TerminateSimRequest, caller: Option<String>) -> R
 fn finish(
     mut violations: Violations,
     common: Common<'_>,
-    act: Option<SimAct>,
+    action: Option<SimAction>,
     confirmed: Option<Iccid>,
     caller: Option<String>,
-) -> Result<Command> {
+) -> Result<Request> {
     let request_id = violations.request_id("request_id", common.request_id);
     let sim = violations.sim("sim", common.sim);
     violations.text("rate_plan", common.rate_plan, LONGEST_RATE_PLAN);
     let rate_plan = (!common.rate_plan.is_empty()).then(|| common.rate_plan.to_owned());
-    let parsed = request_id.zip(sim).zip(act);
-    violations.into_result(parsed.map(|((request_id, sim), act)| Command {
+    let parsed = request_id.zip(sim).zip(action);
+    violations.into_result(parsed.map(|((request_id, sim), action)| Request {
         request_id,
-        sim,
-        wish: Wish::to(Act::Sim(SimChange { act, rate_plan })),
-        confirmed,
         caller,
+        sim,
+        terms: Terms::Sim {
+            terms: SimTerms { action, rate_plan },
+            confirmed,
+        },
     }))
 }
 
@@ -139,7 +141,7 @@ pub fn get(request: &pb::GetSimOperationRequest) -> Result<Key> {
             violations.add("key", "is required: give operation_id or request_id");
             None
         }
-        Some(Given::OperationId(id)) => violations.order_id("operation_id", id).map(Key::Order),
+        Some(Given::OperationId(id)) => violations.order_id("operation_id", id).map(Key::Write),
         Some(Given::RequestId(id)) => violations.request_id("request_id", id).map(Key::Request),
     };
     violations.into_result(key)
@@ -150,12 +152,12 @@ pub fn get(request: &pb::GetSimOperationRequest) -> Result<Key> {
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn resolve(request: &pb::ResolveSimOperationRequest) -> Result<(OrderId, Resolution, String)> {
+pub fn resolve(request: &pb::ResolveSimOperationRequest) -> Result<(WriteId, Resolution, String)> {
     let mut violations = Violations::default();
     let id = violations.order_id("operation_id", &request.operation_id);
     let resolution = match pb::Resolution::try_from(request.resolution) {
         Ok(pb::Resolution::Placed) => Some(Resolution::Done),
-        Ok(pb::Resolution::NotPlaced) => Some(Resolution::NotPlaced),
+        Ok(pb::Resolution::NotPlaced) => Some(Resolution::NotDone),
         Ok(pb::Resolution::Unspecified) | Err(_) => {
             violations.resolution("resolution");
             None

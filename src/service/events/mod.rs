@@ -25,7 +25,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Orders, Sims};
+use super::{Sims, Writes};
 use crate::config;
 use crate::domain::event::Cursor;
 use crate::domain::{Deadline, Error, Result};
@@ -50,7 +50,7 @@ pub struct Events {
 struct Inner {
     log: Arc<dyn EventLog>,
     sims: Sims,
-    orders: Orders,
+    orders: Writes,
     config: config::Events,
     metrics: Arc<Metrics>,
     encode: Encode,
@@ -104,7 +104,7 @@ impl Events {
     pub fn new(
         log: Arc<dyn EventLog>,
         sims: Sims,
-        orders: Orders,
+        orders: Writes,
         config: config::Events,
         encode: Encode,
         metrics: Arc<Metrics>,

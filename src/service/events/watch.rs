@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Inner;
-use crate::domain::order::OrderId;
+use crate::domain::write::WriteId;
 use crate::store;
 
 /// Old events are forgotten this often.
@@ -75,14 +75,14 @@ pub(super) async fn upkeep(inner: &Inner) {
     }
 }
 
-async fn look_for_orders(inner: &Inner, said: &mut BTreeSet<OrderId>) -> store::Result<()> {
+async fn look_for_orders(inner: &Inner, said: &mut BTreeSet<WriteId>) -> store::Result<()> {
     let until = Timestamp::now() - inner.config.order_event_within;
     let without = inner
         .log
         .orders_without_event(until - LOOKED_AT_FOR, until, MOST_ORDERS)
         .await?;
     inner.metrics.orders_without_event(without.len());
-    let without: BTreeSet<OrderId> = without.into_iter().collect();
+    let without: BTreeSet<WriteId> = without.into_iter().collect();
     for order_id in without.difference(said) {
         tracing::error!(%order_id, "no event has come for an order that was placed");
     }

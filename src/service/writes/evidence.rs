@@ -1,14 +1,14 @@
 //! What the provider's events say of an order. They carry our reference, so
-//! that they are the provider's word: they settle an order in any state,
-//! however late they come, and whoever missed them when they came asks the
+//! that they prove what the provider did: they settle an order in any state,
+//! however late they come. What was missed when they came is read from the
 //! durable log.
 
 use std::collections::BTreeSet;
 
-use super::{Inner, Key, Orders, Record};
-use crate::domain::act::Act;
+use super::{Inner, Key, Record, Writes};
 use crate::domain::event::Event;
-use crate::domain::order::{Failure, OrderId, Reason, State};
+use crate::domain::failure::{Failure, Reason};
+use crate::domain::write::{Kind, State, Write};
 use crate::store::{self, Settled, Settlement};
 use crate::telemetry::metrics;
 
@@ -24,7 +24,7 @@ enum Evidence {
     Doubtful,
 }
 
-impl Orders {
+impl Writes {
     /// Takes note of an event that names an order or a transaction.
     pub async fn note(&self, event: &Event) {
         if let Err(error) = self.inner.note(event).await {
@@ -42,9 +42,9 @@ impl Inner {
         let Some(id) = event.order_id else {
             return Ok(());
         };
-        if let Some(record) = self.ledger.find(Key::Order(id)).await? {
+        if let Some(record) = self.ledger.find(Key::Write(id)).await? {
             let record = self.confirm(record).await?;
-            if record.order.state != State::Placed {
+            if record.write.state != State::Done {
                 // It says something, and the inventory may say what.
                 self.look_now(&id.to_string()).await?;
             }
@@ -61,10 +61,10 @@ impl Inner {
     }
 
     async fn evidence(&self, record: &Record) -> Result<Evidence, store::Error> {
-        if record.order.wish.act.on_sim().is_some() {
+        if !record.write.is_order() {
             return Ok(Evidence::None);
         }
-        Ok(evidence(record, &self.log.events_of(record.order.id).await?))
+        Ok(evidence(record, &self.log.events_of(record.write.id).await?))
     }
 
     /// Whether an order is still on its way and no event speaks of it. One that
@@ -72,21 +72,20 @@ impl Inner {
     pub(super) async fn says_nothing(&self, record: Record) -> Result<bool, store::Error> {
         let is_silent = self.evidence(&record).await? == Evidence::None;
         let record = self.confirm(record).await?;
-        Ok(is_silent && record.order.state == State::Submitting)
+        Ok(is_silent && record.write.state == State::Submitting)
     }
 
     /// Settles an order by what the log of events holds of it. Returns the
     /// order as it is then.
     pub(super) async fn confirm(&self, record: Record) -> Result<Record, store::Error> {
-        let id = record.order.id;
         match self.evidence(&record).await? {
             Evidence::None | Evidence::Doubtful => Ok(record),
             Evidence::CarriedOut(subscriptions) => {
-                let known = record.order.subscription_id.as_ref();
+                let known = record.write.bought();
                 if subscriptions.len() > 1 || known.is_some_and(|known| !subscriptions.contains(known)) {
-                    self.report_twice(id);
+                    self.report_twice(&record.write);
                 }
-                if record.order.state == State::Placed && (known.is_some() || subscriptions.is_empty()) {
+                if record.write.state == State::Done && (known.is_some() || subscriptions.is_empty()) {
                     return Ok(record);
                 }
                 self.settle_confirmed(record, subscriptions.into_iter().next())
@@ -106,7 +105,9 @@ impl Inner {
             reason: Reason::Ambiguous,
             provider: Default::default(),
         };
-        let settled = self.write(&record, Settlement::NeedsOperator(failure)).await?;
+        let settled = self
+            .settle_record(&record, Settlement::NeedsOperator(failure))
+            .await?;
         Ok(settled.unwrap_or(record))
     }
 
@@ -118,44 +119,46 @@ impl Inner {
         subscription_id: Option<String>,
     ) -> Result<Record, store::Error> {
         let now = self.ledger.now().await?;
-        let placed = |subscription_id: Option<String>| Settlement::Placed {
-            next_check_at: (subscription_id.is_none() && record.order.wish.act == Act::Buy).then_some(now),
+        let is_purchase = matches!(record.write.kind, Kind::Purchase(_));
+        let done = |subscription_id: Option<String>| Settlement::Done {
+            next_check_at: (subscription_id.is_none() && is_purchase).then_some(now),
             subscription_id,
-            provider_reference: record.order.provider_reference.clone(),
+            provider_reference: record.write.provider_reference.clone(),
         };
         let is_named = subscription_id.is_some();
-        let (id, attempt) = (record.order.id, record.attempt);
+        let (id, attempt) = (record.write.id, record.attempt);
         let mut settled = self
             .ledger
-            .settle(id, attempt, placed(subscription_id), None, now)
+            .settle(id, attempt, done(subscription_id), None, now)
             .await?;
         if matches!(settled, Settled::Claimed) && is_named {
             tracing::error!(order_id = %id, "an event names a subscription that belongs to another order");
-            settled = self.ledger.settle(id, attempt, placed(None), None, now).await?;
+            settled = self.ledger.settle(id, attempt, done(None), None, now).await?;
         }
         let settled = match settled {
             Settled::Yes(settled) => *settled,
             Settled::No(settled) => return Ok(*settled),
             Settled::Gone | Settled::Claimed => return Ok(record),
         };
-        if settled.order.state != record.order.state {
+        if settled.write.state != record.write.state {
             tracing::info!(
                 order_id = %id,
-                before = record.order.state.name(),
+                before = record.write.state_name(),
                 "an event says that an order was carried out"
             );
-            self.report(&settled.order);
+            self.report(&settled.write);
         }
         // Whoever waits for the answer to the order need not any longer.
         if let Some(flight) = self.flights.of(id) {
-            flight.end(Some(Ok(settled.order.clone())));
+            flight.end(Some(Ok(settled.write.clone())));
         }
         Ok(settled)
     }
 
-    /// The provider holds more than one of what was wished for once.
-    pub(super) fn report_twice(&self, id: OrderId) {
-        self.metrics.order(metrics::CARRIED_OUT_TWICE);
+    /// The provider holds more than one of what was ordered once.
+    pub(super) fn report_twice(&self, write: &Write) {
+        let (id, kind) = (write.id, write.kind.name());
+        self.metrics.write(kind, metrics::CARRIED_OUT_TWICE);
         tracing::error!(order_id = %id, "an order was carried out more than once: an operator has to act");
     }
 }
@@ -166,7 +169,7 @@ fn evidence(record: &Record, events: &[Event]) -> Evidence {
     for event in events.iter().filter(|event| event.is_about_a_subscription()) {
         if fits(record, event) {
             is_carried_out = true;
-            if record.order.wish.act == Act::Buy {
+            if matches!(record.write.kind, Kind::Purchase(_)) {
                 subscriptions.extend(event.subscription_id.clone());
             }
         } else {
@@ -184,16 +187,27 @@ fn evidence(record: &Record, events: &[Event]) -> Evidence {
 /// is known, and nothing in it contradicts the order. What it does not say
 /// does not contradict.
 fn fits(record: &Record, event: &Event) -> bool {
-    let order = &record.order;
-    let agrees = |said: bool, same: bool| !said || same;
-    let is_old = |id: &String| order.wish.act == Act::Buy && record.first_baseline.contains(id);
-    event.event_type().is_about_a_bundle()
-        && agrees(
-            event.product_id.is_some(),
-            event.product_id.as_ref() == Some(&order.wish.product_id),
-        )
-        && agrees(event.sim.msisdn.is_some(), event.sim.msisdn == order.sim.msisdn)
-        && !event.subscription_id.as_ref().is_some_and(is_old)
+    let (product_id, line, older) = match &record.write.kind {
+        Kind::Purchase(purchase) => (
+            &purchase.terms.product_id,
+            &purchase.line,
+            record.first_baseline.as_slice(),
+        ),
+        Kind::Subscription(change) => (&change.product_id, &change.line, [].as_slice()),
+        // Is not sent under our reference.
+        Kind::Sim(_) => return false,
+    };
+    event.event_type().changes_a_subscription()
+        && event.product_id.as_ref().is_none_or(|named| named == product_id)
+        && event
+            .sim
+            .msisdn
+            .as_ref()
+            .is_none_or(|named| *named == line.msisdn)
+        && !event
+            .subscription_id
+            .as_ref()
+            .is_some_and(|id| older.contains(id))
 }
 
 #[cfg(test)]

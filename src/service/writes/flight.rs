@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Inner, Key, outcome};
-use crate::domain::order::{Order, OrderId, State};
+use crate::domain::write::{State, Write, WriteId};
 use crate::domain::{Lease, Result};
 
 /// How far an attempt is.
@@ -24,9 +24,9 @@ enum Progress {
     /// Its caller's deadline passed first: it is not sent.
     Abandoned,
     /// On its way, with what the ledger holds.
-    Sending(Box<Order>),
+    Sending(Box<Write>),
     /// Over. `None` when the ledger had moved on and nothing was begun.
-    Ended(Box<Option<Result<Order>>>),
+    Ended(Box<Option<Result<Write>>>),
 }
 
 /// An attempt that can be waited for.
@@ -45,11 +45,11 @@ pub(super) struct Waiting(watch::Receiver<Progress>);
 #[derive(Debug)]
 pub(super) enum Answered {
     /// What became of it.
-    Ended(Result<Order>),
+    Ended(Result<Write>),
     /// It was never on its way, and never will be.
     Nothing,
-    /// Nothing yet; the order as it stands, when it is on its way.
-    Late(Option<Order>),
+    /// Nothing yet; the write as it stands, when it is being sent.
+    Late(Option<Write>),
 }
 
 impl Flight {
@@ -76,10 +76,10 @@ impl Flight {
         self.leave_beginning(Progress::Abandoned)
     }
 
-    /// The order is durable and is going to be sent. `false` when its caller
+    /// The write is durable and is going to be sent. `false` when its caller
     /// has given up.
-    pub(super) fn depart(&self, order: Order) -> bool {
-        self.leave_beginning(Progress::Sending(Box::new(order)))
+    pub(super) fn depart(&self, write: Write) -> bool {
+        self.leave_beginning(Progress::Sending(Box::new(write)))
     }
 
     fn leave_beginning(&self, next: Progress) -> bool {
@@ -99,7 +99,7 @@ impl Flight {
 
     /// It is over, and what is not sent yet is not sent any more. `false` when
     /// it was before: the first answer stands.
-    pub(super) fn end(&self, answer: Option<Result<Order>>) -> bool {
+    pub(super) fn end(&self, answer: Option<Result<Write>>) -> bool {
         if let Some(lease) = &self.lease {
             lease.end();
         }
@@ -124,28 +124,28 @@ impl Waiting {
                 Some(answer) => Answered::Ended(answer),
                 None => Answered::Nothing,
             },
-            Progress::Sending(order) => Answered::Late(Some(*order)),
+            Progress::Sending(write) => Answered::Late(Some(*write)),
             Progress::Beginning | Progress::Abandoned => Answered::Late(None),
         }
     }
 }
 
-type ByOrder = HashMap<OrderId, Arc<Flight>>;
+type ById = HashMap<WriteId, Arc<Flight>>;
 
 /// The attempts that can be waited for here.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     /// Those of this process.
-    own: Mutex<ByOrder>,
+    own: Mutex<ById>,
     /// Those of other processes that somebody waits for.
-    followed: Mutex<ByOrder>,
+    followed: Mutex<ById>,
     lost: Mutex<Vec<Lost>>,
 }
 
 /// An attempt of this process that no task looks after any more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lost {
-    pub(super) id: OrderId,
+    pub(super) id: WriteId,
     /// Its number.
     pub(super) attempt: i32,
     /// The lease of one that may not even have begun, of which nothing was
@@ -160,8 +160,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Flights {
-    /// The attempt of this process at an order.
-    pub(super) fn of(&self, id: OrderId) -> Option<Arc<Flight>> {
+    /// The attempt of this process at a write.
+    pub(super) fn of(&self, id: WriteId) -> Option<Arc<Flight>> {
         lock(&self.own).get(&id).cloned()
     }
 
@@ -180,13 +180,13 @@ impl Flights {
 /// An attempt of this process, on the list for as long as its task runs.
 pub(super) struct Listed<'a> {
     flights: &'a Flights,
-    id: OrderId,
+    id: WriteId,
     attempt: i32,
     is_settled: bool,
 }
 
 impl<'a> Listed<'a> {
-    pub(super) fn new(flights: &'a Flights, id: OrderId, attempt: i32, flight: &Arc<Flight>) -> Self {
+    pub(super) fn new(flights: &'a Flights, id: WriteId, attempt: i32, flight: &Arc<Flight>) -> Self {
         lock(&flights.own).insert(id, Arc::clone(flight));
         Self {
             flights,
@@ -221,24 +221,24 @@ impl Drop for Listed<'_> {
 const POLL: Duration = Duration::from_millis(50);
 
 impl Inner {
-    /// Waits for an order that is on its way, here or in another process.
-    pub(super) fn wait_for(self: &Arc<Self>, order: &Order) -> Waiting {
-        if let Some(flight) = self.flights.of(order.id) {
+    /// Waits for a write that is being sent, here or in another process.
+    pub(super) fn wait_for(self: &Arc<Self>, write: &Write) -> Waiting {
+        if let Some(flight) = self.flights.of(write.id) {
             return flight.join();
         }
         let mut followed = lock(&self.flights.followed);
-        if let Some(flight) = followed.get(&order.id) {
+        if let Some(flight) = followed.get(&write.id) {
             return flight.join();
         }
-        let flight = Arc::new(Flight::at(Progress::Sending(Box::new(order.clone())), None));
+        let flight = Arc::new(Flight::at(Progress::Sending(Box::new(write.clone())), None));
         let waiting = flight.join();
-        followed.insert(order.id, Arc::clone(&flight));
-        self.followers.spawn(Arc::clone(self).follow(order.id, flight));
+        followed.insert(write.id, Arc::clone(&flight));
+        self.followers.spawn(Arc::clone(self).follow(write.id, flight));
         waiting
     }
 
-    /// Asks the ledger until the order is settled or nobody waits any more.
-    async fn follow(self: Arc<Self>, id: OrderId, flight: Arc<Flight>) {
+    /// Asks the ledger until the write is settled or nobody waits any more.
+    async fn follow(self: Arc<Self>, id: WriteId, flight: Arc<Flight>) {
         loop {
             tokio::time::sleep(POLL).await;
             {
@@ -249,11 +249,11 @@ impl Inner {
                     return;
                 }
             }
-            let answer = match self.ledger.find(Key::Order(id)).await {
-                // What is known of the order stays the answer.
+            let answer = match self.ledger.find(Key::Write(id)).await {
+                // What is known of the write stays the answer.
                 Err(_) => continue,
-                Ok(Some(record)) if record.order.state == State::Submitting => continue,
-                Ok(Some(record)) => Some(outcome(record.order)),
+                Ok(Some(record)) if record.write.state == State::Submitting => continue,
+                Ok(Some(record)) => Some(outcome(record.write)),
                 Ok(None) => None,
             };
             lock(&self.flights.followed).remove(&id);

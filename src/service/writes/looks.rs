@@ -1,5 +1,5 @@
-//! When this process looked at which order, by its monotonic clock: what a
-//! look adds to the time that an order has been observed for.
+//! When this process looked at which write, by its monotonic clock: what a
+//! look adds to the time that a write has been observed for.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,41 +8,41 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::domain::order::OrderId;
+use crate::domain::write::WriteId;
 
 /// The looks of this process.
 #[derive(Debug, Default)]
-pub(super) struct Looks(Mutex<HashMap<OrderId, Instant>>);
+pub(super) struct Looks(Mutex<HashMap<WriteId, Instant>>);
 
 impl Looks {
-    /// An order is looked at now. Returns for how long it has been observed
+    /// A write is looked at now. Returns for how long it has been observed
     /// since somebody last did: never more than this process has measured
     /// since its own last look, so that no step of a wall clock counts, and
     /// never more than has passed since anybody's, so that two replicas do not
     /// count the same time twice.
     /// `None` when this process has not looked before: nothing is known then.
-    pub(super) fn look(&self, id: OrderId, now: Timestamp, last: Option<Timestamp>) -> Option<Duration> {
+    pub(super) fn look(&self, id: WriteId, now: Timestamp, last: Option<Timestamp>) -> Option<Duration> {
         let before = self.note(id)?;
         let since_last = Duration::try_from(now.duration_since(last?)).unwrap_or_default();
         Some(before.elapsed().min(since_last))
     }
 
-    /// The order is observed from now on. Returns when it last was, here.
-    pub(super) fn note(&self, id: OrderId) -> Option<Instant> {
+    /// The write is observed from now on. Returns when it last was, here.
+    pub(super) fn note(&self, id: WriteId) -> Option<Instant> {
         self.lock().insert(id, Instant::now())
     }
 
-    /// The order is settled.
-    pub(super) fn forget(&self, id: OrderId) {
+    /// The write is settled.
+    pub(super) fn forget(&self, id: WriteId) {
         self.lock().remove(&id);
     }
 
-    /// Drops orders that somebody else must have settled.
+    /// Drops writes that another process must have settled.
     pub(super) fn prune(&self, unseen_for: Duration) {
         self.lock().retain(|_, at| at.elapsed() < unseen_for);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OrderId, Instant>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<WriteId, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,7 +54,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_time_that_really_passed_is_counted() {
         let looks = Looks::default();
-        let id = OrderId::new();
+        let id = WriteId::new();
         let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
         let seconds = Duration::from_secs;
         // Nobody here has looked before.

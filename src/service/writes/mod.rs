@@ -1,34 +1,35 @@
-//! Orders: bought once, known always. Changes of SIMs go the same way.
+//! Writes: orders, which cost money, and operations on SIMs. Sent once, known
+//! always.
 //!
-//! * [`Orders`] is what callers can do; `operations` what they can do to SIMs.
-//! * `create` is a call that wants something done, from what is known to the
-//!   send.
-//! * `purchase` and `follow_up` look at what has to be so before an order is
-//!   sent.
-//! * `submission` carries one attempt out, detached from whoever asked;
-//!   `flight` is how others wait for it.
+//! * [`Writes`] is what callers can do.
+//! * `request` takes a request from what is known of it, through its kind's
+//!   preparation, to the executor.
+//! * `purchase`, `subscription` and `sim` are the kinds: how each is prepared,
+//!   sent and judged.
+//! * `executor` carries one attempt out, detached from the call: begins it in
+//!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
 //! * `reconcile` finds out what became of attempts that gave no answer; `looks`
-//!   measures for how long it has looked.
-//! * `evidence` is what events say, the provider's own word.
-//! * `resolution` takes an operator's word where nothing can be found out.
-//! * `verdict` and `sim_change` are its judgement, as pure functions.
+//!   measures for how long it has looked; `verdict` is what a look can tell.
+//! * `evidence` is what the provider's events say.
+//! * `resolution` is what an operator says where nothing can be found out.
 //!
-//! The rule that everything here serves: an order is sent only after the
-//! ledger durably holds it as `SUBMITTING`, and from no other state is
-//! anything ever sent.
+//! The rule that everything here serves: a write is sent only after the ledger
+//! durably holds it as `SUBMITTING`, and from no other state is anything ever
+//! sent.
 
-mod create;
 mod evidence;
+mod executor;
 mod flight;
-mod follow_up;
 mod looks;
 mod operations;
+mod prepared;
 mod purchase;
 mod reconcile;
+mod request;
 mod resolution;
-mod sim_change;
+mod sim;
 pub mod steps;
-mod submission;
+mod subscription;
 mod verdict;
 
 use std::sync::Arc;
@@ -41,23 +42,23 @@ use uuid::Uuid;
 
 use super::{Catalog, Sims};
 use crate::config;
-use crate::domain::act::{Act, Optional};
-use crate::domain::order::{Order, OrderId, RequestId, State, Wish};
-use crate::domain::{Clock, Deadline, Error, Iccid, Msisdn, Result, SimIds, SimRef};
-use crate::store::{self, EventLog, Filter, OrderLedger, Record, Slot};
+use crate::domain::change::OptionalOperation;
+use crate::domain::change::SimTerms;
+use crate::domain::write::{Kind, Order, PurchaseTerms, RequestId, State, SubscriptionTerms, Write, WriteId};
+use crate::domain::{Clock, Deadline, Error, Iccid, Result, SimRef};
+use crate::store::{self, EventLog, Filter, Ledger, Record, Slot};
 use crate::telemetry::Metrics;
 use crate::transatel::Transatel;
 use flight::Flights;
 use looks::Looks;
 use steps::Steps;
-use submission::Choice;
 
 pub use crate::store::{Key, Note};
 pub use resolution::Resolution;
 
-/// The order use cases. Cheap to clone.
+/// The use cases that change something. Cheap to clone.
 #[derive(Clone)]
-pub struct Orders {
+pub struct Writes {
     inner: Arc<Inner>,
 }
 
@@ -65,7 +66,7 @@ struct Inner {
     provider: Transatel,
     sims: Sims,
     catalog: Catalog,
-    ledger: Arc<dyn OrderLedger>,
+    ledger: Arc<dyn Ledger>,
     log: Arc<dyn EventLog>,
     config: config::Orders,
     clock: Clock,
@@ -75,7 +76,7 @@ struct Inner {
     process: Uuid,
     /// Attempts on their way: the last thing to be waited for at the end.
     submissions: TaskTracker,
-    /// Those who ask after attempts of other processes.
+    /// Tasks that follow attempts of other processes.
     followers: TaskTracker,
     flights: Flights,
     looks: Looks,
@@ -83,7 +84,7 @@ struct Inner {
     wake_up: Notify,
 }
 
-/// What the order use cases are made of.
+/// What the use cases are made of.
 pub struct Parts {
     /// The way to the provider.
     pub provider: Transatel,
@@ -91,9 +92,9 @@ pub struct Parts {
     pub sims: Sims,
     /// Products.
     pub catalog: Catalog,
-    /// The orders.
-    pub ledger: Arc<dyn OrderLedger>,
-    /// The events, which are the provider's word on orders.
+    /// The writes.
+    pub ledger: Arc<dyn Ledger>,
+    /// The events, in which the provider says what became of orders.
     pub log: Arc<dyn EventLog>,
     /// Settings.
     pub config: config::Orders,
@@ -103,51 +104,60 @@ pub struct Parts {
     pub submissions: TaskTracker,
     /// The wall clock.
     pub clock: Clock,
-    /// What tests want to happen on the way.
+    /// What happens at the steps of an attempt.
     pub steps: Steps,
 }
 
-/// A wish with its name.
+/// What a caller asks for, under its idempotency key.
 #[derive(Clone, Debug)]
-pub struct Command {
-    /// The caller's id of the wish.
+pub struct Request {
+    /// The caller's id.
     pub request_id: RequestId,
-    /// For which SIM.
-    pub sim: SimRef,
-    /// What. Of an order about a bundle, the bundle's product is found.
-    pub wish: Wish,
-    /// Nothing is done unless the SIM has this card.
-    pub confirmed: Option<Iccid>,
     /// Who asks, when that is known.
     pub caller: Option<String>,
+    /// For which SIM.
+    pub sim: SimRef,
+    /// What.
+    pub terms: Terms,
 }
 
-/// Where an act takes place.
-struct Target {
-    slot: Slot,
-    /// What is known of the SIM so far.
-    sim: SimIds,
+/// What is asked for, apart from the SIM.
+#[derive(Clone, Debug)]
+pub enum Terms {
+    /// A purchase.
+    Purchase(PurchaseTerms),
+    /// A change of a subscription; its product is found.
+    Subscription(SubscriptionTerms),
+    /// A change of the SIM.
+    Sim {
+        /// What.
+        terms: SimTerms,
+        /// Nothing is done unless the SIM has this card.
+        confirmed: Option<Iccid>,
+    },
 }
 
-/// What is known before an act is written down and sent.
-struct Prepared {
-    sim: SimIds,
-    /// Of a purchase.
-    choice: Option<Choice>,
-    /// Subscriptions that cannot be what comes of it.
-    baseline: Vec<String>,
-}
+impl Terms {
+    /// What has to be enabled; `None` for buying.
+    fn required(&self) -> Option<OptionalOperation> {
+        match self {
+            Self::Purchase(_) => None,
+            Self::Subscription(terms) => Some(OptionalOperation::of_subscription(terms.action)),
+            Self::Sim { terms, .. } => Some(OptionalOperation::of_sim(&terms.action)),
+        }
+    }
 
-/// What a look before a purchase leads to.
-enum Prospect {
-    /// It may be sent.
-    Ready(Prepared),
-    /// It is settled after all: an earlier attempt was carried out, or that
-    /// cannot be told.
-    Settled(Box<Record>),
-    /// The card that was named has another number than the target: the target
-    /// has to be found again, and will be the one that was just read.
-    Moved,
+    /// Whether a write that is known was asked for in these terms.
+    fn agree_with(&self, known: &Kind) -> bool {
+        match (self, known) {
+            (Self::Purchase(terms), Kind::Purchase(known)) => *terms == known.terms,
+            (Self::Subscription(terms), Kind::Subscription(known)) => *terms == known.terms,
+            (Self::Sim { terms, confirmed }, Kind::Sim(known)) => {
+                *terms == known.terms && confirmed.as_ref().is_none_or(|card| *card == known.iccid)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Which orders are wanted. What is absent does not filter.
@@ -166,11 +176,10 @@ pub struct Wanted {
 /// The caller gets its answer this long before its deadline, so that it
 /// arrives.
 const ANSWER_AHEAD: Duration = Duration::from_millis(100);
-/// With less time than this an order is not sent: its answer could not be
-/// told.
+/// With less time than this nothing is sent: the answer would come too late.
 const LEAST_TIME: Duration = Duration::from_millis(150);
 
-impl Orders {
+impl Writes {
     /// Prepares; sends nothing yet.
     pub fn new(parts: Parts) -> Self {
         let Parts {
@@ -206,7 +215,22 @@ impl Orders {
         }
     }
 
-    /// An order by one of its names.
+    /// Buys, changes a subscription, or answers what became of an earlier call
+    /// with the same id.
+    ///
+    /// Cancel-safe: what was begun is carried out.
+    ///
+    /// # Errors
+    /// Any error means that this call bought and changed nothing. One that is
+    /// [`Error::AfterLedger`] says what the ledger held of the id; only what
+    /// it says there, or what [`get`](Self::get) answers, tells of earlier
+    /// calls.
+    pub async fn create_order(&self, request: &Request, deadline: Deadline) -> Result<Order> {
+        let write = self.execute(request, deadline).await?;
+        write.into_order().ok_or(Error::RequestIdReused)
+    }
+
+    /// An order by one of its ids.
     ///
     /// # Errors
     /// `ORDER_NOT_FOUND`, `LEDGER_UNAVAILABLE`; `DEADLINE_EXCEEDED` when it
@@ -214,22 +238,23 @@ impl Orders {
     /// carried out after all.
     pub async fn get(&self, key: Key, deadline: Deadline) -> Result<Order> {
         let record = self.find_order(key).await?;
-        Ok(self.confirmed(record, deadline).await?.order)
+        let write = self.confirmed(record, deadline).await?.write;
+        write.into_order().ok_or(Error::OrderNotFound)
     }
 
     /// An order that is not known to have been carried out, after the log of
     /// events was asked. When that takes too long or fails, the order as it is
     /// known, unless it would be sent again.
     async fn confirmed(&self, record: Record, deadline: Deadline) -> Result<Record> {
-        if matches!(record.order.state, State::Placed | State::Submitting) {
+        if matches!(record.write.state, State::Done | State::Submitting) {
             return Ok(record);
         }
         let as_known = record.clone();
         let confirmed = self.inner.confirm(record);
         match tokio::time::timeout_at(deadline.at() - ANSWER_AHEAD, confirmed).await {
             Ok(Ok(record)) => Ok(record),
-            Ok(Err(error)) if as_known.order.may_be_sent_again() => Err(unavailable(error)),
-            Err(_) if as_known.order.may_be_sent_again() => Err(Error::DeadlineExceeded),
+            Ok(Err(error)) if as_known.write.may_be_sent_again() => Err(unavailable(error)),
+            Err(_) if as_known.write.may_be_sent_again() => Err(Error::DeadlineExceeded),
             Ok(Err(_)) | Err(_) => Ok(as_known),
         }
     }
@@ -238,7 +263,7 @@ impl Orders {
     ///
     /// # Errors
     /// `LEDGER_UNAVAILABLE`, and those of finding a SIM's MSISDN.
-    pub async fn list(&self, wanted: &Wanted, after: Option<OrderId>, limit: u32) -> Result<Vec<Order>> {
+    pub async fn list(&self, wanted: &Wanted, after: Option<WriteId>, limit: u32) -> Result<Vec<Order>> {
         let msisdn = match &wanted.sim {
             None => None,
             Some(sim) => Some(self.inner.sims.msisdn(sim).await?),
@@ -249,16 +274,14 @@ impl Orders {
             created_from: wanted.created_from,
             created_until: wanted.created_until,
         };
-        self.inner
-            .ledger
-            .page(&filter, after, i64::from(limit))
-            .await
-            .map_err(unavailable)
+        let page = self.inner.ledger.page(&filter, after, i64::from(limit)).await;
+        let writes = page.map_err(unavailable)?.into_iter();
+        Ok(writes.filter_map(Write::into_order).collect())
     }
 
     /// What has to be enabled is.
-    fn ensure_enabled(&self, act: &Act) -> Result<()> {
-        match Optional::of(act) {
+    fn ensure_enabled(&self, terms: &Terms) -> Result<()> {
+        match terms.required() {
             Some(operation) if !self.inner.provider.is_enabled(operation) => {
                 Err(Error::OperationNotEnabled {
                     provider: Default::default(),
@@ -268,48 +291,43 @@ impl Orders {
         }
     }
 
-    /// An order: changes of SIMs are none.
     async fn find_order(&self, key: Key) -> Result<Record> {
         let record = self.find(key).await?;
         record
-            .filter(|record| record.order.wish.act.on_sim().is_none())
+            .filter(|record| record.write.is_order())
             .ok_or(Error::OrderNotFound)
     }
 
     async fn find(&self, key: Key) -> Result<Option<Record>> {
         self.inner.ledger.find(key).await.map_err(unavailable)
     }
-
-    fn msisdn_of(order: &Order) -> Option<&Msisdn> {
-        order.sim.msisdn.as_ref()
-    }
 }
 
-/// What a caller is told of an order that is no longer on its way.
-fn outcome(order: Order) -> Result<Order> {
-    match (order.state, &order.failure) {
+/// The answer to a caller whose write is no longer being sent.
+fn outcome(write: Write) -> Result<Write> {
+    match (write.state, &write.failure) {
         (State::Rejected, Some(failure)) => {
             let failure = failure.clone();
-            Err(match order.wish.act.on_sim() {
-                None => Error::OrderRejected {
-                    order_id: order.id,
+            Err(match write.is_order() {
+                true => Error::OrderRejected {
+                    order_id: write.id,
                     failure,
                 },
-                Some(_) => Error::SimOperationRejected {
-                    operation_id: order.id,
+                false => Error::SimOperationRejected {
+                    operation_id: write.id,
                     failure,
                 },
             })
         }
-        _ => Ok(order),
+        _ => Ok(write),
     }
 }
 
-/// Another order is in flight where this act wants to be.
-fn busy(act: &Act, other: OrderId) -> Error {
-    match act.on_sim() {
-        None => Error::OrderInProgress { order_id: other },
-        Some(_) => Error::SimOperationInProgress { operation_id: other },
+/// Another write is in flight for the slot.
+fn busy(slot: &Slot, other: WriteId) -> Error {
+    match slot {
+        Slot::Product { .. } => Error::OrderInProgress { order_id: other },
+        Slot::Sim { .. } => Error::SimOperationInProgress { operation_id: other },
     }
 }
 
@@ -320,17 +338,18 @@ fn unavailable(error: store::Error) -> Error {
 
 impl Inner {
     /// A state was reached: for the metrics and the log.
-    fn report(&self, order: &Order) {
-        self.metrics.order(order.state.name());
-        let (order_id, state, caller) = (order.id, order.state.name(), order.caller.as_deref());
-        match order.state {
+    fn report(&self, write: &Write) {
+        let (kind, state) = (write.kind.name(), write.state_name());
+        self.metrics.write(kind, state);
+        let (order_id, caller) = (write.id, write.caller.as_deref());
+        match write.state {
             State::NeedsOperator => {
-                tracing::error!(%order_id, state, caller, "an operator has to find out what became of an order");
+                tracing::error!(%order_id, kind, state, caller, "an operator has to find out what became of an order");
             }
             State::Unknown => {
-                tracing::warn!(%order_id, state, caller, "it is not known whether an order was carried out")
+                tracing::warn!(%order_id, kind, state, caller, "it is not known whether an order was carried out")
             }
-            _ => tracing::info!(%order_id, state, caller, "order"),
+            _ => tracing::info!(%order_id, kind, state, caller, "order"),
         }
     }
 }

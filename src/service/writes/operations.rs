@@ -1,18 +1,11 @@
-//! Changes of SIMs: asked for, followed and resolved.
-//!
-//! They are kept and sent as orders are, by one ledger and one submission.
-//! What differs: a SIM has one in flight whatever it is, the provider's
-//! ordinary answer is that it has begun, and none is ever sent twice.
+//! Operations on SIMs as callers see them.
 
-use super::{Command, Key, Note, Orders, Resolution, Target};
-use crate::domain::act::SimChange;
-use crate::domain::error::Violation;
-use crate::domain::order::{Order, OrderId};
-use crate::domain::sim::Identifier;
-use crate::domain::{Deadline, Error, Result, SimOperation, sim_operation};
-use crate::store::Slot;
+use super::{Key, Note, Request, Resolution, Writes};
+use crate::domain::change::SimChange;
+use crate::domain::write::{Write, WriteId};
+use crate::domain::{Deadline, Error, Result, SimOperation};
 
-impl Orders {
+impl Writes {
     /// Changes a SIM, or answers what became of an earlier call with the same
     /// id.
     ///
@@ -20,23 +13,23 @@ impl Orders {
     ///
     /// # Errors
     /// Any error means that nothing was changed.
-    pub async fn change_sim(&self, command: &Command, deadline: Deadline) -> Result<SimOperation> {
-        let order = self.create(command, deadline).await?;
-        self.as_operation(order).ok_or(Error::Internal)
+    pub async fn change_sim(&self, request: &Request, deadline: Deadline) -> Result<SimOperation> {
+        let write = self.execute(request, deadline).await?;
+        let change = write.into_sim_change().ok_or(Error::RequestIdReused)?;
+        Ok(self.as_operation(change))
     }
 
-    /// An operation by one of its names.
+    /// An operation by one of its ids.
     ///
     /// # Errors
     /// `SIM_OPERATION_NOT_FOUND`, `LEDGER_UNAVAILABLE`.
     pub async fn operation(&self, key: Key) -> Result<SimOperation> {
         let record = self.find(key).await?;
-        record
-            .and_then(|record| self.as_operation(record.order))
-            .ok_or(Error::SimOperationNotFound)
+        let change = record.and_then(|record| record.write.into_sim_change());
+        Ok(self.as_operation(change.ok_or(Error::SimOperationNotFound)?))
     }
 
-    /// Takes an operator's word for what became of an operation.
+    /// Resolves an operation as an operator says.
     ///
     /// # Errors
     /// `SIM_OPERATION_NOT_FOUND`; `ORDER_NOT_RESOLVABLE` unless it needs an
@@ -44,73 +37,33 @@ impl Orders {
     /// `LEDGER_UNAVAILABLE`.
     pub async fn resolve_operation(
         &self,
-        id: OrderId,
+        id: WriteId,
         resolution: &Resolution,
         note: Note,
     ) -> Result<SimOperation> {
-        let record = self.find(Key::Order(id)).await?;
+        let record = self.find(Key::Write(id)).await?;
         let record = record
-            .filter(|record| record.order.wish.act.on_sim().is_some())
+            .filter(|record| !record.write.is_order())
             .ok_or(Error::SimOperationNotFound)?;
-        let standing = record.order.clone();
-        match self.settle_by_word(record, resolution, note).await {
-            Ok(order) => {
-                if *resolution == Resolution::Done {
-                    self.inner.settled_as_wished(&order).await;
-                }
-                self.as_operation(order).ok_or(Error::Internal)
-            }
-            Err(Error::OrderNotFound) => Err(Error::SimOperationNotFound),
+        let standing = record.write.clone().into_sim_change();
+        let settled = match self.settle_by_operator(record, resolution, note).await {
+            Ok(write) => write.into_sim_change(),
+            Err(Error::OrderNotFound) => None,
             Err(Error::OrderNotResolvable { state }) => {
-                let now = self.as_operation(Order { state, ..standing });
-                let state = now.map_or(sim_operation::State::Unknown, |now| now.state);
-                Err(Error::SimOperationNotResolvable { state })
+                let change = standing.ok_or(Error::SimOperationNotFound)?;
+                let state = self.as_operation(Write { state, ..change }).state;
+                return Err(Error::SimOperationNotResolvable { state });
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        let change = settled.ok_or(Error::SimOperationNotFound)?;
+        if *resolution == Resolution::Done {
+            self.inner.forget_changed_sim(&change.kind).await;
         }
+        Ok(self.as_operation(change))
     }
 
-    fn as_operation(&self, order: Order) -> Option<SimOperation> {
-        SimOperation::of(order, self.inner.config.give_up_after, self.inner.clock.now())
+    fn as_operation(&self, change: Write<SimChange>) -> SimOperation {
+        SimOperation::of(change, self.inner.config.give_up_after, self.inner.clock.now())
     }
-
-    /// The SIM, once it is known to be the one that is meant.
-    ///
-    /// # Errors
-    /// `INVALID_REQUEST`, `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and those of
-    /// reading.
-    pub(super) async fn sim_target(
-        &self,
-        command: &Command,
-        change: &SimChange,
-        deadline: Deadline,
-    ) -> Result<Target> {
-        if change.rate_plan.is_none() && !self.inner.provider.has_rate_plan() {
-            return Err(invalid(
-                "rate_plan",
-                "is required: this gateway has no transatel.rate_plan",
-            ));
-        }
-        let sim = self.inner.sims.subscriber(&command.sim, deadline).await?.ids;
-        let missing = |needed| Error::SimNotResolvable { needed };
-        let msisdn = sim.msisdn.clone().ok_or(missing(Identifier::Msisdn))?;
-        let iccid = sim.iccid.as_ref().ok_or(missing(Identifier::Iccid))?;
-        if command.confirmed.as_ref().is_some_and(|card| card != iccid) {
-            return Err(invalid("confirm_iccid", "is not the ICCID of this SIM"));
-        }
-        Ok(Target {
-            slot: Slot {
-                msisdn,
-                product_id: String::new(),
-            },
-            sim,
-        })
-    }
-}
-
-fn invalid(field: &str, rule: &str) -> Error {
-    Error::InvalidRequest(vec![Violation {
-        field: field.into(),
-        description: rule.into(),
-    }])
 }

@@ -1,56 +1,55 @@
-//! What is looked at before a bundle is bought: its price, how it is to
-//! begin, and what is on the SIM already.
+//! Purchases: what is looked at before one is sent, how it is sent, and what
+//! became of it.
 
-use super::reconcile::placed;
-use super::submission::Choice;
-use super::verdict::{Candidates, is_complete};
-use super::{Command, Orders, Prepared, Prospect, Target, unavailable};
-use crate::domain::order::{Activation, Failure, Reason, Wish};
+use super::prepared::{Change, Choice, Prepared, Ready};
+use super::reconcile::done;
+use super::steps::Step;
+use super::verdict::{Candidates, Judgement, Sight, is_complete, judge};
+use super::{Inner, Request, Writes, unavailable};
+use crate::domain::failure::{Failure, Reason};
 use crate::domain::sim::Identifier;
 use crate::domain::subscription::Holdings;
+use crate::domain::write::{Activation, Line, Purchase, PurchaseTerms};
 use crate::domain::{Deadline, Error, Money, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
-use crate::store::{Record, Settlement, Slot};
+use crate::store::{self, Record, Settlement, Slot};
+use crate::transatel::api::orders::{OrderAct, Outcome};
 use crate::transatel::client::request::CallOptions;
 
-impl Orders {
-    /// Where the bundle is to go, once it is known that it may be bought.
-    pub(super) async fn purchase_target(&self, command: &Command, deadline: Deadline) -> Result<Target> {
-        self.ensure_account()?;
-        self.ensure_price(&command.wish).await?;
-        let msisdn = match self.inner.sims.known(&command.sim).await.msisdn {
-            Some(msisdn) => msisdn,
-            None => self.number_of_card(&command.sim, deadline).await?,
-        };
-        Ok(Target {
-            slot: Slot {
-                msisdn,
-                product_id: command.wish.product_id.clone(),
-            },
-            sim: SimIds::of(&command.sim),
-        })
-    }
-
-    /// How the subscription begins, and which ones are not its. Before a
-    /// repeat, whether an earlier attempt was carried out after all: judged by
-    /// what was on the SIM before the first one.
-    pub(super) async fn look_before_purchase(
+impl Writes {
+    /// Looks at the price, at how the subscription begins, and at which ones
+    /// are on the SIM already. Before a repeat, whether an earlier attempt was
+    /// carried out after all: judged by what was on the SIM before the first
+    /// one.
+    pub(super) async fn prepare_purchase(
         &self,
-        command: &Command,
-        target: &Target,
+        request: &Request,
+        terms: &PurchaseTerms,
         again: Option<&Record>,
         deadline: Deadline,
-    ) -> Result<Prospect> {
+    ) -> Result<Prepared> {
+        self.ensure_account()?;
+        self.ensure_price(terms).await?;
+        let msisdn = match self.inner.sims.known(&request.sim).await.msisdn {
+            Some(msisdn) => msisdn,
+            None => self.number_of_card(&request.sim, deadline).await?,
+        };
+        let slot = Slot::Product {
+            msisdn: msisdn.clone(),
+            product_id: terms.product_id.clone(),
+        };
+        let Some(generation) = self.free_slot(&slot, request, again).await? else {
+            return Ok(Prepared::Stale);
+        };
         let options = CallOptions::for_order(deadline);
         let (chosen, present) = tokio::join!(
-            self.choose(command, deadline),
-            self.inner
-                .provider
-                .all_subscriptions(&target.slot.msisdn, options)
+            self.choose(request, terms, deadline),
+            self.inner.provider.all_subscriptions(&msisdn, options)
         );
         let (choice, sim) = chosen?;
-        let named_by_card = matches!(command.sim, SimRef::Iccid(_));
-        if named_by_card && sim.msisdn.as_ref() != Some(&target.slot.msisdn) {
-            return Ok(Prospect::Moved);
+        let named_by_card = matches!(request.sim, SimRef::Iccid(_));
+        if named_by_card && sim.msisdn.as_ref() != Some(&msisdn) {
+            // The card has another number than was known: that is known now.
+            return Ok(Prepared::Stale);
         }
         let holdings = present?;
         if holdings.unreadable > 0 {
@@ -64,15 +63,23 @@ impl Orders {
             });
         }
         if let Some(record) = again
-            && let Some(settled) = self.settle_before_repeat(record, &holdings, target).await?
+            && let Some(settled) = self.settle_before_repeat(record, terms, &holdings, &slot).await?
         {
-            return Ok(Prospect::Settled(Box::new(settled)));
+            return Ok(Prepared::Settled(Box::new(settled)));
         }
+        let purchase = Purchase {
+            line: Line {
+                msisdn,
+                iccid: sim.iccid,
+            },
+            terms: terms.clone(),
+            subscription_id: None,
+        };
         let baseline = holdings.subscriptions.into_iter().map(|on_sim| on_sim.id);
-        Ok(Prospect::Ready(Prepared {
-            sim,
-            choice: Some(choice),
+        Ok(Prepared::Ready(Ready {
+            change: Change::Purchase(purchase, choice),
             baseline: baseline.collect(),
+            generation,
         }))
     }
 
@@ -81,8 +88,9 @@ impl Orders {
     async fn settle_before_repeat(
         &self,
         record: &Record,
+        terms: &PurchaseTerms,
         holdings: &Holdings,
-        target: &Target,
+        slot: &Slot,
     ) -> Result<Option<Record>> {
         let inner = &self.inner;
         if !is_complete(record, holdings) {
@@ -94,21 +102,24 @@ impl Orders {
         }
         let claims = inner
             .ledger
-            .claims(&target.slot, record.order.id)
+            .claims(slot, record.write.id)
             .await
             .map_err(unavailable)?;
-        let settlement = match Candidates::of(record, holdings, &claims) {
+        let settlement = match Candidates::of(record, &terms.product_id, holdings, &claims) {
             Candidates::None => return Ok(None),
-            Candidates::One(only) => placed(record, Some(only.id.clone())),
+            Candidates::One(only) => done(record, Some(only.id.clone())),
             Candidates::Unclear => Settlement::NeedsOperator(Failure {
                 reason: Reason::Ambiguous,
                 provider: Default::default(),
             }),
         };
-        let settled = inner.write(record, settlement).await.map_err(unavailable)?;
+        let settled = inner
+            .settle_record(record, settlement)
+            .await
+            .map_err(unavailable)?;
         // Another order is in flight, or has claimed it in this moment.
         settled.map(Some).ok_or(Error::OrderInProgress {
-            order_id: record.order.id,
+            order_id: record.write.id,
         })
     }
 
@@ -128,13 +139,18 @@ impl Orders {
     /// # Errors
     /// Of a card, when the provider does not say which number it has now: a
     /// pair that is known from before may lead to somebody else's line.
-    async fn choose(&self, command: &Command, deadline: Deadline) -> Result<(Choice, SimIds)> {
+    async fn choose(
+        &self,
+        request: &Request,
+        terms: &PurchaseTerms,
+        deadline: Deadline,
+    ) -> Result<(Choice, SimIds)> {
         let sims = &self.inner.sims;
-        let callers = command.wish.activation.map(Choice::Callers);
-        let record = match (&command.sim, callers) {
-            (SimRef::Iccid(_), _) => Ok(self.line_of_card(&command.sim, deadline).await?),
-            (SimRef::Msisdn(_), Some(choice)) => return Ok((choice, sims.known(&command.sim).await)),
-            (SimRef::Msisdn(_), None) => sims.record_for_order(&command.sim, deadline).await,
+        let callers = terms.activation.map(Choice::Callers);
+        let record = match (&request.sim, callers) {
+            (SimRef::Iccid(_), _) => Ok(self.line_of_card(&request.sim, deadline).await?),
+            (SimRef::Msisdn(_), Some(choice)) => return Ok((choice, sims.known(&request.sim).await)),
+            (SimRef::Msisdn(_), None) => sims.record_for_order(&request.sim, deadline).await,
         };
         Ok(match record {
             Ok(record) => {
@@ -147,7 +163,7 @@ impl Orders {
             // The order's answer will show: the wrong choice is refused
             // without harm, while `subscribe` may put a SIM into service.
             Err(_) => {
-                let sim = sims.known(&command.sim).await;
+                let sim = sims.known(&request.sim).await;
                 (Choice::Ours(Activation::OnFirstUse), sim)
             }
         })
@@ -175,21 +191,75 @@ impl Orders {
 
     /// The product exists, and costs no more than the caller allows by a
     /// catalog that is not stale.
-    async fn ensure_price(&self, wish: &Wish) -> Result<()> {
-        let Some(most) = wish.max_price else {
-            return self
-                .inner
-                .catalog
-                .product(None, &wish.product_id)
-                .await
-                .map(|_| ());
+    async fn ensure_price(&self, terms: &PurchaseTerms) -> Result<()> {
+        let catalog = &self.inner.catalog;
+        let Some(most) = terms.max_price else {
+            return catalog.product(None, &terms.product_id).await.map(|_| ());
         };
-        let price = self.inner.catalog.price(&wish.product_id).await?;
-        compare(price, most)
+        ensure_at_most(catalog.price(&terms.product_id).await?, most)
     }
 }
 
-fn compare(price: Option<Money>, most: Money) -> Result<()> {
+impl Inner {
+    /// Sends a purchase; with the other activation too when the first was the
+    /// gateway's choice and was definitely refused.
+    pub(super) async fn send_purchase(
+        &self,
+        record: &Record,
+        purchase: &Purchase,
+        choice: Choice,
+        options: CallOptions,
+    ) -> Outcome {
+        let (Choice::Callers(first) | Choice::Ours(first)) = choice;
+        let outcome = self.order(record, purchase, first, options.clone()).await;
+        match (choice, &outcome) {
+            (Choice::Ours(_), Outcome::Refused(failure))
+                if failure.reason == Reason::SimStatusNotEligible =>
+            {
+                self.steps.reached(Step::BetweenActivations).await;
+                self.order(record, purchase, first.other(), options).await
+            }
+            _ => outcome,
+        }
+    }
+
+    async fn order(
+        &self,
+        record: &Record,
+        purchase: &Purchase,
+        activation: Activation,
+        options: CallOptions,
+    ) -> Outcome {
+        if let Err(error) = self.ensure_unconfirmed(record).await {
+            return Outcome::NotSent(error);
+        }
+        let (msisdn, product_id) = (&purchase.line.msisdn, &purchase.terms.product_id);
+        let action = OrderAct::Buy(activation);
+        self.provider
+            .order(record.write.id, msisdn, product_id, action, options)
+            .await
+    }
+
+    /// Judges a purchase by what is on the SIM now.
+    pub(super) async fn look_for_purchase(
+        &self,
+        record: &Record,
+        purchase: &Purchase,
+        sight: Sight,
+        options: CallOptions,
+    ) -> store::Result<Judgement> {
+        let msisdn = purchase.line.msisdn.clone();
+        let holdings = self.provider.all_subscriptions(&msisdn, options).await;
+        let slot = Slot::Product {
+            msisdn,
+            product_id: purchase.terms.product_id.clone(),
+        };
+        let claims = self.ledger.claims(&slot, record.write.id).await?;
+        Ok(judge(record, purchase, holdings.as_ref().ok(), &claims, sight))
+    }
+}
+
+fn ensure_at_most(price: Option<Money>, most: Money) -> Result<()> {
     let Some(known) = price else {
         return Err(Error::PriceNotComparable { price });
     };
@@ -209,17 +279,20 @@ mod tests {
     fn a_price_is_compared_only_with_its_like() {
         let money = |code: &str, cents| Money::from_cents(Currency::parse(code).unwrap(), cents);
         let most = money("EUR", 1000);
-        assert_eq!(compare(Some(money("EUR", 1000)), most), Ok(()));
-        assert_eq!(compare(Some(money("EUR", 0)), most), Ok(()));
+        assert_eq!(ensure_at_most(Some(money("EUR", 1000)), most), Ok(()));
+        assert_eq!(ensure_at_most(Some(money("EUR", 0)), most), Ok(()));
         let price = money("EUR", 1001);
         assert_eq!(
-            compare(Some(price), most),
+            ensure_at_most(Some(price), most),
             Err(Error::PriceAboveMaximum { price })
         );
         let price = Some(money("USD", 1));
-        assert_eq!(compare(price, most), Err(Error::PriceNotComparable { price }));
         assert_eq!(
-            compare(None, most),
+            ensure_at_most(price, most),
+            Err(Error::PriceNotComparable { price })
+        );
+        assert_eq!(
+            ensure_at_most(None, most),
             Err(Error::PriceNotComparable { price: None })
         );
     }

@@ -1,7 +1,7 @@
-//! Finds out what became of orders whose answer never came: at the start, on
+//! Finds out what became of writes whose answer never came: at the start, on
 //! a schedule, and for whichever process sent them. Looks, and never sends.
 //!
-//! What was found not to have been placed is still looked for, ever more
+//! An order that was found not to have been carried out is still looked for, ever more
 //! slowly, until it has been watched for `orders.escalate_after`: the provider
 //! may be later than the settle window.
 
@@ -13,14 +13,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::flight::Lost;
-use super::sim_change::judge_change;
 use super::steps::Step;
-use super::verdict::{Judgement, Verdict, Windows, judge, judge_follow_up};
-use super::{Inner, Key, Orders, State};
+use super::verdict::{Judgement, Sight, Verdict, Windows};
+use super::{Inner, Key, State, Writes};
 use crate::domain::Deadline;
-use crate::domain::act::Act;
-use crate::domain::order::{Failure, Reason};
-use crate::store::{self, Look, Observed, Record, Settled, Settlement, Slot, TakeOver};
+use crate::domain::failure::{Failure, Reason};
+use crate::domain::write::Kind;
+use crate::store::{self, Look, Observed, Record, Settled, Settlement, TakeOver};
 use crate::transatel::client::request::CallOptions;
 
 /// Orders that are looked for at once: few, because the same provider serves
@@ -40,7 +39,7 @@ const PURGE_EVERY: Duration = Duration::from_secs(3600);
 /// somebody has to know.
 const CLOCK_AHEAD: Duration = Duration::from_secs(7 * 24 * 3600);
 
-impl Orders {
+impl Writes {
     /// Makes orders of dead processes `UNKNOWN`; with `all`, because nobody
     /// else can be using the ledger, whatever their lease.
     ///
@@ -102,12 +101,9 @@ impl Orders {
             inner.looks.prune(inner.longest_wait() * 2 + PURGE_EVERY);
             inner.purge().await?;
         }
-        let census = inner.ledger.census().await?;
-        let counts: Vec<(&'static str, i64)> = census
-            .into_iter()
-            .map(|(state, count)| (state.name(), count))
-            .collect();
-        inner.metrics.orders(&counts);
+        let counts = inner.ledger.counts().await?.into_iter();
+        let counts = counts.map(|count| (count.kind, count.state, count.writes));
+        inner.metrics.writes(counts.collect());
         let since = inner.ledger.unknown_since().await?;
         let now = inner.ledger.now().await?;
         let age = since.map(|since| now.duration_since(since));
@@ -152,9 +148,9 @@ impl Inner {
         let now = self.ledger.now().await?;
         if let Some(lease_until) = lost.unsent_until {
             // A later call may have begun an attempt of the same number.
-            let known = self.ledger.find(Key::Order(id)).await?;
+            let known = self.ledger.find(Key::Write(id)).await?;
             let is_it = known.is_some_and(|record| {
-                record.order.state == State::Submitting
+                record.write.state == State::Submitting
                     && record.sent_by.as_microsecond() == lease_until.as_microsecond()
             });
             if is_it {
@@ -169,7 +165,7 @@ impl Inner {
             next_check_at: now,
         };
         if let Settled::Yes(record) = self.ledger.settle(id, attempt, settlement, None, now).await? {
-            self.report(&record.order);
+            self.report(&record.write);
         }
         Ok(())
     }
@@ -185,7 +181,7 @@ impl Inner {
 
     async fn look_for(self: Arc<Self>, record: Record) {
         self.steps.reached(Step::BeforeCheck).await;
-        let id = record.order.id;
+        let id = record.write.id;
         if let Err(error) = self.look(record).await {
             // Its lease ends, and it is looked for again.
             tracing::warn!(%error, order_id = %id, "an order could not be looked for, or what was found not written down");
@@ -193,14 +189,14 @@ impl Inner {
     }
 
     async fn look(&self, record: Record) -> Result<(), store::Error> {
-        let state = record.order.state;
+        let state = record.write.state;
         let record = self.confirm(record).await?;
-        if record.order.state != state || record.order.state == State::Placed && record.due_at.is_none() {
-            self.looks.forget(record.order.id);
+        if record.write.state != state || record.write.state == State::Done && record.due_at.is_none() {
+            self.looks.forget(record.write.id);
             return Ok(());
         }
         let now = self.ledger.now().await?;
-        let looked = self.looks.look(record.order.id, now, record.checked_at);
+        let looked = self.looks.look(record.write.id, now, record.checked_at);
         let step = looked.unwrap_or_default();
         let observed = Observed {
             watched_for: record.observed.watched_for + step,
@@ -227,40 +223,42 @@ impl Inner {
         observed: Observed,
         is_first: bool,
     ) -> Result<(), store::Error> {
-        let id = record.order.id;
-        let is_watched = matches!(record.order.state, State::NotPlaced | State::Rejected);
-        let settlement = match (record.order.state, verdict) {
+        let id = record.write.id;
+        let is_watched = matches!(record.write.state, State::NotDone | State::Rejected);
+        let settlement = match (record.write.state, verdict) {
             (_, Verdict::Done) => {
-                self.settled_as_wished(&record.order).await;
-                placed(&record, None)
+                if let Kind::Sim(change) = &record.write.kind {
+                    self.forget_changed_sim(change).await;
+                }
+                done(&record, None)
             }
-            (_, Verdict::Placed(subscription_id)) => {
+            (_, Verdict::Bought(subscription_id)) => {
                 if is_watched {
                     tracing::warn!(
                         order_id = %id,
-                        before = record.order.state.name(),
+                        before = record.write.state_name(),
                         "a subscription has shown late: the order was carried out"
                     );
                 }
-                placed(&record, Some(subscription_id))
+                done(&record, Some(subscription_id))
             }
-            (State::Unknown, Verdict::NotPlaced) => {
+            (State::Unknown, Verdict::NotDone) => {
                 let now = self.ledger.now().await?;
-                Settlement::NotPlaced {
+                Settlement::NotDone {
                     // A change of a SIM may be made by others later.
-                    next_check_at: (record.order.wish.act.on_sim().is_none())
+                    next_check_at: (record.write.is_order())
                         .then(|| now + self.config.reconcile_after.min(self.config.reconcile_at_most)),
                 }
             }
             (State::Unknown, Verdict::NeedsOperator(reason))
-            | (State::NotPlaced, Verdict::NeedsOperator(reason @ Reason::Ambiguous)) => {
+            | (State::NotDone, Verdict::NeedsOperator(reason @ Reason::Ambiguous)) => {
                 Settlement::NeedsOperator(Failure {
                     reason,
                     provider: Default::default(),
                 })
             }
             // It was bought, the provider said so; only its name is missing.
-            (State::Placed, Verdict::NeedsOperator(_)) => {
+            (State::Done, Verdict::NeedsOperator(_)) => {
                 tracing::error!(order_id = %id, "the subscription of an order that was placed cannot be found");
                 return self.put_off(&record, observed, None).await;
             }
@@ -274,12 +272,12 @@ impl Inner {
                 return self.put_off(&record, observed, wait).await;
             }
         };
-        match self.write(&record, settlement).await? {
+        match self.settle_record(&record, settlement).await? {
             // An event speaks against it: either it settles the order at the
             // next look, or it does not fit.
-            Some(as_it_is) if as_it_is.order.state == State::Unknown => {
+            Some(as_it_is) if as_it_is.write.state == State::Unknown => {
                 let record = self.settle_doubtful(record).await?;
-                if record.order.state == State::Unknown {
+                if record.write.state == State::Unknown {
                     self.put_off(&record, observed, Some(Duration::ZERO)).await?;
                 }
                 Ok(())
@@ -300,7 +298,7 @@ impl Inner {
         wait: Option<Duration>,
     ) -> Result<(), store::Error> {
         if wait.is_none() {
-            self.looks.forget(record.order.id);
+            self.looks.forget(record.write.id);
         }
         let at = self.ledger.now().await?;
         let look = Look {
@@ -309,7 +307,7 @@ impl Inner {
             observed,
             next_check_at: wait.map(|wait| at + wait),
         };
-        self.ledger.postpone(record.order.id, record.attempt, look).await
+        self.ledger.postpone(record.write.id, record.attempt, look).await
     }
 
     async fn examine(
@@ -318,52 +316,41 @@ impl Inner {
         observed: Observed,
         step: Duration,
     ) -> Result<Judgement, store::Error> {
-        let Some(msisdn) = Orders::msisdn_of(&record.order).cloned() else {
-            return Ok(Judgement {
-                verdict: Verdict::Open,
-                is_absent: false,
-            });
-        };
-        // Within the lease, in which every order of a batch has its turn.
+        // Within the lease, in which every write of a batch has its turn.
         let options = CallOptions::for_order(Deadline::after(self.config.lease / 8));
-        let windows = Windows {
-            settle: self.config.settle_window,
-            escalate: self.config.escalate_after,
+        let sight = Sight {
+            windows: Windows {
+                settle: self.config.settle_window,
+                escalate: self.config.escalate_after,
+            },
+            observed,
+            step,
         };
-        if let Act::Sim(change) = &record.order.wish.act {
-            let seen = self
-                .look_at_sim(record, change, &msisdn, observed.watched_for, options)
-                .await;
-            return Ok(judge_change(record, seen, windows, observed, step));
-        }
-        let holdings = self.provider.all_subscriptions(&msisdn, options).await;
-        let holdings = holdings.as_ref().ok();
-        if record.order.wish.act != Act::Buy {
-            return Ok(judge_follow_up(record, holdings, windows, observed, step));
-        }
-        let slot = Slot {
-            msisdn,
-            product_id: record.order.wish.product_id.clone(),
-        };
-        let claims = self.ledger.claims(&slot, record.order.id).await?;
-        Ok(judge(record, holdings, &claims, windows, observed, step))
+        Ok(match &record.write.kind {
+            Kind::Purchase(purchase) => self.look_for_purchase(record, purchase, sight, options).await?,
+            Kind::Subscription(change) => {
+                self.look_for_subscription_change(record, change, sight, options)
+                    .await
+            }
+            Kind::Sim(change) => self.look_for_sim_change(record, change, sight, options).await,
+        })
     }
 
-    /// Settles an order that is not on its way. `None` when another order is
-    /// in the way; otherwise the order as it is then.
-    pub(super) async fn write(
+    /// Settles a write that is not being sent. `None` when another write is in
+    /// the way; otherwise the write as it is then.
+    pub(super) async fn settle_record(
         &self,
         record: &Record,
         settlement: Settlement,
     ) -> Result<Option<Record>, store::Error> {
-        let (id, attempt) = (record.order.id, record.attempt);
+        let (id, attempt) = (record.write.id, record.attempt);
         let now = self.ledger.now().await?;
         Ok(
             match self.ledger.settle(id, attempt, settlement, None, now).await? {
                 Settled::Yes(settled) => {
                     self.looks.forget(id);
-                    if settled.order.state != record.order.state {
-                        self.report(&settled.order);
+                    if settled.write.state != record.write.state {
+                        self.report(&settled.write);
                     }
                     Some(*settled)
                 }
@@ -388,9 +375,9 @@ impl Inner {
             false => checks.saturating_add(1).min(20),
         };
         let config = &self.config;
-        let order = &record.order;
+        let write = &record.write;
         let given_up_in = config.give_up_after.saturating_sub(observed.watched_for);
-        let runs = order.wish.act.on_sim().is_some() && order.provider_reference.is_some();
+        let runs = !write.is_order() && write.provider_reference.is_some();
         let (first, longest, due_in) = if runs && !given_up_in.is_zero() {
             (config.poll_after, LONGEST_POLL, given_up_in)
         } else {
@@ -402,10 +389,10 @@ impl Inner {
     }
 }
 
-pub(super) fn placed(record: &Record, subscription_id: Option<String>) -> Settlement {
-    Settlement::Placed {
+pub(super) fn done(record: &Record, subscription_id: Option<String>) -> Settlement {
+    Settlement::Done {
         subscription_id,
-        provider_reference: record.order.provider_reference.clone(),
+        provider_reference: record.write.provider_reference.clone(),
         next_check_at: None,
     }
 }

@@ -1,5 +1,5 @@
-//! What became of an order, judged by the subscriptions that are on the SIM
-//! now.
+//! What a look can tell, and the judgement of a purchase by the subscriptions
+//! that are on the SIM now.
 //!
 //! The inventory does not show our reference, so an order's subscription is
 //! one that was not there before its first attempt, is of the right product,
@@ -9,20 +9,20 @@
 use std::time::Duration;
 
 use crate::domain::Subscription;
-use crate::domain::act::Act;
-use crate::domain::order::{Reason, State};
-use crate::domain::subscription::{Holdings, Status};
+use crate::domain::failure::Reason;
+use crate::domain::subscription::Holdings;
+use crate::domain::write::{Purchase, State};
 use crate::store::{Claims, Observed, Record};
 
-/// What a look tells.
+/// What a look can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// This subscription came of it.
-    Placed(String),
-    /// It was done; nothing new came of it.
+    Bought(String),
+    /// It was carried out; nothing new comes of it.
     Done,
     /// Nothing has come of it for as long as it should take.
-    NotPlaced,
+    NotDone,
     /// Nothing can be said yet.
     Open,
     /// Looking again will show nothing new.
@@ -52,6 +52,17 @@ const LEAST_LOOKS: i32 = 3;
 /// than clocks that are kept right differ by.
 const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(300);
 
+/// What is known when a look is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    pub(super) windows: Windows,
+    /// What was observed before this look, and how long it has been watched
+    /// with it.
+    pub(super) observed: Observed,
+    /// What this look adds.
+    pub(super) step: Duration,
+}
+
 /// Which windows of a record have passed, with this look.
 pub(super) struct Passed {
     /// What came of it would show by now.
@@ -60,13 +71,19 @@ pub(super) struct Passed {
     pub too_long: bool,
 }
 
-impl Windows {
-    /// Those that have passed when `seen` has been observed, this look
-    /// included. `since` is what they are counted by.
-    pub(super) fn passed(self, record: &Record, observed: Observed, since: Duration) -> Passed {
+impl Sight {
+    /// For how long nothing has shown, when this look has seen nothing either.
+    pub(super) fn absent_for(self) -> Duration {
+        self.observed.absent_for + self.step
+    }
+
+    /// Which windows have passed; `since` is what the settle window is counted
+    /// by.
+    pub(super) fn passed(self, record: &Record, since: Duration) -> Passed {
+        let Windows { settle, escalate } = self.windows;
         Passed {
-            settled: since >= self.settle && record.checks + 1 >= LEAST_LOOKS,
-            too_long: observed.watched_for >= self.escalate.max(self.settle),
+            settled: since >= settle && record.checks + 1 >= LEAST_LOOKS,
+            too_long: self.observed.watched_for >= escalate.max(settle),
         }
     }
 }
@@ -84,17 +101,16 @@ pub(super) enum Candidates<'a> {
 
 impl<'a> Candidates<'a> {
     /// Of everything on the SIM.
-    pub(super) fn of(record: &Record, holdings: &'a Holdings, claims: &Claims) -> Self {
+    pub(super) fn of(record: &Record, product_id: &str, holdings: &'a Holdings, claims: &Claims) -> Self {
         let is_new = |subscription: &&Subscription| {
             !record.first_baseline.contains(&subscription.id)
                 && !claims.subscription_ids.contains(&subscription.id)
         };
-        let product_id = &record.order.wish.product_id;
         let may_be = |subscription: &&Subscription| {
             // The provider may not name the product.
-            subscription.product_id == *product_id || subscription.product_id.is_empty()
+            subscription.product_id == product_id || subscription.product_id.is_empty()
         };
-        let earliest = record.order.created_at - CLOCKS_DIFFER_BY;
+        let earliest = record.write.created_at - CLOCKS_DIFFER_BY;
         let is_earlier =
             |subscription: &Subscription| subscription.ordered_at.is_some_and(|at| at < earliest);
         let mut found = holdings.subscriptions.iter().filter(is_new).filter(may_be);
@@ -102,7 +118,7 @@ impl<'a> Candidates<'a> {
             (None, _) if holdings.unreadable > 0 => Self::Unclear,
             (None, _) => Self::None,
             (Some(only), None)
-                if only.product_id == *product_id
+                if only.product_id == product_id
                     && !is_earlier(only)
                     && holdings.unreadable == 0
                     && claims.rivals == 0 =>
@@ -126,19 +142,16 @@ pub(super) fn is_complete(record: &Record, holdings: &Holdings) -> bool {
     record.baseline.iter().all(has)
 }
 
-/// Judges an order by what is on the SIM, subscriptions that are over
-/// included; `None` when that cannot be read. `observed` holds what was
-/// observed before this look, and how long it has been watched with it; `step`
-/// is what this look adds.
+/// Judges a purchase by what is on the SIM, subscriptions that are over
+/// included; `None` when that cannot be read.
 pub(super) fn judge(
     record: &Record,
+    purchase: &Purchase,
     holdings: Option<&Holdings>,
     claims: &Claims,
-    windows: Windows,
-    observed: Observed,
-    step: Duration,
+    sight: Sight,
 ) -> Judgement {
-    let Passed { settled, too_long } = windows.passed(record, observed, observed.absent_for + step);
+    let Passed { settled, too_long } = sight.passed(record, sight.absent_for());
     let open_until_too_long = |reason| match too_long {
         true => Verdict::NeedsOperator(reason),
         false => Verdict::Open,
@@ -150,13 +163,13 @@ pub(super) fn judge(
     let Some(holdings) = holdings.filter(|holdings| is_complete(record, holdings)) else {
         return seen(open_until_too_long(Reason::Unreadable));
     };
-    match Candidates::of(record, holdings, claims) {
-        Candidates::One(only) => seen(Verdict::Placed(only.id.clone())),
+    match Candidates::of(record, &purchase.terms.product_id, holdings, claims) {
+        Candidates::One(only) => seen(Verdict::Bought(only.id.clone())),
         Candidates::None => Judgement {
-            verdict: match record.order.state {
-                State::Unknown if settled => Verdict::NotPlaced,
-                // Bought by the provider's word: only its name is missing.
-                State::Placed => open_until_too_long(Reason::Unreadable),
+            verdict: match record.write.state {
+                State::Unknown if settled => Verdict::NotDone,
+                // It was bought, the provider said so: only its id is missing.
+                State::Done => open_until_too_long(Reason::Unreadable),
                 _ => Verdict::Open,
             },
             is_absent: true,
@@ -165,44 +178,13 @@ pub(super) fn judge(
         // Whose it is may still be told by an event.
         Candidates::Unclear if claims.rivals > 0 => seen(open_until_too_long(Reason::Ambiguous)),
         Candidates::Unclear => {
-            let has_settled = observed.watched_for >= windows.settle && record.checks + 1 >= LEAST_LOOKS;
-            let is_late = record.order.state == State::NotPlaced;
+            let has_settled = sight.passed(record, sight.observed.watched_for).settled;
+            let is_late = record.write.state == State::NotDone;
             seen(match has_settled || is_late {
                 true => Verdict::NeedsOperator(Reason::Ambiguous),
                 false => Verdict::Open,
             })
         }
-    }
-}
-
-/// Judges an order on a subscription by that subscription as it is now.
-pub(super) fn judge_follow_up(
-    record: &Record,
-    holdings: Option<&Holdings>,
-    windows: Windows,
-    observed: Observed,
-    step: Duration,
-) -> Judgement {
-    let Passed { settled, too_long } = windows.passed(record, observed, observed.absent_for + step);
-    let seen = |verdict, is_absent| Judgement { verdict, is_absent };
-    let Some(id) = record.order.wish.act.on_subscription() else {
-        return seen(Verdict::Open, false);
-    };
-    let on_sim = holdings.and_then(|holdings| holdings.find(id));
-    let over = on_sim.is_some_and(Subscription::is_over);
-    let done = match &record.order.wish.act {
-        Act::CancelRenewal { .. } => {
-            over || on_sim.is_some_and(|subscription| subscription.status == Some(Status::Canceled))
-        }
-        _ => over,
-    };
-    match on_sim {
-        Some(_) if done => seen(Verdict::Done, false),
-        Some(_) if settled => seen(Verdict::NotPlaced, true),
-        Some(_) => seen(Verdict::Open, true),
-        // It was there when the order was sent.
-        None if too_long => seen(Verdict::NeedsOperator(Reason::Unreadable), false),
-        None => seen(Verdict::Open, false),
     }
 }
 

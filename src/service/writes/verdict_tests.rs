@@ -1,36 +1,45 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::domain::order::{Order, OrderId, RequestId, Wish};
-use crate::domain::{Msisdn, SimIds};
+use crate::domain::Msisdn;
+use crate::domain::change::SubscriptionAction;
+use crate::domain::subscription::Status;
+use crate::domain::write::{Kind, Line, PurchaseTerms, RequestId, SubscriptionTerms, Write, WriteId};
+use crate::service::writes::subscription;
 
 pub const WINDOWS: Windows = Windows {
     settle: Duration::from_secs(60),
     escalate: Duration::from_secs(600),
 };
 
+/// The purchase of product P.
+pub fn purchase() -> Purchase {
+    Purchase {
+        line: Line {
+            msisdn: Msisdn::parse("882470000000001").unwrap(),
+            iccid: None,
+        },
+        terms: PurchaseTerms {
+            product_id: "P".into(),
+            activation: None,
+            reference: String::new(),
+            max_price: None,
+        },
+        subscription_id: None,
+    }
+}
+
 /// One that was looked for often enough.
 pub fn record(baseline: &[&str]) -> Record {
     let at = Timestamp::from_second(1_000_000).unwrap();
     let baseline: Vec<String> = baseline.iter().map(|id| (*id).to_owned()).collect();
     Record {
-        order: Order {
-            id: OrderId::new(),
+        write: Write {
+            id: WriteId::new(),
             request_id: RequestId(uuid::Uuid::new_v4()),
-            sim: SimIds {
-                iccid: None,
-                msisdn: Msisdn::parse("882470000000001"),
-            },
-            wish: Wish {
-                act: Act::Buy,
-                product_id: "P".into(),
-                activation: None,
-                reference: String::new(),
-                max_price: None,
-            },
             caller: None,
             state: State::Unknown,
-            subscription_id: None,
+            kind: Kind::Purchase(purchase()),
             provider_reference: None,
             failure: None,
             created_at: at,
@@ -48,7 +57,7 @@ pub fn record(baseline: &[&str]) -> Record {
     }
 }
 
-fn subscription(id: &str, product_id: &str) -> Subscription {
+fn on_sim(id: &str, product_id: &str) -> Subscription {
     Subscription {
         id: id.into(),
         product_id: product_id.into(),
@@ -66,10 +75,7 @@ fn subscription(id: &str, product_id: &str) -> Subscription {
 
 fn holdings(present: &[(&str, &str)], unreadable: usize) -> Holdings {
     Holdings {
-        subscriptions: present
-            .iter()
-            .map(|(id, product)| subscription(id, product))
-            .collect(),
+        subscriptions: present.iter().map(|(id, product)| on_sim(id, product)).collect(),
         unreadable,
     }
 }
@@ -82,24 +88,26 @@ fn claims(ids: &[&str], rivals: i64) -> Claims {
 }
 
 /// What is observed when it was always looked at and nothing has shown.
-pub fn after(seconds: u64) -> (Observed, Duration) {
+pub fn after(seconds: u64) -> Sight {
     let span = Duration::from_secs(seconds);
-    let observed = Observed {
-        absent_for: Duration::ZERO,
-        watched_for: span,
-    };
-    (observed, span)
+    Sight {
+        windows: WINDOWS,
+        observed: Observed {
+            absent_for: Duration::ZERO,
+            watched_for: span,
+        },
+        step: span,
+    }
 }
 
 fn verdict(record: &Record, holdings: Option<&Holdings>, claims: &Claims, seconds: u64) -> Verdict {
-    let (observed, step) = after(seconds);
-    judge(record, holdings, claims, WINDOWS, observed, step).verdict
+    judge(record, &purchase(), holdings, claims, after(seconds)).verdict
 }
 
 #[test]
 fn every_case() {
     use Verdict::*;
-    let placed = |id: &str| Placed(id.to_owned());
+    let bought = |id: &str| Bought(id.to_owned());
     let ambiguous = NeedsOperator(Reason::Ambiguous);
     let unreadable = NeedsOperator(Reason::Unreadable);
     let none: &[(&str, &str)] = &[];
@@ -111,29 +119,21 @@ fn every_case() {
             0,
             &[][..],
             0,
-            placed("N"),
-            placed("N"),
-            placed("N"),
+            bought("N"),
+            bought("N"),
+            bought("N"),
         ),
-        (&[("A", "P")], 0, &[], 0, Open, NotPlaced, NotPlaced),
-        (&[("A", "P"), ("N", "Q")], 0, &[], 0, Open, NotPlaced, NotPlaced),
-        (
-            &[("A", "P"), ("N", "P")],
-            0,
-            &["N"],
-            0,
-            Open,
-            NotPlaced,
-            NotPlaced,
-        ),
+        (&[("A", "P")], 0, &[], 0, Open, NotDone, NotDone),
+        (&[("A", "P"), ("N", "Q")], 0, &[], 0, Open, NotDone, NotDone),
+        (&[("A", "P"), ("N", "P")], 0, &["N"], 0, Open, NotDone, NotDone),
         (
             &[("A", "P"), ("N", "P"), ("M", "P")],
             0,
             &["N"],
             0,
-            placed("M"),
-            placed("M"),
-            placed("M"),
+            bought("M"),
+            bought("M"),
+            bought("M"),
         ),
         (
             &[("A", "P"), ("N", "P"), ("M", "P")],
@@ -153,7 +153,7 @@ fn every_case() {
             Open,
             ambiguous.clone(),
         ),
-        (&[("A", "P")], 0, &[], 1, Open, NotPlaced, NotPlaced),
+        (&[("A", "P")], 0, &[], 1, Open, NotDone, NotDone),
         (
             &[("A", "P"), ("N", "")],
             0,
@@ -212,7 +212,7 @@ fn not_placed_takes_several_looks_and_time_in_which_all_could_be_read() {
     let mut record = record(&[]);
     assert_eq!(
         verdict(&record, Some(&nothing), &claims(&[], 0), 60),
-        Verdict::NotPlaced
+        Verdict::NotDone
     );
     record.checks = LEAST_LOOKS - 2;
     assert_eq!(
@@ -221,15 +221,11 @@ fn not_placed_takes_several_looks_and_time_in_which_all_could_be_read() {
     );
     record.checks = LEAST_LOOKS;
     // Watched for long, but hardly ever readable.
-    let (observed, _) = after(600);
-    let judged = judge(
-        &record,
-        Some(&nothing),
-        &claims(&[], 0),
-        WINDOWS,
-        observed,
-        Duration::from_secs(59),
-    );
+    let sight = Sight {
+        step: Duration::from_secs(59),
+        ..after(600)
+    };
+    let judged = judge(&record, &purchase(), Some(&nothing), &claims(&[], 0), sight);
     assert_eq!((judged.verdict, judged.is_absent), (Verdict::Open, true));
 }
 
@@ -240,7 +236,7 @@ fn a_repeat_is_judged_by_what_was_there_before_the_first_attempt() {
     let holdings = holdings(&[("A", "P"), ("N", "P")], 0);
     assert_eq!(
         verdict(&record, Some(&holdings), &claims(&[], 0), 10),
-        Verdict::Placed("N".into())
+        Verdict::Bought("N".into())
     );
 }
 
@@ -249,12 +245,12 @@ fn what_was_ordered_before_is_not_taken_for_the_orders() {
     let record = record(&[]);
     let mut holdings = holdings(&[("N", "P")], 0);
     for (seconds_before, expected) in [
-        (1, Verdict::Placed("N".into())),
-        (299, Verdict::Placed("N".into())),
+        (1, Verdict::Bought("N".into())),
+        (299, Verdict::Bought("N".into())),
         (3_600, Verdict::Open),
     ] {
         holdings.subscriptions[0].ordered_at =
-            Some(record.order.created_at - Duration::from_secs(seconds_before));
+            Some(record.write.created_at - Duration::from_secs(seconds_before));
         assert_eq!(verdict(&record, Some(&holdings), &claims(&[], 0), 10), expected);
     }
     assert_eq!(
@@ -266,14 +262,14 @@ fn what_was_ordered_before_is_not_taken_for_the_orders() {
 #[test]
 fn what_was_not_placed_as_far_as_could_be_seen_may_show_later() {
     let mut record = record(&["A"]);
-    record.order.state = State::NotPlaced;
+    record.write.state = State::NotDone;
     let one = holdings(&[("A", "P"), ("N", "P")], 0);
     let two = holdings(&[("A", "P"), ("N", "P"), ("M", "P")], 0);
     let nothing = holdings(&[("A", "P")], 0);
     let none = claims(&[], 0);
     assert_eq!(
         verdict(&record, Some(&one), &none, 1),
-        Verdict::Placed("N".into())
+        Verdict::Bought("N".into())
     );
     assert_eq!(
         verdict(&record, Some(&two), &none, 1),
@@ -285,7 +281,7 @@ fn what_was_not_placed_as_far_as_could_be_seen_may_show_later() {
 #[test]
 fn an_order_that_was_placed_is_never_taken_for_not_placed() {
     let mut record = record(&["A"]);
-    record.order.state = State::Placed;
+    record.write.state = State::Done;
     let present = holdings(&[("A", "P")], 0);
     let given_up = Verdict::NeedsOperator(Reason::Unreadable);
     for (seconds, expected) in [(10, Verdict::Open), (60, Verdict::Open), (600, given_up)] {
@@ -297,34 +293,31 @@ fn an_order_that_was_placed_is_never_taken_for_not_placed() {
 #[test]
 fn an_order_on_a_subscription_is_judged_by_the_subscription() {
     use Verdict::*;
-    let subscription_id = "A".to_owned();
-    let cancel = Act::CancelRenewal {
-        subscription_id: subscription_id.clone(),
-    };
-    let end = Act::TerminateSubscription { subscription_id };
+    let (cancel, end) = (SubscriptionAction::CancelRenewal, SubscriptionAction::Terminate);
     let unreadable = NeedsOperator(Reason::Unreadable);
-    for (act, status, early, settled, late) in [
-        (&cancel, Some(Status::Canceled), Done, Done, Done),
-        (&cancel, Some(Status::Terminated), Done, Done, Done),
-        (&cancel, Some(Status::Active), Open, NotPlaced, NotPlaced),
-        (&end, Some(Status::Terminated), Done, Done, Done),
-        (&end, Some(Status::Canceled), Open, NotPlaced, NotPlaced),
-        (&end, None, Open, Open, unreadable),
+    for (action, status, early, settled, late) in [
+        (cancel, Some(Status::Canceled), Done, Done, Done),
+        (cancel, Some(Status::Terminated), Done, Done, Done),
+        (cancel, Some(Status::Active), Open, NotDone, NotDone),
+        (end, Some(Status::Terminated), Done, Done, Done),
+        (end, Some(Status::Canceled), Open, NotDone, NotDone),
+        (end, None, Open, Open, unreadable),
     ] {
-        let mut record = record(&[]);
-        record.order.wish.act = act.clone();
+        let terms = SubscriptionTerms {
+            subscription_id: "A".into(),
+            action,
+        };
         let subscriptions = status.map(|status| Subscription {
             status: Some(status),
-            ..subscription("A", "P")
+            ..on_sim("A", "P")
         });
         let holdings = Holdings {
             subscriptions: subscriptions.into_iter().collect(),
             unreadable: 0,
         };
         for (seconds, expected) in [(10, &early), (60, &settled), (600, &late)] {
-            let (observed, step) = after(seconds);
-            let judged = judge_follow_up(&record, Some(&holdings), WINDOWS, observed, step);
-            assert_eq!(judged.verdict, *expected, "{act:?} {status:?} at {seconds} s");
+            let judged = subscription::judge(&record(&[]), &terms, Some(&holdings), after(seconds));
+            assert_eq!(judged.verdict, *expected, "{action:?} {status:?} at {seconds} s");
         }
     }
 }

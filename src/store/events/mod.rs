@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::Result;
 use crate::domain::event::{Event, Mark};
 use crate::domain::opaque::Opaque;
-use crate::domain::order::OrderId;
+use crate::domain::write::WriteId;
 
 /// What came in. It holds personal data.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ pub enum Appended {
         /// Its place in the log.
         sequence: u64,
         /// The order that it names, which is in the ledger.
-        order_id: Option<OrderId>,
+        order_id: Option<WriteId>,
     },
     /// It was there already.
     Known,
@@ -109,7 +109,7 @@ pub trait EventLog: Send + Sync + 'static {
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>>;
 
     /// The events of an order, in the order of the log, without their bodies.
-    async fn events_of(&self, order: OrderId) -> Result<Vec<Event>>;
+    async fn events_of(&self, order: WriteId) -> Result<Vec<Event>>;
 
     /// Events after this number, at most so many, in order. The first is not
     /// the next number when that one is no longer kept.
@@ -136,7 +136,7 @@ pub trait EventLog: Send + Sync + 'static {
         from: Timestamp,
         until: Timestamp,
         limit: i64,
-    ) -> Result<Vec<OrderId>>;
+    ) -> Result<Vec<WriteId>>;
 
     /// Notifies whenever another process may have appended, until it is dropped.
     /// A store that cannot tell never notifies.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Extent, Logged, row, statements};
 use crate::domain::event::Event;
-use crate::domain::order::OrderId;
+use crate::domain::write::WriteId;
 use crate::store::row::{self as cells, Cells as _, values};
 use crate::store::session::Session;
 
@@ -27,7 +27,7 @@ pub(in crate::store) async fn events_after<S: Session>(
 
 pub(in crate::store) async fn events_of<S: Session>(
     session: &mut S,
-    order: OrderId,
+    order: WriteId,
 ) -> sqlx::Result<Vec<Event>> {
     let rows = session.rows(statements::OF_ORDER, values![order]).await?;
     Ok(rows.iter().map(row::event).collect())
@@ -85,7 +85,7 @@ pub(in crate::store) async fn orders_without_event<S: Session>(
     from: Timestamp,
     until: Timestamp,
     limit: i64,
-) -> sqlx::Result<Vec<OrderId>> {
+) -> sqlx::Result<Vec<WriteId>> {
     let values = values![from, until, limit];
     let rows = session.rows(statements::WITHOUT_EVENT, values).await?;
     rows.iter().map(|found| cells::id(found, "id")).collect()

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::{Incoming, Logged};
 use crate::domain::event::Event;
 use crate::domain::opaque::{DEEPEST, Opaque};
-use crate::domain::order::{OrderId, RequestId};
+use crate::domain::write::{RequestId, WriteId};
 use crate::domain::{Iccid, Msisdn, SimIds};
 use crate::store::row::{self, Cells, Value, values};
 
@@ -86,7 +86,7 @@ fn columns(row: &impl Cells, damaged: &mut Damaged) -> Event {
         },
         subscription_id: damaged.member("subscription_id", row.text("subscription_id")),
         product_id: damaged.member("product_id", row.text("product_id")),
-        order_id: damaged.member("order_id", row::parsed(row, "order_id", OrderId::parse)),
+        order_id: damaged.member("order_id", row::parsed(row, "order_id", WriteId::parse)),
         request_id: damaged.member("request_id", row::parsed(row, "request_id", RequestId::parse)),
         transaction_id: damaged.member("transaction_id", row.text("transaction_id")),
         infrastructure: damaged

@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use super::{Error, OpenError};
 use crate::config::StoreUrl;
-use crate::domain::order::State;
+use crate::domain::write::State;
 use source::Source;
 pub(super) use source::mark;
 use tables::{Digest, Table};

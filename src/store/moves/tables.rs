@@ -7,7 +7,7 @@ use futures_util::TryStreamExt as _;
 use ring::digest::{Context, SHA256};
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
-use crate::domain::order::State;
+use crate::domain::write::State;
 use crate::store::row::{self, Cells, Value, values};
 use crate::store::session::Session;
 
@@ -236,7 +236,12 @@ pub(super) async fn census<S: Session>(session: &mut S) -> sqlx::Result<Census> 
             by_state.insert(row::state(&found)?.name(), number);
         }
     }
-    let orders = State::ALL.map(|state| (state, by_state.get(state.name()).copied().unwrap_or_default()));
+    let orders = State::ALL.map(|state| {
+        (
+            state,
+            by_state.get(state.order_name()).copied().unwrap_or_default(),
+        )
+    });
     Ok(Census {
         orders: orders.to_vec(),
         operations,

@@ -8,7 +8,7 @@ use sqlx::{Acquire as _, ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use crate::store::{Error, Result};
+use crate::store::{Error, Result, backend};
 
 /// Jobs of one commit: others that use the file wait for no longer.
 const JOBS_PER_COMMIT: usize = 64;
@@ -17,8 +17,7 @@ const JOBS_PER_COMMIT: usize = 64;
 const LINE: usize = 256;
 
 /// What a caller wants done, within a transaction.
-pub(super) type Work<T> =
-    Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
+type Work<T> = backend::Work<SqliteConnection, T>;
 
 /// The way to the writer. The writer ends when the last of these is gone and
 /// the line is empty.

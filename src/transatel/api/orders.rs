@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::order::{Activation, Failure as OrderFailure, OrderId, Reason};
+use crate::domain::failure::{Failure as OrderFailure, Reason};
+use crate::domain::write::{Activation, WriteId};
 use crate::domain::{Error, Msisdn};
 use crate::transatel::client::error::{Failure, GATEWAY_TITLES, Need, Refusal};
 use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
@@ -110,7 +111,7 @@ impl Transatel {
     /// Not cancel-safe: a send that is dropped may have been carried out.
     pub async fn order(
         &self,
-        id: OrderId,
+        id: WriteId,
         msisdn: &Msisdn,
         product_id: &str,
         act: OrderAct<'_>,

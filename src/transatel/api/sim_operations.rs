@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::orders::{Outcome, failed, refused};
 use super::sims::is_unknown_sim;
-use crate::domain::act::{SimAct, SimChange};
-use crate::domain::order::{Failure as Refused, Reason};
-use crate::domain::{Error, Iccid};
+use crate::domain::Error;
+use crate::domain::change::{SimAction, SimChange, SimTerms};
+use crate::domain::failure::{Failure as Refused, Reason};
 use crate::transatel::client::error::{Failure, Need};
 use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
 use crate::transatel::{Transatel, lenient};
@@ -85,19 +85,19 @@ macro_rules! template {
 pub(in crate::transatel) use template;
 
 /// Segment and template of an operation's URL.
-fn address(act: &SimAct) -> (&'static str, &'static str) {
+fn address(action: &SimAction) -> (&'static str, &'static str) {
     macro_rules! at {
         ($segment:literal) => {
             ($segment, template!($segment))
         };
     }
-    match act {
-        SimAct::Activate => at!("activate"),
-        SimAct::Suspend => at!("suspend"),
-        SimAct::Reactivate => at!("reactivate"),
-        SimAct::Terminate => at!("terminate"),
-        SimAct::Update(_) => at!("modify"),
-        SimAct::Swap { .. } => at!("sim-swap"),
+    match action {
+        SimAction::Activate => at!("activate"),
+        SimAction::Suspend => at!("suspend"),
+        SimAction::Reactivate => at!("reactivate"),
+        SimAction::Terminate => at!("terminate"),
+        SimAction::Update(_) => at!("modify"),
+        SimAction::Swap { .. } => at!("sim-swap"),
     }
 }
 
@@ -111,8 +111,9 @@ impl Transatel {
     /// answer: what became of it is the transaction's to say.
     ///
     /// Not cancel-safe: a send that is dropped may have been carried out.
-    pub async fn change_sim(&self, iccid: &Iccid, change: &SimChange, options: CallOptions) -> Outcome {
-        let rate_plan = change.rate_plan.as_deref().or(self.account.rate_plan.as_deref());
+    pub async fn change_sim(&self, change: &SimChange, options: CallOptions) -> Outcome {
+        let SimTerms { action, rate_plan } = &change.terms;
+        let rate_plan = rate_plan.as_deref().or(self.account.rate_plan.as_deref());
         let Some(rate_plan) = rate_plan else {
             return Outcome::NotSent(Error::OperationNotEnabled {
                 provider: Default::default(),
@@ -122,19 +123,19 @@ impl Transatel {
             rate_plan,
             ..Body::default()
         };
-        match &change.act {
-            SimAct::Update(labels) => {
+        match action {
+            SimAction::Update(labels) => {
                 body.group = labels.group.as_deref();
                 body.external_reference = labels.reference.as_deref();
                 body.metadata = Some(&labels.metadata).filter(|metadata| !metadata.is_empty());
             }
-            SimAct::Swap { new_iccid } => body.new_sim_serial = Some(new_iccid.as_str()),
-            SimAct::Activate | SimAct::Suspend | SimAct::Reactivate | SimAct::Terminate => {}
+            SimAction::Swap { new_iccid } => body.new_sim_serial = Some(new_iccid.as_str()),
+            SimAction::Activate | SimAction::Suspend | SimAction::Reactivate | SimAction::Terminate => {}
         }
         let Ok(body) = serde_json::to_vec(&body) else {
             return Outcome::NotSent(Error::Internal);
         };
-        let (segment, template) = address(&change.act);
+        let (segment, template) = address(action);
         let request = Request {
             api: Api::Connectivity,
             method: Method::POST,
@@ -145,7 +146,7 @@ impl Transatel {
                 "api",
                 "subscribers",
                 "sim-serial",
-                iccid.as_str(),
+                change.iccid.as_str(),
                 segment,
             ],
             query: &[],

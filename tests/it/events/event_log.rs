@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::domain::opaque::Opaque;
-use transatel_gateway::domain::order::{OrderId, State};
+use transatel_gateway::domain::write::{State, WriteId};
 use transatel_gateway::domain::{Clock, Iccid, SimIds};
 use transatel_gateway::store::events::{Appended, Arrival, EventLog, Incoming};
-use transatel_gateway::store::{self, OrderLedger};
+use transatel_gateway::store::{self, Ledger};
 
 use crate::support::postgres;
 use crate::writes::ledger::{
@@ -41,7 +41,7 @@ pub struct Stage {
     log: Arc<dyn EventLog>,
     /// Another replica on the same store; in memory the same one again.
     other: Arc<dyn EventLog>,
-    ledger: Arc<dyn OrderLedger>,
+    ledger: Arc<dyn Ledger>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -212,7 +212,7 @@ async fn an_event_that_comes_again_is_known(stage: &Stage) {
 }
 
 async fn an_event_is_joined_to_its_order(stage: &Stage) {
-    let order = in_state(&*stage.ledger, 1, State::Placed).await.order;
+    let order = in_state(&*stage.ledger, 1, State::Done).await.write;
     let of = |id: &str, order_id| {
         incoming(Event {
             order_id: Some(order_id),
@@ -221,7 +221,7 @@ async fn an_event_is_joined_to_its_order(stage: &Stage) {
     };
     let appended = stage
         .log
-        .append(vec![of("A", order.id), of("B", OrderId::new())])
+        .append(vec![of("A", order.id), of("B", WriteId::new())])
         .await
         .unwrap();
     let joined = Appended::New {
@@ -253,7 +253,7 @@ async fn what_cannot_be_read_is_kept_apart(stage: &Stage) {
 }
 
 async fn a_mixed_batch_is_answered_in_its_order(stage: &Stage) {
-    let order = in_state(&*stage.ledger, 1, State::Placed).await.order;
+    let order = in_state(&*stage.ledger, 1, State::Done).await.write;
     stage.other.append(vec![named("A")]).await.unwrap();
     let of_order = incoming(Event {
         order_id: Some(order.id),
@@ -386,7 +386,7 @@ async fn an_order_is_made_due_by_either_name(stage: &Stage) {
         *provider_reference = Some("TX".into());
     }
     let record = settled(ledger, &record, sent, 1).await;
-    let id = record.order.id.to_string();
+    let id = record.write.id.to_string();
     for (turn, name) in [(10, "TX"), (20, &id)] {
         assert_eq!(
             ledger
@@ -440,9 +440,9 @@ async fn orders_that_no_event_names_are_found(stage: &Stage) {
     let ledger = &*stage.ledger;
     let mut orders = Vec::new();
     for (sim, state) in (1..).zip(State::ALL) {
-        orders.push(in_state(ledger, sim, state).await.order);
+        orders.push(in_state(ledger, sim, state).await.write);
     }
-    let placed = orders.iter().find(|order| order.state == State::Placed).unwrap();
+    let placed = orders.iter().find(|order| order.state == State::Done).unwrap();
     let without = async |from, until| {
         let found = stage.log.orders_without_event(at(from), at(until), 10).await;
         found.unwrap()

@@ -9,10 +9,11 @@ use tonic_types::StatusExt as _;
 use transatel_gateway::config::{self, Sources};
 use transatel_gateway::domain::ProviderDetail;
 use transatel_gateway::domain::error::{LedgerState, PageTokenFault};
+use transatel_gateway::domain::failure::{Failure, Reason};
 use transatel_gateway::domain::money::{Currency, Money};
-use transatel_gateway::domain::order::{Failure, OrderId, Reason, State};
 use transatel_gateway::domain::sim::Identifier;
 use transatel_gateway::domain::sim_operation;
+use transatel_gateway::domain::write::{State, WriteId};
 use transatel_gateway::domain::{Caller, Error, error::Violation};
 use transatel_gateway::grpc::DESCRIPTORS;
 
@@ -215,12 +216,12 @@ fn every_error() -> Vec<Error> {
         Error::RequestIdReused,
         Error::OrderNotFound,
         Error::OrderInProgress {
-            order_id: OrderId::new(),
+            order_id: WriteId::new(),
         },
-        Error::OrderNotResolvable { state: State::Placed },
+        Error::OrderNotResolvable { state: State::Done },
         Error::SimOperationNotFound,
         Error::SimOperationInProgress {
-            operation_id: OrderId::new(),
+            operation_id: WriteId::new(),
         },
         Error::SimBusy { provider: provider() },
         Error::SimOperationNotResolvable {
@@ -269,7 +270,7 @@ fn every_error() -> Vec<Error> {
             reason,
             provider: provider(),
         };
-        let (order_id, operation_id) = (OrderId::new(), OrderId::new());
+        let (order_id, operation_id) = (WriteId::new(), WriteId::new());
         [
             Error::OrderRejected {
                 order_id,
@@ -371,7 +372,7 @@ fn every_key_of_the_errors_metadata_is_explained() {
         request_id: Some("R".into()),
     };
     let price = Money::from_cents(Currency::parse("EUR").unwrap(), 1);
-    let known = LedgerState::Order(OrderId::new(), State::Placed);
+    let known = LedgerState::Write(WriteId::new(), State::Done.order_name());
     let more = [
         Error::ProviderRejected { provider: detail },
         Error::PriceNotComparable { price: Some(price) },
@@ -396,7 +397,7 @@ fn every_key_of_the_errors_metadata_is_explained() {
 #[test]
 fn every_state_is_explained() {
     let page = page("docs/orders.md");
-    let orders = State::ALL.map(|state| state.name().to_uppercase());
+    let orders = State::ALL.map(|state| state.order_name().to_uppercase());
     assert_eq!(first_cells(page.section("## States of an order")), orders);
     use sim_operation::State::{Failed, Pending, Succeeded, Unknown};
     let operations = [Pending, Succeeded, Failed, Unknown].map(|state| state.name().to_uppercase());

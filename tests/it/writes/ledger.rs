@@ -45,11 +45,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::ProviderDetail;
-use transatel_gateway::domain::act::Act;
-use transatel_gateway::domain::order::{Failure, Order, OrderId, Reason, RequestId, State, Wish};
-use transatel_gateway::domain::{Clock, Msisdn, SimIds};
+use transatel_gateway::domain::failure::{Failure, Reason};
+use transatel_gateway::domain::write::{
+    Kind, Line, Purchase, PurchaseTerms, RequestId, State, Write, WriteId,
+};
+use transatel_gateway::domain::{Clock, Msisdn};
 use transatel_gateway::store::{
-    self, Attempt, Begun, Filter, Key, Look, Observed, Opened, OrderLedger, Record, Released, Settled,
+    self, Attempt, Begun, Count, Filter, Key, Ledger, Look, Observed, Opened, Record, Released, Settled,
     Settlement, Slot, TakeOver,
 };
 use uuid::Uuid;
@@ -69,26 +71,27 @@ pub fn request(number: u128) -> RequestId {
     RequestId(Uuid::from_u128(0x4000_8000_0000_0000_0000 + number))
 }
 
-/// Orders that differ in SIM, product and request only.
+/// Purchases that differ in SIM, product and request only.
 pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
     Attempt {
-        order: Order {
-            id: OrderId::new(),
+        write: Write {
+            id: WriteId::new(),
             request_id,
-            sim: SimIds {
-                iccid: None,
-                msisdn: Some(msisdn(sim)),
-            },
-            wish: Wish {
-                act: Act::Buy,
-                product_id: product.into(),
-                activation: None,
-                reference: String::new(),
-                max_price: None,
-            },
             caller: None,
             state: State::Submitting,
-            subscription_id: None,
+            kind: Kind::Purchase(Purchase {
+                line: Line {
+                    msisdn: msisdn(sim),
+                    iccid: None,
+                },
+                terms: PurchaseTerms {
+                    product_id: product.into(),
+                    activation: None,
+                    reference: String::new(),
+                    max_price: None,
+                },
+                subscription_id: None,
+            }),
             provider_reference: None,
             failure: None,
             created_at: at(0),
@@ -102,8 +105,33 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
     }
 }
 
+/// The purchase that a write is.
+pub fn purchase(write: &Write) -> &Purchase {
+    match &write.kind {
+        Kind::Purchase(purchase) => purchase,
+        other => panic!("no purchase: {other:?}"),
+    }
+}
+
+/// The purchase that a write is, to be changed.
+pub fn purchase_mut(write: &mut Write) -> &mut Purchase {
+    match &mut write.kind {
+        Kind::Purchase(purchase) => purchase,
+        other => panic!("no purchase: {other:?}"),
+    }
+}
+
+/// What the ledger counts when so many purchases are in one state.
+pub fn counted(state: State, writes: i64) -> [Count; 1] {
+    [Count {
+        kind: "purchase",
+        state: state.order_name(),
+        writes,
+    }]
+}
+
 pub fn slot(sim: u32, product: &str) -> Slot {
-    Slot {
+    Slot::Product {
         msisdn: msisdn(sim),
         product_id: product.into(),
     }
@@ -120,7 +148,7 @@ pub fn failure() -> Failure {
 }
 
 /// Not placed, and not looked for any more.
-pub const NOT_PLACED: Settlement = Settlement::NotPlaced { next_check_at: None };
+pub const NOT_PLACED: Settlement = Settlement::NotDone { next_check_at: None };
 
 /// Every settlement, without a subscription.
 pub fn settlements() -> [Settlement; 5] {
@@ -134,7 +162,7 @@ pub fn settlements() -> [Settlement; 5] {
 }
 
 pub fn placed(subscription_id: Option<&str>) -> Settlement {
-    Settlement::Placed {
+    Settlement::Done {
         subscription_id: subscription_id.map(Into::into),
         provider_reference: None,
         next_check_at: None,
@@ -149,15 +177,15 @@ pub fn unknown(next_check: i64) -> Settlement {
     }
 }
 
-pub async fn begun(ledger: &dyn OrderLedger, attempt: Attempt) -> Record {
+pub async fn begun(ledger: &dyn Ledger, attempt: Attempt) -> Record {
     match ledger.begin(attempt).await.unwrap() {
         Begun::Yes(record) => *record,
         other => panic!("not begun: {other:?}"),
     }
 }
 
-pub async fn settled(ledger: &dyn OrderLedger, record: &Record, settlement: Settlement, now: i64) -> Record {
-    let id = record.order.id;
+pub async fn settled(ledger: &dyn Ledger, record: &Record, settlement: Settlement, now: i64) -> Record {
+    let id = record.write.id;
     match ledger
         .settle(id, record.attempt, settlement, None, at(now))
         .await
@@ -186,19 +214,19 @@ pub fn look(record: &Record, next_check_at: Option<i64>) -> Look {
     }
 }
 
-pub async fn found(ledger: &dyn OrderLedger, id: OrderId) -> Option<Record> {
-    ledger.find(Key::Order(id)).await.unwrap()
+pub async fn found(ledger: &dyn Ledger, id: WriteId) -> Option<Record> {
+    ledger.find(Key::Write(id)).await.unwrap()
 }
 
 /// An order in this state, alone on its SIM.
-pub async fn in_state(ledger: &dyn OrderLedger, sim: u32, state: State) -> Record {
+pub async fn in_state(ledger: &dyn Ledger, sim: u32, state: State) -> Record {
     let record = begun(ledger, wanted(sim, "P", request(sim.into()))).await;
     match state {
         State::Submitting => record,
-        State::Placed => settled(ledger, &record, placed(None), 1).await,
+        State::Done => settled(ledger, &record, placed(None), 1).await,
         State::Rejected => settled(ledger, &record, Settlement::Rejected(failure()), 1).await,
         State::Unknown => settled(ledger, &record, unknown(100), 1).await,
-        State::NotPlaced => {
+        State::NotDone => {
             let record = settled(ledger, &record, unknown(100), 1).await;
             settled(ledger, &record, NOT_PLACED, 1).await
         }
@@ -211,9 +239,9 @@ pub async fn in_state(ledger: &dyn OrderLedger, sim: u32, state: State) -> Recor
 
 /// Keeps what a store lives in.
 pub struct Stage {
-    pub ledger: Arc<dyn OrderLedger>,
+    pub ledger: Arc<dyn Ledger>,
     /// Another replica on the same store; in memory the same one again.
-    pub other: Arc<dyn OrderLedger>,
+    pub other: Arc<dyn Ledger>,
     _folder: Option<Folder>,
 }
 
@@ -276,6 +304,6 @@ pub async fn open(url: StoreUrl) -> Opened {
     .unwrap()
 }
 
-pub async fn open_postgres(url: &str) -> Arc<dyn OrderLedger> {
+pub async fn open_postgres(url: &str) -> Arc<dyn Ledger> {
     open(StoreUrl::parse(url).unwrap()).await.ledger
 }

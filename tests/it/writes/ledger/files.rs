@@ -31,7 +31,7 @@ async fn everything_is_there_when_it_is_opened_again() {
     drop(opened);
     let opened = folder.open().await;
     for record in records {
-        assert_eq!(found(&*opened.ledger, record.order.id).await, Some(record));
+        assert_eq!(found(&*opened.ledger, record.write.id).await, Some(record));
     }
 }
 
@@ -40,7 +40,7 @@ async fn what_was_reported_is_in_the_files_when_the_process_dies() {
     let folder = Folder::new();
     let opened = folder.open().await;
     for sim in 1..20 {
-        let record = in_state(&*opened.ledger, sim, State::Placed).await;
+        let record = in_state(&*opened.ledger, sim, State::Done).await;
         // What a process that died at this moment would have left behind.
         let left = Folder::new();
         for ending in ["", "-wal"] {
@@ -48,7 +48,7 @@ async fn what_was_reported_is_in_the_files_when_the_process_dies() {
             std::fs::copy(folder.0.path().join(&name), left.0.path().join(&name)).unwrap();
         }
         let again = left.open().await;
-        assert_eq!(found(&*again.ledger, record.order.id).await, Some(record));
+        assert_eq!(found(&*again.ledger, record.write.id).await, Some(record));
     }
 }
 
@@ -83,8 +83,8 @@ async fn whoever_is_alone_ends_the_leases_of_the_dead() {
             .unwrap(),
         1
     );
-    let now = found(&*fourth.ledger, record.order.id).await.unwrap();
-    assert_eq!((now.order.state, now.sent_by), (State::Unknown, record.sent_by));
+    let now = found(&*fourth.ledger, record.write.id).await.unwrap();
+    assert_eq!((now.write.state, now.sent_by), (State::Unknown, record.sent_by));
 }
 
 #[tokio::test]
@@ -96,7 +96,10 @@ async fn many_may_open_a_new_file_at_once_and_one_is_alone() {
     for (sim, opened) in (1..).zip(&opened) {
         begun(&*opened.ledger, wanted(sim, "P", request(sim.into()))).await;
     }
-    assert_eq!(opened[0].ledger.census().await.unwrap(), [(State::Submitting, 8)]);
+    assert_eq!(
+        opened[0].ledger.counts().await.unwrap(),
+        counted(State::Submitting, 8)
+    );
 }
 
 #[tokio::test]
@@ -104,7 +107,7 @@ async fn a_ledger_in_memory_is_always_ones_own() {
     let (one, other) = (open(StoreUrl::Memory).await, open(StoreUrl::Memory).await);
     assert!(one.exclusive && other.exclusive);
     begun(&*one.ledger, wanted(1, "P", request(1))).await;
-    assert_eq!(other.ledger.census().await.unwrap(), []);
+    assert_eq!(other.ledger.counts().await.unwrap(), []);
 }
 
 #[cfg(unix)]
@@ -174,7 +177,7 @@ async fn one_bad_row_spoils_no_others_work() {
         .await
         .unwrap();
     let ledger = &*opened.ledger;
-    let (id, settlement) = (bad.order.id, unknown(100));
+    let (id, settlement) = (bad.write.id, unknown(100));
     let spoilt = (0..10).map(|_| ledger.settle(id, 1, settlement.clone(), None, at(1)));
     let others = (1..50).map(|sim| begun(ledger, wanted(sim, "P", request(sim.into()))));
     let (spoilt, others) = tokio::join!(
@@ -189,12 +192,12 @@ async fn one_bad_row_spoils_no_others_work() {
         );
     }
     for record in others {
-        assert_eq!(found(ledger, record.order.id).await, Some(record));
+        assert_eq!(found(ledger, record.write.id).await, Some(record));
     }
-    let census = ledger.census().await.unwrap();
+    let census = ledger.counts().await.unwrap();
     assert_eq!(
         census,
-        [(State::Submitting, 50)],
+        counted(State::Submitting, 50),
         "what failed left nothing behind"
     );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use transatel_gateway::store::{Claims, Note, Traffic};
+use transatel_gateway::store::{Claims, Note, SlotStatus};
 
 use super::*;
 
@@ -46,7 +46,7 @@ enum Step {
 fn settlement() -> impl Strategy<Value = Settlement> {
     let subscription = proptest::option::of(select(vec!["S1", "S2", "S3"]));
     let placed =
-        (subscription, proptest::option::of(0..60_i64)).prop_map(|(subscription, next)| Settlement::Placed {
+        (subscription, proptest::option::of(0..60_i64)).prop_map(|(subscription, next)| Settlement::Done {
             subscription_id: subscription.map(Into::into),
             provider_reference: None,
             next_check_at: next.map(at),
@@ -55,7 +55,7 @@ fn settlement() -> impl Strategy<Value = Settlement> {
         3 => placed,
         1 => Just(Settlement::Rejected(failure())),
         3 => (0..60_i64).prop_map(unknown),
-        2 => proptest::option::of(0..60_i64).prop_map(|next| Settlement::NotPlaced {
+        2 => proptest::option::of(0..60_i64).prop_map(|next| Settlement::NotDone {
             next_check_at: next.map(at),
         }),
         1 => Just(Settlement::NeedsOperator(failure())),
@@ -92,48 +92,49 @@ struct Model {
 }
 
 impl Model {
-    fn in_slot<'a>(&'a self, order: &'a Order) -> impl Iterator<Item = &'a Record> {
-        let same = |other: &Order| {
-            (&other.sim.msisdn, &other.wish.product_id) == (&order.sim.msisdn, &order.wish.product_id)
-        };
+    fn in_slot<'a>(&'a self, order: &'a Write) -> impl Iterator<Item = &'a Record> {
+        let same = |other: &Write| Slot::of(&other.kind) == Slot::of(&order.kind);
         self.rows
             .iter()
             .map(|row| &row.record)
-            .filter(move |record| same(&record.order))
+            .filter(move |record| same(&record.write))
     }
 
-    fn traffic(&self, order: &Order) -> Traffic {
-        Traffic {
+    fn slot_status(&self, order: &Write) -> SlotStatus {
+        SlotStatus {
             in_flight: self
                 .in_slot(order)
-                .find(|record| record.order.state.is_in_flight())
-                .map(|record| record.order.id),
+                .find(|record| record.write.state.is_in_flight())
+                .map(|record| record.write.id),
             generation: self.in_slot(order).map(|record| i64::from(record.attempt)).sum(),
         }
     }
 
     fn begin(&mut self, attempt: &Attempt) -> Begun {
-        let order = &attempt.order;
-        let traffic = self.traffic(order);
+        let order = &attempt.write;
+        let status = self.slot_status(order);
         let known = self
             .rows
             .iter()
-            .position(|row| row.record.order.request_id == order.request_id);
+            .position(|row| row.record.write.request_id == order.request_id);
         if let Some(at) = known {
             let record = &self.rows[at].record;
-            let same = record.order.wish == order.wish && record.order.sim == order.sim;
-            if record.order.state != State::NotPlaced || !same {
+            let same = {
+                let (known, wanted) = (purchase(&record.write), purchase(order));
+                known.terms == wanted.terms && known.line == wanted.line
+            };
+            if record.write.state != State::NotDone || !same {
                 return Begun::Known(Box::new(record.clone()));
             }
         }
-        if let Some(other) = traffic.in_flight {
+        if let Some(other) = status.in_flight {
             return Begun::Busy(other);
         }
-        if traffic.generation != attempt.generation {
+        if status.generation != attempt.generation {
             return Begun::Moved;
         }
         let mut record = Record {
-            order: order.clone(),
+            write: order.clone(),
             attempt: 1,
             first_baseline: attempt.baseline.clone(),
             baseline: attempt.baseline.clone(),
@@ -145,8 +146,8 @@ impl Model {
         };
         if let Some(at) = known {
             let before = self.rows.remove(at).record;
-            record.order.id = before.order.id;
-            record.order.created_at = before.order.created_at;
+            record.write.id = before.write.id;
+            record.write.created_at = before.write.created_at;
             record.attempt = before.attempt + 1;
             record.first_baseline = before.first_baseline;
             record.checks = before.checks;
@@ -161,59 +162,58 @@ impl Model {
         Begun::Yes(Box::new(record))
     }
 
-    fn settle(&mut self, id: OrderId, attempt: i32, settlement: &Settlement, now: Timestamp) -> Settled {
-        let Some(place) = self.rows.iter().position(|row| row.record.order.id == id) else {
+    fn settle(&mut self, id: WriteId, attempt: i32, settlement: &Settlement, now: Timestamp) -> Settled {
+        let Some(place) = self.rows.iter().position(|row| row.record.write.id == id) else {
             return Settled::Gone;
         };
         let record = &self.rows[place].record;
         let subscription = match settlement {
-            Settlement::Placed { subscription_id, .. } => subscription_id.clone(),
+            Settlement::Done { subscription_id, .. } => subscription_id.clone(),
             _ => None,
         };
-        let fills = record.order.state == State::Placed
-            && record.order.subscription_id.is_none()
-            && subscription.is_some();
+        let fills =
+            record.write.state == State::Done && record.write.bought().is_none() && subscription.is_some();
         let fills = fills
-            || record.order.state == State::Placed
+            || record.write.state == State::Done
                 && subscription.is_some()
-                && record.order.subscription_id == subscription;
-        let any_attempt = settlement.state() == State::Placed;
+                && record.write.bought() == subscription.as_ref();
+        let any_attempt = settlement.state() == State::Done;
         if !(any_attempt || record.attempt == attempt)
-            || !(record.order.state.may_become(settlement.state()) || fills)
+            || !(record.write.state.may_become(settlement.state()) || fills)
         {
             return Settled::No(Box::new(record.clone()));
         }
         let claimed = subscription.is_some()
             && self.rows.iter().any(|row| {
-                let other = &row.record.order;
+                let other = &row.record.write;
                 other.id != id
-                    && other.sim.msisdn == record.order.sim.msisdn
-                    && other.subscription_id == subscription
+                    && other.kind.msisdn() == record.write.kind.msisdn()
+                    && other.bought() == subscription.as_ref()
             });
         let busy = settlement.state().is_in_flight()
             && self
-                .in_slot(&record.order)
-                .any(|other| other.order.id != id && other.order.state.is_in_flight());
+                .in_slot(&record.write)
+                .any(|other| other.write.id != id && other.write.state.is_in_flight());
         if claimed || busy {
             return Settled::Claimed;
         }
         let row = &mut self.rows[place];
         row.lease = None;
         let record = &mut row.record;
-        if record.order.state != settlement.state() {
-            record.order.updated_at = now;
+        if record.write.state != settlement.state() {
+            record.write.updated_at = now;
             record.checks = 0;
             record.observed = Observed::default();
         }
         record.checked_at = Some(now);
-        record.order.state = settlement.state();
-        record.order.subscription_id = subscription;
-        record.order.failure = None;
-        record.order.next_check_at = None;
+        record.write.state = settlement.state();
+        purchase_mut(&mut record.write).subscription_id = subscription;
+        record.write.failure = None;
+        record.write.next_check_at = None;
         let due_at = record.due_at.take();
         match settlement {
-            Settlement::Placed { next_check_at, .. } if record.order.subscription_id.is_none() => {
-                record.order.next_check_at = *next_check_at;
+            Settlement::Done { next_check_at, .. } if record.write.bought().is_none() => {
+                record.write.next_check_at = *next_check_at;
                 record.due_at = *next_check_at;
             }
             Settlement::Unknown {
@@ -221,30 +221,30 @@ impl Model {
                 sent_by,
                 next_check_at,
             } => {
-                let kept = record.order.provider_reference.take();
-                record.order.provider_reference = provider_reference.clone().or(kept);
+                let kept = record.write.provider_reference.take();
+                record.write.provider_reference = provider_reference.clone().or(kept);
                 record.sent_by = *sent_by;
-                record.order.next_check_at = Some(*next_check_at);
+                record.write.next_check_at = Some(*next_check_at);
                 record.due_at = Some(*next_check_at);
             }
             Settlement::Rejected(failure) => {
-                record.order.failure = Some(failure.clone());
+                record.write.failure = Some(failure.clone());
                 record.due_at = due_at.filter(|_| record.attempt > 1);
             }
-            Settlement::NeedsOperator(failure) => record.order.failure = Some(failure.clone()),
-            Settlement::NotPlaced { next_check_at } => record.due_at = *next_check_at,
-            Settlement::Placed { .. } => {}
+            Settlement::NeedsOperator(failure) => record.write.failure = Some(failure.clone()),
+            Settlement::NotDone { next_check_at } => record.due_at = *next_check_at,
+            Settlement::Done { .. } => {}
         }
         Settled::Yes(Box::new(record.clone()))
     }
 
-    fn release(&mut self, id: OrderId, attempt: i32, now: Timestamp) {
+    fn release(&mut self, id: WriteId, attempt: i32, now: Timestamp) {
         self.rows.retain_mut(|row| {
-            let order = &mut row.record.order;
+            let order = &mut row.record.write;
             if order.id != id || row.record.attempt != attempt || order.state != State::Submitting {
                 return true;
             }
-            order.state = State::NotPlaced;
+            order.state = State::NotDone;
             order.updated_at = now;
             order.next_check_at = None;
             row.lease = None;
@@ -256,10 +256,10 @@ impl Model {
         let mut taken = 0;
         for row in &mut self.rows {
             let ended = row.lease.is_some_and(|lease| lease <= now);
-            if row.record.order.state == State::Submitting && (all || ended) {
-                row.record.order.state = State::Unknown;
-                row.record.order.updated_at = now;
-                row.record.order.next_check_at = Some(now);
+            if row.record.write.state == State::Submitting && (all || ended) {
+                row.record.write.state = State::Unknown;
+                row.record.write.updated_at = now;
+                row.record.write.next_check_at = Some(now);
                 row.record.due_at = Some(now);
                 row.record.checks = 0;
                 row.record.checked_at = None;
@@ -271,22 +271,22 @@ impl Model {
         taken
     }
 
-    fn is_looked_for(order: &Order) -> bool {
+    fn is_looked_for(order: &Write) -> bool {
         match order.state {
-            State::Unknown | State::NotPlaced | State::Rejected => true,
-            State::Placed => order.subscription_id.is_none(),
+            State::Unknown | State::NotDone | State::Rejected => true,
+            State::Done => order.bought().is_none(),
             State::Submitting | State::NeedsOperator => false,
         }
     }
 
     fn take_due(&mut self, now: Timestamp, lease: Timestamp, limit: i64) -> Vec<Record> {
         let is_due = |row: &Row| {
-            Self::is_looked_for(&row.record.order)
+            Self::is_looked_for(&row.record.write)
                 && row.record.due_at.is_some_and(|due| due <= now)
                 && row.lease.is_none_or(|lease| lease <= now)
         };
         let mut due: Vec<&mut Row> = self.rows.iter_mut().filter(|row| is_due(row)).collect();
-        due.sort_by_key(|row| (row.record.due_at, row.record.order.id));
+        due.sort_by_key(|row| (row.record.due_at, row.record.write.id));
         due.truncate(usize::try_from(limit).unwrap());
         due.into_iter()
             .map(|row| {
@@ -296,14 +296,14 @@ impl Model {
             .collect()
     }
 
-    fn postpone(&mut self, id: OrderId, attempt: i32, look: Look) {
+    fn postpone(&mut self, id: WriteId, attempt: i32, look: Look) {
         for row in &mut self.rows {
             let record = &mut row.record;
-            let order = &mut record.order;
+            let order = &mut record.write;
             if order.id == id && record.attempt == attempt && Self::is_looked_for(order) {
                 if record.due_at.is_some() && record.due_at == look.was_due_at {
                     record.due_at = look.next_check_at;
-                    if matches!(order.state, State::Unknown | State::Placed) {
+                    if matches!(order.state, State::Unknown | State::Done) {
                         order.next_check_at = look.next_check_at;
                     }
                 }
@@ -318,10 +318,10 @@ impl Model {
     fn purge(&mut self, before: Timestamp) -> u64 {
         let rows = self.rows.len();
         self.rows.retain(|row| {
-            let order = &row.record.order;
+            let order = &row.record.write;
             let over = match order.state {
-                State::Rejected | State::NotPlaced => row.record.due_at.is_none(),
-                State::Placed => order.subscription_id.is_some() || order.next_check_at.is_none(),
+                State::Rejected | State::NotDone => row.record.due_at.is_none(),
+                State::Done => order.bought().is_some() || order.next_check_at.is_none(),
                 State::Submitting | State::Unknown | State::NeedsOperator => false,
             };
             !(over && order.updated_at < before)
@@ -329,35 +329,29 @@ impl Model {
         (rows - self.rows.len()) as u64
     }
 
-    fn claims(&self, sim: u32, product: &str, other_than: OrderId) -> Claims {
-        let watched = |id: OrderId| {
-            let row = self.rows.iter().find(|row| row.record.order.id == id);
+    fn claims(&self, sim: u32, product: &str, other_than: WriteId) -> Claims {
+        let watched = |id: WriteId| {
+            let row = self.rows.iter().find(|row| row.record.write.id == id);
             row.is_some_and(|row| row.record.due_at.is_some())
         };
-        let others: Vec<&Order> = self
+        let others: Vec<&Write> = self
             .rows
             .iter()
-            .map(|row| &row.record.order)
-            .filter(|order| order.id != other_than && order.sim.msisdn.as_ref() == Some(&msisdn(sim)))
+            .map(|row| &row.record.write)
+            .filter(|order| order.id != other_than && *order.kind.msisdn() == msisdn(sim))
             .collect();
-        let mut named: Vec<&&Order> = others
-            .iter()
-            .filter(|order| order.subscription_id.is_some())
-            .collect();
+        let mut named: Vec<&&Write> = others.iter().filter(|order| order.bought().is_some()).collect();
         named.sort_by_key(|order| order.id);
         Claims {
-            subscription_ids: named
-                .iter()
-                .filter_map(|order| order.subscription_id.clone())
-                .collect(),
+            subscription_ids: named.iter().filter_map(|order| order.bought().cloned()).collect(),
             rivals: others
                 .iter()
                 .filter(|order| {
-                    order.wish.product_id == product
+                    purchase(order).terms.product_id == product
                         && match order.state {
                             State::Submitting | State::Unknown | State::NeedsOperator => true,
-                            State::Placed => order.subscription_id.is_none(),
-                            State::NotPlaced | State::Rejected => watched(order.id),
+                            State::Done => order.bought().is_none(),
+                            State::NotDone | State::Rejected => watched(order.id),
                         }
                 })
                 .count() as i64,
@@ -367,13 +361,13 @@ impl Model {
 
 /// Runs the steps on both and compares every answer, and after each step
 /// everything that can be read.
-async fn agree(ledger: &dyn OrderLedger, steps: &[Step]) {
+async fn agree(ledger: &dyn Ledger, steps: &[Step]) {
     let mut model = Model::default();
-    let mut ids = [OrderId::new(); 6];
+    let mut ids = [WriteId::new(); 6];
     for (now, step) in (0..).zip(steps) {
         let now = at(now);
-        let attempt_of = |model: &Model, id: OrderId, off: bool| {
-            let row = model.rows.iter().find(|row| row.record.order.id == id);
+        let attempt_of = |model: &Model, id: WriteId, off: bool| {
+            let row = model.rows.iter().find(|row| row.record.write.id == id);
             row.map_or(1, |row| row.record.attempt) + i32::from(off)
         };
         match step.clone() {
@@ -385,14 +379,14 @@ async fn agree(ledger: &dyn OrderLedger, steps: &[Step]) {
                 lease,
             } => {
                 let mut attempt = wanted(sim.into(), &format!("P{product}"), request(number.into()));
-                attempt.order.created_at = now;
-                attempt.order.updated_at = now;
+                attempt.write.created_at = now;
+                attempt.write.updated_at = now;
                 attempt.lease_until = at(lease);
-                attempt.generation = model.traffic(&attempt.order).generation + i64::from(generation_off);
+                attempt.generation = model.slot_status(&attempt.write).generation + i64::from(generation_off);
                 let expected = model.begin(&attempt);
                 let answer = ledger.begin(attempt).await.unwrap();
                 if let Begun::Yes(record) = &answer {
-                    ids[usize::from(number)] = record.order.id;
+                    ids[usize::from(number)] = record.write.id;
                 }
                 assert_eq!(format!("{answer:?}"), format!("{expected:?}"));
             }
@@ -432,7 +426,7 @@ async fn agree(ledger: &dyn OrderLedger, steps: &[Step]) {
             Step::Postpone { order, next } => {
                 let id = ids[usize::from(order)];
                 let attempt = attempt_of(&model, id, false);
-                let row = model.rows.iter().find(|row| row.record.order.id == id);
+                let row = model.rows.iter().find(|row| row.record.write.id == id);
                 let look = Look {
                     at: now,
                     was_due_at: row.and_then(|row| row.record.due_at),
@@ -453,37 +447,34 @@ async fn agree(ledger: &dyn OrderLedger, steps: &[Step]) {
     }
 }
 
-async fn compare(ledger: &dyn OrderLedger, model: &Model) {
+async fn compare(ledger: &dyn Ledger, model: &Model) {
     let mut records: Vec<&Record> = model.rows.iter().map(|row| &row.record).collect();
-    records.sort_by_key(|record| std::cmp::Reverse(record.order.id));
+    records.sort_by_key(|record| std::cmp::Reverse(record.write.id));
     let page = ledger.page(&Filter::default(), None, 100).await.unwrap();
     assert_eq!(
         page,
         records
             .iter()
-            .map(|record| record.order.clone())
+            .map(|record| record.write.clone())
             .collect::<Vec<_>>()
     );
     for record in records {
-        assert_eq!(found(ledger, record.order.id).await.as_ref(), Some(record));
-        let order = &record.order;
-        let place = Slot {
-            msisdn: order.sim.msisdn.clone().unwrap(),
-            product_id: order.wish.product_id.clone(),
-        };
-        assert_eq!(ledger.traffic(&place).await.unwrap(), model.traffic(order));
+        assert_eq!(found(ledger, record.write.id).await.as_ref(), Some(record));
+        let order = &record.write;
+        let slot = Slot::of(&order.kind);
+        assert_eq!(ledger.slot_status(&slot).await.unwrap(), model.slot_status(order));
     }
     for (sim, product) in [(0, "P0"), (1, "P1")] {
         let id = model
             .rows
             .first()
-            .map_or_else(OrderId::new, |row| row.record.order.id);
+            .map_or_else(WriteId::new, |row| row.record.write.id);
         let claims = ledger.claims(&slot(sim, product), id).await.unwrap();
         assert_eq!(claims, model.claims(sim, product, id));
     }
 }
 
-fn check(cases: u32, runtime: &tokio::runtime::Runtime, ledger: impl AsyncFn() -> Arc<dyn OrderLedger>) {
+fn check(cases: u32, runtime: &tokio::runtime::Runtime, ledger: impl AsyncFn() -> Arc<dyn Ledger>) {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,

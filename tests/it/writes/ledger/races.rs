@@ -25,7 +25,7 @@ const MANY: u32 = 50;
 
 impl Stage {
     /// One of the replicas, in turns.
-    fn replica(&self, turn: u32) -> Arc<dyn OrderLedger> {
+    fn replica(&self, turn: u32) -> Arc<dyn Ledger> {
         if turn.is_multiple_of(2) {
             self.ledger.clone()
         } else {
@@ -71,20 +71,20 @@ async fn one_of_many_begins_on_a_slot_sends(stage: &Stage) {
     assert_eq!(sends.len(), 1);
     for answer in told {
         assert!(
-            matches!(answer, Begun::Busy(id) if id == sends[0].order.id),
+            matches!(answer, Begun::Busy(id) if id == sends[0].write.id),
             "{answer:?}"
         );
     }
 }
 
 async fn one_of_many_repeats_sends(stage: &Stage) {
-    let record = in_state(&*stage.ledger, 1, State::NotPlaced).await;
+    let record = in_state(&*stage.ledger, 1, State::NotDone).await;
     let mut repeat = wanted(1, "P", request(1));
     repeat.generation = 1;
     let (sends, told) = all_begin(stage, vec![repeat; MANY as usize]).await;
     assert_eq!(
-        (sends.len(), sends[0].attempt, sends[0].order.id),
-        (1, 2, record.order.id)
+        (sends.len(), sends[0].attempt, sends[0].write.id),
+        (1, 2, record.write.id)
     );
     for answer in told {
         assert!(
@@ -115,7 +115,7 @@ async fn every_begin_has_seen_the_order_before_it(stage: &Stage) {
         let replica = stage.replica(turn);
         loop {
             let seen = orders.load(std::sync::atomic::Ordering::SeqCst);
-            let traffic = replica.traffic(&slot(1, "P")).await.unwrap();
+            let traffic = replica.slot_status(&slot(1, "P")).await.unwrap();
             let mut attempt = wanted(1, "P", request(turn.into()));
             attempt.generation = traffic.generation;
             if traffic.in_flight.is_none()
@@ -145,17 +145,17 @@ async fn what_is_due_goes_to_one_replica(stage: &Stage) {
             if due.is_empty() {
                 return taken;
             }
-            taken.extend(due.into_iter().map(|record| record.order.id));
+            taken.extend(due.into_iter().map(|record| record.write.id));
         }
     });
     let taken = join_all(callers).await.concat();
-    let different: BTreeSet<OrderId> = taken.iter().copied().collect();
+    let different: BTreeSet<WriteId> = taken.iter().copied().collect();
     assert_eq!((taken.len(), different.len()), (40, 40));
 }
 
 async fn one_of_many_settlements_counts(stage: &Stage) {
     let record = in_state(&*stage.ledger, 1, State::Unknown).await;
-    let id = record.order.id;
+    let id = record.write.id;
     let callers = (0..MANY).map(|turn| async move {
         let settlement = match turn % 3 {
             0 => placed(Some(&format!("SUB-{turn}"))),
@@ -169,7 +169,7 @@ async fn one_of_many_settlements_counts(stage: &Stage) {
         )
     });
     let answers = join_all(callers).await;
-    let now = found(&*stage.other, id).await.unwrap().order.state;
+    let now = found(&*stage.other, id).await.unwrap().write.state;
     let yes: Vec<State> = answers
         .iter()
         .filter(|(_, answer)| matches!(answer, Settled::Yes(_)))
@@ -179,11 +179,8 @@ async fn one_of_many_settlements_counts(stage: &Stage) {
     // What needs an operator may be decided afterwards, and what was not
     // placed may need one; that it was placed is the last word.
     let count = |state| yes.iter().filter(|yes| **yes == state).count();
-    assert!(
-        count(State::Placed) <= 1 && count(State::NotPlaced) <= 2,
-        "{yes:?}"
-    );
-    assert_eq!(count(State::Placed) == 1, now == State::Placed, "{yes:?}");
+    assert!(count(State::Done) <= 1 && count(State::NotDone) <= 2, "{yes:?}");
+    assert_eq!(count(State::Done) == 1, now == State::Done, "{yes:?}");
 }
 
 async fn one_of_many_orders_gets_a_subscription(stage: &Stage) {
@@ -196,7 +193,7 @@ async fn one_of_many_orders_gets_a_subscription(stage: &Stage) {
         let replica = stage.replica(turn);
         let settlement = placed(Some("SUB"));
         replica
-            .settle(record.order.id, 1, settlement, None, at(1))
+            .settle(record.write.id, 1, settlement, None, at(1))
             .await
             .unwrap()
     });
@@ -214,12 +211,12 @@ async fn one_of_many_orders_gets_a_subscription(stage: &Stage) {
 
 async fn what_is_repeated_is_not_forgotten(stage: &Stage) {
     for sim in 0..MANY {
-        in_state(&*stage.ledger, sim, State::NotPlaced).await;
+        in_state(&*stage.ledger, sim, State::NotDone).await;
     }
     let repeats = (0..MANY).map(|sim| async move {
         let mut repeat = wanted(sim, "P", request(sim.into()));
         repeat.generation = 1;
-        repeat.order.updated_at = at(99);
+        repeat.write.updated_at = at(99);
         (sim, stage.replica(sim).begin(repeat).await.unwrap())
     });
     let purge = async { stage.other.purge(at(50)).await.unwrap() };
@@ -252,17 +249,17 @@ async fn callers_that_give_up_harm_nobody(stage: &Stage) {
             let attempt = wanted(turn % 20, "P", request(turn.into()));
             let patience = std::time::Duration::from_micros(u64::from(turn) * 50);
             let _ = tokio::time::timeout(patience, replica.begin(attempt)).await;
-            let _ = tokio::time::timeout(patience, replica.census()).await;
+            let _ = tokio::time::timeout(patience, replica.counts()).await;
         });
     }
     callers.join_all().await;
     let mut in_flight: BTreeMap<Msisdn, u32> = BTreeMap::new();
     for order in stage.other.page(&Filter::default(), None, 1000).await.unwrap() {
-        *in_flight.entry(order.sim.msisdn.unwrap()).or_default() += 1;
+        *in_flight.entry(order.kind.msisdn().clone()).or_default() += 1;
     }
     assert!(in_flight.values().all(|orders| *orders == 1), "{in_flight:?}");
     for sim in 100..120 {
         let record = begun(&*stage.ledger, wanted(sim, "P", request(1000 + u128::from(sim)))).await;
-        assert_eq!(found(&*stage.other, record.order.id).await, Some(record));
+        assert_eq!(found(&*stage.other, record.write.id).await, Some(record));
     }
 }

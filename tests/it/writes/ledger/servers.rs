@@ -19,7 +19,7 @@ async fn replicas_that_start_at_once_make_the_tables_once() {
     for (sim, ledger) in (1..).zip(&ledgers) {
         begun(&**ledger, wanted(sim, "P", request(sim.into()))).await;
     }
-    assert_eq!(ledgers[0].census().await.unwrap(), [(State::Submitting, 8)]);
+    assert_eq!(ledgers[0].counts().await.unwrap(), counted(State::Submitting, 8));
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn lost_connections_are_replaced() {
             .unwrap();
         assert!(!ended.is_empty());
     }
-    assert_eq!(ledger.census().await.unwrap(), [(State::Submitting, 4)]);
+    assert_eq!(ledger.counts().await.unwrap(), counted(State::Submitting, 4));
 }
 
 #[tokio::test]
@@ -100,9 +100,9 @@ async fn defaults_of_the_database_do_not_weaken_the_ledger() {
     server.execute(sqlx::raw_sql(spy)).await.unwrap();
     let ledger = open_postgres(&url).await;
     let record = begun(&*ledger, wanted(1, "P", request(1))).await;
-    assert_eq!(record.order.caller.as_deref(), Some("on read committed 8s 10s"));
+    assert_eq!(record.write.caller.as_deref(), Some("on read committed 8s 10s"));
     let record = settled(&*ledger, &record, placed(None), 1).await;
-    assert_eq!(record.order.caller.as_deref(), Some("on read committed 8s 10s"));
+    assert_eq!(record.write.caller.as_deref(), Some("on read committed 8s 10s"));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ suite! {
     pages_are_stable_while_orders_are_added,
     settled_orders_are_forgotten_and_others_are_not,
     more_is_forgotten_than_fits_into_one_step,
-    the_census_counts_by_state,
+    writes_are_counted_by_kind_and_state,
     the_order_that_is_unknown_for_longest_tells_since_when,
 }
 
@@ -24,24 +24,24 @@ async fn orders_of_dead_processes_become_unknown(stage: &Stage) {
     attempt.lease_until = at(10);
     let dead = begun(ledger, attempt).await;
     let alive = begun(ledger, wanted(2, "P", request(2))).await;
-    let other = in_state(ledger, 3, State::Placed).await;
+    let other = in_state(ledger, 3, State::Done).await;
     assert_eq!(ledger.take_over(BY_ANOTHER, at(9), horizon()).await.unwrap(), 0);
     assert_eq!(ledger.take_over(BY_ANOTHER, at(10), horizon()).await.unwrap(), 1);
-    let now = found(ledger, dead.order.id).await.unwrap();
-    assert_eq!((now.order.state, now.order.updated_at), (State::Unknown, at(10)));
-    assert_eq!((now.order.next_check_at, now.sent_by), (Some(at(10)), at(10)));
-    assert_eq!(found(ledger, alive.order.id).await.as_ref(), Some(&alive));
+    let now = found(ledger, dead.write.id).await.unwrap();
+    assert_eq!((now.write.state, now.write.updated_at), (State::Unknown, at(10)));
+    assert_eq!((now.write.next_check_at, now.sent_by), (Some(at(10)), at(10)));
+    assert_eq!(found(ledger, alive.write.id).await.as_ref(), Some(&alive));
     assert_eq!(
         ledger.take_over(TakeOver::All, at(11), horizon()).await.unwrap(),
         1
     );
-    let now = found(ledger, alive.order.id).await.unwrap();
-    assert_eq!((now.order.state, now.sent_by), (State::Unknown, at(60)));
+    let now = found(ledger, alive.write.id).await.unwrap();
+    assert_eq!((now.write.state, now.sent_by), (State::Unknown, at(60)));
     assert_eq!(
         ledger.take_over(TakeOver::All, at(12), horizon()).await.unwrap(),
         0
     );
-    assert_eq!(found(ledger, other.order.id).await, Some(other));
+    assert_eq!(found(ledger, other.write.id).await, Some(other));
 }
 
 async fn a_process_never_takes_over_its_own_attempts(stage: &Stage) {
@@ -80,13 +80,13 @@ async fn a_look_that_became_due_meanwhile_is_not_put_off(stage: &Stage) {
     let due = ledger.take_due(at(100), at(200), horizon(), 9).await.unwrap();
     assert_eq!(
         ledger
-            .make_due(&record.order.id.to_string(), at(101))
+            .make_due(&record.write.id.to_string(), at(101))
             .await
             .unwrap(),
         1
     );
     ledger
-        .postpone(record.order.id, 1, look(&due[0], Some(5_000)))
+        .postpone(record.write.id, 1, look(&due[0], Some(5_000)))
         .await
         .unwrap();
     let again = ledger.take_due(at(102), at(200), horizon(), 9).await.unwrap();
@@ -98,7 +98,7 @@ async fn what_lies_beyond_the_horizon_is_due_now(stage: &Stage) {
     let record = in_state(ledger, 1, State::Unknown).await;
     let due = ledger.take_due(at(100), at(200), horizon(), 9).await.unwrap();
     ledger
-        .postpone(record.order.id, 1, look(&due[0], Some(3_600)))
+        .postpone(record.write.id, 1, look(&due[0], Some(3_600)))
         .await
         .unwrap();
     // The clock was set back by an hour.
@@ -121,7 +121,7 @@ async fn what_is_due_is_leased_and_comes_back(stage: &Stage) {
         in_state(ledger, sim, state).await;
     }
     let unnamed = begun(ledger, wanted(10, "P", request(10))).await;
-    let looked_for = Settlement::Placed {
+    let looked_for = Settlement::Done {
         subscription_id: None,
         provider_reference: None,
         next_check_at: Some(at(50)),
@@ -136,8 +136,8 @@ async fn what_is_due_is_leased_and_comes_back(stage: &Stage) {
         0
     );
     let due = ledger.take_due(at(100), at(200), horizon(), 10).await.unwrap();
-    let states: Vec<State> = due.iter().map(|record| record.order.state).collect();
-    assert_eq!(states, [State::Placed, State::Unknown], "earliest first");
+    let states: Vec<State> = due.iter().map(|record| record.write.state).collect();
+    assert_eq!(states, [State::Done, State::Unknown], "earliest first");
     assert_eq!(
         ledger
             .take_due(at(199), at(300), horizon(), 10)
@@ -174,13 +174,13 @@ async fn what_is_due_is_leased_and_comes_back(stage: &Stage) {
     assert_eq!(none.len(), 0);
 
     ledger
-        .postpone(unnamed.order.id, 1, look(&unnamed, Some(290)))
+        .postpone(unnamed.write.id, 1, look(&unnamed, Some(290)))
         .await
         .unwrap();
     let due = ledger.take_due(at(290), at(300), horizon(), 10).await.unwrap();
     assert_eq!((due.len(), due[0].checks), (1, 1), "postponing ends the lease");
     ledger
-        .postpone(unnamed.order.id, 1, look(&due[0], None))
+        .postpone(unnamed.write.id, 1, look(&due[0], None))
         .await
         .unwrap();
     let left = ledger.take_due(at(9000), at(9001), horizon(), 10).await.unwrap();
@@ -194,7 +194,7 @@ async fn what_is_due_is_leased_and_comes_back(stage: &Stage) {
             .len(),
         0
     );
-    let checked = found(ledger, unnamed.order.id).await.unwrap();
+    let checked = found(ledger, unnamed.write.id).await.unwrap();
     assert_eq!((checked.checks, checked.due_at), (2, None));
 }
 
@@ -203,12 +203,12 @@ async fn pages_are_stable_while_orders_are_added(stage: &Stage) {
     let mut ids = Vec::new();
     for sim in 0..25 {
         let mut attempt = wanted(sim % 5, &format!("P{sim}"), request(sim.into()));
-        attempt.order.created_at = at(sim.into());
-        ids.push(begun(ledger, attempt).await.order.id);
+        attempt.write.created_at = at(sim.into());
+        ids.push(begun(ledger, attempt).await.write.id);
     }
     ids.reverse();
     let everything = Filter::default();
-    let mut seen: Vec<OrderId> = Vec::new();
+    let mut seen: Vec<WriteId> = Vec::new();
     for step in 0.. {
         let page = ledger.page(&everything, seen.last().copied(), 4).await.unwrap();
         if page.is_empty() {
@@ -222,7 +222,7 @@ async fn pages_are_stable_while_orders_are_added(stage: &Stage) {
         "newest first, none twice, none missing, none of the new"
     );
 
-    let page = async |filter: Filter| -> Vec<OrderId> {
+    let page = async |filter: Filter| -> Vec<WriteId> {
         let orders = ledger.page(&filter, None, 1000).await.unwrap();
         orders.iter().map(|order| order.id).collect()
     };
@@ -252,7 +252,7 @@ async fn pages_are_stable_while_orders_are_added(stage: &Stage) {
         states: states.to_vec(),
         ..both.clone()
     };
-    assert_eq!(page(in_states(&[State::Placed, State::Placed])).await, [ids[11]]);
+    assert_eq!(page(in_states(&[State::Done, State::Done])).await, [ids[11]]);
     assert_eq!(page(in_states(&State::ALL)).await, [ids[11], ids[16]]);
     assert_eq!(page(in_states(&[State::Unknown])).await, []);
 }
@@ -263,16 +263,16 @@ async fn settled_orders_are_forgotten_and_others_are_not(stage: &Stage) {
     for (sim, state) in (1..).zip(State::ALL) {
         let record = in_state(ledger, sim, state).await;
         if state.is_in_flight() {
-            kept.push(record.order.id);
+            kept.push(record.write.id);
         }
     }
     let record = begun(ledger, wanted(20, "P", request(20))).await;
-    let looked_for = Settlement::Placed {
+    let looked_for = Settlement::Done {
         subscription_id: None,
         provider_reference: None,
         next_check_at: Some(at(50)),
     };
-    kept.push(settled(ledger, &record, looked_for, 1).await.order.id);
+    kept.push(settled(ledger, &record, looked_for, 1).await.write.id);
     let named = begun(ledger, wanted(21, "P", request(21))).await;
     settled(ledger, &named, placed(Some("SUB")), 1).await;
     assert_eq!(ledger.purge(at(1)).await.unwrap(), 0);
@@ -288,10 +288,10 @@ async fn more_is_forgotten_than_fits_into_one_step(stage: &Stage) {
     let orders = (0..1100).map(|sim| in_state(ledger, sim, State::Rejected));
     futures_util::future::join_all(orders).await;
     assert_eq!(ledger.purge(at(2)).await.unwrap(), 1100);
-    assert_eq!(ledger.census().await.unwrap(), []);
+    assert_eq!(ledger.counts().await.unwrap(), []);
 }
 
-async fn the_census_counts_by_state(stage: &Stage) {
+async fn writes_are_counted_by_kind_and_state(stage: &Stage) {
     let ledger = &*stage.ledger;
     let mut expected = BTreeMap::new();
     let mut sim = 0;
@@ -300,10 +300,13 @@ async fn the_census_counts_by_state(stage: &Stage) {
             sim += 1;
             in_state(ledger, sim, state).await;
         }
-        expected.insert(state, count);
+        expected.insert(("purchase", state.order_name()), count);
     }
-    let census: BTreeMap<State, i64> = ledger.census().await.unwrap().into_iter().collect();
-    assert_eq!(census, expected);
+    let counts = ledger.counts().await.unwrap().into_iter();
+    let counts: BTreeMap<_, i64> = counts
+        .map(|count| ((count.kind, count.state), count.writes))
+        .collect();
+    assert_eq!(counts, expected);
 }
 
 async fn the_order_that_is_unknown_for_longest_tells_since_when(stage: &Stage) {
@@ -317,7 +320,7 @@ async fn the_order_that_is_unknown_for_longest_tells_since_when(stage: &Stage) {
     assert_eq!(ledger.unknown_since().await.unwrap(), Some(at(7)));
     // A look that finds nothing out does not make it younger.
     ledger
-        .postpone(earlier.order.id, 1, look(&earlier, Some(90)))
+        .postpone(earlier.write.id, 1, look(&earlier, Some(90)))
         .await
         .unwrap();
     assert_eq!(ledger.unknown_since().await.unwrap(), Some(at(7)));

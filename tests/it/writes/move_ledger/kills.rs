@@ -7,7 +7,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::io::AsyncBufReadExt as _;
 use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::event::Event;
-use transatel_gateway::domain::order::{OrderId, State};
+use transatel_gateway::domain::write::{State, WriteId};
 use transatel_gateway::domain::{Clock, SimIds};
 use transatel_gateway::store::events::{Arrival, Extent, Incoming, Logged};
 use transatel_gateway::store::moves::Step;
@@ -45,10 +45,10 @@ pub(super) struct Contents {
     log: Extent,
 }
 
-async fn contents(opened: &Opened, ids: &[OrderId]) -> Contents {
+async fn contents(opened: &Opened, ids: &[WriteId]) -> Contents {
     let mut orders = Vec::new();
     for id in ids {
-        orders.extend(opened.ledger.find(Key::Order(*id)).await.unwrap());
+        orders.extend(opened.ledger.find(Key::Write(*id)).await.unwrap());
     }
     Contents {
         orders,
@@ -59,11 +59,11 @@ async fn contents(opened: &Opened, ids: &[OrderId]) -> Contents {
 
 /// A ledger with an order in every state, and events that quote all that may
 /// be in a text.
-pub(super) async fn fill(place: &Place) -> (Vec<OrderId>, Contents) {
+pub(super) async fn fill(place: &Place) -> (Vec<WriteId>, Contents) {
     let opened = open_file(place).await.unwrap();
     let mut ids = Vec::new();
     for (sim, state) in (1..).zip(State::ALL) {
-        ids.push(in_state(&*opened.ledger, sim, state).await.order.id);
+        ids.push(in_state(&*opened.ledger, sim, state).await.write.id);
     }
     let arrival = |number: usize| {
         let event = Event {
@@ -116,7 +116,7 @@ pub(super) async fn rows(url: &str) -> i64 {
 const WHOLE: i64 = 6 + EVENTS as i64 + 1 + 1;
 
 /// The target holds what the source held, and the source is closed.
-async fn assert_moved(place: &Place, to: &str, ids: &[OrderId], before: &Contents) {
+async fn assert_moved(place: &Place, to: &str, ids: &[WriteId], before: &Contents) {
     assert_eq!(rows(to).await, WHOLE);
     let target = open(StoreUrl::parse(to).unwrap()).await.unwrap();
     assert_eq!(contents(&target, ids).await, *before);

@@ -182,7 +182,7 @@ async fn a_target_that_is_not_empty_or_in_use_is_refused() {
     in_state(
         &*gateway.ledger,
         1,
-        transatel_gateway::domain::order::State::Unknown,
+        transatel_gateway::domain::write::State::Unknown,
     )
     .await;
     drop(gateway);

@@ -9,7 +9,7 @@ use tonic::Code;
 use transatel_gateway::client::connectivity::v1::OrderState;
 use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::event::Event;
-use transatel_gateway::domain::order::OrderId;
+use transatel_gateway::domain::write::WriteId;
 use transatel_gateway::domain::{Clock, Msisdn, SimIds};
 use transatel_gateway::store;
 use transatel_gateway::store::events::{Arrival, Incoming};
@@ -80,7 +80,7 @@ async fn an_event_that_nobody_passed_on_is_found_in_the_log() {
         },
         subscription_id: Some(subscription.to_string()),
         product_id: Some(FRANCE.into()),
-        order_id: OrderId::parse(&unknown.order_id),
+        order_id: WriteId::parse(&unknown.order_id),
         request_id: None,
         transaction_id: None,
         infrastructure: false,

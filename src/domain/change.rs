@@ -1,61 +1,44 @@
-//! What a write asks the provider for.
+//! What can be changed of a subscription and of a SIM, and which of it an
+//! account has to have.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Iccid;
+use super::{Iccid, Msisdn};
 
-/// What is to be done. Everything but buying is off unless it is enabled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// Buy the product.
-    Buy,
-    /// Let a recurring bundle end with its period.
-    CancelRenewal {
-        /// The bundle.
-        subscription_id: String,
-    },
-    /// End a bundle at once.
-    TerminateSubscription {
-        /// The bundle.
-        subscription_id: String,
-    },
-    /// Change the SIM itself.
-    Sim(SimChange),
-}
-
-impl Act {
-    /// The bundle that is acted on, when it is there already.
-    pub fn on_subscription(&self) -> Option<&str> {
-        match self {
-            Self::CancelRenewal { subscription_id } | Self::TerminateSubscription { subscription_id } => {
-                Some(subscription_id)
-            }
-            Self::Buy | Self::Sim(_) => None,
-        }
-    }
-
-    /// The change of the SIM itself.
-    pub fn on_sim(&self) -> Option<&SimChange> {
-        match self {
-            Self::Sim(change) => Some(change),
-            Self::Buy | Self::CancelRenewal { .. } | Self::TerminateSubscription { .. } => None,
-        }
-    }
+/// What can be done with a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscriptionAction {
+    /// Let it end with its period.
+    CancelRenewal,
+    /// End it at once.
+    Terminate,
 }
 
 /// A change of a SIM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimChange {
+    /// The number that the SIM had when it was asked for.
+    pub msisdn: Msisdn,
+    /// The card.
+    pub iccid: Iccid,
+    /// What was asked for.
+    pub terms: SimTerms,
+}
+
+/// What a caller asks for when it changes a SIM. Two requests with the same id
+/// must agree in all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimTerms {
     /// What changes.
-    pub act: SimAct,
+    pub action: SimAction,
     /// The provider's rate plan; `None` for the configured one.
     pub rate_plan: Option<String>,
 }
 
 /// What can be done with a SIM.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SimAct {
+pub enum SimAction {
     /// Put into service.
     Activate,
     /// Switch off for a while.
@@ -95,20 +78,10 @@ impl fmt::Debug for Labels {
     }
 }
 
-/// Characters of a rate plan's name, by the provider's word.
-pub const LONGEST_RATE_PLAN: usize = 50;
-/// Characters of a group's name. The provider publishes no limit.
-pub const LONGEST_GROUP: usize = 100;
-/// Entries of metadata in one update.
-pub const MOST_METADATA: usize = 10;
-/// Characters of a metadata key.
-pub const LONGEST_METADATA_KEY: usize = 50;
-/// Characters of a metadata value. The provider publishes no limit.
-pub const LONGEST_METADATA_VALUE: usize = 255;
-
 /// Operations that an account may not have, by the names of their RPCs.
+/// Everything but buying is off unless it is enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Optional {
+pub enum OptionalOperation {
     /// `CancelRenewal`
     CancelRenewal,
     /// `TerminateSubscription`
@@ -127,7 +100,7 @@ pub enum Optional {
     SwapSim,
 }
 
-impl Optional {
+impl OptionalOperation {
     /// All of them.
     pub const ALL: [Self; 8] = [
         Self::CancelRenewal,
@@ -156,15 +129,7 @@ impl Optional {
 
     /// Whether it changes a SIM, and not a subscription.
     pub fn is_of_sims(self) -> bool {
-        match self {
-            Self::CancelRenewal | Self::TerminateSubscription => false,
-            Self::ActivateSim
-            | Self::SuspendSim
-            | Self::ReactivateSim
-            | Self::TerminateSim
-            | Self::UpdateSim
-            | Self::SwapSim => true,
-        }
+        !matches!(self, Self::CancelRenewal | Self::TerminateSubscription)
     }
 
     /// The operation of this name.
@@ -172,20 +137,34 @@ impl Optional {
         Self::ALL.into_iter().find(|operation| operation.name() == name)
     }
 
-    /// What has to be enabled for an act; `None` for buying.
-    pub fn of(act: &Act) -> Option<Self> {
-        match act {
-            Act::Buy => None,
-            Act::CancelRenewal { .. } => Some(Self::CancelRenewal),
-            Act::TerminateSubscription { .. } => Some(Self::TerminateSubscription),
-            Act::Sim(change) => Some(match change.act {
-                SimAct::Activate => Self::ActivateSim,
-                SimAct::Suspend => Self::SuspendSim,
-                SimAct::Reactivate => Self::ReactivateSim,
-                SimAct::Terminate => Self::TerminateSim,
-                SimAct::Update(_) => Self::UpdateSim,
-                SimAct::Swap { .. } => Self::SwapSim,
-            }),
+    /// What has to be enabled to change a subscription like this.
+    pub fn of_subscription(action: SubscriptionAction) -> Self {
+        match action {
+            SubscriptionAction::CancelRenewal => Self::CancelRenewal,
+            SubscriptionAction::Terminate => Self::TerminateSubscription,
+        }
+    }
+
+    /// What has to be enabled to change a SIM like this.
+    pub fn of_sim(action: &SimAction) -> Self {
+        match action {
+            SimAction::Activate => Self::ActivateSim,
+            SimAction::Suspend => Self::SuspendSim,
+            SimAction::Reactivate => Self::ReactivateSim,
+            SimAction::Terminate => Self::TerminateSim,
+            SimAction::Update(_) => Self::UpdateSim,
+            SimAction::Swap { .. } => Self::SwapSim,
         }
     }
 }
+
+/// Characters of a rate plan's name, as the provider documents it.
+pub const LONGEST_RATE_PLAN: usize = 50;
+/// Characters of a group's name. The provider publishes no limit.
+pub const LONGEST_GROUP: usize = 100;
+/// Entries of metadata in one update.
+pub const MOST_METADATA: usize = 10;
+/// Characters of a metadata key.
+pub const LONGEST_METADATA_KEY: usize = 50;
+/// Characters of a metadata value. The provider publishes no limit.
+pub const LONGEST_METADATA_VALUE: usize = 255;

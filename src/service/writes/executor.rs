@@ -1,5 +1,6 @@
-//! One attempt at an order, carried out in a task of its own: whoever asked
-//! may go away at any moment and changes nothing.
+//! Carries one attempt at a write out: begins it in the ledger, sends it once,
+//! settles it. In a task of its own: a caller may go away at any moment and
+//! changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,37 +9,28 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::flight::{Answered, Flight, Listed, Lost};
+use super::prepared::Change;
 use super::steps::Step;
 use super::{Inner, Key, busy, outcome, unavailable};
-use crate::domain::act::Act;
-use crate::domain::order::{Activation, Order, Reason, State};
+use crate::domain::write::{Kind, State, Write};
 use crate::domain::{Error, Lease, Result};
-use crate::store::{self, Attempt, Begun, Record, Released, Settled, Settlement};
+use crate::store::{self, Attempt, Begun, Record, Released, Settled, Settlement, Slot};
+use crate::telemetry::metrics::NOT_SENT;
 use crate::telemetry::propagation;
-use crate::transatel::api::orders::{OrderAct, Outcome};
+use crate::transatel::api::orders::Outcome;
 use crate::transatel::client::request::CallOptions;
-
-/// How a bundle begins, and who said so.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Choice {
-    /// Passed on whatever comes of it.
-    Callers(Activation),
-    /// A guess: the other one is tried when this one is refused.
-    Ours(Activation),
-}
 
 /// An attempt that is ready to be begun and sent.
 pub(super) struct Departure {
     pub(super) attempt: Attempt,
-    /// Which attempt at the order it is going to be.
+    /// Which attempt at the write it is going to be.
     pub(super) number: i32,
-    /// Of a purchase.
-    pub(super) choice: Option<Choice>,
+    pub(super) change: Change,
     /// Began before the ledger's own lease does.
     pub(super) lease: Lease,
 }
 
-/// Waits between tries to write down an outcome.
+/// Waits between tries to record an outcome.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
@@ -50,7 +42,7 @@ impl Inner {
         self: &Arc<Self>,
         departure: Departure,
         answer_at: Instant,
-    ) -> Result<Option<Result<Order>>> {
+    ) -> Result<Option<Result<Write>>> {
         if self.submissions.is_closed() {
             return Err(Error::ShuttingDown);
         }
@@ -60,7 +52,7 @@ impl Inner {
         self.submissions.spawn(propagation::carried(task));
         match waiting.answer(answer_at).await {
             Answered::Ended(answer) => Ok(Some(answer)),
-            Answered::Late(Some(order)) => Ok(Some(Ok(order))),
+            Answered::Late(Some(write)) => Ok(Some(Ok(write))),
             Answered::Nothing => Ok(None),
             Answered::Late(None) => {
                 if flight.abandon() {
@@ -69,7 +61,7 @@ impl Inner {
                 // It was begun in this very moment.
                 match waiting.answer(Instant::now()).await {
                     Answered::Ended(answer) => Ok(Some(answer)),
-                    Answered::Late(Some(order)) => Ok(Some(Ok(order))),
+                    Answered::Late(Some(write)) => Ok(Some(Ok(write))),
                     Answered::Nothing | Answered::Late(None) => Ok(None),
                 }
             }
@@ -80,12 +72,12 @@ impl Inner {
         let Departure {
             attempt,
             number,
-            choice,
+            change,
             lease,
         } = departure;
         self.steps.reached(Step::BeforeDurable).await;
-        let (id, act) = (attempt.order.id, attempt.order.wish.act.clone());
-        let lease_until = attempt.lease_until;
+        let (id, lease_until) = (attempt.write.id, attempt.lease_until);
+        let slot = Slot::of(&attempt.write.kind);
         let begun = match self.ledger.begin(attempt).await {
             Ok(begun) => begun,
             // Perhaps durable: then it is taken back later.
@@ -103,7 +95,7 @@ impl Inner {
         let record = match begun {
             Begun::Yes(record) => *record,
             Begun::Busy(other) => {
-                flight.end(Some(Err(busy(&act, other))));
+                flight.end(Some(Err(busy(&slot, other))));
                 return;
             }
             Begun::Known(_) | Begun::Moved => {
@@ -111,84 +103,46 @@ impl Inner {
                 return;
             }
         };
-        let listed = Listed::new(&self.flights, record.order.id, record.attempt, &flight);
+        let listed = Listed::new(&self.flights, record.write.id, record.attempt, &flight);
         self.steps.reached(Step::Durable).await;
-        if !flight.depart(record.order.clone()) {
+        if !flight.depart(record.write.clone()) {
             self.release(&record).await;
             flight.end(None);
             listed.settled();
             return;
         }
-        self.report(&record.order);
-        let sent = self.send(&record, choice, lease).await;
+        self.report(&record.write);
+        let sent = self.send(&record, &change, lease).await;
         self.steps.reached(Step::Answered).await;
-        let answer = self.write_down(record, sent, &flight).await;
+        let answer = self.record_outcome(record, sent, &flight).await;
         self.steps.reached(Step::Settled).await;
         flight.end(Some(answer));
         listed.settled();
     }
 
-    /// Sends; the other activation too when the first was a guess of ours
-    /// that was definitely refused. Each send asks the lease first.
-    async fn send(&self, record: &Record, choice: Option<Choice>, lease: Lease) -> Outcome {
+    /// Sends as the kind is sent. Each send asks the lease first.
+    async fn send(&self, record: &Record, change: &Change, lease: Lease) -> Outcome {
         let options = CallOptions {
             attempt: Some(self.config.send_timeout),
             ..CallOptions::under(lease)
         };
-        match &record.order.wish.act {
-            Act::Buy => self.buy(record, choice, options).await,
-            Act::CancelRenewal { subscription_id } => {
-                self.order(record, OrderAct::CancelRenewal(subscription_id), options)
-                    .await
+        match change {
+            Change::Purchase(purchase, choice) => {
+                self.send_purchase(record, purchase, *choice, options).await
             }
-            Act::TerminateSubscription { subscription_id } => {
-                self.order(record, OrderAct::Terminate(subscription_id), options)
-                    .await
-            }
-            Act::Sim(change) => match &record.order.sim.iccid {
-                Some(iccid) => self.provider.change_sim(iccid, change, options).await,
-                None => Outcome::NotSent(Error::Internal),
-            },
+            Change::Subscription(change) => self.send_subscription_change(record, change, options).await,
+            Change::Sim(change) => self.provider.change_sim(change, options).await,
         }
-    }
-
-    async fn buy(&self, record: &Record, choice: Option<Choice>, options: CallOptions) -> Outcome {
-        let (first, guess) = match choice {
-            None => return Outcome::NotSent(Error::Internal),
-            Some(Choice::Callers(activation)) => (activation, false),
-            Some(Choice::Ours(activation)) => (activation, true),
-        };
-        let outcome = self.order(record, OrderAct::Buy(first), options.clone()).await;
-        match &outcome {
-            Outcome::Refused(failure) if guess && failure.reason == Reason::SimStatusNotEligible => {
-                self.steps.reached(Step::BetweenActivations).await;
-                self.order(record, OrderAct::Buy(first.other()), options).await
-            }
-            _ => outcome,
-        }
-    }
-
-    async fn order(&self, record: &Record, act: OrderAct<'_>, options: CallOptions) -> Outcome {
-        let Some(msisdn) = super::Orders::msisdn_of(&record.order) else {
-            return Outcome::NotSent(Error::Internal);
-        };
-        if let Err(error) = self.ensure_unconfirmed(record).await {
-            return Outcome::NotSent(error);
-        }
-        let product_id = &record.order.wish.product_id;
-        self.provider
-            .order(record.order.id, msisdn, product_id, act, options)
-            .await
     }
 
     /// Nothing has become known of an earlier attempt since this one began: an
     /// event may have come meanwhile.
-    async fn ensure_unconfirmed(&self, record: &Record) -> Result<()> {
+    pub(super) async fn ensure_unconfirmed(&self, record: &Record) -> Result<()> {
         if record.attempt == 1 {
             return Ok(());
         }
-        let id = record.order.id;
-        let known = self.ledger.find(Key::Order(id)).await.map_err(unavailable)?;
+        let id = record.write.id;
+        let known = self.ledger.find(Key::Write(id)).await.map_err(unavailable)?;
         let is_open = match known {
             Some(known) if known.attempt == record.attempt => {
                 self.says_nothing(known).await.map_err(unavailable)?
@@ -203,16 +157,16 @@ impl Inner {
 
     /// Makes the outcome durable, however long the ledger takes: what is known
     /// is not given up for as long as the process lives. Meanwhile another
-    /// process may take the order over, and this word still counts.
-    async fn write_down(&self, record: Record, sent: Outcome, flight: &Flight) -> Result<Order> {
+    /// process may take the write over, and this outcome still counts.
+    async fn record_outcome(&self, record: Record, sent: Outcome, flight: &Flight) -> Result<Write> {
         if let Outcome::NotSent(error) = sent {
             return match self.release(&record).await {
                 // An event says that an earlier attempt was carried out.
-                Some(order) if order.state == State::Placed => Ok(order),
+                Some(write) if write.state == State::Done => Ok(write),
                 _ => Err(error),
             };
         }
-        let id = record.order.id;
+        let id = record.write.id;
         let mut wait = FIRST_WAIT;
         loop {
             let written = match self.ledger.now().await {
@@ -223,12 +177,12 @@ impl Inner {
                 Err(error) => Err(error),
             };
             match written {
-                Ok((order, is_new)) => {
+                Ok((write, is_new)) => {
                     // An event may have been faster, and have reported it.
                     if is_new && !flight.is_over() {
-                        self.report(&order);
+                        self.report(&write);
                     }
-                    return outcome(order);
+                    return outcome(write);
                 }
                 Err(error) => {
                     tracing::warn!(%error, order_id = %id, "an outcome could not be written down yet");
@@ -239,25 +193,20 @@ impl Inner {
         }
     }
 
-    /// What an outcome makes of an order.
+    /// What an outcome makes of a write.
     fn settlement(&self, record: &Record, sent: &Outcome, now: Timestamp) -> Settlement {
         match sent {
-            // The subscription is known: it is no new one's name.
-            Outcome::Placed {
-                provider_reference, ..
-            } if record.order.wish.act != Act::Buy => Settlement::Placed {
-                next_check_at: None,
-                subscription_id: None,
-                provider_reference: provider_reference.clone(),
-            },
             Outcome::Placed {
                 subscription_id,
                 provider_reference,
-            } => Settlement::Placed {
-                next_check_at: subscription_id.is_none().then_some(now),
-                subscription_id: subscription_id.clone(),
-                provider_reference: provider_reference.clone(),
-            },
+            } => {
+                let is_unnamed = matches!(record.write.kind, Kind::Purchase(_)) && subscription_id.is_none();
+                Settlement::Done {
+                    next_check_at: is_unnamed.then_some(now),
+                    subscription_id: subscription_id.clone(),
+                    provider_reference: provider_reference.clone(),
+                }
+            }
             Outcome::Accepted { transaction } => Settlement::Unknown {
                 provider_reference: transaction.clone(),
                 sent_by: now,
@@ -272,18 +221,18 @@ impl Inner {
         }
     }
 
-    /// Settles an attempt. Returns the order as it is then, and whether that
+    /// Settles an attempt. Returns the write as it is then, and whether that
     /// is new.
     async fn settle(
         &self,
         record: &Record,
         settlement: Settlement,
         now: Timestamp,
-    ) -> store::Result<(Order, bool)> {
-        let (id, attempt) = (record.order.id, record.attempt);
+    ) -> store::Result<(Write, bool)> {
+        let (id, attempt) = (record.write.id, record.attempt);
         let named = named(&settlement).cloned();
         let has_to_be_looked_for = match &settlement {
-            Settlement::Placed { next_check_at, .. } => next_check_at.is_some(),
+            Settlement::Done { next_check_at, .. } => next_check_at.is_some(),
             Settlement::Unknown { .. } => true,
             _ => false,
         };
@@ -292,8 +241,8 @@ impl Inner {
             .settle(id, attempt, settlement.clone(), None, now)
             .await?;
         if matches!(settled, Settled::Claimed) {
-            // The provider's word counts, but a subscription has one order:
-            // the reconciliation looks for another one.
+            // It was carried out, but a subscription has one order: the
+            // reconciliation looks for another one.
             tracing::error!(order_id = %id, "the provider names a subscription that belongs to another order");
             settled = self
                 .ledger
@@ -306,31 +255,31 @@ impl Inner {
                     self.looks.note(id);
                     self.wake_up.notify_one();
                 }
-                Ok((record.order, true))
+                Ok((record.write, true))
             }
             Settled::No(as_it_is) => {
-                let known = as_it_is.order.subscription_id.as_ref();
+                let known = as_it_is.write.bought();
                 if named.is_some() && known.is_some() && named.as_ref() != known {
-                    self.report_twice(id);
+                    self.report_twice(&as_it_is.write);
                 }
                 tracing::warn!(
                     order_id = %id,
-                    state = as_it_is.order.state.name(),
+                    state = as_it_is.write.state_name(),
                     "an order was settled elsewhere before its own answer came"
                 );
-                Ok((as_it_is.order, false))
+                Ok((as_it_is.write, false))
             }
             Settled::Gone | Settled::Claimed => {
                 tracing::error!(order_id = %id, "an order on its way has left the ledger");
-                Ok((record.order.clone(), false))
+                Ok((record.write.clone(), false))
             }
         }
     }
 
     /// Takes back what was certainly not sent, however long the ledger takes.
-    /// Returns the order that is left, if any.
-    async fn release(&self, record: &Record) -> Option<Order> {
-        let (id, attempt) = (record.order.id, record.attempt);
+    /// Returns the write that is left, if any.
+    async fn release(&self, record: &Record) -> Option<Write> {
+        let (id, attempt) = (record.write.id, record.attempt);
         let mut wait = FIRST_WAIT;
         loop {
             let released = match self.ledger.now().await {
@@ -339,10 +288,10 @@ impl Inner {
             };
             match released {
                 Ok(released) => {
-                    self.metrics.order("not_sent");
+                    self.metrics.write(record.write.kind.name(), NOT_SENT);
                     return match released {
                         Released::Gone => None,
-                        Released::Kept(record) => Some(record.order),
+                        Released::Kept(record) => Some(record.write),
                     };
                 }
                 Err(error) => {
@@ -358,16 +307,16 @@ impl Inner {
 /// The subscription that a settlement names.
 fn named(settlement: &Settlement) -> Option<&String> {
     match settlement {
-        Settlement::Placed { subscription_id, .. } => subscription_id.as_ref(),
+        Settlement::Done { subscription_id, .. } => subscription_id.as_ref(),
         _ => None,
     }
 }
 
 fn unnamed(settlement: Settlement, now: Timestamp) -> Settlement {
     match settlement {
-        Settlement::Placed {
+        Settlement::Done {
             provider_reference, ..
-        } => Settlement::Placed {
+        } => Settlement::Done {
             subscription_id: None,
             provider_reference,
             next_check_at: Some(now),

@@ -1,0 +1,450 @@
+//! A write: a change that a caller asks the provider for. It is kept in the
+//! ledger before it is sent, sent once, and followed until it is known what
+//! became of it.
+//!
+//! An *order* is a purchase or a change of a subscription; an *operation* is a
+//! change of a SIM. What only one [`Kind`] has belongs to that kind.
+//!
+//! ```text
+//! SUBMITTING ─▶ DONE | REJECTED | UNKNOWN
+//! UNKNOWN    ─▶ DONE | REJECTED | NOT_DONE | NEEDS_OPERATOR
+//! NOT_DONE   ─▶ DONE | NEEDS_OPERATOR
+//! any        ─▶ DONE
+//! ```
+//!
+//! `DONE` is the provider's word, and it counts in every state, however late
+//! it comes. `NOT_DONE` is the gateway's conclusion: nothing has shown so far.
+//! An operator turns `NEEDS_OPERATOR` into `DONE` or `NOT_DONE`; a repeat turns
+//! a `NOT_DONE` order into `SUBMITTING`. Nothing is sent from any other state.
+//! Callers see `DONE` as `PLACED` for orders and `SUCCEEDED` for operations.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::change::{SimChange, SubscriptionAction};
+use super::failure::Failure;
+use super::{Iccid, Money, Msisdn, SimIds};
+
+/// Longest reference of a caller, in characters.
+pub const LONGEST_REFERENCE: usize = 100;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// Reads the hyphenated form, in any letter case.
+            pub fn parse(text: &str) -> Option<Self> {
+                // 36 characters: the other forms would be other texts for the
+                // same id, and callers compare texts.
+                (text.len() == 36).then(|| Uuid::try_parse(text).ok().map(Self))?
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id! {
+    /// Names a write for good: an order's id, which the provider gets as
+    /// `transactionReference`, or an operation's. Later writes have greater
+    /// ids.
+    WriteId
+}
+
+id! {
+    /// The caller's idempotency key: the same however often a call is
+    /// repeated.
+    RequestId
+}
+
+impl WriteId {
+    /// A new one.
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl Default for WriteId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A write as callers see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write<K = Kind> {
+    /// The gateway's id.
+    pub id: WriteId,
+    /// The caller's id.
+    pub request_id: RequestId,
+    /// Who asked, when that is known.
+    pub caller: Option<String>,
+    /// Where it stands.
+    pub state: State,
+    /// What it changes.
+    pub kind: K,
+    /// The provider's reference of the order, or its transaction.
+    pub provider_reference: Option<String>,
+    /// Why it was refused, or why an operator has to look.
+    pub failure: Option<Failure>,
+    /// When it was first asked for.
+    pub created_at: Timestamp,
+    /// When its state last changed.
+    pub updated_at: Timestamp,
+    /// When the gateway looks again what became of it, while that is open.
+    pub next_check_at: Option<Timestamp>,
+}
+
+/// An order: a purchase or a change of a subscription.
+pub type Order = Write<OrderKind>;
+
+/// What a write changes, with everything that belongs to it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Puts a product on a SIM, for money.
+    Purchase(Purchase),
+    /// Changes a subscription that is on a SIM.
+    Subscription(SubscriptionChange),
+    /// Changes the SIM itself.
+    Sim(SimChange),
+}
+
+/// What an order changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OrderKind {
+    /// Puts a product on a SIM, for money.
+    Purchase(Purchase),
+    /// Changes a subscription that is on a SIM.
+    Subscription(SubscriptionChange),
+}
+
+/// The SIM of an order, as resolved: orders go by the number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The number.
+    pub msisdn: Msisdn,
+    /// The card, when it is known.
+    pub iccid: Option<Iccid>,
+}
+
+/// A purchase of a product for a SIM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purchase {
+    /// For which SIM.
+    pub line: Line,
+    /// What was asked for.
+    pub terms: PurchaseTerms,
+    /// The subscription that came of it.
+    pub subscription_id: Option<String>,
+}
+
+/// What a caller asks for when it buys. Two requests with the same id must
+/// agree in all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurchaseTerms {
+    /// The provider's product.
+    pub product_id: String,
+    /// When the subscription is to begin; `None` leaves it to the gateway.
+    pub activation: Option<Activation>,
+    /// The caller's own; may be empty.
+    pub reference: String,
+    /// Nothing dearer is bought.
+    pub max_price: Option<Money>,
+}
+
+/// When a subscription begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// When the SIM first uses data; the SIM stays pre-activated until then.
+    OnFirstUse,
+    /// On a SIM that is in service.
+    Immediate,
+}
+
+impl Activation {
+    /// The only alternative.
+    pub fn other(self) -> Self {
+        match self {
+            Self::OnFirstUse => Self::Immediate,
+            Self::Immediate => Self::OnFirstUse,
+        }
+    }
+}
+
+/// A change of a subscription that is on a SIM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionChange {
+    /// On which SIM.
+    pub line: Line,
+    /// The subscription's product.
+    pub product_id: String,
+    /// What was asked for.
+    pub terms: SubscriptionTerms,
+}
+
+/// What a caller asks for when it changes a subscription. Two requests with
+/// the same id must agree in all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionTerms {
+    /// The subscription.
+    pub subscription_id: String,
+    /// What is to be done with it.
+    pub action: SubscriptionAction,
+}
+
+impl Kind {
+    /// Its name in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Purchase(_) => "purchase",
+            Self::Subscription(_) => "subscription",
+            Self::Sim(_) => "sim",
+        }
+    }
+
+    /// The number that it is sent for, or that the SIM had when it was changed.
+    pub fn msisdn(&self) -> &Msisdn {
+        match self {
+            Self::Purchase(purchase) => &purchase.line.msisdn,
+            Self::Subscription(change) => &change.line.msisdn,
+            Self::Sim(change) => &change.msisdn,
+        }
+    }
+
+    /// The card, when it is known.
+    pub fn iccid(&self) -> Option<&Iccid> {
+        match self {
+            Self::Purchase(purchase) => purchase.line.iccid.as_ref(),
+            Self::Subscription(change) => change.line.iccid.as_ref(),
+            Self::Sim(change) => Some(&change.iccid),
+        }
+    }
+
+    /// The SIM, as resolved.
+    pub fn sim(&self) -> SimIds {
+        SimIds {
+            msisdn: Some(self.msisdn().clone()),
+            iccid: self.iccid().cloned(),
+        }
+    }
+}
+
+impl From<OrderKind> for Kind {
+    fn from(kind: OrderKind) -> Self {
+        match kind {
+            OrderKind::Purchase(purchase) => Self::Purchase(purchase),
+            OrderKind::Subscription(change) => Self::Subscription(change),
+        }
+    }
+}
+
+impl<K> Write<K> {
+    /// The same write with its kind as this makes it; `None` when it makes
+    /// none.
+    fn with_kind<L>(self, make: impl FnOnce(K) -> Option<L>) -> Option<Write<L>> {
+        Some(Write {
+            kind: make(self.kind)?,
+            id: self.id,
+            request_id: self.request_id,
+            caller: self.caller,
+            state: self.state,
+            provider_reference: self.provider_reference,
+            failure: self.failure,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            next_check_at: self.next_check_at,
+        })
+    }
+}
+
+impl Write {
+    /// The order that it is.
+    pub fn into_order(self) -> Option<Order> {
+        self.with_kind(|kind| match kind {
+            Kind::Purchase(purchase) => Some(OrderKind::Purchase(purchase)),
+            Kind::Subscription(change) => Some(OrderKind::Subscription(change)),
+            Kind::Sim(_) => None,
+        })
+    }
+
+    /// The change of a SIM that it is.
+    pub fn into_sim_change(self) -> Option<Write<SimChange>> {
+        self.with_kind(|kind| match kind {
+            Kind::Sim(change) => Some(change),
+            Kind::Purchase(_) | Kind::Subscription(_) => None,
+        })
+    }
+
+    /// Whether it is an order, and no operation on a SIM.
+    pub fn is_order(&self) -> bool {
+        match self.kind {
+            Kind::Purchase(_) | Kind::Subscription(_) => true,
+            Kind::Sim(_) => false,
+        }
+    }
+
+    /// The subscription that came of a purchase.
+    pub fn bought(&self) -> Option<&String> {
+        match &self.kind {
+            Kind::Purchase(purchase) => purchase.subscription_id.as_ref(),
+            Kind::Subscription(_) | Kind::Sim(_) => None,
+        }
+    }
+
+    /// Whether a repeat sends once more what was found not to have been
+    /// carried out. A change of a SIM may fail long after it was accepted, so
+    /// that it is sent once for each id.
+    pub fn may_be_sent_again(&self) -> bool {
+        self.state.may_become(State::Submitting) && self.is_order()
+    }
+
+    /// The name of its state in metrics and in the log.
+    pub fn state_name(&self) -> &'static str {
+        match self.is_order() {
+            true => self.state.order_name(),
+            false => self.state.name(),
+        }
+    }
+}
+
+/// Where a write stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It is being sent, or was when its process died.
+    Submitting,
+    /// Carried out.
+    Done,
+    /// Refused: nothing was changed.
+    Rejected,
+    /// Sent, and nobody knows yet whether it was carried out.
+    Unknown,
+    /// Sent, and nothing of it has shown for as long as it should take. The
+    /// provider's word still changes it.
+    NotDone,
+    /// The gateway cannot find out: a person has to.
+    NeedsOperator,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 6] = [
+        Self::Submitting,
+        Self::Done,
+        Self::Rejected,
+        Self::Unknown,
+        Self::NotDone,
+        Self::NeedsOperator,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Submitting => "submitting",
+            Self::Done => "done",
+            Self::Rejected => "rejected",
+            Self::Unknown => "unknown",
+            Self::NotDone => "not_done",
+            Self::NeedsOperator => "needs_operator",
+        }
+    }
+
+    /// Its name for an order, and for every kind in the ledger.
+    pub fn order_name(self) -> &'static str {
+        match self {
+            Self::Done => "placed",
+            Self::NotDone => "not_placed",
+            other => other.name(),
+        }
+    }
+
+    /// The state that an order has by this name.
+    pub fn named_for_order(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.order_name() == name)
+    }
+
+    /// Whether another write in the same slot has to wait.
+    pub fn is_in_flight(self) -> bool {
+        matches!(self, Self::Submitting | Self::Unknown | Self::NeedsOperator)
+    }
+
+    /// Whether `next` may follow.
+    pub fn may_become(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Submitting, Self::Rejected | Self::Unknown)
+                | (
+                    Self::Unknown,
+                    // A definite refusal may come after another process took
+                    // the write over.
+                    Self::Rejected | Self::NotDone | Self::NeedsOperator
+                )
+                | (Self::NotDone, Self::NeedsOperator | Self::Submitting)
+                | (Self::NeedsOperator, Self::NotDone)
+        ) || next == Self::Done && self != Self::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_drawn_transitions_exist() {
+        use State::*;
+        let drawn = [
+            (Submitting, Done),
+            (Submitting, Rejected),
+            (Submitting, Unknown),
+            (Unknown, Done),
+            (Unknown, Rejected),
+            (Unknown, NotDone),
+            (Unknown, NeedsOperator),
+            (NotDone, Done),
+            (NotDone, NeedsOperator),
+            (NotDone, Submitting),
+            (NeedsOperator, Done),
+            (NeedsOperator, NotDone),
+            (Rejected, Done),
+        ];
+        for from in State::ALL {
+            for to in State::ALL {
+                assert_eq!(
+                    from.may_become(to),
+                    drawn.contains(&(from, to)),
+                    "{from:?} {to:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_state_reads_back_by_its_name() {
+        for state in State::ALL {
+            assert_eq!(State::named_for_order(state.order_name()), Some(state));
+        }
+    }
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let text = "8C6F3B2E-6a0f-4d1e-9d3f-0c8d6f1a2b3c";
+        let id = RequestId::parse(text).unwrap();
+        assert_eq!(id.to_string(), text.to_lowercase());
+        for text in [
+            "",
+            "8c6f3b2e6a0f4d1e9d3f0c8d6f1a2b3c",
+            "{8c6f3b2e-6a0f-4d1e-9d3f-0c8d6f1a2b3c}",
+            "x",
+        ] {
+            assert!(RequestId::parse(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A request: what is known of it, or everything from the first look to the
+//! executor.
+
+use super::executor::Departure;
+use super::flight::Answered;
+use super::prepared::Prepared;
+use super::steps::Step;
+use super::{ANSWER_AHEAD, Key, LEAST_TIME, Record, Request, Terms, Writes, busy, outcome, unavailable};
+use crate::domain::error::LedgerState;
+use crate::domain::write::{State, Write, WriteId};
+use crate::domain::{Deadline, Error, Lease, Result};
+use crate::store::{Attempt, Slot};
+
+impl Writes {
+    /// Carries a request out, or answers what became of an earlier one with
+    /// the same id.
+    pub(super) async fn execute(&self, request: &Request, deadline: Deadline) -> Result<Write> {
+        self.ensure_enabled(&request.terms)?;
+        loop {
+            let known = self.find(Key::Request(request.request_id)).await?;
+            let read = match &known {
+                Some(record) => LedgerState::Write(record.write.id, record.write.state_name()),
+                None => LedgerState::Nothing,
+            };
+            match self.execute_from(known, request, deadline).await {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) if deadline.remaining() < LEAST_TIME => return Err(Error::DeadlineExceeded),
+                // The ledger has moved on: all has to be read again.
+                Ok(None) => {}
+                Err(error) => return Err(error.after_ledger(read)),
+            }
+        }
+    }
+
+    async fn execute_from(
+        &self,
+        known: Option<Record>,
+        request: &Request,
+        deadline: Deadline,
+    ) -> Result<Option<Write>> {
+        let again = match known {
+            None => None,
+            Some(record) => {
+                self.ensure_same(&record, request).await?;
+                let mut record = self.confirmed(record, deadline).await?;
+                if record.write.may_be_sent_again() {
+                    record = self.inner.settle_doubtful(record).await.map_err(unavailable)?;
+                }
+                if !record.write.may_be_sent_again() {
+                    return self.answer(record, deadline).await.transpose();
+                }
+                Some(record)
+            }
+        };
+        self.attempt(request, again, deadline).await?.transpose()
+    }
+
+    /// One request, one id: anything else is a mistake of the caller's that
+    /// must not be answered with another request's write.
+    async fn ensure_same(&self, record: &Record, request: &Request) -> Result<()> {
+        let known = &record.write.kind;
+        if !request.terms.agree_with(known) {
+            return Err(Error::RequestIdReused);
+        }
+        let is_same_sim =
+            known.sim().is(&request.sim) || *known.msisdn() == self.inner.sims.msisdn(&request.sim).await?;
+        match is_same_sim {
+            true => Ok(()),
+            false => Err(Error::RequestIdReused),
+        }
+    }
+
+    /// The answer for a write that is known, waiting for one that is being
+    /// sent. `None` when it was taken back.
+    async fn answer(&self, record: Record, deadline: Deadline) -> Option<Result<Write>> {
+        if record.write.state != State::Submitting {
+            return Some(outcome(record.write));
+        }
+        let mut waiting = self.inner.wait_for(&record.write);
+        match waiting.answer(deadline.at() - ANSWER_AHEAD).await {
+            Answered::Ended(answer) => Some(answer),
+            Answered::Nothing => None,
+            // The write is durable: what is known of it is the answer.
+            Answered::Late(write) => Some(Ok(write.unwrap_or(record.write))),
+        }
+    }
+
+    /// Everything before the send, and the send. `None` when the ledger
+    /// moved on meanwhile, so that all has to be read again.
+    async fn attempt(
+        &self,
+        request: &Request,
+        again: Option<Record>,
+        deadline: Deadline,
+    ) -> Result<Option<Result<Write>>> {
+        let inner = &self.inner;
+        // Before anything is read: what was read long ago by either clock is
+        // not acted on.
+        let lease = Lease::begin(&inner.clock, inner.config.lease);
+        inner.steps.reached(Step::BeforeReads).await;
+        let before = again.as_ref();
+        let prepared = match &request.terms {
+            Terms::Purchase(terms) => self.prepare_purchase(request, terms, before, deadline).await?,
+            Terms::Subscription(terms) => {
+                self.prepare_subscription_change(request, terms, before, deadline)
+                    .await?
+            }
+            Terms::Sim { terms, confirmed } => {
+                self.prepare_sim_change(request, terms, confirmed.as_ref(), deadline)
+                    .await?
+            }
+        };
+        let ready = match prepared {
+            Prepared::Ready(ready) => ready,
+            Prepared::Settled(record) => return Ok(Some(outcome(record.write))),
+            Prepared::Stale => return Ok(None),
+        };
+        if deadline.remaining() < LEAST_TIME {
+            return Err(Error::DeadlineExceeded);
+        }
+        let now = inner.ledger.now().await.map_err(unavailable)?;
+        let number = before.map_or(1, |record| record.attempt.saturating_add(1));
+        let (id, created_at) = match before {
+            Some(record) => (record.write.id, record.write.created_at),
+            None => (WriteId::new(), now),
+        };
+        let attempt = Attempt {
+            write: Write {
+                id,
+                request_id: request.request_id,
+                caller: request.caller.clone(),
+                state: State::Submitting,
+                kind: ready.change.kind(),
+                provider_reference: None,
+                failure: None,
+                created_at,
+                updated_at: now,
+                next_check_at: None,
+            },
+            baseline: ready.baseline,
+            generation: ready.generation,
+            lease_until: now + inner.config.lease,
+            owner: inner.process,
+        };
+        let departure = Departure {
+            attempt,
+            number,
+            change: ready.change,
+            lease,
+        };
+        inner.submit(departure, deadline.at() - ANSWER_AHEAD).await
+    }
+
+    /// The generation of a slot in which nothing is in flight. `None` when the
+    /// write in flight is the request's own, which began meanwhile.
+    ///
+    /// # Errors
+    /// `ORDER_IN_PROGRESS` or `SIM_OPERATION_IN_PROGRESS`; `REQUEST_ID_REUSED`
+    /// when the card has another number than at the attempt before: what is on
+    /// that line says nothing about it.
+    pub(super) async fn free_slot(
+        &self,
+        slot: &Slot,
+        request: &Request,
+        again: Option<&Record>,
+    ) -> Result<Option<i64>> {
+        if again.is_some_and(|record| record.write.kind.msisdn() != slot.msisdn()) {
+            return Err(Error::RequestIdReused);
+        }
+        let status = self.inner.ledger.slot_status(slot).await.map_err(unavailable)?;
+        let Some(in_flight) = status.in_flight else {
+            return Ok(Some(status.generation));
+        };
+        match self.find(Key::Write(in_flight)).await? {
+            Some(other) if other.write.request_id != request.request_id => Err(busy(slot, in_flight)),
+            // Our own, which began after we looked, or one that was taken back
+            // meanwhile.
+            Some(_) | None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! Changes of a SIM: what is looked at before one is sent, and what became of
+//! it, by the provider's transaction while that runs, by the SIM itself where
+//! there is none or it takes too long.
+//!
+//! A SIM has one change in flight whatever it is, the provider's ordinary
+//! answer is that it has begun, and none is ever sent twice.
+
+use super::prepared::{Change, Prepared, Ready};
+use super::verdict::{Judgement, Passed, Sight, Verdict};
+use super::{Inner, Request, Writes};
+use crate::domain::change::{Labels, SimAction, SimChange, SimTerms};
+use crate::domain::error::Violation;
+use crate::domain::failure::Reason;
+use crate::domain::sim::Identifier;
+use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
+use crate::store::{Record, Slot};
+use crate::transatel::api::sim_operations::Progress;
+use crate::transatel::client::request::CallOptions;
+
+impl Writes {
+    /// Finds the SIM and looks whether it is the one that is meant.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST`, `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and those of
+    /// reading.
+    pub(super) async fn prepare_sim_change(
+        &self,
+        request: &Request,
+        terms: &SimTerms,
+        confirmed: Option<&Iccid>,
+        deadline: Deadline,
+    ) -> Result<Prepared> {
+        if terms.rate_plan.is_none() && !self.inner.provider.has_rate_plan() {
+            return Err(invalid(
+                "rate_plan",
+                "is required: this gateway has no transatel.rate_plan",
+            ));
+        }
+        let sim = self.inner.sims.subscriber(&request.sim, deadline).await?.ids;
+        let missing = |needed| Error::SimNotResolvable { needed };
+        let msisdn = sim.msisdn.ok_or(missing(Identifier::Msisdn))?;
+        let iccid = sim.iccid.ok_or(missing(Identifier::Iccid))?;
+        if confirmed.is_some_and(|card| *card != iccid) {
+            return Err(invalid("confirm_iccid", "is not the ICCID of this SIM"));
+        }
+        let slot = Slot::Sim {
+            msisdn: msisdn.clone(),
+        };
+        let Some(generation) = self.free_slot(&slot, request, None).await? else {
+            return Ok(Prepared::Stale);
+        };
+        Ok(Prepared::Ready(Ready {
+            change: Change::Sim(SimChange {
+                msisdn,
+                iccid,
+                terms: terms.clone(),
+            }),
+            baseline: Vec::new(),
+            generation,
+        }))
+    }
+}
+
+fn invalid(field: &str, rule: &str) -> Error {
+    Error::InvalidRequest(vec![Violation {
+        field: field.into(),
+        description: rule.into(),
+    }])
+}
+
+/// What the provider says of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answers {
+    pub reported: Reported,
+    pub seen: Seen,
+}
+
+/// What its transaction says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reported {
+    /// There is none, or the provider does not know it.
+    Nothing,
+    /// It could not be read.
+    Unreadable,
+    /// Where it is.
+    At(Progress),
+}
+
+/// What the SIM itself shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It was not looked at, or could not be.
+    Unreadable,
+    /// It is as was asked for.
+    AsAsked,
+    /// It is not.
+    Otherwise,
+    /// What was was asked for does not show in it.
+    Hidden,
+}
+
+/// Judges a change. As long as its transaction runs nothing is said of it
+/// but that the SIM has changed.
+pub(super) fn judge_change(record: &Record, answers: Answers, sight: Sight) -> Judgement {
+    let is_absent = matches!(
+        (answers.reported, answers.seen),
+        (Reported::Nothing, Seen::Otherwise)
+    );
+    let since = match is_absent {
+        true => sight.absent_for(),
+        false => sight.observed.watched_for,
+    };
+    let Passed { settled, too_long } = sight.passed(record, since);
+    let verdict = match (answers.reported, answers.seen) {
+        (Reported::At(Progress::Done), _) => Verdict::Done,
+        (Reported::At(Progress::Failed), _) => Verdict::NotDone,
+        (_, Seen::AsAsked) => Verdict::Done,
+        (Reported::Nothing, Seen::Otherwise) if settled => Verdict::NotDone,
+        // It will not show later either.
+        (Reported::Nothing, Seen::Hidden) if settled => Verdict::NeedsOperator(Reason::Ambiguous),
+        _ if too_long => Verdict::NeedsOperator(Reason::Unreadable),
+        _ => Verdict::Open,
+    };
+    Judgement { verdict, is_absent }
+}
+
+/// What a SIM shows of a change. A swap is looked for on the new card: `line`
+/// is the number that moves.
+fn seen(action: &SimAction, line: &Msisdn, sim: &SimRecord) -> Seen {
+    let so = |so: bool| if so { Seen::AsAsked } else { Seen::Otherwise };
+    match action {
+        SimAction::Activate | SimAction::Reactivate => so(sim.status == Some(SimStatus::Active)),
+        SimAction::Suspend => so(sim.status == Some(SimStatus::Suspended)),
+        SimAction::Terminate => so(sim.status == Some(SimStatus::Terminated)),
+        SimAction::Swap { .. } => so(sim.ids.msisdn.as_ref() == Some(line)),
+        SimAction::Update(labels) => labels_seen(labels, sim),
+    }
+}
+
+/// One label that is not as was asked for decides. That all are decides only when
+/// none is hidden: the visible ones may have been so before.
+fn labels_seen(labels: &Labels, sim: &SimRecord) -> Seen {
+    let group = labels.group.as_ref().map(|group| Some(*group == sim.group));
+    let metadata = (!labels.metadata.is_empty()).then(|| {
+        sim.metadata.as_ref().map(|shown| {
+            labels.metadata.iter().all(|(key, value)| match shown.get(key) {
+                Some(shown) => shown == value,
+                None => value.is_empty(),
+            })
+        })
+    });
+    // The provider shows it nowhere.
+    let reference = labels.reference.as_ref().map(|_| None);
+    let asked = [group, metadata, reference].into_iter().flatten();
+    asked.fold(Seen::AsAsked, |seen, label| match (seen, label) {
+        (Seen::Otherwise, _) | (_, Some(false)) => Seen::Otherwise,
+        (_, None) => Seen::Hidden,
+        (seen, Some(true)) => seen,
+    })
+}
+
+impl Inner {
+    /// Judges a change by where its transaction is and, once it should be
+    /// over, by whether the SIM is as was asked for.
+    pub(super) async fn look_for_sim_change(
+        &self,
+        record: &Record,
+        change: &SimChange,
+        sight: Sight,
+        options: CallOptions,
+    ) -> Judgement {
+        let reported = match &record.write.provider_reference {
+            None => Reported::Nothing,
+            Some(id) => match self.provider.transaction(id, options.clone()).await {
+                Ok(Some(progress)) => Reported::At(progress),
+                Ok(None) => Reported::Nothing,
+                Err(_) => Reported::Unreadable,
+            },
+        };
+        let given_up = sight.observed.watched_for >= self.config.give_up_after;
+        let enough = match reported {
+            Reported::At(Progress::Done | Progress::Failed) => true,
+            Reported::At(Progress::Pending) | Reported::Unreadable => !given_up,
+            Reported::Nothing => false,
+        };
+        let action = &change.terms.action;
+        let seen = match enough {
+            true => Seen::Unreadable,
+            false => {
+                let card = match action {
+                    SimAction::Swap { new_iccid } => new_iccid,
+                    _ => &change.iccid,
+                };
+                let answer = self
+                    .provider
+                    .subscriber(&SimRef::Iccid(card.clone()), options)
+                    .await;
+                answer.map_or(Seen::Unreadable, |sim| seen(action, &change.msisdn, &sim))
+            }
+        };
+        judge_change(record, Answers { reported, seen }, sight)
+    }
+
+    /// Drops what is cached of a SIM that was changed.
+    pub(super) async fn forget_changed_sim(&self, change: &SimChange) {
+        let sim = SimIds {
+            iccid: Some(change.iccid.clone()),
+            msisdn: Some(change.msisdn.clone()),
+        };
+        match &change.terms.action {
+            SimAction::Swap { new_iccid } => {
+                let new_card = SimIds {
+                    iccid: Some(new_iccid.clone()),
+                    msisdn: None,
+                };
+                self.sims.forget(&sim).await;
+                self.sims.forget(&new_card).await;
+            }
+            SimAction::Terminate => self.sims.forget(&sim).await,
+            SimAction::Activate | SimAction::Suspend | SimAction::Reactivate | SimAction::Update(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::verdict::tests::{after, record};
+    use super::*;
+    use crate::domain::Iccid;
+
+    #[test]
+    fn a_change_of_a_sim_is_judged_by_its_transaction_and_the_sim() {
+        use Verdict::{Done, NotDone, Open};
+        let operator = |reason| Verdict::NeedsOperator(reason);
+        let (unreadable, hidden) = (operator(Reason::Unreadable), operator(Reason::Ambiguous));
+        let [done, failed, pending] = [Progress::Done, Progress::Failed, Progress::Pending].map(Reported::At);
+        // At 10 s, at 60 s when it should have settled, at 600 s.
+        for (reported, seen, early, settled, late) in [
+            (done, Seen::Otherwise, &Done, &Done, &Done),
+            (done, Seen::Unreadable, &Done, &Done, &Done),
+            (failed, Seen::Unreadable, &NotDone, &NotDone, &NotDone),
+            (failed, Seen::AsAsked, &NotDone, &NotDone, &NotDone),
+            (pending, Seen::AsAsked, &Done, &Done, &Done),
+            (pending, Seen::Otherwise, &Open, &Open, &unreadable),
+            (pending, Seen::Hidden, &Open, &Open, &unreadable),
+            (pending, Seen::Unreadable, &Open, &Open, &unreadable),
+            // It may still be carried out.
+            (Reported::Unreadable, Seen::Otherwise, &Open, &Open, &unreadable),
+            (Reported::Unreadable, Seen::AsAsked, &Done, &Done, &Done),
+            (Reported::Unreadable, Seen::Hidden, &Open, &Open, &unreadable),
+            (Reported::Nothing, Seen::AsAsked, &Done, &Done, &Done),
+            (Reported::Nothing, Seen::Otherwise, &Open, &NotDone, &NotDone),
+            (Reported::Nothing, Seen::Hidden, &Open, &hidden, &hidden),
+            (Reported::Nothing, Seen::Unreadable, &Open, &Open, &unreadable),
+        ] {
+            for (seconds, expected) in [(10, early), (60, settled), (600, late)] {
+                let judged = judge_change(&record(&[]), Answers { reported, seen }, after(seconds));
+                assert_eq!(judged.verdict, *expected, "{reported:?} {seen:?} at {seconds} s");
+            }
+        }
+    }
+
+    fn msisdn() -> Msisdn {
+        Msisdn::parse("882470000000001").unwrap()
+    }
+
+    fn sim(status: Option<SimStatus>) -> SimRecord {
+        SimRecord {
+            ids: SimIds {
+                iccid: None,
+                msisdn: Some(msisdn()),
+            },
+            status,
+            raw_status: String::new(),
+            rate_plan: String::new(),
+            group: "fleet".into(),
+            metadata: Some(BTreeMap::from([("depot".into(), "Lyon".into())])),
+            activated_at: None,
+            last_seen_at: None,
+            last_country: None,
+            esim_status: None,
+            as_of: std::time::SystemTime::now(),
+        }
+    }
+
+    #[test]
+    fn every_status_is_judged_for_every_action() {
+        use SimStatus::*;
+        for status in [
+            Preactivated,
+            Active,
+            Suspended,
+            Barred,
+            Test,
+            OnHold,
+            Terminated,
+            Available,
+        ] {
+            for (action, reached) in [
+                (SimAction::Activate, Active),
+                (SimAction::Reactivate, Active),
+                (SimAction::Suspend, Suspended),
+                (SimAction::Terminate, Terminated),
+            ] {
+                let expected = if status == reached {
+                    Seen::AsAsked
+                } else {
+                    Seen::Otherwise
+                };
+                assert_eq!(
+                    seen(&action, &msisdn(), &sim(Some(status))),
+                    expected,
+                    "{action:?} {status:?}"
+                );
+                assert_eq!(seen(&action, &msisdn(), &sim(None)), Seen::Otherwise);
+            }
+        }
+        let swap = SimAction::Swap {
+            new_iccid: Iccid::parse("8988247000000000027").unwrap(),
+        };
+        assert_eq!(seen(&swap, &msisdn(), &sim(None)), Seen::AsAsked);
+        let other = Msisdn::parse("882470000000002").unwrap();
+        assert_eq!(seen(&swap, &other, &sim(None)), Seen::Otherwise);
+    }
+
+    #[test]
+    fn labels_count_only_when_all_of_them_show() {
+        let labels = |group: Option<&str>, reference: Option<&str>, metadata: &[(&str, &str)]| Labels {
+            group: group.map(str::to_owned),
+            reference: reference.map(str::to_owned),
+            metadata: metadata
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+        };
+        let lyon = [("depot", "Lyon")];
+        for (asked, expected) in [
+            (labels(Some("fleet"), None, &[]), Seen::AsAsked),
+            (labels(Some("other"), None, &[]), Seen::Otherwise),
+            (labels(None, None, &lyon), Seen::AsAsked),
+            (labels(None, None, &[("depot", "Paris")]), Seen::Otherwise),
+            (labels(None, None, &[("depot", "")]), Seen::Otherwise),
+            (labels(None, None, &[("gone", "")]), Seen::AsAsked),
+            (labels(None, None, &[("new", "x")]), Seen::Otherwise),
+            (labels(Some("other"), None, &lyon), Seen::Otherwise),
+            (labels(None, Some("R"), &[]), Seen::Hidden),
+            (labels(Some("fleet"), Some("R"), &lyon), Seen::Hidden),
+            (labels(Some("other"), Some("R"), &lyon), Seen::Otherwise),
+        ] {
+            let action = SimAction::Update(asked.clone());
+            assert_eq!(seen(&action, &msisdn(), &sim(None)), expected, "{asked:?}");
+        }
+        let shy = SimRecord {
+            metadata: None,
+            ..sim(None)
+        };
+        let action = SimAction::Update(labels(Some("fleet"), None, &lyon));
+        assert_eq!(seen(&action, &msisdn(), &shy), Seen::Hidden);
+    }
+}

@@ -1,0 +1,207 @@
+//! What the databases have in common: each operation runs on a connection, to
+//! read or to write. What a database does differently is its [`Backend`].
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use super::events::{Appended, Arrival, EventLog, Extent, Logged, operations as log};
+use super::session::Session;
+use super::{
+    Attempt, Begun, Claims, Count, Filter, Key, Ledger, Look, Note, Record, Released, Result, Settled,
+    Settlement, Slot, SlotStatus, TakeOver, operations,
+};
+use crate::domain::event::Event;
+use crate::domain::write::{Write, WriteId};
+
+/// Work on a connection.
+pub(super) type Work<C, T> = Box<dyn for<'c> FnOnce(&'c mut C) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
+
+/// Makes work of a call of an operation.
+macro_rules! work {
+    ($connection:ident => $operation:expr) => {
+        Box::new(move |$connection: &mut _| Box::pin(async move { $operation.await }))
+    };
+}
+pub(super) use work;
+
+/// One database, as the operations need it.
+#[async_trait]
+pub(super) trait Backend: Send + Sync + 'static {
+    /// What work runs on.
+    type Connection: Session;
+
+    /// Runs work that only reads.
+    async fn read<T: Send + 'static>(&self, work: Work<Self::Connection, T>) -> Result<T>;
+
+    /// Runs work that writes; what it wrote is durable when this returns.
+    async fn write<T: Send + 'static>(&self, work: Work<Self::Connection, T>) -> Result<T>;
+
+    /// [`Ledger::now`].
+    async fn now(&self) -> Result<Timestamp>;
+
+    /// [`Ledger::begin`]: two of them on one slot are kept apart.
+    async fn begin(&self, attempt: Attempt) -> Result<Begun>;
+
+    /// [`EventLog::append`].
+    async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>>;
+
+    /// [`EventLog::listen`].
+    async fn listen(&self, appended: &Notify);
+}
+
+#[async_trait]
+impl<B: Backend> Ledger for B {
+    async fn now(&self) -> Result<Timestamp> {
+        Backend::now(self).await
+    }
+
+    async fn find(&self, key: Key) -> Result<Option<Record>> {
+        self.read(work!(session => operations::find(session, key))).await
+    }
+
+    async fn slot_status(&self, slot: &Slot) -> Result<SlotStatus> {
+        let slot = slot.clone();
+        self.read(work!(session => operations::slot_status(session, &slot)))
+            .await
+    }
+
+    async fn begin(&self, attempt: Attempt) -> Result<Begun> {
+        Backend::begin(self, attempt).await
+    }
+
+    async fn settle(
+        &self,
+        id: WriteId,
+        attempt: i32,
+        settlement: Settlement,
+        note: Option<Note>,
+        now: Timestamp,
+    ) -> Result<Settled> {
+        self.write(work!(
+            session => operations::settle(session, id, attempt, &settlement, note.as_ref(), now)
+        ))
+        .await
+    }
+
+    async fn release(&self, id: WriteId, attempt: i32, now: Timestamp) -> Result<Released> {
+        self.write(work!(session => operations::release(session, id, attempt, now)))
+            .await
+    }
+
+    async fn take_over(&self, whose: TakeOver, now: Timestamp, horizon: Timestamp) -> Result<u64> {
+        self.write(work!(session => operations::take_over(session, whose, now, horizon)))
+            .await
+    }
+
+    async fn take_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        horizon: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Record>> {
+        self.write(work!(session => operations::take_due(session, now, lease_until, horizon, limit)))
+            .await
+    }
+
+    async fn postpone(&self, id: WriteId, attempt: i32, look: Look) -> Result<()> {
+        self.write(work!(session => operations::postpone(session, id, attempt, look)))
+            .await
+    }
+
+    async fn claims(&self, slot: &Slot, other_than: WriteId) -> Result<Claims> {
+        let slot = slot.clone();
+        self.read(work!(session => operations::claims(session, &slot, other_than)))
+            .await
+    }
+
+    async fn make_due(&self, name: &str, now: Timestamp) -> Result<u64> {
+        let name = name.to_owned();
+        self.write(work!(session => operations::make_due(session, &name, now)))
+            .await
+    }
+
+    async fn page(&self, filter: &Filter, after: Option<WriteId>, limit: i64) -> Result<Vec<Write>> {
+        let filter = filter.clone();
+        self.read(work!(session => operations::page(session, &filter, after, limit)))
+            .await
+    }
+
+    async fn purge(&self, unchanged_since: Timestamp) -> Result<u64> {
+        let mut purged = 0;
+        loop {
+            let some = self
+                .write(work!(session => operations::purge(session, unchanged_since)))
+                .await?;
+            purged += some;
+            if some < operations::PURGED_AT_ONCE {
+                return Ok(purged);
+            }
+        }
+    }
+
+    async fn counts(&self) -> Result<Vec<Count>> {
+        self.read(work!(session => operations::counts(session))).await
+    }
+
+    async fn unknown_since(&self) -> Result<Option<Timestamp>> {
+        self.read(work!(session => operations::unknown_since(session)))
+            .await
+    }
+}
+
+#[async_trait]
+impl<B: Backend> EventLog for B {
+    async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>> {
+        Backend::append(self, arrivals).await
+    }
+
+    async fn events_of(&self, order: WriteId) -> Result<Vec<Event>> {
+        self.read(work!(session => log::events_of(session, order))).await
+    }
+
+    async fn aged_until(&self, now: Timestamp, elapsed: Duration) -> Result<Timestamp> {
+        self.write(work!(session => log::aged_until(session, now, elapsed)))
+            .await
+    }
+
+    async fn events_after(&self, sequence: u64, limit: u32) -> Result<Vec<Logged>> {
+        self.read(work!(session => log::events_after(session, sequence, limit)))
+            .await
+    }
+
+    async fn extent(&self) -> Result<Extent> {
+        self.read(work!(session => log::extent(session))).await
+    }
+
+    async fn forget_events(&self, received_before: Timestamp) -> Result<u64> {
+        let mut deleted = 0;
+        loop {
+            let some = self
+                .write(work!(session => log::forget(session, received_before)))
+                .await?;
+            deleted += some;
+            if some < log::FORGOTTEN_AT_ONCE as u64 {
+                return Ok(deleted);
+            }
+        }
+    }
+
+    async fn orders_without_event(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<WriteId>> {
+        self.read(work!(session => log::orders_without_event(session, from, until, limit)))
+            .await
+    }
+
+    async fn listen(&self, appended: &Notify) {
+        Backend::listen(self, appended).await;
+    }
+}

@@ -1,0 +1,222 @@
+//! What a row changes: the name in `act`, and as JSON in `details` what belongs
+//! to it and has no column of its own.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Iccid;
+use crate::domain::change::SubscriptionAction;
+use crate::domain::change::{Labels, SimAction, SimTerms};
+use crate::domain::write::{Kind, SubscriptionTerms};
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Details {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscription_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_plan: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_iccid: Option<String>,
+}
+
+/// What the columns `act` and `details` say.
+#[derive(Debug, PartialEq)]
+pub(super) enum Stored {
+    /// A purchase: everything else has columns.
+    Purchase,
+    /// A change of a subscription.
+    Subscription(SubscriptionTerms),
+    /// A change of a SIM.
+    Sim(SimTerms),
+}
+
+const BUY: &str = "buy";
+
+/// The columns `act` and `details`.
+pub(super) fn write(kind: &Kind) -> sqlx::Result<(&'static str, Option<String>)> {
+    let (name, details) = match kind {
+        Kind::Purchase(_) => return Ok((BUY, None)),
+        Kind::Subscription(change) => (
+            subscription_name(change.terms.action),
+            Details {
+                subscription_id: Some(change.terms.subscription_id.clone()),
+                ..Details::default()
+            },
+        ),
+        Kind::Sim(change) => (sim_name(&change.terms.action), sim_details(&change.terms)),
+    };
+    let json = serde_json::to_string(&details).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    Ok((name, Some(json)))
+}
+
+fn sim_details(terms: &SimTerms) -> Details {
+    let mut details = Details {
+        rate_plan: terms.rate_plan.clone(),
+        ..Details::default()
+    };
+    match &terms.action {
+        SimAction::Update(labels) => {
+            details.group.clone_from(&labels.group);
+            details.reference.clone_from(&labels.reference);
+            details.metadata.clone_from(&labels.metadata);
+        }
+        SimAction::Swap { new_iccid } => details.new_iccid = Some(new_iccid.as_str().to_owned()),
+        SimAction::Activate | SimAction::Suspend | SimAction::Reactivate | SimAction::Terminate => {}
+    }
+    details
+}
+
+fn subscription_name(action: SubscriptionAction) -> &'static str {
+    match action {
+        SubscriptionAction::CancelRenewal => "cancel_renewal",
+        SubscriptionAction::Terminate => "terminate_subscription",
+    }
+}
+
+fn sim_name(action: &SimAction) -> &'static str {
+    match action {
+        SimAction::Activate => "sim_activate",
+        SimAction::Suspend => "sim_suspend",
+        SimAction::Reactivate => "sim_reactivate",
+        SimAction::Terminate => "sim_terminate",
+        SimAction::Update(_) => "sim_update",
+        SimAction::Swap { .. } => "sim_swap",
+    }
+}
+
+/// The kind's name in metrics, by the name in `act`.
+pub(super) fn metric_name(act: &str) -> Option<&'static str> {
+    match act {
+        BUY => Some("purchase"),
+        "cancel_renewal" | "terminate_subscription" => Some("subscription"),
+        sim if sim.starts_with("sim_") => Some("sim"),
+        _ => None,
+    }
+}
+
+/// Whether the kind of this metric name is an operation on a SIM.
+pub(super) fn is_of_sims(metric_name: &str) -> bool {
+    metric_name == "sim"
+}
+
+/// `None` when the columns do not hold a kind.
+pub(super) fn read(name: &str, details: Option<&str>) -> Option<Stored> {
+    if name == BUY {
+        return Some(Stored::Purchase);
+    }
+    let details: Details = serde_json::from_str(details?).ok()?;
+    let action = match name {
+        "cancel_renewal" => return subscription(details, SubscriptionAction::CancelRenewal),
+        "terminate_subscription" => return subscription(details, SubscriptionAction::Terminate),
+        "sim_activate" => SimAction::Activate,
+        "sim_suspend" => SimAction::Suspend,
+        "sim_reactivate" => SimAction::Reactivate,
+        "sim_terminate" => SimAction::Terminate,
+        "sim_update" => SimAction::Update(Labels {
+            group: details.group,
+            reference: details.reference,
+            metadata: details.metadata,
+        }),
+        "sim_swap" => SimAction::Swap {
+            new_iccid: Iccid::parse(details.new_iccid.as_deref()?)?,
+        },
+        _ => return None,
+    };
+    Some(Stored::Sim(SimTerms {
+        action,
+        rate_plan: details.rate_plan,
+    }))
+}
+
+fn subscription(details: Details, action: SubscriptionAction) -> Option<Stored> {
+    Some(Stored::Subscription(SubscriptionTerms {
+        subscription_id: details.subscription_id?,
+        action,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Msisdn;
+    use crate::domain::change::SimChange;
+    use crate::domain::write::{Line, Purchase, PurchaseTerms, SubscriptionChange};
+
+    #[test]
+    fn every_kind_reads_back() {
+        let msisdn = Msisdn::parse("882470000000001").unwrap();
+        let iccid = Iccid::parse("8988247000000000019").unwrap();
+        let line = Line {
+            msisdn: msisdn.clone(),
+            iccid: None,
+        };
+        let purchase = Kind::Purchase(Purchase {
+            line: line.clone(),
+            terms: PurchaseTerms {
+                product_id: "P".into(),
+                activation: None,
+                reference: String::new(),
+                max_price: None,
+            },
+            subscription_id: None,
+        });
+        let mut all = vec![(purchase, Stored::Purchase)];
+        for action in [SubscriptionAction::CancelRenewal, SubscriptionAction::Terminate] {
+            let terms = SubscriptionTerms {
+                subscription_id: "S\"1".into(),
+                action,
+            };
+            let change = SubscriptionChange {
+                line: line.clone(),
+                product_id: "P".into(),
+                terms: terms.clone(),
+            };
+            all.push((Kind::Subscription(change), Stored::Subscription(terms)));
+        }
+        for action in [
+            SimAction::Activate,
+            SimAction::Suspend,
+            SimAction::Reactivate,
+            SimAction::Terminate,
+            SimAction::Update(Labels {
+                group: Some("G".into()),
+                reference: None,
+                metadata: BTreeMap::from([("k".into(), String::new())]),
+            }),
+            SimAction::Swap {
+                new_iccid: iccid.clone(),
+            },
+        ] {
+            let terms = SimTerms {
+                action,
+                rate_plan: Some("PLAN 7".into()),
+            };
+            let change = SimChange {
+                msisdn: msisdn.clone(),
+                iccid: iccid.clone(),
+                terms: terms.clone(),
+            };
+            all.push((Kind::Sim(change), Stored::Sim(terms)));
+        }
+        for (kind, stored) in all {
+            let (name, details) = write(&kind).unwrap();
+            assert_eq!(read(name, details.as_deref()), Some(stored));
+            assert_eq!(metric_name(name), Some(kind.name()));
+        }
+        for (name, details) in [
+            ("buys", None),
+            ("sim_swap", Some("{}")),
+            ("sim_suspend", Some("5")),
+        ] {
+            assert_eq!(read(name, details), None, "{name}");
+        }
+    }
+}
