@@ -18,10 +18,12 @@ use crate::domain::change::OptionalOperation;
 use crate::domain::{Deadline, Iccid, Msisdn};
 use crate::telemetry::{Metrics, metrics};
 use crate::transatel::Transatel;
+use crate::transatel::api::sim_management::ESIM_NOT_FOUND;
+use crate::transatel::client::endpoint::{self, Endpoint};
 use crate::transatel::client::error::{Failure, Need, Refusal};
 use crate::transatel::client::request::CallOptions;
 use crate::transatel::client::transport;
-use crate::transatel::probe::{self, ENDPOINTS, Endpoint, Seen, Subject, Trouble};
+use crate::transatel::probe::{Seen, Subject, Trouble, WRONG_PATH};
 
 pub use report::{Check, Report, Verdict};
 
@@ -94,7 +96,7 @@ struct Doctor<'a> {
 
 impl Doctor<'_> {
     async fn token(&self) -> Check {
-        let check = Check::new("token", "POST", probe::TOKEN, Need::Required);
+        let check = Check::of(&endpoint::TOKEN);
         match self.provider.grant().await {
             Ok(grant) if grant.scopes.is_empty() => check.is(Verdict::Ok, "no scopes named"),
             Ok(grant) => {
@@ -115,21 +117,22 @@ impl Doctor<'_> {
             iccid: self.named.iccid.clone().unwrap_or_else(|| no_iccid.clone()),
             msisdn: self.named.msisdn.clone().unwrap_or_else(|| no_msisdn.clone()),
         };
-        for endpoint in &ENDPOINTS {
-            report.add(self.methods(endpoint, &named).await);
+        for endpoint in endpoint::ALWAYS {
+            let check = Check::options(endpoint.name, endpoint, endpoint.need);
+            report.add(self.methods(check, endpoint, &named).await);
         }
         for operation in OptionalOperation::ALL {
             report.add(self.operation(operation, &named).await);
         }
         let options = || CallOptions::until(Deadline::after(CHECK_WITHIN));
         if self.named.iccid.is_some() {
-            let check = Check::new("this eSIM", "GET", probe::ESIM, Need::Required);
+            let check = Check::named("this eSIM", &endpoint::ESIM);
             report.add(check.looked(self.provider.look_at_esim(&named, options()).await));
-            let check = Check::new("this SIM in search", "GET", probe::SEARCH, Need::Optional);
+            let check = Check::named("this SIM in search", &endpoint::SIM_SEARCH);
             report.add(check.looked(self.provider.look_for_sim(&named, options()).await));
         }
         if self.named.msisdn.is_some() {
-            let check = Check::new("this SIM's inventory", "GET", probe::INVENTORY, Need::Required);
+            let check = Check::named("this SIM's inventory", &endpoint::INVENTORY);
             report.add(check.looked(self.provider.look_at_inventory(&named, options()).await));
         }
         let unknown = Subject {
@@ -137,17 +140,17 @@ impl Doctor<'_> {
             msisdn: no_msisdn,
             ..named
         };
-        let check = Check::new("unknown MSISDN", "GET", probe::INVENTORY, Need::Required);
+        let check = Check::named("unknown MSISDN", &endpoint::INVENTORY);
         let looked = self.provider.look_at_inventory(&unknown, options()).await;
         report.add(match looked {
             // Some say that this is an error, some that it is nothing.
             Ok(seen) if seen.note == "0 bundles" => check.looked(Ok(seen)),
             other => check.refused_as("SUBSCRIBER_NOT_FOUND", other),
         });
-        let check = Check::new("unknown eSIM", "GET", probe::ESIM, Need::Required);
+        let check = Check::named("unknown eSIM", &endpoint::ESIM);
         let looked = self.provider.look_at_esim(&unknown, options()).await;
-        report.add(check.refused_as(probe::ESIM_NOT_FOUND, looked));
-        let check = Check::new("wrong path", "GET", probe::WRONG_PATH, Need::Required);
+        report.add(check.refused_as(ESIM_NOT_FOUND, looked));
+        let check = Check::of(&WRONG_PATH);
         let looked = self.provider.look_nowhere(&unknown, options()).await;
         report.add(check.refused_as("NOT_FOUND", looked));
         Some(())
@@ -155,7 +158,7 @@ impl Doctor<'_> {
 
     /// Reads the whole catalog; gives a product of it.
     async fn catalog(&self) -> (Check, Option<String>) {
-        let check = Check::new("catalog content", "GET", probe::PRODUCTS, Need::Required);
+        let check = Check::named("catalog content", &endpoint::CATALOG);
         let listing = match self
             .provider
             .products(&self.config.catalog.default_language)
@@ -187,11 +190,10 @@ impl Doctor<'_> {
     /// when the settings offer it to callers.
     async fn operation(&self, operation: OptionalOperation, subject: &Subject) -> Check {
         let offered = self.config.transatel.enabled_operations.contains(&operation);
-        let mut endpoint = probe::endpoint_of(operation);
-        if offered {
-            endpoint.need = Need::Required;
-        }
-        let check = self.methods(&endpoint, subject).await;
+        let endpoint = endpoint::of_operation(operation);
+        let need = if offered { Need::Required } else { Need::Optional };
+        let check = Check::options(operation.name(), endpoint, need);
+        let check = self.methods(check, endpoint, subject).await;
         let here = if offered { "enabled here" } else { "off here" };
         let unasked = match operation {
             OptionalOperation::CancelRenewal | OptionalOperation::TerminateSubscription => {
@@ -204,12 +206,11 @@ impl Doctor<'_> {
         check.is(verdict, note)
     }
 
-    async fn methods(&self, endpoint: &Endpoint, subject: &Subject) -> Check {
-        let check = Check::new(endpoint.name, "OPTIONS", endpoint.template, endpoint.need);
+    async fn methods(&self, check: Check, endpoint: &'static Endpoint, subject: &Subject) -> Check {
         let options = CallOptions::until(Deadline::after(CHECK_WITHIN));
         match self.provider.methods(endpoint, subject, options).await {
             Ok((methods, request_id)) => {
-                let permitted = methods.iter().any(|method| method == endpoint.method);
+                let permitted = methods.iter().any(|method| method == endpoint.method.as_str());
                 let note = format!("Allow: {}", methods.join(", "));
                 let mut check = if permitted {
                     check.is(Verdict::Ok, note)
@@ -375,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_deliberate_error_has_to_be_the_contracts() {
-        let check = || Check::new("unknown eSIM", "GET", probe::ESIM, Need::Required);
+        let check = || Check::named("unknown eSIM", &endpoint::ESIM);
         let answered = Ok(Seen {
             note: "released".into(),
             request_id: None,

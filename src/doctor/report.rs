@@ -5,8 +5,10 @@
 
 use std::fmt;
 
+use http::Method;
 use serde::Serialize;
 
+use crate::transatel::client::endpoint::Endpoint;
 use crate::transatel::client::error::Need;
 
 /// How a check went.
@@ -57,8 +59,22 @@ pub struct Check {
 }
 
 impl Check {
-    /// A check that is about to be made.
-    pub(super) fn new(name: &'static str, method: &str, template: &str, need: Need) -> Self {
+    /// A check of what an endpoint is for, about to be made.
+    pub(super) fn of(endpoint: &Endpoint) -> Self {
+        Self::named(endpoint.name, endpoint)
+    }
+
+    /// One by another name.
+    pub(super) fn named(name: &'static str, endpoint: &Endpoint) -> Self {
+        Self::new(name, &endpoint.method, endpoint.template, endpoint.need)
+    }
+
+    /// A check of what the account may do at an endpoint.
+    pub(super) fn options(name: &'static str, endpoint: &Endpoint, need: Need) -> Self {
+        Self::new(name, &Method::OPTIONS, endpoint.template, need)
+    }
+
+    fn new(name: &'static str, method: &Method, template: &str, need: Need) -> Self {
         Self {
             name,
             request: format!("{method} {template}"),
@@ -222,7 +238,7 @@ mod tests {
         let mut report = Report::new("https://provider.example/");
         report.complete = true;
         for (need, verdict) in checks {
-            report.add(Check::new("a check", "GET", "/path", *need).is(*verdict, "note"));
+            report.add(Check::new("a check", &Method::GET, "/path", *need).is(*verdict, "note"));
         }
         report
     }

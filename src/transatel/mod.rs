@@ -3,7 +3,7 @@
 //! Owns everything that is HTTP or JSON: [`client`] makes calls, [`api`] says
 //! what each of the provider's APIs is asked and answers. Hands out domain
 //! values only. Guarantees that a call is what it says it is: a
-//! [`Kind::Read`](client::request::Kind) may be sent again, nothing else ever
+//! [`Kind::Read`](client::endpoint::Kind) may be sent again, nothing else ever
 //! is.
 
 pub mod api;

@@ -9,113 +9,26 @@ use http::Method;
 use serde_json::Value;
 
 use super::Transatel;
-use super::api::{orders, sim_management, sim_operations};
+use super::api::sim_management;
+use super::client::endpoint::{self, Api, Endpoint, Kind};
 use super::client::error::{Failure, Need};
-use super::client::request::{Api, CallOptions, Kind, Request};
+use super::client::request::{CallOptions, Request};
 use super::client::token::Grant;
 use super::client::transport::Answer;
-use crate::domain::change::OptionalOperation;
 use crate::domain::{Iccid, Msisdn};
 
-/// A URL that the gateway uses, or may use, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Endpoint {
-    /// What it is for.
-    pub name: &'static str,
-    /// The path with placeholders.
-    pub template: &'static str,
-    /// The method that has to be permitted.
-    pub method: &'static str,
-    /// Whether the gateway can do without.
-    pub need: Need,
-    api: Api,
-}
-
-/// Where an access token comes from.
-pub const TOKEN: &str = "/authentication/api/token";
-/// The whole catalog.
-pub const PRODUCTS: &str = "/ocs/catalog/api/cos/{cosRef}/products";
-/// The bundles of a subscriber.
-pub const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";
-/// The profile of an eSIM.
-pub const ESIM: &str = sim_management::ESIM;
-/// SIM Search.
-pub const SEARCH: &str = "/sim-search/api/sim/search";
-/// What an unknown eSIM is called.
-pub const ESIM_NOT_FOUND: &str = sim_management::ESIM_NOT_FOUND;
 /// No API of the provider has this.
-pub const WRONG_PATH: &str = "/ocs/inventory/api/no-such-path";
+pub static WRONG_PATH: Endpoint = Endpoint {
+    name: "wrong path",
+    api: Api::Inventory,
+    method: Method::GET,
+    template: "/ocs/inventory/api/no-such-path",
+    kind: Kind::Read,
+    need: Need::Required,
+};
 
-/// Every URL that is asked for its methods.
-pub const ENDPOINTS: [Endpoint; 9] = [
-    required("catalog", PRODUCTS, "GET", Api::Catalog),
-    required(
-        "eligibility",
-        "/ocs/catalog/api/cos/{cosRef}/products/{productId}",
-        "GET",
-        Api::Catalog,
-    ),
-    required("orders", orders::ORDERS, "POST", Api::Orders),
-    required("inventory", INVENTORY, "GET", Api::Inventory),
-    required("eSIM", ESIM, "GET", Api::SimManagement),
-    optional("SIM search", SEARCH, Api::SimSearch),
-    optional(
-        "subscriber by ICCID",
-        "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}",
-        Api::Connectivity,
-    ),
-    optional(
-        "subscriber by MSISDN",
-        "/connectivity-management/subscribers/api/subscribers/msisdn/{msisdn}",
-        Api::Connectivity,
-    ),
-    optional(
-        "SIM transaction",
-        "/connectivity-management/subscribers/api/transactions/{transactionId}",
-        Api::Connectivity,
-    ),
-];
-
-/// Where an operation is sent that not every account has.
-pub fn endpoint_of(operation: OptionalOperation) -> Endpoint {
-    use sim_operations::template;
-    let (template, api) = match operation {
-        // The URL of every order: what kinds it takes cannot be asked.
-        OptionalOperation::CancelRenewal | OptionalOperation::TerminateSubscription => {
-            (orders::ORDERS, Api::Orders)
-        }
-        OptionalOperation::ActivateSim => (template!("activate"), Api::Connectivity),
-        OptionalOperation::SuspendSim => (template!("suspend"), Api::Connectivity),
-        OptionalOperation::ReactivateSim => (template!("reactivate"), Api::Connectivity),
-        OptionalOperation::TerminateSim => (template!("terminate"), Api::Connectivity),
-        OptionalOperation::UpdateSim => (template!("modify"), Api::Connectivity),
-        OptionalOperation::SwapSim => (template!("sim-swap"), Api::Connectivity),
-    };
-    Endpoint {
-        method: "POST",
-        ..optional(operation.name(), template, api)
-    }
-}
-
-const fn required(name: &'static str, template: &'static str, method: &'static str, api: Api) -> Endpoint {
-    Endpoint {
-        name,
-        template,
-        method,
-        need: Need::Required,
-        api,
-    }
-}
-
-const fn optional(name: &'static str, template: &'static str, api: Api) -> Endpoint {
-    Endpoint {
-        name,
-        template,
-        method: "GET",
-        need: Need::Optional,
-        api,
-    }
-}
+/// No transaction has this id.
+const NO_TRANSACTION: &str = "00000000-0000-4000-8000-000000000000";
 
 /// What stands for the placeholders of a path.
 #[derive(Clone, Debug)]
@@ -181,20 +94,12 @@ impl Transatel {
     /// Also when the answer does not name them.
     pub async fn methods(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &'static Endpoint,
         subject: &Subject,
         options: CallOptions,
     ) -> Result<(Vec<String>, Option<String>), Trouble> {
-        let answer = self
-            .ask(
-                endpoint.api,
-                Method::OPTIONS,
-                endpoint.template,
-                subject,
-                &[],
-                options,
-            )
-            .await?;
+        let request = Request::options(endpoint, &self.parameters(endpoint, subject));
+        let answer = self.client.call(&request, options).await?;
         let Some(allow) = &answer.allow else {
             return Err(differs(&answer, "no Allow header"));
         };
@@ -217,9 +122,7 @@ impl Transatel {
             .chain(&self.account.ended_statuses);
         let mut query = vec![("msisdn", subject.msisdn.as_str()), ("withBalances", "true")];
         query.extend(statuses.map(|status| ("statuses", status.as_str())));
-        let answer = self
-            .ask(Api::Inventory, Method::GET, INVENTORY, subject, &query, options)
-            .await?;
+        let answer = self.ask(&endpoint::INVENTORY, subject, &query, options).await?;
         let body: Value = answer.json()?;
         let Some(bundles) = body.get("productSubscriptions").and_then(Value::as_array) else {
             return Err(differs(&answer, "no productSubscriptions"));
@@ -241,9 +144,7 @@ impl Transatel {
     /// See [`Trouble`].
     pub async fn look_at_esim(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
         let query = [("history", "true")];
-        let answer = self
-            .ask(Api::SimManagement, Method::GET, ESIM, subject, &query, options)
-            .await?;
+        let answer = self.ask(&endpoint::ESIM, subject, &query, options).await?;
         let profile = sim_management::read(&answer, &subject.iccid)?;
         let Some(status) = profile.status else {
             return Err(differs(
@@ -271,9 +172,7 @@ impl Transatel {
     pub async fn look_for_sim(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
         let filter = format!("eq:{}", subject.iccid.as_str());
         let query = [("simSerial", filter.as_str()), ("size", "2"), ("page", "1")];
-        let answer = self
-            .ask(Api::SimSearch, Method::GET, SEARCH, subject, &query, options)
-            .await?;
+        let answer = self.ask(&endpoint::SIM_SEARCH, subject, &query, options).await?;
         let body: Value = answer.json()?;
         let Some(sims) = body.get("sims").and_then(Value::as_array) else {
             return Err(differs(&answer, "no sims"));
@@ -303,42 +202,35 @@ impl Transatel {
     /// # Errors
     /// What the provider refuses it with.
     pub async fn look_nowhere(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
-        let answer = self
-            .ask(Api::Inventory, Method::GET, WRONG_PATH, subject, &[], options)
-            .await?;
+        let answer = self.ask(&WRONG_PATH, subject, &[], options).await?;
         Ok(seen(&answer, "an answer"))
     }
 
     async fn ask(
         &self,
-        api: Api,
-        method: Method,
-        template: &'static str,
+        endpoint: &'static Endpoint,
         subject: &Subject,
         query: &[(&str, &str)],
         options: CallOptions,
     ) -> Result<Answer, Failure> {
-        let path: Vec<&str> = template
-            .trim_start_matches('/')
-            .split('/')
-            .map(|segment| match segment {
-                "{cosRef}" => self.account.cos.as_str(),
-                "{productId}" => subject.product_id.as_str(),
-                "{simSerial}" => subject.iccid.as_str(),
-                "{msisdn}" => subject.msisdn.as_str(),
-                "{transactionId}" => "00000000-0000-4000-8000-000000000000",
-                fixed => fixed,
-            })
-            .collect();
         let request = Request {
-            api,
-            method,
-            template,
-            path: &path,
             query,
-            language: None,
-            body: None,
+            ..Request::new(endpoint, &self.parameters(endpoint, subject))
         };
-        self.client.call(Kind::Read, &request, options).await
+        self.client.call(&request, options).await
+    }
+
+    fn parameters<'a>(&'a self, endpoint: &Endpoint, subject: &'a Subject) -> Vec<&'a str> {
+        endpoint
+            .parameters()
+            .map(|name| match name {
+                "cosRef" => self.account.cos.as_str(),
+                "productId" => subject.product_id.as_str(),
+                "simSerial" => subject.iccid.as_str(),
+                "msisdn" => subject.msisdn.as_str(),
+                "transactionId" => NO_TRANSACTION,
+                other => other,
+            })
+            .collect()
     }
 }

@@ -7,18 +7,14 @@
 
 use std::collections::HashMap;
 
-use http::Method;
-
 pub use super::catalog_wire::Dropped;
 use super::catalog_wire::{Listing, read_eligibility, read_listing};
 use crate::domain::eligibility::{Eligibility, PRODUCT_NOT_FOUND, Verdict};
 use crate::domain::{Error, Language, Msisdn};
 use crate::transatel::Transatel;
+use crate::transatel::client::endpoint;
 use crate::transatel::client::error::{Failure, Need};
-use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
-
-const PRODUCTS: &str = "/ocs/catalog/api/cos/{cosRef}/products";
-const PRODUCT: &str = "/ocs/catalog/api/cos/{cosRef}/products/{productId}";
+use crate::transatel::client::request::{CallOptions, Request};
 
 impl Transatel {
     /// The whole catalog in one language, products that are not sold at
@@ -28,19 +24,15 @@ impl Transatel {
     /// When the answer as a whole cannot be had or read.
     pub async fn products(&self, language: &Language) -> Result<Listing, Failure> {
         let request = Request {
-            api: Api::Catalog,
-            method: Method::GET,
-            template: PRODUCTS,
-            path: &["ocs", "catalog", "api", "cos", &self.account.cos, "products"],
             query: &[("availabilityStatus", "ALL")],
             language: Some(language.as_str()),
-            body: None,
+            ..Request::new(&endpoint::CATALOG, &[&self.account.cos])
         };
         let options = CallOptions {
             attempt: Some(self.account.catalog_timeout),
             ..CallOptions::detached()
         };
-        let answer = self.client.call(Kind::Read, &request, options).await?;
+        let answer = self.client.call(&request, options).await?;
         // Tens of milliseconds of pure computing: not on a worker that
         // answers calls.
         let reading = tokio::task::spawn_blocking(move || {
@@ -123,24 +115,12 @@ impl Transatel {
         ids: &[&str],
         options: CallOptions,
     ) -> Result<HashMap<String, Verdict>, Failure> {
+        let ids_in_path = ids.join(",");
         let request = Request {
-            api: Api::Catalog,
-            method: Method::GET,
-            template: PRODUCT,
-            path: &[
-                "ocs",
-                "catalog",
-                "api",
-                "cos",
-                &self.account.cos,
-                "products",
-                &ids.join(","),
-            ],
             query: &[("msisdn", msisdn.as_str())],
-            language: None,
-            body: None,
+            ..Request::new(&endpoint::ELIGIBILITY, &[&self.account.cos, &ids_in_path])
         };
-        let answer = self.client.call(Kind::Read, &request, options).await?;
+        let answer = self.client.call(&request, options).await?;
         read_eligibility(&answer.body, ids).map_err(|error| answer.unreadable(&error))
     }
 }

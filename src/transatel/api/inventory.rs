@@ -4,7 +4,6 @@
 //! as repeated parameters, and gives one expiration date whose meaning
 //! depends on whether the bundle has begun.
 
-use http::Method;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -15,11 +14,10 @@ use crate::domain::product::{Amount, Category, Grant, WALLED_GARDEN};
 use crate::domain::subscription::{Balance, End, Holdings, Level, Status};
 use crate::domain::{Country, Error, Language, Msisdn, Subscription};
 use crate::transatel::Transatel;
+use crate::transatel::client::endpoint;
 use crate::transatel::client::error::{Failure, GATEWAY_TITLES, Need};
-use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
+use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::lenient::{self, Lists, Part};
-
-const SUBSCRIPTIONS: &str = "/ocs/inventory/api/subscriptions/products";
 
 impl Transatel {
     /// The bundles of a subscriber with what is left of them, in the
@@ -78,15 +76,11 @@ impl Transatel {
         let mut query = vec![("msisdn", msisdn.as_str()), ("withBalances", "true")];
         query.extend(statuses.chain(over).map(|status| ("statuses", status.as_str())));
         let request = Request {
-            api: Api::Inventory,
-            method: Method::GET,
-            template: SUBSCRIPTIONS,
-            path: &["ocs", "inventory", "api", "subscriptions", "products"],
             query: &query,
             language: language.map(Language::as_str),
-            body: None,
+            ..Request::new(&endpoint::INVENTORY, &[])
         };
-        let result = self.client.call(Kind::Read, &request, options).await;
+        let result = self.client.call(&request, options).await;
         result.and_then(|answer| read(&answer.body).map_err(|error| answer.unreadable(&error)))
     }
 }

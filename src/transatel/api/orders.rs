@@ -5,20 +5,16 @@
 //! another: so it is sent once, and every way in which it can end is sorted
 //! into bought, refused, not sent, and not known.
 
-use bytes::Bytes;
-use http::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::failure::{Failure as OrderFailure, Reason};
 use crate::domain::write::{Activation, WriteId};
 use crate::domain::{Error, Msisdn};
+use crate::transatel::client::endpoint;
 use crate::transatel::client::error::{Failure, GATEWAY_TITLES, Need, Refusal};
-use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
+use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::client::transport::Answer;
 use crate::transatel::{Transatel, lenient};
-
-/// Where orders are sent.
-pub(in crate::transatel) const ORDERS: &str = "/ocs/subscriptions/api/orders/products";
 
 /// How one send of an order, or of a change of a SIM, ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,16 +141,8 @@ impl Transatel {
         let Ok(body) = self.with_subscription(&body, subscription_id) else {
             return Outcome::NotSent(Error::Internal);
         };
-        let request = Request {
-            api: Api::Orders,
-            method: Method::POST,
-            template: ORDERS,
-            path: &["ocs", "subscriptions", "api", "orders", "products"],
-            query: &[],
-            language: None,
-            body: Some(("application/json", Bytes::from(body))),
-        };
-        match self.client.call(Kind::Write, &request, options).await {
+        let request = Request::new(&endpoint::ORDERS, &[]).json(body);
+        match self.client.call(&request, options).await {
             Ok(answer) => accepted(&answer, &reference),
             Err(failure) => failed(failure),
         }

@@ -5,7 +5,6 @@
 //! becomes one code or none. A 404 is told apart by its title: `ESIM_NOT_FOUND`
 //! is an answer, `NOT_FOUND` is a wrong URL and our fault.
 
-use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,8 +14,9 @@ use crate::domain::ProviderDetail;
 use crate::domain::esim::{ActivationCode, Eid};
 use crate::domain::opaque::Opaque;
 use crate::domain::{Error, EsimStatus, Iccid};
+use crate::transatel::client::endpoint;
 use crate::transatel::client::error::{Failure, Need};
-use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
+use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::client::transport::Answer;
 use crate::transatel::{Transatel, lenient};
 
@@ -38,10 +38,8 @@ pub struct Profile {
     pub history: Vec<Opaque>,
 }
 
-pub(in crate::transatel) const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
-
 /// The title that says: physical, or unknown.
-pub(in crate::transatel) const ESIM_NOT_FOUND: &str = "ESIM_NOT_FOUND";
+pub const ESIM_NOT_FOUND: &str = "ESIM_NOT_FOUND";
 
 impl Transatel {
     /// The eSIM profile of a SIM.
@@ -56,22 +54,10 @@ impl Transatel {
         options: CallOptions,
     ) -> Result<Profile, Error> {
         let request = Request {
-            api: Api::SimManagement,
-            method: Method::GET,
-            template: ESIM,
-            path: &[
-                "sim-management",
-                "sims",
-                "api",
-                "esims",
-                "sim-serial",
-                iccid.as_str(),
-            ],
             query: if with_history { &[("history", "true")] } else { &[] },
-            language: None,
-            body: None,
+            ..Request::new(&endpoint::ESIM, &[iccid.as_str()])
         };
-        let answer = self.client.call(Kind::Read, &request, options).await;
+        let answer = self.client.call(&request, options).await;
         let profile = answer.and_then(|answer| read(&answer, iccid));
         profile.map_err(|failure| match failure {
             Failure::Refused(refusal) if refusal.is(ESIM_NOT_FOUND) => Error::EsimNotFound {

@@ -9,20 +9,17 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::orders::{Outcome, failed, refused};
 use super::sims::is_unknown_sim;
-use crate::domain::Error;
-use crate::domain::change::{SimAction, SimChange, SimTerms};
-use crate::domain::failure::{Failure as Refused, Reason};
+use crate::domain::act::{SimAct, SimChange};
+use crate::domain::order::{Failure as Refused, Reason};
+use crate::domain::{Error, Iccid};
+use crate::transatel::client::endpoint::{self, Endpoint};
 use crate::transatel::client::error::{Failure, Need};
-use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
+use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::{Transatel, lenient};
-
-const TRANSACTION: &str = "/connectivity-management/subscribers/api/transactions/{transactionId}";
 
 /// Where a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,31 +70,14 @@ pub(in crate::transatel) struct Transaction {
     status: Option<String>,
 }
 
-/// The URL of the operation that ends so.
-macro_rules! template {
-    ($segment:literal) => {
-        concat!(
-            "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/",
-            $segment
-        )
-    };
-}
-pub(in crate::transatel) use template;
-
-/// Segment and template of an operation's URL.
-fn address(action: &SimAction) -> (&'static str, &'static str) {
-    macro_rules! at {
-        ($segment:literal) => {
-            ($segment, template!($segment))
-        };
-    }
-    match action {
-        SimAction::Activate => at!("activate"),
-        SimAction::Suspend => at!("suspend"),
-        SimAction::Reactivate => at!("reactivate"),
-        SimAction::Terminate => at!("terminate"),
-        SimAction::Update(_) => at!("modify"),
-        SimAction::Swap { .. } => at!("sim-swap"),
+fn endpoint_of(act: &SimAct) -> &'static Endpoint {
+    match act {
+        SimAct::Activate => &endpoint::ACTIVATE_SIM,
+        SimAct::Suspend => &endpoint::SUSPEND_SIM,
+        SimAct::Reactivate => &endpoint::REACTIVATE_SIM,
+        SimAct::Terminate => &endpoint::TERMINATE_SIM,
+        SimAct::Update(_) => &endpoint::UPDATE_SIM,
+        SimAct::Swap { .. } => &endpoint::SWAP_SIM,
     }
 }
 
@@ -135,25 +115,8 @@ impl Transatel {
         let Ok(body) = serde_json::to_vec(&body) else {
             return Outcome::NotSent(Error::Internal);
         };
-        let (segment, template) = address(action);
-        let request = Request {
-            api: Api::Connectivity,
-            method: Method::POST,
-            template,
-            path: &[
-                "connectivity-management",
-                "subscribers",
-                "api",
-                "subscribers",
-                "sim-serial",
-                change.iccid.as_str(),
-                segment,
-            ],
-            query: &[],
-            language: None,
-            body: Some(("application/json", Bytes::from(body))),
-        };
-        match self.client.call(Kind::Write, &request, options).await {
+        let request = Request::new(endpoint_of(&change.act), &[iccid.as_str()]).json(body);
+        match self.client.call(&request, options).await {
             Ok(answer) => match answer.json::<Accepted>() {
                 Ok(accepted) => accepted.outcome(),
                 Err(_) => Outcome::Unknown,
@@ -167,22 +130,8 @@ impl Transatel {
     /// # Errors
     /// What any read may give.
     pub async fn transaction(&self, id: &str, options: CallOptions) -> Result<Option<Progress>, Error> {
-        let request = Request {
-            api: Api::Connectivity,
-            method: Method::GET,
-            template: TRANSACTION,
-            path: &[
-                "connectivity-management",
-                "subscribers",
-                "api",
-                "transactions",
-                id,
-            ],
-            query: &[],
-            language: None,
-            body: None,
-        };
-        let answer = self.client.call(Kind::Read, &request, options).await;
+        let request = Request::new(&endpoint::SIM_TRANSACTION, &[id]);
+        let answer = self.client.call(&request, options).await;
         match answer.and_then(|answer| answer.json::<Transaction>()) {
             Ok(transaction) => Ok(Some(transaction.progress())),
             Err(failure) if failure.is_refused_as("TRANSACTION_ID_NOT_FOUND") => Ok(None),

@@ -8,15 +8,15 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::sim_management::esim_status;
 use crate::domain::{Country, Iccid, Msisdn, SimIds, SimRecord, SimRef, SimStatus};
+use crate::transatel::client::endpoint;
 use crate::transatel::client::error::Failure;
-use crate::transatel::client::request::{Api, CallOptions, Kind, Request};
+use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::{Transatel, lenient};
 
 /// One page of SIMs.
@@ -70,15 +70,10 @@ impl Transatel {
 
     async fn search(&self, query: &[(&str, &str)], options: CallOptions) -> Result<SimPage, Failure> {
         let request = Request {
-            api: Api::SimSearch,
-            method: Method::GET,
-            template: "/sim-search/api/sim/search",
-            path: &["sim-search", "api", "sim", "search"],
             query,
-            language: None,
-            body: None,
+            ..Request::new(&endpoint::SIM_SEARCH, &[])
         };
-        let answer = self.client.call(Kind::Read, &request, options).await?;
+        let answer = self.client.call(&request, options).await?;
         read_page(&answer.body).map_err(|error| answer.unreadable(&error))
     }
 
@@ -88,27 +83,11 @@ impl Transatel {
     /// What any read may give; 403 or 501 when the account does not have the
     /// API; see [`is_unknown_sim`] for a SIM that it does not know.
     pub async fn subscriber(&self, sim: &SimRef, options: CallOptions) -> Result<SimRecord, Failure> {
-        let (template, kind, id) = match sim {
-            SimRef::Iccid(iccid) => (BY_SERIAL, "sim-serial", iccid.as_str()),
-            SimRef::Msisdn(msisdn) => (BY_MSISDN, "msisdn", msisdn.as_str()),
+        let request = match sim {
+            SimRef::Iccid(iccid) => Request::new(&endpoint::SUBSCRIBER_BY_ICCID, &[iccid.as_str()]),
+            SimRef::Msisdn(msisdn) => Request::new(&endpoint::SUBSCRIBER_BY_MSISDN, &[msisdn.as_str()]),
         };
-        let request = Request {
-            api: Api::Connectivity,
-            method: Method::GET,
-            template,
-            path: &[
-                "connectivity-management",
-                "subscribers",
-                "api",
-                "subscribers",
-                kind,
-                id,
-            ],
-            query: &[],
-            language: None,
-            body: None,
-        };
-        let answer = self.client.call(Kind::Read, &request, options).await?;
+        let answer = self.client.call(&request, options).await?;
         let record = read_record(&answer.body).map_err(|error| answer.unreadable(&error))?;
         if record.ids.is(sim) {
             return Ok(record);
@@ -120,9 +99,6 @@ impl Transatel {
         })
     }
 }
-
-const BY_SERIAL: &str = "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}";
-const BY_MSISDN: &str = "/connectivity-management/subscribers/api/subscribers/msisdn/{msisdn}";
 
 /// Whether connectivity says that it does not know the SIM: by title, or, as
 /// was seen, by a 400 whose text says so.

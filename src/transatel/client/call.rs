@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::endpoint::Kind;
 use super::error::{Failure, Refusal};
 use super::guard::Guards;
-use super::request::{CallOptions, Kind, Request};
+use super::request::{CallOptions, Request};
 use super::retry::{Backoff, worth_another_try};
 use super::token::{Token, TokenSource};
-use super::transport::{Answer, Transport};
+use super::transport::{Answer, Attempt, Transport};
 
 /// Makes calls.
 pub struct Client {
@@ -29,22 +30,17 @@ impl Client {
     ///
     /// # Errors
     /// The failure of the last attempt.
-    pub async fn call(
-        &self,
-        kind: Kind,
-        request: &Request<'_>,
-        options: CallOptions,
-    ) -> Result<Answer, Failure> {
-        let attempts = match kind {
+    pub async fn call(&self, request: &Request<'_>, options: CallOptions) -> Result<Answer, Failure> {
+        let attempts = match request.kind {
             Kind::Read => self.attempts,
             Kind::Write => 1,
         };
         let mut attempt = 1;
-        if kind == Kind::Read {
-            self.guards.earn(request.api);
+        if request.kind == Kind::Read {
+            self.guards.earn(request.endpoint.api);
         }
         loop {
-            let failure = match self.authorized(kind, request, &options, attempt - 1).await {
+            let failure = match self.authorized(request, &options, attempt - 1).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -59,7 +55,7 @@ impl Client {
                 .is_none_or(|deadline| wait < deadline.remaining());
             if !affordable
                 || (asked_wait.is_some() && wait > self.backoff.longest)
-                || !self.guards.spend(request.api)
+                || !self.guards.spend(request.endpoint.api)
             {
                 return Err(failure);
             }
@@ -73,22 +69,27 @@ impl Client {
     /// one was dropped a short while ago.
     async fn authorized(
         &self,
-        kind: Kind,
         request: &Request<'_>,
         options: &CallOptions,
         resend: u32,
     ) -> Result<Answer, Failure> {
-        let timeout = options.attempt.unwrap_or(self.timeout);
         let token = self.token(options).await?;
-        let first = self
-            .guarded(kind, request, &token, timeout, options, resend)
-            .await;
-        match first {
+        let first = Attempt {
+            request,
+            authorization: token.authorization(),
+            timeout: options.attempt.unwrap_or(self.timeout),
+            options,
+            resend,
+        };
+        match self.guarded(first).await {
             Err(Failure::Refused(Refusal { status: 401, .. })) if self.tokens.refuse(&token).await => {
                 let token = self.token(options).await?;
-                let replay = resend + 1;
-                self.guarded(kind, request, &token, timeout, options, replay)
-                    .await
+                let replay = Attempt {
+                    authorization: token.authorization(),
+                    resend: resend + 1,
+                    ..first
+                };
+                self.guarded(replay).await
             }
             other => other,
         }
@@ -96,23 +97,10 @@ impl Client {
 
     /// Sends, when the guards let it through. What they turn away was not
     /// sent.
-    async fn guarded(
-        &self,
-        kind: Kind,
-        request: &Request<'_>,
-        token: &Token,
-        timeout: Duration,
-        options: &CallOptions,
-        resend: u32,
-    ) -> Result<Answer, Failure> {
-        let permit = self
-            .guards
-            .admit(request.api, options.deadline, options.purpose)
-            .await?;
-        let result = self
-            .transport
-            .exchange(kind, request, token.authorization(), timeout, options, resend)
-            .await;
+    async fn guarded(&self, attempt: Attempt<'_>) -> Result<Answer, Failure> {
+        let (api, options) = (attempt.request.endpoint.api, attempt.options);
+        let permit = self.guards.admit(api, options.deadline, options.purpose).await?;
+        let result = self.transport.exchange(attempt).await;
         if let Some(permit) = permit {
             permit.settle(&result);
         }

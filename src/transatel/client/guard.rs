@@ -16,9 +16,10 @@ use tokio::time::Instant;
 use tower::retry::budget::{Budget as _, TpsBudget};
 
 use super::breaker::{Breaker, Pass, Verdict};
+use super::endpoint::Api;
 use super::error::Failure;
 use super::pace::Pace;
-use super::request::{Api, Purpose};
+use super::request::Purpose;
 use super::transport::Answer;
 use crate::config::Outbound;
 use crate::domain::Deadline;

@@ -1,6 +1,7 @@
 //! Calls to the provider over HTTP: how they are sent, authorized, bounded,
 //! repeated and turned away, whichever API they are for.
 //!
+//! * [`endpoint`] is the table of URLs.
 //! * [`request`] is what is asked, and within which bounds.
 //! * [`call`] makes a call of it: a token, attempts, and the rule that only
 //!   reads are repeated.
@@ -12,6 +13,7 @@
 
 mod breaker;
 pub mod call;
+pub mod endpoint;
 pub mod error;
 pub(in crate::transatel) mod guard;
 mod leased_body;

@@ -5,80 +5,72 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
+use url::Url;
 
+use super::endpoint::{Endpoint, Kind};
 use crate::domain::{Deadline, Lease};
-
-/// The provider's APIs: a closed set, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Api {
-    /// `/authentication`
-    Authentication,
-    /// `/sim-management`
-    SimManagement,
-    /// `/ocs/subscriptions`
-    Orders,
-    /// `/ocs/catalog`
-    Catalog,
-    /// `/ocs/inventory`
-    Inventory,
-    /// `/sim-search`
-    SimSearch,
-    /// `/connectivity-management`
-    Connectivity,
-}
-
-impl Api {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Authentication,
-        Self::SimManagement,
-        Self::Orders,
-        Self::Catalog,
-        Self::Inventory,
-        Self::SimSearch,
-        Self::Connectivity,
-    ];
-
-    /// As it appears in metrics and spans.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Authentication => "authentication",
-            Self::SimManagement => "sim_management",
-            Self::Orders => "orders",
-            Self::Catalog => "catalog",
-            Self::Inventory => "inventory",
-            Self::SimSearch => "sim_search",
-            Self::Connectivity => "connectivity",
-        }
-    }
-}
 
 /// One request, ready to send.
 pub struct Request<'a> {
-    /// The API it belongs to.
-    pub api: Api,
-    /// HTTP method.
+    /// Where it goes.
+    pub endpoint: &'static Endpoint,
+    /// HTTP method: the endpoint's, or `OPTIONS`.
     pub method: Method,
-    /// The path with placeholders: its name in spans and metrics.
-    pub template: &'static str,
-    /// The path's parts below the base URL, not yet escaped.
-    pub path: &'a [&'a str],
+    /// Whether it may be sent again.
+    pub kind: Kind,
     /// Query parameters; a repeated name is repeated in the URL.
     pub query: &'a [(&'a str, &'a str)],
     /// Language of texts in the answer.
     pub language: Option<&'a str>,
     /// Body and its content type.
     pub body: Option<(&'static str, Bytes)>,
+    /// Segments below the base URL, not yet escaped.
+    pub(in crate::transatel) path: Vec<&'a str>,
 }
 
-/// What a call does at the provider. There is no default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Changes nothing: may be sent again.
-    Read,
-    /// Changes something, and the provider does not notice a repeat: sent
-    /// once, on a connection of its own.
-    Write,
+impl<'a> Request<'a> {
+    /// What the endpoint is for, with these values for the placeholders of
+    /// its path.
+    pub fn new(endpoint: &'static Endpoint, parameters: &[&'a str]) -> Self {
+        Self {
+            endpoint,
+            method: endpoint.method.clone(),
+            kind: endpoint.kind,
+            query: &[],
+            language: None,
+            body: None,
+            path: endpoint.path(parameters),
+        }
+    }
+
+    /// Asks which methods the account may use at the endpoint.
+    pub fn options(endpoint: &'static Endpoint, parameters: &[&'a str]) -> Self {
+        Self {
+            method: Method::OPTIONS,
+            kind: Kind::Read,
+            ..Self::new(endpoint, parameters)
+        }
+    }
+
+    /// With this JSON as its body.
+    pub fn json(self, body: Vec<u8>) -> Self {
+        Self {
+            body: Some(("application/json", Bytes::from(body))),
+            ..self
+        }
+    }
+
+    /// Its URL, escaped.
+    pub fn url(&self, base: &Url) -> Url {
+        let mut url = base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(&self.path);
+        }
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(self.query);
+        }
+        url
+    }
 }
 
 /// How long a call may take, and which room it may use.

@@ -18,15 +18,16 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderValue, Method};
+use http::HeaderValue;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::endpoint;
 use super::error::Failure;
-use super::request::{Api, CallOptions, Kind, Request};
-use super::transport::Transport;
+use super::request::{CallOptions, Request};
+use super::transport::{Attempt, Transport};
 use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
 use crate::config;
 use crate::transatel::lenient;
@@ -251,25 +252,19 @@ impl Load for Loader {
             request_id: None,
         };
         let request = Request {
-            api: Api::Authentication,
-            method: Method::POST,
-            template: "/authentication/api/token",
-            path: &["authentication", "api", "token"],
-            query: &[],
-            language: None,
             body: Some(("application/x-www-form-urlencoded", self.form.clone())),
+            ..Request::new(&endpoint::TOKEN, &[])
         };
         let authorization = self.authorization.as_ref().ok_or_else(malformed)?;
         let answer = self
             .transport
-            .exchange(
-                Kind::Read,
-                &request,
+            .exchange(Attempt {
+                request: &request,
                 authorization,
-                self.timeout,
-                &CallOptions::detached(),
-                0,
-            )
+                timeout: self.timeout,
+                options: &CallOptions::detached(),
+                resend: 0,
+            })
             .await;
         let granted: Granted = answer.and_then(|answer| answer.json()).inspect_err(|failure| {
             tracing::warn!(%failure, "no token from the provider");

@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::Url;
 
+use super::endpoint::{Api, Kind};
 use super::error::{Failure, Refusal, retry_after};
 use super::leased_body::{LeaseOver, LeasedBody};
-use super::request::{Api, CallOptions, Kind, Request};
+use super::request::{CallOptions, Request};
 use crate::config::Outbound;
-use crate::domain::Lease;
 use crate::telemetry::{Metrics, propagation};
 use crate::transatel::lenient;
 
@@ -101,6 +101,21 @@ pub enum BuildError {
     },
 }
 
+/// One attempt at a call.
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
+    /// What is sent.
+    pub request: &'a Request<'a>,
+    /// The value of its `Authorization` header.
+    pub authorization: &'a HeaderValue,
+    /// The bound on it, beside the deadline.
+    pub timeout: Duration,
+    /// Deadline and lease.
+    pub options: &'a CallOptions,
+    /// Earlier attempts at the same call.
+    pub resend: u32,
+}
+
 /// Connections to the provider.
 pub struct Transport {
     reads: reqwest::Client,
@@ -152,30 +167,21 @@ impl Transport {
         })
     }
 
-    /// Sends once and reads the answer within `timeout` and the deadline.
-    /// `resend` counts earlier attempts at the same call.
+    /// Sends once and reads the answer within the timeout and the deadline.
     ///
     /// Cancel-safe in that nothing is left running; the provider may still
     /// have carried the request out.
     ///
     /// # Errors
     /// Every [`Failure`] but [`Failure::Token`].
-    pub async fn exchange(
-        &self,
-        kind: Kind,
-        request: &Request<'_>,
-        authorization: &HeaderValue,
-        timeout: Duration,
-        options: &CallOptions,
-        resend: u32,
-    ) -> Result<Answer, Failure> {
-        let span = propagation::part(|| self.span(request, resend));
+    pub async fn exchange(&self, attempt: Attempt<'_>) -> Result<Answer, Failure> {
+        let request = attempt.request;
+        let span = propagation::part(|| self.span(request, attempt.resend));
         let started = Instant::now();
-        let exchange = self.bounded(kind, request, authorization, timeout, options, &span);
-        let result = exchange.instrument(span.clone()).await;
+        let result = self.bounded(attempt, &span).instrument(span.clone()).await;
         let outcome = result.as_ref().map_or_else(Failure::kind, |_| "ok");
         self.metrics
-            .attempt(request.api.name(), outcome, started.elapsed());
+            .attempt(request.endpoint.api.name(), outcome, started.elapsed());
         self.note(request, &result, &span);
         result
     }
@@ -183,16 +189,16 @@ impl Transport {
     fn span(&self, request: &Request<'_>, resend: u32) -> Span {
         let span = tracing::info_span!(
             "http",
-            otel.name = format_args!("{} {}", request.method, request.template),
+            otel.name = format_args!("{} {}", request.method, request.endpoint.template),
             otel.kind = "client",
             otel.status_code = field::Empty,
             http.request.method = request.method.as_str(),
             http.request.resend_count = field::Empty,
             http.response.status_code = field::Empty,
-            url.template = request.template,
+            url.template = request.endpoint.template,
             server.address = self.base_url.host_str().unwrap_or_default(),
             server.port = self.base_url.port_or_known_default(),
-            transatel.api = request.api.name(),
+            transatel.api = request.endpoint.api.name(),
             transatel.request_id = field::Empty,
             error.type = field::Empty,
         );
@@ -202,40 +208,25 @@ impl Transport {
         span
     }
 
-    async fn bounded(
-        &self,
-        kind: Kind,
-        request: &Request<'_>,
-        authorization: &HeaderValue,
-        timeout: Duration,
-        options: &CallOptions,
-        span: &Span,
-    ) -> Result<Answer, Failure> {
-        let left = options
-            .deadline
-            .map(|deadline| deadline.remaining().saturating_sub(DEADLINE_MARGIN));
+    async fn bounded(&self, attempt: Attempt<'_>, span: &Span) -> Result<Answer, Failure> {
+        let timeout = attempt.timeout;
+        let deadline = attempt.options.deadline;
+        let left = deadline.map(|deadline| deadline.remaining().saturating_sub(DEADLINE_MARGIN));
         let by_deadline = left.is_some_and(|left| left < timeout);
         let bound = left.map_or(timeout, |left| left.min(timeout));
         if bound.is_zero() {
             return Err(Failure::NoTimeLeft);
         }
-        let lease = options.lease.as_ref();
-        match tokio::time::timeout(bound, self.send(kind, request, authorization, lease, span)).await {
+        match tokio::time::timeout(bound, self.send(attempt, span)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Timeout { by_deadline }),
         }
     }
 
-    async fn send(
-        &self,
-        kind: Kind,
-        request: &Request<'_>,
-        authorization: &HeaderValue,
-        lease: Option<&Lease>,
-        span: &Span,
-    ) -> Result<Answer, Failure> {
+    async fn send(&self, attempt: Attempt<'_>, span: &Span) -> Result<Answer, Failure> {
+        let request = attempt.request;
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, authorization.clone());
+        headers.insert(AUTHORIZATION, attempt.authorization.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(language) = request
             .language
@@ -244,14 +235,14 @@ impl Transport {
             headers.insert(ACCEPT_LANGUAGE, language);
         }
         propagation::inject(span, &mut headers);
-        let client = match kind {
+        let client = match request.kind {
             Kind::Read => &self.reads,
             Kind::Write => &self.writes,
         };
-        let mut builder = client.request(request.method.clone(), self.url(request));
+        let mut builder = client.request(request.method.clone(), request.url(&self.base_url));
         if let Some((content_type, body)) = &request.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            builder = builder.body(match lease {
+            builder = builder.body(match &attempt.options.lease {
                 Some(lease) => reqwest::Body::wrap(LeasedBody::new(body.clone(), lease.clone())),
                 None => reqwest::Body::from(body.clone()),
             });
@@ -277,12 +268,12 @@ impl Transport {
         }
         let body = self.read(response, request_id.as_deref()).await;
         if status.is_success() {
-            let body = body.inspect_err(|_| self.metrics.unreadable(request.api.name()))?;
+            let body = body.inspect_err(|_| self.metrics.unreadable(request.endpoint.api.name()))?;
             return Ok(Answer {
                 body,
                 request_id,
                 allow: (!allow.is_empty()).then(|| allow.join(",")),
-                api: request.api,
+                api: request.endpoint.api,
                 metrics: Arc::clone(&self.metrics),
             });
         }
@@ -294,17 +285,6 @@ impl Transport {
             retry_after,
             request_id,
         )))
-    }
-
-    fn url(&self, request: &Request<'_>) -> Url {
-        let mut url = self.base_url.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(request.path);
-        }
-        if !request.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(request.query);
-        }
-        url
     }
 
     /// Reads a body up to the bound.
@@ -344,8 +324,8 @@ impl Transport {
         if let Failure::Refused(refusal) = failure {
             tracing::debug!(
                 parent: span,
-                api = request.api.name(),
-                template = request.template,
+                api = request.endpoint.api.name(),
+                template = request.endpoint.template,
                 status = refusal.status,
                 code = refusal.title.as_deref(),
                 request_id = refusal.request_id.as_deref(),
@@ -354,8 +334,8 @@ impl Transport {
         } else {
             tracing::warn!(
                 parent: span,
-                api = request.api.name(),
-                template = request.template,
+                api = request.endpoint.api.name(),
+                template = request.endpoint.template,
                 failure = failure.kind(),
                 "a request to the provider failed: {failure}"
             );

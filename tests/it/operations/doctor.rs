@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use transatel_gateway::transatel::client::endpoint;
 use transatel_simulator::{Fault, Sandbox, Script};
 
 use crate::support::house::{CATALOG, TOKEN, settings, simulator};
 use crate::support::process::command;
 
-const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
-const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";
-const ORDERS: &str = "/ocs/subscriptions/api/orders/products";
-const SEARCH: &str = "/sim-search/api/sim/search";
+const ESIM: &str = endpoint::ESIM.template;
+const INVENTORY: &str = endpoint::INVENTORY.template;
+const ORDERS: &str = endpoint::ORDERS.template;
+const SEARCH: &str = endpoint::SIM_SEARCH.template;
 
 /// Quick where the provider does not answer.
 const QUICK: [(&str, &str); 4] = [
@@ -95,6 +96,10 @@ async fn the_table_shows_every_check_and_what_it_saw() {
         "the gateway can do its job with this account",
     ] {
         assert!(run.out.contains(line), "{line} in {}", run.out);
+    }
+    for endpoint in endpoint::ALWAYS {
+        let request = format!("OPTIONS {} ", endpoint.template);
+        assert!(run.out.contains(&request), "{request} in {}", run.out);
     }
     assert!(
         !run.out.contains("8988247") && !run.out.contains("88247000"),
