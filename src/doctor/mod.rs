@@ -20,10 +20,10 @@ use crate::telemetry::{Metrics, metrics};
 use crate::transatel::Transatel;
 use crate::transatel::api::sim_management::ESIM_NOT_FOUND;
 use crate::transatel::client::endpoint::{self, Endpoint};
-use crate::transatel::client::error::{Failure, Need, Refusal};
+use crate::transatel::client::error::{CallError, Need, Refusal};
 use crate::transatel::client::request::CallOptions;
 use crate::transatel::client::transport;
-use crate::transatel::probe::{Seen, Subject, Trouble, WRONG_PATH};
+use crate::transatel::probe::{Finding, ProbeError, Subject, WRONG_PATH};
 
 pub use report::{Check, Report, Verdict};
 
@@ -236,11 +236,11 @@ fn nobodys() -> Option<(Iccid, Msisdn)> {
 
 impl Check {
     /// What a look showed.
-    fn looked(self, looked: Result<Seen, Trouble>) -> Self {
+    fn looked(self, looked: Result<Finding, ProbeError>) -> Self {
         let (verdict, seen) = match looked {
             Ok(seen) => (Verdict::Ok, seen),
-            Err(Trouble::Differs(seen)) => (Verdict::Differs, seen),
-            Err(Trouble::Failed(failure)) => return self.failed(&failure),
+            Err(ProbeError::Differs(seen)) => (Verdict::Differs, seen),
+            Err(ProbeError::Failed(failure)) => return self.failed(&failure),
         };
         let mut check = self.is(verdict, seen.note);
         check.request_id = seen.request_id;
@@ -248,15 +248,15 @@ impl Check {
     }
 
     /// A refusal by this title is what the contract says.
-    fn refused_as(self, title: &str, looked: Result<Seen, Trouble>) -> Self {
+    fn refused_as(self, title: &str, looked: Result<Finding, ProbeError>) -> Self {
         let instead = |note: &str| format!("{title} expected: {note}");
         match looked {
-            Err(Trouble::Failed(Failure::Refused(refusal))) if refusal.is(title) => {
+            Err(ProbeError::Failed(CallError::Refused(refusal))) if refusal.is(title) => {
                 let mut check = self.is(Verdict::Ok, refusal.to_string());
                 check.request_id = refusal.request_id;
                 check
             }
-            Err(Trouble::Failed(failure)) => {
+            Err(ProbeError::Failed(failure)) => {
                 let check = self.failed(&failure);
                 if check.verdict == Verdict::Differs {
                     let note = instead(&check.note);
@@ -264,7 +264,7 @@ impl Check {
                 }
                 check
             }
-            Ok(seen) | Err(Trouble::Differs(seen)) => {
+            Ok(seen) | Err(ProbeError::Differs(seen)) => {
                 let note = instead(&seen.note);
                 let mut check = self.is(Verdict::Differs, note);
                 check.request_id = seen.request_id;
@@ -273,7 +273,7 @@ impl Check {
         }
     }
 
-    fn failed(self, failure: &Failure) -> Self {
+    fn failed(self, failure: &CallError) -> Self {
         let mut check = self.is(judge(failure), failure.to_string());
         check.request_id = request_id(failure);
         check
@@ -281,11 +281,11 @@ impl Check {
 }
 
 /// What a failure says about the account.
-fn judge(failure: &Failure) -> Verdict {
+fn judge(failure: &CallError) -> Verdict {
     match failure {
-        Failure::Token(inner) => match &**inner {
+        CallError::Token(inner) => match &**inner {
             // OAuth refuses credentials with 400 or 401 and a word.
-            Failure::Refused(refusal)
+            CallError::Refused(refusal)
                 if ["invalid_client", "invalid_scope", "unauthorized_client"]
                     .iter()
                     .any(|word| refusal.is(word)) =>
@@ -294,15 +294,15 @@ fn judge(failure: &Failure) -> Verdict {
             }
             inner => judge(inner),
         },
-        Failure::NoTimeLeft
-        | Failure::CircuitOpen { .. }
-        | Failure::Crowded
-        | Failure::Connect(_)
-        | Failure::Timeout { .. }
-        | Failure::Broken(_) => Verdict::Unreachable,
-        Failure::Unreadable { truncated: true, .. } => Verdict::Unreachable,
-        Failure::Unreadable { truncated: false, .. } => Verdict::Differs,
-        Failure::Refused(Refusal { status, .. }) => match status {
+        CallError::NoTimeLeft
+        | CallError::CircuitOpen { .. }
+        | CallError::Crowded
+        | CallError::Connect(_)
+        | CallError::Timeout { .. }
+        | CallError::Broken(_) => Verdict::Unreachable,
+        CallError::Unreadable { truncated: true, .. } => Verdict::Unreachable,
+        CallError::Unreadable { truncated: false, .. } => Verdict::Differs,
+        CallError::Refused(Refusal { status, .. }) => match status {
             // 501: the account is not set up for it.
             401 | 403 | 501 => Verdict::NotPermitted,
             429 | 500.. => Verdict::Unreachable,
@@ -311,17 +311,17 @@ fn judge(failure: &Failure) -> Verdict {
     }
 }
 
-fn request_id(failure: &Failure) -> Option<String> {
+fn request_id(failure: &CallError) -> Option<String> {
     match failure {
-        Failure::Token(inner) => request_id(inner),
-        Failure::Refused(refusal) => refusal.request_id.clone(),
-        Failure::Unreadable { request_id, .. } => request_id.clone(),
-        Failure::NoTimeLeft
-        | Failure::CircuitOpen { .. }
-        | Failure::Crowded
-        | Failure::Connect(_)
-        | Failure::Timeout { .. }
-        | Failure::Broken(_) => None,
+        CallError::Token(inner) => request_id(inner),
+        CallError::Refused(refusal) => refusal.request_id.clone(),
+        CallError::Unreadable { request_id, .. } => request_id.clone(),
+        CallError::NoTimeLeft
+        | CallError::CircuitOpen { .. }
+        | CallError::Crowded
+        | CallError::Connect(_)
+        | CallError::Timeout { .. }
+        | CallError::Broken(_) => None,
     }
 }
 
@@ -329,8 +329,8 @@ fn request_id(failure: &Failure) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn refused(status: u16, title: &str) -> Failure {
-        Failure::Refused(Refusal {
+    fn refused(status: u16, title: &str) -> CallError {
+        CallError::Refused(Refusal {
             status,
             title: Some(title.to_owned()),
             ..Refusal::default()
@@ -344,17 +344,17 @@ mod tests {
 
     #[test]
     fn every_failure_has_its_verdict() {
-        let unreadable = |truncated| Failure::Unreadable {
+        let unreadable = |truncated| CallError::Unreadable {
             why: "x".into(),
             truncated,
             request_id: None,
         };
-        let token = |failure| Failure::Token(Arc::new(failure));
+        let token = |failure| CallError::Token(Arc::new(failure));
         for (failure, verdict) in [
-            (Failure::Connect("x".into()), Verdict::Unreachable),
-            (Failure::Broken("x".into()), Verdict::Unreachable),
-            (Failure::Timeout { by_deadline: true }, Verdict::Unreachable),
-            (Failure::NoTimeLeft, Verdict::Unreachable),
+            (CallError::Connect("x".into()), Verdict::Unreachable),
+            (CallError::Broken("x".into()), Verdict::Unreachable),
+            (CallError::Timeout { by_deadline: true }, Verdict::Unreachable),
+            (CallError::NoTimeLeft, Verdict::Unreachable),
             (unreadable(true), Verdict::Unreachable),
             (unreadable(false), Verdict::Differs),
             (refused(401, "UNAUTHORIZED"), Verdict::NotPermitted),
@@ -367,7 +367,7 @@ mod tests {
             (token(refused(401, "invalid_client")), Verdict::NotPermitted),
             (token(refused(400, "invalid_client")), Verdict::NotPermitted),
             (token(refused(400, "invalid_request")), Verdict::Differs),
-            (token(Failure::Connect("x".into())), Verdict::Unreachable),
+            (token(CallError::Connect("x".into())), Verdict::Unreachable),
             (token(unreadable(false)), Verdict::Differs),
         ] {
             assert_eq!(judge(&failure), verdict, "{failure:?}");
@@ -377,7 +377,7 @@ mod tests {
     #[test]
     fn a_deliberate_error_has_to_be_the_contracts() {
         let check = || Check::named("unknown eSIM", &endpoint::ESIM);
-        let answered = Ok(Seen {
+        let answered = Ok(Finding {
             note: "released".into(),
             request_id: None,
         });

@@ -25,7 +25,7 @@ use crate::telemetry::Metrics;
 use crate::transatel::api::catalog::Dropped;
 use crate::transatel::client::error::Need;
 use crate::transatel::client::request::CallOptions;
-use crate::transatel::{Failure, Transatel};
+use crate::transatel::{CallError, Transatel};
 
 /// The catalog use cases. Cheap to clone.
 #[derive(Clone)]
@@ -264,16 +264,16 @@ impl Loader {
 impl Load for Loader {
     type Key = Language;
     type Value = Index;
-    type Error = Failure;
+    type Error = CallError;
     const NAME: &'static str = "catalog";
 
-    async fn load(&self, language: &Language) -> std::result::Result<Loaded<Index>, Failure> {
+    async fn load(&self, language: &Language) -> std::result::Result<Loaded<Index>, CallError> {
         let listing = self.provider.products(language).await?;
         let (read, dropped) = (listing.products.len(), listing.dropped.len());
         self.report(listing.dropped);
         let prepare = self.prepare;
         let indexing = tokio::task::spawn_blocking(move || Index::new(listing.products, prepare));
-        let index = indexing.await.map_err(|_| Failure::Unreadable {
+        let index = indexing.await.map_err(|_| CallError::Unreadable {
             why: "indexing was ended".into(),
             truncated: false,
             request_id: None,
@@ -290,16 +290,16 @@ impl Load for Loader {
 
     /// A second for a start, then longer, so that a provider that is down is
     /// not asked by every caller; never so long that its return goes unseen.
-    fn hold(&self, failure: &Failure, failures: u32) -> Duration {
+    fn hold(&self, failure: &CallError, failures: u32) -> Duration {
         let asked = match failure {
-            Failure::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
+            CallError::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
         Duration::from_secs(u64::from(failures.min(5))).max(asked)
     }
 
-    fn timed_out(&self) -> Failure {
-        Failure::Timeout { by_deadline: false }
+    fn timed_out(&self) -> CallError {
+        CallError::Timeout { by_deadline: false }
     }
 
     fn resident(&self) -> Option<Language> {

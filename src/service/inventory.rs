@@ -15,7 +15,7 @@ use crate::domain::subscription::{Balance, totals};
 use crate::domain::{Deadline, Error, Language, Msisdn, Result, SimIds, SimRef, Subscription};
 use crate::telemetry::propagation;
 use crate::transatel::Transatel;
-use crate::transatel::client::error::{Failure, Need};
+use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::CallOptions;
 
 /// The inventory use cases. Cheap to clone.
@@ -117,7 +117,7 @@ impl Inventory {
             }
         };
         let outcome = self.reads.get(read, load).await;
-        outcome.unwrap_or_else(|| Err(Failure::Timeout { by_deadline: false }.into_error(Need::Required)))
+        outcome.unwrap_or_else(|| Err(CallError::Timeout { by_deadline: false }.into_error(Need::Required)))
     }
 
     /// One bundle, over or not.

@@ -22,7 +22,7 @@ use crate::domain::sim::Identifier;
 use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
 use crate::transatel::Transatel;
 use crate::transatel::api::sims::{is_not_permitted, is_unknown_sim};
-use crate::transatel::client::error::{Failure, Need};
+use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::CallOptions;
 
 /// The SIM use cases. Cheap to clone.
@@ -418,6 +418,6 @@ impl Load for Loader {
     }
 
     fn timed_out(&self) -> Error {
-        Failure::Timeout { by_deadline: false }.into_error(Need::Optional)
+        CallError::Timeout { by_deadline: false }.into_error(Need::Optional)
     }
 }

@@ -12,7 +12,7 @@ use super::api::catalog_wire::{read_eligibility, read_listing};
 use super::api::orders::{Outcome, Receipt, failed};
 use super::api::sim_operations::{Accepted, Progress, Transaction};
 use super::api::{inventory, sim_management, sims};
-use super::client::error::{Failure, Need, Refusal, retry_after};
+use super::client::error::{CallError, Need, Refusal, retry_after};
 use super::client::token;
 use super::lenient;
 use crate::domain::opaque::Opaque;
@@ -226,9 +226,9 @@ pub fn problem(bytes: &[u8]) {
             .is_none_or(|title| (1..=100).contains(&title.len()))
     );
     for need in [Need::Required, Need::Optional] {
-        let _ = Failure::Refused(refusal.clone()).into_error(need);
+        let _ = CallError::Refused(refusal.clone()).into_error(need);
     }
-    let outcome = failed(Failure::Refused(refusal));
+    let outcome = failed(CallError::Refused(refusal));
     match status {
         401 | 429 => assert!(matches!(outcome, Outcome::NotSent(_))),
         501 => assert!(matches!(outcome, Outcome::Refused(_))),

@@ -27,7 +27,7 @@ use client::token::TokenSource;
 use client::transport::{BuildError, Transport};
 use tokio_util::task::TaskTracker;
 
-pub use client::error::Failure;
+pub use client::error::CallError;
 
 /// One account at the provider. Cheap to clone.
 #[derive(Clone)]

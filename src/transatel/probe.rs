@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Transatel;
 use super::api::sim_management;
 use super::client::endpoint::{self, Api, Endpoint, Kind};
-use super::client::error::{Failure, Need};
+use super::client::error::{CallError, Need};
 use super::client::request::{CallOptions, Request};
 use super::client::token::Grant;
 use super::client::transport::Answer;
@@ -43,7 +43,7 @@ pub struct Subject {
 
 /// What an answer showed.
 #[derive(Debug)]
-pub struct Seen {
+pub struct Finding {
     /// In a few words.
     pub note: String,
     /// `X-TSL-Request-Id`.
@@ -52,28 +52,28 @@ pub struct Seen {
 
 /// Why there is nothing to see.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum ProbeError {
     /// The request failed.
-    Failed(Failure),
+    Failed(CallError),
     /// The answer is not what the contract says.
-    Differs(Seen),
+    Differs(Finding),
 }
 
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
+impl From<CallError> for ProbeError {
+    fn from(failure: CallError) -> Self {
         Self::Failed(failure)
     }
 }
 
-fn differs(answer: &Answer, why: impl Into<String>) -> Trouble {
-    Trouble::Differs(Seen {
+fn differs(answer: &Answer, why: impl Into<String>) -> ProbeError {
+    ProbeError::Differs(Finding {
         note: why.into(),
         request_id: answer.request_id.clone(),
     })
 }
 
-fn seen(answer: &Answer, note: impl Into<String>) -> Seen {
-    Seen {
+fn seen(answer: &Answer, note: impl Into<String>) -> Finding {
+    Finding {
         note: note.into(),
         request_id: answer.request_id.clone(),
     }
@@ -83,8 +83,8 @@ impl Transatel {
     /// Gets a token and says what came with it.
     ///
     /// # Errors
-    /// [`Failure::Token`].
-    pub async fn grant(&self) -> Result<Grant, Failure> {
+    /// [`CallError::Token`].
+    pub async fn grant(&self) -> Result<Grant, CallError> {
         Ok(self.client.tokens.token().await?.grant().clone())
     }
 
@@ -97,7 +97,7 @@ impl Transatel {
         endpoint: &'static Endpoint,
         subject: &Subject,
         options: CallOptions,
-    ) -> Result<(Vec<String>, Option<String>), Trouble> {
+    ) -> Result<(Vec<String>, Option<String>), ProbeError> {
         let request = Request::options(endpoint, &self.parameters(endpoint, subject));
         let answer = self.client.call(&request, options).await?;
         let Some(allow) = &answer.allow else {
@@ -113,8 +113,12 @@ impl Transatel {
     /// Reads the bundles of a subscriber.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn look_at_inventory(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
+    /// See [`ProbeError`].
+    pub async fn look_at_inventory(
+        &self,
+        subject: &Subject,
+        options: CallOptions,
+    ) -> Result<Finding, ProbeError> {
         let statuses = self
             .account
             .live_statuses
@@ -141,8 +145,8 @@ impl Transatel {
     /// Reads the profile of an eSIM with its history.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn look_at_esim(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
+    /// See [`ProbeError`].
+    pub async fn look_at_esim(&self, subject: &Subject, options: CallOptions) -> Result<Finding, ProbeError> {
         let query = [("history", "true")];
         let answer = self.ask(&endpoint::ESIM, subject, &query, options).await?;
         let profile = sim_management::read(&answer, &subject.iccid)?;
@@ -168,8 +172,8 @@ impl Transatel {
     /// Searches for one SIM.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn look_for_sim(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
+    /// See [`ProbeError`].
+    pub async fn look_for_sim(&self, subject: &Subject, options: CallOptions) -> Result<Finding, ProbeError> {
         let filter = format!("eq:{}", subject.iccid.as_str());
         let query = [("simSerial", filter.as_str()), ("size", "2"), ("page", "1")];
         let answer = self.ask(&endpoint::SIM_SEARCH, subject, &query, options).await?;
@@ -201,7 +205,7 @@ impl Transatel {
     ///
     /// # Errors
     /// What the provider refuses it with.
-    pub async fn look_nowhere(&self, subject: &Subject, options: CallOptions) -> Result<Seen, Trouble> {
+    pub async fn look_nowhere(&self, subject: &Subject, options: CallOptions) -> Result<Finding, ProbeError> {
         let answer = self.ask(&WRONG_PATH, subject, &[], options).await?;
         Ok(seen(&answer, "an answer"))
     }
@@ -212,7 +216,7 @@ impl Transatel {
         subject: &Subject,
         query: &[(&str, &str)],
         options: CallOptions,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, CallError> {
         let request = Request {
             query,
             ..Request::new(endpoint, &self.parameters(endpoint, subject))

@@ -13,7 +13,7 @@ use crate::domain::eligibility::{Eligibility, PRODUCT_NOT_FOUND, Verdict};
 use crate::domain::{Error, Language, Msisdn};
 use crate::transatel::Transatel;
 use crate::transatel::client::endpoint;
-use crate::transatel::client::error::{Failure, Need};
+use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::{CallOptions, Request};
 
 impl Transatel {
@@ -22,7 +22,7 @@ impl Transatel {
     ///
     /// # Errors
     /// When the answer as a whole cannot be had or read.
-    pub async fn products(&self, language: &Language) -> Result<Listing, Failure> {
+    pub async fn products(&self, language: &Language) -> Result<Listing, CallError> {
         let request = Request {
             query: &[("availabilityStatus", "ALL")],
             language: Some(language.as_str()),
@@ -39,7 +39,7 @@ impl Transatel {
             read_listing(&answer.body).map_err(|error| answer.unreadable(&error))
         });
         reading.await.unwrap_or_else(|_| {
-            Err(Failure::Unreadable {
+            Err(CallError::Unreadable {
                 why: "reading was ended".into(),
                 truncated: false,
                 request_id: None,
@@ -114,7 +114,7 @@ impl Transatel {
         msisdn: &Msisdn,
         ids: &[&str],
         options: CallOptions,
-    ) -> Result<HashMap<String, Verdict>, Failure> {
+    ) -> Result<HashMap<String, Verdict>, CallError> {
         let ids_in_path = ids.join(",");
         let request = Request {
             query: &[("msisdn", msisdn.as_str())],

@@ -15,7 +15,7 @@ use crate::domain::subscription::{Balance, End, Holdings, Level, Status};
 use crate::domain::{Country, Error, Language, Msisdn, Subscription};
 use crate::transatel::Transatel;
 use crate::transatel::client::endpoint;
-use crate::transatel::client::error::{Failure, GATEWAY_TITLES, Need};
+use crate::transatel::client::error::{CallError, GATEWAY_TITLES, Need};
 use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::lenient::{self, Lists, Part};
 
@@ -34,7 +34,7 @@ impl Transatel {
         options: CallOptions,
     ) -> Result<Vec<Subscription>, Error> {
         match self.read_subscriptions(msisdn, ended, language, options).await {
-            Err(Failure::Refused(refusal))
+            Err(CallError::Refused(refusal))
                 if refusal.status == 404 && !refusal.is("SUBSCRIBER_NOT_FOUND") =>
             {
                 Ok(Vec::new())
@@ -52,7 +52,7 @@ impl Transatel {
     /// As [`subscriptions`](Self::subscriptions).
     pub async fn all_subscriptions(&self, msisdn: &Msisdn, options: CallOptions) -> Result<Holdings, Error> {
         match self.read_subscriptions(msisdn, true, None, options).await {
-            Err(Failure::Refused(refusal))
+            Err(CallError::Refused(refusal))
                 if refusal.status == 404
                     && refusal.title.is_some()
                     && !refusal.is("SUBSCRIBER_NOT_FOUND")
@@ -70,7 +70,7 @@ impl Transatel {
         ended: bool,
         language: Option<&Language>,
         options: CallOptions,
-    ) -> Result<Holdings, Failure> {
+    ) -> Result<Holdings, CallError> {
         let statuses = self.account.live_statuses.iter();
         let over = self.account.ended_statuses.iter().filter(|_| ended);
         let mut query = vec![("msisdn", msisdn.as_str()), ("withBalances", "true")];

@@ -7,11 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::failure::{Failure as OrderFailure, Reason};
-use crate::domain::write::{Activation, WriteId};
+use crate::domain::order::{self, Activation, OrderId, Reason};
 use crate::domain::{Error, Msisdn};
 use crate::transatel::client::endpoint;
-use crate::transatel::client::error::{Failure, GATEWAY_TITLES, Need, Refusal};
+use crate::transatel::client::error::{CallError, GATEWAY_TITLES, Need, Refusal};
 use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::client::transport::Answer;
 use crate::transatel::{Transatel, lenient};
@@ -33,7 +32,7 @@ pub enum Outcome {
         transaction: Option<String>,
     },
     /// Definitely not bought, by the provider's decision.
-    Refused(OrderFailure),
+    Refused(order::Failure),
     /// Definitely not bought: it never got to be decided.
     NotSent(Error),
     /// Perhaps bought.
@@ -42,12 +41,12 @@ pub enum Outcome {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+struct WireOrder<'a> {
     order_type: &'a str,
-    bind: Bind<'a>,
-    product: Product<'a>,
+    bind: WireBind<'a>,
+    product: WireProduct<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payment: Option<Payment<'a>>,
+    payment: Option<WirePayment<'a>>,
     source: &'a str,
     mvno_ref: &'a str,
     transaction_reference: String,
@@ -65,18 +64,18 @@ pub enum OrderAct<'a> {
 }
 
 #[derive(Serialize)]
-struct Bind<'a> {
+struct WireBind<'a> {
     msisdn: &'a str,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Product<'a> {
+struct WireProduct<'a> {
     product_id: &'a str,
 }
 
 #[derive(Serialize)]
-struct Payment<'a> {
+struct WirePayment<'a> {
     provider: &'a str,
 }
 
@@ -125,13 +124,13 @@ impl Transatel {
             OrderAct::CancelRenewal(id) => (self.account.cancel_renewal_order_type.as_str(), Some(id)),
             OrderAct::Terminate(id) => (self.account.terminate_order_type.as_str(), Some(id)),
         };
-        let body = Body {
+        let body = WireOrder {
             order_type,
-            bind: Bind {
+            bind: WireBind {
                 msisdn: msisdn.as_str(),
             },
-            product: Product { product_id },
-            payment: subscription_id.is_none().then_some(Payment {
+            product: WireProduct { product_id },
+            payment: subscription_id.is_none().then_some(WirePayment {
                 provider: &self.account.payment_provider,
             }),
             source: &self.account.source,
@@ -150,7 +149,7 @@ impl Transatel {
 
     /// The body, with the bundle's id where this account wants it: the place
     /// is not published.
-    fn with_subscription(&self, body: &Body<'_>, id: Option<&str>) -> serde_json::Result<Vec<u8>> {
+    fn with_subscription(&self, body: &WireOrder<'_>, id: Option<&str>) -> serde_json::Result<Vec<u8>> {
         let Some(id) = id else {
             return serde_json::to_vec(body);
         };
@@ -209,18 +208,18 @@ impl Receipt {
 /// Sorts a failure. Only what was certainly not carried out is definite:
 /// never reached the provider, was turned away before it was looked at (401,
 /// 429), or was refused by a title of the provider's own.
-pub(in crate::transatel) fn failed(failure: Failure) -> Outcome {
+pub(in crate::transatel) fn failed(failure: CallError) -> Outcome {
     match failure {
-        Failure::Token(_) | Failure::Connect(_) | Failure::CircuitOpen { .. } | Failure::Crowded => {
+        CallError::Token(_) | CallError::Connect(_) | CallError::CircuitOpen { .. } | CallError::Crowded => {
             Outcome::NotSent(failure.into_error(Need::Required))
         }
-        Failure::NoTimeLeft => Outcome::NotSent(Error::ProviderUnavailable {
+        CallError::NoTimeLeft => Outcome::NotSent(Error::ProviderUnavailable {
             retry_after: std::time::Duration::from_secs(1),
             provider: Default::default(),
         }),
-        Failure::Timeout { .. } | Failure::Broken(_) | Failure::Unreadable { .. } => Outcome::Unknown,
-        Failure::Refused(refusal) => match refusal.status {
-            401 | 429 => Outcome::NotSent(Failure::Refused(refusal).into_error(Need::Required)),
+        CallError::Timeout { .. } | CallError::Broken(_) | CallError::Unreadable { .. } => Outcome::Unknown,
+        CallError::Refused(refusal) => match refusal.status {
+            401 | 429 => Outcome::NotSent(CallError::Refused(refusal).into_error(Need::Required)),
             // Not implemented for this account: said before anything is done.
             501 => Outcome::Refused(refused(refusal)),
             400..=499 if refusal.title.is_some() => Outcome::Refused(refused(refusal)),
@@ -230,7 +229,7 @@ pub(in crate::transatel) fn failed(failure: Failure) -> Outcome {
 }
 
 /// By title; by status only where the title says nothing.
-pub(in crate::transatel) fn refused(refusal: Refusal) -> OrderFailure {
+pub(in crate::transatel) fn refused(refusal: Refusal) -> order::Failure {
     let reason = match () {
         () if refusal.is("SUBSCRIBER_NOT_FOUND") => Reason::SimNotFound,
         () if refusal.is("PRODUCT_NOT_FOUND") => Reason::ProductNotFound,
@@ -248,7 +247,7 @@ pub(in crate::transatel) fn refused(refusal: Refusal) -> OrderFailure {
             _ => Reason::Rejected,
         },
     };
-    OrderFailure {
+    order::Failure {
         reason,
         provider: refusal.provider_detail(),
     }
@@ -258,8 +257,8 @@ pub(in crate::transatel) fn refused(refusal: Refusal) -> OrderFailure {
 mod tests {
     use super::*;
 
-    fn refusal(status: u16, title: Option<&str>) -> Failure {
-        Failure::Refused(Refusal {
+    fn refusal(status: u16, title: Option<&str>) -> CallError {
+        CallError::Refused(Refusal {
             status,
             title: title.map(str::to_owned),
             ..Refusal::default()
@@ -303,9 +302,9 @@ mod tests {
             refusal(401, Some("UNAUTHORIZED")),
             refusal(429, Some("TOO_MANY_REQUESTS")),
             refusal(429, None),
-            Failure::Connect("refused".into()),
-            Failure::Token(std::sync::Arc::new(refusal(401, Some("invalid_client")))),
-            Failure::NoTimeLeft,
+            CallError::Connect("refused".into()),
+            CallError::Token(std::sync::Arc::new(refusal(401, Some("invalid_client")))),
+            CallError::NoTimeLeft,
         ] {
             assert!(
                 matches!(failed(failure.clone()), Outcome::NotSent(_)),
@@ -316,15 +315,15 @@ mod tests {
 
     #[test]
     fn whatever_else_happens_is_not_known() {
-        let mut failures: Vec<Failure> = [302, 400, 404, 408, 422, 500, 502, 503, 504, 599]
+        let mut failures: Vec<CallError> = [302, 400, 404, 408, 422, 500, 502, 503, 504, 599]
             .map(|status| refusal(status, None))
             .into();
         failures.extend([500, 503, 504].map(|status| refusal(status, Some("INTERNAL_ERROR"))));
         failures.extend([
-            Failure::Timeout { by_deadline: false },
-            Failure::Timeout { by_deadline: true },
-            Failure::Broken("reset".into()),
-            Failure::Unreadable {
+            CallError::Timeout { by_deadline: false },
+            CallError::Timeout { by_deadline: true },
+            CallError::Broken("reset".into()),
+            CallError::Unreadable {
                 why: String::new(),
                 truncated: true,
                 request_id: None,

@@ -15,7 +15,7 @@ use crate::domain::esim::{ActivationCode, Eid};
 use crate::domain::opaque::Opaque;
 use crate::domain::{Error, EsimStatus, Iccid};
 use crate::transatel::client::endpoint;
-use crate::transatel::client::error::{Failure, Need};
+use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::client::transport::Answer;
 use crate::transatel::{Transatel, lenient};
@@ -60,7 +60,7 @@ impl Transatel {
         let answer = self.client.call(&request, options).await;
         let profile = answer.and_then(|answer| read(&answer, iccid));
         profile.map_err(|failure| match failure {
-            Failure::Refused(refusal) if refusal.is(ESIM_NOT_FOUND) => Error::EsimNotFound {
+            CallError::Refused(refusal) if refusal.is(ESIM_NOT_FOUND) => Error::EsimNotFound {
                 provider: ProviderDetail {
                     code: refusal.title,
                     request_id: refusal.request_id,
@@ -101,7 +101,7 @@ struct WireQrCode {
     value: Option<String>,
 }
 
-pub(in crate::transatel) fn read(answer: &Answer, iccid: &Iccid) -> Result<Profile, Failure> {
+pub(in crate::transatel) fn read(answer: &Answer, iccid: &Iccid) -> Result<Profile, CallError> {
     let profile = read_body(&answer.body, iccid).map_err(|error| answer.unreadable(&error))?;
     profile.map_err(|why| answer.contradicts(why))
 }

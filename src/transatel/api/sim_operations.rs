@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::orders::{Outcome, failed, refused};
 use super::sims::is_unknown_sim;
 use crate::domain::act::{SimAct, SimChange};
-use crate::domain::order::{Failure as Refused, Reason};
+use crate::domain::order::{self, Reason};
 use crate::domain::{Error, Iccid};
 use crate::transatel::client::endpoint::{self, Endpoint};
-use crate::transatel::client::error::{Failure, Need};
+use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::{Transatel, lenient};
 
@@ -34,7 +34,7 @@ pub enum Progress {
 
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+struct WireChange<'a> {
     rate_plan: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<&'a str>,
@@ -99,9 +99,9 @@ impl Transatel {
                 provider: Default::default(),
             });
         };
-        let mut body = Body {
+        let mut body = WireChange {
             rate_plan,
-            ..Body::default()
+            ..WireChange::default()
         };
         match action {
             SimAction::Update(labels) => {
@@ -156,7 +156,7 @@ impl Accepted {
         let status = self.transaction_status.or(self.status);
         let transaction = self.transaction_id.filter(|id| !id.is_empty());
         match status.as_deref().map(progress) {
-            Some(Progress::Failed) => Outcome::Refused(Refused {
+            Some(Progress::Failed) => Outcome::Refused(order::Failure {
                 reason: Reason::Rejected,
                 provider: Default::default(),
             }),
@@ -180,29 +180,29 @@ impl Transaction {
 }
 
 /// As for orders, but for what connectivity says in its own way.
-fn change_failed(failure: Failure) -> Outcome {
+fn change_failed(failure: CallError) -> Outcome {
     let unknown = is_unknown_sim(&failure);
     match failure {
-        Failure::Refused(refusal) if unknown => Outcome::Refused(Refused {
+        CallError::Refused(refusal) if unknown => Outcome::Refused(order::Failure {
             reason: Reason::SimNotFound,
             provider: refusal.provider_detail(),
         }),
         // Another request is pending on the SIM: this one was not taken, and may
         // be sent again later.
-        Failure::Refused(refusal) if refusal.status == 409 && refusal.title.is_some() => {
+        CallError::Refused(refusal) if refusal.status == 409 && refusal.title.is_some() => {
             Outcome::NotSent(Error::SimBusy {
                 provider: refusal.provider_detail(),
             })
         }
         // This API is optional: no permission is no fault of ours.
-        Failure::Refused(refusal) if refusal.status == 403 => Outcome::Refused(Refused {
+        CallError::Refused(refusal) if refusal.status == 403 => Outcome::Refused(order::Failure {
             reason: Reason::OperationNotEnabled,
             provider: refusal.provider_detail(),
         }),
         // Here it also means that the SIM is not in the status for it.
-        Failure::Refused(refusal) if refusal.status == 400 && refusal.is("BAD_REQUEST") => {
+        CallError::Refused(refusal) if refusal.status == 400 && refusal.is("BAD_REQUEST") => {
             let refused = refused(refusal);
-            Outcome::Refused(Refused {
+            Outcome::Refused(order::Failure {
                 reason: Reason::Rejected,
                 ..refused
             })
@@ -275,7 +275,7 @@ mod tests {
             (501, "NOT_IMPLEMENTED", "", Reason::OperationNotEnabled),
             (404, "NOT_FOUND", "", Reason::Protocol),
         ] {
-            let failure = Failure::Refused(Refusal {
+            let failure = CallError::Refused(Refusal {
                 status,
                 title: Some(title.into()),
                 detail: Some(detail.into()),
@@ -286,7 +286,7 @@ mod tests {
                 other => panic!("{status} {title}: {other:?}"),
             }
         }
-        let conflict = Failure::Refused(Refusal {
+        let conflict = CallError::Refused(Refusal {
             status: 409,
             title: Some("CONFLICT".into()),
             ..Refusal::default()

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::sim_management::esim_status;
 use crate::domain::{Country, Iccid, Msisdn, SimIds, SimRecord, SimRef, SimStatus};
 use crate::transatel::client::endpoint;
-use crate::transatel::client::error::Failure;
+use crate::transatel::client::error::CallError;
 use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::{Transatel, lenient};
 
@@ -34,7 +34,11 @@ impl Transatel {
     ///
     /// # Errors
     /// What any read may give; 403 when the account has no SIM Search.
-    pub async fn search_sim(&self, sim: &SimRef, options: CallOptions) -> Result<Option<SimRecord>, Failure> {
+    pub async fn search_sim(
+        &self,
+        sim: &SimRef,
+        options: CallOptions,
+    ) -> Result<Option<SimRecord>, CallError> {
         let (name, id) = match sim {
             SimRef::Iccid(iccid) => ("simSerial", iccid.as_str()),
             SimRef::Msisdn(msisdn) => ("msisdn", msisdn.as_str()),
@@ -58,7 +62,7 @@ impl Transatel {
         page: u32,
         size: u32,
         options: CallOptions,
-    ) -> Result<SimPage, Failure> {
+    ) -> Result<SimPage, CallError> {
         let status = status.map(|status| format!("eq:{}", word(status)));
         let group = group.map(|group| format!("eq:{group}"));
         let (page, size) = (page.to_string(), size.to_string());
@@ -68,7 +72,7 @@ impl Transatel {
         self.search(&query, options).await
     }
 
-    async fn search(&self, query: &[(&str, &str)], options: CallOptions) -> Result<SimPage, Failure> {
+    async fn search(&self, query: &[(&str, &str)], options: CallOptions) -> Result<SimPage, CallError> {
         let request = Request {
             query,
             ..Request::new(&endpoint::SIM_SEARCH, &[])
@@ -82,7 +86,7 @@ impl Transatel {
     /// # Errors
     /// What any read may give; 403 or 501 when the account does not have the
     /// API; see [`is_unknown_sim`] for a SIM that it does not know.
-    pub async fn subscriber(&self, sim: &SimRef, options: CallOptions) -> Result<SimRecord, Failure> {
+    pub async fn subscriber(&self, sim: &SimRef, options: CallOptions) -> Result<SimRecord, CallError> {
         let request = match sim {
             SimRef::Iccid(iccid) => Request::new(&endpoint::SUBSCRIBER_BY_ICCID, &[iccid.as_str()]),
             SimRef::Msisdn(msisdn) => Request::new(&endpoint::SUBSCRIBER_BY_MSISDN, &[msisdn.as_str()]),
@@ -92,7 +96,7 @@ impl Transatel {
         if record.ids.is(sim) {
             return Ok(record);
         }
-        Err(Failure::Unreadable {
+        Err(CallError::Unreadable {
             why: "it is about another SIM".into(),
             truncated: false,
             request_id: answer.request_id,
@@ -102,8 +106,8 @@ impl Transatel {
 
 /// Whether connectivity says that it does not know the SIM: by title, or, as
 /// was seen, by a 400 whose text says so.
-pub fn is_unknown_sim(failure: &Failure) -> bool {
-    let Failure::Refused(refusal) = failure else {
+pub fn is_unknown_sim(failure: &CallError) -> bool {
+    let CallError::Refused(refusal) = failure else {
         return false;
     };
     let says = |text: &str| {
@@ -117,8 +121,8 @@ pub fn is_unknown_sim(failure: &Failure) -> bool {
 }
 
 /// Whether the account may not use an optional API.
-pub fn is_not_permitted(failure: &Failure) -> bool {
-    matches!(failure, Failure::Refused(refusal) if matches!(refusal.status, 403 | 501))
+pub fn is_not_permitted(failure: &CallError) -> bool {
+    matches!(failure, CallError::Refused(refusal) if matches!(refusal.status, 403 | 501))
 }
 
 #[derive(Deserialize)]
@@ -253,7 +257,7 @@ mod tests {
     #[test]
     fn an_unknown_sim_is_told_by_title_or_by_the_text_of_a_400() {
         let refused = |status, body: &str| {
-            Failure::Refused(crate::transatel::client::error::Refusal::read(
+            CallError::Refused(crate::transatel::client::error::Refusal::read(
                 status,
                 body.as_bytes(),
                 None,

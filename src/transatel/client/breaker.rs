@@ -8,18 +8,18 @@
 //! Guarantees that a call is either refused before anything is sent or not
 //! touched: an outcome that is known stays known. Own code, since the
 //! maintained breakers wrap a service and know success and failure only; this
-//! one needs four verdicts and tokio's clock, so that its tests can pause it.
+//! one needs four kinds of sample and tokio's clock, so that its tests can pause it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::Failure;
+use super::error::CallError;
 
-/// What an attempt says about the API.
+/// What one attempt says about the health of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Sample {
     /// It answers.
     Alive,
     /// It does not, or it is broken.
@@ -30,27 +30,27 @@ pub enum Verdict {
     Nothing,
 }
 
-impl Verdict {
+impl Sample {
     /// What a failed attempt says.
-    pub fn of(failure: &Failure) -> Self {
+    pub fn of(failure: &CallError) -> Self {
         match failure {
-            Failure::Connect(_)
-            | Failure::Broken(_)
-            | Failure::Timeout { by_deadline: false }
-            | Failure::Unreadable { truncated: true, .. } => Self::Failed,
-            Failure::Refused(refusal) => match refusal.status {
+            CallError::Connect(_)
+            | CallError::Broken(_)
+            | CallError::Timeout { by_deadline: false }
+            | CallError::Unreadable { truncated: true, .. } => Self::Failed,
+            CallError::Refused(refusal) => match refusal.status {
                 429 => Self::Throttled,
                 501 => Self::Alive,
                 500.. => Self::Failed,
                 _ => Self::Alive,
             },
-            Failure::Unreadable { truncated: false, .. } => Self::Alive,
-            // A hasty caller must not close the door for all others.
-            Failure::Timeout { by_deadline: true }
-            | Failure::Token(_)
-            | Failure::NoTimeLeft
-            | Failure::CircuitOpen { .. }
-            | Failure::Crowded => Self::Nothing,
+            CallError::Unreadable { truncated: false, .. } => Self::Alive,
+            // One caller with a short deadline must not open the breaker for all.
+            CallError::Timeout { by_deadline: true }
+            | CallError::Token(_)
+            | CallError::NoTimeLeft
+            | CallError::CircuitOpen { .. }
+            | CallError::Crowded => Self::Nothing,
         }
     }
 }
@@ -80,8 +80,8 @@ impl Breaker {
         }
     }
 
-    /// Lets a call through or says when to come back. The pass has to be
-    /// judged; one that is dropped says nothing about the API.
+    /// Lets a call through or says when to come back. A pass that is dropped
+    /// without a sample says nothing about the API.
     ///
     /// # Errors
     /// The time after which a call may be let through again.
@@ -121,21 +121,21 @@ impl Breaker {
         }
     }
 
-    fn judge(&self, probe: bool, verdict: Verdict) {
+    fn record(&self, probe: bool, sample: Sample) {
         let opened = Instant::now() + self.open_for;
         let mut state = self.state();
-        *state = match (*state, verdict) {
-            (State::Probing, Verdict::Alive) if probe => State::Closed { failures: 0 },
-            (State::Probing, Verdict::Failed | Verdict::Throttled) if probe => State::Open { until: opened },
+        *state = match (*state, sample) {
+            (State::Probing, Sample::Alive) if probe => State::Closed { failures: 0 },
+            (State::Probing, Sample::Failed | Sample::Throttled) if probe => State::Open { until: opened },
             // The next call is the probe.
-            (State::Probing, Verdict::Nothing) if probe => State::Open {
+            (State::Probing, Sample::Nothing) if probe => State::Open {
                 until: Instant::now(),
             },
-            (State::Closed { .. }, Verdict::Alive) => State::Closed { failures: 0 },
-            (State::Closed { failures }, Verdict::Failed) if failures + 1 >= self.failures => {
+            (State::Closed { .. }, Sample::Alive) => State::Closed { failures: 0 },
+            (State::Closed { failures }, Sample::Failed) if failures + 1 >= self.failures => {
                 State::Open { until: opened }
             }
-            (State::Closed { failures }, Verdict::Failed) => State::Closed {
+            (State::Closed { failures }, Sample::Failed) => State::Closed {
                 failures: failures + 1,
             },
             // Late answers to calls from before it opened decide nothing.
@@ -159,9 +159,9 @@ pub struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Tells the breaker what the attempt says.
-    pub fn judge(mut self, verdict: Verdict) {
-        self.breaker.judge(self.probe, verdict);
+    /// Records how the attempt ended.
+    pub fn record(mut self, sample: Sample) {
+        self.breaker.record(self.probe, sample);
         self.probe = false;
     }
 }
@@ -169,7 +169,7 @@ impl Pass<'_> {
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         if self.probe {
-            self.breaker.judge(true, Verdict::Nothing);
+            self.breaker.record(true, Sample::Nothing);
         }
     }
 }
@@ -180,18 +180,18 @@ mod tests {
 
     const OPEN_FOR: Duration = Duration::from_secs(10);
 
-    fn after(verdicts: &[Verdict]) -> Breaker {
+    fn after(samples: &[Sample]) -> Breaker {
         let breaker = Breaker::new(3, OPEN_FOR);
-        for verdict in verdicts {
-            breaker.admit().unwrap().judge(*verdict);
+        for sample in samples {
+            breaker.admit().unwrap().record(*sample);
         }
         breaker
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_failures_in_a_row_open_it() {
-        use Verdict::{Alive, Failed, Nothing, Throttled};
-        for (verdicts, level) in [
+        use Sample::{Alive, Failed, Nothing, Throttled};
+        for (samples, level) in [
             (vec![Failed; 2], 0),
             (vec![Failed; 3], 2),
             (vec![Failed, Failed, Alive, Failed, Failed], 0),
@@ -200,35 +200,35 @@ mod tests {
             (vec![Throttled; 9], 0),
             (vec![Nothing; 9], 0),
         ] {
-            assert_eq!(after(&verdicts).level(), level, "{verdicts:?}");
+            assert_eq!(after(&samples).level(), level, "{samples:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_probe_at_a_time_decides() {
-        for (verdict, level) in [
-            (Verdict::Alive, 0),
-            (Verdict::Failed, 2),
-            (Verdict::Throttled, 2),
-            (Verdict::Nothing, 1),
+        for (sample, level) in [
+            (Sample::Alive, 0),
+            (Sample::Failed, 2),
+            (Sample::Throttled, 2),
+            (Sample::Nothing, 1),
         ] {
-            let breaker = after(&[Verdict::Failed; 3]);
+            let breaker = after(&[Sample::Failed; 3]);
             assert_eq!(breaker.admit().unwrap_err(), OPEN_FOR);
             tokio::time::advance(OPEN_FOR).await;
             assert_eq!(breaker.turns_away(), None);
             let probe = breaker.admit().unwrap();
             assert!(breaker.admit().is_err() && breaker.turns_away().is_some());
-            probe.judge(verdict);
-            assert_eq!(breaker.level(), level, "{verdict:?}");
+            probe.record(sample);
+            assert_eq!(breaker.level(), level, "{sample:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_is_given_up_makes_room_for_the_next() {
-        let breaker = after(&[Verdict::Failed; 3]);
+        let breaker = after(&[Sample::Failed; 3]);
         tokio::time::advance(OPEN_FOR).await;
         drop(breaker.admit().unwrap());
-        breaker.admit().unwrap().judge(Verdict::Alive);
+        breaker.admit().unwrap().record(Sample::Alive);
         assert_eq!(breaker.level(), 0);
     }
 
@@ -237,43 +237,43 @@ mod tests {
         let breaker = Breaker::new(1, OPEN_FOR);
         let (early, late) = (breaker.admit().unwrap(), breaker.admit().unwrap());
         let latest = breaker.admit().unwrap();
-        early.judge(Verdict::Failed);
-        late.judge(Verdict::Alive);
+        early.record(Sample::Failed);
+        late.record(Sample::Alive);
         assert_eq!(breaker.level(), 2);
         tokio::time::advance(OPEN_FOR).await;
         let probe = breaker.admit().unwrap();
-        latest.judge(Verdict::Alive);
+        latest.record(Sample::Alive);
         assert_eq!(breaker.level(), 1);
-        probe.judge(Verdict::Alive);
+        probe.record(Sample::Alive);
         assert_eq!(breaker.level(), 0);
     }
 
     #[test]
     fn what_a_failure_says() {
         let refused = |status| {
-            Failure::Refused(crate::transatel::client::error::Refusal {
+            CallError::Refused(crate::transatel::client::error::Refusal {
                 status,
                 ..Default::default()
             })
         };
-        for (status, verdict) in [
-            (400, Verdict::Alive),
-            (401, Verdict::Alive),
-            (404, Verdict::Alive),
-            (429, Verdict::Throttled),
-            (500, Verdict::Failed),
-            (501, Verdict::Alive),
-            (503, Verdict::Failed),
+        for (status, sample) in [
+            (400, Sample::Alive),
+            (401, Sample::Alive),
+            (404, Sample::Alive),
+            (429, Sample::Throttled),
+            (500, Sample::Failed),
+            (501, Sample::Alive),
+            (503, Sample::Failed),
         ] {
-            assert_eq!(Verdict::of(&refused(status)), verdict, "{status}");
+            assert_eq!(Sample::of(&refused(status)), sample, "{status}");
         }
         assert_eq!(
-            Verdict::of(&Failure::Timeout { by_deadline: true }),
-            Verdict::Nothing
+            Sample::of(&CallError::Timeout { by_deadline: true }),
+            Sample::Nothing
         );
         assert_eq!(
-            Verdict::of(&Failure::Timeout { by_deadline: false }),
-            Verdict::Failed
+            Sample::of(&CallError::Timeout { by_deadline: false }),
+            Sample::Failed
         );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::endpoint::Kind;
-use super::error::{Failure, Refusal};
+use super::error::{CallError, Refusal};
 use super::guard::Guards;
 use super::request::{CallOptions, Request};
 use super::retry::{Backoff, worth_another_try};
@@ -30,7 +30,7 @@ impl Client {
     ///
     /// # Errors
     /// The failure of the last attempt.
-    pub async fn call(&self, request: &Request<'_>, options: CallOptions) -> Result<Answer, Failure> {
+    pub async fn call(&self, request: &Request<'_>, options: CallOptions) -> Result<Answer, CallError> {
         let attempts = match request.kind {
             Kind::Read => self.attempts,
             Kind::Write => 1,
@@ -72,7 +72,7 @@ impl Client {
         request: &Request<'_>,
         options: &CallOptions,
         resend: u32,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, CallError> {
         let token = self.token(options).await?;
         let first = Attempt {
             request,
@@ -82,7 +82,7 @@ impl Client {
             resend,
         };
         match self.guarded(first).await {
-            Err(Failure::Refused(Refusal { status: 401, .. })) if self.tokens.refuse(&token).await => {
+            Err(CallError::Refused(Refusal { status: 401, .. })) if self.tokens.refuse(&token).await => {
                 let token = self.token(options).await?;
                 let replay = Attempt {
                     authorization: token.authorization(),
@@ -97,7 +97,7 @@ impl Client {
 
     /// Sends, when the guards let it through. What they turn away was not
     /// sent.
-    async fn guarded(&self, attempt: Attempt<'_>) -> Result<Answer, Failure> {
+    async fn guarded(&self, attempt: Attempt<'_>) -> Result<Answer, CallError> {
         let (api, options) = (attempt.request.endpoint.api, attempt.options);
         let permit = self.guards.admit(api, options.deadline, options.purpose).await?;
         let result = self.transport.exchange(attempt).await;
@@ -107,13 +107,13 @@ impl Client {
         result
     }
 
-    async fn token(&self, options: &CallOptions) -> Result<Arc<Token>, Failure> {
+    async fn token(&self, options: &CallOptions) -> Result<Arc<Token>, CallError> {
         let token = self.tokens.token();
         match options.deadline {
             None => token.await,
             Some(deadline) => tokio::time::timeout_at(deadline.at(), token)
                 .await
-                .unwrap_or(Err(Failure::NoTimeLeft)),
+                .unwrap_or(Err(CallError::NoTimeLeft)),
         }
     }
 }

@@ -12,10 +12,10 @@ use crate::transatel::lenient;
 
 /// Why a call to the provider failed.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Failure {
+pub enum CallError {
     /// Not sent: there is no token.
     #[error("no token: {0}")]
-    Token(Arc<Failure>),
+    Token(Arc<CallError>),
     /// Not sent: there is not enough time left for an answer.
     #[error("not sent: the deadline is too near")]
     NoTimeLeft,
@@ -85,7 +85,7 @@ impl std::fmt::Display for Refusal {
 /// older `errorCode`/`message` pair, and OAuth's `error`.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Body {
+struct WireProblem {
     #[serde(deserialize_with = "lenient::text")]
     title: Option<String>,
     #[serde(rename = "errorCode", deserialize_with = "lenient::text")]
@@ -108,7 +108,7 @@ const LONGEST_CODE: usize = 100;
 impl Refusal {
     /// Reads an error answer; a body that is no JSON only lacks its words.
     pub fn read(status: u16, body: &[u8], retry_after: Option<Duration>, request_id: Option<String>) -> Self {
-        let body: Body = lenient::answer(body).unwrap_or_default();
+        let body: WireProblem = lenient::answer(body).unwrap_or_default();
         let title = [body.title, body.error_code, body.code, body.error]
             .into_iter()
             .flatten()
@@ -161,7 +161,7 @@ pub enum Need {
     Optional,
 }
 
-impl Failure {
+impl CallError {
     /// `Refused` with this title.
     pub fn is_refused_as(&self, code: &str) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is(code))

@@ -15,9 +15,9 @@ use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tower::retry::budget::{Budget as _, TpsBudget};
 
-use super::breaker::{Breaker, Pass, Verdict};
+use super::breaker::{Breaker, Pass, Sample};
 use super::endpoint::Api;
-use super::error::Failure;
+use super::error::CallError;
 use super::pace::Pace;
 use super::request::Purpose;
 use super::transport::Answer;
@@ -93,20 +93,20 @@ impl Guards {
     /// Cancel-safe.
     ///
     /// # Errors
-    /// [`Failure::CircuitOpen`], [`Failure::Crowded`] or
-    /// [`Failure::NoTimeLeft`]: nothing may be sent.
+    /// [`CallError::CircuitOpen`], [`CallError::Crowded`] or
+    /// [`CallError::NoTimeLeft`]: nothing may be sent.
     pub async fn admit(
         &self,
         api: Api,
         deadline: Option<Deadline>,
         purpose: Purpose,
-    ) -> Result<Option<Permit<'_>>, Failure> {
+    ) -> Result<Option<Permit<'_>>, CallError> {
         let Some(guard) = self.of(api) else {
             return Ok(None);
         };
         let open = |retry_after| {
             self.metrics.held_back(api.name(), "circuit_open");
-            Failure::CircuitOpen { retry_after }
+            CallError::CircuitOpen { retry_after }
         };
         // Who will be turned away need not wait for it.
         if let Some(retry_after) = guard.breaker.turns_away() {
@@ -126,10 +126,10 @@ impl Guards {
         };
         let room = match tokio::time::timeout_at(until, room).await {
             Ok(Ok(room)) => room,
-            Err(_) if by_deadline.is_some() => return Err(Failure::NoTimeLeft),
+            Err(_) if by_deadline.is_some() => return Err(CallError::NoTimeLeft),
             Ok(Err(_)) | Err(_) => {
                 self.metrics.held_back(api.name(), "crowded");
-                return Err(Failure::Crowded);
+                return Err(CallError::Crowded);
             }
         };
         let pass = guard.breaker.admit().map_err(open)?;
@@ -162,10 +162,10 @@ impl Guards {
 
 impl Permit<'_> {
     /// The request ended.
-    pub fn settle(self, result: &Result<Answer, Failure>) {
-        self.pass.judge(match result {
-            Ok(_) => Verdict::Alive,
-            Err(failure) => Verdict::of(failure),
+    pub fn settle(self, result: &Result<Answer, CallError>) {
+        self.pass.record(match result {
+            Ok(_) => Sample::Alive,
+            Err(failure) => Sample::of(failure),
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::Failure;
+use super::error::CallError;
 
 /// Exponential back-off with full jitter: before the attempt after the
 /// `n`th, a random part of `first * 2^(n-1)` is waited, at most `longest`.
@@ -33,23 +33,23 @@ impl Backoff {
 /// Not repeated: what the provider decided (4xx but 429, 501), an answer that
 /// is complete but makes no sense, a missing token (it has its own back-off),
 /// and whatever the deadline ended.
-pub fn worth_another_try(failure: &Failure) -> Option<Option<Duration>> {
+pub fn worth_another_try(failure: &CallError) -> Option<Option<Duration>> {
     match failure {
-        Failure::Connect(_)
-        | Failure::Broken(_)
-        | Failure::Timeout { by_deadline: false }
-        | Failure::Unreadable { truncated: true, .. } => Some(None),
-        Failure::Refused(refusal) => match refusal.status {
+        CallError::Connect(_)
+        | CallError::Broken(_)
+        | CallError::Timeout { by_deadline: false }
+        | CallError::Unreadable { truncated: true, .. } => Some(None),
+        CallError::Refused(refusal) => match refusal.status {
             501 => None,
             429 | 500.. => Some(refusal.retry_after),
             _ => None,
         },
-        Failure::Token(_)
-        | Failure::NoTimeLeft
-        | Failure::CircuitOpen { .. }
-        | Failure::Crowded
-        | Failure::Timeout { by_deadline: true }
-        | Failure::Unreadable { truncated: false, .. } => None,
+        CallError::Token(_)
+        | CallError::NoTimeLeft
+        | CallError::CircuitOpen { .. }
+        | CallError::Crowded
+        | CallError::Timeout { by_deadline: true }
+        | CallError::Unreadable { truncated: false, .. } => None,
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn only_what_may_pass_is_tried_again() {
         let refused = |status| {
-            Failure::Refused(crate::transatel::client::error::Refusal {
+            CallError::Refused(crate::transatel::client::error::Refusal {
                 status,
                 ..Default::default()
             })
@@ -83,7 +83,7 @@ mod tests {
         for status in [400, 401, 403, 404, 409, 501] {
             assert!(worth_another_try(&refused(status)).is_none(), "{status}");
         }
-        assert!(worth_another_try(&Failure::Timeout { by_deadline: true }).is_none());
-        assert!(worth_another_try(&Failure::Timeout { by_deadline: false }).is_some());
+        assert!(worth_another_try(&CallError::Timeout { by_deadline: true }).is_none());
+        assert!(worth_another_try(&CallError::Timeout { by_deadline: false }).is_some());
     }
 }

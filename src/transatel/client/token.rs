@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::endpoint;
-use super::error::Failure;
+use super::error::CallError;
 use super::request::{CallOptions, Request};
 use super::transport::{Attempt, Transport};
 use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
@@ -129,12 +129,12 @@ impl TokenSource {
     /// The token to use now. Cancel-safe.
     ///
     /// # Errors
-    /// [`Failure::Token`] with the reason, shared by all who waited, and for
+    /// [`CallError::Token`] with the reason, shared by all who waited, and for
     /// a while by all who come after.
-    pub async fn token(&self) -> Result<Arc<Token>, Failure> {
+    pub async fn token(&self) -> Result<Arc<Token>, CallError> {
         match self.cache.get(&()).await {
             Ok(cached) => Ok(cached.value),
-            Err(failure) => Err(Failure::Token(Arc::new(failure))),
+            Err(failure) => Err(CallError::Token(Arc::new(failure))),
         }
     }
 
@@ -242,11 +242,11 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(1800);
 impl Load for Loader {
     type Key = ();
     type Value = Token;
-    type Error = Failure;
+    type Error = CallError;
     const NAME: &'static str = "token";
 
-    async fn load(&self, _key: &()) -> Result<Loaded<Token>, Failure> {
-        let malformed = || Failure::Unreadable {
+    async fn load(&self, _key: &()) -> Result<Loaded<Token>, CallError> {
+        let malformed = || CallError::Unreadable {
             why: "the token is no header value".into(),
             truncated: false,
             request_id: None,
@@ -272,12 +272,12 @@ impl Load for Loader {
         granted.token().ok_or_else(malformed)
     }
 
-    fn hold(&self, failure: &Failure, failures: u32) -> Duration {
+    fn hold(&self, failure: &CallError, failures: u32) -> Duration {
         hold(failure, failures)
     }
 
-    fn timed_out(&self) -> Failure {
-        Failure::Timeout { by_deadline: false }
+    fn timed_out(&self) -> CallError {
+        CallError::Timeout { by_deadline: false }
     }
 
     fn resident(&self) -> Option<()> {
@@ -300,11 +300,11 @@ fn margin(lifetime: Duration) -> Duration {
 /// Refused credentials do not become valid by themselves, and asking with them again
 /// and again gets an account flagged: 10 s, doubling, up to 5 min. Everything
 /// else passes: 1 s, doubling, up to 30 s.
-fn hold(failure: &Failure, failures: u32) -> Duration {
-    let refused = matches!(failure, Failure::Refused(refusal) if (400..500).contains(&refusal.status) && refusal.status != 429);
+fn hold(failure: &CallError, failures: u32) -> Duration {
+    let refused = matches!(failure, CallError::Refused(refusal) if (400..500).contains(&refusal.status) && refusal.status != 429);
     let (first, longest) = if refused { (10, 300) } else { (1, 30) };
     let asked = match failure {
-        Failure::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
+        CallError::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
         _ => Duration::ZERO,
     };
     doubling(Duration::from_secs(first), Duration::from_secs(longest), failures).max(asked)
@@ -351,11 +351,11 @@ mod tests {
 
     #[test]
     fn refused_credentials_are_left_alone_longer_than_an_outage() {
-        let refused = Failure::Refused(Refusal {
+        let refused = CallError::Refused(Refusal {
             status: 401,
             ..Refusal::default()
         });
-        let outage = Failure::Connect(String::new());
+        let outage = CallError::Connect(String::new());
         let holds = |failure, counts: [u32; 3]| counts.map(|count| hold(failure, count).as_secs());
         assert_eq!(holds(&refused, [1, 2, 40]), [10, 20, 300]);
         assert_eq!(holds(&outage, [1, 2, 40]), [1, 2, 30]);
@@ -364,6 +364,6 @@ mod tests {
             retry_after: Some(Duration::from_secs(7)),
             ..Refusal::default()
         };
-        assert_eq!(hold(&Failure::Refused(limited), 1).as_secs(), 7);
+        assert_eq!(hold(&CallError::Refused(limited), 1).as_secs(), 7);
     }
 }

@@ -17,7 +17,7 @@ use tracing::{Instrument as _, Span, field};
 use url::Url;
 
 use super::endpoint::{Api, Kind};
-use super::error::{Failure, Refusal, retry_after};
+use super::error::{CallError, Refusal, retry_after};
 use super::leased_body::{LeaseOver, LeasedBody};
 use super::request::{CallOptions, Request};
 use crate::config::Outbound;
@@ -49,14 +49,14 @@ impl Answer {
     /// Reads the body as a JSON object.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`], without anything of the body in its text.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+    /// [`CallError::Unreadable`], without anything of the body in its text.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         lenient::answer(&self.body).map_err(|error| self.unreadable(&error))
     }
 
     /// The failure of an answer that is no JSON of the expected shape; counts
     /// it.
-    pub fn unreadable(&self, error: &serde_json::Error) -> Failure {
+    pub fn unreadable(&self, error: &serde_json::Error) -> CallError {
         // Only the class and the place: the message itself may quote values.
         let why = format!(
             "{:?} error at line {} column {}",
@@ -69,7 +69,7 @@ impl Answer {
 
     /// The failure of an answer that is readable and cannot be true; counts
     /// it. The reason must hold nothing of the answer.
-    pub fn contradicts(&self, why: impl Into<String>) -> Failure {
+    pub fn contradicts(&self, why: impl Into<String>) -> CallError {
         let why = why.into();
         self.metrics.unreadable(self.api.name());
         tracing::warn!(
@@ -77,7 +77,7 @@ impl Answer {
             request_id = self.request_id.as_deref(),
             "an answer of the provider cannot be used: {why}"
         );
-        Failure::Unreadable {
+        CallError::Unreadable {
             why,
             truncated: false,
             request_id: self.request_id.clone(),
@@ -173,13 +173,13 @@ impl Transport {
     /// have carried the request out.
     ///
     /// # Errors
-    /// Every [`Failure`] but [`Failure::Token`].
-    pub async fn exchange(&self, attempt: Attempt<'_>) -> Result<Answer, Failure> {
+    /// Every [`CallError`] but [`CallError::Token`].
+    pub async fn exchange(&self, attempt: Attempt<'_>) -> Result<Answer, CallError> {
         let request = attempt.request;
         let span = propagation::part(|| self.span(request, attempt.resend));
         let started = Instant::now();
         let result = self.bounded(attempt, &span).instrument(span.clone()).await;
-        let outcome = result.as_ref().map_or_else(Failure::kind, |_| "ok");
+        let outcome = result.as_ref().map_or_else(CallError::kind, |_| "ok");
         self.metrics
             .attempt(request.endpoint.api.name(), outcome, started.elapsed());
         self.note(request, &result, &span);
@@ -208,22 +208,22 @@ impl Transport {
         span
     }
 
-    async fn bounded(&self, attempt: Attempt<'_>, span: &Span) -> Result<Answer, Failure> {
+    async fn bounded(&self, attempt: Attempt<'_>, span: &Span) -> Result<Answer, CallError> {
         let timeout = attempt.timeout;
         let deadline = attempt.options.deadline;
         let left = deadline.map(|deadline| deadline.remaining().saturating_sub(DEADLINE_MARGIN));
         let by_deadline = left.is_some_and(|left| left < timeout);
         let bound = left.map_or(timeout, |left| left.min(timeout));
         if bound.is_zero() {
-            return Err(Failure::NoTimeLeft);
+            return Err(CallError::NoTimeLeft);
         }
         match tokio::time::timeout(bound, self.send(attempt, span)).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::Timeout { by_deadline }),
+            Err(_) => Err(CallError::Timeout { by_deadline }),
         }
     }
 
-    async fn send(&self, attempt: Attempt<'_>, span: &Span) -> Result<Answer, Failure> {
+    async fn send(&self, attempt: Attempt<'_>, span: &Span) -> Result<Answer, CallError> {
         let request = attempt.request;
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, attempt.authorization.clone());
@@ -279,7 +279,7 @@ impl Transport {
         }
         // Whatever is wrong with the body, the status is the answer.
         let body = body.unwrap_or_default();
-        Err(Failure::Refused(Refusal::read(
+        Err(CallError::Refused(Refusal::read(
             status.as_u16(),
             &body,
             retry_after,
@@ -292,8 +292,8 @@ impl Transport {
         &self,
         mut response: reqwest::Response,
         request_id: Option<&str>,
-    ) -> Result<Bytes, Failure> {
-        let unreadable = |why: String, truncated| Failure::Unreadable {
+    ) -> Result<Bytes, CallError> {
+        let unreadable = |why: String, truncated| CallError::Unreadable {
             why,
             truncated,
             request_id: request_id.map(str::to_owned),
@@ -317,11 +317,11 @@ impl Transport {
 
     /// Writes the outcome into the span and, when it is one that an operator
     /// looks for, into the log.
-    fn note(&self, request: &Request<'_>, result: &Result<Answer, Failure>, span: &Span) {
+    fn note(&self, request: &Request<'_>, result: &Result<Answer, CallError>, span: &Span) {
         let Err(failure) = result else { return };
         span.record("error.type", failure.kind());
         span.record("otel.status_code", "ERROR");
-        if let Failure::Refused(refusal) = failure {
+        if let CallError::Refused(refusal) = failure {
             tracing::debug!(
                 parent: span,
                 api = request.endpoint.api.name(),
@@ -357,19 +357,19 @@ fn authorities(file: Option<&str>) -> Result<Vec<reqwest::Certificate>, BuildErr
 
 /// Sorts the HTTP client's errors by phase. Its texts can name the URL with
 /// its query, so only the causes below it are kept.
-fn classify(error: &reqwest::Error) -> Failure {
+fn classify(error: &reqwest::Error) -> CallError {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
     if cause.is::<LeaseOver>() {
-        return Failure::NoTimeLeft;
+        return CallError::NoTimeLeft;
     }
     if error.is_connect() || error.is_builder() {
-        return Failure::Connect(cause.to_string());
+        return CallError::Connect(cause.to_string());
     }
     if error.is_timeout() {
-        return Failure::Timeout { by_deadline: false };
+        return CallError::Timeout { by_deadline: false };
     }
-    Failure::Broken(cause.to_string())
+    CallError::Broken(cause.to_string())
 }
