@@ -50,15 +50,24 @@ pub struct Product {
     pub networks: Vec<CountryNetworks>,
 }
 
-/// Tag of the provider's own infrastructure products, which nobody buys.
-pub const WALLED_GARDEN: &str = "WALLED_GARDEN";
+/// Whether a product with this tag is the provider's own infrastructure, which
+/// nobody buys.
+pub fn is_infrastructure_tag(tag: &str) -> bool {
+    tag.eq_ignore_ascii_case("WALLED_GARDEN")
+}
+
+/// Whether a product with this id is infrastructure. Catalog and inventory
+/// give the tags too, an event may give the id alone: it must not be shown as
+/// a customer's when the subscription is not.
+pub fn is_infrastructure_id(id: &str) -> bool {
+    let letters: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
+    letters.to_ascii_uppercase().contains("WALLEDGARDEN")
+}
 
 impl Product {
     /// Whether this is the provider's infrastructure and not for sale.
     pub fn is_infrastructure(&self) -> bool {
-        self.tags
-            .iter()
-            .any(|tag| tag.eq_ignore_ascii_case(WALLED_GARDEN))
+        is_infrastructure_id(&self.id) || self.tags.iter().any(|tag| is_infrastructure_tag(tag))
     }
 
     /// Bytes of data it grants in all; `None` when it grants no data with a

@@ -1,13 +1,14 @@
 //! The provider, as the rest of the gateway sees it.
 //!
-//! Owns everything that is HTTP or JSON: [`client`] makes calls, [`api`] says
-//! what each of the provider's APIs is asked and answers. Hands out domain
-//! values only. Guarantees that a call is what it says it is: a
+//! Owns every HTTP call and all of the provider's JSON: [`client`] makes
+//! calls, [`api`] has the requests and answers of each of its APIs, [`event`]
+//! reads what it posts to the webhook. Hands out domain values only. Guarantees that a call is what it says it is: a
 //! [`Kind::Read`](client::endpoint::Kind) may be sent again, nothing else ever
 //! is.
 
 pub mod api;
 pub mod client;
+pub mod event;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod lenient;

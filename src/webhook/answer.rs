@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use jiff::Timestamp;
 
-use super::envelope;
+use super::arrival;
 use super::secrets::Secrets;
 use super::signature::{HEADER, Received};
 use crate::service::Events;
@@ -66,7 +66,7 @@ impl Desk {
             tracing::warn!("something was posted to the webhook without a right signature");
             StatusCode::UNAUTHORIZED
         })?;
-        let arrival = envelope::read(verified, Timestamp::now());
+        let arrival = arrival::read(verified, Timestamp::now());
         match tokio::time::timeout(self.commit_timeout, self.events.receive(arrival)).await {
             Ok(Ok(_)) => Ok(()),
             // It comes again.

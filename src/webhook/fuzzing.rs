@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use ring::hmac;
 
-use super::envelope;
+use super::arrival;
 use super::signature::{Keys, Received, key};
 use crate::domain::event::LONGEST_ID;
 use crate::service::events::Arrival;
@@ -17,7 +17,7 @@ pub fn envelope(bytes: &[u8]) {
     let Ok(verified) = Received::new(body, None).verify(&Keys::Unchecked) else {
         return;
     };
-    match envelope::read(verified, Timestamp::UNIX_EPOCH) {
+    match arrival::read(verified, Timestamp::UNIX_EPOCH) {
         Arrival::Unreadable { body, reason, .. } => {
             assert_eq!(body, bytes);
             assert!(!reason.is_empty());

@@ -7,7 +7,7 @@
 //! What events mean is not its business.
 
 mod answer;
-mod envelope;
+mod arrival;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod listener;

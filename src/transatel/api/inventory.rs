@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::catalog_wire::category;
 use super::resources;
-use crate::domain::product::{Amount, Category, Grant, WALLED_GARDEN};
+use crate::domain::product::{Amount, Category, Grant, is_infrastructure_id, is_infrastructure_tag};
 use crate::domain::subscription::{Balance, End, Holdings, Level, Status};
 use crate::domain::{Country, Error, Language, Msisdn, Subscription};
 use crate::transatel::Transatel;
@@ -129,18 +129,18 @@ fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Category>, 
 }
 
 /// What tags say of a product: where it works, and whether it is the
-/// provider's own.
+/// provider's infrastructure.
 #[derive(Default)]
 struct Tags {
     countries: Vec<Country>,
-    walled_garden: bool,
+    infrastructure: bool,
 }
 
 fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tags, D::Error> {
     let mut tags = Tags::default();
     lenient::each_text(deserializer, |tag| {
         tags.countries.extend(Country::from_alpha2(tag));
-        tags.walled_garden |= tag.eq_ignore_ascii_case(WALLED_GARDEN);
+        tags.infrastructure |= is_infrastructure_tag(tag);
     })?;
     Ok(tags)
 }
@@ -208,6 +208,7 @@ fn holdings(wires: impl Iterator<Item = Option<WireSubscription>>) -> Holdings {
 
 fn subscription(wire: WireSubscription) -> Option<Subscription> {
     let definition = wire.product_definition.0.unwrap_or_default();
+    let product_id = definition.product_id.unwrap_or_default();
     let raw_status = wire.status.unwrap_or_default();
     let status = status(&raw_status);
     let allowances = resources::allowances(definition.allowances);
@@ -228,8 +229,8 @@ fn subscription(wire: WireSubscription) -> Option<Subscription> {
         end: wire
             .expiration_date
             .map(|at| end(at, wire.activation_date.is_some(), status)),
-        infrastructure: definition.tags.walled_garden,
-        product_id: definition.product_id.unwrap_or_default(),
+        infrastructure: definition.tags.infrastructure || is_infrastructure_id(&product_id),
+        product_id,
         category: definition.product_category,
         status,
         raw_status,

@@ -148,6 +148,10 @@ fn infrastructure_is_told_by_its_tag_and_countries_come_from_both_places() {
         {"productId": "W", "tags": ["Walled_Garden", "FR"], "countryList": ["DEU", "FRA", "XXX"]}});
     let subscription = read_one(wire);
     assert!(subscription.infrastructure);
+    // As in events, which may give the id alone.
+    let by_id = |id: &str| json!({"subscriptionId": "S", "productDefinition": {"productId": id}});
+    assert!(read_one(by_id("WW_901O_WALLEDGARDEN_X")).infrastructure);
+    assert!(!read_one(by_id("WW_901O_GARDEN")).infrastructure);
     assert_eq!(
         subscription
             .countries

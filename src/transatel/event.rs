@@ -1,26 +1,35 @@
-//! What an event says: section "Events" of the provider's documentation.
-//! Members that are missing or have another shape are absent; only an event
-//! without an id cannot be kept as one.
+//! The JSON of an event.
+//!
+//! Provider's document: "Events" of its developer guides. A member that is
+//! missing or has another shape is absent; only an event without an id cannot
+//! be kept as one. Whether the body is the provider's is the webhook's to
+//! know.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::signature::Verified;
 use crate::domain::event::{Event, LONGEST_ID};
 use crate::domain::opaque::DEEPEST;
-use crate::domain::write::WriteId;
+use crate::domain::order::OrderId;
+use crate::domain::product::{is_infrastructure_id, is_infrastructure_tag};
 use crate::domain::{Iccid, Msisdn, SimIds};
-use crate::service::events::{Arrival, Incoming};
 
-/// Events of the provider's own infrastructure are told by their product: its
-/// id contains this.
-const INFRASTRUCTURE: &str = "WALLEDGARDEN";
-const INFRASTRUCTURE_TAG: &str = "WALLED_GARDEN";
-/// Nothing that is kept as a column is longer.
+/// No member that is stored in a column of its own is longer.
 const LONGEST_MEMBER: usize = 255;
+
+/// An event as the provider reported it. It holds personal data.
+pub struct Report {
+    /// What could be read; `order_id` is the reference that it carries, and
+    /// `request_id` is absent.
+    pub event: Event,
+    /// The event's own body as JSON, as it came.
+    pub body: String,
+    /// Whether callers can be shown all of the body: it is not nested deeper
+    /// than they can read.
+    pub is_shown_whole: bool,
+}
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -29,29 +38,11 @@ struct Envelope<'a> {
     body: Option<&'a RawValue>,
 }
 
-/// Reads an event; what cannot be read is kept as it came.
-pub(super) fn read(verified: Verified, received_at: Timestamp) -> Arrival {
-    let bytes = verified.into_body();
-    match event(&bytes, received_at) {
-        Ok((incoming, shown_whole)) => {
-            if !shown_whole {
-                tracing::warn!(
-                    event_id = incoming.event.id,
-                    "an event is nested deeper than callers can read: its depths are kept and not shown"
-                );
-            }
-            Arrival::Event(Box::new(incoming))
-        }
-        Err(reason) => Arrival::Unreadable {
-            body: bytes,
-            reason,
-            received_at,
-        },
-    }
-}
-
-/// An event, and whether all of it can be shown.
-fn event(bytes: &Bytes, received_at: Timestamp) -> Result<(Incoming, bool), &'static str> {
+/// Reads an event.
+///
+/// # Errors
+/// What is wrong with the bytes; holds nothing of them.
+pub fn read(bytes: &[u8], received_at: Timestamp) -> Result<Report, &'static str> {
     let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| "no JSON with a header")?;
     let raw = envelope.body.map_or("{}", RawValue::get);
     let body: Value = serde_json::from_str(raw).map_err(|_| "its body is no JSON")?;
@@ -81,21 +72,22 @@ fn event(bytes: &Bytes, received_at: Timestamp) -> Result<(Incoming, bool), &'st
             msisdn: member("/msisdn").and_then(|msisdn| Msisdn::parse_international(&msisdn)),
         },
         subscription_id: member("/productSubscription/subscriptionId").or_else(|| member("/subscriptionId")),
-        infrastructure: is_infrastructure(product_id.as_deref(), &body),
+        infrastructure: product_id.as_deref().is_some_and(is_infrastructure_id)
+            || has_infrastructure_tag(&body),
         product_id,
-        // A line's own reference is free text: only an order's id is ours.
-        order_id: member("/externalReference").and_then(|reference| WriteId::parse(&reference)),
+        // A customer's own reference is free text: only an order's id is ours.
+        order_id: member("/externalReference").and_then(|reference| OrderId::parse(&reference)),
         request_id: None,
         transaction_id: member("/transactionId"),
     };
-    let incoming = Incoming {
+    Ok(Report {
         event,
         body: raw.to_owned(),
-    };
-    Ok((incoming, fits(&body, DEEPEST)))
+        is_shown_whole: fits(&body, DEEPEST),
+    })
 }
 
-/// Whether a value has no more than so many levels.
+/// Whether a value is nested no deeper than this many levels.
 fn fits(value: &Value, levels: u32) -> bool {
     let Some(levels) = levels.checked_sub(1) else {
         return false;
@@ -107,7 +99,7 @@ fn fits(value: &Value, levels: u32) -> bool {
     }
 }
 
-/// A text, or a number as text; nothing that is empty or absurdly long.
+/// A text, or a number as text; absent when empty or too long for a column.
 fn text(body: &Value, pointer: &str) -> Option<String> {
     let text = match body.pointer(pointer)? {
         Value::String(text) => text.trim().to_owned(),
@@ -117,18 +109,10 @@ fn text(body: &Value, pointer: &str) -> Option<String> {
     (!text.is_empty() && text.len() <= LONGEST_MEMBER).then_some(text)
 }
 
-fn is_infrastructure(product_id: Option<&str>, body: &Value) -> bool {
-    let by_id = product_id.is_some_and(|id| {
-        let letters: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
-        letters.to_ascii_uppercase().contains(INFRASTRUCTURE)
-    });
+fn has_infrastructure_tag(body: &Value) -> bool {
     let tags = body.pointer("/productSubscription/productDefinition/tags");
     let mut tags = tags.and_then(Value::as_array).into_iter().flatten();
-    by_id
-        || tags.any(|tag| {
-            tag.as_str()
-                .is_some_and(|tag| tag.eq_ignore_ascii_case(INFRASTRUCTURE_TAG))
-        })
+    tags.any(|tag| tag.as_str().is_some_and(is_infrastructure_tag))
 }
 
 #[cfg(test)]
@@ -137,9 +121,8 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Incoming, &'static str> {
-        let read = event(&Bytes::copy_from_slice(text.as_bytes()), Timestamp::UNIX_EPOCH);
-        read.map(|(incoming, _)| incoming)
+    fn read(text: &str) -> Result<Report, &'static str> {
+        super::read(text.as_bytes(), Timestamp::UNIX_EPOCH)
     }
 
     fn of_body(body: Value) -> Event {
@@ -148,8 +131,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bundles_event_is_read_whole() {
-        let order = WriteId::new();
+    fn an_event_of_a_subscription_is_read_whole() {
+        let order = OrderId::new();
         let text = json!({
             "header": {
                 "eventId": "8f7b0c1e", "eventType": "OCS/PRODUCT/ACTIVATED",
@@ -164,9 +147,9 @@ mod tests {
             }
         })
         .to_string();
-        let incoming = read(&text).unwrap();
-        assert!(text.contains(&incoming.body), "the body is kept as it came");
-        let event = incoming.event;
+        let report = read(&text).unwrap();
+        assert!(text.contains(&report.body), "the body is kept as it came");
+        let event = report.event;
         assert_eq!(
             (event.id.as_str(), event.raw_type.as_str()),
             ("8f7b0c1e", "OCS/PRODUCT/ACTIVATED")
@@ -191,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn infrastructure_is_told_by_its_product() {
+    fn infrastructure_is_recognized_by_its_product() {
         let of_product = |definition: Value| {
             of_body(json!({ "productSubscription": { "productDefinition": definition } })).infrastructure
         };
@@ -202,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_is_no_order_id_is_nobodys() {
+    fn a_reference_that_is_not_an_order_id_names_no_order() {
         for reference in [json!("fleet 7"), json!(7), json!(null), json!({})] {
             assert_eq!(of_body(json!({ "externalReference": reference })).order_id, None);
         }
