@@ -253,12 +253,18 @@ fn anything() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn both_ways_of_reading_understand_the_same(mut subscriptions in prop::collection::vec(anything(), 0..4)) {
+    fn no_shape_of_a_member_hides_a_subscription(mut subscriptions in prop::collection::vec(anything(), 0..4)) {
         for subscription in subscriptions.iter_mut().filter_map(Value::as_object_mut) {
             subscription.insert("subscriptionId".to_owned(), json!("S"));
         }
+        let objects = subscriptions.iter().filter(|subscription| subscription.is_object()).count();
+        let others = subscriptions.len() - objects;
         let body = json!({ "productSubscriptions": subscriptions }).to_string();
-        let in_one_pass = in_one_pass(&body).unwrap();
-        prop_assert_eq!(in_one_pass, by_element(body.as_bytes()).unwrap());
+        let read = read(body.as_bytes()).unwrap();
+        prop_assert_eq!((read.subscriptions.len(), read.unreadable), (objects, others));
+        // A member that comes twice makes serde take the other way, which
+        // understands the same.
+        let twice = body.replace(r#""subscriptionId":"S""#, r#""subscriptionId":7,"subscriptionId":"S""#);
+        prop_assert_eq!(super::read(twice.as_bytes()).unwrap(), read);
     }
 }

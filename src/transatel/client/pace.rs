@@ -1,8 +1,9 @@
 //! A bound on requests a second that we keep ourselves, for accounts whose
 //! limit is known. Off by default: no limit is documented.
 //!
-//! Requests get evenly spaced turns. Own code: `governor` brings ten crates and
-//! a clock that tests cannot pause, for one cell.
+//! Requests get evenly spaced turns in the order in which they ask. Own code:
+//! with `governor` a waiter asks again when its time has come and may lose to
+//! another each time. Measured in docs/benchmarks.md, "Own code or a crate".
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
