@@ -1,10 +1,10 @@
-//! Checks an account against the contract: may the gateway do there what it
-//! has to, and does the provider answer as its documents say?
+//! Checks an account against the provider's documents: does it have the
+//! permissions that the gateway needs, and are answers as documented?
 //!
 //! Read-only: a token, `OPTIONS` on every URL that the gateway uses or may
 //! use, one catalog, one SIM if it is named, and errors made on purpose. What
-//! it finds ([`Report`]) holds no secret and no whole identifier. Printing it
-//! is the command's.
+//! it finds ([`Report`]) holds no secret and no complete identifier. Printing
+//! it is the command's.
 
 mod report;
 
@@ -23,17 +23,17 @@ use crate::transatel::client::endpoint::{self, Endpoint};
 use crate::transatel::client::error::{CallError, Need, Refusal};
 use crate::transatel::client::request::CallOptions;
 use crate::transatel::client::transport;
-use crate::transatel::probe::{Finding, ProbeError, Subject, WRONG_PATH};
+use crate::transatel::probe::{Finding, NO_SUBSCRIPTIONS, ProbeError, Subject, WRONG_PATH};
 
 pub use report::{Check, Report, Verdict};
 
 /// Why nothing can be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The way to the provider cannot be prepared.
+    /// The HTTP client cannot be built.
     #[error(transparent)]
     Provider(#[from] transport::BuildError),
-    /// The provider's client counts what it does.
+    /// The metrics that the client counts in cannot be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics::SetupError),
 }
@@ -47,13 +47,13 @@ pub struct Named {
     pub msisdn: Option<Msisdn>,
 }
 
-/// One check waits no longer than this, retries included.
+/// The longest that one check takes, retries included.
 const CHECK_WITHIN: Duration = Duration::from_secs(30);
 
-/// A card of country code 999, which is not assigned, with a right check
-/// digit: well-formed, and unknown to everybody.
+/// An ICCID of country code 999, which is not assigned, with a valid check
+/// digit: well-formed, and not any SIM's.
 const UNKNOWN_ICCID: &str = "8999900000000000006";
-/// A number of country code 999.
+/// An MSISDN of country code 999.
 const UNKNOWN_MSISDN: &str = "999000000000000";
 
 /// Makes every check. Takes a few seconds with a healthy provider.
@@ -62,7 +62,7 @@ const UNKNOWN_MSISDN: &str = "999000000000000";
 /// Only when nothing can be sent at all; what the provider does wrong is in
 /// the report.
 pub async fn examine(config: &Config, named: &Named) -> Result<Report, SetupError> {
-    // Nobody waits for the figures of a command.
+    // A command exports no metrics.
     let telemetry = Telemetry {
         otlp_endpoint: None,
         ..config.telemetry.clone()
@@ -71,7 +71,7 @@ pub async fn examine(config: &Config, named: &Named) -> Result<Report, SetupErro
     let tasks = TaskTracker::new();
     let provider = Transatel::new(&config.transatel, &config.outbound, metrics, tasks)?;
     let base_url = &config.transatel.base_url;
-    // Without what a person may have put before the host.
+    // Without credentials that the URL may contain.
     let mut report = Report::new(&format!(
         "{}{}",
         base_url.origin().ascii_serialization(),
@@ -107,9 +107,9 @@ impl Doctor<'_> {
         }
     }
 
-    /// What needs a token.
+    /// The checks that need a token.
     async fn rest(&self, report: &mut Report) -> Option<()> {
-        let (no_iccid, no_msisdn) = nobodys()?;
+        let (no_iccid, no_msisdn) = unassigned()?;
         let (catalog, product_id) = self.catalog().await;
         report.add(catalog);
         let named = Subject {
@@ -127,13 +127,13 @@ impl Doctor<'_> {
         let options = || CallOptions::until(Deadline::after(CHECK_WITHIN));
         if self.named.iccid.is_some() {
             let check = Check::named("this eSIM", &endpoint::ESIM);
-            report.add(check.looked(self.provider.look_at_esim(&named, options()).await));
+            report.add(check.found(self.provider.probe_esim(&named, options()).await));
             let check = Check::named("this SIM in search", &endpoint::SIM_SEARCH);
-            report.add(check.looked(self.provider.look_for_sim(&named, options()).await));
+            report.add(check.found(self.provider.probe_sim_search(&named, options()).await));
         }
         if self.named.msisdn.is_some() {
             let check = Check::named("this SIM's inventory", &endpoint::INVENTORY);
-            report.add(check.looked(self.provider.look_at_inventory(&named, options()).await));
+            report.add(check.found(self.provider.probe_inventory(&named, options()).await));
         }
         let unknown = Subject {
             iccid: no_iccid,
@@ -141,22 +141,22 @@ impl Doctor<'_> {
             ..named
         };
         let check = Check::named("unknown MSISDN", &endpoint::INVENTORY);
-        let looked = self.provider.look_at_inventory(&unknown, options()).await;
+        let looked = self.provider.probe_inventory(&unknown, options()).await;
         report.add(match looked {
-            // Some say that this is an error, some that it is nothing.
-            Ok(seen) if seen.note == "0 bundles" => check.looked(Ok(seen)),
+            // Integrators have seen both an error and an empty list.
+            Ok(finding) if finding.note == NO_SUBSCRIPTIONS => check.found(Ok(finding)),
             other => check.refused_as("SUBSCRIBER_NOT_FOUND", other),
         });
         let check = Check::named("unknown eSIM", &endpoint::ESIM);
-        let looked = self.provider.look_at_esim(&unknown, options()).await;
+        let looked = self.provider.probe_esim(&unknown, options()).await;
         report.add(check.refused_as(ESIM_NOT_FOUND, looked));
         let check = Check::of(&WRONG_PATH);
-        let looked = self.provider.look_nowhere(&unknown, options()).await;
+        let looked = self.provider.probe_wrong_path(&unknown, options()).await;
         report.add(check.refused_as("NOT_FOUND", looked));
         Some(())
     }
 
-    /// Reads the whole catalog; gives a product of it.
+    /// Reads the whole catalog; returns a product of it.
     async fn catalog(&self) -> (Check, Option<String>) {
         let check = Check::named("catalog content", &endpoint::CATALOG);
         let listing = match self
@@ -186,8 +186,8 @@ impl Doctor<'_> {
         (check.is(verdict, note), product_id)
     }
 
-    /// Whether the account may use what not every account has. Required only
-    /// when the settings offer it to callers.
+    /// Whether the account may use an operation that not every account has.
+    /// Required only when the settings offer it to callers.
     async fn operation(&self, operation: OptionalOperation, subject: &Subject) -> Check {
         let offered = self.config.transatel.enabled_operations.contains(&operation);
         let endpoint = endpoint::of_operation(operation);
@@ -208,7 +208,7 @@ impl Doctor<'_> {
 
     async fn methods(&self, check: Check, endpoint: &'static Endpoint, subject: &Subject) -> Check {
         let options = CallOptions::until(Deadline::after(CHECK_WITHIN));
-        match self.provider.methods(endpoint, subject, options).await {
+        match self.provider.allowed_methods(endpoint, subject, options).await {
             Ok((methods, request_id)) => {
                 let permitted = methods.iter().any(|method| method == endpoint.method.as_str());
                 let note = format!("Allow: {}", methods.join(", "));
@@ -224,30 +224,30 @@ impl Doctor<'_> {
                 check.request_id = request_id;
                 check
             }
-            Err(trouble) => check.looked(Err(trouble)),
+            Err(error) => check.found(Err(error)),
         }
     }
 }
 
-/// A SIM that nobody has. Always there: a test reads it.
-fn nobodys() -> Option<(Iccid, Msisdn)> {
+/// Identifiers that no SIM has. Never `None`: a test parses them.
+fn unassigned() -> Option<(Iccid, Msisdn)> {
     Some((Iccid::parse(UNKNOWN_ICCID)?, Msisdn::parse(UNKNOWN_MSISDN)?))
 }
 
 impl Check {
-    /// What a look showed.
-    fn looked(self, looked: Result<Finding, ProbeError>) -> Self {
-        let (verdict, seen) = match looked {
-            Ok(seen) => (Verdict::Ok, seen),
-            Err(ProbeError::Differs(seen)) => (Verdict::Differs, seen),
+    /// With what a probe found.
+    fn found(self, found: Result<Finding, ProbeError>) -> Self {
+        let (verdict, finding) = match found {
+            Ok(finding) => (Verdict::Ok, finding),
+            Err(ProbeError::Differs(finding)) => (Verdict::Differs, finding),
             Err(ProbeError::Failed(failure)) => return self.failed(&failure),
         };
-        let mut check = self.is(verdict, seen.note);
-        check.request_id = seen.request_id;
+        let mut check = self.is(verdict, finding.note);
+        check.request_id = finding.request_id;
         check
     }
 
-    /// A refusal by this title is what the contract says.
+    /// As documented if it was refused with this title.
     fn refused_as(self, title: &str, looked: Result<Finding, ProbeError>) -> Self {
         let instead = |note: &str| format!("{title} expected: {note}");
         match looked {
@@ -264,10 +264,10 @@ impl Check {
                 }
                 check
             }
-            Ok(seen) | Err(ProbeError::Differs(seen)) => {
-                let note = instead(&seen.note);
+            Ok(finding) | Err(ProbeError::Differs(finding)) => {
+                let note = instead(&finding.note);
                 let mut check = self.is(Verdict::Differs, note);
-                check.request_id = seen.request_id;
+                check.request_id = finding.request_id;
                 check
             }
         }
@@ -284,7 +284,7 @@ impl Check {
 fn judge(failure: &CallError) -> Verdict {
     match failure {
         CallError::Token(inner) => match &**inner {
-            // OAuth refuses credentials with 400 or 401 and a word.
+            // OAuth refuses credentials with 400 or 401 and one of these.
             CallError::Refused(refusal)
                 if ["invalid_client", "invalid_scope", "unauthorized_client"]
                     .iter()
@@ -303,7 +303,7 @@ fn judge(failure: &CallError) -> Verdict {
         CallError::Unreadable { truncated: true, .. } => Verdict::Unreachable,
         CallError::Unreadable { truncated: false, .. } => Verdict::Differs,
         CallError::Refused(Refusal { status, .. }) => match status {
-            // 501: the account is not set up for it.
+            // 501: the account does not have it.
             401 | 403 | 501 => Verdict::NotPermitted,
             429 | 500.. => Verdict::Unreachable,
             _ => Verdict::Differs,
@@ -338,8 +338,8 @@ mod tests {
     }
 
     #[test]
-    fn the_sims_that_nobody_has_can_be_named() {
-        assert!(nobodys().is_some());
+    fn unassigned_identifiers_are_well_formed() {
+        assert!(unassigned().is_some());
     }
 
     #[test]

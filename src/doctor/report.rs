@@ -1,4 +1,4 @@
-//! What the doctor found, as a table for people and as JSON for scripts.
+//! The report of `doctor`, as a table for people and as JSON for scripts.
 //!
 //! Texts of the provider pass through here on their way to a terminal: digits
 //! that could name a SIM are masked, control characters are dropped.
@@ -15,18 +15,18 @@ use crate::transatel::client::error::Need;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As the contract says.
+    /// As documented.
     Ok,
-    /// The account may not.
+    /// The account lacks the permission.
     NotPermitted,
-    /// Answered, but not as the contract says.
+    /// Answered, but not as documented.
     Differs,
     /// Not answered.
     Unreachable,
 }
 
 impl Verdict {
-    fn words(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::NotPermitted => "not permitted",
@@ -43,11 +43,11 @@ pub struct Check {
     pub name: &'static str,
     /// Method and path with placeholders.
     pub request: String,
-    /// Whether the gateway can do its job without it.
+    /// Whether the gateway needs it.
     pub required: bool,
     /// How it went.
     pub verdict: Verdict,
-    /// What was seen.
+    /// What was found.
     pub note: String,
     /// Methods that the account may use there; empty unless they were asked
     /// for.
@@ -93,7 +93,7 @@ impl Check {
         self
     }
 
-    fn stands_in_the_way(&self) -> bool {
+    fn is_blocking(&self) -> bool {
         self.required && self.verdict != Verdict::Ok
     }
 }
@@ -101,13 +101,13 @@ impl Check {
 /// Everything that was found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Where was looked.
+    /// The base URL.
     pub provider: String,
-    /// Whether every check could be made: without a token none can.
+    /// Whether all checks were made: without a token none can be.
     pub complete: bool,
-    /// In the order in which they were made.
+    /// The checks, in the order in which they were made.
     pub checks: Vec<Check>,
-    /// How safe the ledger is, in words: information, never in the way.
+    /// How safe the ledger is, in words; does not affect the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
 }
@@ -122,17 +122,16 @@ impl Report {
         }
     }
 
-    /// Keeps a check; says whether it went well.
+    /// Adds a check; returns whether it is ok.
     pub(super) fn add(&mut self, check: Check) -> bool {
         let ok = check.verdict == Verdict::Ok;
         self.checks.push(check);
         ok
     }
 
-    /// Whether the gateway can do its job: everything that is required is as
-    /// the contract says.
+    /// Whether the gateway can do its job: everything that is required is ok.
     pub fn is_able(&self) -> bool {
-        self.complete && !self.checks.iter().any(Check::stands_in_the_way)
+        self.complete && !self.checks.iter().any(Check::is_blocking)
     }
 
     /// For scripts.
@@ -167,7 +166,7 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "{:<13}  {need}  {:<name$}  {:<request$}  {}",
-                check.verdict.words(),
+                check.verdict.label(),
                 check.name,
                 check.request,
                 check.note
@@ -179,23 +178,23 @@ impl fmt::Display for Report {
         if let Some(store) = &self.store {
             writeln!(f, "store: {store}")?;
         }
-        let trouble: Vec<&str> = self
+        let blocking: Vec<&str> = self
             .checks
             .iter()
-            .filter(|check| check.stands_in_the_way())
+            .filter(|check| check.is_blocking())
             .map(|check| check.name)
             .collect();
-        if trouble.is_empty() {
+        if blocking.is_empty() {
             writeln!(f, "the gateway can do its job with this account")
         } else {
-            writeln!(f, "the gateway cannot do its job: {}", trouble.join(", "))
+            writeln!(f, "the gateway cannot do its job: {}", blocking.join(", "))
         }
     }
 }
 
-/// As many digits in a row may name a SIM or a device.
+/// This many digits in a row may identify a SIM or a device.
 const IDENTIFYING: usize = 6;
-/// As many of them are shown.
+/// This many of them are shown.
 const SHOWN: usize = 4;
 
 /// Text that may go to a terminal.
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_required_stands_in_the_way() {
+    fn only_what_is_required_is_blocking() {
         for verdict in [Verdict::NotPermitted, Verdict::Differs, Verdict::Unreachable] {
             assert!(report(&[(Need::Required, Verdict::Ok), (Need::Optional, verdict)]).is_able());
             assert!(!report(&[(Need::Required, verdict), (Need::Optional, Verdict::Ok)]).is_able());
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn table_and_json_tell_the_same() {
+    fn table_and_json_show_the_same() {
         let report = report(&[
             (Need::Required, Verdict::Differs),
             (Need::Optional, Verdict::NotPermitted),

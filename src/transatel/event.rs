@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::domain::event::{Event, LONGEST_ID};
 use crate::domain::opaque::DEEPEST;
-use crate::domain::order::OrderId;
 use crate::domain::product::{is_infrastructure_id, is_infrastructure_tag};
+use crate::domain::write::WriteId;
 use crate::domain::{Iccid, Msisdn, SimIds};
 
 /// No member that is stored in a column of its own is longer.
@@ -43,9 +43,9 @@ struct Envelope<'a> {
 /// # Errors
 /// What is wrong with the bytes; holds nothing of them.
 pub fn read(bytes: &[u8], received_at: Timestamp) -> Result<Report, &'static str> {
-    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| "no JSON with a header")?;
+    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| "not JSON with a header")?;
     let raw = envelope.body.map_or("{}", RawValue::get);
-    let body: Value = serde_json::from_str(raw).map_err(|_| "its body is no JSON")?;
+    let body: Value = serde_json::from_str(raw).map_err(|_| "its body is not JSON")?;
     let id = match envelope.header.get("eventId") {
         Some(Value::String(id)) if !id.is_empty() && id.len() <= LONGEST_ID => id.clone(),
         Some(Value::Number(id)) => id.to_string(),
@@ -76,7 +76,7 @@ pub fn read(bytes: &[u8], received_at: Timestamp) -> Result<Report, &'static str
             || has_infrastructure_tag(&body),
         product_id,
         // A customer's own reference is free text: only an order's id is ours.
-        order_id: member("/externalReference").and_then(|reference| OrderId::parse(&reference)),
+        order_id: member("/externalReference").and_then(|reference| WriteId::parse(&reference)),
         request_id: None,
         transaction_id: member("/transactionId"),
     };
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_event_of_a_subscription_is_read_whole() {
-        let order = OrderId::new();
+        let order = WriteId::new();
         let text = json!({
             "header": {
                 "eventId": "8f7b0c1e", "eventType": "OCS/PRODUCT/ACTIVATED",

@@ -21,8 +21,8 @@ use crate::domain::{Iccid, Msisdn};
 const ICCID: &str = "8988247000000000019";
 const REFERENCE: &str = "0190b3a4-0000-7000-8000-000000000001";
 
-/// Whether it is JSON that could stand in a list. Bytes that are no text make
-/// the whole answer none.
+/// Whether it is JSON that could be an element of a list. Bytes that are not
+/// UTF-8 make the whole answer unreadable.
 fn is_element(bytes: &[u8]) -> bool {
     serde_json::from_slice::<&RawValue>(bytes).is_ok()
 }
@@ -175,14 +175,14 @@ pub fn connectivity(bytes: &[u8]) {
         assert!(matches!(outcome, Outcome::Accepted { .. } | Outcome::Refused(_)));
     }
     if let Ok(transaction) = lenient::answer::<Transaction>(bytes) {
-        // A member that nobody reads may hold what no tree can.
-        let Ok(told) = serde_json::from_slice::<Value>(bytes) else {
+        // A member that is not read may hold what a tree cannot.
+        let Ok(body) = serde_json::from_slice::<Value>(bytes) else {
             return;
         };
         let says = |words: [&str; 2]| {
             ["syncStatus", "asyncStatus", "transactionStatus", "status"]
                 .iter()
-                .filter_map(|name| told.get(name)?.as_str())
+                .filter_map(|name| body.get(name)?.as_str())
                 .any(|word| words.contains(&lenient::letters(word).as_str()))
         };
         // Over only when a status says so.

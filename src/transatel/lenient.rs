@@ -1,9 +1,9 @@
-//! Reads members that come in other shapes than documented. A member that
-//! cannot be read is absent; it never fails what it belongs to.
+//! Reads members that have other shapes than documented. A member that cannot
+//! be read is absent; it never makes the object around it fail.
 //!
-//! Simple members are read as they come. [`list`] and [`object`] need theirs
-//! as a whole and take any content; [`Part`] and [`Lists`] read large answers
-//! in one pass and fail on an object that has a member twice.
+//! [`list`] and [`object`] read into a tree first, and accept any content.
+//! [`Part`] and [`Lists`] read large answers without one, and fail on an
+//! object that has a member twice.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Everything that a member may be and that is not `$taken` here is absent.
+/// Visitor methods that make a value of each of the `$taken` kinds absent.
 macro_rules! absent {
     ($($taken:ident)*) => {
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Simple<'de> {
                 Ok(Simple::Integer(value))
             }
             fn visit_u64<E: Error>(self, value: u64) -> Result<Simple<'de>, E> {
-                // Beyond it there is no exact float either.
+                // Larger than any integer that a float holds exactly.
                 Ok(i64::try_from(value).map_or(Simple::Other, Simple::Integer))
             }
             fn visit_f64<E: Error>(self, value: f64) -> Result<Simple<'de>, E> {
@@ -123,7 +123,7 @@ pub fn borrowed_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     Ok(Simple::deserialize(deserializer)?.text())
 }
 
-/// An id, as text or as a whole number; anything else, and an empty one, is
+/// An id, as text or as an integer; anything else, and an empty one, is
 /// absent.
 pub fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Simple::deserialize(deserializer)? {
@@ -143,7 +143,7 @@ pub fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool
     })
 }
 
-/// A whole number: an integer, a float without fraction, or either as text.
+/// An integer: written as one, as a float without a fraction, or as text.
 pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Ok(match Simple::deserialize(deserializer)? {
         Simple::Integer(value) => Some(value),
@@ -153,11 +153,14 @@ pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>
     })
 }
 
-/// The largest magnitude below which every float is an exact whole number.
+/// 2^53: every integer up to here is exact as a float.
 pub const EXACT: f64 = 9_007_199_254_740_992.0;
 
 fn whole_float(float: f64) -> Option<i64> {
-    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "without a fraction and within 2^53"
+    )]
     (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
 }
 
@@ -175,7 +178,7 @@ pub fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-/// Shows each text of a list.
+/// Calls `take` with each text of a list.
 pub fn each_text<'de, D: Deserializer<'de>>(deserializer: D, take: impl FnMut(&str)) -> Result<(), D::Error> {
     struct Reader<F>(F);
     impl<'de, F: FnMut(&str)> Visitor<'de> for Reader<F> {
@@ -270,7 +273,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lists<T> {
                 lists.sort_by(|(one, _), (other, _)| one.cmp(other));
                 let mut pairs = lists.iter().zip(lists.iter().skip(1));
                 if pairs.any(|((one, _), (next, _))| one == next) {
-                    // Neither may be counted beside the other.
+                    // Counting both would double a balance.
                     return Err(A::Error::custom("a list is named twice"));
                 }
                 Ok(Lists(lists.into_iter().flat_map(|(_, list)| list).collect()))
@@ -280,8 +283,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lists<T> {
     }
 }
 
-/// A list; what is no list is empty, and elements that cannot be read are
-/// left out.
+/// A list; anything else is an empty one, and elements that cannot be read
+/// are left out.
 pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Array(items) => items
@@ -303,28 +306,28 @@ pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
         .flatten())
 }
 
-/// An answer that is an object. serde takes a list for one too, member by
+/// An answer that is an object. serde also reads a list as a struct, member by
 /// member: `["DONE"]` would be a status.
 pub fn answer<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json::Error> {
     match body.trim_ascii_start().first() {
         Some(b'{') => serde_json::from_slice(body),
-        _ => Err(serde_json::Error::custom("no object")),
+        _ => Err(serde_json::Error::custom("not an object")),
     }
 }
 
-/// An element of a list, read by itself: one that is too deep, or holds a
-/// number or a text that nothing can hold, fails alone.
+/// An element of a list, read by itself: one that is nested too deeply, or has
+/// a number or text that cannot be represented, fails alone.
 pub fn element(raw: &RawValue) -> Option<Value> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// A moment in RFC 3339 with any offset.
+/// A timestamp in RFC 3339 with any offset.
 pub fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<jiff::Timestamp>, D::Error> {
     Ok(borrowed_text(deserializer)?.and_then(|text| text.trim().parse().ok()))
 }
 
-/// The letters of a word in capitals: `Pre-Activated`, `Preactivated` and
-/// `PRE_ACTIVATED` are one word.
+/// The letters of a word in uppercase: `Pre-Activated`, `Preactivated` and
+/// `PRE_ACTIVATED` are the same word.
 pub fn letters(word: &str) -> String {
     word.chars()
         .filter(char::is_ascii_alphabetic)
@@ -339,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_in_every_shape_seen() {
+    fn integers_in_every_shape_seen() {
         for (value, expected) in [
             (json!(7), Some(7)),
             (json!(-1), Some(-1)),

@@ -2,9 +2,8 @@
 //!
 //! Owns every HTTP call and all of the provider's JSON: [`client`] makes
 //! calls, [`api`] has the requests and answers of each of its APIs, [`event`]
-//! reads what it posts to the webhook. Hands out domain values only. Guarantees that a call is what it says it is: a
-//! [`Kind::Read`](client::endpoint::Kind) may be sent again, nothing else ever
-//! is.
+//! reads what it posts to the webhook. Returns domain values only. Guarantees
+//! that only a [`Kind::Read`](client::endpoint::Kind) is ever sent again.
 
 pub mod api;
 pub mod client;

@@ -1,9 +1,9 @@
-//! Looks at the account instead of using it: which methods it may use where,
-//! whether answers have the shape that the contract gives them, and whether
-//! errors have their titles.
+//! Probes the account for `doctor`: which methods it may use at which
+//! endpoint, whether answers have the documented shape, and whether errors have
+//! their titles.
 //!
-//! Everything here is a read. What is found is a fact; what it means is
-//! decided elsewhere (`doctor`). Notes hold no identifier and no secret.
+//! Everything here is a read. `doctor` decides what a finding means. Notes
+//! contain no identifiers and no secrets.
 
 use http::Method;
 use serde_json::Value;
@@ -17,7 +17,7 @@ use super::client::token::Grant;
 use super::client::transport::Answer;
 use crate::domain::{Iccid, Msisdn};
 
-/// No API of the provider has this.
+/// Not in any API of the provider.
 pub static WRONG_PATH: Endpoint = Endpoint {
     name: "wrong path",
     api: Api::Inventory,
@@ -27,35 +27,38 @@ pub static WRONG_PATH: Endpoint = Endpoint {
     need: Need::Required,
 };
 
+/// The note of an inventory without subscriptions.
+pub const NO_SUBSCRIPTIONS: &str = "no subscriptions";
+
 /// No transaction has this id.
 const NO_TRANSACTION: &str = "00000000-0000-4000-8000-000000000000";
 
-/// What stands for the placeholders of a path.
+/// What the placeholders of a path are filled with.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// A product id.
     pub product_id: String,
-    /// A card.
+    /// A SIM.
     pub iccid: Iccid,
-    /// A number.
+    /// The number of a SIM.
     pub msisdn: Msisdn,
 }
 
-/// What an answer showed.
+/// What an answer shows.
 #[derive(Debug)]
 pub struct Finding {
-    /// In a few words.
+    /// In a few words, for people.
     pub note: String,
     /// `X-TSL-Request-Id`.
     pub request_id: Option<String>,
 }
 
-/// Why there is nothing to see.
+/// Why a probe found nothing.
 #[derive(Debug)]
 pub enum ProbeError {
     /// The request failed.
     Failed(CallError),
-    /// The answer is not what the contract says.
+    /// The answer is not as documented.
     Differs(Finding),
 }
 
@@ -72,7 +75,7 @@ fn differs(answer: &Answer, why: impl Into<String>) -> ProbeError {
     })
 }
 
-fn seen(answer: &Answer, note: impl Into<String>) -> Finding {
+fn finding(answer: &Answer, note: impl Into<String>) -> Finding {
     Finding {
         note: note.into(),
         request_id: answer.request_id.clone(),
@@ -80,7 +83,7 @@ fn seen(answer: &Answer, note: impl Into<String>) -> Finding {
 }
 
 impl Transatel {
-    /// Gets a token and says what came with it.
+    /// Gets a token, and returns what came with it.
     ///
     /// # Errors
     /// [`CallError::Token`].
@@ -92,7 +95,7 @@ impl Transatel {
     ///
     /// # Errors
     /// Also when the answer does not name them.
-    pub async fn methods(
+    pub async fn allowed_methods(
         &self,
         endpoint: &'static Endpoint,
         subject: &Subject,
@@ -110,11 +113,11 @@ impl Transatel {
         ))
     }
 
-    /// Reads the bundles of a subscriber.
+    /// Reads the subscriptions of a SIM.
     ///
     /// # Errors
     /// See [`ProbeError`].
-    pub async fn look_at_inventory(
+    pub async fn probe_inventory(
         &self,
         subject: &Subject,
         options: CallOptions,
@@ -128,25 +131,36 @@ impl Transatel {
         query.extend(statuses.map(|status| ("statuses", status.as_str())));
         let answer = self.ask(&endpoint::INVENTORY, subject, &query, options).await?;
         let body: Value = answer.json()?;
-        let Some(bundles) = body.get("productSubscriptions").and_then(Value::as_array) else {
+        let Some(subscriptions) = body.get("productSubscriptions").and_then(Value::as_array) else {
             return Err(differs(&answer, "no productSubscriptions"));
         };
-        let text =
-            |bundle: &Value, pointer: &str| bundle.pointer(pointer).is_some_and(|value| value.is_string());
+        let text = |subscription: &Value, pointer: &str| {
+            subscription
+                .pointer(pointer)
+                .is_some_and(|value| value.is_string())
+        };
         for member in ["/subscriptionId", "/status", "/productDefinition/productId"] {
-            if bundles.iter().any(|bundle| !text(bundle, member)) {
+            if subscriptions
+                .iter()
+                .any(|subscription| !text(subscription, member))
+            {
                 let member = member.trim_start_matches('/').replace('/', ".");
-                return Err(differs(&answer, format!("a bundle has no {member}")));
+                return Err(differs(&answer, format!("a subscription has no {member}")));
             }
         }
-        Ok(seen(&answer, format!("{} bundles", bundles.len())))
+        let note = match subscriptions.len() {
+            0 => NO_SUBSCRIPTIONS.to_owned(),
+            1 => "1 subscription".to_owned(),
+            count => format!("{count} subscriptions"),
+        };
+        Ok(finding(&answer, note))
     }
 
     /// Reads the profile of an eSIM with its history.
     ///
     /// # Errors
     /// See [`ProbeError`].
-    pub async fn look_at_esim(&self, subject: &Subject, options: CallOptions) -> Result<Finding, ProbeError> {
+    pub async fn probe_esim(&self, subject: &Subject, options: CallOptions) -> Result<Finding, ProbeError> {
         let query = [("history", "true")];
         let answer = self.ask(&endpoint::ESIM, subject, &query, options).await?;
         let profile = sim_management::read(&answer, &subject.iccid)?;
@@ -157,7 +171,7 @@ impl Transatel {
             ));
         };
         let has = |so: bool, what: &'static str| if so { what } else { "" };
-        Ok(seen(
+        Ok(finding(
             &answer,
             format!(
                 "{}{}{}, {} entries of history",
@@ -173,7 +187,11 @@ impl Transatel {
     ///
     /// # Errors
     /// See [`ProbeError`].
-    pub async fn look_for_sim(&self, subject: &Subject, options: CallOptions) -> Result<Finding, ProbeError> {
+    pub async fn probe_sim_search(
+        &self,
+        subject: &Subject,
+        options: CallOptions,
+    ) -> Result<Finding, ProbeError> {
         let filter = format!("eq:{}", subject.iccid.as_str());
         let query = [("simSerial", filter.as_str()), ("size", "2"), ("page", "1")];
         let answer = self.ask(&endpoint::SIM_SEARCH, subject, &query, options).await?;
@@ -184,13 +202,16 @@ impl Transatel {
         let serial =
             |sim: &Value| sim.get("simSerial").and_then(Value::as_str) == Some(subject.iccid.as_str());
         if sims.iter().any(|sim| !serial(sim)) {
-            return Err(differs(&answer, "the filter is not obeyed: other SIMs are found"));
+            return Err(differs(
+                &answer,
+                "the filter is not applied: other SIMs are found",
+            ));
         }
         let has = |member: &str| {
             sims.iter()
                 .any(|sim| sim.get(member).is_some_and(Value::is_string))
         };
-        Ok(seen(
+        Ok(finding(
             &answer,
             match sims.len() {
                 0 => "not found".to_owned(),
@@ -201,13 +222,17 @@ impl Transatel {
         ))
     }
 
-    /// Asks for a path that does not exist.
+    /// Requests a path that does not exist.
     ///
     /// # Errors
-    /// What the provider refuses it with.
-    pub async fn look_nowhere(&self, subject: &Subject, options: CallOptions) -> Result<Finding, ProbeError> {
+    /// The refusal, unless the provider answers.
+    pub async fn probe_wrong_path(
+        &self,
+        subject: &Subject,
+        options: CallOptions,
+    ) -> Result<Finding, ProbeError> {
         let answer = self.ask(&WRONG_PATH, subject, &[], options).await?;
-        Ok(seen(&answer, "an answer"))
+        Ok(finding(&answer, "an answer"))
     }
 
     async fn ask(

@@ -1,8 +1,8 @@
 //! OCS Catalog: the products on sale, and whether a SIM may get them.
 //!
 //! Provider's document: "OCS Catalog". The whole catalog is one answer
-//! without pages, over a thousand products, in which odd ones occur; each
-//! product is therefore read on its own, and one that makes no sense is
+//! without pages, over a thousand products, some of them malformed; each
+//! product is therefore read on its own, and one that cannot be read is
 //! dropped with its id and a reason while the others stay.
 
 use std::collections::HashMap;
@@ -17,11 +17,12 @@ use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::{CallOptions, Request};
 
 impl Transatel {
-    /// The whole catalog in one language, products that are not sold at
-    /// present included. Detached work: bound only by its own timeout.
+    /// The whole catalog in one language, including products that are not on
+    /// sale at present. Bounded only by its own timeout, not by a caller's
+    /// deadline.
     ///
     /// # Errors
-    /// When the answer as a whole cannot be had or read.
+    /// When there is no answer, or it cannot be read as a whole.
     pub async fn products(&self, language: &Language) -> Result<Listing, CallError> {
         let request = Request {
             query: &[("availabilityStatus", "ALL")],
@@ -33,8 +34,7 @@ impl Transatel {
             ..CallOptions::detached()
         };
         let answer = self.client.call(&request, options).await?;
-        // Tens of milliseconds of pure computing: not on a worker that
-        // answers calls.
+        // Tens of milliseconds of CPU: not on a worker that answers calls.
         let reading = tokio::task::spawn_blocking(move || {
             read_listing(&answer.body).map_err(|error| answer.unreadable(&error))
         });
@@ -57,13 +57,13 @@ impl Transatel {
         product_ids: &[String],
         options: CallOptions,
     ) -> Result<Vec<Eligibility>, Error> {
-        // The provider separates ids by commas, so none of its own has one.
-        let askable: Vec<&str> = product_ids
+        // Ids are separated by commas in the path, so none can contain one.
+        let valid: Vec<&str> = product_ids
             .iter()
             .map(String::as_str)
             .filter(|id| !id.contains(','))
             .collect();
-        let mut verdicts = match askable.as_slice() {
+        let mut verdicts = match valid.as_slice() {
             [] => HashMap::new(),
             ids => self.verdicts(msisdn, ids, options).await?,
         };
@@ -88,7 +88,7 @@ impl Transatel {
     ) -> Result<HashMap<String, Verdict>, Error> {
         match self.ask_eligibility(msisdn, ids, options.clone()).await {
             Ok(verdicts) => Ok(verdicts),
-            // One unknown id may fail the whole list, so each is asked alone.
+            // One unknown id may fail the whole list, so each is asked for alone.
             Err(failure) if failure.is_refused_as(PRODUCT_NOT_FOUND) => {
                 let mut verdicts = HashMap::new();
                 if ids.len() > 1 {

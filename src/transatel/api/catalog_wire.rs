@@ -48,15 +48,15 @@ pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
     let mut listing = Listing::default();
     let mut seen = HashSet::new();
     for (place, raw) in wrapper.products.iter().enumerate() {
-        let nameless = |reason| Dropped {
+        let without_id = |reason| Dropped {
             id: format!("#{place}"),
             reason,
         };
         let dropped = match serde_json::from_str::<WireProduct>(raw.get()) {
-            Err(_) => nameless("not an object"),
+            Err(_) => without_id("not an object"),
             Ok(wire) => match wire.definition.unwrap_or_default().id() {
-                None => nameless("no productId"),
-                Some((id, _)) if id.len() > LONGEST_ID => nameless("productId longer than 100 characters"),
+                None => without_id("no productId"),
+                Some((id, _)) if id.len() > LONGEST_ID => without_id("productId longer than 100 characters"),
                 Some((id, _)) if !seen.insert(id.clone()) => Dropped {
                     id,
                     reason: "productId occurs twice",
@@ -86,7 +86,7 @@ pub fn read_eligibility(body: &[u8], ids: &[&str]) -> Result<HashMap<String, Ver
             continue;
         };
         let named = wire.definition.unwrap_or_default().id().map(|(id, _)| id);
-        // Asked for one and told about one without its name: it is that one.
+        // The answer to a single id may leave the id out.
         let only = || match ids {
             [id] => Some((*id).to_owned()),
             _ => None,
@@ -329,9 +329,9 @@ fn validity(count: Option<i64>, unit: Option<String>) -> Option<Validity> {
     Some(Validity { count, unit })
 }
 
-/// A price as documented, an array of arrays, or flat, or bare: the first
-/// element is the one that everybody reads. Anything but cents is no price,
-/// because nobody knows what it is.
+/// A price: an array of arrays as documented, an array, or a bare object. The
+/// first element is the price, as integrators read it. Amounts in anything but
+/// cents are left out: their unit is not documented.
 fn price(fee: &Value) -> Option<Money> {
     match fee {
         Value::Array(items) => price(items.first()?),

@@ -1,5 +1,5 @@
-//! The history of an eSIM, whose shape nobody published: it is passed on as it
-//! comes, without the activation material that it may hold anywhere.
+//! The history of an eSIM, whose shape is not documented: it is passed on as it
+//! comes, without activation material, which may be anywhere in it.
 
 use serde_json::Value;
 
@@ -7,11 +7,11 @@ use crate::domain::esim::ActivationCode;
 use crate::domain::opaque::{DEEPEST, Opaque};
 use crate::transatel::lenient;
 
-/// What may not be shown, in small letters.
+/// Texts that must not be shown, in lowercase.
 pub(in crate::transatel) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Whatever names a profile; what is empty names none.
+    /// The ids of a profile; empty ones are ignored.
     pub(in crate::transatel) fn new(ids: impl Iterator<Item = String>) -> Self {
         let named = ids.filter(|id| !id.is_empty());
         Self(named.map(|id| id.to_ascii_lowercase()).collect())

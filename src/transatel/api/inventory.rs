@@ -1,8 +1,8 @@
-//! OCS Inventory: the bundles of a subscriber.
+//! OCS Inventory: the subscriptions of a SIM.
 //!
 //! Provider's document: "OCS Inventory". It takes the MSISDN only, statuses
 //! as repeated parameters, and gives one expiration date whose meaning
-//! depends on whether the bundle has begun.
+//! depends on whether the subscription has started.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -16,13 +16,13 @@ use crate::domain::subscription::{Balance, End, Holdings, Level, Status};
 use crate::domain::{Country, Error, Language, Msisdn, Subscription};
 use crate::transatel::Transatel;
 use crate::transatel::client::endpoint;
-use crate::transatel::client::error::{CallError, GATEWAY_TITLES, Need};
+use crate::transatel::client::error::{CallError, MALFORMED_REQUEST_TITLES, Need};
 use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::lenient::{self, Lists, Part};
 
 impl Transatel {
-    /// The bundles of a subscriber with what is left of them, in the
-    /// provider's order; with `ended`, also those that are over.
+    /// The subscriptions of a SIM with their balances, in the provider's
+    /// order; with `ended`, also those that have ended.
     ///
     /// # Errors
     /// `SIM_NOT_FOUND` for an unknown subscriber, and what any read may give.
@@ -45,9 +45,9 @@ impl Transatel {
         }
     }
 
-    /// Every bundle of a subscriber, over or not, for finding out what an
-    /// order came to. A 404 is an empty list only when it does not say that
-    /// our address is wrong: money hangs on the difference.
+    /// Every subscription of a SIM, ended or not, to find out what became of
+    /// an order. A 404 is an empty list only when it does not say that the URL
+    /// is wrong: whether an order is repeated depends on it.
     ///
     /// # Errors
     /// As [`subscriptions`](Self::subscriptions).
@@ -57,7 +57,7 @@ impl Transatel {
                 if refusal.status == 404
                     && refusal.title.is_some()
                     && !refusal.is("SUBSCRIBER_NOT_FOUND")
-                    && !GATEWAY_TITLES.iter().any(|title| refusal.is(title)) =>
+                    && !MALFORMED_REQUEST_TITLES.iter().any(|title| refusal.is(title)) =>
             {
                 Ok(Holdings::default())
             }
@@ -230,14 +230,14 @@ fn subscription(wire: WireSubscription) -> Option<Subscription> {
     })
 }
 
-/// Before a bundle has begun, its expiration date is the deadline for
-/// beginning.
+/// Before a subscription has started, its expiration date is the deadline for
+/// starting it.
 fn end(at: Timestamp, activated: bool, status: Option<Status>) -> End {
-    let begun = matches!(
+    let has_started = matches!(
         status,
         Some(Status::Active | Status::Canceled | Status::Suspended)
     );
-    if activated || begun {
+    if activated || has_started {
         End::Expiry(at)
     } else {
         End::ActivationDeadline(at)

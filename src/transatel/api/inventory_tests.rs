@@ -39,7 +39,7 @@ fn the_providers_words_for_a_status() {
 }
 
 #[test]
-fn the_expiration_date_is_a_deadline_until_the_bundle_has_begun() {
+fn the_expiration_date_is_a_deadline_until_the_subscription_has_started() {
     let moment = "2026-08-04T13:30:00Z";
     let at: Timestamp = moment.parse().unwrap();
     for (status, activated, expected) in [
@@ -143,7 +143,7 @@ fn missing_empty_and_odd_balances_are_no_balances_and_several_rows_are_kept() {
 }
 
 #[test]
-fn infrastructure_is_told_by_its_tag_and_countries_come_from_both_places() {
+fn infrastructure_is_recognized_by_its_product_and_countries_come_from_both_places() {
     let wire = json!({"subscriptionId": "S", "productDefinition":
         {"productId": "W", "tags": ["Walled_Garden", "FR"], "countryList": ["DEU", "FRA", "XXX"]}});
     let subscription = read_one(wire);

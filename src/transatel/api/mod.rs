@@ -1,6 +1,5 @@
-//! The provider's APIs, one file each: paths, the JSON of requests and
-//! answers, and what they mean as domain values. How a call is made is the
-//! client's.
+//! The provider's APIs, one file each: the JSON of requests and answers, and
+//! what it means as domain values. Making the call is the client's.
 
 pub mod catalog;
 pub(in crate::transatel) mod catalog_wire;

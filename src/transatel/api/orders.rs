@@ -1,16 +1,17 @@
 //! OCS Subscriptions: orders of products.
 //!
 //! Provider's document: "OCS Subscriptions, product orders". An order costs
-//! money, is answered at once, and is never refused for being the same as
-//! another: so it is sent once, and every way in which it can end is sorted
-//! into bought, refused, not sent, and not known.
+//! money, is answered at once, and is never refused as a duplicate: so it is
+//! sent once, and every way in which it can end is classified as bought,
+//! refused, not sent, or unknown.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::order::{self, Activation, OrderId, Reason};
+use crate::domain::failure::{Failure, Reason};
+use crate::domain::write::{Activation, WriteId};
 use crate::domain::{Error, Msisdn};
 use crate::transatel::client::endpoint;
-use crate::transatel::client::error::{CallError, GATEWAY_TITLES, Need, Refusal};
+use crate::transatel::client::error::{CallError, MALFORMED_REQUEST_TITLES, Need, Refusal};
 use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::client::transport::Answer;
 use crate::transatel::{Transatel, lenient};
@@ -20,20 +21,20 @@ use crate::transatel::{Transatel, lenient};
 pub enum Outcome {
     /// Bought.
     Placed {
-        /// The new bundle; the provider types it as optional.
+        /// The new subscription; optional in the provider's document.
         subscription_id: Option<String>,
         /// The provider's reference.
         provider_reference: Option<String>,
     },
-    /// Under way: what becomes of it has to be asked for. Only changes of
+    /// In progress: its transaction shows what becomes of it. Only changes of
     /// SIMs end like this.
     Accepted {
-        /// By this name, when there is one.
+        /// Its id, when the answer has one.
         transaction: Option<String>,
     },
     /// Definitely not bought, by the provider's decision.
-    Refused(order::Failure),
-    /// Definitely not bought: it never got to be decided.
+    Refused(Failure),
+    /// Definitely not bought: the provider did not get to decide.
     NotSent(Error),
     /// Perhaps bought.
     Unknown,
@@ -52,14 +53,14 @@ struct WireOrder<'a> {
     transaction_reference: String,
 }
 
-/// What an order does, by the provider's word.
+/// What an order does: the provider's order types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderAct<'a> {
     /// Buys a product.
     Buy(Activation),
-    /// Lets a bundle end with its period.
+    /// Lets a subscription end with its period.
     CancelRenewal(&'a str),
-    /// Ends a bundle.
+    /// Ends a subscription at once.
     Terminate(&'a str),
 }
 
@@ -147,8 +148,8 @@ impl Transatel {
         }
     }
 
-    /// The body, with the bundle's id where this account wants it: the place
-    /// is not published.
+    /// The body, with the subscription's id in the configured member: the
+    /// documents do not name it.
     fn with_subscription(&self, body: &WireOrder<'_>, id: Option<&str>) -> serde_json::Result<Vec<u8>> {
         let Some(id) = id else {
             return serde_json::to_vec(body);
@@ -174,8 +175,8 @@ impl Transatel {
     }
 }
 
-/// A success counts only if it is one of the documented shape and about this
-/// order: `done` is the only status that was ever seen.
+/// A success counts only if it has the documented shape and is about this
+/// order: `done` is the only status that integrators have seen.
 fn accepted(answer: &Answer, reference: &str) -> Outcome {
     let Ok(receipt) = answer.json::<Receipt>() else {
         return Outcome::Unknown;
@@ -205,9 +206,9 @@ impl Receipt {
     }
 }
 
-/// Sorts a failure. Only what was certainly not carried out is definite:
-/// never reached the provider, was turned away before it was looked at (401,
-/// 429), or was refused by a title of the provider's own.
+/// Classifies a failed send. Only what was certainly not carried out is
+/// definite: it did not reach the provider, was rejected before it was
+/// processed (401, 429), or was refused with a title.
 pub(in crate::transatel) fn failed(failure: CallError) -> Outcome {
     match failure {
         CallError::Token(_) | CallError::Connect(_) | CallError::CircuitOpen { .. } | CallError::Crowded => {
@@ -220,7 +221,8 @@ pub(in crate::transatel) fn failed(failure: CallError) -> Outcome {
         CallError::Timeout { .. } | CallError::Broken(_) | CallError::Unreadable { .. } => Outcome::Unknown,
         CallError::Refused(refusal) => match refusal.status {
             401 | 429 => Outcome::NotSent(CallError::Refused(refusal).into_error(Need::Required)),
-            // Not implemented for this account: said before anything is done.
+            // Not available to this account, which is checked before anything is
+            // done.
             501 => Outcome::Refused(refused(refusal)),
             400..=499 if refusal.title.is_some() => Outcome::Refused(refused(refusal)),
             _ => Outcome::Unknown,
@@ -229,7 +231,7 @@ pub(in crate::transatel) fn failed(failure: CallError) -> Outcome {
 }
 
 /// By title; by status only where the title says nothing.
-pub(in crate::transatel) fn refused(refusal: Refusal) -> order::Failure {
+pub(in crate::transatel) fn refused(refusal: Refusal) -> Failure {
     let reason = match () {
         () if refusal.is("SUBSCRIBER_NOT_FOUND") => Reason::SimNotFound,
         () if refusal.is("PRODUCT_NOT_FOUND") => Reason::ProductNotFound,
@@ -239,7 +241,7 @@ pub(in crate::transatel) fn refused(refusal: Refusal) -> order::Failure {
             Reason::InsufficientFunds
         }
         () if refusal.is("INSUFFICIENT_PERMISSION") => Reason::CredentialsRejected,
-        () if GATEWAY_TITLES.iter().any(|title| refusal.is(title)) => Reason::Protocol,
+        () if MALFORMED_REQUEST_TITLES.iter().any(|title| refusal.is(title)) => Reason::Protocol,
         () => match refusal.status {
             403 => Reason::CredentialsRejected,
             409 => Reason::InProgress,
@@ -247,7 +249,7 @@ pub(in crate::transatel) fn refused(refusal: Refusal) -> order::Failure {
             _ => Reason::Rejected,
         },
     };
-    order::Failure {
+    Failure {
         reason,
         provider: refusal.provider_detail(),
     }

@@ -1,5 +1,5 @@
 //! Quantities as the OCS APIs write them: allowances of a product and
-//! balances of a bundle.
+//! balances of a subscription.
 //!
 //! Data is counted in KB of 1024 bytes, and -1 says "no limit".
 

@@ -2,8 +2,8 @@
 //!
 //! Provider's document: "SIM Management", eSIM details. Activation material
 //! comes in several shapes and only once the profile is released; here it
-//! becomes one code or none. A 404 is told apart by its title: `ESIM_NOT_FOUND`
-//! is an answer, `NOT_FOUND` is a wrong URL and our fault.
+//! becomes one code or none. The title of a 404 says which kind it is:
+//! `ESIM_NOT_FOUND` is an answer, `NOT_FOUND` means that our URL is wrong.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ use crate::transatel::{Transatel, lenient};
 /// An eSIM profile with its activation material.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
-    /// Where it is in its life; `None` for a word that is not known.
+    /// Its state; `None` when the provider's word for it is unknown.
     pub status: Option<EsimStatus>,
     /// The provider's word.
     pub raw_status: String,
@@ -38,7 +38,7 @@ pub struct Profile {
     pub history: Vec<Opaque>,
 }
 
-/// The title that says: physical, or unknown.
+/// The title of the refusal for a physical or unknown SIM.
 pub const ESIM_NOT_FOUND: &str = "ESIM_NOT_FOUND";
 
 impl Transatel {
@@ -116,7 +116,7 @@ pub(in crate::transatel) fn read_body(
 
 /// The profile, or why it cannot be one.
 fn profile(wire: WireEsim, iccid: &Iccid) -> Result<Profile, &'static str> {
-    // A code for another SIM would be sold twice.
+    // The code of another SIM would be handed out twice.
     if wire
         .sim_serial
         .as_deref()
@@ -156,7 +156,7 @@ fn code(wire: &WireEsim) -> Option<ActivationCode> {
     whole.filter_map(ActivationCode::parse).next().or_else(parts)
 }
 
-/// The state that a word means, in any spelling.
+/// The provider's words for the state of a profile, in any spelling.
 pub(in crate::transatel) fn esim_status(word: &str) -> Option<EsimStatus> {
     Some(match lenient::letters(word).as_str() {
         "AVAILABLE" => EsimStatus::Available,

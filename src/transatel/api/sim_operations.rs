@@ -4,7 +4,7 @@
 //! Provider's document: "Connectivity Management, subscribers". A change is
 //! accepted with a transaction that ends some seconds or minutes later. The
 //! documents do not agree on the answer's members, on how an unknown SIM is
-//! told, or on which members a request must have; the rate plan is always
+//! reported, or on which members a request must have; the rate plan is always
 //! sent.
 
 use std::collections::BTreeMap;
@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::orders::{Outcome, failed, refused};
 use super::sims::is_unknown_sim;
-use crate::domain::act::{SimAct, SimChange};
-use crate::domain::order::{self, Reason};
-use crate::domain::{Error, Iccid};
+use crate::domain::Error;
+use crate::domain::change::{SimAction, SimChange, SimTerms};
+use crate::domain::failure::{Failure, Reason};
 use crate::transatel::client::endpoint::{self, Endpoint};
 use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::{CallOptions, Request};
@@ -28,7 +28,7 @@ pub enum Progress {
     Pending,
     /// Carried out.
     Done,
-    /// Given up by the provider, which does not say why.
+    /// Failed at the provider, which does not say why.
     Failed,
 }
 
@@ -70,25 +70,25 @@ pub(in crate::transatel) struct Transaction {
     status: Option<String>,
 }
 
-fn endpoint_of(act: &SimAct) -> &'static Endpoint {
+fn endpoint_of(act: &SimAction) -> &'static Endpoint {
     match act {
-        SimAct::Activate => &endpoint::ACTIVATE_SIM,
-        SimAct::Suspend => &endpoint::SUSPEND_SIM,
-        SimAct::Reactivate => &endpoint::REACTIVATE_SIM,
-        SimAct::Terminate => &endpoint::TERMINATE_SIM,
-        SimAct::Update(_) => &endpoint::UPDATE_SIM,
-        SimAct::Swap { .. } => &endpoint::SWAP_SIM,
+        SimAction::Activate => &endpoint::ACTIVATE_SIM,
+        SimAction::Suspend => &endpoint::SUSPEND_SIM,
+        SimAction::Reactivate => &endpoint::REACTIVATE_SIM,
+        SimAction::Terminate => &endpoint::TERMINATE_SIM,
+        SimAction::Update(_) => &endpoint::UPDATE_SIM,
+        SimAction::Swap { .. } => &endpoint::SWAP_SIM,
     }
 }
 
 impl Transatel {
-    /// Whether there is a rate plan for changes of SIMs that name none.
+    /// Whether a rate plan is configured for changes of SIMs that name none.
     pub fn has_rate_plan(&self) -> bool {
         self.account.rate_plan.is_some()
     }
 
-    /// Sends a change of a SIM once. [`Outcome::Accepted`] is the ordinary
-    /// answer: what became of it is the transaction's to say.
+    /// Sends a change of a SIM once. [`Outcome::Accepted`] is the usual
+    /// answer: the transaction shows what becomes of it.
     ///
     /// Not cancel-safe: a send that is dropped may have been carried out.
     pub async fn change_sim(&self, change: &SimChange, options: CallOptions) -> Outcome {
@@ -115,7 +115,7 @@ impl Transatel {
         let Ok(body) = serde_json::to_vec(&body) else {
             return Outcome::NotSent(Error::Internal);
         };
-        let request = Request::new(endpoint_of(&change.act), &[iccid.as_str()]).json(body);
+        let request = Request::new(endpoint_of(action), &[change.iccid.as_str()]).json(body);
         match self.client.call(&request, options).await {
             Ok(answer) => match answer.json::<Accepted>() {
                 Ok(accepted) => accepted.outcome(),
@@ -140,7 +140,7 @@ impl Transatel {
     }
 }
 
-/// A word of either status.
+/// What a status of either part means.
 fn progress(word: &str) -> Progress {
     match lenient::letters(word).as_str() {
         "DONE" | "SUCCESS" => Progress::Done,
@@ -150,13 +150,13 @@ fn progress(word: &str) -> Progress {
 }
 
 impl Accepted {
-    /// An answer that says neither which transaction nor that it failed is
-    /// one whose outcome is looked for in the SIM itself.
+    /// Without a transaction, and without a word that it failed, the outcome
+    /// is looked for in the SIM itself.
     pub(in crate::transatel) fn outcome(self) -> Outcome {
         let status = self.transaction_status.or(self.status);
         let transaction = self.transaction_id.filter(|id| !id.is_empty());
         match status.as_deref().map(progress) {
-            Some(Progress::Failed) => Outcome::Refused(order::Failure {
+            Some(Progress::Failed) => Outcome::Refused(Failure {
                 reason: Reason::Rejected,
                 provider: Default::default(),
             }),
@@ -179,30 +179,31 @@ impl Transaction {
     }
 }
 
-/// As for orders, but for what connectivity says in its own way.
+/// As for orders, except where this API reports something in its own way.
 fn change_failed(failure: CallError) -> Outcome {
     let unknown = is_unknown_sim(&failure);
     match failure {
-        CallError::Refused(refusal) if unknown => Outcome::Refused(order::Failure {
+        CallError::Refused(refusal) if unknown => Outcome::Refused(Failure {
             reason: Reason::SimNotFound,
             provider: refusal.provider_detail(),
         }),
-        // Another request is pending on the SIM: this one was not taken, and may
-        // be sent again later.
+        // Another change of the SIM is pending: this one was not accepted, and
+        // may be sent again later.
         CallError::Refused(refusal) if refusal.status == 409 && refusal.title.is_some() => {
             Outcome::NotSent(Error::SimBusy {
                 provider: refusal.provider_detail(),
             })
         }
-        // This API is optional: no permission is no fault of ours.
-        CallError::Refused(refusal) if refusal.status == 403 => Outcome::Refused(order::Failure {
+        // This API is optional: missing permission does not mean that the
+        // credentials are wrong.
+        CallError::Refused(refusal) if refusal.status == 403 => Outcome::Refused(Failure {
             reason: Reason::OperationNotEnabled,
             provider: refusal.provider_detail(),
         }),
-        // Here it also means that the SIM is not in the status for it.
+        // Here it also means that the status of the SIM does not allow it.
         CallError::Refused(refusal) if refusal.status == 400 && refusal.is("BAD_REQUEST") => {
             let refused = refused(refusal);
-            Outcome::Refused(order::Failure {
+            Outcome::Refused(Failure {
                 reason: Reason::Rejected,
                 ..refused
             })

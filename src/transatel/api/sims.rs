@@ -30,7 +30,7 @@ pub struct SimPage {
 
 impl Transatel {
     /// The record of one SIM in SIM Search; `None` when the search does not
-    /// know it. An answer about another SIM is no answer.
+    /// know it. An answer about another SIM is ignored.
     ///
     /// # Errors
     /// What any read may give; 403 when the account has no SIM Search.
@@ -44,7 +44,7 @@ impl Transatel {
             SimRef::Msisdn(msisdn) => ("msisdn", msisdn.as_str()),
         };
         let filter = format!("eq:{id}");
-        // Two, so that a filter that was not obeyed shows.
+        // A page of two shows whether the filter was applied.
         let page = self
             .search(&[(name, &filter), ("size", "2"), ("page", "1")], options)
             .await?;
@@ -104,8 +104,8 @@ impl Transatel {
     }
 }
 
-/// Whether connectivity says that it does not know the SIM: by title, or, as
-/// was seen, by a 400 whose text says so.
+/// Whether Connectivity Management does not know the SIM: it says so by title
+/// or, as integrators have seen, in the text of a 400.
 pub fn is_unknown_sim(failure: &CallError) -> bool {
     let CallError::Refused(refusal) = failure else {
         return false;
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_sim_is_told_by_title_or_by_the_text_of_a_400() {
+    fn an_unknown_sim_is_recognized_by_title_or_by_the_text_of_a_400() {
         let refused = |status, body: &str| {
             CallError::Refused(crate::transatel::client::error::Refusal::read(
                 status,

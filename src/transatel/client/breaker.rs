@@ -1,14 +1,14 @@
-//! Whether an API is worth asking at all.
+//! The circuit breaker of one API.
 //!
-//! After so many failures in a row nothing is sent for a while; then one call
-//! at a time is let through, and its answer decides. What the provider decides
-//! (4xx) is a sign of life. A 429 is neither: it does not open, and it does not
-//! close, for an API that turns calls away is not yet back.
+//! After a number of failures in a row it opens and nothing is sent for a
+//! while; then one call at a time is admitted as a probe, and its answer
+//! decides. A decision of the provider (4xx) shows that the API works. A 429
+//! neither opens nor closes it: an API that rejects calls has not recovered.
 //!
 //! Guarantees that a call is either refused before anything is sent or not
 //! touched: an outcome that is known stays known. Own code, since the
 //! maintained breakers wrap a service and know success and failure only; this
-//! one needs four kinds of sample and tokio's clock, so that its tests can pause it.
+//! one needs four kinds of sample, and tokio's clock, which tests can pause.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,9 +24,9 @@ pub enum Sample {
     Alive,
     /// It does not, or it is broken.
     Failed,
-    /// It turns calls away.
+    /// It rejects calls for their rate.
     Throttled,
-    /// Nothing: the attempt ended for a reason of ours.
+    /// Nothing: the attempt ended for a reason of our own.
     Nothing,
 }
 
@@ -80,11 +80,11 @@ impl Breaker {
         }
     }
 
-    /// Lets a call through or says when to come back. A pass that is dropped
+    /// Admits a call, or says when to try again. A pass that is dropped
     /// without a sample says nothing about the API.
     ///
     /// # Errors
-    /// The time after which a call may be let through again.
+    /// The time after which a call may be admitted again.
     pub fn admit(&self) -> Result<Pass<'_>, Duration> {
         let mut state = self.state();
         let probe = match *state {
@@ -101,8 +101,8 @@ impl Breaker {
         Ok(Pass { breaker: self, probe })
     }
 
-    /// Whether calls are turned away now, and for how long. Admits nothing.
-    pub fn turns_away(&self) -> Option<Duration> {
+    /// Whether calls are rejected now, and for how long. Admits nothing.
+    pub fn rejects_for(&self) -> Option<Duration> {
         match *self.state() {
             State::Open { until } => until
                 .checked_duration_since(Instant::now())
@@ -148,10 +148,10 @@ impl Breaker {
     }
 }
 
-/// While a probe is on its way its answer is worth waiting for this long.
+/// Advised wait while a probe is in flight.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 
-/// A call that was let through.
+/// An admitted call.
 #[derive(Debug)]
 pub struct Pass<'a> {
     breaker: &'a Breaker,
@@ -215,9 +215,9 @@ mod tests {
             let breaker = after(&[Sample::Failed; 3]);
             assert_eq!(breaker.admit().unwrap_err(), OPEN_FOR);
             tokio::time::advance(OPEN_FOR).await;
-            assert_eq!(breaker.turns_away(), None);
+            assert_eq!(breaker.rejects_for(), None);
             let probe = breaker.admit().unwrap();
-            assert!(breaker.admit().is_err() && breaker.turns_away().is_some());
+            assert!(breaker.admit().is_err() && breaker.rejects_for().is_some());
             probe.record(sample);
             assert_eq!(breaker.level(), level, "{sample:?}");
         }

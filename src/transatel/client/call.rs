@@ -48,8 +48,8 @@ impl Client {
                 return Err(failure);
             };
             let wait = asked_wait.unwrap_or_else(|| self.backoff.wait(attempt));
-            // The provider's own word is not cut short: when it asks for more
-            // than we would wait, the caller learns it instead.
+            // A wait that the provider asks for is not cut short: when it is
+            // longer than we would wait, the caller gets it in the error.
             let affordable = options
                 .deadline
                 .is_none_or(|deadline| wait < deadline.remaining());
@@ -64,9 +64,9 @@ impl Client {
         }
     }
 
-    /// One attempt with a token. A 401 was not carried out: the token is
-    /// dropped and the attempt replayed once with a new one, unless the last
-    /// one was dropped a short while ago.
+    /// One attempt with a token. After a 401 nothing was carried out: the
+    /// token is dropped and the attempt repeated once with a new one, unless
+    /// another was dropped a short while ago.
     async fn authorized(
         &self,
         request: &Request<'_>,
@@ -95,8 +95,7 @@ impl Client {
         }
     }
 
-    /// Sends, when the guards let it through. What they turn away was not
-    /// sent.
+    /// Sends if the guards admit it. What they reject was not sent.
     async fn guarded(&self, attempt: Attempt<'_>) -> Result<Answer, CallError> {
         let (api, options) = (attempt.request.endpoint.api, attempt.options);
         let permit = self.guards.admit(api, options.deadline, options.purpose).await?;

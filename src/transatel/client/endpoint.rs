@@ -8,7 +8,7 @@
 use http::Method;
 
 use super::error::Need;
-use crate::domain::act::Optional;
+use crate::domain::change::OptionalOperation;
 
 /// The provider's APIs: a closed set, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -229,16 +229,16 @@ pub static ALWAYS: [&Endpoint; 9] = [
 ];
 
 /// Where an operation is sent that not every account has.
-pub fn of_operation(operation: Optional) -> &'static Endpoint {
+pub fn of_operation(operation: OptionalOperation) -> &'static Endpoint {
     match operation {
         // The URL of every order: which types it takes cannot be asked.
-        Optional::CancelRenewal | Optional::TerminateSubscription => &ORDERS,
-        Optional::ActivateSim => &ACTIVATE_SIM,
-        Optional::SuspendSim => &SUSPEND_SIM,
-        Optional::ReactivateSim => &REACTIVATE_SIM,
-        Optional::TerminateSim => &TERMINATE_SIM,
-        Optional::UpdateSim => &UPDATE_SIM,
-        Optional::SwapSim => &SWAP_SIM,
+        OptionalOperation::CancelRenewal | OptionalOperation::TerminateSubscription => &ORDERS,
+        OptionalOperation::ActivateSim => &ACTIVATE_SIM,
+        OptionalOperation::SuspendSim => &SUSPEND_SIM,
+        OptionalOperation::ReactivateSim => &REACTIVATE_SIM,
+        OptionalOperation::TerminateSim => &TERMINATE_SIM,
+        OptionalOperation::UpdateSim => &UPDATE_SIM,
+        OptionalOperation::SwapSim => &SWAP_SIM,
     }
 }
 
@@ -285,7 +285,7 @@ mod tests {
     use crate::transatel::client::request::Request;
 
     fn all() -> impl Iterator<Item = &'static Endpoint> {
-        let operations = Optional::ALL.map(of_operation);
+        let operations = OptionalOperation::ALL.map(of_operation);
         [&TOKEN].into_iter().chain(ALWAYS).chain(operations)
     }
 

@@ -1,5 +1,5 @@
-//! What can go wrong between us and the provider, by phase relative to the
-//! send: that phase decides what may be repeated.
+//! How a call to the provider can fail, by phase relative to the send: the
+//! phase decides what may be repeated.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub enum CallError {
     /// Not sent: no connection.
     #[error("not sent: cannot connect: {0}")]
     Connect(String),
-    /// Not sent: the API fails and is left alone for a while.
+    /// Not sent: the circuit breaker of the API is open.
     #[error("not sent: the API fails and is left alone for a while")]
     CircuitOpen {
         /// Until then.
@@ -48,7 +48,7 @@ pub enum CallError {
     Unreadable {
         /// What is wrong with it; holds nothing of the answer itself.
         why: String,
-        /// It ended before its end: asking again may help.
+        /// The connection ended before the body did: asking again may help.
         truncated: bool,
         /// `X-TSL-Request-Id`.
         request_id: Option<String>,
@@ -102,11 +102,12 @@ struct WireProblem {
     error_description: Option<String>,
 }
 
-/// Longest code that is passed on; a longer one is no code.
+/// Anything longer is not a code.
 const LONGEST_CODE: usize = 100;
 
 impl Refusal {
-    /// Reads an error answer; a body that is no JSON only lacks its words.
+    /// Reads an error answer; with a body that is not JSON it has a status
+    /// alone.
     pub fn read(status: u16, body: &[u8], retry_after: Option<Duration>, request_id: Option<String>) -> Self {
         let body: WireProblem = lenient::answer(body).unwrap_or_default();
         let title = [body.title, body.error_code, body.code, body.error]
@@ -139,8 +140,8 @@ impl Refusal {
     }
 }
 
-/// No wait that the provider asks for is longer to us: it is added to the
-/// clock and passed on to callers.
+/// A longer wait is cut to this: it is added to the clock and passed on to
+/// callers.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// `Retry-After` in seconds; the form with a date was never seen here.
@@ -149,15 +150,15 @@ pub(in crate::transatel) fn retry_after(text: &str) -> Option<Duration> {
     Some(asked.min(LONGEST_RETRY_AFTER))
 }
 
-/// Callers are told to wait this long when the provider does not say.
+/// The wait that callers are advised when the provider does not say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Whether an account must have an API for the gateway to do its work.
+/// Whether the gateway can work for an account that lacks an API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Without it something is wrong with our credentials.
+    /// It cannot: something is wrong with the credentials.
     Required,
-    /// The account may do without.
+    /// It can.
     Optional,
 }
 
@@ -175,7 +176,7 @@ impl CallError {
         }
     }
 
-    /// Short fixed word for metrics and spans.
+    /// Its label in metrics and spans.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Token(_) => "token",
@@ -190,9 +191,8 @@ impl CallError {
         }
     }
 
-    /// The contract's error for a failure that has no special meaning to the
-    /// use case. Decides by title first, by status only where the title says
-    /// nothing.
+    /// The contract's error for a failure without a special meaning in the use
+    /// case. The title decides; the status only where the title is unknown.
     pub fn into_error(self, need: Need) -> Error {
         let unavailable = |provider| Error::ProviderUnavailable {
             retry_after: DEFAULT_RETRY_AFTER,
@@ -226,7 +226,7 @@ impl CallError {
                     provider: refusal.provider_detail(),
                 }
             }
-            // A wait for a token says nothing about the caller's own deadline.
+            // The deadline of a token request is not the caller's.
             Self::Timeout { .. } | Self::NoTimeLeft => Error::ProviderUnavailable {
                 retry_after: DEFAULT_RETRY_AFTER,
                 provider: ProviderDetail::default(),
@@ -254,18 +254,19 @@ impl Refusal {
                 provider,
             },
             _ if self.is("SUBSCRIBER_NOT_FOUND") => Error::SimNotFound { provider },
-            // The gateway in front of the APIs: the request itself was wrong,
-            // and we made it.
-            _ if GATEWAY_TITLES.iter().any(|title| self.is(title)) => Error::ProviderProtocol { provider },
+            // The request was malformed, and we made it.
+            _ if MALFORMED_REQUEST_TITLES.iter().any(|title| self.is(title)) => {
+                Error::ProviderProtocol { provider }
+            }
             400..500 if self.title.is_some() => Error::ProviderRejected { provider },
             _ => Error::ProviderProtocol { provider },
         }
     }
 }
 
-/// Titles by which the provider's gateway says that our URL, method, headers
-/// or parameters are wrong.
-pub(in crate::transatel) const GATEWAY_TITLES: [&str; 4] =
+/// Titles by which the provider says that the URL, method, headers or
+/// parameters of a request are wrong.
+pub(in crate::transatel) const MALFORMED_REQUEST_TITLES: [&str; 4] =
     ["NOT_FOUND", "METHOD_NOT_ALLOWED", "NOT_ACCEPTABLE", "BAD_REQUEST"];
 
 #[cfg(test)]

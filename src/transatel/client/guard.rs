@@ -1,12 +1,11 @@
-//! What stands between a call and the provider: per API a breaker, a bound on
-//! requests in flight and a budget of retries, and one pace for all.
+//! What admits a call: per API a circuit breaker, a bulkhead (a bound on
+//! requests in flight) and a budget of retries, and one rate limit for all.
 //!
-//! Part of an API's room is for orders and what is read for them: however many
-//! other reads hang, an order gets through.
+//! A part of each bulkhead is reserved for orders and the reads that belong to
+//! them: however many other reads hang, an order gets through.
 //!
-//! Guarantees that a request it turns away was not sent. The token's own
-//! requests do not pass here: there is one at a time, with a back-off of its
-//! own.
+//! Guarantees that a request it rejects was not sent. Token requests do not
+//! pass here: there is one at a time, with a back-off of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,14 +42,14 @@ pub struct Guards {
 struct Guard {
     breaker: Breaker,
     room: Semaphore,
-    /// What is not for an order needs this too.
+    /// Also needed by calls that are not for an order.
     shared: Semaphore,
     retries: TpsBudget,
 }
 
-/// Of an API's room, the part that is kept for orders: a quarter. A
-/// quarter of the default lets more orders through in the time of one read
-/// than a ledger takes.
+/// The part of a bulkhead that is reserved for orders: a quarter. A quarter of
+/// the default lets more orders through in the time of one read than a ledger
+/// can write.
 fn kept_for_orders(concurrency: usize) -> usize {
     concurrency / 4
 }
@@ -87,8 +86,8 @@ impl Guards {
         }
     }
 
-    /// Waits for room, in the bounds of the deadline. `None` for an API
-    /// without a guard, of which there is none.
+    /// Waits for room within the deadline. `None` for an API without a guard;
+    /// every API has one.
     ///
     /// Cancel-safe.
     ///
@@ -108,8 +107,8 @@ impl Guards {
             self.metrics.held_back(api.name(), "circuit_open");
             CallError::CircuitOpen { retry_after }
         };
-        // Who will be turned away need not wait for it.
-        if let Some(retry_after) = guard.breaker.turns_away() {
+        // A call that will be rejected need not wait for room first.
+        if let Some(retry_after) = guard.breaker.rejects_for() {
             return Err(open(retry_after));
         }
         let latest = Instant::now() + self.wait;
@@ -136,21 +135,21 @@ impl Guards {
         Ok(Some(Permit { _room: room, pass }))
     }
 
-    /// A read began: it earns a share of a retry.
+    /// A read begins: it earns a share of a retry.
     pub fn earn(&self, api: Api) {
         if let Some(guard) = self.of(api) {
             guard.retries.deposit();
         }
     }
 
-    /// Whether a retry is affordable: when the provider fails for everyone,
-    /// retries must not multiply what it has to bear.
+    /// Whether a retry is within the budget: when the provider fails for
+    /// everyone, retries must not multiply the load on it.
     pub fn spend(&self, api: Api) -> bool {
-        let affordable = self.of(api).is_none_or(|guard| guard.retries.withdraw());
-        if !affordable {
+        let is_affordable = self.of(api).is_none_or(|guard| guard.retries.withdraw());
+        if !is_affordable {
             self.metrics.held_back(api.name(), "retry_budget");
         }
-        affordable
+        is_affordable
     }
 
     fn of(&self, api: Api) -> Option<&Guard> {

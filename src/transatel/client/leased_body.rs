@@ -8,9 +8,9 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use crate::domain::Lease;
 
-/// A body in one piece. The lease is asked when the connection takes it, after
-/// resolving, connecting and whatever else took its time: a request whose body
-/// does not follow its head is one that nobody can carry out.
+/// A body in one piece. The lease is checked when the connection takes the
+/// body, after resolving, connecting and every other wait: the provider cannot
+/// carry out a request whose body does not follow its head.
 pub(in crate::transatel) struct LeasedBody {
     body: Option<Bytes>,
     lease: Lease,

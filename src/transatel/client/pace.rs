@@ -1,5 +1,5 @@
-//! A bound on requests a second that we keep ourselves, for accounts whose
-//! limit is known. Off by default: no limit is documented.
+//! Our own limit on requests a second, for accounts whose limit is known. Off
+//! by default: no limit is documented.
 //!
 //! Requests get evenly spaced turns in the order in which they ask. Own code:
 //! with `governor` a waiter asks again when its time has come and may lose to
@@ -18,7 +18,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// So many requests a second; 0 for no bound.
+    /// A limit in requests a second; 0 for none.
     pub fn new(per_second: u32) -> Self {
         Self {
             gap: Duration::from_secs(1).checked_div(per_second).unwrap_or_default(),
@@ -26,7 +26,7 @@ impl Pace {
         }
     }
 
-    /// Waits for a turn. A turn whose waiter gives up is lost.
+    /// Waits for a turn. The turn of a caller that stops waiting is lost.
     pub async fn turn(&self) {
         if self.gap.is_zero() {
             return;
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_bound_nobody_waits() {
+    async fn without_a_limit_no_call_waits() {
         let pace = Pace::new(0);
         let begin = Instant::now();
         for _ in 0..1000 {

@@ -1,5 +1,4 @@
-//! What is asked of the provider: a request, what it does there, and within
-//! which bounds it is made.
+//! A request to the provider, and the bounds within which it is made.
 
 use std::time::Duration;
 
@@ -73,25 +72,24 @@ impl<'a> Request<'a> {
     }
 }
 
-/// How long a call may take, and which room it may use.
+/// How long a call may take, and which part of the bulkhead it may use.
 #[derive(Clone, Debug)]
 pub struct CallOptions {
     /// Bound on one attempt; `None` for the configured one.
     pub attempt: Option<Duration>,
     /// The caller's deadline; `None` for detached work.
     pub deadline: Option<Deadline>,
-    /// Of a write: without it nothing is sent any more.
+    /// Of a write: nothing is sent after it has ended.
     pub lease: Option<Lease>,
     /// What the call is for.
     pub purpose: Purpose,
 }
 
-/// What a call is for. Everything else can fill an API's room only up to what
-/// is kept for orders.
+/// What a call is for: a part of each bulkhead is reserved for orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// An order or a change of a SIM, what is read for one, and finding out
-    /// what became of one.
+    /// An order or a change of a SIM, the reads that belong to it, and finding
+    /// out what became of it.
     Order,
     /// Anything else.
     Other,
@@ -116,7 +114,7 @@ impl CallOptions {
         }
     }
 
-    /// For sending an order: nothing is sent without its lease.
+    /// For sending an order under its lease.
     pub fn under(lease: Lease) -> Self {
         Self {
             lease: Some(lease.clone()),

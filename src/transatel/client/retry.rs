@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::error::CallError;
 
-/// Exponential back-off with full jitter: before the attempt after the
-/// `n`th, a random part of `first * 2^(n-1)` is waited, at most `longest`.
+/// Exponential back-off with full jitter: the wait after the `n`th attempt is a
+/// random part of `first * 2^(n-1)`, at most `longest`.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     /// Longest wait before the second attempt.
@@ -27,12 +27,12 @@ impl Backoff {
     }
 }
 
-/// Whether a read that failed like this may succeed when it is tried again,
-/// and how long the provider asks to wait first.
+/// Whether a read that failed like this may succeed when it is repeated, and
+/// how long the provider asks to wait first.
 ///
-/// Not repeated: what the provider decided (4xx but 429, 501), an answer that
-/// is complete but makes no sense, a missing token (it has its own back-off),
-/// and whatever the deadline ended.
+/// Not repeated: a decision of the provider (501, and 4xx except 429), an
+/// answer that is complete but cannot be used, a missing token (it has a
+/// back-off of its own), and whatever the deadline ended.
 pub fn worth_another_try(failure: &CallError) -> Option<Option<Duration>> {
     match failure {
         CallError::Connect(_)

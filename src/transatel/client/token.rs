@@ -1,11 +1,11 @@
 //! The OAuth2 token: one, shared by all calls.
 //!
-//! Kept in the loading cache, which gives what a token needs: one request in
-//! flight whatever the number of callers, a shared failure, and refresh ahead
-//! of expiry while the old token still serves. What is added: how far ahead,
-//! how long a failure is held, that a refused token is dropped only if it
-//! still is the one that was used, and that tokens are not dropped one after
-//! the other: an API that refuses every token would cost one a call.
+//! Kept in the loading cache: one request in flight whatever the number of
+//! callers, a shared failure, and a refresh ahead of expiry while the old token
+//! is still used. This file decides how far ahead, and how long a failure is
+//! held. It drops a refused token only if that is still the current one, and
+//! bounds how many are dropped in a row: with an API that refuses every token,
+//! every call would cost a token request.
 //!
 //! Provider's document: "Authentication" of its developer guides. Tokens live
 //! an hour, there is no refresh token, and repeated 401s may be flagged by
@@ -41,8 +41,7 @@ pub struct Token {
 /// What came with a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// What the account may do, in the provider's words; empty when it did not
-    /// say.
+    /// OAuth scopes; empty when the answer names none.
     pub scopes: Vec<String>,
     /// How long the token lives.
     pub lifetime: Duration,
@@ -66,7 +65,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Gives the token that calls are made with.
+/// The source of the token that calls are made with.
 #[derive(Clone)]
 pub struct TokenSource {
     cache: LoadingCache<Loader>,
@@ -82,7 +81,7 @@ struct Dropped {
 }
 
 impl Dropped {
-    /// No other token is dropped before this: the API would refuse any.
+    /// No other token is dropped before this: the API would refuse that too.
     fn next_at(&self) -> Instant {
         match self.in_a_row.checked_sub(DROPPED_AT_ONCE) {
             None => self.at,
@@ -92,10 +91,11 @@ impl Dropped {
 }
 
 /// Refused tokens that are replaced without delay: one that was revoked, and
-/// two more, for a provider whose parts learn of a new one at different times.
+/// two more, in case the provider's servers accept a new one at different
+/// times.
 const DROPPED_AT_ONCE: u32 = 3;
-/// After those a refused token is kept for so long; doubling while refusals go
-/// on.
+/// After those a refused token is kept for this long, doubling while refusals
+/// go on.
 const FIRST_REFUSAL_HOLD: Duration = Duration::from_secs(10);
 const LONGEST_REFUSAL_HOLD: Duration = Duration::from_secs(300);
 /// A quiet time after which a refusal is the first one again.
@@ -115,7 +115,7 @@ impl TokenSource {
             form: form(&account.scopes),
             timeout: outbound.attempt_timeout,
         };
-        // The one attempt has its own bound; this one only catches defects.
+        // The attempt has a bound of its own; this one only catches defects.
         let bounds = Bounds {
             capacity: 1,
             load_within: outbound.attempt_timeout * 2,
@@ -211,11 +211,11 @@ fn scopes(scope: &serde_json::Value) -> Vec<String> {
     }
 }
 
-/// No token lives longer to us: the time is added to the clock.
+/// A longer lifetime is cut to this: it is added to the clock.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(86_400);
 
 impl Granted {
-    /// The token and for how long it is used; `None` when it cannot be sent.
+    /// The token and how long it is used; `None` when it cannot be sent.
     pub(in crate::transatel) fn token(self) -> Option<Loaded<Token>> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", self.access_token)).ok()?;
         authorization.set_sensitive(true);
@@ -247,7 +247,7 @@ impl Load for Loader {
 
     async fn load(&self, _key: &()) -> Result<Loaded<Token>, CallError> {
         let malformed = || CallError::Unreadable {
-            why: "the token is no header value".into(),
+            why: "the token is not a valid header value".into(),
             truncated: false,
             request_id: None,
         };
@@ -285,21 +285,22 @@ impl Load for Loader {
     }
 }
 
-/// How long before expiry a refresh begins, at most: a fifth of the lifetime
-/// or a minute, whichever is less. Replicas spread over the last quarter of
-/// it.
+/// The longest time before expiry at which a refresh begins: a fifth of the
+/// lifetime or a minute, whichever is less. Replicas begin at random within the
+/// first quarter of it.
 fn lead(lifetime: Duration) -> Duration {
     (lifetime / 5).min(Duration::from_secs(60))
 }
 
-/// A token is not used this close to its end: it must survive the way there.
+/// A token is not used this close to its expiry: it must still be valid when
+/// the request arrives.
 fn margin(lifetime: Duration) -> Duration {
     (lifetime / 20).min(Duration::from_secs(5))
 }
 
-/// Refused credentials do not become valid by themselves, and asking with them again
-/// and again gets an account flagged: 10 s, doubling, up to 5 min. Everything
-/// else passes: 1 s, doubling, up to 30 s.
+/// Refused credentials do not become valid by themselves, and repeating them
+/// may get the account flagged: 10 s, doubling, up to 5 min. Everything else is
+/// expected to pass: 1 s, doubling, up to 30 s.
 fn hold(failure: &CallError, failures: u32) -> Duration {
     let refused = matches!(failure, CallError::Refused(refusal) if (400..500).contains(&refusal.status) && refusal.status != 429);
     let (first, longest) = if refused { (10, 300) } else { (1, 30) };
@@ -310,7 +311,7 @@ fn hold(failure: &CallError, failures: u32) -> Duration {
     doubling(Duration::from_secs(first), Duration::from_secs(longest), failures).max(asked)
 }
 
-/// The wait after so many in a row (1 is the first).
+/// The wait after this many in a row (1 is the first).
 fn doubling(first: Duration, longest: Duration, in_a_row: u32) -> Duration {
     let doubled = first.saturating_mul(1 << in_a_row.saturating_sub(1).min(16));
     doubled.min(longest)
@@ -350,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_credentials_are_left_alone_longer_than_an_outage() {
+    fn refused_credentials_are_held_longer_than_an_outage() {
         let refused = CallError::Refused(Refusal {
             status: 401,
             ..Refusal::default()

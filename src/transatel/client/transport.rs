@@ -1,9 +1,9 @@
 //! The one function that sends.
 //!
-//! One attempt: a span, the trace context in the headers, a bound on the time
-//! and on the size of the answer, and a verdict on how it ended. Retries and
-//! tokens are the caller's (`call`). No identifier, query string, token or
-//! body reaches a span or a log from here.
+//! One attempt: a span, the trace context in the headers, bounds on the time
+//! and on the size of the answer, and a classification of how it ended.
+//! Retries and tokens are the caller's (`call`). No identifier, query string,
+//! token or body reaches a span or a log from here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +27,10 @@ use crate::transatel::lenient;
 /// The provider's name for the id of a request, which its support asks for.
 pub const REQUEST_ID: &str = "x-tsl-request-id";
 
-/// What is left of a deadline after this is too little for an answer to
-/// reach the caller.
+/// Kept back from a deadline, so that an answer can still reach the caller.
 const DEADLINE_MARGIN: Duration = Duration::from_millis(50);
 
-/// An answer that says yes.
+/// A successful answer.
 #[derive(Debug)]
 pub struct Answer {
     /// `X-TSL-Request-Id`.
@@ -39,7 +38,7 @@ pub struct Answer {
     /// `Allow`: methods that the account may use there. Only `OPTIONS`
     /// answers have it.
     pub allow: Option<String>,
-    /// All of it.
+    /// The whole body.
     pub body: Bytes,
     api: Api,
     metrics: Arc<Metrics>,
@@ -54,7 +53,7 @@ impl Answer {
         lenient::answer(&self.body).map_err(|error| self.unreadable(&error))
     }
 
-    /// The failure of an answer that is no JSON of the expected shape; counts
+    /// The error for an answer that is not JSON of the expected shape; counts
     /// it.
     pub fn unreadable(&self, error: &serde_json::Error) -> CallError {
         // Only the class and the place: the message itself may quote values.
@@ -67,8 +66,8 @@ impl Answer {
         self.contradicts(why)
     }
 
-    /// The failure of an answer that is readable and cannot be true; counts
-    /// it. The reason must hold nothing of the answer.
+    /// The error for an answer that is readable and contradicts the request;
+    /// counts it. The reason must hold nothing of the answer.
     pub fn contradicts(&self, why: impl Into<String>) -> CallError {
         let why = why.into();
         self.metrics.unreadable(self.api.name());
@@ -85,7 +84,7 @@ impl Answer {
     }
 }
 
-/// Why the HTTP client cannot be made.
+/// Why the HTTP client cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// TLS or the proxy cannot be set up.
@@ -119,9 +118,9 @@ pub struct Attempt<'a> {
 /// Connections to the provider.
 pub struct Transport {
     reads: reqwest::Client,
-    /// Without idle connections: one that the provider has just closed would
-    /// turn an order into one whose outcome is not known, while a connection
-    /// that cannot be made proves that nothing was sent.
+    /// Without idle connections: on one that the provider has just closed, the
+    /// outcome of an order would be unknown, while a connection that cannot be
+    /// made proves that nothing was sent.
     writes: reqwest::Client,
     base_url: Url,
     max_answer_bytes: usize,
@@ -147,10 +146,10 @@ impl Transport {
             builder
                 .user_agent(concat!("transatel-gateway/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(outbound.connect_timeout)
-                // An API that redirects is not the one we know; a redirected
-                // POST would be sent twice.
+                // The provider does not redirect; a redirected POST would be
+                // sent twice.
                 .redirect(reqwest::redirect::Policy::none())
-                // Who may be tried again is decided in `call`, nowhere else.
+                // What is repeated is decided in `call` alone.
                 .retry(reqwest::retry::never())
         };
         Ok(Self {
@@ -159,7 +158,8 @@ impl Transport {
                 .http2_keep_alive_interval(outbound.http2_keepalive_interval)
                 .http2_keep_alive_timeout(outbound.connect_timeout)
                 .build()?,
-            // HTTP/1: nothing else shares the connection, and none is kept.
+            // HTTP/1: no other request shares the connection, and none is
+            // kept.
             writes: client().http1_only().pool_max_idle_per_host(0).build()?,
             base_url,
             max_answer_bytes: outbound.max_answer_bytes,
@@ -303,7 +303,8 @@ impl Transport {
         if announced > self.max_answer_bytes {
             return Err(too_long());
         }
-        // At once: a catalog that grows by doubling leaves twice its size.
+        // Allocated at once: a buffer that grows by doubling takes up to
+        // twice the size of a catalog.
         let mut body = BytesMut::with_capacity(announced);
         loop {
             match response.chunk().await {
@@ -315,8 +316,8 @@ impl Transport {
         }
     }
 
-    /// Writes the outcome into the span and, when it is one that an operator
-    /// looks for, into the log.
+    /// Records the outcome in the span and, if an operator would look for it,
+    /// in the log.
     fn note(&self, request: &Request<'_>, result: &Result<Answer, CallError>, span: &Span) {
         let Err(failure) = result else { return };
         span.record("error.type", failure.kind());
@@ -343,7 +344,7 @@ impl Transport {
     }
 }
 
-/// Certificates to trust beside the machine's.
+/// Certificates to trust in addition to the machine's.
 fn authorities(file: Option<&str>) -> Result<Vec<reqwest::Certificate>, BuildError> {
     let Some(file) = file else {
         return Ok(Vec::new());
@@ -355,7 +356,7 @@ fn authorities(file: Option<&str>) -> Result<Vec<reqwest::Certificate>, BuildErr
     Ok(reqwest::Certificate::from_pem_bundle(&pem)?)
 }
 
-/// Sorts the HTTP client's errors by phase. Its texts can name the URL with
+/// Classifies the HTTP client's errors by phase. Its texts can name the URL with
 /// its query, so only the causes below it are kept.
 fn classify(error: &reqwest::Error) -> CallError {
     let mut cause: &dyn std::error::Error = error;

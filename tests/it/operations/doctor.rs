@@ -303,7 +303,7 @@ async fn each_thing_that_is_wrong_is_named() {
                 (
                     "this SIM's inventory",
                     "differs",
-                    "a bundle has no subscriptionId",
+                    "a subscription has no subscriptionId",
                 ),
                 ("unknown MSISDN", "differs", "SUBSCRIBER_NOT_FOUND expected"),
             ],
@@ -319,7 +319,7 @@ async fn each_thing_that_is_wrong_is_named() {
                     Fault::body(200, r#"{"sims":[{"simSerial":"8988247000000000027"}]}"#),
                 )
             },
-            named: &[("this SIM in search", "differs", "the filter is not obeyed")],
+            named: &[("this SIM in search", "differs", "the filter is not applied")],
             code: 0,
         },
         Case {
