@@ -85,7 +85,11 @@ pub struct App {
     submissions: TaskTracker,
     event_work: Work,
     webhook: Option<(TcpListener, Webhook)>,
+    task_started: TaskStarted,
 }
+
+/// Called with the name of a background task.
+pub type TaskStarted = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 /// What tests put in the place of the real world.
 #[derive(Clone)]
@@ -94,13 +98,16 @@ pub struct Seams {
     pub clock: Clock,
     /// What happens at the steps of an order.
     pub steps: Steps,
+    /// Called by each background task as it starts, with its name.
+    pub task_started: TaskStarted,
 }
 
 impl Default for Seams {
     fn default() -> Self {
         Self {
             clock: Clock::system(),
-            steps: Steps::from_environment(),
+            steps: Steps::default(),
+            task_started: Arc::new(|_| {}),
         }
     }
 }
@@ -223,6 +230,7 @@ impl App {
             submissions,
             event_work,
             webhook,
+            task_started: seams.task_started,
         })
     }
 
@@ -262,6 +270,7 @@ impl App {
             tasks: self.tasks.clone(),
             health: health.clone(),
             metrics: Arc::clone(&self.metrics),
+            started: self.task_started,
         };
         let reconciling = CancellationToken::new();
         let reconcile = self.services.orders.clone().reconcile(reconciling.clone());

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::app::App;
+use crate::app::{App, Seams};
 use crate::config::{self, Config, Loaded, Problems, Sources};
 use crate::doctor::{self, Named};
 use crate::domain::{Iccid, Msisdn};
@@ -87,6 +87,12 @@ enum Command {
 /// Does what the arguments say. Returns the process's exit code: 0, 64 for a
 /// wrong configuration, 130 after a second signal, 1 for any other failure.
 pub fn run(arguments: Arguments) -> ExitCode {
+    run_with(arguments, Seams::default())
+}
+
+/// [`run`] with what tests put in the place of the real world when they start
+/// a gateway in a process of its own.
+pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
     let sources = Sources::from_process(arguments.config);
     let command = arguments.command.unwrap_or(Command::Serve {
         #[cfg(feature = "sandbox")]
@@ -95,7 +101,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let result = match command {
         #[cfg(feature = "sandbox")]
         Command::Serve { sandbox: true } => in_runtime(simulated::serve(sources)),
-        Command::Serve { .. } => in_runtime(serve(sources)),
+        Command::Serve { .. } => in_runtime(serve(sources, seams)),
         #[cfg(feature = "sandbox")]
         Command::Sandbox => in_runtime(simulated::alone(sources)),
         Command::CheckConfig => load(&sources).map(|_| {
@@ -169,11 +175,11 @@ fn load(sources: &Sources) -> Result<Loaded, Failure> {
     Ok(config::load(sources)?)
 }
 
-async fn serve(sources: Sources) -> Outcome {
+async fn serve(sources: Sources, seams: Seams) -> Outcome {
     let config = load(&sources)?.config;
     let signals = Signals::new().map_err(Failure::other)?;
     let telemetry = telemetry::init(&config.telemetry).map_err(Failure::other)?;
-    let app = App::build(config).await.map_err(Failure::other)?;
+    let app = App::build_with(config, seams).await.map_err(Failure::other)?;
     let app = app.with_log_level(telemetry.log_level());
     let addresses = app.addresses().map_err(Failure::other)?;
     tracing::info!(

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::TaskStarted;
 use crate::grpc::Health;
 use crate::telemetry::Metrics;
 
@@ -42,6 +43,7 @@ pub(super) struct Background {
     pub(super) tasks: TaskTracker,
     pub(super) health: Health,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) started: TaskStarted,
 }
 
 impl Background {
@@ -51,7 +53,12 @@ impl Background {
         F: Future<Output = ()> + Send + 'static,
     {
         let (health, metrics) = (self.health.clone(), Arc::clone(&self.metrics));
-        let work = Box::pin(AssertUnwindSafe(disturbed(task, work)).catch_unwind());
+        let started = Arc::clone(&self.started);
+        let work = async move {
+            started(task.name());
+            work.await;
+        };
+        let work = Box::pin(AssertUnwindSafe(work).catch_unwind());
         self.tasks.spawn(async move {
             let ended = work.await;
             if ended.is_ok() && stop.is_cancelled() {
@@ -67,20 +74,4 @@ impl Background {
             health.fail().await;
         })
     }
-}
-
-/// The work, or a panic where `GATEWAY_PANIC_IN` names it: for tests, and in
-/// no build with optimizations.
-#[cfg(debug_assertions)]
-async fn disturbed(task: Task, work: impl Future<Output = ()>) {
-    if std::env::var("GATEWAY_PANIC_IN").is_ok_and(|name| name == task.name()) {
-        std::panic::resume_unwind(Box::new("as GATEWAY_PANIC_IN asks"));
-    }
-    work.await;
-}
-
-/// The work.
-#[cfg(not(debug_assertions))]
-fn disturbed(_task: Task, work: impl Future<Output = ()>) -> impl Future<Output = ()> {
-    work
 }

@@ -54,7 +54,7 @@ pub(super) async fn run(sources: Sources, options: Options) -> Outcome {
         Task::Move
     };
     // Boxed: the way through both databases is long.
-    let moved = Box::pin(moves::run(&from, &to, task, reached)).await;
+    let moved = Box::pin(moves::run(&from, &to, task, report)).await;
     match moved.map_err(Failure::other)? {
         moves::Outcome::Moved(moved) => {
             print!("{}", table(&moved));
@@ -89,14 +89,9 @@ fn address(option: &str, text: &str) -> Result<StoreUrl, Failure> {
     StoreUrl::parse(text).map_err(|problem| Failure::other(format!("{option}: {problem}")))
 }
 
-/// Tells the operator how far it is; a test has it stop there and kills it.
-async fn reached(step: Step) {
+/// Shows the operator how far it is.
+async fn report(step: Step) {
     eprintln!("{}: {step}", step.name());
-    #[cfg(feature = "sandbox")]
-    if std::env::var("GATEWAY_STOP_AT").is_ok_and(|at| at == step.name()) {
-        eprintln!("stopped at a step, as GATEWAY_STOP_AT asks");
-        std::future::pending::<()>().await;
-    }
 }
 
 /// What was moved, as it was counted on either side.

@@ -1,6 +1,8 @@
 //! The steps of an order between which a process may die or stand still.
-//! Tests stop a real gateway at each of them and kill it, or hold one back for
-//! longer than its lease.
+//!
+//! Nothing happens at them unless a test puts something there
+//! (`app::Seams`): it stops a gateway at each step and kills it, or holds one
+//! back for longer than its lease.
 
 use std::sync::Arc;
 
@@ -41,7 +43,7 @@ impl Step {
         Self::Checked,
     ];
 
-    /// Its name in `GATEWAY_STOP_AT`.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::BeforeReads => "before_reads",
@@ -67,22 +69,6 @@ impl Steps {
     /// Waits at each step for what this gives.
     pub fn new(reached: impl Fn(Step) -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(reached)))
-    }
-
-    /// Stops for good at the step that `GATEWAY_STOP_AT` names. In a build
-    /// without the simulator nothing is left of this.
-    pub fn from_environment() -> Self {
-        #[cfg(feature = "sandbox")]
-        if let Ok(stop_at) = std::env::var("GATEWAY_STOP_AT") {
-            return Self::new(move |step| {
-                if stop_at != step.name() {
-                    return Box::pin(std::future::ready(()));
-                }
-                tracing::warn!(step = step.name(), "stopped at a step, as GATEWAY_STOP_AT asks");
-                Box::pin(std::future::pending())
-            });
-        }
-        Self::default()
     }
 
     /// A step is reached.

@@ -1,19 +1,16 @@
-//! Work beside the calls that dies of a defect: everybody learns of it.
-//!
-//! A build for production cannot be told to panic, and is not tested here.
-#![cfg(debug_assertions)]
+//! Background work that dies of a defect: the log, the metrics and the
+//! readiness of the process say so.
 
 use crate::support::house::{SECRET, Secret, fetch, settings, simulator, until};
-use crate::support::process::Process;
+use crate::support::stopping;
 
 #[tokio::test]
 async fn a_panic_of_background_work_is_logged_and_counted_and_ends_readiness() {
     let sandbox = simulator().await;
     let secret = Secret::new(SECRET);
     for task in ["reconciliation", "events", "webhook"] {
-        let mut environment = settings(&sandbox.base_url(), &secret.settings());
-        environment.push(("GATEWAY_PANIC_IN".to_owned(), task.to_owned()));
-        let mut process = Process::start(&["serve"], &environment);
+        let environment = settings(&sandbox.base_url(), &secret.settings());
+        let mut process = stopping::serve_with_panic_in(task, &environment);
         let line = process.logged("listening").await;
         let address = |name: &str| {
             let rest = line.split(&format!("{name}=")).nth(1).unwrap();

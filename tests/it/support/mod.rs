@@ -10,3 +10,4 @@ pub mod process;
 pub mod property;
 pub mod relay;
 pub mod scanner;
+pub mod stopping;

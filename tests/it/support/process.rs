@@ -1,4 +1,5 @@
-//! The real binary, started and stopped as an operator does.
+//! Processes: the real binary, started and stopped as an operator does, and
+//! this one again (`stopping`).
 
 use std::process::Stdio;
 
@@ -7,7 +8,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::support::house::SOON;
 
-/// A running `transatel-gateway`. Killed when dropped.
+/// A running process. Killed when dropped.
 pub struct Process {
     child: Child,
     pub stdout: Lines<BufReader<ChildStdout>>,
@@ -16,7 +17,15 @@ pub struct Process {
 
 /// A command with nothing of this process's environment that could matter.
 pub fn command(arguments: &[&str], environment: &[(String, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_transatel-gateway"));
+    run(env!("CARGO_BIN_EXE_transatel-gateway"), arguments, environment)
+}
+
+fn run(
+    program: impl AsRef<std::ffi::OsStr>,
+    arguments: &[&str],
+    environment: &[(String, String)],
+) -> Command {
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env_clear()
@@ -27,8 +36,19 @@ pub fn command(arguments: &[&str], environment: &[(String, String)]) -> Command 
 }
 
 impl Process {
+    /// Starts the gateway.
     pub fn start(arguments: &[&str], environment: &[(String, String)]) -> Self {
-        let mut command = command(arguments, environment);
+        Self::spawn(command(arguments, environment))
+    }
+
+    /// Starts this test binary with one test that is ignored otherwise.
+    pub fn start_test(name: &str, environment: &[(String, String)]) -> Self {
+        let itself = std::env::current_exe().unwrap();
+        let arguments = ["--exact", name, "--ignored", "--nocapture"];
+        Self::spawn(run(itself, &arguments, environment))
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -12,6 +12,7 @@ use crate::support::house::{
     BUNDLES, ORDERS, Provisioning, SECRET, Secret, settings, simulator, spawn, until,
 };
 use crate::support::process::Process;
+use crate::support::stopping;
 use crate::writes::orders::{create, get, order};
 
 /// Runs what has to survive on a ledger of either kind.
@@ -142,11 +143,11 @@ pub async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>, more: 
         ("ORDERS__SETTLE_WINDOW", "400ms"),
         ("ORDERS__LEASE", "1s"),
     ];
-    let mut environment = settings(&sandbox.base_url(), &[more, &quick].concat());
-    if let Some(step) = stop_at {
-        environment.push(("GATEWAY_STOP_AT".into(), step.name().into()));
-    }
-    let mut process = Process::start(&["serve"], &environment);
+    let environment = settings(&sandbox.base_url(), &[more, &quick].concat());
+    let mut process = match stop_at {
+        Some(step) => stopping::serve_until(step, &environment),
+        None => Process::start(&["serve"], &environment),
+    };
     let line = process.logged("listening").await;
     let address_of = |name: &str| {
         let rest = line.split(name).nth(1)?;

@@ -16,6 +16,7 @@ use transatel_gateway::store::{self, Key, Opened, Record};
 use super::{Place, move_ledger, url};
 use crate::support::postgres;
 use crate::support::process::{Process, command};
+use crate::support::stopping;
 use crate::writes::ledger::{at, in_state};
 
 const EVENTS: usize = 400;
@@ -160,11 +161,7 @@ async fn assert_moved(place: &Place, to: &str, ids: &[WriteId], before: &Content
 
 /// A move that stops at a step.
 fn stopping(place: &Place, to: &str, step: Step) -> Process {
-    let stop_at = ("GATEWAY_STOP_AT".to_owned(), step.name().to_owned());
-    Process::start(
-        &["move-ledger", "--from", &url(&place.file), "--to", to],
-        &[stop_at],
-    )
+    stopping::move_until(step, &url(&place.file), to)
 }
 
 async fn kill_at(place: &Place, to: &str, step: Step) {

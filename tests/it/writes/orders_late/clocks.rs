@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use transatel_gateway::app::Seams;
 use transatel_gateway::client::connectivity::v1::OrderState;
 use transatel_gateway::domain::Clock;
-use transatel_gateway::service::writes::steps::{Step, Steps};
+use transatel_gateway::service::writes::steps::Step;
 use transatel_simulator::{Fault, Sandbox, Script, Visibility};
 
 use super::frozen::at;
@@ -32,7 +32,7 @@ impl Steppable {
     pub fn seams(&self) -> Seams {
         Seams {
             clock: self.clock(),
-            steps: Steps::default(),
+            ..Seams::default()
         }
     }
 }

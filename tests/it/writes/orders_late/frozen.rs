@@ -7,7 +7,6 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::sync::Semaphore;
 use transatel_gateway::app::Seams;
 use transatel_gateway::client::connectivity::v1::OrderState;
-use transatel_gateway::domain::Clock;
 use transatel_gateway::service::writes::steps::{Step, Steps};
 use transatel_simulator::Visibility;
 
@@ -26,8 +25,8 @@ pub fn at(step: Step, what: impl Fn() + Send + Sync + 'static) -> Seams {
         Box::pin(std::future::ready(()))
     });
     Seams {
-        clock: Clock::system(),
         steps,
+        ..Seams::default()
     }
 }
 
@@ -61,8 +60,8 @@ impl Frozen {
             })
         });
         let seams = Seams {
-            clock: Clock::system(),
             steps,
+            ..Seams::default()
         };
         (frozen, seams)
     }

@@ -142,6 +142,7 @@ impl Place {
                 0 => Seams {
                     clock: clock.clock(),
                     steps: freezer.steps(),
+                    ..Seams::default()
                 },
                 _ => Seams::default(),
             };
