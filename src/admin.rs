@@ -1,6 +1,5 @@
-//! The operator's side door: liveness, readiness, metrics, what runs here, and
-//! the level of the log, which is all that can be changed. Plain HTTP, never
-//! public.
+//! HTTP for operators: liveness, readiness, metrics, build information, and
+//! the log level, which is all that can be changed. Plain text, never public.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -17,44 +16,45 @@ use tokio::net::TcpListener;
 use crate::grpc::Health;
 use crate::telemetry::{ChangeError, LogLevel, Metrics, REVISION};
 
+/// What operators can see and change.
 #[derive(Clone)]
-struct Doors {
-    health: Health,
-    metrics: Arc<Metrics>,
-    log_level: Option<LogLevel>,
+pub struct Admin {
+    /// For `/readyz`.
+    pub health: Health,
+    /// For `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// For `/loglevel`; `None` when the process's log is not ours, as in
+    /// tests.
+    pub log_level: Option<LogLevel>,
 }
 
 /// Longer than any sensible list of directives.
 const LONGEST_LEVEL: usize = 4096;
 
-/// Serves until `stop`.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    health: Health,
-    metrics: Arc<Metrics>,
-    log_level: Option<LogLevel>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(scrape))
-        .route("/buildinfo", get(build_info))
-        .route("/loglevel", get(show_log_level).put(change_log_level))
-        .layer(DefaultBodyLimit::max(LONGEST_LEVEL))
-        .with_state(Doors {
-            health,
-            metrics,
-            log_level,
-        });
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+impl Admin {
+    /// Serves until `stop`.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let router = Router::new()
+            .route("/livez", get(|| async { "ok\n" }))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(scrape))
+            .route("/buildinfo", get(build_info))
+            .route("/loglevel", get(show_log_level).put(change_log_level))
+            .layer(DefaultBodyLimit::max(LONGEST_LEVEL))
+            .with_state(self);
+        axum::serve(listener, router).with_graceful_shutdown(stop).await
+    }
 }
 
-async fn ready(State(doors): State<Doors>) -> (StatusCode, &'static str) {
-    match doors.health.is_ready() {
+async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+    match admin.health.is_ready() {
         true => (StatusCode::OK, "ready\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
     }
@@ -75,18 +75,18 @@ async fn build_info() -> Json<BTreeMap<&'static str, &'static str>> {
     ]))
 }
 
-/// The process's log belongs to somebody else, as in tests.
+/// The process's log is not ours to change.
 const NO_LOG: (StatusCode, String) = (StatusCode::NOT_FOUND, String::new());
 
-async fn show_log_level(State(doors): State<Doors>) -> (StatusCode, String) {
-    doors.log_level.map_or(NO_LOG, |level| {
+async fn show_log_level(State(admin): State<Admin>) -> (StatusCode, String) {
+    admin.log_level.map_or(NO_LOG, |level| {
         (StatusCode::OK, format!("{}\n", level.directives()))
     })
 }
 
 /// Takes the directives as they are, whatever type they are said to have.
-async fn change_log_level(State(doors): State<Doors>, directives: String) -> (StatusCode, String) {
-    let Some(level) = doors.log_level else {
+async fn change_log_level(State(admin): State<Admin>, directives: String) -> (StatusCode, String) {
+    let Some(level) = admin.log_level else {
         return NO_LOG;
     };
     match level.change(&directives) {
@@ -96,8 +96,8 @@ async fn change_log_level(State(doors): State<Doors>, directives: String) -> (St
     }
 }
 
-async fn scrape(State(doors): State<Doors>) -> impl IntoResponse {
-    match doors.metrics.render() {
+async fn scrape(State(admin): State<Admin>) -> impl IntoResponse {
+    match admin.metrics.render() {
         Ok(text) => (
             StatusCode::OK,
             [(CONTENT_TYPE, "text/plain; version=0.0.4")],

@@ -30,7 +30,7 @@ pub use convert::prepare_product;
 pub use events::STREAM_EVENTS;
 pub use health::Health;
 pub use inventory::BATCH_GET_INVENTORY;
-pub use server::{EveryCall, ServeError, Services, serve};
+pub use server::{EveryCall, ServeError, Server, Services};
 
 /// The contract's descriptors, with comments, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

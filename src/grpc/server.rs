@@ -7,7 +7,6 @@ use std::time::Duration;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
-use tonic::transport::Server;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 
 use super::DESCRIPTORS;
@@ -37,7 +36,7 @@ use crate::telemetry::{Metrics, Sampling};
 pub struct Services {
     /// The Catalog service.
     pub catalog: Catalog,
-    /// The Inventory service: bundles.
+    /// The Inventory service: subscriptions.
     pub inventory: Inventory,
     /// The Inventory service: SIMs.
     pub sims: Sims,
@@ -112,42 +111,56 @@ pub struct EveryCall {
     pub callers: config::Callers,
 }
 
-/// Serves until `stop`, then lets calls in flight finish: a caller that never
-/// ends keeps this from returning, so bound it.
-///
-/// # Errors
-/// When the server cannot be put together.
-pub async fn serve<H: HealthApi>(
-    listener: TcpListener,
-    certificates: Option<Arc<Certificates>>,
-    config: &config::Grpc,
-    services: Services,
-    health: HealthServer<H>,
-    every_call: EveryCall,
-    stop: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
-    let dispatch = services.dispatch(config, health)?;
-    let identity = IdentityLayer::new(certificates.is_some(), every_call.callers.forwarded);
-    let incoming = Incoming::new(listener, certificates);
-    Server::builder()
-        .layer(identity)
-        .layer(TelemetryLayer::new(
-            &every_call.metrics,
-            methods(),
-            every_call.sampling,
-        ))
-        .layer(PolicyLayer::new(every_call.callers.policy.as_ref()))
-        .layer(AdmissionLayer::new(config.max_in_flight, &every_call.metrics))
-        .layer(DeadlineLayer::new(config.max_deadline, every_call.deadlines))
-        .max_concurrent_streams(config.max_streams_per_connection)
-        .http2_max_header_list_size(config.max_header_bytes)
-        .http2_keepalive_interval(Some(config.keepalive_interval))
-        .http2_keepalive_timeout(Some(config.keepalive_timeout))
-        // Without a grace: with one, calls in flight would be cut.
-        .max_connection_age(jittered(config.max_connection_age))
-        .serve_with_incoming_shutdown(dispatch, incoming, stop)
-        .await?;
-    Ok(())
+/// The server, ready to serve.
+pub struct Server<H: HealthApi> {
+    /// Where callers connect.
+    pub listener: TcpListener,
+    /// What connections are secured with; plain text without.
+    pub certificates: Option<Arc<Certificates>>,
+    /// What is served.
+    pub services: Services,
+    /// The health service.
+    pub health: HealthServer<H>,
+    /// What surrounds it.
+    pub every_call: EveryCall,
+}
+
+impl<H: HealthApi> Server<H> {
+    /// Serves until `stop`, then lets calls in flight finish: a caller that
+    /// never ends keeps this from returning, so bound it.
+    ///
+    /// # Errors
+    /// When the server cannot be put together.
+    pub async fn serve(
+        self,
+        config: &config::Grpc,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let dispatch = self.services.dispatch(config, self.health)?;
+        let EveryCall {
+            metrics,
+            sampling,
+            deadlines,
+            callers,
+        } = self.every_call;
+        let secured = self.certificates.is_some();
+        let incoming = Incoming::new(self.listener, self.certificates);
+        tonic::transport::Server::builder()
+            .layer(IdentityLayer::new(secured, callers.forwarded))
+            .layer(TelemetryLayer::new(&metrics, methods(), sampling))
+            .layer(PolicyLayer::new(callers.policy.as_ref()))
+            .layer(AdmissionLayer::new(config.max_in_flight, &metrics))
+            .layer(DeadlineLayer::new(config.max_deadline, deadlines))
+            .max_concurrent_streams(config.max_streams_per_connection)
+            .http2_max_header_list_size(config.max_header_bytes)
+            .http2_keepalive_interval(Some(config.keepalive_interval))
+            .http2_keepalive_timeout(Some(config.keepalive_timeout))
+            // Without a grace: with one, calls in flight would be cut.
+            .max_connection_age(jittered(config.max_connection_age))
+            .serve_with_incoming_shutdown(dispatch, incoming, stop)
+            .await?;
+        Ok(())
+    }
 }
 
 /// Within a tenth, so that replicas that started together do not send their

@@ -36,6 +36,24 @@ pub struct Catalog {
     default_language: Language,
 }
 
+/// What the catalog use cases are made of.
+pub struct Parts<'a> {
+    /// The provider.
+    pub provider: Transatel,
+    /// SIMs.
+    pub sims: Sims,
+    /// Settings.
+    pub config: &'a config::Catalog,
+    /// Settings of requests to the provider, which bound a load.
+    pub outbound: &'a config::Outbound,
+    /// How the front door encodes a product.
+    pub prepare: Prepare,
+    /// Instruments.
+    pub metrics: Arc<Metrics>,
+    /// What loads run on.
+    pub tasks: TaskTracker,
+}
+
 /// Where a page begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -59,16 +77,17 @@ pub struct Page {
 }
 
 impl Catalog {
-    /// Prepares; loads nothing yet. Loads run on `tasks`.
-    pub fn new(
-        provider: Transatel,
-        sims: Sims,
-        config: &config::Catalog,
-        outbound: &config::Outbound,
-        prepare: Prepare,
-        metrics: Arc<Metrics>,
-        tasks: TaskTracker,
-    ) -> Self {
+    /// Prepares; loads nothing yet.
+    pub fn new(parts: Parts<'_>) -> Self {
+        let Parts {
+            provider,
+            sims,
+            config,
+            outbound,
+            prepare,
+            metrics,
+            tasks,
+        } = parts;
         let loader = Loader {
             provider: provider.clone(),
             fresh_for: config.fresh_for,

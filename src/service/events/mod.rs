@@ -47,6 +47,22 @@ pub struct Events {
     inner: Arc<Inner>,
 }
 
+/// What the event use cases are made of.
+pub struct Parts {
+    /// The durable log.
+    pub log: Arc<dyn EventLog>,
+    /// SIMs, whose identifiers an event may contradict.
+    pub sims: Sims,
+    /// Orders, which an event may settle.
+    pub orders: Orders,
+    /// Settings.
+    pub config: config::Events,
+    /// How the front door encodes an event.
+    pub encode: Encode,
+    /// Instruments.
+    pub metrics: Arc<Metrics>,
+}
+
 struct Inner {
     log: Arc<dyn EventLog>,
     sims: Sims,
@@ -101,14 +117,15 @@ pub struct Work {
 
 impl Events {
     /// Prepares; nothing is taken in before the work runs.
-    pub fn new(
-        log: Arc<dyn EventLog>,
-        sims: Sims,
-        orders: Writes,
-        config: config::Events,
-        encode: Encode,
-        metrics: Arc<Metrics>,
-    ) -> (Self, Work) {
+    pub fn new(parts: Parts) -> (Self, Work) {
+        let Parts {
+            log,
+            sims,
+            orders,
+            config,
+            encode,
+            metrics,
+        } = parts;
         let (line, waiting) = mpsc::channel(LINE);
         let events = Self {
             inner: Arc::new(Inner {

@@ -1,0 +1,182 @@
+//! Puts the parts together, from the ports up to the webhook.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use super::{App, Seams, StartError};
+use crate::config::{self, Config};
+use crate::grpc::{self, Certificates, Services};
+use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims, catalog, events, writes};
+use crate::store::{self, Opened};
+use crate::telemetry::{self, Metrics};
+use crate::transatel::Transatel;
+use crate::webhook::Webhook;
+
+impl App {
+    /// Puts the parts together and binds the ports, so that a port that is
+    /// taken is known before anything else happens.
+    ///
+    /// # Errors
+    /// When a port is taken, or a part cannot be made from its settings.
+    pub async fn build(config: Config) -> Result<Self, StartError> {
+        Self::build_with(config, Seams::default()).await
+    }
+
+    /// [`build`](Self::build) with what tests put in the place of the real
+    /// world.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub async fn build_with(config: Config, seams: Seams) -> Result<Self, StartError> {
+        let grpc = listen(config.grpc.listen, "grpc.listen").await?;
+        let admin = listen(config.admin.listen, "admin.listen").await?;
+        let metrics = Arc::new(Metrics::new(&config.telemetry)?);
+        let certificates = certificates(&config.grpc, &metrics).await?;
+        let tasks = TaskTracker::new();
+        let reads = Reads::new(&config, &metrics, &tasks)?;
+        let opening = Box::pin(store::open(&config.store, seams.clock.clone()));
+        let Opened {
+            ledger,
+            events: log,
+            exclusive,
+        } = starting("store", opening).await?;
+        let submissions = TaskTracker::new();
+        let orders = Orders::new(writes::Parts {
+            provider: reads.provider,
+            sims: reads.sims.clone(),
+            catalog: reads.catalog.clone(),
+            ledger,
+            log: Arc::clone(&log),
+            config: config.orders,
+            metrics: Arc::clone(&metrics),
+            submissions: submissions.clone(),
+            clock: seams.clock,
+            steps: seams.steps,
+        });
+        starting("orders left by others", orders.take_over(exclusive)).await?;
+        let (events, mut event_work) = Events::new(events::Parts {
+            log,
+            sims: reads.sims.clone(),
+            orders: orders.clone(),
+            config: config.events.clone(),
+            encode: grpc::prepare_event,
+            metrics: Arc::clone(&metrics),
+        });
+        event_work.begin().await;
+        let webhook = webhook(&config.webhook, &events, &metrics).await?;
+        Ok(Self {
+            config,
+            grpc,
+            certificates,
+            admin,
+            services: Services {
+                catalog: reads.catalog,
+                inventory: reads.inventory,
+                sims: reads.sims,
+                esims: reads.esims,
+                orders,
+                events,
+            },
+            metrics,
+            log_level: None,
+            tasks,
+            submissions,
+            event_work,
+            webhook,
+            task_started: seams.task_started,
+        })
+    }
+}
+
+/// The provider's client, and the use cases that only read.
+struct Reads {
+    provider: Transatel,
+    sims: Sims,
+    inventory: Inventory,
+    catalog: Catalog,
+    esims: Esims,
+}
+
+impl Reads {
+    /// Their loads run on `tasks`, their caches show in the metrics.
+    fn new(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Result<Self, StartError> {
+        let outbound = &config.outbound;
+        let provider = Transatel::new(&config.transatel, outbound, Arc::clone(metrics), tasks.clone())?;
+        let sims = Sims::new(provider.clone(), config.inventory, outbound, tasks.clone());
+        let inventory = Inventory::new(
+            provider.clone(),
+            sims.clone(),
+            config.inventory,
+            outbound,
+            tasks.clone(),
+        );
+        let catalog = Catalog::new(catalog::Parts {
+            provider: provider.clone(),
+            sims: sims.clone(),
+            config: &config.catalog,
+            outbound,
+            prepare: grpc::prepare_product,
+            metrics: Arc::clone(metrics),
+            tasks: tasks.clone(),
+        });
+        let esims = Esims::new(provider.clone(), sims.clone());
+        metrics.watch_caches(vec![
+            ("token", provider.token_counts()),
+            ("catalog", catalog.counts()),
+            ("sim_ids", sims.counts()),
+            ("inventory", inventory.counts()),
+        ]);
+        Ok(Self {
+            provider,
+            sims,
+            inventory,
+            catalog,
+            esims,
+        })
+    }
+}
+
+async fn certificates(
+    config: &config::Grpc,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Arc<Certificates>>, StartError> {
+    let Some(files) = config.tls.clone() else {
+        return Ok(None);
+    };
+    let certificates = Certificates::load(files, Arc::clone(metrics)).await?;
+    Ok(Some(Arc::new(certificates)))
+}
+
+/// `None` when events are not received.
+async fn webhook(
+    config: &config::Webhook,
+    events: &Events,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<(TcpListener, Webhook)>, StartError> {
+    let webhook = Webhook::new(config.clone(), events.clone(), Arc::clone(metrics)).await;
+    let Some(webhook) = webhook else {
+        return Ok(None);
+    };
+    let listener = listen(config.listen, "webhook.listen").await?;
+    Ok(Some((listener, webhook)))
+}
+
+async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Listen {
+            address,
+            setting,
+            error,
+        })
+}
+
+/// One phase of the start, logged with its duration.
+pub(super) async fn starting<T>(phase: &'static str, work: impl Future<Output = T>) -> T {
+    let (result, milliseconds) = telemetry::timed(work).await;
+    tracing::info!(phase, milliseconds, "starting: a phase ended");
+    result
+}

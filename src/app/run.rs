@@ -1,0 +1,229 @@
+//! Serves, and goes down when asked to.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::background::{Background, Task};
+use super::build::starting;
+use super::phases::{self, Phase, TASKS_WITHIN, stopping};
+use super::{App, RunError};
+use crate::admin::Admin;
+use crate::config;
+use crate::grpc::{self, Certificates, EveryCall, Health, Server, Services};
+use crate::service::{Events, Orders, events};
+use crate::telemetry::{FLUSH_WITHIN, Metrics, Sampling};
+use crate::webhook::Webhook;
+
+impl App {
+    /// Serves until `stop` is ready, then drains and returns.
+    ///
+    /// # Errors
+    /// When a server ends by itself.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let (health, health_server) = Health::new(&Services::NAMES).await;
+        let ends = Ends::default();
+        let background = Background {
+            tasks: self.tasks.clone(),
+            health: health.clone(),
+            metrics: Arc::clone(&self.metrics),
+            started: self.task_started,
+        };
+        let started = Started {
+            reconciliation: reconcile(&background, &self.services.orders, &ends),
+            event_work: take_events_in(&background, self.event_work, &ends),
+            webhook: open_webhook(&background, self.webhook, &ends),
+            rotation: rotate(&background, self.certificates.clone()),
+        };
+        let (catalog, events) = (self.services.catalog.clone(), self.services.events.clone());
+        let server = Server {
+            listener: self.grpc,
+            certificates: self.certificates,
+            services: self.services,
+            health: health_server,
+            every_call: EveryCall {
+                metrics: Arc::clone(&self.metrics),
+                sampling: Sampling::new(&self.config.telemetry),
+                deadlines: Arc::new([
+                    (grpc::BATCH_GET_INVENTORY, self.config.inventory.batch_deadline),
+                    (grpc::STREAM_EVENTS, self.config.events.max_stream_age),
+                ]),
+                callers: self.config.callers,
+            },
+        };
+        let calls = server.serve(&self.config.grpc, ends.new_work.clone().cancelled_owned());
+        let admin = Admin {
+            health: health.clone(),
+            metrics: Arc::clone(&self.metrics),
+            log_level: self.log_level,
+        };
+        let admin = admin.serve(self.admin, ends.admin.clone().cancelled_owned());
+        let (mut calls, mut admin) = (pin!(calls), pin!(admin));
+        let shutdown = self.config.shutdown;
+        let noticed = async {
+            starting("catalog", catalog.warm_up(self.config.catalog.warm_up)).await;
+            health.set(true).await;
+            tracing::info!("ready");
+            stop.await;
+            health.set(false).await;
+            tracing::info!("stopping: still serving while callers notice");
+            stopping("notice", tokio::time::sleep(shutdown.propagation_delay)).await;
+        };
+        tokio::select! {
+            result = &mut calls => return Ok(result?),
+            result = &mut admin => return result.map_err(RunError::Admin),
+            () = noticed => {}
+        }
+        let running = Running {
+            ends,
+            started,
+            health,
+            events,
+            submissions: self.submissions,
+            tasks: self.tasks,
+            metrics: self.metrics,
+        };
+        phases::run(running.phases(shutdown, calls, admin)).await
+    }
+}
+
+/// What ends when it is cancelled.
+#[derive(Default)]
+struct Ends {
+    /// New calls, and new requests to the webhook.
+    new_work: CancellationToken,
+    reconciliation: CancellationToken,
+    event_work: CancellationToken,
+    admin: CancellationToken,
+}
+
+/// The background work of this process.
+struct Started {
+    reconciliation: JoinHandle<()>,
+    event_work: JoinHandle<()>,
+    webhook: Option<JoinHandle<()>>,
+    rotation: Option<JoinHandle<()>>,
+}
+
+fn reconcile(background: &Background, orders: &Orders, ends: &Ends) -> JoinHandle<()> {
+    let end = ends.reconciliation.clone();
+    let work = orders.clone().reconcile(end.clone());
+    background.start(Task::Reconciliation, end, work)
+}
+
+fn take_events_in(background: &Background, work: events::Work, ends: &Ends) -> JoinHandle<()> {
+    let end = ends.event_work.clone();
+    background.start(Task::Events, end.clone(), work.run(end))
+}
+
+fn open_webhook(
+    background: &Background,
+    webhook: Option<(TcpListener, Webhook)>,
+    ends: &Ends,
+) -> Option<JoinHandle<()>> {
+    let (listener, webhook) = webhook?;
+    let end = ends.new_work.clone();
+    Some(background.start(Task::Webhook, end.clone(), webhook.serve(listener, end)))
+}
+
+/// Aborted at the end: it has nothing to finish.
+fn rotate(background: &Background, certificates: Option<Arc<Certificates>>) -> Option<JoinHandle<()>> {
+    let certificates = certificates?;
+    let work = async move { certificates.keep_current().await };
+    Some(background.start(Task::Certificates, CancellationToken::new(), work))
+}
+
+/// A gateway that serves, to be taken down.
+struct Running {
+    ends: Ends,
+    started: Started,
+    health: Health,
+    events: Events,
+    submissions: TaskTracker,
+    tasks: TaskTracker,
+    metrics: Arc<Metrics>,
+}
+
+impl Running {
+    /// The way down after callers had time to notice: what is asked of the
+    /// gateway first, then what it owes, then what nobody waits for, and the
+    /// metrics last, so that they count all of it.
+    fn phases<'a>(
+        self,
+        shutdown: config::Shutdown,
+        calls: impl Future<Output = Result<(), grpc::ServeError>> + Send + 'a,
+        admin: impl Future<Output = io::Result<()>> + Send + 'a,
+    ) -> Vec<Phase<'a>> {
+        let Self {
+            ends,
+            started,
+            health,
+            events,
+            submissions,
+            tasks,
+            metrics,
+        } = self;
+        let on_their_way = submissions.clone();
+        let mut phases = vec![
+            Phase::new("calls", shutdown.drain, async move {
+                ends.new_work.cancel();
+                events.end_streams();
+                health.end().await;
+                Ok(calls.await?)
+            })
+            .when_overdue(|| tracing::warn!("calls that did not finish in time are cut off")),
+            Phase::new("orders", shutdown.order_drain, async move {
+                ends.reconciliation.cancel();
+                submissions.close();
+                submissions.wait().await;
+                Ok(())
+            })
+            .when_overdue(move || {
+                let orders = on_their_way.len();
+                tracing::warn!(orders, "orders on their way are left to the next process");
+            }),
+        ];
+        phases.extend(started.webhook.map(|webhook| {
+            Phase::new("webhook", TASKS_WITHIN, ended(webhook))
+                .when_overdue(|| tracing::debug!("events that were not taken in are sent again"))
+        }));
+        phases.extend([
+            Phase::new("events", TASKS_WITHIN, async move {
+                ends.event_work.cancel();
+                ended(started.event_work).await
+            }),
+            Phase::new("background loads", TASKS_WITHIN, async move {
+                // What it is looking at, the next process looks at again.
+                started.reconciliation.abort();
+                if let Some(rotation) = started.rotation {
+                    rotation.abort();
+                }
+                tasks.close();
+                tasks.wait().await;
+                Ok(())
+            })
+            .when_overdue(|| tracing::debug!("background loads are cut off")),
+            Phase::new("admin", TASKS_WITHIN, async move {
+                ends.admin.cancel();
+                let _ = admin.await;
+                Ok(())
+            }),
+            Phase::new("metrics", FLUSH_WITHIN, async move {
+                // Blocks, and is bounded by the same time itself.
+                let _ = tokio::task::spawn_blocking(move || metrics.shutdown()).await;
+                Ok(())
+            }),
+        ]);
+        phases
+    }
+}
+
+async fn ended(task: JoinHandle<()>) -> Result<(), RunError> {
+    let _ = task.await;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! What the caches hold and do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+
+use super::Metrics;
+
+/// What a cache did, counted since the start. It counts for itself, so that
+/// a hit costs one atomic addition.
+#[derive(Debug, Default)]
+pub struct CacheCounts {
+    /// Answers from a fresh value.
+    pub fresh: AtomicU64,
+    /// Answers from a stale value.
+    pub stale: AtomicU64,
+    /// Answers that had to wait for a load.
+    pub missed: AtomicU64,
+    /// Answers with the failure of a load that is not yet repeated.
+    pub held: AtomicU64,
+    /// Loads that succeeded.
+    pub loaded: AtomicU64,
+    /// Loads that failed.
+    pub failed: AtomicU64,
+}
+
+/// Products of the catalog that was loaded last.
+#[derive(Debug, Default)]
+pub(super) struct Products {
+    listed: AtomicU64,
+    dropped: AtomicU64,
+    infrastructure: AtomicU64,
+}
+
+impl Products {
+    pub(super) fn new(meter: &Meter) -> Arc<Self> {
+        let products = Arc::new(Self::default());
+        let shown = Arc::clone(&products);
+        meter
+            .u64_observable_gauge("gateway.catalog.products")
+            .with_description("Products of the catalog loaded last, by what became of them")
+            .with_callback(move |observer| {
+                for (kind, count) in [
+                    ("listed", &shown.listed),
+                    ("dropped", &shown.dropped),
+                    ("infrastructure", &shown.infrastructure),
+                ] {
+                    observer.observe(count.load(Ordering::Relaxed), &[KeyValue::new("kind", kind)]);
+                }
+            })
+            .build();
+        products
+    }
+}
+
+impl Metrics {
+    /// A catalog was loaded.
+    pub fn catalog(&self, listed: usize, dropped: usize, infrastructure: usize) {
+        let store = |counter: &AtomicU64, count| counter.store(count as u64, Ordering::Relaxed);
+        store(&self.products.listed, listed);
+        store(&self.products.dropped, dropped);
+        store(&self.products.infrastructure, infrastructure);
+    }
+
+    /// Shows what the caches did.
+    pub fn watch_caches(&self, caches: Vec<(&'static str, Arc<CacheCounts>)>) {
+        let watched = caches.clone();
+        self.meter
+            .u64_observable_counter("gateway.cache.answers")
+            .with_description("Answers of the loading caches, by kind")
+            .with_callback(move |observer| {
+                for (cache, counts) in &watched {
+                    for (kind, count) in [
+                        ("fresh", &counts.fresh),
+                        ("stale", &counts.stale),
+                        ("missed", &counts.missed),
+                        ("held", &counts.held),
+                    ] {
+                        let labels = [KeyValue::new("cache", *cache), KeyValue::new("kind", kind)];
+                        observer.observe(count.load(Ordering::Relaxed), &labels);
+                    }
+                }
+            })
+            .build();
+        self.meter
+            .u64_observable_counter("gateway.cache.loads")
+            .with_description("Loads of the loading caches, by outcome")
+            .with_callback(move |observer| {
+                for (cache, counts) in &caches {
+                    for (outcome, count) in [("ok", &counts.loaded), ("failed", &counts.failed)] {
+                        let labels = [KeyValue::new("cache", *cache), KeyValue::new("outcome", outcome)];
+                        observer.observe(count.load(Ordering::Relaxed), &labels);
+                    }
+                }
+            })
+            .build();
+    }
+}

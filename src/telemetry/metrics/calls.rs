@@ -1,0 +1,39 @@
+//! Calls of callers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use opentelemetry::metrics::Counter;
+
+use super::super::Method;
+use super::Metrics;
+
+impl Metrics {
+    /// Where calls of a method are counted.
+    pub fn method(&self, name: &'static str) -> Method {
+        Method::new(name, self.calls.clone())
+    }
+
+    /// Shows how full the gateway is. Gives what counts the calls that are
+    /// turned away for it.
+    pub fn watch_admission(&self, in_flight: Arc<AtomicUsize>, most: usize) -> Counter<u64> {
+        self.meter
+            .u64_observable_gauge("gateway.calls.in_flight")
+            .with_description("Calls that are being worked on; a stream until its answer begins")
+            .with_callback(move |observer| observer.observe(in_flight.load(Ordering::Relaxed) as u64, &[]))
+            .build();
+        self.meter
+            .u64_observable_gauge("gateway.calls.max_in_flight")
+            .with_description("Calls that may be worked on at once: grpc.max_in_flight")
+            .with_callback(move |observer| observer.observe(most as u64, &[]))
+            .build();
+        let shed = self
+            .meter
+            .u64_counter("gateway.calls.shed")
+            .with_description("Calls answered OVERLOADED because too many were in flight")
+            .build();
+        // There from the start: the first one must be seen as a change.
+        shed.add(0, &[]);
+        shed
+    }
+}

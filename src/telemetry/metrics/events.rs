@@ -1,0 +1,79 @@
+//! Events of the provider, and the streams that pass them on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Meter};
+
+use super::{Metrics, gauge};
+
+#[derive(Debug)]
+pub(super) struct Events {
+    received: Counter<u64>,
+    damaged: Counter<u64>,
+    last_received: Arc<AtomicI64>,
+    streams: Arc<AtomicI64>,
+    streams_ended: Counter<u64>,
+}
+
+impl Events {
+    pub(super) fn new(meter: &Meter) -> Self {
+        let damaged = meter
+            .u64_counter("gateway.events.damaged")
+            .with_description("Times that an event was read from the log and could not be read as a whole")
+            .build();
+        // There from the start: the first one must be seen as a change.
+        damaged.add(0, &[]);
+        Self {
+            received: meter
+                .u64_counter("gateway.events.received")
+                .with_description("What was posted to the webhook, by what became of it")
+                .build(),
+            damaged,
+            last_received: gauge(
+                meter,
+                "gateway.events.last_received",
+                "",
+                "When the last event came, or when this process began to wait for one; seconds since 1970",
+            ),
+            streams: gauge(
+                meter,
+                "gateway.events.streams",
+                "",
+                "Streams of events that are open",
+            ),
+            streams_ended: meter
+                .u64_counter("gateway.events.streams.ended")
+                .with_description("Streams of events that ended, by why")
+                .build(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Something was posted to the webhook.
+    pub fn event(&self, outcome: &'static str) {
+        self.events.received.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// When the last event came, in whole seconds.
+    pub fn last_event_at(&self, at: jiff::Timestamp) {
+        self.events.last_received.store(at.as_second(), Ordering::Relaxed);
+    }
+
+    /// So many more streams of events are open.
+    pub fn streams(&self, more: i64) {
+        self.events.streams.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// A stream of events ended.
+    pub fn stream_ended(&self, why: &'static str) {
+        self.events.streams_ended.add(1, &[KeyValue::new("why", why)]);
+    }
+
+    /// An event of the log could not be read as a whole.
+    pub fn damaged_event(&self) {
+        self.events.damaged.add(1, &[]);
+    }
+}

@@ -1,0 +1,172 @@
+//! Every instrument of the gateway, in one folder: a file for each thing that
+//! is measured. Labels come from closed sets only.
+//!
+//! The table below is the one that operators read, and a test
+//! (`tests/it/operations/metrics.rs`) compares it with what a gateway shows.
+//!
+#![cfg_attr(doc, doc = include_str!("../../../docs/metrics.md"))]
+
+mod caches;
+mod calls;
+mod events;
+mod orders;
+mod provider;
+mod tls;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::TextEncoder;
+
+pub use caches::CacheCounts;
+pub use orders::CARRIED_OUT_TWICE;
+
+use super::NAME;
+use crate::config;
+
+/// Why metrics cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The scrape side.
+    #[error(transparent)]
+    Registry(#[from] opentelemetry_sdk::error::OTelSdkError),
+    /// The push side.
+    #[error(transparent)]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+}
+
+/// Upper bounds in seconds. The small ones are for cached calls, the large
+/// ones for the provider's whole catalog.
+const SECONDS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+];
+
+/// The instruments of one gateway.
+#[derive(Debug)]
+pub struct Metrics {
+    exporters: SdkMeterProvider,
+    registry: prometheus::Registry,
+    meter: Meter,
+    calls: Histogram<f64>,
+    provider: provider::Provider,
+    products: Arc<caches::Products>,
+    orders: orders::Orders,
+    events: events::Events,
+    tls: tls::Tls,
+    background_failures: Counter<u64>,
+}
+
+impl Metrics {
+    /// Registers everything; pushes to the collector when there is one.
+    ///
+    /// # Errors
+    /// When an exporter refuses its settings.
+    pub fn new(config: &config::Telemetry) -> Result<Self, SetupError> {
+        let registry = prometheus::Registry::new();
+        let scrape = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .build()?;
+        let mut exporters = SdkMeterProvider::builder()
+            .with_resource(super::resource())
+            .with_reader(scrape);
+        if let Some(endpoint) = &config.otlp_endpoint {
+            let push = opentelemetry_otlp::MetricExporter::builder()
+                .with_tonic()
+                .with_endpoint(endpoint.as_str())
+                .build()?;
+            exporters = exporters.with_periodic_exporter(push);
+        }
+        let exporters = exporters.build();
+        let meter = exporters.meter(NAME);
+        show_build(&meter);
+        Ok(Self {
+            calls: seconds(
+                &meter,
+                "rpc.server.call.duration",
+                "Calls answered, by method and status",
+            ),
+            provider: provider::Provider::new(&meter),
+            products: caches::Products::new(&meter),
+            orders: orders::Orders::new(&meter),
+            events: events::Events::new(&meter),
+            tls: tls::Tls::new(&meter),
+            background_failures: background_failures(&meter),
+            exporters,
+            registry,
+            meter,
+        })
+    }
+
+    /// Work beside the calls ended by a defect.
+    pub fn background_failed(&self, task: &'static str) {
+        self.background_failures.add(1, &[KeyValue::new("task", task)]);
+    }
+
+    /// The present figures in the Prometheus text format.
+    ///
+    /// # Errors
+    /// When a figure cannot be written, which is a defect.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// Pushes what is left. Blocks: call it where that is allowed.
+    pub fn shutdown(&self) {
+        if let Err(error) = self.exporters.shutdown_with_timeout(super::FLUSH_WITHIN) {
+            tracing::debug!(%error, "not every metric was exported");
+        }
+    }
+}
+
+/// A histogram of durations.
+fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
+    meter
+        .f64_histogram(name)
+        .with_unit("s")
+        .with_description(description)
+        .with_boundaries(SECONDS.to_vec())
+        .build()
+}
+
+/// A gauge without labels, and the number that it shows.
+fn gauge(meter: &Meter, name: &'static str, unit: &'static str, description: &'static str) -> Arc<AtomicI64> {
+    let value = Arc::new(AtomicI64::default());
+    let shown = Arc::clone(&value);
+    meter
+        .i64_observable_gauge(name)
+        .with_unit(unit)
+        .with_description(description)
+        .with_callback(move |observer| observer.observe(shown.load(Ordering::Relaxed), &[]))
+        .build();
+    value
+}
+
+fn background_failures(meter: &Meter) -> Counter<u64> {
+    let failures = meter
+        .u64_counter("gateway.background.failures")
+        .with_description("Background work that ended by a defect; the process is no longer ready")
+        .build();
+    // There from the start: the first one must be seen as a change.
+    for task in ["reconciliation", "events", "webhook", "certificates"] {
+        failures.add(0, &[KeyValue::new("task", task)]);
+    }
+    failures
+}
+
+fn show_build(meter: &Meter) {
+    meter
+        .u64_observable_gauge("gateway.build.info")
+        .with_description("Always 1; what runs here is in the labels")
+        .with_callback(|observer| {
+            let labels = [
+                KeyValue::new("version", env!("CARGO_PKG_VERSION")),
+                KeyValue::new("revision", super::REVISION),
+            ];
+            observer.observe(1, &labels);
+        })
+        .build();
+}

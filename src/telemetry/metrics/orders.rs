@@ -1,0 +1,96 @@
+//! Orders, and changes of SIMs.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Meter};
+
+use super::{Metrics, gauge};
+
+/// A state in the count of orders' transitions: the provider shows more than
+/// one of what was ordered once.
+pub const CARRIED_OUT_TWICE: &str = "carried_out_twice";
+
+#[derive(Debug)]
+pub(super) struct Orders {
+    transitions: Counter<u64>,
+    by_state: Arc<Mutex<Vec<(&'static str, i64)>>>,
+    without_event: Arc<AtomicI64>,
+    unknown_for: Arc<AtomicI64>,
+}
+
+impl Orders {
+    pub(super) fn new(meter: &Meter) -> Self {
+        let transitions = meter
+            .u64_counter("gateway.orders.transitions")
+            .with_description(
+                "States that orders and changes of SIMs reached; not_sent: taken back before they were sent; \
+                 carried_out_twice: the provider shows more than one of what was ordered once",
+            )
+            .build();
+        // There from the start: an alert on the first one needs a 0 before it.
+        transitions.add(0, &[KeyValue::new("state", CARRIED_OUT_TWICE)]);
+        let by_state = Arc::new(Mutex::new(Vec::new()));
+        meter
+            .i64_observable_gauge("gateway.orders")
+            .with_description(
+                "Orders and changes of SIMs in the whole ledger, by state; a state that none is in is missing",
+            )
+            .with_callback({
+                let by_state = Arc::clone(&by_state);
+                move |observer| {
+                    let by_state = by_state.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (state, count) in by_state.iter() {
+                        observer.observe(*count, &[KeyValue::new("state", *state)]);
+                    }
+                }
+            })
+            .build();
+        Self {
+            transitions,
+            by_state,
+            without_event: gauge(
+                meter,
+                "gateway.orders.without_event",
+                "",
+                "Orders that were placed and whose first event has not come in time",
+            ),
+            unknown_for: gauge(
+                meter,
+                "gateway.orders.unknown_for",
+                "s",
+                "Age of the order whose outcome has not been known for longest; 0 when there is none",
+            ),
+        }
+    }
+}
+
+impl Metrics {
+    /// An order reached a state.
+    pub fn order(&self, state: &'static str) {
+        self.orders.transitions.add(1, &[KeyValue::new("state", state)]);
+    }
+
+    /// How many orders are in which state.
+    pub fn orders(&self, counts: &[(&'static str, i64)]) {
+        *self
+            .orders
+            .by_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = counts.to_vec();
+    }
+
+    /// For how long an order has been `UNKNOWN` at the longest.
+    pub fn orders_unknown_for(&self, age: jiff::SignedDuration) {
+        self.orders
+            .unknown_for
+            .store(age.as_secs().max(0), Ordering::Relaxed);
+    }
+
+    /// Orders whose event has not come in time.
+    pub fn orders_without_event(&self, orders: usize) {
+        let orders = i64::try_from(orders).unwrap_or(i64::MAX);
+        self.orders.without_event.store(orders, Ordering::Relaxed);
+    }
+}
