@@ -20,7 +20,7 @@ impl AddressRange {
                 Some(range) => ranges.push(range),
                 None => reader.problem(
                     key,
-                    format!("{text:?} is no address and no range such as 192.0.2.0/24"),
+                    format!("{text:?} is neither an address nor a range such as 192.0.2.0/24"),
                 ),
             }
         }

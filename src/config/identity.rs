@@ -125,7 +125,7 @@ impl Policy {
                 reader.problem(
                     Self::KEY,
                     format!(
-                        "{name:?} is no SPIFFE ID (spiffe://company.example/shop), no DNS name and not \"{ANYONE}\""
+                        "{name:?} is neither a SPIFFE ID (spiffe://company.example/shop) nor a DNS name nor \"{ANYONE}\""
                     ),
                 );
             }
@@ -140,7 +140,7 @@ impl Policy {
                 Some(grant) => grants.push(grant),
                 None => reader.problem(
                     Self::KEY,
-                    format!("{method:?} of {name:?} is no method such as Catalog/GetProduct or Catalog/*, and not *"),
+                    format!("{method:?} of {name:?} is neither a method such as Catalog/GetProduct or Catalog/* nor *"),
                 ),
             }
         }
@@ -171,7 +171,7 @@ impl Forwarded {
         };
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !header.bytes().all(letter) {
-            reader.problem(HEADER, format!("{header:?} is no name of a header"));
+            reader.problem(HEADER, format!("{header:?} is not the name of a header"));
         }
         Some(Self {
             header: header.to_ascii_lowercase(),

@@ -11,7 +11,9 @@ pub mod fuzzing;
 mod identity;
 mod log_filter;
 mod methods;
+mod orders;
 mod print;
+mod provider;
 mod reader;
 mod store;
 mod types;
@@ -25,12 +27,11 @@ pub use events::{Events, Trust, Wake, Webhook};
 pub use identity::{Callers, Forwarded, Policy, Tls};
 pub use log_filter::log_filter;
 pub use methods::{Grant, METHODS};
+pub use orders::Orders;
+pub use provider::{Outbound, Transatel};
 pub use reader::{Origin, Problem, Shown};
 pub use store::{Store, StoreUrl};
-pub use types::{
-    Admin, Catalog, Config, Grpc, Inventory, LogFormat, Orders, Outbound, Sandbox, Shutdown, Telemetry,
-    Transatel,
-};
+pub use types::{Admin, Catalog, Config, Grpc, Inventory, LogFormat, Sandbox, Shutdown, Telemetry};
 
 use reader::Reader;
 

@@ -53,14 +53,14 @@ fn bad_values_unknown_keys_and_missing_ones_are_one_report() {
     ]));
     let all = report.join("\n");
     for expected in [
-        "grpc.listen: \"nowhere\" is no address",
+        "grpc.listen: \"nowhere\" is not an address",
         "catalog.fresh_fro: unknown setting (from environment GATEWAY__CATALOG__FRESH_FRO), did you mean \
          catalog.fresh_for?",
-        "catalog.usable_for: \"soon\" is no duration",
+        "catalog.usable_for: \"soon\" is not a duration",
         "transatel.base_url: has to be https",
-        "transatel.read_attempts: \"0\" is no whole number from 1 to 10",
+        "transatel.read_attempts: \"0\" is not an integer from 1 to 10",
         "telemetry.sample_ratio",
-        "telemetry.log_format: \"xml\" is no choice of \"text\", \"json\"",
+        "telemetry.log_format: \"xml\" is not one of \"text\", \"json\"",
         "transatel.client_id: required",
     ] {
         assert!(all.contains(expected), "{expected} not in\n{all}");

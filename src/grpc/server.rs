@@ -17,10 +17,11 @@ use super::dispatch::{Dispatch, entry};
 use super::esim::Handler as EsimHandler;
 use super::events::Handler as EventsHandler;
 use super::inventory::Handler as InventoryHandler;
-use super::layers::admission::AdmissionLayer;
+use super::layers::admission::Admission;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
-use super::layers::identity::IdentityLayer;
-use super::layers::policy::PolicyLayer;
+use super::layers::gate::Gate;
+use super::layers::identity::Identity;
+use super::layers::policy::Access;
 use super::layers::telemetry::TelemetryLayer;
 use super::provisioning::Handler as ProvisioningHandler;
 use crate::config;
@@ -146,10 +147,10 @@ impl<H: HealthApi> Server<H> {
         let secured = self.certificates.is_some();
         let incoming = Incoming::new(self.listener, self.certificates);
         tonic::transport::Server::builder()
-            .layer(IdentityLayer::new(secured, callers.forwarded))
+            .layer(Gate(Identity::new(secured, callers.forwarded)))
             .layer(TelemetryLayer::new(&metrics, methods(), sampling))
-            .layer(PolicyLayer::new(callers.policy.as_ref()))
-            .layer(AdmissionLayer::new(config.max_in_flight, &metrics))
+            .layer(Gate(Access::new(callers.policy.as_ref())))
+            .layer(Gate(Admission::new(config.max_in_flight, &metrics)))
             .layer(DeadlineLayer::new(config.max_deadline, deadlines))
             .max_concurrent_streams(config.max_streams_per_connection)
             .http2_max_header_list_size(config.max_header_bytes)

@@ -2,16 +2,16 @@
 //! header of a proxy that is trusted to say so.
 //!
 //! A trusted proxy speaks for others, never for itself: without the header,
-//! or with one that cannot be read, its call is nobody's. From anybody else
-//! the header means nothing.
+//! or with one that cannot be read, the caller is unauthenticated. From any
+//! other address the header means nothing.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use http::{HeaderMap, HeaderName, Request};
-use tower::{Layer, Service};
+use tonic::Status;
 
+use super::gate::Decide;
 use crate::config::{AddressRange, Forwarded};
 use crate::domain::Caller;
 use crate::grpc::connection::Peer;
@@ -19,25 +19,25 @@ use crate::grpc::forwarded;
 
 /// Puts the [`Caller`] of a call into its extensions.
 #[derive(Clone)]
-pub struct IdentityLayer(Source);
+pub struct Identity(Source);
 
 /// Where names come from.
 #[derive(Clone)]
 enum Source {
-    /// Nobody has one: plain text, and no proxy.
+    /// There are none: plain text, and no proxy.
     Nowhere,
     Certificates,
     /// From certificates too, but not of the proxies.
     Proxies(Arc<Proxies>),
 }
 
-/// Who passes on names, and where.
+/// Proxies that are trusted to name callers, and the header that they use.
 struct Proxies {
     header: HeaderName,
     from: Vec<AddressRange>,
 }
 
-impl IdentityLayer {
+impl Identity {
     /// By certificates when connections are `secured`, and by the header when
     /// one is configured.
     pub fn new(secured: bool, forwarded: Option<Forwarded>) -> Self {
@@ -58,7 +58,7 @@ impl IdentityLayer {
             Source::Nowhere => None,
             Source::Certificates => peer()?.caller.clone(),
             Source::Proxies(proxies) => match peer()? {
-                peer if proxies.include(peer.address) => proxies.told(request.headers()),
+                peer if proxies.include(peer.address) => proxies.named(request.headers()),
                 peer => peer.caller.clone(),
             },
         }
@@ -70,9 +70,9 @@ impl Proxies {
         address.is_some_and(|address| self.from.iter().any(|range| range.contains(address)))
     }
 
-    fn told(&self, headers: &HeaderMap) -> Option<Caller> {
+    fn named(&self, headers: &HeaderMap) -> Option<Caller> {
         let mut values = headers.get_all(&self.header).iter();
-        // Two of them: one may be the caller's own.
+        // Two of them: one may be forged by the caller.
         let (Some(value), None) = (values.next(), values.next()) else {
             return None;
         };
@@ -80,41 +80,14 @@ impl Proxies {
     }
 }
 
-impl<S> Layer<S> for IdentityLayer {
-    type Service = IdentityService<S>;
+impl Decide for Identity {
+    type Held = ();
 
-    fn layer(&self, inner: S) -> Self::Service {
-        IdentityService {
-            inner,
-            layer: self.clone(),
-        }
-    }
-}
-
-/// See [`IdentityLayer`].
-#[derive(Clone)]
-pub struct IdentityService<S> {
-    inner: S,
-    layer: IdentityLayer,
-}
-
-impl<S, B> Service<Request<B>> for IdentityService<S>
-where
-    S: Service<Request<B>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> S::Future {
-        if let Some(caller) = self.layer.caller(&request) {
+    fn decide<B>(&self, request: &mut Request<B>) -> Result<(), Box<Status>> {
+        if let Some(caller) = self.caller(request) {
             request.extensions_mut().insert(caller);
         }
-        self.inner.call(request)
+        Ok(())
     }
 }
 

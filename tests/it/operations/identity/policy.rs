@@ -73,7 +73,7 @@ fn settings_that_let_nobody_in_or_everybody_are_named() {
             &[("CALLERS__HEADER_FROM", "127.0.0.1, here")],
             &[
                 "callers.header: required beside callers.header_from",
-                "callers.header_from: \"here\" is no address",
+                "callers.header_from: \"here\" is neither an address",
             ],
         ),
         (
@@ -86,18 +86,18 @@ fn settings_that_let_nobody_in_or_everybody_are_named() {
                 ),
             ],
             &[
-                "callers.allow: \"shop!\" is no SPIFFE ID",
-                "callers.allow: \"Catalog/Buy\" of \"shop\" is no method",
-                "callers.header: \"x caller\" is no name of a header",
+                "callers.allow: \"shop!\" is neither a SPIFFE ID",
+                "callers.allow: \"Catalog/Buy\" of \"shop\" is neither a method",
+                "callers.header: \"x caller\" is not the name of a header",
             ],
         ),
         (
             &[("CALLERS__ALLOW", "Catalog/*")],
-            &["callers.allow: \"Catalog/*\" is no table"],
+            &["callers.allow: \"Catalog/*\" is not a table"],
         ),
         (
             &[("CALLERS__ALLOW", "{ shop = 5 }")],
-            &["callers.allow.shop: 5 is no list of texts"],
+            &["callers.allow.shop: 5 is not a list of texts"],
         ),
         (
             &[("GRPC__TLS__CERT_FILE", missing.to_str().unwrap())],
