@@ -1,4 +1,4 @@
-//! What the process can be told to do.
+//! The commands of the process.
 
 mod move_ledger;
 #[cfg(feature = "sandbox")]
@@ -23,7 +23,7 @@ use crate::telemetry;
 /// Wrong configuration: `EX_USAGE` of sysexits.
 const EXIT_CONFIGURATION: u8 = 64;
 /// Ended by a second signal.
-const EXIT_IMPATIENT: u8 = 130;
+const EXIT_SECOND_SIGNAL: u8 = 130;
 
 /// A gRPC gateway to Transatel's travel eSIM offer.
 #[derive(Debug, Parser)]
@@ -66,7 +66,7 @@ enum Command {
         /// An eSIM of the account, to be read.
         #[arg(long, value_parser = iccid)]
         iccid: Option<Iccid>,
-        /// A SIM of the account, whose bundles are read.
+        /// A SIM of the account, whose subscriptions are read.
         #[arg(long, value_parser = msisdn)]
         msisdn: Option<Msisdn>,
     },
@@ -136,14 +136,14 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum CommandError {
     #[error("{0}")]
     Configuration(#[from] Problems),
     #[error("{0}")]
     Other(Box<dyn std::error::Error>),
 }
 
-impl Failure {
+impl CommandError {
     fn code(&self) -> ExitCode {
         match self {
             Self::Configuration(_) => ExitCode::from(EXIT_CONFIGURATION),
@@ -156,32 +156,34 @@ impl Failure {
     }
 }
 
-type Outcome = Result<ExitCode, Failure>;
+type CommandResult = Result<ExitCode, CommandError>;
 
 /// A thread for blocking work ends after this time without any. What work
 /// like indexing the catalog leaves behind in it goes back with it.
 const BLOCKING_IDLE: Duration = Duration::from_secs(1);
 
-fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
+fn in_runtime(work: impl Future<Output = CommandResult>) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_keep_alive(BLOCKING_IDLE)
         .build()
-        .map_err(Failure::other)?;
+        .map_err(CommandError::other)?;
     runtime.block_on(work)
 }
 
-fn load(sources: &Sources) -> Result<Loaded, Failure> {
+fn load(sources: &Sources) -> Result<Loaded, CommandError> {
     Ok(config::load(sources)?)
 }
 
-async fn serve(sources: Sources, seams: Seams) -> Outcome {
+async fn serve(sources: Sources, seams: Seams) -> CommandResult {
     let config = load(&sources)?.config;
-    let signals = Signals::new().map_err(Failure::other)?;
-    let telemetry = telemetry::init(&config.telemetry).map_err(Failure::other)?;
-    let app = App::build_with(config, seams).await.map_err(Failure::other)?;
+    let signals = Signals::new().map_err(CommandError::other)?;
+    let telemetry = telemetry::init(&config.telemetry).map_err(CommandError::other)?;
+    let app = App::build_with(config, seams)
+        .await
+        .map_err(CommandError::other)?;
     let app = app.with_log_level(telemetry.log_level());
-    let addresses = app.addresses().map_err(Failure::other)?;
+    let addresses = app.addresses().map_err(CommandError::other)?;
     tracing::info!(
         grpc = %addresses.grpc,
         admin = %addresses.admin,
@@ -196,7 +198,7 @@ async fn serve(sources: Sources, seams: Seams) -> Outcome {
 
 /// Runs until a signal and through the drain; a second signal ends it at
 /// once.
-async fn until_stopped(app: App, mut signals: Signals) -> Outcome {
+async fn until_stopped(app: App, mut signals: Signals) -> CommandResult {
     let (stop, stopped) = oneshot::channel::<()>();
     let twice = async {
         signals.next().await;
@@ -207,10 +209,10 @@ async fn until_stopped(app: App, mut signals: Signals) -> Outcome {
         let _ = stopped.await;
     };
     tokio::select! {
-        result = app.run(stopped) => result.map(|()| ExitCode::SUCCESS).map_err(Failure::other),
+        result = app.run(stopped) => result.map(|()| ExitCode::SUCCESS).map_err(CommandError::other),
         () = twice => {
             eprintln!("second signal: not waiting for calls in flight");
-            Ok(ExitCode::from(EXIT_IMPATIENT))
+            Ok(ExitCode::from(EXIT_SECOND_SIGNAL))
         }
     }
 }
@@ -237,11 +239,13 @@ impl Signals {
     }
 }
 
-async fn examine(config: &Config, named: &Named, json: bool) -> Outcome {
-    let mut report = doctor::examine(config, named).await.map_err(Failure::other)?;
+async fn examine(config: &Config, named: &Named, json: bool) -> CommandResult {
+    let mut report = doctor::examine(config, named)
+        .await
+        .map_err(CommandError::other)?;
     report.store = Some(store::durability(&config.store).await);
     if json {
-        println!("{}", report.to_json().map_err(Failure::other)?);
+        println!("{}", report.to_json().map_err(CommandError::other)?);
     } else {
         print!("{report}");
         if named.iccid.is_none() || named.msisdn.is_none() {
@@ -263,22 +267,22 @@ fn msisdn(text: &str) -> Result<Msisdn, &'static str> {
     Msisdn::parse_international(text).ok_or("6 to 15 digits, with or without a leading +")
 }
 
-async fn health(address: SocketAddr, service: String) -> Outcome {
+async fn health(address: SocketAddr, service: String) -> CommandResult {
     use tonic_health::pb::HealthCheckRequest;
     use tonic_health::pb::health_check_response::ServingStatus;
     use tonic_health::pb::health_client::HealthClient;
 
     let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
-        .map_err(Failure::other)?
+        .map_err(CommandError::other)?
         .connect_timeout(HEALTH_WITHIN)
         .timeout(HEALTH_WITHIN)
         .connect()
         .await
-        .map_err(|error| Failure::other(format!("cannot connect to {address}: {error}")))?;
+        .map_err(|error| CommandError::other(format!("cannot connect to {address}: {error}")))?;
     let answer = HealthClient::new(channel)
         .check(HealthCheckRequest { service })
         .await
-        .map_err(|status| Failure::other(format!("{}: {}", status.code(), status.message())))?;
+        .map_err(|status| CommandError::other(format!("{}: {}", status.code(), status.message())))?;
     let status = answer.into_inner().status();
     println!("{}", status.as_str_name());
     Ok(if status == ServingStatus::Serving {

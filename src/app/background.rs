@@ -1,10 +1,10 @@
-//! Work beside the calls, watched: reconciliation, events, the webhook and the
+//! Background work, watched: reconciliation, events, the webhook and the
 //! rotation of certificates.
 //!
-//! Such work ends only when it is told to. When it ends otherwise, which takes
-//! a defect, the process goes on serving what it can, but nobody must take it
-//! for healthy: orders would stay unknown, or events would not come. So that is
-//! logged and counted, and the process is not ready any more.
+//! Such work ends only when it is asked to. If it ends otherwise, which takes a
+//! defect, the process goes on serving what it can, but it must not count as
+//! healthy: orders would stay unknown, or events would not come. So that is
+//! logged and counted, and the process is no longer ready.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::TaskStarted;
 use crate::grpc::Health;
 use crate::telemetry::Metrics;
 
-/// What there is.
+/// The background tasks.
 #[derive(Clone, Copy)]
 pub(super) enum Task {
     Reconciliation,

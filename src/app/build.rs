@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::{App, Seams, StartError};
 use crate::config::{self, Config};
 use crate::grpc::{self, Certificates, Services};
-use crate::service::{Catalog, Esims, Events, Inventory, Orders, Sims, catalog, events, writes};
+use crate::service::{Catalog, Esims, Events, Inventory, Sims, Writes, catalog, events, writes};
 use crate::store::{self, Opened};
 use crate::telemetry::{self, Metrics};
 use crate::transatel::Transatel;
@@ -44,7 +44,7 @@ impl App {
             exclusive,
         } = starting("store", opening).await?;
         let submissions = TaskTracker::new();
-        let orders = Orders::new(writes::Parts {
+        let orders = Writes::new(writes::Parts {
             provider: reads.provider,
             sims: reads.sims.clone(),
             catalog: reads.catalog.clone(),

@@ -16,7 +16,7 @@ use super::{App, RunError};
 use crate::admin::Admin;
 use crate::config;
 use crate::grpc::{self, Certificates, EveryCall, Health, Server, Services};
-use crate::service::{Events, Orders, events};
+use crate::service::{Events, Writes, events};
 use crate::telemetry::{FLUSH_WITHIN, Metrics, Sampling};
 use crate::webhook::Webhook;
 
@@ -110,7 +110,7 @@ struct Started {
     rotation: Option<JoinHandle<()>>,
 }
 
-fn reconcile(background: &Background, orders: &Orders, ends: &Ends) -> JoinHandle<()> {
+fn reconcile(background: &Background, orders: &Writes, ends: &Ends) -> JoinHandle<()> {
     let end = ends.reconciliation.clone();
     let work = orders.clone().reconcile(end.clone());
     background.start(Task::Reconciliation, end, work)

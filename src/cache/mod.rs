@@ -14,26 +14,25 @@
 //!   that the user of the cache chooses by the error.
 //!
 //! A key that nearly every call asks for is named by the cache's user as its
-//! [resident](Load::resident) and has a place of its own, beside moka: it is
+//! [resident](Load::resident) and is kept apart from moka: it is
 //! never evicted, and a hit costs neither a hash nor the bookkeeping of use.
 //!
-//! [`SharedLoads`] is the same for what must not be kept at all.
+//! [`SharedLoads`] does the same for what must not be kept at all.
 //!
 //! Time is `tokio::time`, so a paused clock works. moka's own expiry follows
 //! the real clock and only frees memory.
 
 mod replace;
 mod shared;
+mod slot;
 
 use std::future::Future;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwapOption;
 use foldhash::fast::RandomState;
-use moka::Expiry;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -42,6 +41,7 @@ use tracing::Instrument as _;
 pub use crate::telemetry::metrics::CacheCounts as Counts;
 use crate::telemetry::propagation;
 pub use shared::SharedLoads;
+use slot::{Entry, Flight, FlightGuard, LastFailure, Lifetime, Slot, Work};
 
 /// How values of one kind are loaded.
 pub trait Load: Send + Sync + 'static {
@@ -128,99 +128,11 @@ struct Inner<L: Load> {
     counts: Arc<Counts>,
 }
 
-/// One key: its value, and what is being done about it.
-struct Slot<L: Load> {
-    entry: ArcSwapOption<Entry<L::Value>>,
-    work: Mutex<Work<L>>,
-}
-
-struct Entry<V> {
-    value: Arc<V>,
-    as_of: SystemTime,
-    fresh_until: Instant,
-    usable_until: Instant,
-}
-
-type Outcome<L> = Result<Arc<Entry<<L as Load>::Value>>, <L as Load>::Error>;
-type Flight<L> = watch::Receiver<Option<Outcome<L>>>;
-
-struct Work<L: Load> {
-    flight: Option<Flight<L>>,
-    /// What the load in flight brings is not kept.
-    outdated: bool,
-    failure: Option<Failure<L::Error>>,
-}
-
-struct Failure<E> {
-    error: E,
-    until: Instant,
-    in_a_row: u32,
-}
-
 /// What a caller that found no usable value does next.
 enum Next<L: Load> {
     Return(Arc<Entry<L::Value>>),
     Fail(L::Error),
     Wait(Flight<L>),
-}
-
-impl<L: Load> Slot<L> {
-    fn new() -> Self {
-        Self {
-            entry: ArcSwapOption::empty(),
-            work: Mutex::new(Work {
-                flight: None,
-                outdated: false,
-                failure: None,
-            }),
-        }
-    }
-
-    fn work(&self) -> MutexGuard<'_, Work<L>> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<V> Entry<V> {
-    fn answer(&self, stale: bool) -> Cached<V> {
-        Cached {
-            value: Arc::clone(&self.value),
-            as_of: self.as_of,
-            stale,
-        }
-    }
-}
-
-/// moka's part: a slot goes when its value is no longer usable. An empty slot
-/// (a load in flight or a remembered failure) goes when it was not read for a
-/// while.
-struct Lifetime;
-
-const EMPTY_SLOT_LIFETIME: Duration = Duration::from_secs(600);
-
-impl<L: Load> Expiry<L::Key, Arc<Slot<L>>> for Lifetime {
-    fn expire_after_create(
-        &self,
-        _key: &L::Key,
-        slot: &Arc<Slot<L>>,
-        _created_at: std::time::Instant,
-    ) -> Option<Duration> {
-        let entry = slot.entry.load();
-        let left = entry
-            .as_ref()
-            .map(|entry| entry.usable_until.saturating_duration_since(Instant::now()));
-        Some(left.unwrap_or_default().max(EMPTY_SLOT_LIFETIME))
-    }
-
-    fn expire_after_update(
-        &self,
-        key: &L::Key,
-        slot: &Arc<Slot<L>>,
-        updated_at: std::time::Instant,
-        _left: Option<Duration>,
-    ) -> Option<Duration> {
-        Expiry::<L::Key, Arc<Slot<L>>>::expire_after_create(self, key, slot, updated_at)
-    }
 }
 
 impl<L: Load> LoadingCache<L> {
@@ -376,8 +288,8 @@ impl<L: Load> LoadingCache<L> {
     }
 
     /// Starts a refresh in the background unless one runs or the last one
-    /// failed just now. The refresh is nobody's child: its span links to the
-    /// caller that came upon the stale value.
+    /// failed just now. The span of the refresh has no parent; it links to
+    /// the caller that found the stale value.
     fn refresh(&self, key: &L::Key, slot: &Arc<Slot<L>>, now: Instant) {
         let mut work = slot.work();
         let renewed = slot
@@ -419,25 +331,13 @@ impl<L: Load> LoadingCache<L> {
                 Err(error) => Err(inner.remember(&slot, error)),
             };
             if outcome.is_ok() && inner.resident(&key).is_none() {
-                // Tells moka about the new lifetime.
+                // So that moka notices the new lifetime.
                 inner.slots.insert(key, Arc::clone(&slot)).await;
             }
             drop(guard);
             let _ = sender.send(Some(outcome));
         };
         (flight, load)
-    }
-}
-
-/// Ends the flight of a slot however its load ends: a load that panics must
-/// not keep its key from ever being loaded again.
-struct FlightGuard<'a, L: Load>(&'a Slot<L>);
-
-impl<L: Load> Drop for FlightGuard<'_, L> {
-    fn drop(&mut self) {
-        let mut work = self.0.work();
-        work.flight = None;
-        work.outdated = false;
     }
 }
 
@@ -474,7 +374,7 @@ impl<L: Load> Inner<L> {
             .map_or(0, |failure| failure.in_a_row)
             .saturating_add(1);
         let until = Instant::now() + self.loader.hold(&error, in_a_row);
-        work.failure = Some(Failure {
+        work.failure = Some(LastFailure {
             error: error.clone(),
             until,
             in_a_row,

@@ -1,4 +1,4 @@
-//! Changes of a cache that are not loads: what was learned elsewhere.
+//! Changes of a cache that are not loads: what was found out elsewhere.
 //!
 //! A load that is in flight meanwhile answers those who wait for it and is
 //! not kept: it may have read what was so before.
@@ -29,7 +29,7 @@ impl<L: Load> LoadingCache<L> {
             slot.entry.store(Some(Arc::new(entry)));
         }
         if self.inner.resident(key).is_none() {
-            // Tells moka about the new lifetime.
+            // So that moka notices the new lifetime.
             self.inner.slots.insert(key.clone(), slot).await;
         }
     }

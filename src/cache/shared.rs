@@ -1,4 +1,4 @@
-//! Loads that are shared by those who wait for them and kept for nobody.
+//! Loads that are shared by those who wait for them, and not kept.
 //!
 //! For what is always asked live. As with the cache, a load is detached and
 //! bounded, and at most one per key is in flight; once it is done, the next

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Failure, Outcome, Sources, load};
+use super::{CommandError, CommandResult, Sources, load};
 use crate::config::StoreUrl;
 use crate::store::moves::{self, Inventory, Moved, Step, Task};
 
@@ -32,7 +32,7 @@ pub(super) struct Options {
     abandon: bool,
 }
 
-pub(super) async fn run(sources: Sources, options: Options) -> Outcome {
+pub(super) async fn run(sources: Sources, options: Options) -> CommandResult {
     let from = match &options.from {
         Some(url) => address("--from", url)?,
         None => load(&sources)?.config.store.url,
@@ -42,11 +42,11 @@ pub(super) async fn run(sources: Sources, options: Options) -> Outcome {
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file);
             let text = text.map_err(|error| {
-                Failure::other(format!("--to-file: cannot read {}: {error}", file.display()))
+                CommandError::other(format!("--to-file: cannot read {}: {error}", file.display()))
             })?;
             address("--to-file", text.trim_end_matches(['\n', '\r']))?
         }
-        (None, None) => return Err(Failure::other("give --to or --to-file")),
+        (None, None) => return Err(CommandError::other("give --to or --to-file")),
     };
     let task = if options.abandon {
         Task::Abandon
@@ -55,7 +55,7 @@ pub(super) async fn run(sources: Sources, options: Options) -> Outcome {
     };
     // Boxed: the way through both databases is long.
     let moved = Box::pin(moves::run(&from, &to, task, report)).await;
-    match moved.map_err(Failure::other)? {
+    match moved.map_err(CommandError::other)? {
         moves::Outcome::Moved(moved) => {
             print!("{}", table(&moved));
             println!();
@@ -85,8 +85,8 @@ pub(super) async fn run(sources: Sources, options: Options) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn address(option: &str, text: &str) -> Result<StoreUrl, Failure> {
-    StoreUrl::parse(text).map_err(|problem| Failure::other(format!("{option}: {problem}")))
+fn address(option: &str, text: &str) -> Result<StoreUrl, CommandError> {
+    StoreUrl::parse(text).map_err(|problem| CommandError::other(format!("{option}: {problem}")))
 }
 
 /// Shows the operator how far it is.

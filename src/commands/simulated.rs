@@ -1,8 +1,8 @@
 //! The commands that need the simulated provider.
 
 use super::{
-    App, ExitCode, Failure, Iccid, Msisdn, Named, Outcome, Signals, Sources, examine, load, telemetry,
-    until_stopped,
+    App, CommandError, CommandResult, ExitCode, Iccid, Msisdn, Named, Signals, Sources, examine, load,
+    telemetry, until_stopped,
 };
 use crate::app::Addresses;
 use crate::config::{Config, Trust};
@@ -12,7 +12,7 @@ use transatel_simulator::{Options, Sandbox, Webhook};
 const OPTION: &str = "--sandbox";
 
 /// The simulated provider forgets everything, and so does the ledger,
-/// unless it is told where to remember.
+/// unless the settings say where to keep it.
 /// Its events come to a free port.
 const FORGETFUL: &str = "store.url = \"sqlite::memory:\"\nwebhook.listen = \"127.0.0.1:0\"";
 
@@ -29,12 +29,12 @@ fn point_at(sources: &mut Sources, base_url: &str, options: &Options) {
     // Everything can be tried here.
     let operations = OptionalOperation::ALL.map(OptionalOperation::name).join(",");
     set("transatel.enabled_operations", &operations);
-    // Nobody has to learn that this replica is going away.
+    // No load balancer has to notice that this replica goes away.
     set("shutdown.propagation_delay", "0s");
 }
 
 /// Starts the sandbox where the settings say and points them at it.
-async fn start(sources: &mut Sources) -> Result<Sandbox, Failure> {
+async fn start(sources: &mut Sources) -> Result<Sandbox, CommandError> {
     let options = Options::default();
     point_at(sources, "http://127.0.0.1", &options);
     let listen = load(sources)?.config.sandbox.listen;
@@ -43,29 +43,29 @@ async fn start(sources: &mut Sources) -> Result<Sandbox, Failure> {
         ..options.clone()
     })
     .await
-    .map_err(|error| Failure::other(format!("cannot listen on {listen} (sandbox.listen): {error}")))?;
+    .map_err(|error| CommandError::other(format!("cannot listen on {listen} (sandbox.listen): {error}")))?;
     let control = sandbox.control();
     control.configure(|settings| settings.follow_ups.enabled = true);
     point_at(sources, &sandbox.base_url(), &options);
     Ok(sandbox)
 }
 
-pub(super) async fn serve(mut sources: Sources) -> Outcome {
-    let signals = Signals::new().map_err(Failure::other)?;
+pub(super) async fn serve(mut sources: Sources) -> CommandResult {
+    let signals = Signals::new().map_err(CommandError::other)?;
     let sandbox = start(&mut sources).await?;
     let mut config = load(&sources)?.config;
-    let telemetry = telemetry::init(&config.telemetry).map_err(Failure::other)?;
+    let telemetry = telemetry::init(&config.telemetry).map_err(CommandError::other)?;
     let secret = uuid::Uuid::new_v4().to_string();
     let own = trust(&mut config, &secret);
     let path = config.webhook.path.clone();
     let connect = how_to_connect(&config);
-    let app = App::build(config).await.map_err(Failure::other)?;
+    let app = App::build(config).await.map_err(CommandError::other)?;
     let app = app.with_log_level(telemetry.log_level());
-    let addresses = app.addresses().map_err(Failure::other)?;
+    let addresses = app.addresses().map_err(CommandError::other)?;
     if let (true, Some(address)) = (own, addresses.webhook) {
         let webhook = Webhook::new(format!("http://{address}{path}"), secret);
-        let told = sandbox.control().set_webhook(Some(webhook));
-        told.map_err(|error| Failure::other(error.to_string()))?;
+        let set = sandbox.control().set_webhook(Some(webhook));
+        set.map_err(|error| CommandError::other(error.to_string()))?;
     }
     welcome(&addresses, &sandbox, connect);
     let outcome = Box::pin(until_stopped(app, signals)).await;
@@ -94,8 +94,8 @@ fn trust(config: &mut Config, secret: &str) -> bool {
     own
 }
 
-pub(super) async fn alone(mut sources: Sources) -> Outcome {
-    let mut signals = Signals::new().map_err(Failure::other)?;
+pub(super) async fn alone(mut sources: Sources) -> CommandResult {
+    let mut signals = Signals::new().map_err(CommandError::other)?;
     let sandbox = start(&mut sources).await?;
     let options = Options::default();
     println!("simulated Transatel on {}", sandbox.base_url());
@@ -113,7 +113,7 @@ pub(super) async fn alone(mut sources: Sources) -> Outcome {
 /// The first SIM of the simulated stock, which has a story of its own.
 const SIM: (&str, &str) = ("8988247000000000019", "882470000000001");
 
-pub(super) async fn doctor(mut sources: Sources, named: Named, json: bool) -> Outcome {
+pub(super) async fn doctor(mut sources: Sources, named: Named, json: bool) -> CommandResult {
     // Beside a gateway that may run here already.
     sources
         .options

@@ -57,7 +57,7 @@ pub struct Events {
     pub heartbeat: Duration,
     /// Messages that wait for the caller of a stream.
     pub stream_buffer: usize,
-    /// A caller that takes nothing for so long is sent away.
+    /// A stream whose caller takes nothing for so long is ended.
     pub slow_after: Duration,
     /// Longest life of a stream.
     pub max_stream_age: Duration,
@@ -74,9 +74,9 @@ pub struct Events {
 /// How other replicas' events are noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
-    /// The database tells.
+    /// The database notifies.
     Listen,
-    /// By looking.
+    /// The log is polled.
     Poll,
 }
 

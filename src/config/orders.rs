@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::reader::Reader;
-use super::types::{MILLISECOND, SECOND};
+use super::reader::{MILLISECOND, Reader, SECOND};
 
 /// Buying, and finding out what was bought.
 #[derive(Clone, Copy, Debug)]

@@ -5,9 +5,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use super::reader::Reader;
-use super::types::{MILLISECOND, SECOND};
-use crate::domain::act::Optional;
+use super::reader::{MILLISECOND, Reader, SECOND};
+use crate::domain::change::OptionalOperation;
 
 /// The account at the provider.
 #[derive(Clone, Debug)]
@@ -31,7 +30,7 @@ pub struct Transatel {
     /// Sent with every change of a SIM that names no other.
     pub rate_plan: Option<String>,
     /// What this account may do beyond buying.
-    pub enabled_operations: Vec<Optional>,
+    pub enabled_operations: Vec<OptionalOperation>,
     /// Its `orderType` in the provider's API.
     pub cancel_renewal_order_type: String,
     /// Its `orderType` in the provider's API.
@@ -185,14 +184,14 @@ fn proxy(reader: &mut Reader) -> Option<Url> {
     Some(url)
 }
 
-fn enabled_operations(reader: &mut Reader) -> Vec<Optional> {
+fn enabled_operations(reader: &mut Reader) -> Vec<OptionalOperation> {
     const KEY: &str = "transatel.enabled_operations";
     let mut enabled = Vec::new();
     for name in reader.list(KEY) {
-        match Optional::named(&name) {
+        match OptionalOperation::named(&name) {
             Some(operation) => enabled.push(operation),
             None => {
-                let names = Optional::ALL.map(Optional::name).join(", ");
+                let names = OptionalOperation::ALL.map(OptionalOperation::name).join(", ");
                 reader.problem(KEY, format!("{name:?} is none of {names}"));
             }
         }

@@ -14,6 +14,11 @@ mod typed;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
+
+/// Bounds of durations.
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// Environment variables of the gateway begin with this.
 const PREFIX: &str = "GATEWAY__";

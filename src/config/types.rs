@@ -10,7 +10,7 @@ use super::events::{Events, Webhook};
 use super::identity::{Callers, Tls};
 use super::orders::Orders;
 use super::provider::{Outbound, Transatel};
-use super::reader::Reader;
+use super::reader::{Reader, SECOND};
 use super::store::Store;
 use crate::domain::Language;
 
@@ -144,9 +144,6 @@ pub struct Sandbox {
     /// Address to listen on.
     pub listen: SocketAddr,
 }
-
-pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
-pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 impl Config {
     /// Reads every setting; problems stay with the reader. `None` only when

@@ -109,7 +109,7 @@ impl Certificates {
         }
     }
 
-    /// Whether there was something new. What cannot be used is told once (and
+    /// Whether there was something new. What cannot be used is reported once (and
     /// what cannot be read, every time); a set that is half replaced is looked
     /// at again when the rest comes.
     async fn look(&self) -> Result<bool, CertificateError> {

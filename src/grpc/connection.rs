@@ -21,7 +21,7 @@ use webpki::EndEntityCert;
 use super::certificates::Certificates;
 use crate::domain::Caller;
 
-/// A handshake that takes longer is given up: it holds a place.
+/// A handshake that takes longer is given up: their number is bounded.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Handshakes at once; more connections wait in the listener's queue.

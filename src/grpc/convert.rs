@@ -17,7 +17,7 @@ use crate::domain::{Country, Money, SimIds, SimRecord, SimStatus, Subscription};
 use crate::pb::connectivity::v1 as pb;
 use crate::pb::google::r#type as google;
 use crate::service::catalog::Destination;
-use crate::service::inventory::Bundles;
+use crate::service::inventory::SimSubscriptions;
 
 /// Encodes a product once, for every answer that will carry it.
 pub fn prepare_product(product: &Product) -> Bytes {
@@ -179,16 +179,16 @@ pub fn sim_ids(ids: SimIds) -> pb::SimIds {
     }
 }
 
-/// The bundles of a SIM.
-pub fn bundles(bundles: Bundles) -> pb::GetInventoryResponse {
+/// The subscriptions on a SIM.
+pub fn inventory(found: SimSubscriptions) -> pb::GetInventoryResponse {
     pb::GetInventoryResponse {
-        sim: Some(sim_ids(bundles.sim)),
-        subscriptions: bundles.subscriptions.into_iter().map(subscription).collect(),
-        totals: bundles.totals.into_iter().map(balance).collect(),
+        sim: Some(sim_ids(found.sim)),
+        subscriptions: found.subscriptions.into_iter().map(subscription).collect(),
+        totals: found.totals.into_iter().map(balance).collect(),
     }
 }
 
-/// One bundle.
+/// One subscription.
 pub fn subscription(subscription: Subscription) -> pb::Subscription {
     let (activation_deadline, expires_at) = match subscription.end {
         None => (None, None),

@@ -51,15 +51,15 @@ impl pb::events_server::Events for Handler {
 
 fn answer(message: Message) -> pb::StreamEventsResponse {
     use pb::stream_events_response::Message as Sent;
-    let token = |place: &Cursor| page_token::encode(List::EventStream, parse::events::ANY, place);
+    let token = |cursor: &Cursor| page_token::encode(List::EventStream, parse::events::ANY, cursor);
     match message {
-        Message::Event(entry, place) => pb::StreamEventsResponse {
+        Message::Event(entry, cursor) => pb::StreamEventsResponse {
             message: Some(Sent::Event(entry.encoded.clone())),
-            resume_token: token(&place),
+            resume_token: token(&cursor),
         },
-        Message::Heartbeat(place) => pb::StreamEventsResponse {
+        Message::Heartbeat(cursor) => pb::StreamEventsResponse {
             message: Some(Sent::Heartbeat(pb::Heartbeat {})),
-            resume_token: token(&place),
+            resume_token: token(&cursor),
         },
     }
 }

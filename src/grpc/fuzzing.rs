@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::forwarded;
-use super::page_token::{Fingerprint, List, Place, Position, decode, encode};
+use super::page_token::{Fingerprint, List, PageStart, Position, decode, encode};
 use super::parse::events::ANY;
 use crate::domain::Caller;
 use crate::domain::event::{Cursor, Mark};
@@ -11,19 +11,24 @@ use crate::domain::write::WriteId;
 
 /// What is read from a token writes that token, if it is of this version; for
 /// another request it is none.
-fn read<P: Place>(list: List, fingerprint: Fingerprint, token: &str) {
-    let Ok(Some(place)) = decode::<P>(list, fingerprint, token) else {
+fn read<P: PageStart>(list: List, fingerprint: Fingerprint, token: &str) {
+    let Ok(Some(start)) = decode::<P>(list, fingerprint, token) else {
         return;
     };
     // Tokens of the version before begin with an A and a Q.
-    assert!(token.starts_with("AQ") || encode(list, fingerprint, &place) == token);
+    assert!(token.starts_with("AQ") || encode(list, fingerprint, &start) == token);
     assert!(decode::<P>(list, Fingerprint::of(&"another"), token).is_err());
 }
 
 /// What is written reads back, and with any other letter it does not.
-fn written<P: Place + PartialEq>(list: List, fingerprint: Fingerprint, place: &P, (at, letter): (u8, u8)) {
-    let token = encode(list, fingerprint, place);
-    assert!(decode::<P>(list, fingerprint, &token).is_ok_and(|read| read.as_ref() == Some(place)));
+fn written<P: PageStart + PartialEq>(
+    list: List,
+    fingerprint: Fingerprint,
+    start: &P,
+    (at, letter): (u8, u8),
+) {
+    let token = encode(list, fingerprint, start);
+    assert!(decode::<P>(list, fingerprint, &token).is_ok_and(|read| read.as_ref() == Some(start)));
     let at = usize::from(at) % token.len();
     let letter = char::from(letter);
     let mangled: String = token
@@ -54,11 +59,11 @@ pub fn caller(bytes: &[u8]) {
         let written = forwarded::caller(ENVOY, &format!("Hash=0;{key}={caller}"));
         assert_eq!(written, Some(caller));
     }
-    let told = forwarded::caller(ENVOY, &format!("{text},{REAL}"));
-    assert!(told.is_none_or(|caller| caller.as_str() == "spiffe://a/real"));
+    let caller = forwarded::caller(ENVOY, &format!("{text},{REAL}"));
+    assert!(caller.is_none_or(|name| name.as_str() == "spiffe://a/real"));
 }
 
-/// Tokens of pages: any text, and any place.
+/// Tokens of pages: any text, and any position.
 pub fn page_token(bytes: &[u8]) {
     if let Ok(token) = std::str::from_utf8(bytes) {
         for list in [List::Products, List::Sims] {
@@ -68,11 +73,11 @@ pub fn page_token(bytes: &[u8]) {
         read::<Cursor>(List::Events, Fingerprint::ANY, token);
     }
     if let Some(([a, b, c, d, e, f, g, h, i, j, k, l, at, letter], rest)) = bytes.split_first_chunk::<14>() {
-        let place = Position {
+        let start = Position {
             within: u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
             offset: u32::from_be_bytes([*i, *j, *k, *l]),
         };
-        written(List::Products, Fingerprint::of(&rest), &place, (*at, *letter));
+        written(List::Products, Fingerprint::of(&rest), &start, (*at, *letter));
     }
     if let Some((id, [at, letter, ..])) = bytes.split_first_chunk::<16>() {
         written(

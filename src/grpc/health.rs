@@ -10,7 +10,7 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 use tonic_health::server::HealthReporter;
 
-/// What health checks and readiness probes are told.
+/// What health checks and readiness probes are answered.
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
@@ -34,22 +34,22 @@ impl Health {
         (health, server)
     }
 
-    /// Tells everyone who asks or watches. After a failure it is never serving.
+    /// Answers everyone who asks or watches from now on. After a failure it is never serving.
     pub async fn set(&self, serving: bool) {
-        self.tell(serving && !self.failed.load(Ordering::SeqCst)).await;
+        self.publish(serving && !self.failed.load(Ordering::SeqCst)).await;
         // It may have failed meanwhile.
         if serving && self.failed.load(Ordering::SeqCst) {
-            self.tell(false).await;
+            self.publish(false).await;
         }
     }
 
     /// Something that the whole depends on is gone for good.
     pub async fn fail(&self) {
         self.failed.store(true, Ordering::SeqCst);
-        self.tell(false).await;
+        self.publish(false).await;
     }
 
-    async fn tell(&self, serving: bool) {
+    async fn publish(&self, serving: bool) {
         self.ready.store(serving, Ordering::Relaxed);
         let status = if serving {
             ServingStatus::Serving
@@ -61,9 +61,9 @@ impl Health {
         }
     }
 
-    /// Ends every watch, after what it was told last; nothing is known here
-    /// any more. A watcher that stays would hold up the drain for as long as
-    /// that may take.
+    /// Ends every watch after its last answer; checks are not answered any more.
+    /// A watcher that stays would hold up the drain for as long as that may
+    /// take.
     pub async fn end(&self) {
         let mut reporter = self.reporter.clone();
         for service in self.services.iter().copied().chain([""]) {

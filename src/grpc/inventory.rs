@@ -34,8 +34,8 @@ impl pb::inventory_server::Inventory for Handler {
         request: Request<pb::GetInventoryRequest>,
     ) -> Result<Response<pb::GetInventoryResponse>, Status> {
         let (sim, wanted) = parse::inventory::get_inventory(request.get_ref())?;
-        let bundles = self.inventory.bundles(&sim, &wanted).await?;
-        Ok(Response::new(convert::bundles(bundles)))
+        let found = self.inventory.subscriptions(&sim, &wanted).await?;
+        Ok(Response::new(convert::inventory(found)))
     }
 
     async fn get_subscription(
@@ -64,9 +64,7 @@ impl pb::inventory_server::Inventory for Handler {
         let entries = self.inventory.batch(sims, wanted, deadline).map(move |entry| {
             let entry = entry?;
             let outcome = match entry.outcome {
-                Ok(bundles) => {
-                    pb::batch_get_inventory_response::Outcome::Inventory(convert::bundles(bundles))
-                }
+                Ok(found) => pb::batch_get_inventory_response::Outcome::Inventory(convert::inventory(found)),
                 Err(error) => pb::batch_get_inventory_response::Outcome::Error(status::message(error)),
             };
             Ok(pb::BatchGetInventoryResponse {

@@ -1,4 +1,4 @@
-//! The front door: protobuf in, protobuf out.
+//! The contract: protobuf in, protobuf out.
 //!
 //! One thin handler file per service; `parse` turns a message into domain
 //! values and names every violation at once, `convert` turns domain values

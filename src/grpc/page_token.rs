@@ -1,7 +1,7 @@
 //! Page tokens: opaque, bound to the list and to the request they came from.
 //!
 //! A token holds no secret and gives no right, so it is not signed; a check
-//! sum tells a foreign or mangled one from ours. What is computed here must not
+//! sum distinguishes a foreign or mangled one from ours. What is computed here must not
 //! depend on what built the gateway: replicas read each other's tokens, and
 //! callers keep those of events for weeks.
 
@@ -18,14 +18,14 @@ use crate::domain::event::{Cursor, Mark};
 use crate::domain::write::WriteId;
 
 /// Where a page begins, in the terms of its list: what a token carries.
-pub trait Place: Sized {
+pub trait PageStart: Sized {
     /// As bytes.
     fn write(&self, token: &mut Vec<u8>);
     /// From exactly those bytes.
     fn read(bytes: &[u8]) -> Option<Self>;
 }
 
-/// A place in a list that is counted.
+/// A position in a list that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// What is paged through: a snapshot, a part of the list.
@@ -34,7 +34,7 @@ pub struct Position {
     pub offset: u32,
 }
 
-impl Place for Position {
+impl PageStart for Position {
     fn write(&self, token: &mut Vec<u8>) {
         token.extend(self.within.to_be_bytes());
         token.extend(self.offset.to_be_bytes());
@@ -50,7 +50,7 @@ impl Place for Position {
 }
 
 /// The last order of the previous page.
-impl Place for WriteId {
+impl PageStart for WriteId {
     fn write(&self, token: &mut Vec<u8>) {
         token.extend(self.0.as_bytes());
     }
@@ -61,7 +61,7 @@ impl Place for WriteId {
 }
 
 /// The last event that was dealt with, with its mark when it has one.
-impl Place for Cursor {
+impl PageStart for Cursor {
     fn write(&self, token: &mut Vec<u8>) {
         token.extend(self.log.as_bytes());
         token.extend(self.sequence.to_be_bytes());
@@ -123,11 +123,11 @@ fn hashed(value: &impl Hash) -> u64 {
     digest.finish()
 }
 
-/// Writes a token for the place after the current page.
-pub fn encode(list: List, fingerprint: Fingerprint, place: &impl Place) -> String {
+/// Writes the token of the next page.
+pub fn encode(list: List, fingerprint: Fingerprint, start: &impl PageStart) -> String {
     let mut token = vec![VERSION, list as u8];
     token.extend(fingerprint.0.to_be_bytes());
-    place.write(&mut token);
+    start.write(&mut token);
     token.extend(check(&token));
     URL_SAFE_NO_PAD.encode(token)
 }
@@ -136,7 +136,7 @@ pub fn encode(list: List, fingerprint: Fingerprint, place: &impl Place) -> Strin
 ///
 /// # Errors
 /// When it is not ours, or belongs to another request.
-pub fn decode<P: Place>(
+pub fn decode<P: PageStart>(
     list: List,
     fingerprint: Fingerprint,
     token: &str,
@@ -214,11 +214,11 @@ mod tests {
     #[test]
     fn a_token_is_the_same_whatever_built_the_gateway() {
         let request = ("FR", 5_u32, true, ["a", "b"].as_slice(), Some("x"));
-        let place = Position {
+        let start = Position {
             within: 9,
             offset: 50,
         };
-        let token = encode(List::Products, Fingerprint::of(&request), &place);
+        let token = encode(List::Products, Fingerprint::of(&request), &start);
         assert_eq!(token, "AQCfK7AbHEyxXwAAAAAAAAAJAAAAMvIYqqk");
     }
 

@@ -59,7 +59,7 @@ impl Services {
         health: HealthServer<H>,
     ) -> Result<Dispatch, tonic_reflection::server::Error> {
         let most = config.max_request_bytes;
-        // grpcurl and others still speak v1alpha only.
+        // grpcurl and others still know v1alpha only.
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)

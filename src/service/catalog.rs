@@ -46,7 +46,7 @@ pub struct Parts<'a> {
     pub config: &'a config::Catalog,
     /// Settings of requests to the provider, which bound a load.
     pub outbound: &'a config::Outbound,
-    /// How the front door encodes a product.
+    /// How `grpc` encodes a product.
     pub prepare: Prepare,
     /// Instruments.
     pub metrics: Arc<Metrics>,
@@ -115,7 +115,7 @@ impl Catalog {
 
     /// Loads the catalog in the default language, waiting for the first
     /// answer at most this long; with no time at all, loads nothing. A failure
-    /// is nobody's: the next call tries again.
+    /// is not reported: the next call tries again.
     pub async fn warm_up(&self, within: Duration) {
         if within.is_zero() {
             return;

@@ -18,7 +18,7 @@ use crate::domain::digest::Digest;
 use crate::domain::product::{Category, Product};
 use crate::domain::{Country, Money};
 
-/// What the front door keeps ready per product: made once per refresh, copied
+/// What `grpc` keeps ready per product: made once per refresh, copied
 /// into every answer. The service does not look inside.
 pub type Prepare = fn(&Product) -> Bytes;
 
@@ -29,7 +29,7 @@ pub enum Order {
     Id,
     /// Cheapest first; without a price last.
     Price,
-    /// Dearest first; without a price last.
+    /// Most expensive first; without a price last.
     PriceDescending,
     /// Most data first, unlimited before all.
     Data,
@@ -72,7 +72,7 @@ pub struct Query {
 pub struct Entry {
     /// The product.
     pub product: Arc<Product>,
-    /// What the front door prepared for it.
+    /// What `grpc` prepared for it.
     pub prepared: Bytes,
 }
 
@@ -93,17 +93,17 @@ enum Facet {
     Country(Country),
     Category(Category),
     Parent(String),
-    /// In lower case.
+    /// In lowercase.
     Tag(String),
     Available,
 }
 
 /// The products in one order.
 struct Ranking {
-    /// Place in the order → product.
+    /// Rank → product.
     products: Vec<usize>,
-    /// Product → place in the order.
-    places: Vec<usize>,
+    /// Product → rank.
+    ranks: Vec<usize>,
     facets: HashMap<Facet, FixedBitSet>,
 }
 
@@ -112,7 +112,7 @@ pub struct Index {
     entries: Vec<Entry>,
     by_id: HashMap<String, usize>,
     rankings: HashMap<Order, Ranking>,
-    /// Word in lower case → products.
+    /// Word in lowercase → products.
     words: BTreeMap<String, Vec<usize>>,
     destinations: Arc<[Destination]>,
     snapshot: u64,
@@ -182,7 +182,7 @@ impl Index {
         let Some(matches) = self.matches(query, ranking) else {
             return (Vec::new(), 0);
         };
-        let entry = |place: usize| self.entries.get(*ranking.products.get(place)?);
+        let entry = |rank: usize| self.entries.get(*ranking.products.get(rank)?);
         let total = matches.count_ones(..);
         let page = matches
             .ones()
@@ -193,7 +193,7 @@ impl Index {
         (page, total)
     }
 
-    /// Places of the matches; `None` when a wanted facet or word does not
+    /// Ranks of the matches; `None` when a wanted facet or word does not
     /// exist.
     fn matches(&self, query: &Query, ranking: &Ranking) -> Option<FixedBitSet> {
         let mut matches = match query.include_unavailable {
@@ -212,30 +212,30 @@ impl Index {
         if !query.categories.is_empty() {
             let mut any = FixedBitSet::with_capacity(self.len());
             for category in &query.categories {
-                if let Some(places) = ranking.facets.get(&Facet::Category(*category)) {
-                    any.union_with(places);
+                if let Some(ranks) = ranking.facets.get(&Facet::Category(*category)) {
+                    any.union_with(ranks);
                 }
             }
             matches.intersect_with(&any);
         }
         for word in split(&query.text) {
-            matches.intersect_with(&self.places_of_word(&word, ranking));
+            matches.intersect_with(&self.ranks_of_word(&word, ranking));
         }
         Some(matches)
     }
 
-    fn places_of_word(&self, prefix: &str, ranking: &Ranking) -> FixedBitSet {
-        let mut places = FixedBitSet::with_capacity(self.len());
+    fn ranks_of_word(&self, prefix: &str, ranking: &Ranking) -> FixedBitSet {
+        let mut ranks = FixedBitSet::with_capacity(self.len());
         let begin_with = self
             .words
             .range(prefix.to_owned()..)
             .take_while(|(word, _)| word.starts_with(prefix));
         for product in begin_with.flat_map(|(_, products)| products) {
-            if let Some(place) = ranking.places.get(*product) {
-                places.insert(*place);
+            if let Some(rank) = ranking.ranks.get(*product) {
+                ranks.insert(*rank);
             }
         }
-        places
+        ranks
     }
 
     fn list_destinations(&self) -> Arc<[Destination]> {
@@ -274,20 +274,20 @@ impl Ranking {
         // Entries are sorted by id and the sort is stable.
         products.sort_by_cached_key(|at| entries.get(*at).map(|entry| sort_key(&entry.product, order)));
         let mut ranking = Self {
-            places: vec![0; entries.len()],
+            ranks: vec![0; entries.len()],
             facets: HashMap::new(),
             products,
         };
-        for (place, product) in ranking.products.iter().enumerate() {
-            if let Some(own) = ranking.places.get_mut(*product) {
-                *own = place;
+        for (rank, product) in ranking.products.iter().enumerate() {
+            if let Some(own) = ranking.ranks.get_mut(*product) {
+                *own = rank;
             }
             for facet in facets.get(*product).into_iter().flatten() {
                 ranking
                     .facets
                     .entry(facet.clone())
                     .or_insert_with(|| FixedBitSet::with_capacity(entries.len()))
-                    .insert(place);
+                    .insert(rank);
             }
         }
         ranking
@@ -295,7 +295,7 @@ impl Ranking {
 }
 
 /// Sorts ascending: what has no value goes last, what is to come first has
-/// its sign turned.
+/// its sign reversed.
 fn sort_key(product: &Product, order: Order) -> (bool, Option<[u8; 3]>, i128) {
     match order {
         Order::Id => (false, None, 0),
@@ -349,7 +349,7 @@ fn words(entries: &[Entry]) -> BTreeMap<String, Vec<usize>> {
     words
 }
 
-/// Words in lower case: runs of letters and digits. A query is split the same
+/// Words in lowercase: runs of letters and digits. A query is split the same
 /// way, so that a pasted product id finds its product.
 fn split(text: &str) -> impl Iterator<Item = String> {
     text.split(|letter: char| !letter.is_alphanumeric())

@@ -1,4 +1,4 @@
-//! Inventory: the bundles of SIMs, always asked live.
+//! Inventory: the subscriptions of SIMs, always asked live.
 //!
 //! Identical concurrent reads are one request: they share a load whose result
 //! is kept for nobody else.
@@ -27,7 +27,7 @@ pub struct Inventory {
     at_once: usize,
 }
 
-/// What of a SIM's bundles is wanted.
+/// Which subscriptions on a SIM are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Also those that are over.
@@ -38,12 +38,12 @@ pub struct Wanted {
     pub language: Option<Language>,
 }
 
-/// The bundles of a SIM.
+/// The subscriptions of a SIM.
 #[derive(Clone, Debug)]
-pub struct Bundles {
+pub struct SimSubscriptions {
     /// The SIM, as far as its identifiers are known.
     pub sim: SimIds,
-    /// The bundles, in the provider's order.
+    /// The subscriptions, in the provider's order.
     pub subscriptions: Vec<Subscription>,
     /// What can be used now, per resource.
     pub totals: Vec<Balance>,
@@ -52,10 +52,10 @@ pub struct Bundles {
 /// One SIM of a batch.
 #[derive(Debug)]
 pub struct BatchEntry {
-    /// Its place in the request.
+    /// Its index in the request.
     pub index: usize,
     /// What became of it.
-    pub outcome: Result<Bundles>,
+    pub outcome: Result<SimSubscriptions>,
 }
 
 impl Inventory {
@@ -76,11 +76,11 @@ impl Inventory {
         }
     }
 
-    /// The bundles of a SIM. Cancel-safe.
+    /// The subscriptions of a SIM. Cancel-safe.
     ///
     /// # Errors
     /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
-    pub async fn bundles(&self, sim: &SimRef, wanted: &Wanted) -> Result<Bundles> {
+    pub async fn subscriptions(&self, sim: &SimRef, wanted: &Wanted) -> Result<SimSubscriptions> {
         let msisdn = self.sims.msisdn(sim).await?;
         let read = Read {
             msisdn: msisdn.clone(),
@@ -98,7 +98,7 @@ impl Inventory {
             msisdn: Some(msisdn),
             ..self.sims.known(sim).await
         };
-        Ok(Bundles {
+        Ok(SimSubscriptions {
             sim,
             subscriptions,
             totals,
@@ -120,18 +120,18 @@ impl Inventory {
         outcome.unwrap_or_else(|| Err(CallError::Timeout { by_deadline: false }.into_error(Need::Required)))
     }
 
-    /// One bundle, over or not.
+    /// One subscription, over or not.
     ///
     /// # Errors
-    /// `SUBSCRIPTION_NOT_FOUND`, and those of [`bundles`](Self::bundles).
+    /// `SUBSCRIPTION_NOT_FOUND`, and those of [`subscriptions`](Self::subscriptions).
     pub async fn subscription(&self, sim: &SimRef, id: &str) -> Result<Subscription> {
         let everything = Wanted {
             ended: true,
             infrastructure: true,
             language: None,
         };
-        let bundles = self.bundles(sim, &everything).await?;
-        let found = bundles
+        let inventory = self.subscriptions(sim, &everything).await?;
+        let found = inventory
             .subscriptions
             .into_iter()
             .find(|subscription| subscription.id == id);
@@ -140,7 +140,7 @@ impl Inventory {
         })
     }
 
-    /// The bundles of many SIMs, as they come, a bounded number of SIMs at a
+    /// The subscriptions of many SIMs, as they come, a bounded number of SIMs at a
     /// time. One that fails costs only its own entry. Ends with
     /// `DEADLINE_EXCEEDED` when the deadline passes first; dropping the
     /// stream ends the rest.
@@ -159,7 +159,7 @@ impl Inventory {
             trace.carry(async move {
                 BatchEntry {
                     index,
-                    outcome: inventory.bundles(&sim, &wanted).await,
+                    outcome: inventory.subscriptions(&sim, &wanted).await,
                 }
             })
         });

@@ -10,20 +10,23 @@
 //! A kept pair serves reads. What costs money or changes a SIM uses
 //! [`Sims::line`] or [`Sims::subscriber`], which ask the provider.
 
+mod lookup;
+mod pairs;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
+use crate::cache::{Bounds, Counts, LoadingCache};
 use crate::config;
-use crate::domain::ProviderDetail;
 use crate::domain::sim::Identifier;
-use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
+use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimRecord, SimRef, SimStatus};
 use crate::transatel::Transatel;
-use crate::transatel::api::sims::{is_not_permitted, is_unknown_sim};
-use crate::transatel::client::error::{CallError, Need};
+use crate::transatel::api::sims::is_unknown_sim;
+use crate::transatel::client::error::Need;
 use crate::transatel::client::request::CallOptions;
+use lookup::{Found, find, is_pair, other_name};
+use pairs::Loader;
 
 /// The SIM use cases. Cheap to clone.
 #[derive(Clone)]
@@ -36,7 +39,7 @@ pub struct Sims {
 /// the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Place in the requested statuses; 0 when all were asked for.
+    /// Index in the requested statuses; 0 when all were asked for.
     pub status: u32,
     /// SIMs of that status before this page.
     pub offset: u32,
@@ -108,81 +111,6 @@ impl Sims {
         }
     }
 
-    /// Both identifiers as far as they are known without asking anybody.
-    pub async fn known(&self, sim: &SimRef) -> SimIds {
-        match self.cache.peek(sim).await {
-            Some(pair) => SimIds::clone(&pair),
-            None => SimIds::of(sim),
-        }
-    }
-
-    /// Forgets what is known of a SIM under either name, and under the names
-    /// that these were known to belong to: a line has moved.
-    pub async fn forget(&self, ids: &SimIds) {
-        let mut pairs = vec![ids.clone()];
-        for name in names(ids) {
-            if let Some(pair) = self.cache.peek(&name).await {
-                pairs.push(SimIds::clone(&pair));
-            }
-        }
-        for name in pairs.iter().flat_map(names) {
-            self.cache.forget(&name).await;
-        }
-    }
-
-    /// Forgets every pair: events that say what moved may have been missed.
-    pub fn forget_all(&self) {
-        self.cache.forget_all();
-    }
-
-    /// A pair is kept under both names, so that whichever of them an event
-    /// names leads to it. Two pairs that share a name cannot both be true:
-    /// the provider is asked again.
-    async fn pair(&self, sim: &SimRef) -> Result<Arc<SimIds>> {
-        let found = self.cache.get(sim).await?;
-        for name in names(&found.value).filter(|name| name != sim) {
-            match self.cache.peek(&name).await {
-                Some(known) if known == found.value => {}
-                Some(_) => {
-                    self.forget(&found.value).await;
-                    return Ok(self.cache.get(sim).await?.value);
-                }
-                None => {
-                    let age = found.as_of.elapsed().unwrap_or_default();
-                    self.cache
-                        .put(&name, kept(SimIds::clone(&found.value), age))
-                        .await;
-                }
-            }
-        }
-        Ok(found.value)
-    }
-
-    /// Takes note of what the provider just said of a SIM: pairs that disagree
-    /// are replaced.
-    async fn learn(&self, live: &SimIds) {
-        if live.iccid.is_none() || live.msisdn.is_none() {
-            return;
-        }
-        let mut disagrees = false;
-        let mut missing = false;
-        for name in names(live) {
-            match self.cache.peek(&name).await {
-                Some(known) => disagrees |= *known != *live,
-                None => missing = true,
-            }
-        }
-        if disagrees {
-            tracing::info!("a SIM has another line than was known: the provider's word is used");
-            self.forget(live).await;
-        }
-        if disagrees || missing {
-            for name in names(live) {
-                self.cache.put(&name, kept(live.clone(), Duration::ZERO)).await;
-            }
-        }
-    }
-
     /// A SIM as the provider says that it is now, both names at least: what an
     /// order for a card goes to. Connectivity Management is asked first where
     /// the account changes SIMs through it, because the search lags behind.
@@ -233,7 +161,7 @@ impl Sims {
     ) -> Result<SimRecord> {
         match find(&self.provider, sim, options, enough).await? {
             Found::Record(record) => {
-                self.learn(&record.ids).await;
+                self.note(&record.ids).await;
                 Ok(record)
             }
             Found::Unknown(provider) => Err(Error::SimNotFound { provider }),
@@ -257,7 +185,7 @@ impl Sims {
             }
             failure.into_error(Need::Optional)
         })?;
-        self.learn(&record.ids).await;
+        self.note(&record.ids).await;
         Ok(record)
     }
 
@@ -310,114 +238,5 @@ impl Sims {
     /// What the cache did, for the metrics.
     pub fn counts(&self) -> Arc<Counts> {
         self.cache.counts()
-    }
-}
-
-/// The names of a SIM.
-fn names(ids: &SimIds) -> impl Iterator<Item = SimRef> + use<> {
-    let names = [
-        ids.iccid.clone().map(SimRef::Iccid),
-        ids.msisdn.clone().map(SimRef::Msisdn),
-    ];
-    names.into_iter().flatten()
-}
-
-fn is_pair(record: &SimRecord) -> bool {
-    record.ids.iccid.is_some() && record.ids.msisdn.is_some()
-}
-
-/// What is missing of a SIM of which only this is known.
-fn other_name(sim: &SimRef) -> Identifier {
-    match sim {
-        SimRef::Iccid(_) => Identifier::Msisdn,
-        SimRef::Msisdn(_) => Identifier::Iccid,
-    }
-}
-
-/// What was learned about a SIM.
-enum Found {
-    Record(SimRecord),
-    /// A permitted API does not know it.
-    Unknown(ProviderDetail),
-    /// The account may use neither API.
-    NotPermitted(ProviderDetail),
-}
-
-/// Asks SIM Search and, unless that was enough, connectivity.
-async fn find(
-    provider: &Transatel,
-    sim: &SimRef,
-    options: CallOptions,
-    enough: impl Fn(&SimRecord) -> bool,
-) -> Result<Found> {
-    let (searched, denied) = match provider.search_sim(sim, options.clone()).await {
-        Ok(Some(record)) if enough(&record) => return Ok(Found::Record(record)),
-        Ok(record) => (record, None),
-        Err(failure) if is_not_permitted(&failure) => (None, Some(failure)),
-        Err(failure) => return Err(failure.into_error(Need::Optional)),
-    };
-    match provider.subscriber(sim, options).await {
-        Ok(record) => Ok(Found::Record(record)),
-        // The search knows less than was hoped for, but it knows the SIM.
-        Err(failure) if is_not_permitted(&failure) || is_unknown_sim(&failure) => {
-            Ok(match (searched, denied) {
-                (Some(record), _) => Found::Record(record),
-                (None, Some(_)) if is_not_permitted(&failure) => {
-                    Found::NotPermitted(failure.provider_detail())
-                }
-                (None, _) => Found::Unknown(failure.provider_detail()),
-            })
-        }
-        Err(failure) => Err(failure.into_error(Need::Optional)),
-    }
-}
-
-struct Loader {
-    provider: Transatel,
-}
-
-/// A pair changes only by a swap, which is rare and announced; a day bounds
-/// how long reads go to the wrong line after one that was not noticed.
-const PAIR_FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
-const PAIR_USABLE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// A pair that the provider named so long ago, as the cache keeps it.
-fn kept(pair: SimIds, age: Duration) -> Loaded<SimIds> {
-    Loaded {
-        value: pair,
-        fresh_for: PAIR_FRESH_FOR.saturating_sub(age),
-        usable_for: PAIR_USABLE_FOR.saturating_sub(age),
-    }
-}
-
-impl Load for Loader {
-    type Key = SimRef;
-    type Value = SimIds;
-    type Error = Error;
-    const NAME: &'static str = "sim_ids";
-
-    async fn load(&self, sim: &SimRef) -> Result<Loaded<SimIds>> {
-        let options = CallOptions::detached();
-        match find(&self.provider, sim, options, is_pair).await? {
-            Found::Record(record) if is_pair(&record) => Ok(kept(record.ids, Duration::ZERO)),
-            Found::Record(_) | Found::NotPermitted(_) => Err(Error::SimNotResolvable {
-                needed: other_name(sim),
-            }),
-            Found::Unknown(provider) => Err(Error::SimNotFound { provider }),
-        }
-    }
-
-    /// What is not found is remembered briefly: the search lags behind, and a
-    /// new SIM may appear at any time.
-    fn hold(&self, error: &Error, _failures: u32) -> Duration {
-        match error {
-            Error::SimNotFound { .. } | Error::SimNotResolvable { .. } => Duration::from_secs(5),
-            Error::ProviderRateLimited { retry_after, .. } => *retry_after,
-            _ => Duration::from_secs(1),
-        }
-    }
-
-    fn timed_out(&self) -> Error {
-        CallError::Timeout { by_deadline: false }.into_error(Need::Optional)
     }
 }

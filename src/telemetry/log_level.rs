@@ -55,16 +55,16 @@ impl LogLevel {
     /// When they cannot be read; then nothing changes.
     pub fn change(&self, directives: &str) -> Result<(), ChangeError> {
         let next = Present::read(directives).map_err(ChangeError::Directives)?;
-        let tell = || tracing::warn!(now = next.directives, "the log level is changed");
-        // Held to the end, so that two changes are told in their order.
+        let announce = || tracing::warn!(now = next.directives, "the log level is changed");
+        // Held to the end, so that two changes are logged in their order.
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let shows_it = present.filter.would_enable(module_path!(), &Level::WARN);
         if shows_it {
-            tell();
+            announce();
         }
         self.filter.reload(next.filter.clone())?;
         if !shows_it {
-            tell();
+            announce();
         }
         *present = next;
         Ok(())

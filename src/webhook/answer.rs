@@ -15,8 +15,8 @@ use super::signature::{HEADER, Received};
 use crate::service::Events;
 use crate::telemetry::Metrics;
 
-/// What requests are answered with.
-pub(super) struct Desk {
+/// What answers requests to the webhook.
+pub(super) struct Endpoint {
     pub(super) path: String,
     pub(super) max_body_bytes: usize,
     pub(super) read_timeout: Duration,
@@ -26,9 +26,9 @@ pub(super) struct Desk {
     pub(super) metrics: Arc<Metrics>,
 }
 
-impl Desk {
-    /// Answers. `whole` is called once the request is there as a whole: from
-    /// then on it is our turn.
+impl Endpoint {
+    /// Answers. `whole` is called once the whole request was received: from then
+    /// on its connection must not be closed.
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
@@ -63,7 +63,7 @@ impl Desk {
         let received = Received::new(body, signature.map(header::HeaderValue::as_bytes));
         let verified = received.verify(&self.secrets.keys()).map_err(|_| {
             self.metrics.event("wrong_signature");
-            tracing::warn!("something was posted to the webhook without a right signature");
+            tracing::warn!("something was posted to the webhook without a valid signature");
             StatusCode::UNAUTHORIZED
         })?;
         let arrival = arrival::read(verified, Timestamp::now());

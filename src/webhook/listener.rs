@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::answer::Desk;
+use super::answer::Endpoint;
 use crate::config;
 
 /// Pause after a failed `accept`, which is a lack of file handles.
@@ -24,24 +24,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 const MAX_HEAD_BYTES: usize = 16_384;
 const MAX_HEADERS: usize = 64;
 
-/// A connection from outside: it can be told to go, unless it is our turn.
+/// A connection: it can be closed, unless a request of it is being answered.
 #[derive(Default)]
-struct Guest {
-    leave: CancellationToken,
-    served: AtomicBool,
-    gone: AtomicBool,
+struct Connection {
+    close: CancellationToken,
+    busy: AtomicBool,
+    closed: AtomicBool,
 }
 
-/// Accepts until told to stop, then waits for requests that are being
+/// Accepts until asked to stop, then waits for requests that are being
 /// answered.
 pub(super) async fn accept(
     listener: TcpListener,
     config: &config::Webhook,
-    desk: Arc<Desk>,
+    endpoint: Arc<Endpoint>,
     stop: CancellationToken,
 ) {
-    let connections = TaskTracker::new();
-    let mut guests: VecDeque<Arc<Guest>> = VecDeque::new();
+    let tasks = TaskTracker::new();
+    let mut connections: VecDeque<Arc<Connection>> = VecDeque::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -56,53 +56,58 @@ pub(super) async fn accept(
             tracing::warn!(address = %peer.ip(), "an address that is not allowed connected to the webhook");
             continue;
         }
-        guests.retain(|guest| !guest.gone.load(Ordering::Relaxed));
-        if guests.len() >= config.max_connections {
-            let idle = guests
+        connections.retain(|connection| !connection.closed.load(Ordering::Relaxed));
+        if connections.len() >= config.max_connections {
+            let idle = connections
                 .iter()
-                .position(|guest| !guest.served.load(Ordering::Relaxed));
-            // Everybody is being served: the newest has to come again.
-            let Some(oldest) = idle.and_then(|at| guests.remove(at)) else {
+                .position(|connection| !connection.busy.load(Ordering::Relaxed));
+            // All are busy: the newest has to come again.
+            let Some(oldest) = idle.and_then(|at| connections.remove(at)) else {
                 continue;
             };
-            oldest.leave.cancel();
+            oldest.close.cancel();
         }
-        let guest = Arc::new(Guest::default());
-        guests.push_back(Arc::clone(&guest));
-        let serve = serve(socket, guest, Arc::clone(&desk), stop.clone());
-        connections.spawn(serve);
+        let connection = Arc::new(Connection::default());
+        connections.push_back(Arc::clone(&connection));
+        let serve = serve(socket, connection, Arc::clone(&endpoint), stop.clone());
+        tasks.spawn(serve);
     }
-    connections.close();
-    connections.wait().await;
+    tasks.close();
+    tasks.wait().await;
 }
 
-async fn serve(socket: TcpStream, guest: Arc<Guest>, desk: Arc<Desk>, stop: CancellationToken) {
+async fn serve(
+    socket: TcpStream,
+    connection: Arc<Connection>,
+    endpoint: Arc<Endpoint>,
+    stop: CancellationToken,
+) {
     let _ = socket.set_nodelay(true);
     let service = service_fn(|request| {
-        let (desk, guest) = (Arc::clone(&desk), Arc::clone(&guest));
+        let (endpoint, connection) = (Arc::clone(&endpoint), Arc::clone(&connection));
         async move {
-            let whole = || guest.served.store(true, Ordering::Relaxed);
-            let answer = desk.answer(request, whole).await;
-            guest.served.store(false, Ordering::Relaxed);
+            let whole = || connection.busy.store(true, Ordering::Relaxed);
+            let answer = endpoint.answer(request, whole).await;
+            connection.busy.store(false, Ordering::Relaxed);
             Ok::<_, Infallible>(answer)
         }
     });
-    let connection = http1::Builder::new()
+    let served = http1::Builder::new()
         .timer(TokioTimer::new())
         // From the first byte that is waited for, also between requests.
-        .header_read_timeout(desk.read_timeout)
+        .header_read_timeout(endpoint.read_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(socket), service);
-    let mut connection = pin!(connection);
+    let mut served = pin!(served);
     tokio::select! {
-        // A peer that misbehaves is no news.
-        _ = connection.as_mut() => {}
-        () = guest.leave.cancelled() => {}
+        // A peer that misbehaves is not worth a log line.
+        _ = served.as_mut() => {}
+        () = connection.close.cancelled() => {}
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            served.as_mut().graceful_shutdown();
+            let _ = served.await;
         }
     }
-    guest.gone.store(true, Ordering::Relaxed);
+    connection.closed.store(true, Ordering::Relaxed);
 }

@@ -1,7 +1,7 @@
 //! Where the provider posts what happened: verify, make durable, answer 204.
 //!
 //! Owns a listener of its own. Guarantees that nothing of a body is read as
-//! anything but bytes before its signature is right, that 204 is answered only
+//! anything but bytes before its signature is verified, that 204 is answered only
 //! for what is durable, and that a peer that is slow, endless or absurd costs
 //! nobody else anything: heads, bodies, connections and time are bounded.
 //! What events mean is not its business.
@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config;
 use crate::service::Events;
 use crate::telemetry::Metrics;
-use answer::Desk;
+use answer::Endpoint;
 use secrets::Secrets;
 
-/// A door for the provider, ready to be opened.
+/// The webhook, ready to serve.
 pub struct Webhook {
     config: config::Webhook,
     secrets: Secrets,
@@ -45,11 +45,11 @@ impl Webhook {
         })
     }
 
-    /// Takes events in until told to stop; requests that are there by then are
+    /// Takes events in until asked to stop; requests that were received by then are
     /// still answered, within the bounds of a request.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let secrets = Arc::new(self.secrets);
-        let desk = Arc::new(Desk {
+        let endpoint = Arc::new(Endpoint {
             path: self.config.path.clone(),
             max_body_bytes: self.config.max_body_bytes,
             read_timeout: self.config.read_timeout,
@@ -59,7 +59,7 @@ impl Webhook {
             metrics: self.metrics,
         });
         tokio::join!(
-            listener::accept(listener, &self.config, desk, stop.clone()),
+            listener::accept(listener, &self.config, endpoint, stop.clone()),
             stop.run_until_cancelled(secrets.keep_current()),
         );
     }

@@ -1,7 +1,7 @@
 //! Finds out who calls: by the certificate of the connection, or by the
 //! header of a proxy that is trusted to say so.
 //!
-//! A trusted proxy speaks for others, never for itself: without the header,
+//! A trusted proxy names other callers, never itself: without the header,
 //! or with one that cannot be read, the caller is unauthenticated. From any
 //! other address the header means nothing.
 

@@ -8,8 +8,7 @@
 //!   comes have no gap between them.
 //! * `watch` looks for what should have come and did not.
 //!
-//! Guarantees that whoever took an event in was told so only after it was
-//! durable, and that a follower sees the log in order without gaps.
+//! Guarantees that an event is acknowledged only after it was durable, and that a follower sees the log in order without gaps.
 
 mod filter;
 mod intake;
@@ -54,10 +53,10 @@ pub struct Parts {
     /// SIMs, whose identifiers an event may contradict.
     pub sims: Sims,
     /// Orders, which an event may settle.
-    pub orders: Orders,
+    pub orders: Writes,
     /// Settings.
     pub config: config::Events,
-    /// How the front door encodes an event.
+    /// How `grpc` encodes an event.
     pub encode: Encode,
     /// Instruments.
     pub metrics: Arc<Metrics>,
@@ -95,7 +94,7 @@ pub enum Start {
     Latest,
     /// With the earliest that is kept.
     Earliest,
-    /// After this place.
+    /// After this cursor.
     After(Cursor),
 }
 
@@ -103,7 +102,7 @@ pub enum Start {
 pub struct Page {
     /// Events that passed the filter.
     pub events: Vec<Entry>,
-    /// The place after them; `None` when there was nothing to read.
+    /// The cursor after them; `None` when there was nothing to read.
     pub next: Option<Cursor>,
 }
 
@@ -165,7 +164,7 @@ impl Events {
         answered.await.map_err(|_| Error::ShuttingDown)?
     }
 
-    /// Follows the log from a place on, until shortly before the deadline.
+    /// Follows the log from a cursor on, until shortly before the deadline.
     ///
     /// # Errors
     /// `EVENT_CURSOR_INVALID`, `EVENT_CURSOR_EXPIRED`, `LEDGER_UNAVAILABLE`,
@@ -175,11 +174,11 @@ impl Events {
             return Err(Error::ShuttingDown);
         }
         let (filter, extent) = tokio::join!(filter.resolved(&self.inner.sims), self.extent());
-        let place = self.inner.marked(place(start, extent?)?).await?;
-        Ok(stream::start(Arc::clone(&self.inner), filter, place, deadline))
+        let cursor = self.inner.marked(resolve(start, extent?)?).await?;
+        Ok(stream::start(Arc::clone(&self.inner), filter, cursor, deadline))
     }
 
-    /// Events after a place, or from the earliest that is kept on, at most so
+    /// Events after a cursor, or from the earliest that is kept on, at most so
     /// many.
     ///
     /// # Errors
@@ -188,7 +187,7 @@ impl Events {
         let inner = &self.inner;
         let (filter, extent) = tokio::join!(filter.resolved(&inner.sims), self.extent());
         let start = after.map_or(Start::Earliest, Start::After);
-        let begin = place(start, extent?)?;
+        let begin = resolve(start, extent?)?;
         let mut next = begin;
         let mut events = Vec::new();
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -225,8 +224,8 @@ impl Events {
     }
 }
 
-/// The place where to begin, if there is such a place.
-fn place(start: Start, extent: Extent) -> Result<Cursor> {
+/// The cursor where a stream or a page begins.
+fn resolve(start: Start, extent: Extent) -> Result<Cursor> {
     let (sequence, mark) = match start {
         Start::Latest => (extent.latest, None),
         Start::Earliest => (extent.earliest.saturating_sub(1), None),
@@ -251,32 +250,32 @@ fn unavailable(error: store::Error) -> Error {
 }
 
 impl Inner {
-    /// Events after this place, the next one first. The event that the place is
+    /// Events after this cursor, the next one first. The event that the cursor is
     /// after is read with them: the log of a database that was replaced by one
     /// that had less of it is another log, under the same name.
     ///
     /// The check cannot be made where that event is no longer kept: then the
-    /// place is at least `events.keep_for` old, and is trusted.
-    async fn read(&self, place: Cursor) -> Result<Vec<Logged>> {
-        let mut page = self.around(place.sequence, PAGE).await.map_err(unavailable)?;
+    /// cursor is at least `events.keep_for` old, and is trusted.
+    async fn read(&self, cursor: Cursor) -> Result<Vec<Logged>> {
+        let mut page = self.around(cursor.sequence, PAGE).await.map_err(unavailable)?;
         match page.first() {
-            Some(own) if own.sequence == place.sequence => {
-                if !place.is_after(own.mark()) {
+            Some(own) if own.sequence == cursor.sequence => {
+                if !cursor.is_after(own.mark()) {
                     return Err(Error::EventCursorInvalid);
                 }
                 page.remove(0);
                 Ok(page)
             }
-            Some(next) if next.sequence == place.sequence + 1 => Ok(page),
+            Some(next) if next.sequence == cursor.sequence + 1 => Ok(page),
             Some(_) => Err(Error::EventCursorExpired),
-            None if place.sequence == 0 => Ok(page),
+            None if cursor.sequence == 0 => Ok(page),
             None => {
                 let extent = self.log.extent().await.map_err(unavailable)?;
-                if extent.latest < place.sequence {
+                if extent.latest < cursor.sequence {
                     return Err(Error::EventCursorInvalid);
                 }
                 // Everything was forgotten.
-                if extent.earliest > place.sequence + 1 {
+                if extent.earliest > cursor.sequence + 1 {
                     return Err(Error::EventCursorExpired);
                 }
                 Ok(page)
@@ -293,17 +292,17 @@ impl Inner {
         self.log.events_after(before, limit).await
     }
 
-    /// The place with the mark of its event, where that is kept.
+    /// The cursor with the mark of its event, where that is kept.
     ///
     /// # Errors
     /// `EVENT_CURSOR_INVALID` when it is another event than it was.
-    async fn marked(&self, place: Cursor) -> Result<Cursor> {
-        let page = self.around(place.sequence, 0).await.map_err(unavailable)?;
-        let own = page.first().filter(|own| own.sequence == place.sequence);
+    async fn marked(&self, cursor: Cursor) -> Result<Cursor> {
+        let page = self.around(cursor.sequence, 0).await.map_err(unavailable)?;
+        let own = page.first().filter(|own| own.sequence == cursor.sequence);
         let mark = own.map(Logged::mark);
         match mark {
-            Some(mark) if !place.is_after(mark) => Err(Error::EventCursorInvalid),
-            Some(_) | None => Ok(Cursor { mark, ..place }),
+            Some(mark) if !cursor.is_after(mark) => Err(Error::EventCursorInvalid),
+            Some(_) | None => Ok(Cursor { mark, ..cursor }),
         }
     }
 
@@ -342,7 +341,7 @@ impl Work {
         self.begun = self.events.extent().await.ok().map(|extent| extent.latest);
     }
 
-    /// Takes events in, hands them on and looks after the log, until told to
+    /// Takes events in, hands them on and looks after the log, until asked to
     /// stop; what is in line then is still made durable.
     pub async fn run(self, stop: CancellationToken) {
         let Self { events, line, begun } = self;
@@ -387,7 +386,7 @@ mod tests {
             latest: 20,
             last_received_at: None,
         };
-        let begins = |start| place(start, extent).map(|cursor| cursor.sequence);
+        let begins = |start| resolve(start, extent).map(|cursor| cursor.sequence);
         let after = |sequence| {
             Start::After(Cursor {
                 log,

@@ -18,7 +18,7 @@ use crate::domain::{Deadline, Error, Result};
 /// end and no lost call; at most a tenth of its time.
 const END_AHEAD: Duration = Duration::from_millis(100);
 
-/// What a follower gets, with the place after it.
+/// What a follower gets, with the cursor after it.
 #[derive(Clone, Debug)]
 pub enum Message {
     /// Something happened.
@@ -54,13 +54,13 @@ impl End {
     }
 }
 
-pub(super) fn start(inner: Arc<Inner>, filter: Resolved, place: Cursor, deadline: Deadline) -> Stream {
+pub(super) fn start(inner: Arc<Inner>, filter: Resolved, cursor: Cursor, deadline: Deadline) -> Stream {
     let (out, messages) = mpsc::channel(inner.config.stream_buffer);
     let (last_word, end) = oneshot::channel();
     let ahead = END_AHEAD.min(deadline.remaining() / 10);
     let follower = Follower {
         filter,
-        place,
+        cursor,
         end_at: deadline.at() - ahead,
         out,
     };
@@ -89,7 +89,7 @@ pub(super) fn start(inner: Arc<Inner>, filter: Resolved, place: Cursor, deadline
 
 struct Follower {
     filter: Resolved,
-    place: Cursor,
+    cursor: Cursor,
     end_at: Instant,
     out: mpsc::Sender<Message>,
 }
@@ -101,7 +101,7 @@ impl Follower {
         loop {
             changes.borrow_and_update();
             if Instant::now() >= heartbeat_at {
-                if let Err(end) = self.send(inner, Message::Heartbeat(self.place)).await {
+                if let Err(end) = self.send(inner, Message::Heartbeat(self.cursor)).await {
                     return end;
                 }
                 heartbeat_at = Instant::now() + inner.config.heartbeat;
@@ -112,10 +112,10 @@ impl Follower {
             };
             let none = entries.is_empty();
             for entry in entries {
-                self.place.sequence = entry.sequence;
-                self.place.mark = Some(entry.mark);
+                self.cursor.sequence = entry.sequence;
+                self.cursor.mark = Some(entry.mark);
                 if self.filter.admits(&entry.event)
-                    && let Err(end) = self.send(inner, Message::Event(entry, self.place)).await
+                    && let Err(end) = self.send(inner, Message::Event(entry, self.cursor)).await
                 {
                     return end;
                 }
@@ -136,10 +136,10 @@ impl Follower {
 
     /// What comes next; nothing when there is nothing yet.
     async fn next(&self, inner: &Inner) -> Result<Vec<Arc<Entry>>> {
-        if let Some(entries) = inner.tail.after(self.place, PAGE as usize) {
+        if let Some(entries) = inner.tail.after(self.cursor, PAGE as usize) {
             return Ok(entries);
         }
-        let page = inner.read(self.place).await?;
+        let page = inner.read(self.cursor).await?;
         Ok(page
             .into_iter()
             .map(|logged| Arc::new(inner.entry(logged)))

@@ -22,9 +22,9 @@ const TOGETHER: Duration = Duration::from_millis(4);
 /// An event as followers get it.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its place in the log.
+    /// Its position in the log.
     pub sequence: u64,
-    /// What tells it from another event at this place.
+    /// What distinguishes it from another event at this position.
     pub mark: Mark,
     /// What it says.
     pub event: Event,
@@ -61,23 +61,23 @@ impl Tail {
         }
     }
 
-    /// Tells of every change.
+    /// Notifies of every change.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.latest.subscribe()
     }
 
-    /// What comes after this place, at most so many; `None` when the next one
-    /// is not held any more, or when it is a place of another log than the one
+    /// What comes after this cursor, at most so many; `None` when the next one
+    /// is not held any more, or when it is a cursor of another log than the one
     /// that is held.
-    pub(super) fn after(&self, place: Cursor, most: usize) -> Option<Vec<Arc<Entry>>> {
+    pub(super) fn after(&self, cursor: Cursor, most: usize) -> Option<Vec<Arc<Entry>>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let first = held.entries.front()?.sequence;
-        let skip = usize::try_from((place.sequence + 1).checked_sub(first)?).ok()?;
+        let skip = usize::try_from((cursor.sequence + 1).checked_sub(first)?).ok()?;
         let own = match skip.checked_sub(1) {
             Some(own) => Some(held.entries.get(own)?.mark),
             None => held.before,
         };
-        if own.is_some_and(|own| !place.is_after(own)) {
+        if own.is_some_and(|own| !cursor.is_after(own)) {
             return None;
         }
         let wanted = held.entries.iter().skip(skip).take(most);

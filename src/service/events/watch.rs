@@ -31,7 +31,7 @@ pub(super) async fn silence(inner: &Inner) {
         if !inner.config.expected {
             continue;
         }
-        // Before this process began nobody could tell whether one was missed.
+        // Before this process began it cannot be known whether one was missed.
         let last = inner.last_event().max(began);
         let since = Timestamp::now().duration_since(last);
         if Duration::try_from(since).is_ok_and(|since| since >= limit) && said_of != Some(last) {
@@ -44,7 +44,7 @@ pub(super) async fn silence(inner: &Inner) {
     }
 }
 
-/// Forgets old events, and looks for orders that no event speaks of.
+/// Forgets old events, and looks for orders without an event.
 pub(super) async fn upkeep(inner: &Inner) {
     let mut said = BTreeSet::new();
     let mut forget_at = tokio::time::Instant::now();

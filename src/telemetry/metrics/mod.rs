@@ -23,7 +23,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 
 pub use caches::CacheCounts;
-pub use orders::CARRIED_OUT_TWICE;
+pub use orders::{CARRIED_OUT_TWICE, NOT_SENT};
 
 use super::NAME;
 use crate::config;

@@ -1,4 +1,4 @@
-//! Orders, and changes of SIMs.
+//! Orders, and operations on SIMs.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,14 +8,20 @@ use opentelemetry::metrics::{Counter, Meter};
 
 use super::{Metrics, gauge};
 
-/// A state in the count of orders' transitions: the provider shows more than
-/// one of what was ordered once.
+/// A state in the count of transitions: the provider shows more than one of
+/// what was ordered once.
 pub const CARRIED_OUT_TWICE: &str = "carried_out_twice";
+
+/// A state in the count of transitions: taken back before it was sent.
+pub const NOT_SENT: &str = "not_sent";
+
+/// Kind, state, and how many.
+type Count = (&'static str, &'static str, i64);
 
 #[derive(Debug)]
 pub(super) struct Orders {
     transitions: Counter<u64>,
-    by_state: Arc<Mutex<Vec<(&'static str, i64)>>>,
+    by_state: Arc<Mutex<Vec<Count>>>,
     without_event: Arc<AtomicI64>,
     unknown_for: Arc<AtomicI64>,
 }
@@ -25,24 +31,26 @@ impl Orders {
         let transitions = meter
             .u64_counter("gateway.orders.transitions")
             .with_description(
-                "States that orders and changes of SIMs reached; not_sent: taken back before they were sent; \
+                "States that orders and operations on SIMs reached; not_sent: taken back before they were sent; \
                  carried_out_twice: the provider shows more than one of what was ordered once",
             )
             .build();
         // There from the start: an alert on the first one needs a 0 before it.
-        transitions.add(0, &[KeyValue::new("state", CARRIED_OUT_TWICE)]);
-        let by_state = Arc::new(Mutex::new(Vec::new()));
+        for kind in ["purchase", "subscription"] {
+            transitions.add(0, &labels(kind, CARRIED_OUT_TWICE));
+        }
+        let by_state = Arc::new(Mutex::new(Vec::<Count>::new()));
         meter
             .i64_observable_gauge("gateway.orders")
             .with_description(
-                "Orders and changes of SIMs in the whole ledger, by state; a state that none is in is missing",
+                "Orders and operations on SIMs in the whole ledger, by state; a state that none is in is missing",
             )
             .with_callback({
                 let by_state = Arc::clone(&by_state);
                 move |observer| {
                     let by_state = by_state.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (state, count) in by_state.iter() {
-                        observer.observe(*count, &[KeyValue::new("state", *state)]);
+                    for (kind, state, count) in by_state.iter() {
+                        observer.observe(*count, &labels(kind, state));
                     }
                 }
             })
@@ -66,19 +74,23 @@ impl Orders {
     }
 }
 
+fn labels(kind: &'static str, state: &'static str) -> [KeyValue; 2] {
+    [KeyValue::new("kind", kind), KeyValue::new("state", state)]
+}
+
 impl Metrics {
-    /// An order reached a state.
-    pub fn order(&self, state: &'static str) {
-        self.orders.transitions.add(1, &[KeyValue::new("state", state)]);
+    /// A write of a kind reached a state.
+    pub fn write(&self, kind: &'static str, state: &'static str) {
+        self.orders.transitions.add(1, &labels(kind, state));
     }
 
-    /// How many orders are in which state.
-    pub fn orders(&self, counts: &[(&'static str, i64)]) {
+    /// How many writes of which kind are in which state.
+    pub fn writes(&self, counts: Vec<Count>) {
         *self
             .orders
             .by_state
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = counts.to_vec();
+            .unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
     /// For how long an order has been `UNKNOWN` at the longest.

@@ -1,0 +1,58 @@
+//! Asks the provider for a SIM, by whichever of its APIs the account may use.
+
+use crate::domain::sim::Identifier;
+use crate::domain::{ProviderDetail, Result, SimRecord, SimRef};
+use crate::transatel::Transatel;
+use crate::transatel::api::sims::{is_not_permitted, is_unknown_sim};
+use crate::transatel::client::error::Need;
+use crate::transatel::client::request::CallOptions;
+
+pub(super) fn is_pair(record: &SimRecord) -> bool {
+    record.ids.iccid.is_some() && record.ids.msisdn.is_some()
+}
+
+/// What is missing of a SIM of which only this is known.
+pub(super) fn other_name(sim: &SimRef) -> Identifier {
+    match sim {
+        SimRef::Iccid(_) => Identifier::Msisdn,
+        SimRef::Msisdn(_) => Identifier::Iccid,
+    }
+}
+
+/// What the provider knows of a SIM.
+pub(super) enum Found {
+    Record(SimRecord),
+    /// A permitted API does not know it.
+    Unknown(ProviderDetail),
+    /// The account may use neither API.
+    NotPermitted(ProviderDetail),
+}
+
+/// Asks SIM Search and, unless that was enough, connectivity.
+pub(super) async fn find(
+    provider: &Transatel,
+    sim: &SimRef,
+    options: CallOptions,
+    enough: impl Fn(&SimRecord) -> bool,
+) -> Result<Found> {
+    let (searched, denied) = match provider.search_sim(sim, options.clone()).await {
+        Ok(Some(record)) if enough(&record) => return Ok(Found::Record(record)),
+        Ok(record) => (record, None),
+        Err(failure) if is_not_permitted(&failure) => (None, Some(failure)),
+        Err(failure) => return Err(failure.into_error(Need::Optional)),
+    };
+    match provider.subscriber(sim, options).await {
+        Ok(record) => Ok(Found::Record(record)),
+        // The search knows less than was hoped for, but it knows the SIM.
+        Err(failure) if is_not_permitted(&failure) || is_unknown_sim(&failure) => {
+            Ok(match (searched, denied) {
+                (Some(record), _) => Found::Record(record),
+                (None, Some(_)) if is_not_permitted(&failure) => {
+                    Found::NotPermitted(failure.provider_detail())
+                }
+                (None, _) => Found::Unknown(failure.provider_detail()),
+            })
+        }
+        Err(failure) => Err(failure.into_error(Need::Optional)),
+    }
+}

@@ -1,0 +1,148 @@
+//! Pairs of identifiers: how they are loaded, kept and forgotten.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Sims;
+use super::lookup::{Found, find, is_pair, other_name};
+use crate::cache::{Load, Loaded};
+use crate::domain::{Error, Result, SimIds, SimRef};
+use crate::transatel::Transatel;
+use crate::transatel::client::error::{CallError, Need};
+use crate::transatel::client::request::CallOptions;
+
+impl Sims {
+    /// Both identifiers as far as they are known without asking anybody.
+    pub async fn known(&self, sim: &SimRef) -> SimIds {
+        match self.cache.peek(sim).await {
+            Some(pair) => SimIds::clone(&pair),
+            None => SimIds::of(sim),
+        }
+    }
+
+    /// Forgets what is known of a SIM under either name, and under the names
+    /// that these were known to belong to: a line has moved.
+    pub async fn forget(&self, ids: &SimIds) {
+        let mut pairs = vec![ids.clone()];
+        for name in names(ids) {
+            if let Some(pair) = self.cache.peek(&name).await {
+                pairs.push(SimIds::clone(&pair));
+            }
+        }
+        for name in pairs.iter().flat_map(names) {
+            self.cache.forget(&name).await;
+        }
+    }
+
+    /// Forgets every pair: events that say what moved may have been missed.
+    pub fn forget_all(&self) {
+        self.cache.forget_all();
+    }
+
+    /// A pair is kept under both names, so that whichever of them an event
+    /// names leads to it. Two pairs that share a name cannot both be true:
+    /// the provider is asked again.
+    pub(super) async fn pair(&self, sim: &SimRef) -> Result<Arc<SimIds>> {
+        let found = self.cache.get(sim).await?;
+        for name in names(&found.value).filter(|name| name != sim) {
+            match self.cache.peek(&name).await {
+                Some(known) if known == found.value => {}
+                Some(_) => {
+                    self.forget(&found.value).await;
+                    return Ok(self.cache.get(sim).await?.value);
+                }
+                None => {
+                    let age = found.as_of.elapsed().unwrap_or_default();
+                    self.cache
+                        .put(&name, kept(SimIds::clone(&found.value), age))
+                        .await;
+                }
+            }
+        }
+        Ok(found.value)
+    }
+
+    /// Takes note of what the provider just said of a SIM: pairs that disagree
+    /// are replaced.
+    pub(super) async fn note(&self, live: &SimIds) {
+        if live.iccid.is_none() || live.msisdn.is_none() {
+            return;
+        }
+        let mut disagrees = false;
+        let mut missing = false;
+        for name in names(live) {
+            match self.cache.peek(&name).await {
+                Some(known) => disagrees |= *known != *live,
+                None => missing = true,
+            }
+        }
+        if disagrees {
+            tracing::info!("a SIM has another line than was known: the provider's word is used");
+            self.forget(live).await;
+        }
+        if disagrees || missing {
+            for name in names(live) {
+                self.cache.put(&name, kept(live.clone(), Duration::ZERO)).await;
+            }
+        }
+    }
+}
+
+/// The names of a SIM.
+fn names(ids: &SimIds) -> impl Iterator<Item = SimRef> + use<> {
+    let names = [
+        ids.iccid.clone().map(SimRef::Iccid),
+        ids.msisdn.clone().map(SimRef::Msisdn),
+    ];
+    names.into_iter().flatten()
+}
+
+pub(super) struct Loader {
+    pub(super) provider: Transatel,
+}
+
+/// A pair changes only by a swap, which is rare and announced; a day bounds
+/// how long reads go to the wrong line after one that was not noticed.
+const PAIR_FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
+const PAIR_USABLE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A pair that the provider named so long ago, as the cache keeps it.
+fn kept(pair: SimIds, age: Duration) -> Loaded<SimIds> {
+    Loaded {
+        value: pair,
+        fresh_for: PAIR_FRESH_FOR.saturating_sub(age),
+        usable_for: PAIR_USABLE_FOR.saturating_sub(age),
+    }
+}
+
+impl Load for Loader {
+    type Key = SimRef;
+    type Value = SimIds;
+    type Error = Error;
+    const NAME: &'static str = "sim_ids";
+
+    async fn load(&self, sim: &SimRef) -> Result<Loaded<SimIds>> {
+        let options = CallOptions::detached();
+        match find(&self.provider, sim, options, is_pair).await? {
+            Found::Record(record) if is_pair(&record) => Ok(kept(record.ids, Duration::ZERO)),
+            Found::Record(_) | Found::NotPermitted(_) => Err(Error::SimNotResolvable {
+                needed: other_name(sim),
+            }),
+            Found::Unknown(provider) => Err(Error::SimNotFound { provider }),
+        }
+    }
+
+    /// What is not found is remembered briefly: the search lags behind, and a
+    /// new SIM may appear at any time.
+    fn hold(&self, error: &Error, _failures: u32) -> Duration {
+        match error {
+            Error::SimNotFound { .. } | Error::SimNotResolvable { .. } => Duration::from_secs(5),
+            Error::ProviderRateLimited { retry_after, .. } => *retry_after,
+            _ => Duration::from_secs(1),
+        }
+    }
+
+    fn timed_out(&self) -> Error {
+        CallError::Timeout { by_deadline: false }.into_error(Need::Optional)
+    }
+}
