@@ -233,15 +233,10 @@ pub(super) async fn census<S: Session>(session: &mut S) -> sqlx::Result<Census> 
         if row::number(&found, "operation")? == 1 {
             operations += number;
         } else {
-            by_state.insert(row::state(&found)?.name(), number);
+            by_state.insert(row::state(&found)?, number);
         }
     }
-    let orders = State::ALL.map(|state| {
-        (
-            state,
-            by_state.get(state.order_name()).copied().unwrap_or_default(),
-        )
-    });
+    let orders = State::ALL.map(|state| (state, by_state.get(&state).copied().unwrap_or_default()));
     Ok(Census {
         orders: orders.to_vec(),
         operations,
