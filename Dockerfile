@@ -19,18 +19,20 @@ WORKDIR /src
 
 # Dependencies are a layer of their own, which lasts until they change: a crate
 # without code is built with them. Benches are left out.
-# Of the simulator only the manifest is here: Cargo reads those of the whole
-# workspace, and the image is built without it.
+# Of the client and the simulator only the manifests are here: Cargo reads those
+# of the whole workspace, and the image is built without either.
 COPY Cargo.toml Cargo.lock ./
+COPY crates/client/Cargo.toml crates/client/
 COPY crates/simulator/Cargo.toml crates/simulator/
 RUN sed -i '/^\[\[bench\]\]$/,/^$/d' Cargo.toml \
-    && mkdir src crates/simulator/src \
+    && mkdir src crates/client/src crates/simulator/src \
     && echo 'fn main() {}' >build.rs \
     && cp build.rs src/main.rs \
-    && touch src/lib.rs crates/simulator/src/lib.rs \
+    && touch src/lib.rs crates/client/src/lib.rs crates/simulator/src/lib.rs \
     && cargo build --release --locked --package transatel-gateway --no-default-features
 
 COPY build.rs ./
+COPY build build
 COPY migrations migrations
 COPY proto proto
 COPY src src

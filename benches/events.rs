@@ -35,9 +35,9 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Endpoint;
-use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::client::connectivity::v1::events_client::EventsClient;
-use transatel_gateway::client::connectivity::v1::stream_events_response::Message;
+use transatel_gateway_client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1::events_client::EventsClient;
+use transatel_gateway_client::connectivity::v1::stream_events_response::Message;
 
 const SECRET: &str = "the bench's secret";
 /// Events while the most that is taken in is looked for.

@@ -24,8 +24,8 @@ use futures_util::stream::{self, StreamExt as _};
 use support::process::{GATEWAY, Gateway, Simulator};
 use support::report::{self, Surroundings, Table, median, quantile};
 use tonic::transport::{Channel, Endpoint};
-use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
+use transatel_gateway_client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1::inventory_client::InventoryClient;
 use transatel_simulator::Options;
 
 /// Calls of each kind at the measured load.

@@ -27,8 +27,8 @@ use serde_json::{Value, json};
 use support::process::{GATEWAY, Gateway, Simulator};
 use support::report::{self, Surroundings, Table, quantile};
 use tonic::transport::{Channel, Endpoint};
-use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::client::connectivity::v1::provisioning_client::ProvisioningClient;
+use transatel_gateway_client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1::provisioning_client::ProvisioningClient;
 use transatel_simulator::Options;
 use uuid::Uuid;
 

@@ -47,8 +47,8 @@ use support::report::{self, Surroundings, Table, grouped, median, quantile};
 use support::{calls, compare};
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic_types::StatusExt as _;
-use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
+use transatel_gateway_client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1::inventory_client::InventoryClient;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -40,18 +40,5 @@ pub mod pb {
         clippy::restriction,
         rustdoc::all
     )]
-    include!(concat!(env!("OUT_DIR"), "/pb/pb.rs"));
-}
-
-/// The contract as a caller sees it, with clients for every service. Used by
-/// the tests and the benches, and by Rust callers that share this crate.
-pub mod client {
-    #![allow(
-        missing_docs,
-        clippy::all,
-        clippy::pedantic,
-        clippy::restriction,
-        rustdoc::all
-    )]
-    include!(concat!(env!("OUT_DIR"), "/client/client.rs"));
+    include!(concat!(env!("OUT_DIR"), "/contract.rs"));
 }

@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Server};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 use tower::Service;
-use transatel_gateway::client::connectivity::v1::{
+use transatel_gateway_client::connectivity::v1::{
     GetProductRequest, GetProductResponse, ListProductsRequest, ListProductsResponse,
 };
 

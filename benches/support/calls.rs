@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::Message;
-use transatel_gateway::client::connectivity::v1::{GetProductRequest, ListProductsRequest};
+use transatel_gateway_client::connectivity::v1::{GetProductRequest, ListProductsRequest};
 
 /// One call with its request, always the same.
 pub struct Call {

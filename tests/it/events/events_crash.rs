@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tonic::transport::Endpoint;
-use transatel_gateway::client::connectivity::v1::stream_events_response::Message;
-use transatel_gateway::client::connectivity::v1::{Start, StreamEventsRequest};
+use transatel_gateway_client::connectivity::v1::stream_events_response::Message;
+use transatel_gateway_client::connectivity::v1::{Start, StreamEventsRequest};
 
 use crate::events::webhook::{all, client, deliver, envelope};
 use crate::support::house::{Events, SECRET, Secret, settings, spawn};

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use transatel_gateway::client::connectivity::v1::{
+use transatel_gateway_client::connectivity::v1::{
     Event, ListEventsRequest, StreamEventsRequest, stream_events_response::Message,
 };
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use transatel_gateway::client::connectivity::v1::StreamEventsRequest;
+use transatel_gateway_client::connectivity::v1::StreamEventsRequest;
 
 use crate::events::streams::{Follower, after};
 use crate::events::webhook::{client, deliver, envelope};

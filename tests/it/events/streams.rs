@@ -5,7 +5,7 @@ use std::time::Duration;
 use prost_types::value::Kind;
 use serde_json::json;
 use tonic::{Code, Streaming};
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Disturbance, Fault, Script};
 
 use crate::events::webhook::{Door, all};

@@ -6,7 +6,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use transatel_gateway::client::connectivity::v1::{Event, ListEventsRequest};
+use transatel_gateway_client::connectivity::v1::{Event, ListEventsRequest};
 
 use crate::support::house::{Events, Gateway, SECRET, SOON, Secret, settings, simulator, until};
 use crate::support::process::Process;
@@ -58,7 +58,7 @@ pub async fn all(events: &mut Events) -> Vec<Event> {
         let request = ListEventsRequest {
             page_size: 1_000,
             page_token,
-            filter: Some(transatel_gateway::client::connectivity::v1::EventFilter {
+            filter: Some(transatel_gateway_client::connectivity::v1::EventFilter {
                 include_infrastructure: true,
                 ..Default::default()
             }),

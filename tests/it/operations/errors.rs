@@ -1,6 +1,6 @@
 //! Bad input: every violation at once, and nothing is sent upstream.
 
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::*;
 
 use crate::support::house::{House, by_iccid, by_msisdn, get, violations};
 

@@ -16,9 +16,9 @@ use tonic::{Code, Request, Response, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use transatel_gateway::client::connectivity::v1::catalog_client::CatalogClient;
 use transatel_gateway::pb::connectivity::v1::catalog_server::{Catalog, CatalogServer};
 use transatel_gateway::pb::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
 
 use crate::support::house::{House, get, reason, untimed};
 

@@ -9,9 +9,9 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::client::connectivity::v1::catalog_client::CatalogClient;
-use transatel_gateway::client::connectivity::v1::provisioning_client::ProvisioningClient;
+use transatel_gateway_client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
+use transatel_gateway_client::connectivity::v1::provisioning_client::ProvisioningClient;
 
 use crate::support::collector::Collector;
 use crate::support::house::{FRANCE, Gateway, House, get, reason, settings, simulator, until};

@@ -26,7 +26,7 @@ async fn an_operator_changes_what_is_logged_without_a_restart() {
     let channel = tonic::transport::Endpoint::from_shared(address("grpc")).unwrap();
     let channel = channel.connect().await.unwrap();
     let call = async || {
-        use transatel_gateway::client::connectivity::v1::{GetEsimRequest, esim_client::EsimClient};
+        use transatel_gateway_client::connectivity::v1::{GetEsimRequest, esim_client::EsimClient};
         let request = GetEsimRequest {
             sim: by_iccid("8988247000000999998"),
             ..Default::default()

@@ -8,8 +8,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use transatel_gateway::app::{App, StartError};
-use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::config::{self, Sources};
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Script};
 
 use crate::support::house::{

@@ -13,7 +13,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Criteria, Options, Sandbox};
 
 use crate::support::house::{FRANCE, ORDERS, by_msisdn, get, settings, spawn, until};

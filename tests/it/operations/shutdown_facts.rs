@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tonic::transport::{Endpoint, Server};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use transatel_gateway::client::connectivity::v1::catalog_client::CatalogClient;
+use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
 
 use crate::operations::framework_facts::{Slow, bare, serve};
 use crate::support::house::{FRANCE, House, get, settings, simulator};

@@ -12,13 +12,13 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::sync::Notify;
 use tonic::Request;
-use transatel_gateway::client::connectivity::v1::{ListOrdersRequest, StreamEventsRequest};
 use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::Clock;
 use transatel_gateway::domain::SimIds;
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::store::events::{Appended, Arrival, Incoming};
 use transatel_gateway::store::{self, Opened};
+use transatel_gateway_client::connectivity::v1::{ListOrdersRequest, StreamEventsRequest};
 
 use crate::events::streams::Follower;
 use crate::support::postgres;

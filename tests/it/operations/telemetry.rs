@@ -5,9 +5,9 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::Value;
 use tonic::Request;
 use tonic::transport::Endpoint;
-use transatel_gateway::client::connectivity::v1::BatchGetInventoryRequest;
-use transatel_gateway::client::connectivity::v1::catalog_client::CatalogClient;
-use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
+use transatel_gateway_client::connectivity::v1::BatchGetInventoryRequest;
+use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
+use transatel_gateway_client::connectivity::v1::inventory_client::InventoryClient;
 
 use crate::support::collector::Collector;
 use crate::support::house::{CATALOG, FRANCE, TOKEN, by_msisdn, get, settings, simulator};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use tonic::Code;
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::*;
 
 use crate::support::house::{CATALOG, FRANCE, House, PRODUCTS, by_iccid, by_msisdn, get, reason};
 

@@ -4,8 +4,8 @@ use prost_types::value::Kind;
 use serde_json::json;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
-use transatel_gateway::client::connectivity::v1::esim_client::EsimClient;
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::esim_client::EsimClient;
+use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Control, Fault, ProfileStatus, Script};
 
 use crate::support::house::{House, by_iccid, by_msisdn, reason, violations};

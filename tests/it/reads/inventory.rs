@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tonic::{Code, Request};
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Fault, Script};
 
 use crate::support::house::{House, StillClock, by_iccid, by_msisdn, reason, violations};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tonic::{Code, Request};
-use transatel_gateway::client::connectivity::v1::CheckEligibilityRequest;
+use transatel_gateway_client::connectivity::v1::CheckEligibilityRequest;
 use transatel_simulator::{Fault, Script, Step};
 
 use crate::support::house::{CATALOG, FRANCE, House, PRODUCTS, by_msisdn, get, reason};

@@ -3,7 +3,7 @@
 
 use api::SimOperationState::Succeeded;
 use tonic::Status;
-use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Fault, Sandbox, Script, Webhook};
 
 use crate::support::house::{

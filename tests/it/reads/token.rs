@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tonic::Code;
-use transatel_gateway::client::connectivity::v1::CheckEligibilityRequest;
+use transatel_gateway_client::connectivity::v1::CheckEligibilityRequest;
 use transatel_simulator::{Fault, Script};
 
 use crate::support::house::{FRANCE, House, PRODUCTS, StillClock, TOKEN, by_msisdn, get, reason, until};
@@ -114,7 +114,7 @@ async fn an_api_that_refuses_every_token_does_not_cost_a_token_a_call() {
     // again is noticed at once.
     house
         .inventory()
-        .get_inventory(transatel_gateway::client::connectivity::v1::GetInventoryRequest {
+        .get_inventory(transatel_gateway_client::connectivity::v1::GetInventoryRequest {
             sim: by_msisdn("882470000000001"),
             ..Default::default()
         })

@@ -11,8 +11,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 use transatel_gateway::app::{Addresses, App, Seams};
-use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::config::{self, Sources};
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Options, Sandbox, Webhook};
 
 /// Longest wait for anything that has to happen: only a defect takes longer.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::OrderState;
-use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{EventOrder, Fault, Script, Showing, Webhook};
 
 use crate::events::streams::{Follower, from_the_beginning};

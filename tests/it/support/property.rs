@@ -7,7 +7,7 @@ use std::time::Duration;
 use api::OrderState;
 use fastrand::Rng;
 use tonic::{Code, Status};
-use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Step};
 
 /// The provider carries out what it was asked at most this long after the

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::{OrderKind, OrderState};
 use tonic::{Code, Request, Status};
-use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Criteria, Fault, Script, SimView};
 use uuid::Uuid;
 

@@ -1,8 +1,8 @@
 //! A gateway that is killed (`kill -9`) while it ends a bundle, and whoever
 //! comes after it on the same ledger.
 
-use transatel_gateway::client::connectivity::v1::OrderState;
 use transatel_gateway::service::writes::steps::Step;
+use transatel_gateway_client::connectivity::v1::OrderState;
 
 use crate::support::house::{BUNDLES, OPERATIONS, ORDERS, simulator, spawn, until};
 use crate::writes::follow_ups::{Ask, Wish, status, subscribed};

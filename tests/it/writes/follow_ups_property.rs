@@ -8,7 +8,7 @@
 use api::OrderState;
 use fastrand::Rng;
 use tonic::Code;
-use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Options, Sandbox, Script, Step};
 use uuid::Uuid;
 

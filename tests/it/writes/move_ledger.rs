@@ -7,7 +7,7 @@ mod refusals;
 use std::path::{Path, PathBuf};
 
 use tonic::transport::{Channel, Endpoint};
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Criteria, Fault, Sandbox, Script, Webhook};
 
 use crate::events::streams::{Follower, after, from_the_beginning};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use api::OrderState;
 use tonic::{Code, Request, Status};
-use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::client::google::r#type::Money;
+use transatel_gateway_client::connectivity::v1 as api;
+use transatel_gateway_client::google::r#type::Money;
 use transatel_simulator::{Criteria, Fault, Script, SimStatus};
 use uuid::Uuid;
 

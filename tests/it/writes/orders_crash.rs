@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
-use transatel_gateway::client::connectivity::v1::OrderState;
 use transatel_gateway::service::writes::steps::Step;
+use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Control, EventOrder, Fault, Sandbox, Script, Showing, Step as FaultStep, Webhook};
 
 use crate::support::house::{

@@ -8,8 +8,8 @@ mod repeats;
 mod sequences;
 mod unreadable;
 
-use transatel_gateway::client::connectivity::v1::OrderState;
 use transatel_gateway::service::writes::steps::Step;
+use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Control, EventOrder, Fault, Script, Showing, Visibility};
 
 use crate::support::house::{FRANCE, House, ORDERS, reason, spawn, until};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use api::OrderState;
 use fastrand::Rng;
 use tonic::{Code, Request};
-use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Options, Sandbox, Script, SimStatus, Step};
 
 use crate::support::house::{BUNDLES, FRANCE, Gateway, ORDERS, TOKEN, by_iccid, by_msisdn};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use transatel_gateway::client::connectivity::v1::OrderState;
+use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Criteria, Fault, Options, Sandbox, Script};
 
 use crate::support::house::{Gateway, ORDERS, Provisioning, reason, settings, spawn, until};

@@ -8,7 +8,7 @@ use api::SimOperationState::{Failed, Pending, Succeeded, Unknown};
 use api::{SimOperationKind, SimOperationState};
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status};
-use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Fault, Outcome, Script, SimStatus, Step};
 use uuid::Uuid;
 

@@ -2,8 +2,8 @@
 //! SIM, and whoever comes after it on the same ledger.
 
 use api::SimOperationState::{Failed, Succeeded};
-use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::service::writes::steps::Step;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Sandbox, Script, SimStatus};
 
 use crate::support::house::{LINE, OPERATIONS, SUSPEND, TRANSACTION, simulator, spawn, until};

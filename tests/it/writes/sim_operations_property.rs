@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tonic::Code;
-use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Options, Outcome, Sandbox, Script, SimStatus, Step, TransactionView};
 
 use crate::support::house::{

@@ -3,7 +3,7 @@
 
 use api::SimOperationState::{Failed, Pending, Succeeded};
 use tonic::{Code, Status};
-use transatel_gateway::client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::Fault;
 
 use crate::support::house::{House, SUSPEND, by_iccid, by_msisdn, reason, spawn, violations};

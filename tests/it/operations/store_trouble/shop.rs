@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use transatel_gateway::client::connectivity::v1::sim_ref::Id;
-use transatel_gateway::client::connectivity::v1::{CreateOrderRequest, ListOrdersRequest, OrderState};
+use transatel_gateway_client::connectivity::v1::sim_ref::Id;
+use transatel_gateway_client::connectivity::v1::{CreateOrderRequest, ListOrdersRequest, OrderState};
 use transatel_simulator::{Criteria, Options, Sandbox};
 
 use crate::events::streams::Follower;

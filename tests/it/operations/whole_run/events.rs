@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tonic::Request;
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::*;
 
 use super::{SUBSCRIBER, Visitor};
 use crate::events::streams::{Follower, from_the_beginning};

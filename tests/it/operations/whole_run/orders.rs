@@ -1,7 +1,7 @@
 //! What costs money, and what changes a SIM.
 
 use serde_json::json;
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::SimStatus as Sim;
 use transatel_simulator::{Fault, Script, Webhook};
 use uuid::Uuid;

@@ -1,9 +1,9 @@
 //! What only reads.
 
 use serde_json::json;
-use transatel_gateway::client::connectivity::v1::catalog_client::CatalogClient;
-use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
+use transatel_gateway_client::connectivity::v1::inventory_client::InventoryClient;
+use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Fault, Script};
 
 use super::{PRIVATE, SCRIPTED, SUBSCRIBER, Visitor};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tonic::Request;
-use transatel_gateway::client::connectivity::v1::inventory_client::InventoryClient;
-use transatel_gateway::client::connectivity::v1::*;
+use transatel_gateway_client::connectivity::v1::inventory_client::InventoryClient;
+use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Fault, Script};
 
 use super::{PRIVATE, Visitor};

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use transatel_gateway::app::Seams;
-use transatel_gateway::client::connectivity::v1::OrderState;
 use transatel_gateway::domain::Clock;
-use transatel_gateway::service::writes::steps::Step;
+use transatel_gateway::service::writes::steps::{Step, Steps};
+use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Fault, Sandbox, Script, Visibility};
 
 use super::frozen::at;

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::sync::Semaphore;
 use transatel_gateway::app::Seams;
-use transatel_gateway::client::connectivity::v1::OrderState;
+use transatel_gateway::domain::Clock;
 use transatel_gateway::service::writes::steps::{Step, Steps};
+use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::Visibility;
 
 use super::{FRESH, SOON, hide};

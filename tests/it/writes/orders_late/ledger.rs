@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
 use tonic::Code;
-use transatel_gateway::client::connectivity::v1::OrderState;
 use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::domain::write::WriteId;
 use transatel_gateway::domain::{Clock, Msisdn, SimIds};
 use transatel_gateway::store;
 use transatel_gateway::store::events::{Arrival, Incoming};
+use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Fault, Script, Visibility};
 
 use super::{FRESH, SOON, hide};
@@ -249,8 +249,8 @@ async fn an_order_that_cannot_be_read_keeps_no_other_from_being_looked_for() {
     until_state(&mut client, &bad, OrderState::Placed).await;
 }
 
-fn sim_of(request: &transatel_gateway::client::connectivity::v1::CreateOrderRequest) -> &str {
-    use transatel_gateway::client::connectivity::v1::sim_ref::Id;
+fn sim_of(request: &transatel_gateway_client::connectivity::v1::CreateOrderRequest) -> &str {
+    use transatel_gateway_client::connectivity::v1::sim_ref::Id;
     match request.sim.as_ref().and_then(|sim| sim.id.as_ref()) {
         Some(Id::Msisdn(msisdn)) => msisdn,
         _ => unreachable!("orders of these tests name the number"),

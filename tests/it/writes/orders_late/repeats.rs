@@ -1,8 +1,8 @@
 //! Repeats of orders that were not placed as far as could be seen: what is
 //! known of an earlier attempt while the next one is on its way.
 
-use transatel_gateway::client::connectivity::v1::{CreateOrderRequest, OrderState};
 use transatel_gateway::service::writes::steps::Step;
+use transatel_gateway_client::connectivity::v1::{CreateOrderRequest, OrderState};
 use transatel_simulator::{EventOrder, Fault, Script, Visibility, Webhook};
 
 use super::frozen::Frozen;

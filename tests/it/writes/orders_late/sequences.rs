@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use transatel_gateway::client::connectivity::v1 as api;
-use transatel_gateway::client::connectivity::v1::OrderState;
+use transatel_gateway_client::connectivity::v1 as api;
+use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Control, EventOrder, Fault, Script, Showing};
 
 use super::{FRESH, SOON};

@@ -1,6 +1,6 @@
 //! What cannot be read never counts as not there.
 
-use transatel_gateway::client::connectivity::v1::OrderState;
+use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Fault, Oddity, Script, Showing, Visibility};
 
 use super::{FRESH, SOON, posts};

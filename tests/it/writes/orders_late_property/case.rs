@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::SignedDuration;
-use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::service::writes::steps;
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Disturbance, Fault, Showing, Step};
 
 use crate::support::house::{FRANCE, by_msisdn};

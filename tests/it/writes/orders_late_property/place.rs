@@ -9,8 +9,8 @@ use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 use tonic::{Code, Request};
 use transatel_gateway::app::Seams;
-use transatel_gateway::client::connectivity::v1 as api;
 use transatel_gateway::service::writes::steps::{self, Steps};
+use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{EventOrder, Options, Sandbox, Script, SimStatus, Webhook};
 
 use super::case::{Answer, Case, Events, Freeze, SEND_TIMEOUT, Shows, WINDOW};
