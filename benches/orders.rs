@@ -5,7 +5,7 @@
 //!
 //! The ledger is SQLite in a file on the local disk, as `store.url` has it by
 //! default. A direct order is what the gateway does for one: the SIM's status
-//! and its bundles read at once, then the order on a connection of its own.
+//! and its subscriptions read at once, then the order on a connection of its own.
 
 #![allow(
     clippy::unwrap_used,
@@ -105,9 +105,9 @@ impl Direct {
             .iter()
             .map(|status| format!("&statuses={status}"))
             .collect();
-        let bundles =
+        let subscriptions =
             format!("/ocs/inventory/api/subscriptions/products?msisdn={msisdn}&withBalances=true{statuses}");
-        tokio::join!(self.get(&status), self.get(&bundles));
+        tokio::join!(self.get(&status), self.get(&subscriptions));
         let options = Options::default();
         let body = json!({
             "orderType": "preload",

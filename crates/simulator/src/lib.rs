@@ -37,31 +37,31 @@
 //!
 //! SIM *n* of the stock has the MSISDN `88247` and *n* in ten digits, and the
 //! ICCID `8988247`, *n* in eleven digits and a check digit. SIMs in use were last
-//! seen in France and have a walled-garden bundle.
+//! seen in France and have a walled-garden subscription.
 //!
 //! | SIM | Story |
 //! |---|---|
 //! | 1 | ready to be sold: Pre-Activated, profile released, nothing bought |
-//! | 2 | in use: a running bundle used up to a third, one that waits for Europe |
+//! | 2 | in use: a running subscription used up to a third, one that waits for Europe |
 //! | 3 | a physical SIM in use |
-//! | 4 | sold, not used yet: one preloaded bundle |
+//! | 4 | sold, not used yet: one preloaded subscription |
 //! | 5, 6, 7 | Pre-Activated, profile `available`, `allocated`, `downloaded` |
 //! | 8, 9, 10 | Active, profile `installed`, `disabled`, `deleted` |
 //! | 11 | profile released but reserved for a device |
-//! | 12 | Suspended, its bundle runs on |
+//! | 12 | Suspended, its subscription runs on |
 //! | 13 | Terminated, with a past |
 //! | 14 – 18 | Loaded, Available, TestMode, Operator_Barred, Tariff_Holiday |
-//! | 19 | three of the same bundle, one running |
-//! | 20 | an unlimited bundle |
+//! | 19 | three of the same subscription, one running |
+//! | 20 | an unlimited subscription |
 //! | 21, 22 | `resourceStartValue` missing, 0 |
 //! | 23, 24, 25 | several balance rows, `balances` empty, numbers as text and float |
-//! | 26 | a recurring bundle and its add-on |
-//! | 27 | a bundle in each status of the contract |
-//! | 28 | a bundle with a status that nobody knows |
+//! | 26 | a recurring subscription and its add-on |
+//! | 27 | a subscription in each status of the contract |
+//! | 28 | a subscription with a status that nobody knows |
 //! | 29, 30, 31 | activation material only as QR text, with `LPA:`, in parts |
 //! | 32 | eSIM status with a capital |
 //! | 33, 34 | SIM Search shouts the status, shows only the ICCID |
-//! | 35, 36, 37 | a bundle that is empty, ends in an hour, is lost within four days unless used |
+//! | 35, 36, 37 | a subscription that is empty, ends in an hour, is lost within four days unless used |
 //! | 38 | in use, nothing bought |
 //! | 39 | in group `fleet-a` |
 //! | 40 | a physical SIM, Pre-Activated |
@@ -101,7 +101,7 @@ pub use self::{
     control::{
         handle::Control,
         operations::TransactionView,
-        sims::{BundleView, Criteria, SimView},
+        sims::{Criteria, SimView, SubscriptionView},
     },
     faults::{fault::Fault, script::Script, step::Step},
     http::{

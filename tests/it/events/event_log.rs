@@ -475,6 +475,6 @@ async fn postgresql_tells_the_others_with_the_commit() {
     };
     tokio::select! {
         () = listening => unreachable!("it listens until it is dropped"),
-        told = tokio::time::timeout(crate::support::house::SOON, told) => told.unwrap(),
+        told = tokio::time::timeout(crate::support::gateway::SOON, told) => told.unwrap(),
     }
 }

@@ -16,7 +16,7 @@ use transatel_gateway_client::connectivity::v1::stream_events_response::Message;
 use transatel_gateway_client::connectivity::v1::{Start, StreamEventsRequest};
 
 use crate::events::webhook::{all, client, deliver, envelope};
-use crate::support::house::{Events, SECRET, Secret, settings, spawn};
+use crate::support::gateway::{Events, SECRET, Secret, settings, spawn};
 use crate::support::postgres;
 use crate::support::process::Process;
 

@@ -8,7 +8,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::events::streams::{Follower, from_the_beginning};
 use crate::events::webhook::{Door, all, client, deliver, envelope};
-use crate::support::house::{Gateway, SECRET, Secret};
+use crate::support::gateway::{Gateway, SECRET, Secret};
 use crate::support::postgres;
 
 /// Levels below the attributes, and whether what is at the bottom is there.

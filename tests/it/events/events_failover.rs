@@ -9,7 +9,7 @@ use transatel_gateway_client::connectivity::v1::{
 
 use crate::events::streams::{Follower, after, from_the_beginning};
 use crate::events::webhook::{client, deliver, envelope};
-use crate::support::house::{Events, Gateway, SECRET, SOON, Secret, reason, until};
+use crate::support::gateway::{Events, Gateway, SECRET, SOON, Secret, reason, until};
 use crate::support::postgres;
 
 struct Log {

@@ -8,7 +8,7 @@ use transatel_gateway_client::connectivity::v1::StreamEventsRequest;
 
 use crate::events::streams::{Follower, after};
 use crate::events::webhook::{client, deliver, envelope};
-use crate::support::house::{Gateway, SECRET, Secret};
+use crate::support::gateway::{Gateway, SECRET, Secret};
 use crate::support::postgres;
 
 async fn gateways(settings: &[(&str, &str)]) -> Option<[Gateway; 2]> {

@@ -9,8 +9,8 @@ use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Disturbance, Fault, Script};
 
 use crate::events::webhook::{Door, all};
-use crate::support::house::{
-    Events, FRANCE, House, OPERATIONS, ORDERS, SECRET, SOON, SUSPEND, Secret, by_iccid, by_msisdn, reason,
+use crate::support::gateway::{
+    Events, FRANCE, OPERATIONS, ORDERS, SECRET, SOON, SUSPEND, Secret, TestEnv, by_iccid, by_msisdn, reason,
     settings, until, violations,
 };
 use crate::support::process::Process;
@@ -80,13 +80,13 @@ impl Follower {
 
 #[tokio::test]
 async fn an_order_is_followed_from_its_placement_to_the_first_use() {
-    let house = House::with_events(&[]).await;
-    let mut follower = Follower::start(&mut house.events(), StreamEventsRequest::default()).await;
+    let env = TestEnv::with_events(&[]).await;
+    let mut follower = Follower::start(&mut env.events(), StreamEventsRequest::default()).await;
     let wish = order(SIM);
-    let placed = create(&mut house.provisioning(), &wish).await.unwrap();
+    let placed = create(&mut env.provisioning(), &wish).await.unwrap();
     let preloaded = follower.event().await;
     assert_eq!(preloaded.r#type(), EventType::ProductPreloaded);
-    house.control().attach(SIM, "FR").unwrap();
+    env.control().attach(SIM, "FR").unwrap();
     let mut seen = Vec::new();
     let activated = loop {
         let event = follower.event().await;
@@ -111,10 +111,10 @@ async fn an_order_is_followed_from_its_placement_to_the_first_use() {
 
 #[tokio::test]
 async fn infrastructure_is_marked_and_left_out_unless_it_is_wanted() {
-    let house = House::with_events(&[]).await;
-    house.control().attach(SIM, "FR").unwrap();
-    house.control().until_events_sent().await;
-    let listed = all(&mut house.events()).await;
+    let env = TestEnv::with_events(&[]).await;
+    env.control().attach(SIM, "FR").unwrap();
+    env.control().until_events_sent().await;
+    let listed = all(&mut env.events()).await;
     let infrastructure: Vec<_> = listed.iter().filter(|event| event.infrastructure).collect();
     assert!(!infrastructure.is_empty());
     assert!(
@@ -123,7 +123,7 @@ async fn infrastructure_is_marked_and_left_out_unless_it_is_wanted() {
             .all(|event| event.product_id.contains("WALLEDGARDEN"))
     );
     let request = ListEventsRequest::default();
-    let others = house
+    let others = env
         .events()
         .list_events(request)
         .await
@@ -136,20 +136,20 @@ async fn infrastructure_is_marked_and_left_out_unless_it_is_wanted() {
 
 #[tokio::test]
 async fn filters_let_through_what_was_asked_for() {
-    let house = House::with_events(&[]).await;
-    let control = house.control();
-    let bundle = |msisdn: &str| json!({ "msisdn": msisdn });
-    control.send_event("OCS/PRODUCT/EXPIRED", bundle(SIM));
-    control.send_event("OCS/PRODUCT/RENEWED", bundle("882470000000002"));
+    let env = TestEnv::with_events(&[]).await;
+    let control = env.control();
+    let subscription = |msisdn: &str| json!({ "msisdn": msisdn });
+    control.send_event("OCS/PRODUCT/EXPIRED", subscription(SIM));
+    control.send_event("OCS/PRODUCT/RENEWED", subscription("882470000000002"));
     control.send_event("SIM-MANAGEMENT/ESIM/DELETED", json!({ "simSerial": ICCID }));
-    control.send_event("NEW/TYPE", bundle("882470000000003"));
+    control.send_event("NEW/TYPE", subscription("882470000000003"));
     control.until_events_sent().await;
     let listed = async |filter: EventFilter| -> Vec<String> {
         let request = ListEventsRequest {
             filter: Some(filter),
             ..Default::default()
         };
-        let page = house.events().list_events(request).await.unwrap().into_inner();
+        let page = env.events().list_events(request).await.unwrap().into_inner();
         page.events.into_iter().map(|event| event.raw_type).collect()
     };
     let types = |types: &[EventType]| types.iter().map(|kind| i32::from(*kind)).collect::<Vec<_>>();
@@ -455,11 +455,11 @@ const NOT_LOOKED_FOR: [(&str, &str); 3] = [
 #[tokio::test]
 async fn an_event_settles_an_order_of_unknown_outcome_at_once() {
     // Nobody would look for an hour.
-    let house = House::with_events(&NOT_LOOKED_FOR).await;
-    let control = house.control();
+    let env = TestEnv::with_events(&NOT_LOOKED_FOR).await;
+    let control = env.control();
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
     let wish = order(SIM);
-    let mut orders = house.provisioning();
+    let mut orders = env.provisioning();
     create(&mut orders, &wish).await.unwrap();
     until("it is placed", async || {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -478,27 +478,27 @@ async fn an_event_settles_an_order_of_unknown_outcome_at_once() {
 async fn an_event_settles_an_operation_on_a_sim_at_once() {
     // Nobody would look for an hour.
     let patient = [OPERATIONS.as_slice(), &[("OPERATIONS__POLL_AFTER", "1h")]].concat();
-    let house = House::with_events(&patient).await;
+    let env = TestEnv::with_events(&patient).await;
     let wish = Wish::new(IN_USE, Ask::Suspend);
-    let mut client = house.provisioning();
+    let mut client = env.provisioning();
     wish.ask(&mut client).await.unwrap();
     until("it is over", async || {
         tokio::time::sleep(Duration::from_millis(5)).await;
         wish.get(&mut client).await.unwrap().state() == SimOperationState::Succeeded
     })
     .await;
-    assert_eq!(house.control().received("POST", SUSPEND), 1);
+    assert_eq!(env.control().received("POST", SUSPEND), 1);
 }
 
 #[tokio::test]
-async fn an_event_without_the_bundle_has_the_order_looked_for_at_once() {
-    let house = House::with_events(&NOT_LOOKED_FOR).await;
-    let control = house.control();
+async fn an_event_without_the_subscription_has_the_order_looked_for_at_once() {
+    let env = TestEnv::with_events(&NOT_LOOKED_FOR).await;
+    let control = env.control();
     // The provider's own event is lost.
     control.disturb_events([Disturbance::Lose]);
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
     let wish = order(SIM);
-    let mut orders = house.provisioning();
+    let mut orders = env.provisioning();
     let unknown = create(&mut orders, &wish).await.unwrap();
     assert_eq!(unknown.state(), OrderState::Unknown);
     control.send_event(
@@ -514,24 +514,24 @@ async fn an_event_without_the_bundle_has_the_order_looked_for_at_once() {
 
 #[tokio::test]
 async fn an_order_without_its_event_shows_in_the_metrics() {
-    let house = House::with_events(&[("EVENTS__ORDER_EVENT_WITHIN", "50ms")]).await;
+    let env = TestEnv::with_events(&[("EVENTS__ORDER_EVENT_WITHIN", "50ms")]).await;
     let without = async || {
-        let metrics = house.gateway.metrics().await;
+        let metrics = env.gateway.metrics().await;
         let line = metrics
             .lines()
             .find(|line| line.starts_with("gateway_orders_without_event"))
             .unwrap();
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
-    house.control().disturb_events([Disturbance::Lose]);
+    env.control().disturb_events([Disturbance::Lose]);
     let wish = order(SIM);
-    create(&mut house.provisioning(), &wish).await.unwrap();
+    create(&mut env.provisioning(), &wish).await.unwrap();
     until("it is counted", async || {
         tokio::time::sleep(Duration::from_millis(5)).await;
         without().await == 1.0
     })
     .await;
-    house.control().attach(SIM, "FR").unwrap();
+    env.control().attach(SIM, "FR").unwrap();
     until("an event came", async || {
         tokio::time::sleep(Duration::from_millis(5)).await;
         without().await == 0.0

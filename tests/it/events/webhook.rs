@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use transatel_gateway_client::connectivity::v1::{Event, ListEventsRequest};
 
-use crate::support::house::{Events, Gateway, SECRET, SOON, Secret, settings, simulator, until};
+use crate::support::gateway::{Events, Gateway, SECRET, SOON, Secret, settings, simulator, until};
 use crate::support::process::Process;
 
 /// `X-TSL-Signature-256` of a body.

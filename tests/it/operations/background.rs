@@ -1,8 +1,8 @@
 //! Background work that dies of a defect: the log, the metrics and the
 //! readiness of the process say so.
 
-use crate::support::house::{SECRET, Secret, fetch, settings, simulator, until};
-use crate::support::stopping;
+use crate::support::gateway::{SECRET, Secret, fetch, settings, simulator, until};
+use crate::support::process::Process;
 
 #[tokio::test]
 async fn a_panic_of_background_work_is_logged_and_counted_and_ends_readiness() {

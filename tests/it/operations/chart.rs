@@ -17,7 +17,7 @@ use transatel_gateway::app::CLOSING;
 use transatel_simulator::{Fault, Script};
 
 use crate::operations::grpcurl;
-use crate::support::house::{CATALOG, House, settings, simulator, until};
+use crate::support::gateway::{CATALOG, TestEnv, settings, simulator, until};
 use crate::support::pki::{Authority, Files};
 use crate::support::process::Process;
 
@@ -328,8 +328,8 @@ async fn the_call_in_the_notes_works() {
         .map(str::trim)
         .find(|line| line.starts_with("grpcurl"))
         .unwrap();
-    let house = House::open().await;
-    let answer = grpcurl::run(call, &house.gateway.addresses.grpc.to_string())
+    let env = TestEnv::open().await;
+    let answer = grpcurl::run(call, &env.gateway.addresses.grpc.to_string())
         .await
         .unwrap();
     assert!(
@@ -354,8 +354,8 @@ fn commands(page: &str) -> impl Iterator<Item = String> {
 
 #[tokio::test]
 async fn the_calls_in_the_runbook_reach_the_gateway() {
-    let house = House::open().await;
-    let address = house.gateway.addresses.grpc.to_string();
+    let env = TestEnv::open().await;
+    let address = env.gateway.addresses.grpc.to_string();
     let calls = commands(PAGES[1]).filter(|line| line.starts_with("grpcurl"));
     let mut made = 0;
     for call in calls {
@@ -364,7 +364,7 @@ async fn the_calls_in_the_runbook_reach_the_gateway() {
             .replace("ORDER_ID", "01932d4e-5a70-7c3e-8f00-2b6d1e9a4c55");
         if let Err(status) = grpcurl::run(&call, &address).await {
             assert_eq!(
-                crate::support::house::reason(&status).reason,
+                crate::support::gateway::reason(&status).reason,
                 "ORDER_NOT_FOUND",
                 "{call}"
             );

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::operations::grpcurl;
-use crate::support::house::{SECRET, Secret, fetch, settings, simulator};
+use crate::support::gateway::{SECRET, Secret, fetch, settings, simulator};
 use crate::support::process::{Process, command};
 
 pub async fn run(arguments: &[&str], environment: &[(String, String)]) -> (Option<i32>, String, String) {
@@ -179,7 +179,7 @@ async fn a_product_that_cannot_be_read_is_logged_once_with_its_id_and_reason() {
     });
     let (mut loads, mut odd) = (0, Vec::new());
     while loads < 3 {
-        let text = tokio::time::timeout(crate::support::house::SOON, gateway.stderr.next_line()).await;
+        let text = tokio::time::timeout(crate::support::gateway::SOON, gateway.stderr.next_line()).await;
         let entry = line(&text.expect("the catalog is loaded again").unwrap().unwrap());
         match entry["message"].as_str() {
             Some("catalog loaded") => loads += 1,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use transatel_gateway::transatel::client::endpoint;
 use transatel_simulator::{Fault, Sandbox, Script};
 
-use crate::support::house::{CATALOG, TOKEN, settings, simulator};
+use crate::support::gateway::{CATALOG, TOKEN, settings, simulator};
 use crate::support::process::command;
 
 const ESIM: &str = endpoint::ESIM.template;
@@ -430,7 +430,7 @@ async fn each_thing_that_is_wrong_is_named() {
 #[tokio::test]
 async fn what_is_offered_to_callers_is_required() {
     let sandbox = simulator().await;
-    sandbox.control().deny(crate::support::house::SUSPEND);
+    sandbox.control().deny(crate::support::gateway::SUSPEND);
     let enabled = [("TRANSATEL__ENABLED_OPERATIONS", "SuspendSim,UpdateSim")];
     let (complaints, code) = complaints(&sandbox, &enabled).await;
     assert_eq!(complaints.keys().collect::<Vec<_>>(), ["SuspendSim"]);

@@ -2,11 +2,11 @@
 
 use transatel_gateway_client::connectivity::v1::*;
 
-use crate::support::house::{House, by_iccid, by_msisdn, get, violations};
+use crate::support::gateway::{TestEnv, by_iccid, by_msisdn, get, violations};
 
 #[tokio::test]
 async fn every_violation_of_a_list_is_named_at_once() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let request = ListProductsRequest {
         countries: vec!["FR".into(), "ZZ".into(), "".into()],
         categories: vec![1, 0, 99],
@@ -20,7 +20,7 @@ async fn every_violation_of_a_list_is_named_at_once() {
         ..Default::default()
     };
     assert_eq!(
-        violations(&house.catalog().list_products(request).await.unwrap_err()),
+        violations(&env.catalog().list_products(request).await.unwrap_err()),
         [
             "categories[1]",
             "categories[2]",
@@ -34,18 +34,18 @@ async fn every_violation_of_a_list_is_named_at_once() {
             "tags[0]",
         ]
     );
-    nothing_was_sent(&house).await;
+    nothing_was_sent(&env).await;
 }
 
 /// The tests start without a warm-up, so any request is the call's doing.
-async fn nothing_was_sent(house: &House) {
-    assert_eq!(house.control().counters().requests, Default::default());
+async fn nothing_was_sent(env: &TestEnv) {
+    assert_eq!(env.control().counters().requests, Default::default());
 }
 
 #[tokio::test]
 async fn every_other_request_is_checked_too() {
-    let house = House::open().await;
-    let mut catalog = house.catalog();
+    let env = TestEnv::open().await;
+    let mut catalog = env.catalog();
     let long = "L".repeat(101);
     for id in ["", &long] {
         let request = GetProductRequest {
@@ -91,16 +91,19 @@ async fn every_other_request_is_checked_too() {
         violations(&catalog.check_eligibility(request).await.unwrap_err()),
         ["product_ids"]
     );
-    nothing_was_sent(&house).await;
+    nothing_was_sent(&env).await;
 }
 
 #[tokio::test]
 async fn the_longest_product_id_that_is_allowed_is_looked_up() {
-    let house = House::open().await;
-    let status = house
+    let env = TestEnv::open().await;
+    let status = env
         .catalog()
         .get_product(get(&"é".repeat(100)))
         .await
         .unwrap_err();
-    assert_eq!(crate::support::house::reason(&status).reason, "PRODUCT_NOT_FOUND");
+    assert_eq!(
+        crate::support::gateway::reason(&status).reason,
+        "PRODUCT_NOT_FOUND"
+    );
 }

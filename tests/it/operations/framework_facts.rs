@@ -20,7 +20,7 @@ use transatel_gateway::pb::connectivity::v1::catalog_server::{Catalog, CatalogSe
 use transatel_gateway::pb::connectivity::v1::*;
 use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
 
-use crate::support::house::{House, get, reason, untimed};
+use crate::support::gateway::{TestEnv, get, reason, untimed};
 
 /// Answers `GetProduct` when it is told to.
 #[derive(Clone, Default)]
@@ -129,16 +129,15 @@ async fn an_expired_timeout_is_cancelled_by_tonic_and_deadline_exceeded_by_us() 
         "the handler is dropped in the middle"
     );
 
-    let house = House::open().await;
-    house.control().queue(
-        transatel_simulator::Script::on("GET", crate::support::house::CATALOG)
+    let env = TestEnv::open().await;
+    env.control().queue(
+        transatel_simulator::Script::on("GET", crate::support::gateway::CATALOG)
             .then(transatel_simulator::Fault::Hang.step()),
     );
     let mut request = Request::new(get("P"));
     request.set_timeout(Duration::from_millis(30));
     let ours = reason(
-        &house
-            .gateway
+        &env.gateway
             .untimed_catalog()
             .get_product(request)
             .await
@@ -159,7 +158,7 @@ async fn a_caller_that_disconnects_drops_the_handler() {
     bare.slow.entered.notified().await;
     assert!(!bare.slow.dropped.load(Ordering::SeqCst));
     call.abort_all();
-    crate::support::house::until("the handler is dropped", async || {
+    crate::support::gateway::until("the handler is dropped", async || {
         bare.slow.dropped.load(Ordering::SeqCst)
     })
     .await;
@@ -257,13 +256,13 @@ const GOAWAY: u8 = 7;
 async fn connection_age_sends_clients_away_only_without_a_grace() {
     let age = Duration::from_millis(50);
     let polite = bare(Server::builder().max_connection_age(age)).await;
-    let soon = tokio::time::timeout(crate::support::house::SOON, frames(polite.address)).await;
+    let soon = tokio::time::timeout(crate::support::gateway::SOON, frames(polite.address)).await;
     assert!(soon.unwrap().contains(&GOAWAY));
     let rude = Server::builder()
         .max_connection_age(age)
         .max_connection_age_grace(age);
     let rude = bare(rude).await;
-    let soon = tokio::time::timeout(crate::support::house::SOON, frames(rude.address)).await;
+    let soon = tokio::time::timeout(crate::support::gateway::SOON, frames(rude.address)).await;
     assert!(
         !soon.unwrap().contains(&GOAWAY),
         "clients are told to go: a grace may be set"

@@ -10,7 +10,7 @@ use transatel_gateway::app::App;
 use transatel_gateway::config::{self, Sources};
 use transatel_simulator::{Fault, Script};
 
-use crate::support::house::{CATALOG, House, settings, simulator};
+use crate::support::gateway::{CATALOG, TestEnv, settings, simulator};
 
 const SERVICES: [&str; 6] = [
     "",
@@ -23,8 +23,8 @@ const SERVICES: [&str; 6] = [
 
 #[tokio::test]
 async fn every_public_service_and_the_whole_are_serving_once_ready() {
-    let house = House::open().await;
-    let mut health = HealthClient::new(house.gateway.channel.clone());
+    let env = TestEnv::open().await;
+    let mut health = HealthClient::new(env.gateway.channel.clone());
     for service in SERVICES {
         let answer = health
             .check(HealthCheckRequest {
@@ -96,12 +96,12 @@ async fn a_provider_that_is_down_does_not_hold_readiness_back() {
     let sandbox = simulator().await;
     sandbox.control().set_dead(true).await.unwrap();
     // Waits until it serves.
-    crate::support::house::Gateway::start(&sandbox.base_url(), &[("CATALOG__WARM_UP", "50ms")]).await;
+    crate::support::gateway::Gateway::start(&sandbox.base_url(), &[("CATALOG__WARM_UP", "50ms")]).await;
 }
 
 #[tokio::test]
 async fn both_reflections_list_only_public_services() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let listed = [
         "connectivity.v1.Catalog",
         "connectivity.v1.Inventory",
@@ -109,7 +109,7 @@ async fn both_reflections_list_only_public_services() {
         "connectivity.v1.Provisioning",
         "connectivity.v1.Events",
     ];
-    let channel = house.gateway.channel.clone();
+    let channel = env.gateway.channel.clone();
 
     let mut v1 = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
     let question = v1::ServerReflectionRequest {

@@ -14,7 +14,7 @@ use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
 use transatel_gateway_client::connectivity::v1::provisioning_client::ProvisioningClient;
 
 use crate::support::collector::Collector;
-use crate::support::house::{FRANCE, Gateway, House, get, reason, settings, simulator, until};
+use crate::support::gateway::{FRANCE, Gateway, TestEnv, get, reason, settings, simulator, until};
 use crate::support::pki::{Authority, Files, Name, Pair, Validity, connect};
 use crate::support::process::Process;
 use crate::writes::orders::order as wish;
@@ -108,8 +108,8 @@ fn unauthenticated() -> (Code, String) {
 
 #[tokio::test]
 async fn the_name_in_the_certificate_is_in_the_ledger_and_decides() {
-    let house = Secured::open(&[POLICY]).await;
-    let shop = house
+    let env = Secured::open(&[POLICY]).await;
+    let shop = env
         .named(&[Name::Uri(SHOP), Name::Dns("web.shop.internal")])
         .await;
     browse(shop.clone()).await.unwrap();
@@ -133,7 +133,7 @@ async fn the_name_in_the_certificate_is_in_the_ledger_and_decides() {
         (Code::PermissionDenied, "CALLER_NOT_ALLOWED")
     );
     assert_eq!(refused.metadata["caller"], SHOP);
-    let support = house
+    let support = env
         .named(&[Name::Dns("Support.Internal"), Name::Dns("other")])
         .await;
     let request = api::GetEsimRequest::default();
@@ -145,19 +145,18 @@ async fn the_name_in_the_certificate_is_in_the_ledger_and_decides() {
     assert_eq!(refused.reason, "CALLER_NOT_ALLOWED");
     assert_eq!(refused.metadata["caller"], SUPPORT);
     assert_eq!(
-        house
-            .sandbox
+        env.sandbox
             .control()
-            .received("POST", crate::support::house::ORDERS),
+            .received("POST", crate::support::gateway::ORDERS),
         1
     );
 }
 
 #[tokio::test]
 async fn a_certificate_that_is_not_good_does_not_connect() {
-    let house = Secured::open(&[POLICY]).await;
+    let env = Secured::open(&[POLICY]).await;
     let names = [Name::Uri(SHOP)];
-    let good = &house.authority;
+    let good = &env.authority;
     let stranger = Authority::new();
     let cases = [
         ("none", None),
@@ -176,30 +175,29 @@ async fn a_certificate_that_is_not_good_does_not_connect() {
         ("of another authority", Some(stranger.issue(&names))),
     ];
     for (what, pair) in &cases {
-        assert!(!reaches(house.connect(pair.as_ref())).await, "{what}");
+        assert!(!reaches(env.connect(pair.as_ref())).await, "{what}");
     }
     let failed = "gateway_tls_handshakes_total{outcome=\"failed\"";
     until("each is counted", async || {
-        house.metric(failed).await == Some(cases.len().to_string())
+        env.metric(failed).await == Some(cases.len().to_string())
     })
     .await;
     // Nothing of theirs came further than the handshake.
     assert_eq!(
-        house
-            .metric("rpc_server_call_duration_seconds_count{rpc_method=\"connectivity")
+        env.metric("rpc_server_call_duration_seconds_count{rpc_method=\"connectivity")
             .await,
         None
     );
 
     // Plain text does not come further either.
-    let plain = tonic::transport::Endpoint::from_shared(format!("http://{}", house.gateway.addresses.grpc));
+    let plain = tonic::transport::Endpoint::from_shared(format!("http://{}", env.gateway.addresses.grpc));
     let called = !reaches(plain.unwrap().connect()).await;
     assert!(called);
 }
 
 #[tokio::test]
 async fn a_certificate_without_a_usable_name_is_nobodys() {
-    let house = Secured::open(&[POLICY]).await;
+    let env = Secured::open(&[POLICY]).await;
     for names in [
         &[][..],
         &[Name::Dns("*.shop.internal")],
@@ -208,7 +206,7 @@ async fn a_certificate_without_a_usable_name_is_nobodys() {
         // A SPIFFE certificate is that, and not its DNS name besides.
         &[Name::Uri("spiffe://company.example/a//b"), Name::Dns(SUPPORT)],
     ] {
-        let channel = house.named(names).await;
+        let channel = env.named(names).await;
         assert_eq!(verdict(browse(channel.clone()).await), unauthenticated());
         // Probes go on.
         let request = HealthCheckRequest {
@@ -220,23 +218,23 @@ async fn a_certificate_without_a_usable_name_is_nobodys() {
 
 #[tokio::test]
 async fn without_a_policy_names_are_kept_and_everybody_is_let_in() {
-    let house = Secured::open(&[]).await;
-    let shop = house.named(&[Name::Uri(SHOP)]).await;
+    let env = Secured::open(&[]).await;
+    let shop = env.named(&[Name::Uri(SHOP)]).await;
     assert_eq!(buy(shop).await.unwrap().caller, SHOP);
-    browse(house.named(&[]).await).await.unwrap();
+    browse(env.named(&[]).await).await.unwrap();
 }
 
 #[tokio::test]
 async fn certificates_are_exchanged_without_a_restart() {
-    let house = Secured::open(&[("GRPC__TLS__RELOAD_INTERVAL", "5ms")]).await;
-    let pair = house.authority.issue(&[Name::Uri(SHOP)]);
-    let before = house.connect(Some(&pair)).await.unwrap();
+    let env = Secured::open(&[("GRPC__TLS__RELOAD_INTERVAL", "5ms")]).await;
+    let pair = env.authority.issue(&[Name::Uri(SHOP)]);
+    let before = env.connect(Some(&pair)).await.unwrap();
     browse(before.clone()).await.unwrap();
 
     let next = Authority::new();
-    house.files.put(&next.server(), Some(&next));
+    env.files.put(&next.server(), Some(&next));
     let own = next.issue(&[Name::Uri(SHOP)]);
-    let address = house.gateway.addresses.grpc;
+    let address = env.gateway.addresses.grpc;
     until("new connections use the new ones", async || {
         reaches(connect(address, &next, Some(&own))).await
     })
@@ -248,7 +246,7 @@ async fn certificates_are_exchanged_without_a_restart() {
     browse(before).await.unwrap();
     let reloads = |outcome| format!("gateway_tls_reloads_total{{outcome=\"{outcome}\"");
     until("the exchange is counted", async || {
-        house.metric(&reloads("ok")).await.is_some()
+        env.metric(&reloads("ok")).await.is_some()
     })
     .await;
 
@@ -257,32 +255,32 @@ async fn certificates_are_exchanged_without_a_restart() {
         certificate: next.server().certificate,
         key: next.server().key,
     };
-    house.files.put(&foreign, None);
+    env.files.put(&foreign, None);
     until("the bad set is counted", async || {
-        house.metric(&reloads("failed")).await.is_some()
+        env.metric(&reloads("failed")).await.is_some()
     })
     .await;
     let unusable = "gateway_tls_files_unusable";
     until("that is told", async || {
-        house.metric(unusable).await.as_deref() == Some("1")
+        env.metric(unusable).await.as_deref() == Some("1")
     })
     .await;
     browse(connect(address, &next, Some(&own)).await.unwrap())
         .await
         .unwrap();
-    std::fs::remove_file(house.files.path("tls.key")).unwrap();
+    std::fs::remove_file(env.files.path("tls.key")).unwrap();
     browse(connect(address, &next, Some(&own)).await.unwrap())
         .await
         .unwrap();
 
     // And it is not the end.
-    house.files.put(&house.authority.server(), Some(&house.authority));
+    env.files.put(&env.authority.server(), Some(&env.authority));
     until("the first ones are back", async || {
-        reaches(house.connect(Some(&pair))).await
+        reaches(env.connect(Some(&pair))).await
     })
     .await;
     until("that is told", async || {
-        house.metric(unusable).await.as_deref() == Some("0")
+        env.metric(unusable).await.as_deref() == Some("0")
     })
     .await;
 }
@@ -308,25 +306,25 @@ async fn tls_alone_encrypts_and_names_nobody() {
 
 /// What a gateway shows of connections and files of every quality.
 pub async fn metrics_of_certificates() -> String {
-    let house = Secured::open(&[("GRPC__TLS__RELOAD_INTERVAL", "5ms")]).await;
-    let address = house.gateway.addresses.grpc;
+    let env = Secured::open(&[("GRPC__TLS__RELOAD_INTERVAL", "5ms")]).await;
+    let address = env.gateway.addresses.grpc;
     drop(tokio::net::TcpStream::connect(address).await.unwrap());
-    assert!(!reaches(house.connect(None)).await);
+    assert!(!reaches(env.connect(None)).await);
     let shown = |name: &str, outcome: &str| format!("{name}_total{{outcome=\"{outcome}\"");
     let (handshakes, reloads) = ("gateway_tls_handshakes", "gateway_tls_reloads");
-    house.files.put(&house.authority.server(), None);
+    env.files.put(&env.authority.server(), None);
     until("the exchange is counted", async || {
-        house.metric(&shown(reloads, "ok")).await.is_some()
+        env.metric(&shown(reloads, "ok")).await.is_some()
     })
     .await;
-    std::fs::write(house.files.path("tls.crt"), "no PEM").unwrap();
+    std::fs::write(env.files.path("tls.crt"), "no PEM").unwrap();
     for (name, outcome) in [(reloads, "failed"), (handshakes, "left"), (handshakes, "failed")] {
         until(outcome, async || {
-            house.metric(&shown(name, outcome)).await.is_some()
+            env.metric(&shown(name, outcome)).await.is_some()
         })
         .await;
     }
-    let metrics = house.gateway.metrics().await;
+    let metrics = env.gateway.metrics().await;
     let ours = metrics.lines().filter(|line| line.contains("gateway_tls_"));
     ours.flat_map(|line| [line, "\n"]).collect()
 }
@@ -398,7 +396,7 @@ fn from(names: &[&str]) -> Request<api::GetProductRequest> {
 
 #[tokio::test]
 async fn a_header_counts_from_a_listed_peer_only() {
-    let mesh = House::with(&[HEADER, ("CALLERS__HEADER_FROM", "192.0.2.1, 127.0.0.0/8"), POLICY]).await;
+    let mesh = TestEnv::with(&[HEADER, ("CALLERS__HEADER_FROM", "192.0.2.1, 127.0.0.0/8"), POLICY]).await;
     let mut catalog = mesh.catalog();
     catalog.get_product(from(&[SHOP])).await.unwrap();
     for names in [&[][..], &[""], &["two names"], &[SHOP, SHOP]] {
@@ -419,12 +417,12 @@ async fn a_header_counts_from_a_listed_peer_only() {
         (Code::PermissionDenied, "CALLER_NOT_ALLOWED".into())
     );
 
-    let stranger = House::with(&[HEADER, ("CALLERS__HEADER_FROM", "192.0.2.1"), POLICY]).await;
+    let stranger = TestEnv::with(&[HEADER, ("CALLERS__HEADER_FROM", "192.0.2.1"), POLICY]).await;
     let refused = stranger.catalog().get_product(from(&[SHOP])).await.map(|_| ());
     assert_eq!(verdict(refused), unauthenticated());
 
     // Without a policy it does not get a name into the ledger either.
-    let stranger = House::with(&[HEADER, ("CALLERS__HEADER_FROM", "192.0.2.1")]).await;
+    let stranger = TestEnv::with(&[HEADER, ("CALLERS__HEADER_FROM", "192.0.2.1")]).await;
     let mut request = Request::new(wish("882470000000001"));
     request.metadata_mut().insert("x-caller", SHOP.parse().unwrap());
     let order = stranger.provisioning().create_order(request).await.unwrap();
@@ -433,8 +431,8 @@ async fn a_header_counts_from_a_listed_peer_only() {
 
 #[tokio::test]
 async fn a_proxy_speaks_for_others_and_not_for_itself() {
-    let house = Secured::open(&[HEADER, ("CALLERS__HEADER_FROM", "127.0.0.1"), POLICY]).await;
-    let mut proxy = CatalogClient::new(house.named(&[Name::Dns(SUPPORT)]).await);
+    let env = Secured::open(&[HEADER, ("CALLERS__HEADER_FROM", "127.0.0.1"), POLICY]).await;
+    let mut proxy = CatalogClient::new(env.named(&[Name::Dns(SUPPORT)]).await);
     proxy.get_product(from(&[SHOP])).await.unwrap();
     let refused = proxy.get_product(from(&[])).await.map(|_| ());
     assert_eq!(verdict(refused), unauthenticated());

@@ -120,7 +120,7 @@ fn no_room_uses_one_that_it_must_not() {
         let (_, allowed) = ALLOWED
             .iter()
             .find(|(room, _)| *room == own)
-            .unwrap_or_else(|| panic!("{own} has no place in the house"));
+            .unwrap_or_else(|| panic!("{own} has no place in the layers"));
         seen.insert(own.clone());
         for (at, _) in code(&path).match_indices("crate::") {
             let rest = &code(&path)[at + "crate::".len()..];

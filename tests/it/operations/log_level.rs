@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::events::webhook::client;
-use crate::support::house::{by_iccid, settings, simulator};
+use crate::support::gateway::{by_iccid, settings, simulator};
 use crate::support::process::Process;
 
 const AT_DEBUG: &str = "the provider refused a request";

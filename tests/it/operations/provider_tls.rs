@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tonic::Code;
 
-use crate::support::house::{FRANCE, Gateway, get, reason, simulator};
+use crate::support::gateway::{FRANCE, Gateway, get, reason, simulator};
 use crate::support::pki::{Authority, Name, Validity};
 
 /// Ends TLS in front of the simulator, until it is dropped.
@@ -95,7 +95,7 @@ async fn the_providers_certificate_is_trusted_by_the_authority_in_the_file_only(
                     (Code::Unavailable, "PROVIDER_UNAVAILABLE")
                 );
                 assert_eq!(
-                    sandbox.control().received("POST", crate::support::house::TOKEN),
+                    sandbox.control().received("POST", crate::support::gateway::TOKEN),
                     0,
                     "no secret was sent"
                 );

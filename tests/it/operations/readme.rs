@@ -18,7 +18,7 @@ use transatel_gateway::domain::{Caller, Error, error::Violation};
 use transatel_gateway::grpc::DESCRIPTORS;
 
 use crate::operations::grpcurl;
-use crate::support::house::{House, settings, until};
+use crate::support::gateway::{TestEnv, settings, until};
 use crate::support::markdown::{Page, first_cells, page};
 
 /// Pages with calls, in the order in which a reader comes to them: a later one
@@ -96,8 +96,8 @@ fn calls(page: &Page) -> Vec<(&str, Option<Value>)> {
 
 #[tokio::test]
 async fn every_call_in_the_pages_answers_as_printed() {
-    let house = House::with_everything().await;
-    let address = house.gateway.addresses.grpc.to_string();
+    let env = TestEnv::with_everything().await;
+    let address = env.gateway.addresses.grpc.to_string();
     let (mut made, mut compared) = (0, 0);
     for path in PAGES {
         let page = page(path);
@@ -147,8 +147,8 @@ fn the_readme_is_a_sale_in_five_calls_with_their_answers() {
 
 #[tokio::test]
 async fn every_call_in_the_contracts_comments_works() {
-    let house = House::with_everything().await;
-    let address = house.gateway.addresses.grpc.to_string();
+    let env = TestEnv::with_everything().await;
+    let address = env.gateway.addresses.grpc.to_string();
     let contract = FileDescriptorSet::decode(DESCRIPTORS).unwrap();
     let mut documented = 0;
     for file in contract

@@ -12,9 +12,9 @@ use transatel_gateway::config::{self, Sources};
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Script};
 
-use crate::support::house::{
-    BUNDLES, FRANCE, Gateway, House, ORDERS, PRODUCTS, by_msisdn, fetch, get, reason, settings, simulator,
-    spawn, until,
+use crate::support::gateway::{
+    FRANCE, Gateway, ORDERS, PRODUCTS, SUBSCRIPTIONS, TestEnv, by_msisdn, fetch, get, reason, settings,
+    simulator, spawn, until,
 };
 use crate::writes::orders::{create, order};
 
@@ -25,8 +25,8 @@ fn live() -> api::CheckEligibilityRequest {
     }
 }
 
-async fn ask(house: &House) -> Result<(), Status> {
-    house.catalog().check_eligibility(live()).await.map(|_| ())
+async fn ask(env: &TestEnv) -> Result<(), Status> {
+    env.catalog().check_eligibility(live()).await.map(|_| ())
 }
 
 async fn serving(gateway: &Gateway) -> bool {
@@ -47,21 +47,21 @@ fn comes_back(status: &Status) -> (Code, String) {
 
 #[tokio::test]
 async fn an_api_that_fails_is_left_alone_and_nothing_else_is() {
-    let house = House::with(&[
+    let env = TestEnv::with(&[
         ("TRANSATEL__READ_ATTEMPTS", "1"),
         ("BREAKER__FAILURES", "2"),
         ("BREAKER__OPEN_FOR", "1h"),
     ])
     .await;
-    let control = house.control();
+    let control = env.control();
     control.queue(Script::on("GET", PRODUCTS).then(Fault::status(503).step().forever()));
     for _ in 0..2 {
-        let error = reason(&ask(&house).await.unwrap_err());
+        let error = reason(&ask(&env).await.unwrap_err());
         assert_eq!(error.reason, "PROVIDER_UNAVAILABLE");
     }
     for _ in 0..3 {
         assert_eq!(
-            comes_back(&ask(&house).await.unwrap_err()),
+            comes_back(&ask(&env).await.unwrap_err()),
             (Code::Unavailable, "PROVIDER_CIRCUIT_OPEN".into())
         );
     }
@@ -72,13 +72,13 @@ async fn an_api_that_fails_is_left_alone_and_nothing_else_is() {
         sim: by_msisdn("882470000000001"),
         ..Default::default()
     };
-    house.inventory().get_inventory(request).await.unwrap();
+    env.inventory().get_inventory(request).await.unwrap();
 
     // The gateway is as ready as before.
-    assert!(serving(&house.gateway).await);
-    let ready = fetch(&format!("http://{}/readyz", house.gateway.addresses.admin)).await;
+    assert!(serving(&env.gateway).await);
+    let ready = fetch(&format!("http://{}/readyz", env.gateway.addresses.admin)).await;
     assert_eq!(ready, "ready\n");
-    let metrics = house.gateway.metrics().await;
+    let metrics = env.gateway.metrics().await;
     for (name, value) in [
         ("gateway_provider_breaker{api=\"catalog\"", "2"),
         ("gateway_provider_breaker{api=\"inventory\"", "0"),
@@ -91,30 +91,29 @@ async fn an_api_that_fails_is_left_alone_and_nothing_else_is() {
 
 #[tokio::test]
 async fn an_api_that_is_back_is_found_out_by_one_call() {
-    let house = House::with(&[
+    let env = TestEnv::with(&[
         ("TRANSATEL__READ_ATTEMPTS", "1"),
         ("BREAKER__FAILURES", "1"),
         ("BREAKER__OPEN_FOR", "1ms"),
     ])
     .await;
-    house
-        .control()
+    env.control()
         .queue(Script::on("GET", PRODUCTS).then(Fault::status(503).step()));
-    ask(&house).await.unwrap_err();
-    until("the probe has closed it", async || ask(&house).await.is_ok()).await;
-    ask(&house).await.unwrap();
+    ask(&env).await.unwrap_err();
+    until("the probe has closed it", async || ask(&env).await.is_ok()).await;
+    ask(&env).await.unwrap();
 }
 
 #[tokio::test]
 async fn refusals_do_not_open_the_breaker() {
-    let house = House::with(&[
+    let env = TestEnv::with(&[
         ("TRANSATEL__READ_ATTEMPTS", "1"),
         ("BREAKER__FAILURES", "1"),
         ("BREAKER__OPEN_FOR", "1h"),
     ])
     .await;
     let rate = Fault::RateLimited { retry_after: None };
-    let control = house.control();
+    let control = env.control();
     control.queue(
         Script::on("GET", PRODUCTS)
             .then(Fault::problem(400, "BRAND_NEW").step())
@@ -123,18 +122,18 @@ async fn refusals_do_not_open_the_breaker() {
             .then(rate.step()),
     );
     for _ in 0..4 {
-        ask(&house).await.unwrap_err();
+        ask(&env).await.unwrap_err();
     }
-    ask(&house).await.unwrap();
+    ask(&env).await.unwrap();
     assert_eq!(control.received("GET", PRODUCTS), 5);
 }
 
 #[tokio::test]
 async fn an_order_behind_an_open_breaker_is_not_sent_and_may_be_repeated() {
-    let house = House::with(&[("BREAKER__FAILURES", "1"), ("BREAKER__OPEN_FOR", "1s")]).await;
-    let control = house.control();
+    let env = TestEnv::with(&[("BREAKER__FAILURES", "1"), ("BREAKER__OPEN_FOR", "1s")]).await;
+    let control = env.control();
     control.queue(Script::on("POST", ORDERS).then(Fault::status(503).step()));
-    let mut client = house.provisioning();
+    let mut client = env.provisioning();
     // Sent, and not known: the breaker does not change that.
     let unknown = create(&mut client, &order("882470000000001")).await.unwrap();
     assert_eq!(unknown.state(), api::OrderState::Unknown);
@@ -158,14 +157,14 @@ async fn an_order_behind_an_open_breaker_is_not_sent_and_may_be_repeated() {
 
 #[tokio::test]
 async fn an_api_that_hangs_takes_its_own_room_only() {
-    let house = House::with(&[
+    let env = TestEnv::with(&[
         ("TRANSATEL__CONCURRENCY", "1"),
         ("TRANSATEL__CONCURRENCY_WAIT", "10ms"),
     ])
     .await;
-    let control = house.control();
+    let control = env.control();
     control.queue(Script::on("GET", PRODUCTS).then(Fault::Hang.step().forever()));
-    let mut catalog = house.catalog();
+    let mut catalog = env.catalog();
     let hanging = spawn(async move { catalog.check_eligibility(live()).await });
     until("the first is on its way", async || {
         control.received("GET", PRODUCTS) == 1
@@ -176,33 +175,33 @@ async fn an_api_that_hangs_takes_its_own_room_only() {
         sim: by_msisdn("882470000000002"),
         ..live()
     };
-    let crowded = house.catalog().check_eligibility(other).await.unwrap_err();
+    let crowded = env.catalog().check_eligibility(other).await.unwrap_err();
     assert_eq!(comes_back(&crowded), (Code::Unavailable, "OVERLOADED".into()));
     assert_eq!(control.received("GET", PRODUCTS), 1);
     let request = api::GetInventoryRequest {
         sim: by_msisdn("882470000000001"),
         ..Default::default()
     };
-    house.inventory().get_inventory(request).await.unwrap();
+    env.inventory().get_inventory(request).await.unwrap();
     hanging.abort();
 }
 
 #[tokio::test]
 async fn requests_keep_the_pace_that_was_agreed() {
-    let house = House::with(&[
+    let env = TestEnv::with(&[
         ("TRANSATEL__REQUESTS_PER_SECOND", "5"),
         ("TRANSATEL__CONCURRENCY_WAIT", "20s"),
     ])
     .await;
     let begin = std::time::Instant::now();
     let asks = (0..10).map(|sim| {
-        let mut catalog = house.catalog();
+        let mut catalog = env.catalog();
         async move { catalog.check_eligibility(eligibility(sim)).await }
     });
     for answer in futures_util::future::join_all(asks).await {
         answer.unwrap();
     }
-    assert_eq!(house.control().received("GET", PRODUCTS), 10);
+    assert_eq!(env.control().received("GET", PRODUCTS), 10);
     // Nine gaps between ten requests.
     assert!(
         begin.elapsed() >= Duration::from_millis(1_800),
@@ -226,7 +225,7 @@ async fn a_turn_that_comes_too_late_is_not_waited_for() {
         ("50ms", (Code::Unavailable, "OVERLOADED")),
         ("1h", (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")),
     ] {
-        let house = House::with(&[
+        let env = TestEnv::with(&[
             ("TRANSATEL__REQUESTS_PER_SECOND", "1"),
             ("TRANSATEL__CONCURRENCY_WAIT", wait),
         ])
@@ -236,7 +235,7 @@ async fn a_turn_that_comes_too_late_is_not_waited_for() {
             let mut request = tonic::Request::new(eligibility(sim));
             request.set_timeout(Duration::from_millis(500));
             // Its own timer would say CANCELLED.
-            let mut caller = house.gateway.untimed_catalog();
+            let mut caller = env.gateway.untimed_catalog();
             async move { caller.check_eligibility(request).await }
         });
         let answers = futures_util::future::join_all(asks).await;
@@ -248,23 +247,23 @@ async fn a_turn_that_comes_too_late_is_not_waited_for() {
         }
         // Whoever was refused sent nothing.
         let turns = 1 + begin.elapsed().as_secs();
-        assert!(house.control().received("GET", PRODUCTS) <= turns, "{wait}");
+        assert!(env.control().received("GET", PRODUCTS) <= turns, "{wait}");
     }
 }
 
 #[tokio::test]
 async fn retries_do_not_multiply_what_a_failing_provider_has_to_bear() {
-    let house = House::with(&[
+    let env = TestEnv::with(&[
         ("TRANSATEL__RETRY_FIRST_WAIT", "1ms"),
         ("TRANSATEL__RETRY_LONGEST_WAIT", "1ms"),
         ("TRANSATEL__RETRY_RATIO", "0"),
         ("BREAKER__FAILURES", "1000000"),
     ])
     .await;
-    let control = house.control();
+    let control = env.control();
     control.queue(Script::on("GET", PRODUCTS).then(Fault::status(503).step().forever()));
     for _ in 0..100 {
-        ask(&house).await.unwrap_err();
+        ask(&env).await.unwrap_err();
     }
     let received = control.received("GET", PRODUCTS);
     // Not 300: the first calls use up what is always allowed.
@@ -273,19 +272,19 @@ async fn retries_do_not_multiply_what_a_failing_provider_has_to_bear() {
 
 #[tokio::test]
 async fn calls_beyond_the_limit_are_turned_away_health_and_reflection_are_not() {
-    let house = House::with(&[("GRPC__MAX_IN_FLIGHT", "1")]).await;
-    let control = house.control();
-    house.catalog().get_product(get(FRANCE)).await.unwrap();
+    let env = TestEnv::with(&[("GRPC__MAX_IN_FLIGHT", "1")]).await;
+    let control = env.control();
+    env.catalog().get_product(get(FRANCE)).await.unwrap();
     control.queue(Script::on("GET", PRODUCTS).then(Fault::hold("busy").step()));
-    let mut catalog = house.catalog();
+    let mut catalog = env.catalog();
     let first = spawn(async move { catalog.check_eligibility(live()).await });
     until("the first is on its way", async || {
         control.received("GET", PRODUCTS) == 1
     })
     .await;
-    let shed = house.catalog().get_product(get(FRANCE)).await.unwrap_err();
+    let shed = env.catalog().get_product(get(FRANCE)).await.unwrap_err();
     assert_eq!(comes_back(&shed), (Code::Unavailable, "OVERLOADED".into()));
-    let metrics = house.gateway.metrics().await;
+    let metrics = env.gateway.metrics().await;
     let figure = |name: &str| {
         let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
         line.rsplit_once(' ').unwrap().1.to_owned()
@@ -293,14 +292,14 @@ async fn calls_beyond_the_limit_are_turned_away_health_and_reflection_are_not() 
     for name in ["in_flight", "max_in_flight", "shed_total"] {
         assert_eq!(figure(&format!("gateway_calls_{name}")), "1", "{name}");
     }
-    assert!(serving(&house.gateway).await);
-    let address = house.gateway.addresses.grpc.to_string();
+    assert!(serving(&env.gateway).await);
+    let address = env.gateway.addresses.grpc.to_string();
     crate::operations::grpcurl::run("grpcurl -plaintext 127.0.0.1:50051 list", &address)
         .await
         .unwrap();
     control.release("busy");
     first.await.unwrap().unwrap();
-    house.catalog().get_product(get(FRANCE)).await.unwrap();
+    env.catalog().get_product(get(FRANCE)).await.unwrap();
 }
 
 #[tokio::test]
@@ -332,13 +331,13 @@ async fn certificates_that_cannot_be_read_are_a_reason_not_to_start() {
 /// that there is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn batches_of_slow_reads_do_not_keep_an_order_from_being_sent() {
-    let house = House::with(&[("TRANSATEL__CONCURRENCY", "8")]).await;
-    let control = house.control();
+    let env = TestEnv::with(&[("TRANSATEL__CONCURRENCY", "8")]).await;
+    let control = env.control();
     let slow = Fault::delay(Duration::from_millis(150));
-    control.queue(Script::on("GET", BUNDLES).then(slow.step().forever()));
+    control.queue(Script::on("GET", SUBSCRIPTIONS).then(slow.step().forever()));
     let batches: Vec<_> = (0..10)
         .map(|batch| {
-            let mut client = house.inventory();
+            let mut client = env.inventory();
             let sims =
                 (1..=60).filter_map(|number| by_msisdn(&format!("{}", 882_470_000_000_000_u64 + number)));
             let request = api::BatchGetInventoryRequest {
@@ -354,10 +353,10 @@ async fn batches_of_slow_reads_do_not_keep_an_order_from_being_sent() {
         })
         .collect();
     until("the batches take all the room that they get", async || {
-        control.received("GET", BUNDLES) >= 10
+        control.received("GET", SUBSCRIPTIONS) >= 10
     })
     .await;
-    let mut client = house.provisioning();
+    let mut client = env.provisioning();
     for sim in ["882470000000001", "882470000000002", "882470000000003"] {
         let mut request = tonic::Request::new(order(sim));
         request.set_timeout(Duration::from_millis(1500));
@@ -372,8 +371,8 @@ async fn batches_of_slow_reads_do_not_keep_an_order_from_being_sent() {
 
 #[tokio::test]
 async fn the_admin_port_says_what_runs() {
-    let house = House::open().await;
-    let page = fetch(&format!("http://{}/buildinfo", house.gateway.addresses.admin)).await;
+    let env = TestEnv::open().await;
+    let page = fetch(&format!("http://{}/buildinfo", env.gateway.addresses.admin)).await;
     let page: serde_json::Value = serde_json::from_str(&page).unwrap();
     assert_eq!(page["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(page["revision"], transatel_gateway::telemetry::REVISION);

@@ -16,7 +16,7 @@ use tonic_types::StatusExt as _;
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Criteria, Options, Sandbox};
 
-use crate::support::house::{FRANCE, ORDERS, by_msisdn, get, settings, spawn, until};
+use crate::support::gateway::{FRANCE, ORDERS, by_msisdn, get, settings, spawn, until};
 use crate::support::postgres;
 use crate::support::process::Process;
 use crate::writes::orders::order;

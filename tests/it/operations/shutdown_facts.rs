@@ -13,7 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
 
 use crate::operations::framework_facts::{Slow, bare, serve};
-use crate::support::house::{FRANCE, House, get, settings, simulator};
+use crate::support::gateway::{FRANCE, TestEnv, get, settings, simulator};
 use crate::support::process::Process;
 
 /// Long enough for a server that would end.
@@ -44,8 +44,8 @@ async fn graceful_shutdown_waits_for_an_open_stream_without_end() {
 #[tokio::test]
 async fn an_open_watch_does_not_keep_our_gateway_from_ending() {
     // Nobody waits for that.
-    let house = House::with(&[("SHUTDOWN__DRAIN", "1h")]).await;
-    let mut client = HealthClient::new(house.gateway.channel.clone());
+    let env = TestEnv::with(&[("SHUTDOWN__DRAIN", "1h")]).await;
+    let mut client = HealthClient::new(env.gateway.channel.clone());
     let mut watch = client
         .watch(HealthCheckRequest {
             service: String::new(),
@@ -60,8 +60,8 @@ async fn an_open_watch_does_not_keep_our_gateway_from_ending() {
         }
         states
     };
-    let stopped = async { tokio::join!(states, house.gateway.stop()).0 };
-    let states = tokio::time::timeout(crate::support::house::SOON, stopped)
+    let stopped = async { tokio::join!(states, env.gateway.stop()).0 };
+    let states = tokio::time::timeout(crate::support::gateway::SOON, stopped)
         .await
         .expect("it ends");
     assert_eq!(
@@ -86,16 +86,16 @@ async fn graceful_shutdown_waits_for_a_silent_connection_without_end() {
         "the server ended with a connection open: the bound on the drain may go"
     );
     drop(silent);
-    let ended = tokio::time::timeout(crate::support::house::SOON, bare.running.join_next()).await;
+    let ended = tokio::time::timeout(crate::support::gateway::SOON, bare.running.join_next()).await;
     assert!(ended.is_ok(), "it was not the silent connection");
 }
 
 #[tokio::test]
 async fn a_silent_connection_does_not_keep_our_gateway_from_ending() {
-    let house = House::with(&[("SHUTDOWN__DRAIN", "100ms")]).await;
-    let silent = TcpStream::connect(house.gateway.addresses.grpc).await.unwrap();
-    house.catalog().get_product(get(FRANCE)).await.unwrap();
-    tokio::time::timeout(crate::support::house::SOON, house.gateway.stop())
+    let env = TestEnv::with(&[("SHUTDOWN__DRAIN", "100ms")]).await;
+    let silent = TcpStream::connect(env.gateway.addresses.grpc).await.unwrap();
+    env.catalog().get_product(get(FRANCE)).await.unwrap();
+    tokio::time::timeout(crate::support::gateway::SOON, env.gateway.stop())
         .await
         .expect("the drain is bounded");
     drop(silent);

@@ -10,7 +10,7 @@ use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
 use transatel_gateway_client::connectivity::v1::inventory_client::InventoryClient;
 
 use crate::support::collector::Collector;
-use crate::support::house::{CATALOG, FRANCE, TOKEN, by_msisdn, get, settings, simulator};
+use crate::support::gateway::{CATALOG, FRANCE, TOKEN, by_msisdn, get, settings, simulator};
 use crate::support::process::Process;
 
 const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";

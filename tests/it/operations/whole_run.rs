@@ -25,7 +25,7 @@ use transatel_simulator::{Control, Options, Webhook};
 use crate::events::streams::Follower;
 use crate::events::webhook::client;
 use crate::support::collector::Collector;
-use crate::support::house::{OPERATIONS, SECRET, Secret, fetch, settings, simulator, until};
+use crate::support::gateway::{OPERATIONS, SECRET, Secret, fetch, settings, simulator, until};
 use crate::support::process::Process;
 
 /// What the process gave away.
@@ -76,7 +76,7 @@ async fn live() -> Run {
         .unwrap();
     log.push(process.logged("\"ready\"").await);
 
-    let mut house = Visitor {
+    let mut env = Visitor {
         channel: Endpoint::from_shared(of("grpc"))
             .unwrap()
             .connect()
@@ -91,7 +91,7 @@ async fn live() -> Run {
     };
     // The pipe is read all the while: a full one would stop the gateway.
     let (follower, metrics) = {
-        let mut visit = std::pin::pin!(house.visit());
+        let mut visit = std::pin::pin!(env.visit());
         loop {
             tokio::select! {
                 seen = &mut visit => break seen,
@@ -110,10 +110,10 @@ async fn live() -> Run {
     drop(follower);
     Run {
         log,
-        told: house.told,
+        told: env.told,
         exported: collector.encoded(),
         metrics,
-        secrets: house.secrets,
+        secrets: env.secrets,
     }
 }
 
@@ -175,7 +175,7 @@ impl Visitor {
         let operations = crate::writes::sim_operations::every_call(&self.control, self.grpc.clone()).await;
         self.note(operations);
         self.orders().await;
-        self.about_bundles().await;
+        self.about_subscriptions().await;
         self.post_events().await;
         let follower = self.follow().await;
         self.strangers().await;

@@ -6,15 +6,15 @@ use futures_util::future::join_all;
 use tonic::{Code, Request};
 use transatel_simulator::{Fault, Script};
 
-use crate::support::house::{CATALOG, FRANCE, House, StillClock, TOKEN, get, reason, until};
+use crate::support::gateway::{CATALOG, FRANCE, StillClock, TOKEN, TestEnv, get, reason, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_cold_callers_cost_one_token_and_one_catalog() {
-    let house = House::open().await;
-    let control = house.control();
+    let env = TestEnv::open().await;
+    let control = env.control();
     control.queue(Script::on("GET", CATALOG).then(Fault::hold("crowd").step()));
     let calls = (0..10_000).map(|_| {
-        let mut catalog = house.catalog();
+        let mut catalog = env.catalog();
         async move {
             catalog
                 .get_product(get(FRANCE))
@@ -41,11 +41,11 @@ async fn ten_thousand_cold_callers_cost_one_token_and_one_catalog() {
 #[tokio::test(start_paused = true)]
 async fn a_dead_provider_leaves_the_catalog_served_and_marked_stale() {
     let _still = StillClock::hold();
-    let house = House::open().await;
-    let mut catalog = house.catalog();
+    let env = TestEnv::open().await;
+    let mut catalog = env.catalog();
     let fresh = catalog.get_product(get(FRANCE)).await.unwrap().into_inner();
     assert!(!fresh.freshness.unwrap().stale);
-    house.control().set_dead(true).await.unwrap();
+    env.control().set_dead(true).await.unwrap();
     for hours in [1, 10, 12] {
         tokio::time::advance(Duration::from_secs(hours * 3600)).await;
         let stale = catalog.get_product(get(FRANCE)).await.unwrap().into_inner();
@@ -67,15 +67,14 @@ async fn a_dead_provider_leaves_the_catalog_served_and_marked_stale() {
 
 #[tokio::test]
 async fn impatient_callers_neither_cancel_nor_multiply_a_load() {
-    let house = House::open().await;
-    let control = house.control();
+    let env = TestEnv::open().await;
+    let control = env.control();
     control.queue(Script::on("GET", CATALOG).then(Fault::hold("slow").step()));
     for _ in 0..5 {
         let mut request = Request::new(get(FRANCE));
         request.set_timeout(Duration::from_millis(40));
         let late = reason(
-            &house
-                .gateway
+            &env.gateway
                 .untimed_catalog()
                 .get_product(request)
                 .await
@@ -88,20 +87,19 @@ async fn impatient_callers_neither_cancel_nor_multiply_a_load() {
     }
     control.until_held("slow", 1).await;
     control.release("slow");
-    house.catalog().get_product(get(FRANCE)).await.unwrap();
+    env.catalog().get_product(get(FRANCE)).await.unwrap();
     assert_eq!(control.received("GET", CATALOG), 1);
     assert_eq!(control.received("POST", TOKEN), 1);
 }
 
 #[tokio::test]
 async fn a_stale_catalog_is_refreshed_in_the_background_by_one_request() {
-    let house = House::with(&[("CATALOG__FRESH_FOR", "1s")]).await;
-    let control = house.control();
-    house.catalog().get_product(get(FRANCE)).await.unwrap();
+    let env = TestEnv::with(&[("CATALOG__FRESH_FOR", "1s")]).await;
+    let control = env.control();
+    env.catalog().get_product(get(FRANCE)).await.unwrap();
     control.queue(Script::on("GET", CATALOG).then(Fault::hold("refresh").step()));
     until("the catalog is stale", async || {
-        house
-            .catalog()
+        env.catalog()
             .get_product(get(FRANCE))
             .await
             .unwrap()
@@ -112,7 +110,7 @@ async fn a_stale_catalog_is_refreshed_in_the_background_by_one_request() {
     })
     .await;
     let calls = (0..100).map(|_| {
-        let mut catalog = house.catalog();
+        let mut catalog = env.catalog();
         async move {
             catalog
                 .get_product(get(FRANCE))
@@ -132,8 +130,7 @@ async fn a_stale_catalog_is_refreshed_in_the_background_by_one_request() {
     assert_eq!(control.received("GET", CATALOG), 2);
     control.release("refresh");
     until("the catalog is fresh again", async || {
-        !house
-            .catalog()
+        !env.catalog()
             .get_product(get(FRANCE))
             .await
             .unwrap()
@@ -147,11 +144,11 @@ async fn a_stale_catalog_is_refreshed_in_the_background_by_one_request() {
 
 #[tokio::test]
 async fn a_failed_cold_load_is_not_repeated_at_once() {
-    let house = House::with(&[("TRANSATEL__READ_ATTEMPTS", "1")]).await;
-    let control = house.control();
+    let env = TestEnv::with(&[("TRANSATEL__READ_ATTEMPTS", "1")]).await;
+    let control = env.control();
     control.queue(Script::on("GET", CATALOG).then(Fault::status(503).step().forever()));
     let calls = (0..50).map(|_| {
-        let mut catalog = house.catalog();
+        let mut catalog = env.catalog();
         async move { reason(&catalog.get_product(get(FRANCE)).await.unwrap_err()).reason }
     });
     assert!(
@@ -163,7 +160,7 @@ async fn a_failed_cold_load_is_not_repeated_at_once() {
     assert_eq!(control.received("GET", CATALOG), 1);
     control.clear_faults();
     until("the next load", async || {
-        house.catalog().get_product(get(FRANCE)).await.is_ok()
+        env.catalog().get_product(get(FRANCE)).await.is_ok()
     })
     .await;
     assert_eq!(control.received("GET", CATALOG), 2);

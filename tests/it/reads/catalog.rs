@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use tonic::Code;
 use transatel_gateway_client::connectivity::v1::*;
 
-use crate::support::house::{CATALOG, FRANCE, House, PRODUCTS, by_iccid, by_msisdn, get, reason};
+use crate::support::gateway::{CATALOG, FRANCE, PRODUCTS, TestEnv, by_iccid, by_msisdn, get, reason};
 
 fn list() -> ListProductsRequest {
     ListProductsRequest {
@@ -23,14 +23,14 @@ fn cents(product: &Product) -> Option<i64> {
 
 #[tokio::test]
 async fn a_country_page_is_filtered_and_sorted_by_price() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let request = ListProductsRequest {
         countries: vec!["fra".into()],
         order_by: "price".into(),
         page_size: 50,
         ..Default::default()
     };
-    let page = house.catalog().list_products(request).await.unwrap().into_inner();
+    let page = env.catalog().list_products(request).await.unwrap().into_inner();
     assert!(page.products.len() > 3);
     assert!(
         page.products
@@ -47,8 +47,8 @@ async fn a_country_page_is_filtered_and_sorted_by_price() {
 
 #[tokio::test]
 async fn a_walk_through_the_pages_meets_every_product_once() {
-    let house = House::open().await;
-    let mut catalog = house.catalog();
+    let env = TestEnv::open().await;
+    let mut catalog = env.catalog();
     let mut request = ListProductsRequest {
         include_unavailable: true,
         page_size: 97,
@@ -69,7 +69,7 @@ async fn a_walk_through_the_pages_meets_every_product_once() {
     assert!(total > 1000, "{total}");
     assert!(met.is_sorted());
     assert_eq!(
-        house.control().received("GET", CATALOG),
+        env.control().received("GET", CATALOG),
         1,
         "pages are never asked upstream"
     );
@@ -77,8 +77,8 @@ async fn a_walk_through_the_pages_meets_every_product_once() {
 
 #[tokio::test]
 async fn a_page_token_is_refused_for_another_request_and_after_the_catalog_changed() {
-    let house = House::with(&[("CATALOG__FRESH_FOR", "1s")]).await;
-    let mut catalog = house.catalog();
+    let env = TestEnv::with(&[("CATALOG__FRESH_FOR", "1s")]).await;
+    let mut catalog = env.catalog();
     let first = ListProductsRequest {
         page_size: 2,
         countries: vec!["FR".into()],
@@ -132,10 +132,10 @@ async fn a_page_token_is_refused_for_another_request_and_after_the_catalog_chang
         ..first
     };
     let refreshed = async |loads: u64| {
-        let mut catalog = house.catalog();
-        crate::support::house::until("the catalog is loaded again", async || {
+        let mut catalog = env.catalog();
+        crate::support::gateway::until("the catalog is loaded again", async || {
             catalog.get_product(get(FRANCE)).await.unwrap();
-            house.control().received("GET", CATALOG) >= loads
+            env.control().received("GET", CATALOG) >= loads
                 && !catalog
                     .get_product(get(FRANCE))
                     .await
@@ -149,8 +149,8 @@ async fn a_page_token_is_refused_for_another_request_and_after_the_catalog_chang
     };
     refreshed(3).await;
     catalog.list_products(next.clone()).await.unwrap();
-    assert!(house.control().set_price(FRANCE, 98_765));
-    let loads = house.control().received("GET", CATALOG);
+    assert!(env.control().set_price(FRANCE, 98_765));
+    let loads = env.control().received("GET", CATALOG);
     refreshed(loads + 2).await;
     let outdated = reason(&catalog.list_products(next).await.unwrap_err());
     assert_eq!(outdated.reason, "PAGE_TOKEN_INVALID");
@@ -158,8 +158,8 @@ async fn a_page_token_is_refused_for_another_request_and_after_the_catalog_chang
 
 #[tokio::test]
 async fn filters_narrow_the_list() {
-    let house = House::open().await;
-    let mut catalog = house.catalog();
+    let env = TestEnv::open().await;
+    let mut catalog = env.catalog();
     let all = catalog.list_products(list()).await.unwrap().into_inner();
     let everything = ListProductsRequest {
         include_unavailable: true,
@@ -239,13 +239,8 @@ async fn filters_narrow_the_list() {
 
 #[tokio::test]
 async fn a_product_has_the_contracts_units() {
-    let house = House::open().await;
-    let answer = house
-        .catalog()
-        .get_product(get(FRANCE))
-        .await
-        .unwrap()
-        .into_inner();
+    let env = TestEnv::open().await;
+    let answer = env.catalog().get_product(get(FRANCE)).await.unwrap().into_inner();
     let product = answer.product.unwrap();
     assert_eq!(product.product_id, FRANCE);
     assert_eq!(product.category(), ProductCategory::OneOff);
@@ -278,8 +273,8 @@ async fn a_product_has_the_contracts_units() {
 
 #[tokio::test]
 async fn languages_are_kept_apart_and_equal_ones_together() {
-    let house = House::open().await;
-    let mut catalog = house.catalog();
+    let env = TestEnv::open().await;
+    let mut catalog = env.catalog();
     let mut name = async |tag: &str| {
         let request = GetProductRequest {
             language_code: tag.into(),
@@ -299,13 +294,13 @@ async fn languages_are_kept_apart_and_equal_ones_together() {
     assert_ne!(english, french);
     assert_eq!(name("fr_fr").await, french);
     assert_eq!(name("en-US").await, english);
-    assert_eq!(house.control().received("GET", CATALOG), 2);
+    assert_eq!(env.control().received("GET", CATALOG), 2);
 }
 
 #[tokio::test]
 async fn an_unknown_product_is_named_in_the_error() {
-    let house = House::open().await;
-    let status = house.catalog().get_product(get("NO_SUCH")).await.unwrap_err();
+    let env = TestEnv::open().await;
+    let status = env.catalog().get_product(get("NO_SUCH")).await.unwrap_err();
     let unknown = reason(&status);
     assert_eq!(
         (unknown.code, unknown.reason.as_str()),
@@ -317,8 +312,8 @@ async fn an_unknown_product_is_named_in_the_error() {
 
 #[tokio::test]
 async fn destinations_agree_with_the_list() {
-    let house = House::open().await;
-    let mut catalog = house.catalog();
+    let env = TestEnv::open().await;
+    let mut catalog = env.catalog();
     let answer = catalog
         .list_destinations(ListDestinationsRequest::default())
         .await
@@ -348,13 +343,13 @@ async fn destinations_agree_with_the_list() {
 
 #[tokio::test]
 async fn odd_products_are_listed_broken_ones_are_dropped_and_counted() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let request = ListProductsRequest {
         query: "odd".into(),
         include_unavailable: true,
         ..list()
     };
-    let odd = house
+    let odd = env
         .catalog()
         .list_products(request)
         .await
@@ -367,7 +362,7 @@ async fn odd_products_are_listed_broken_ones_are_dropped_and_counted() {
         odd.iter()
             .any(|product| product.category() == ProductCategory::Unspecified)
     );
-    let metrics = house.gateway.metrics().await;
+    let metrics = env.gateway.metrics().await;
     let count = |kind: &str| -> u64 {
         let line = metrics
             .lines()
@@ -384,15 +379,14 @@ async fn odd_products_are_listed_broken_ones_are_dropped_and_counted() {
 
 #[tokio::test]
 async fn infrastructure_products_are_not_for_sale() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let request = ListProductsRequest {
         query: "walledgarden".into(),
         include_unavailable: true,
         ..list()
     };
     assert_eq!(
-        house
-            .catalog()
+        env.catalog()
             .list_products(request)
             .await
             .unwrap()
@@ -411,8 +405,8 @@ fn check(sim: Option<SimRef>, ids: &[&str]) -> CheckEligibilityRequest {
 
 #[tokio::test]
 async fn eligibility_is_asked_live_and_an_unknown_product_is_a_result() {
-    let house = House::open().await;
-    let mut catalog = house.catalog();
+    let env = TestEnv::open().await;
+    let mut catalog = env.catalog();
     let request = check(by_msisdn("+882470000000001"), &["NO_SUCH", FRANCE, "A,B"]);
     for asked in 1..=2 {
         let results = catalog
@@ -429,14 +423,14 @@ async fn eligibility_is_asked_live_and_an_unknown_product_is_a_result() {
             assert!(!unknown.eligible);
             assert_eq!(unknown.reason_code, "PRODUCT_NOT_FOUND");
         }
-        assert!(house.control().received("GET", PRODUCTS) >= asked);
+        assert!(env.control().received("GET", PRODUCTS) >= asked);
     }
 }
 
 #[tokio::test]
 async fn eligibility_of_an_unknown_sim_and_of_one_named_by_its_card() {
-    let house = House::open().await;
-    let mut catalog = house.catalog();
+    let env = TestEnv::open().await;
+    let mut catalog = env.catalog();
     let unknown = catalog
         .check_eligibility(check(by_msisdn("33600000000"), &[FRANCE]))
         .await
@@ -448,7 +442,7 @@ async fn eligibility_of_an_unknown_sim_and_of_one_named_by_its_card() {
     );
     assert_eq!(unknown.metadata["provider_code"], "SUBSCRIBER_NOT_FOUND");
     assert!(unknown.metadata.contains_key("provider_request_id"));
-    let card = house.control().sim("1").unwrap().iccid;
+    let card = env.control().sim("1").unwrap().iccid;
     let results = catalog
         .check_eligibility(check(by_iccid(&card), &[FRANCE]))
         .await

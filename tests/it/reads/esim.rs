@@ -8,45 +8,45 @@ use transatel_gateway_client::connectivity::v1::esim_client::EsimClient;
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Control, Fault, ProfileStatus, Script};
 
-use crate::support::house::{House, by_iccid, by_msisdn, reason, violations};
+use crate::support::gateway::{TestEnv, by_iccid, by_msisdn, reason, violations};
 
 const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
 
-fn client(house: &House) -> EsimClient<Channel> {
-    EsimClient::new(house.gateway.channel.clone())
+fn client(env: &TestEnv) -> EsimClient<Channel> {
+    EsimClient::new(env.gateway.channel.clone())
 }
 
 /// The ICCID of a SIM of the stock.
-fn iccid(house: &House, number: u32) -> String {
-    house.control().sim(&number.to_string()).unwrap().iccid
+fn iccid(env: &TestEnv, number: u32) -> String {
+    env.control().sim(&number.to_string()).unwrap().iccid
 }
 
-async fn get_esim(house: &House, number: u32) -> Result<EsimProfile, Status> {
+async fn get_esim(env: &TestEnv, number: u32) -> Result<EsimProfile, Status> {
     let request = GetEsimRequest {
-        sim: by_iccid(&iccid(house, number)),
+        sim: by_iccid(&iccid(env, number)),
         include_history: false,
     };
-    let answer = client(house).get_esim(request).await?;
+    let answer = client(env).get_esim(request).await?;
     Ok(answer.into_inner().esim.unwrap())
 }
 
 async fn install(
-    house: &House,
+    env: &TestEnv,
     number: u32,
     format: QrFormat,
     pixels: i32,
 ) -> Result<GetInstallationResponse, Status> {
     let request = GetInstallationRequest {
-        sim: by_iccid(&iccid(house, number)),
+        sim: by_iccid(&iccid(env, number)),
         qr_format: format.into(),
         qr_size_pixels: pixels,
     };
-    Ok(client(house).get_installation(request).await?.into_inner())
+    Ok(client(env).get_installation(request).await?.into_inner())
 }
 
 #[tokio::test]
 async fn every_state_of_a_profile_is_told_and_decides_what_can_be_installed() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     for (number, status, word, installable, has_code) in [
         (5, EsimStatus::Available, "available", false, false),
         (6, EsimStatus::Allocated, "allocated", false, false),
@@ -61,8 +61,8 @@ async fn every_state_of_a_profile_is_told_and_decides_what_can_be_installed() {
         // In another spelling.
         (32, EsimStatus::Released, "Released", true, true),
     ] {
-        let esim = get_esim(&house, number).await.unwrap();
-        let truth = house.control().sim(&number.to_string()).unwrap();
+        let esim = get_esim(&env, number).await.unwrap();
+        let truth = env.control().sim(&number.to_string()).unwrap();
         assert_eq!(
             (esim.status(), esim.raw_status.as_str(), esim.installable),
             (status, word, installable),
@@ -73,7 +73,7 @@ async fn every_state_of_a_profile_is_told_and_decides_what_can_be_installed() {
         assert_eq!(esim.eid, truth.eid.unwrap_or_default(), "{number}");
         assert!(esim.status_changed_at.is_some(), "{number}");
         assert!(esim.history.is_empty(), "{number}");
-        match install(&house, number, QrFormat::None, 0).await {
+        match install(&env, number, QrFormat::None, 0).await {
             Ok(_) => assert!(has_code, "{number}"),
             Err(status) => {
                 let refused = reason(&status);
@@ -89,32 +89,31 @@ async fn every_state_of_a_profile_is_told_and_decides_what_can_be_installed() {
 
 #[tokio::test]
 async fn a_profile_stops_being_installable_once_a_device_has_it() {
-    let house = House::open().await;
-    assert!(get_esim(&house, 1).await.unwrap().installable);
-    house.control().attach("1", "FR").unwrap();
-    let esim = get_esim(&house, 1).await.unwrap();
+    let env = TestEnv::open().await;
+    assert!(get_esim(&env, 1).await.unwrap().installable);
+    env.control().attach("1", "FR").unwrap();
+    let esim = get_esim(&env, 1).await.unwrap();
     assert_eq!(
         (esim.status(), esim.installable),
         (EsimStatus::Enabled, false),
         "never from a cache"
     );
     assert_eq!(esim.eid.len(), 32);
-    house
-        .control()
+    env.control()
         .set_esim_status("1", ProfileStatus::Deleted)
         .unwrap();
-    assert_eq!(get_esim(&house, 1).await.unwrap().status(), EsimStatus::Deleted);
+    assert_eq!(get_esim(&env, 1).await.unwrap().status(), EsimStatus::Deleted);
 }
 
 #[tokio::test]
 async fn a_sim_may_be_named_by_its_number() {
-    let house = House::open().await;
-    let truth = house.control().sim("1").unwrap();
+    let env = TestEnv::open().await;
+    let truth = env.control().sim("1").unwrap();
     let request = GetEsimRequest {
         sim: by_msisdn(&format!("+{}", truth.msisdn)),
         include_history: false,
     };
-    let mut esims = client(&house);
+    let mut esims = client(&env);
     let esim = esims.get_esim(request).await.unwrap().into_inner().esim.unwrap();
     let sim = esim.sim.unwrap();
     assert_eq!((sim.iccid, sim.msisdn), (truth.iccid, truth.msisdn.clone()));
@@ -124,14 +123,14 @@ async fn a_sim_may_be_named_by_its_number() {
     };
     assert!(esims.get_installation(request).await.is_ok());
 
-    let house = House::open().await;
-    house.control().deny("/sim-search");
-    house.control().deny("/connectivity-management");
+    let env = TestEnv::open().await;
+    env.control().deny("/sim-search");
+    env.control().deny("/connectivity-management");
     let request = GetInstallationRequest {
         sim: by_msisdn(&truth.msisdn),
         ..Default::default()
     };
-    let refused = reason(&client(&house).get_installation(request).await.unwrap_err());
+    let refused = reason(&client(&env).get_installation(request).await.unwrap_err());
     assert_eq!(
         (refused.code, refused.reason.as_str()),
         (Code::FailedPrecondition, "SIM_NOT_RESOLVABLE")
@@ -141,16 +140,16 @@ async fn a_sim_may_be_named_by_its_number() {
 
 #[tokio::test]
 async fn physical_and_unknown_sims_have_no_esim() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let unknown = GetEsimRequest {
         sim: by_iccid("8933200000000000000"),
         include_history: true,
     };
     for status in [
-        get_esim(&house, 3).await.unwrap_err(),
-        get_esim(&house, 40).await.unwrap_err(),
-        client(&house).get_esim(unknown).await.unwrap_err(),
-        install(&house, 3, QrFormat::Png, 0).await.unwrap_err(),
+        get_esim(&env, 3).await.unwrap_err(),
+        get_esim(&env, 40).await.unwrap_err(),
+        client(&env).get_esim(unknown).await.unwrap_err(),
+        install(&env, 3, QrFormat::Png, 0).await.unwrap_err(),
     ] {
         let refused = reason(&status);
         assert_eq!(
@@ -231,12 +230,11 @@ async fn refusals_of_the_provider_are_told_apart_by_title() {
             "PROVIDER_PROTOCOL",
         ),
     ] {
-        let house = House::open().await;
+        let env = TestEnv::open().await;
         let what = format!("{fault:?}");
-        house
-            .control()
+        env.control()
             .queue(Script::on("GET", ESIM).then(fault.step().forever()));
-        let refused = reason(&install(&house, 1, QrFormat::None, 0).await.unwrap_err());
+        let refused = reason(&install(&env, 1, QrFormat::None, 0).await.unwrap_err());
         assert_eq!(
             (refused.code, refused.reason.as_str()),
             (code, expected),
@@ -247,25 +245,24 @@ async fn refusals_of_the_provider_are_told_apart_by_title() {
 
 #[tokio::test]
 async fn an_unknown_state_passes_through_raw() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let body = json!({ "status": "Confiscated", "activationCode": "1$a.example$B", "somethingNew": [1] });
-    house
-        .control()
+    env.control()
         .queue(Script::on("GET", ESIM).then(Fault::body(200, body.to_string()).step().forever()));
-    let esim = get_esim(&house, 1).await.unwrap();
+    let esim = get_esim(&env, 1).await.unwrap();
     assert_eq!(
         (esim.status(), esim.raw_status.as_str(), esim.installable),
         (EsimStatus::Unspecified, "Confiscated", false)
     );
-    let installation = install(&house, 1, QrFormat::None, 0).await.unwrap();
+    let installation = install(&env, 1, QrFormat::None, 0).await.unwrap();
     assert_eq!(installation.activation_code, "LPA:1$a.example$B");
 }
 
 #[tokio::test]
 async fn one_code_comes_out_whatever_shape_went_in() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     for number in [1, 29, 30, 31, 32, 11] {
-        let installation = install(&house, number, QrFormat::Unspecified, 0).await.unwrap();
+        let installation = install(&env, number, QrFormat::Unspecified, 0).await.unwrap();
         let GetInstallationResponse {
             activation_code,
             smdp_address,
@@ -308,16 +305,16 @@ fn read_png(file: &[u8]) -> (usize, String) {
 
 #[tokio::test]
 async fn the_qr_code_is_the_activation_code_at_the_asked_size() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     for (asked, width) in [(0, 512), (128, 128), (301, 301), (2048, 2048)] {
-        let installation = install(&house, 1, QrFormat::Png, asked).await.unwrap();
+        let installation = install(&env, 1, QrFormat::Png, asked).await.unwrap();
         assert!(installation.qr_svg.is_empty());
         assert_eq!(
             read_png(&installation.qr_png),
             (width, installation.activation_code)
         );
     }
-    let installation = install(&house, 1, QrFormat::Svg, 300).await.unwrap();
+    let installation = install(&env, 1, QrFormat::Svg, 300).await.unwrap();
     assert!(installation.qr_png.is_empty());
     let document = installation.qr_svg;
     assert!(document.starts_with("<svg ") && document.contains("width=\"300\" height=\"300\""));
@@ -325,13 +322,13 @@ async fn the_qr_code_is_the_activation_code_at_the_asked_size() {
 
 #[tokio::test]
 async fn history_is_passed_on_without_activation_material() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let request = |include_history| GetEsimRequest {
-        sim: by_iccid(&iccid(&house, 16)),
+        sim: by_iccid(&iccid(&env, 16)),
         include_history,
     };
     let history = |esim: GetEsimResponse| esim.esim.unwrap().history;
-    let mut esims = client(&house);
+    let mut esims = client(&env);
     assert!(history(esims.get_esim(request(false)).await.unwrap().into_inner()).is_empty());
     let entries = history(esims.get_esim(request(true)).await.unwrap().into_inner());
     let words: Vec<_> = entries
@@ -352,7 +349,7 @@ async fn history_is_passed_on_without_activation_material() {
             "enabled"
         ]
     );
-    let asked: Vec<_> = house
+    let asked: Vec<_> = env
         .control()
         .requests()
         .into_iter()
@@ -364,8 +361,7 @@ async fn history_is_passed_on_without_activation_material() {
     let body = json!({ "status": "enabled", "activationCode": "1$a.example$SECRET", "history": [
         { "note": "SECRET", "matchingId": "SECRET", "kept": { "n": 1 } }, "done",
     ] });
-    house
-        .control()
+    env.control()
         .queue(Script::on("GET", ESIM).then(Fault::body(200, body.to_string()).step().forever()));
     let answer = esims.get_esim(request(true)).await.unwrap().into_inner();
     let entries = history(answer);
@@ -378,8 +374,8 @@ async fn history_is_passed_on_without_activation_material() {
 
 #[tokio::test]
 async fn every_violation_is_named_at_once_and_nothing_is_sent() {
-    let house = House::open().await;
-    let mut esims = client(&house);
+    let env = TestEnv::open().await;
+    let mut esims = client(&env);
     for (sim, format, pixels, fields) in [
         (None, 9, 127, vec!["qr_format", "qr_size_pixels", "sim"]),
         (
@@ -412,8 +408,7 @@ async fn every_violation_is_named_at_once_and_nothing_is_sent() {
         assert_eq!(violations(&status), sim_violations.copied().collect::<Vec<_>>());
     }
     assert!(
-        house
-            .control()
+        env.control()
             .requests()
             .iter()
             .all(|request| request.route != Some(ESIM))
@@ -468,9 +463,9 @@ pub async fn every_call(control: &Control, address: String) -> (Vec<String>, Vec
 
 #[tokio::test]
 async fn an_esim_is_found_by_its_number_and_then_shows_both_identifiers() {
-    let house = House::open().await;
-    let truth = house.control().sim("2").unwrap();
-    let mut esims = client(&house);
+    let env = TestEnv::open().await;
+    let truth = env.control().sim("2").unwrap();
+    let mut esims = client(&env);
     let request = GetEsimRequest {
         sim: by_msisdn(&truth.msisdn),
         ..Default::default()

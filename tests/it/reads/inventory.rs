@@ -9,7 +9,7 @@ use tonic::{Code, Request};
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Fault, Script};
 
-use crate::support::house::{House, StillClock, by_iccid, by_msisdn, reason, violations};
+use crate::support::gateway::{StillClock, TestEnv, by_iccid, by_msisdn, reason, violations};
 
 const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";
 const SEARCH: &str = "/sim-search/api/sim/search";
@@ -21,8 +21,8 @@ fn msisdn(n: u32) -> String {
 }
 
 /// The card of the nth SIM of the stock.
-fn iccid(house: &House, n: u32) -> String {
-    house.control().sim(&n.to_string()).unwrap().iccid
+fn iccid(env: &TestEnv, n: u32) -> String {
+    env.control().sim(&n.to_string()).unwrap().iccid
 }
 
 fn of(sim: Option<SimRef>) -> GetInventoryRequest {
@@ -41,9 +41,9 @@ fn bytes(amount: &Option<Amount>) -> Option<i64> {
 
 #[tokio::test]
 async fn a_sim_is_found_by_either_identifier_and_resolved_once() {
-    let house = House::open().await;
-    let mut inventory = house.inventory();
-    let (number, card) = (msisdn(2), iccid(&house, 2));
+    let env = TestEnv::open().await;
+    let mut inventory = env.inventory();
+    let (number, card) = (msisdn(2), iccid(&env, 2));
     let by_card = inventory
         .get_inventory(of(by_iccid(&card)))
         .await
@@ -65,8 +65,8 @@ async fn a_sim_is_found_by_either_identifier_and_resolved_once() {
     for _ in 0..3 {
         inventory.get_inventory(of(by_iccid(&card))).await.unwrap();
     }
-    assert_eq!(house.control().received("GET", SEARCH), 1, "the pair is kept");
-    for request in house.control().requests() {
+    assert_eq!(env.control().received("GET", SEARCH), 1, "the pair is kept");
+    for request in env.control().requests() {
         if request.route == Some(INVENTORY) {
             assert!(
                 request.query.contains(&format!("msisdn={number}&")),
@@ -86,9 +86,9 @@ async fn a_sim_is_found_by_either_identifier_and_resolved_once() {
 }
 
 #[tokio::test]
-async fn a_running_bundle_and_a_waiting_one_tell_what_their_date_means() {
-    let house = House::open().await;
-    let answer = house
+async fn a_running_subscription_and_a_waiting_one_tell_what_their_date_means() {
+    let env = TestEnv::open().await;
+    let answer = env
         .inventory()
         .get_inventory(of(by_msisdn(&msisdn(2))))
         .await
@@ -129,7 +129,7 @@ async fn a_running_bundle_and_a_waiting_one_tell_what_their_date_means() {
         include_infrastructure: true,
         ..of(by_msisdn(&msisdn(2)))
     };
-    let all = house.inventory().get_inventory(all).await.unwrap().into_inner();
+    let all = env.inventory().get_inventory(all).await.unwrap().into_inner();
     assert_eq!(
         all.subscriptions
             .iter()
@@ -141,9 +141,9 @@ async fn a_running_bundle_and_a_waiting_one_tell_what_their_date_means() {
 
 #[tokio::test]
 async fn odd_balances_are_read_as_the_contract_says() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let balances = async |n: u32| {
-        let answer = house
+        let answer = env
             .inventory()
             .get_inventory(of(by_msisdn(&msisdn(n))))
             .await
@@ -185,9 +185,9 @@ async fn odd_balances_are_read_as_the_contract_says() {
 }
 
 #[tokio::test]
-async fn ended_bundles_come_when_asked_for_and_unknown_statuses_stay_raw() {
-    let house = House::open().await;
-    let mut inventory = house.inventory();
+async fn ended_subscriptions_come_when_asked_for_and_unknown_statuses_stay_raw() {
+    let env = TestEnv::open().await;
+    let mut inventory = env.inventory();
     let live = inventory
         .get_inventory(of(by_msisdn(&msisdn(27))))
         .await
@@ -219,8 +219,8 @@ async fn ended_bundles_come_when_asked_for_and_unknown_statuses_stay_raw() {
 
 #[tokio::test]
 async fn reads_agree_with_what_happens_to_a_sim() {
-    let house = House::open().await;
-    let mut inventory = house.inventory();
+    let env = TestEnv::open().await;
+    let mut inventory = env.inventory();
     let mut first = async || {
         let answer = inventory
             .get_inventory(of(by_msisdn(&msisdn(4))))
@@ -231,7 +231,7 @@ async fn reads_agree_with_what_happens_to_a_sim() {
     };
     let waiting = first().await.unwrap();
     assert_eq!(waiting.status(), SubscriptionStatus::WaitingForFirstUse);
-    let control = house.control();
+    let control = env.control();
     control.attach("4", "FRA").unwrap();
     let running = first().await.unwrap();
     assert_eq!(
@@ -248,8 +248,8 @@ async fn reads_agree_with_what_happens_to_a_sim() {
 
 #[tokio::test]
 async fn one_subscription_is_found_by_its_id_on_its_own_sim_only() {
-    let house = House::open().await;
-    let mut inventory = house.inventory();
+    let env = TestEnv::open().await;
+    let mut inventory = env.inventory();
     let all = inventory
         .get_inventory(of(by_msisdn(&msisdn(2))))
         .await
@@ -258,7 +258,7 @@ async fn one_subscription_is_found_by_its_id_on_its_own_sim_only() {
         .subscriptions;
     let id = all[0].subscription_id.clone();
     let request = GetSubscriptionRequest {
-        sim: by_iccid(&iccid(&house, 2)),
+        sim: by_iccid(&iccid(&env, 2)),
         subscription_id: id.clone(),
     };
     let found = inventory
@@ -283,8 +283,8 @@ async fn one_subscription_is_found_by_its_id_on_its_own_sim_only() {
 
 #[tokio::test]
 async fn nothing_bought_is_an_empty_list_and_an_unknown_sim_an_error() {
-    let house = House::open().await;
-    let mut inventory = house.inventory();
+    let env = TestEnv::open().await;
+    let mut inventory = env.inventory();
     let none = inventory
         .get_inventory(of(by_msisdn(&msisdn(1))))
         .await
@@ -313,8 +313,7 @@ async fn nothing_bought_is_an_empty_list_and_an_unknown_sim_an_error() {
     );
 
     // Any other 404 says that there is nothing.
-    house
-        .control()
+    env.control()
         .queue(Script::on("GET", INVENTORY).then(Fault::problem(404, "NOTHING_THERE").step()));
     let none = inventory
         .get_inventory(of(by_msisdn(&msisdn(2))))
@@ -326,10 +325,10 @@ async fn nothing_bought_is_an_empty_list_and_an_unknown_sim_an_error() {
 
 #[tokio::test]
 async fn without_search_and_connectivity_the_needed_identifier_is_named() {
-    let house = House::open().await;
-    let control = house.control();
-    let card = iccid(&house, 2);
-    let mut inventory = house.inventory();
+    let env = TestEnv::open().await;
+    let control = env.control();
+    let card = iccid(&env, 2);
+    let mut inventory = env.inventory();
     control.deny("/sim-search");
     // Connectivity alone does.
     let found = inventory
@@ -340,7 +339,7 @@ async fn without_search_and_connectivity_the_needed_identifier_is_named() {
     assert_eq!(found.sim.unwrap().msisdn, msisdn(2));
     assert_eq!(control.received("GET", BY_SERIAL), 1);
     control.deny("/connectivity-management");
-    let other = iccid(&house, 19);
+    let other = iccid(&env, 19);
     let lost = reason(&inventory.get_inventory(of(by_iccid(&other))).await.unwrap_err());
     assert_eq!(
         (lost.code, lost.reason.as_str()),
@@ -365,15 +364,15 @@ async fn without_search_and_connectivity_the_needed_identifier_is_named() {
 
 #[tokio::test]
 async fn an_answer_about_another_sim_is_no_answer() {
-    let house = House::open().await;
-    let (asked, other) = (iccid(&house, 2), iccid(&house, 3));
+    let env = TestEnv::open().await;
+    let (asked, other) = (iccid(&env, 2), iccid(&env, 3));
     let lie = format!(
         r#"{{"sims":[{{"simSerial":"{other}","msisdn":"+{}","status":"Active"}}]}}"#,
         msisdn(3)
     );
-    let control = house.control();
+    let control = env.control();
     control.queue(Script::on("GET", SEARCH).then(Fault::body(200, lie).step()));
-    let found = house
+    let found = env
         .inventory()
         .get_inventory(of(by_iccid(&asked)))
         .await
@@ -388,8 +387,8 @@ async fn an_answer_about_another_sim_is_no_answer() {
 
 #[tokio::test]
 async fn the_state_of_a_sim_comes_from_search_or_from_connectivity() {
-    let house = House::open().await;
-    let mut inventory = house.inventory();
+    let env = TestEnv::open().await;
+    let mut inventory = env.inventory();
     let mut get = async |n: u32| {
         let request = GetSimRequest {
             sim: by_msisdn(&msisdn(n)),
@@ -399,7 +398,7 @@ async fn the_state_of_a_sim_comes_from_search_or_from_connectivity() {
     let fresh = get(1).await;
     assert_eq!(fresh.status(), SimStatus::Preactivated);
     assert_eq!(fresh.esim_status(), EsimStatus::Released);
-    assert_eq!(fresh.sim.as_ref().unwrap().iccid, iccid(&house, 1));
+    assert_eq!(fresh.sim.as_ref().unwrap().iccid, iccid(&env, 1));
     assert!(fresh.as_of.is_some() && fresh.last_seen_at.is_none() && !fresh.rate_plan.is_empty());
     let used = get(2).await;
     assert_eq!(
@@ -422,11 +421,11 @@ async fn the_state_of_a_sim_comes_from_search_or_from_connectivity() {
     }
     // Search shows nothing but the ICCID of SIM 34: connectivity knows more.
     let request = GetSimRequest {
-        sim: by_iccid(&iccid(&house, 34)),
+        sim: by_iccid(&iccid(&env, 34)),
     };
-    let hidden = house.inventory().get_sim(request).await.unwrap().into_inner();
+    let hidden = env.inventory().get_sim(request).await.unwrap().into_inner();
     assert_ne!(hidden.status(), SimStatus::Unspecified);
-    let unknown = house
+    let unknown = env
         .inventory()
         .get_sim(GetSimRequest {
             sim: by_msisdn("33600000000"),
@@ -438,8 +437,8 @@ async fn the_state_of_a_sim_comes_from_search_or_from_connectivity() {
 
 #[tokio::test]
 async fn a_walk_through_the_sims_meets_each_once() {
-    let house = House::open().await;
-    let mut inventory = house.inventory();
+    let env = TestEnv::open().await;
+    let mut inventory = env.inventory();
     let mut walk = async |mut request: ListSimsRequest| {
         let mut met = Vec::new();
         loop {
@@ -487,11 +486,11 @@ async fn a_walk_through_the_sims_meets_each_once() {
 
 #[tokio::test]
 async fn identical_concurrent_reads_are_one_request_and_nothing_is_kept() {
-    let house = House::open().await;
-    let control = house.control();
+    let env = TestEnv::open().await;
+    let control = env.control();
     control.queue(Script::on("GET", INVENTORY).then(Fault::hold("crowd").step()));
     let calls = (0..200).map(|_| {
-        let mut inventory = house.inventory();
+        let mut inventory = env.inventory();
         async move {
             inventory
                 .get_inventory(of(by_msisdn(&msisdn(2))))
@@ -503,8 +502,8 @@ async fn identical_concurrent_reads_are_one_request_and_nothing_is_kept() {
     let gate = async {
         control.until_held("crowd", 1).await;
         // All have to have come before the answer does.
-        crate::support::house::until("everybody waits", async || {
-            let metrics = house.gateway.metrics().await;
+        crate::support::gateway::until("everybody waits", async || {
+            let metrics = env.gateway.metrics().await;
             metrics.contains(r#"gateway_cache_answers_total{cache="inventory",kind="missed",otel_scope_name="transatel-gateway"} 200"#)
         })
         .await;
@@ -513,8 +512,7 @@ async fn identical_concurrent_reads_are_one_request_and_nothing_is_kept() {
     let (answers, ()) = tokio::join!(join_all(calls), gate);
     assert!(answers.iter().all(|answer| answer == &answers[0]));
     assert_eq!(control.received("GET", INVENTORY), 1);
-    house
-        .inventory()
+    env.inventory()
         .get_inventory(of(by_msisdn(&msisdn(2))))
         .await
         .unwrap();
@@ -528,8 +526,8 @@ fn batch(sims: Vec<Option<SimRef>>) -> BatchGetInventoryRequest {
     }
 }
 
-async fn all(house: &House, request: BatchGetInventoryRequest) -> Vec<BatchGetInventoryResponse> {
-    let mut stream = house
+async fn all(env: &TestEnv, request: BatchGetInventoryRequest) -> Vec<BatchGetInventoryResponse> {
+    let mut stream = env
         .inventory()
         .batch_get_inventory(request)
         .await
@@ -544,16 +542,15 @@ async fn all(house: &House, request: BatchGetInventoryRequest) -> Vec<BatchGetIn
 
 #[tokio::test]
 async fn a_batch_answers_every_sim_under_a_bounded_concurrency_and_a_bad_one_spoils_nothing() {
-    let house = House::with(&[("INVENTORY__BATCH_CONCURRENCY", "8")]).await;
+    let env = TestEnv::with(&[("INVENTORY__BATCH_CONCURRENCY", "8")]).await;
     // So that reads overlap.
-    house
-        .control()
+    env.control()
         .configure(|settings| settings.latency = Duration::from_millis(1));
     let mut sims: Vec<Option<SimRef>> = (0..997).map(|n| by_msisdn(&msisdn(n % 100 + 1))).collect();
     sims.push(by_msisdn("33600000000"));
-    sims.push(by_iccid(&iccid(&house, 3)));
+    sims.push(by_iccid(&iccid(&env, 3)));
     sims.push(by_iccid("8988247999999999999"));
-    let entries = all(&house, batch(sims.clone())).await;
+    let entries = all(&env, batch(sims.clone())).await;
     assert_eq!(entries.len(), 1000);
     let indices: BTreeSet<i32> = entries.iter().map(|entry| entry.index).collect();
     assert_eq!(indices.len(), 1000);
@@ -570,21 +567,21 @@ async fn a_batch_answers_every_sim_under_a_bounded_concurrency_and_a_bad_one_spo
             }
         }
     }
-    let peak = house.control().counters().requests[&format!("GET {INVENTORY}")].peak_in_flight;
+    let peak = env.control().counters().requests[&format!("GET {INVENTORY}")].peak_in_flight;
     assert!((2..=8).contains(&peak), "{peak} at once");
 }
 
 #[tokio::test]
 async fn a_batch_comes_in_the_order_of_completion() {
-    let house = House::open().await;
-    let control = house.control();
+    let env = TestEnv::open().await;
+    let control = env.control();
     control.queue(Script::on("GET", INVENTORY).then(Fault::hold("slow").step()));
     let request = batch(vec![
         by_msisdn(&msisdn(1)),
         by_msisdn(&msisdn(2)),
         by_msisdn(&msisdn(4)),
     ]);
-    let mut stream = house
+    let mut stream = env
         .inventory()
         .batch_get_inventory(request)
         .await
@@ -605,8 +602,8 @@ async fn a_batch_comes_in_the_order_of_completion() {
 async fn a_batch_obeys_its_deadline_and_keeps_what_it_has() {
     let _still = StillClock::hold();
     // A breaker would end it earlier: nothing would be asked any more.
-    let house = House::with(&[("BREAKER__FAILURES", "1000000")]).await;
-    let control = house.control();
+    let env = TestEnv::with(&[("BREAKER__FAILURES", "1000000")]).await;
+    let control = env.control();
     control.queue(
         Script::on("GET", INVENTORY)
             .then(Fault::Pass)
@@ -617,7 +614,7 @@ async fn a_batch_obeys_its_deadline_and_keeps_what_it_has() {
     request
         .metadata_mut()
         .insert("grpc-timeout", "60S".parse().unwrap());
-    let mut stream = house
+    let mut stream = env
         .inventory_untimed()
         .batch_get_inventory(request)
         .await
@@ -648,8 +645,8 @@ async fn a_batch_obeys_its_deadline_and_keeps_what_it_has() {
 
 #[tokio::test]
 async fn bad_requests_name_every_violation_and_send_nothing() {
-    let house = House::open().await;
-    let mut inventory = house.inventory();
+    let env = TestEnv::open().await;
+    let mut inventory = env.inventory();
     let request = GetInventoryRequest {
         language_code: "?".into(),
         ..of(by_msisdn("1"))
@@ -704,5 +701,5 @@ async fn bad_requests_name_every_violation_and_send_nothing() {
         violations(&refused),
         ["sims[0].msisdn", "sims[2].iccid", "sims[3]"]
     );
-    assert_eq!(house.control().counters().requests, Default::default());
+    assert_eq!(env.control().counters().requests, Default::default());
 }

@@ -6,7 +6,7 @@ use tonic::{Code, Request};
 use transatel_gateway_client::connectivity::v1::CheckEligibilityRequest;
 use transatel_simulator::{Fault, Script, Step};
 
-use crate::support::house::{CATALOG, FRANCE, House, PRODUCTS, by_msisdn, get, reason};
+use crate::support::gateway::{CATALOG, FRANCE, PRODUCTS, TestEnv, by_msisdn, get, reason};
 
 fn live() -> CheckEligibilityRequest {
     CheckEligibilityRequest {
@@ -17,11 +17,11 @@ fn live() -> CheckEligibilityRequest {
 
 /// Answers a live read with a fault for good; gives the error and how often
 /// the provider was asked.
-async fn asked_with(fault: Step, settings: &[(&str, &str)]) -> (crate::support::house::Reason, u64) {
-    let house = House::with(settings).await;
-    let control = house.control();
+async fn asked_with(fault: Step, settings: &[(&str, &str)]) -> (crate::support::gateway::Reason, u64) {
+    let env = TestEnv::with(settings).await;
+    let control = env.control();
     control.queue(Script::on("GET", PRODUCTS).then(fault.forever()));
-    let status = house.catalog().check_eligibility(live()).await.unwrap_err();
+    let status = env.catalog().check_eligibility(live()).await.unwrap_err();
     (reason(&status), control.received("GET", PRODUCTS))
 }
 
@@ -164,12 +164,12 @@ async fn faults_of_the_provider_become_the_contracts_errors() {
 #[tokio::test]
 async fn the_providers_code_and_request_id_reach_the_caller_its_text_does_not() {
     let fault = Fault::body(400, r#"{"title":"BRAND_NEW","detail":"for 882470000000001"}"#).step();
-    let house = House::open().await;
-    house.control().queue(Script::on("GET", PRODUCTS).then(fault));
-    let status = house.catalog().check_eligibility(live()).await.unwrap_err();
+    let env = TestEnv::open().await;
+    env.control().queue(Script::on("GET", PRODUCTS).then(fault));
+    let status = env.catalog().check_eligibility(live()).await.unwrap_err();
     let error = reason(&status);
     assert_eq!(error.metadata["provider_code"], "BRAND_NEW");
-    let sent = house.control().requests();
+    let sent = env.control().requests();
     assert_eq!(
         error.metadata["provider_request_id"],
         sent.last().unwrap().request_id
@@ -191,44 +191,41 @@ async fn a_wait_that_the_provider_asks_for_is_kept_or_handed_on() {
     );
 
     // A second is waited for.
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let second = Fault::RateLimited {
         retry_after: Some(Duration::from_secs(1)),
     };
-    house
-        .control()
+    env.control()
         .queue(Script::on("GET", PRODUCTS).then(second.step()));
     let started = std::time::Instant::now();
-    house.catalog().check_eligibility(live()).await.unwrap();
+    env.catalog().check_eligibility(live()).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
-    assert_eq!(house.control().received("GET", PRODUCTS), 2);
+    assert_eq!(env.control().received("GET", PRODUCTS), 2);
 }
 
 #[tokio::test]
 async fn a_read_survives_faults_that_pass() {
-    let house = House::with(&QUICK).await;
-    let control = house.control();
+    let env = TestEnv::with(&QUICK).await;
+    let control = env.control();
     control.queue(
         Script::on("GET", PRODUCTS)
             .then(Fault::Reset.step())
             .then(Fault::status(503).step()),
     );
-    house.catalog().check_eligibility(live()).await.unwrap();
+    env.catalog().check_eligibility(live()).await.unwrap();
     assert_eq!(control.received("GET", PRODUCTS), 3);
 }
 
 #[tokio::test]
 async fn a_callers_deadline_bounds_the_wait_for_the_provider() {
-    let house = House::open().await;
-    house
-        .control()
+    let env = TestEnv::open().await;
+    env.control()
         .queue(Script::on("GET", PRODUCTS).then(Fault::Hang.step().forever()));
     let mut request = Request::new(live());
     request.set_timeout(Duration::from_millis(150));
     let started = std::time::Instant::now();
     let late = reason(
-        &house
-            .gateway
+        &env.gateway
             .untimed_catalog()
             .check_eligibility(request)
             .await
@@ -255,26 +252,14 @@ async fn answers_that_cannot_be_read_leave_the_cached_catalog_alone() {
         let settings = [("CATALOG__FRESH_FOR", "1s"), ("TRANSATEL__READ_ATTEMPTS", "1")];
         // The catalog fits, the oversized answer does not.
         let bound = [settings.as_slice(), &[("TRANSATEL__MAX_ANSWER_BYTES", "2500000")]].concat();
-        let house = House::with(&bound).await;
-        let control = house.control();
-        let before = house
-            .catalog()
-            .get_product(get(FRANCE))
-            .await
-            .unwrap()
-            .into_inner();
+        let env = TestEnv::with(&bound).await;
+        let control = env.control();
+        let before = env.catalog().get_product(get(FRANCE)).await.unwrap().into_inner();
         control.queue(Script::on("GET", CATALOG).then(fault.step().forever()));
         let mut last = None;
-        crate::support::house::until("the refresh has failed", async || {
-            last = Some(
-                house
-                    .catalog()
-                    .get_product(get(FRANCE))
-                    .await
-                    .unwrap()
-                    .into_inner(),
-            );
-            let metrics = house.gateway.metrics().await;
+        crate::support::gateway::until("the refresh has failed", async || {
+            last = Some(env.catalog().get_product(get(FRANCE)).await.unwrap().into_inner());
+            let metrics = env.gateway.metrics().await;
             metrics
                 .lines()
                 .any(|line| line.starts_with("gateway_provider_unreadable_total{api=\"catalog\""))
@@ -295,11 +280,10 @@ async fn a_cold_catalog_that_cannot_be_read_is_a_protocol_error() {
     ] {
         let name = format!("{fault:?}");
         let bound = [QUICK.as_slice(), &[("TRANSATEL__MAX_ANSWER_BYTES", "2500000")]].concat();
-        let house = House::with(&bound).await;
-        house
-            .control()
+        let env = TestEnv::with(&bound).await;
+        env.control()
             .queue(Script::on("GET", CATALOG).then(fault.step().forever()));
-        let error = reason(&house.catalog().get_product(get(FRANCE)).await.unwrap_err());
+        let error = reason(&env.catalog().get_product(get(FRANCE)).await.unwrap_err());
         assert_eq!(
             (error.code, error.reason.as_str()),
             (Code::Internal, "PROVIDER_PROTOCOL"),

@@ -6,7 +6,7 @@ use tonic::Status;
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Fault, Sandbox, Script, Webhook};
 
-use crate::support::house::{
+use crate::support::gateway::{
     Gateway, OPERATIONS, ORDERS, SECRET, Secret, by_iccid, by_msisdn, reason, until,
 };
 use crate::support::postgres;
@@ -31,7 +31,7 @@ struct Swap {
 impl Swap {
     /// Reads the pairs under these references.
     async fn known_by(known: impl Fn(&str, &str) -> Vec<Option<api::SimRef>>) -> Self {
-        let sandbox = crate::support::house::simulator().await;
+        let sandbox = crate::support::gateway::simulator().await;
         let gateway = Gateway::start(&sandbox.base_url(), &OPERATIONS).await;
         let other = Gateway::start(&sandbox.base_url(), &OPERATIONS).await;
         let control = sandbox.control();
@@ -156,7 +156,10 @@ async fn a_subscription_is_not_ended_through_a_card_that_its_line_has_left() {
     };
     let mut client = swap.gateway.provisioning();
     let error = wish(by_iccid(&swap.old)).ask(&mut client).await.unwrap_err();
-    assert_eq!(crate::support::house::reason(&error).reason, "SIM_NOT_RESOLVABLE");
+    assert_eq!(
+        crate::support::gateway::reason(&error).reason,
+        "SIM_NOT_RESOLVABLE"
+    );
     wish(by_iccid(&swap.new)).ask(&mut client).await.unwrap();
 }
 
@@ -185,7 +188,7 @@ async fn an_event_of_a_swap_drops_the_pair_in_every_replica() {
     let Some(store) = postgres::database().await else {
         return;
     };
-    let sandbox = crate::support::house::simulator().await;
+    let sandbox = crate::support::gateway::simulator().await;
     let secret = Secret::new(SECRET);
     let settings = [&secret.settings()[..], &[("STORE__URL", &*store)]].concat();
     let receiver = Gateway::start(&sandbox.base_url(), &settings).await;

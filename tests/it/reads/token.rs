@@ -6,7 +6,7 @@ use tonic::Code;
 use transatel_gateway_client::connectivity::v1::CheckEligibilityRequest;
 use transatel_simulator::{Fault, Script};
 
-use crate::support::house::{FRANCE, House, PRODUCTS, StillClock, TOKEN, by_msisdn, get, reason, until};
+use crate::support::gateway::{FRANCE, PRODUCTS, StillClock, TOKEN, TestEnv, by_msisdn, get, reason, until};
 
 /// A call that is never cached and needs a token.
 fn live() -> CheckEligibilityRequest {
@@ -19,10 +19,10 @@ fn live() -> CheckEligibilityRequest {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_lives_a_minute_is_refreshed_ahead_of_its_end() {
     let _still = StillClock::hold();
-    let house = House::open().await;
-    let control = house.control();
+    let env = TestEnv::open().await;
+    let control = env.control();
     control.configure(|settings| settings.token_lifetime = Duration::from_secs(60));
-    let mut catalog = house.catalog();
+    let mut catalog = env.catalog();
     catalog.check_eligibility(live()).await.unwrap();
     tokio::time::advance(Duration::from_secs(45)).await;
     catalog.check_eligibility(live()).await.unwrap();
@@ -52,9 +52,9 @@ async fn a_token_that_lives_a_minute_is_refreshed_ahead_of_its_end() {
 
 #[tokio::test]
 async fn a_revoked_token_costs_one_401_and_one_replay() {
-    let house = House::open().await;
-    let control = house.control();
-    let mut catalog = house.catalog();
+    let env = TestEnv::open().await;
+    let control = env.control();
+    let mut catalog = env.catalog();
     catalog.check_eligibility(live()).await.unwrap();
     control.revoke_tokens();
     catalog.check_eligibility(live()).await.unwrap();
@@ -65,12 +65,12 @@ async fn a_revoked_token_costs_one_401_and_one_replay() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_that_meet_a_revoked_token_together_share_the_new_one() {
-    let house = House::open().await;
-    let control = house.control();
-    house.catalog().check_eligibility(live()).await.unwrap();
+    let env = TestEnv::open().await;
+    let control = env.control();
+    env.catalog().check_eligibility(live()).await.unwrap();
     control.revoke_tokens();
     let calls = (0..100).map(|_| {
-        let mut catalog = house.catalog();
+        let mut catalog = env.catalog();
         async move { catalog.check_eligibility(live()).await.unwrap() }
     });
     futures_util::future::join_all(calls).await;
@@ -79,10 +79,10 @@ async fn callers_that_meet_a_revoked_token_together_share_the_new_one() {
 
 #[tokio::test]
 async fn an_api_that_refuses_a_fresh_token_is_our_fault_not_the_callers() {
-    let house = House::open().await;
-    let control = house.control();
+    let env = TestEnv::open().await;
+    let control = env.control();
     control.queue(Script::on("GET", PRODUCTS).then(Fault::Unauthorized.step().forever()));
-    let refused = reason(&house.catalog().check_eligibility(live()).await.unwrap_err());
+    let refused = reason(&env.catalog().check_eligibility(live()).await.unwrap_err());
     assert_eq!(
         (refused.code, refused.reason.as_str()),
         (Code::Internal, "PROVIDER_CREDENTIALS_REJECTED")
@@ -93,10 +93,10 @@ async fn an_api_that_refuses_a_fresh_token_is_our_fault_not_the_callers() {
 #[tokio::test(start_paused = true)]
 async fn an_api_that_refuses_every_token_does_not_cost_a_token_a_call() {
     let _still = StillClock::hold();
-    let house = House::open().await;
-    let control = house.control();
+    let env = TestEnv::open().await;
+    let control = env.control();
     control.queue(Script::on("GET", PRODUCTS).then(Fault::Unauthorized.step().forever()));
-    let mut catalog = house.catalog();
+    let mut catalog = env.catalog();
     for _ in 0..200 {
         let refused = reason(&catalog.check_eligibility(live()).await.unwrap_err());
         assert_eq!(refused.reason, "PROVIDER_CREDENTIALS_REJECTED");
@@ -112,8 +112,7 @@ async fn an_api_that_refuses_every_token_does_not_cost_a_token_a_call() {
     assert!((10..=25).contains(&asked), "{asked}");
     // Other APIs go on with the token that is there, and an API that takes it
     // again is noticed at once.
-    house
-        .inventory()
+    env.inventory()
         .get_inventory(transatel_gateway_client::connectivity::v1::GetInventoryRequest {
             sim: by_msisdn("882470000000001"),
             ..Default::default()
@@ -132,11 +131,11 @@ async fn an_api_that_refuses_every_token_does_not_cost_a_token_a_call() {
 #[tokio::test(start_paused = true)]
 async fn refused_credentials_do_not_hammer_the_token_endpoint() {
     let _still = StillClock::hold();
-    let house = House::open().await;
-    let control = house.control();
+    let env = TestEnv::open().await;
+    let control = env.control();
     control.configure(|settings| settings.credentials_refused = true);
     for _ in 0..200 {
-        let refused = reason(&house.catalog().check_eligibility(live()).await.unwrap_err());
+        let refused = reason(&env.catalog().check_eligibility(live()).await.unwrap_err());
         assert_eq!(
             (refused.code, refused.reason.as_str()),
             (Code::Internal, "PROVIDER_CREDENTIALS_REJECTED")
@@ -147,29 +146,29 @@ async fn refused_credentials_do_not_hammer_the_token_endpoint() {
     // An hour of one call a second is a handful of requests.
     for _ in 0..3600 {
         tokio::time::advance(Duration::from_secs(1)).await;
-        house.catalog().check_eligibility(live()).await.unwrap_err();
+        env.catalog().check_eligibility(live()).await.unwrap_err();
     }
     let asked = control.received("POST", TOKEN);
     assert!((10..=20).contains(&asked), "{asked}");
     // Mended credentials are noticed.
     control.configure(|settings| settings.credentials_refused = false);
     tokio::time::advance(Duration::from_secs(301)).await;
-    house.catalog().check_eligibility(live()).await.unwrap();
+    env.catalog().check_eligibility(live()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_token_endpoint_that_is_down_is_survived_while_the_old_token_lives() {
     let _still = StillClock::hold();
-    let house = House::open().await;
-    let control = house.control();
-    house.catalog().check_eligibility(live()).await.unwrap();
+    let env = TestEnv::open().await;
+    let control = env.control();
+    env.catalog().check_eligibility(live()).await.unwrap();
     control.queue(Script::on("POST", TOKEN).then(Fault::status(500).step().forever()));
     tokio::time::advance(Duration::from_secs(3590)).await;
     for _ in 0..20 {
-        house.catalog().check_eligibility(live()).await.unwrap();
+        env.catalog().check_eligibility(live()).await.unwrap();
     }
     tokio::time::advance(Duration::from_secs(9)).await;
-    let down = reason(&house.catalog().check_eligibility(live()).await.unwrap_err());
+    let down = reason(&env.catalog().check_eligibility(live()).await.unwrap_err());
     assert_eq!(
         (down.code, down.reason.as_str()),
         (Code::Unavailable, "PROVIDER_UNAVAILABLE")
@@ -178,13 +177,13 @@ async fn a_token_endpoint_that_is_down_is_survived_while_the_old_token_lives() {
 
 #[tokio::test]
 async fn the_token_request_is_what_the_provider_documents() {
-    let house = House::with(&[(
+    let env = TestEnv::with(&[(
         "TRANSATEL__SCOPES",
         "CATALOG_PRODUCTS_READ,INVENTORY_SUBSCRIPTIONS_READ",
     )])
     .await;
-    house.catalog().get_product(get(FRANCE)).await.unwrap();
-    let sent = house.control().requests();
+    env.catalog().get_product(get(FRANCE)).await.unwrap();
+    let sent = env.control().requests();
     let token = sent.iter().find(|request| request.route == Some(TOKEN)).unwrap();
     assert_eq!(
         token.body,

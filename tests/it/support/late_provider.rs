@@ -7,7 +7,7 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{EventOrder, Fault, Script, Showing, Webhook};
 
 use crate::events::streams::{Follower, from_the_beginning};
-use crate::support::house::{Gateway, House, ORDERS, SECRET, Secret, simulator, until};
+use crate::support::gateway::{Gateway, ORDERS, SECRET, Secret, TestEnv, simulator, until};
 use crate::writes::orders::{create, get, order};
 
 const SIM: &str = "882470000000001";
@@ -21,11 +21,11 @@ const IMPATIENT: [(&str, &str); 4] = [
 
 #[tokio::test]
 async fn an_order_that_is_carried_out_after_the_gateway_gave_up_and_shows_late_is_found() {
-    let house = House::with(&IMPATIENT).await;
-    let control = house.control();
+    let env = TestEnv::with(&IMPATIENT).await;
+    let control = env.control();
     control.queue(Script::on("POST", ORDERS).then(Fault::once_gone(Duration::from_millis(50))));
     control.show_next_order(SIM, Showing::held()).unwrap();
-    let mut client = house.provisioning();
+    let mut client = env.provisioning();
     let request = order(SIM);
     let unknown = create(&mut client, &request).await.unwrap();
     assert_eq!(unknown.state(), OrderState::Unknown);
@@ -49,12 +49,11 @@ async fn an_order_that_is_carried_out_after_the_gateway_gave_up_and_shows_late_i
 
 #[tokio::test]
 async fn an_event_that_comes_before_the_answer_belongs_to_the_order() {
-    let house = House::with_events(&[]).await;
-    house
-        .control()
+    let env = TestEnv::with_events(&[]).await;
+    env.control()
         .queue(Script::on("POST", ORDERS).then(Fault::AfterEvents));
-    let mut follower = Follower::start(&mut house.events(), from_the_beginning()).await;
-    let placed = create(&mut house.provisioning(), &order(SIM)).await.unwrap();
+    let mut follower = Follower::start(&mut env.events(), from_the_beginning()).await;
+    let placed = create(&mut env.provisioning(), &order(SIM)).await.unwrap();
     assert_eq!(placed.state(), OrderState::Placed);
     let event = follower.event().await;
     assert_eq!(event.order_id, placed.order_id);

@@ -1,7 +1,7 @@
 //! What the tests stand on.
 
 pub mod collector;
-pub mod house;
+pub mod gateway;
 pub mod late_provider;
 pub mod markdown;
 pub mod pki;

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-use crate::support::house::SOON;
+use crate::support::gateway::SOON;
 
 /// A running process. Killed when dropped.
 pub struct Process {

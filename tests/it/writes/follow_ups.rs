@@ -1,4 +1,4 @@
-//! Orders about a bundle that is there already, through the front door.
+//! Orders about a subscription that is there already, through the front door.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Criteria, Fault, Script, SimView};
 use uuid::Uuid;
 
-use crate::support::house::{
-    BUNDLES, House, ORDERS, Provisioning, by_iccid, by_msisdn, reason, spawn, until, violations,
+use crate::support::gateway::{
+    ORDERS, Provisioning, SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason, spawn, until, violations,
 };
 use crate::writes::orders;
 
 pub const MONTHLY: &str = "WW_901O_STACK_RECURRING_FRANCE_5GB_1M";
-/// With a recurring bundle.
+/// With a recurring subscription.
 const SUBSCRIBED: &str = "882470000000026";
 
-/// What is asked of a bundle.
+/// What is asked of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ask {
     Cancel,
     End,
 }
 
-/// A wish about a bundle.
+/// A wish about a subscription.
 #[derive(Clone, Debug)]
 pub struct Wish {
     pub ask: Ask,
@@ -88,12 +88,14 @@ impl Wish {
     }
 }
 
-fn bundle(sim: &SimView, product: &str) -> Uuid {
-    let found = sim.bought().find(|bundle| bundle.product_id == product);
+fn subscription(sim: &SimView, product: &str) -> Uuid {
+    let found = sim
+        .bought()
+        .find(|subscription| subscription.product_id == product);
     found.unwrap().subscription_id
 }
 
-/// SIMs in use with a recurring bundle that runs, and that bundle.
+/// SIMs in use with a recurring subscription that runs, and that subscription.
 pub fn subscribed(control: &Control, count: usize) -> Vec<(String, Uuid)> {
     let fresh = control.find_sims(Criteria::FRESH, count);
     assert_eq!(fresh.len(), count);
@@ -105,23 +107,23 @@ pub fn subscribed(control: &Control, count: usize) -> Vec<(String, Uuid)> {
     fresh.into_iter().map(subscribe).collect()
 }
 
-/// The provider's word for where a bundle is.
+/// The provider's word for where a subscription is.
 pub fn status(control: &Control, msisdn: &str, id: Uuid) -> String {
     let sim = control.sim(msisdn).unwrap();
-    let mut bundles = sim.bundles.into_iter();
-    bundles
-        .find(|bundle| bundle.subscription_id == id)
+    let mut subscriptions = sim.subscriptions.into_iter();
+    subscriptions
+        .find(|subscription| subscription.subscription_id == id)
         .unwrap()
         .status
 }
 
 #[tokio::test]
-async fn a_renewal_is_canceled_and_a_bundle_is_ended_once() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+async fn a_renewal_is_canceled_and_a_subscription_is_ended_once() {
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let sim = control.sim(SUBSCRIBED).unwrap();
-    let id = bundle(&sim, MONTHLY);
+    let id = subscription(&sim, MONTHLY);
     for (ask, kind, word, expected) in [
         (Ask::Cancel, OrderKind::CancelRenewal, "cancelRenewal", "canceled"),
         (
@@ -140,7 +142,7 @@ async fn a_renewal_is_canceled_and_a_bundle_is_ended_once() {
             (MONTHLY, id.to_string().as_str())
         );
         assert_eq!(order.sim.as_ref().unwrap().msisdn, SUBSCRIBED);
-        assert_eq!(status(&house.control(), SUBSCRIBED, id), expected);
+        assert_eq!(status(&env.control(), SUBSCRIBED, id), expected);
         let requests = control.requests();
         let posts: Vec<_> = requests
             .iter()
@@ -158,7 +160,7 @@ async fn a_renewal_is_canceled_and_a_bundle_is_ended_once() {
             "transactionReference": order.order_id,
         });
         assert_eq!(body, minimal);
-        // Again, by the card: the same order, though the bundle has changed.
+        // Again, by the card: the same order, though the subscription has changed.
         let again = Wish {
             sim: by_iccid(&sim.iccid),
             ..wish.clone()
@@ -185,20 +187,24 @@ async fn a_renewal_is_canceled_and_a_bundle_is_ended_once() {
 
 #[tokio::test]
 async fn what_cannot_apply_is_refused_and_not_sent() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
-    // One bundle in each status.
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    // One subscription in each status.
     let sim = control.sim("882470000000027").unwrap();
     let of = |status: &str, product: &str| {
         let found = sim
-            .bundles
+            .subscriptions
             .iter()
-            .find(|bundle| bundle.status == status && bundle.product_id == product);
+            .find(|subscription| subscription.status == status && subscription.product_id == product);
         found.unwrap().subscription_id.to_string()
     };
-    let france = crate::support::house::FRANCE;
-    let infrastructure = sim.bundles.iter().find(|bundle| bundle.infrastructure).unwrap();
+    let france = crate::support::gateway::FRANCE;
+    let infrastructure = sim
+        .subscriptions
+        .iter()
+        .find(|subscription| subscription.infrastructure)
+        .unwrap();
     let eligible = (Code::FailedPrecondition, "PRODUCT_NOT_ELIGIBLE");
     let unknown = (Code::NotFound, "SUBSCRIPTION_NOT_FOUND");
     for (ask, id, (code, expected)) in [
@@ -230,8 +236,8 @@ async fn what_cannot_apply_is_refused_and_not_sent() {
 
 #[tokio::test]
 async fn what_is_not_enabled_is_neither_read_nor_written() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
     for ask in [Ask::Cancel, Ask::End] {
         let wish = Wish::new(ask, SUBSCRIBED, Uuid::new_v4());
         let error = reason(&wish.ask(&mut client).await.unwrap_err());
@@ -248,19 +254,19 @@ async fn what_is_not_enabled_is_neither_read_nor_written() {
         let fields = violations(&bad.ask(&mut client).await.unwrap_err());
         assert_eq!(fields, ["request_id", "sim", "subscription_id"]);
     }
-    assert_eq!(house.control().counters().requests, Default::default());
+    assert_eq!(env.control().counters().requests, Default::default());
 }
 
 #[tokio::test]
 async fn an_account_that_does_not_have_it_refuses_with_501() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
     control.configure(|settings| settings.follow_ups.enabled = false);
-    let mut client = house.provisioning();
+    let mut client = env.provisioning();
     let wish = Wish::new(
         Ask::Cancel,
         SUBSCRIBED,
-        bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY),
+        subscription(&control.sim(SUBSCRIBED).unwrap(), MONTHLY),
     );
     let error = reason(&wish.ask(&mut client).await.unwrap_err());
     assert_eq!(error.reason, "OPERATION_NOT_ENABLED");
@@ -272,30 +278,30 @@ async fn an_account_that_does_not_have_it_refuses_with_501() {
 }
 
 #[tokio::test]
-async fn the_account_decides_where_the_bundle_is_named() {
+async fn the_account_decides_where_the_subscription_is_named() {
     let settings = [
         ("TRANSATEL__SUBSCRIPTION_MEMBER", "/subscriptionId"),
         ("TRANSATEL__CANCEL_RENEWAL_ORDER_TYPE", "cancelRenewal"),
         ("TRANSATEL__TERMINATE_ORDER_TYPE", "terminate"),
     ];
-    let house = House::with_operations(&settings).await;
-    let control = house.control();
+    let env = TestEnv::with_operations(&settings).await;
+    let control = env.control();
     control.configure(|settings| settings.follow_ups.subscription_member = "/subscriptionId".into());
-    let id = bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
+    let id = subscription(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
     let order = Wish::new(Ask::End, SUBSCRIBED, id)
-        .ask(&mut house.provisioning())
+        .ask(&mut env.provisioning())
         .await
         .unwrap();
     assert_eq!(order.state(), OrderState::Placed);
-    assert_eq!(status(&house.control(), SUBSCRIBED, id), "terminated");
+    assert_eq!(status(&env.control(), SUBSCRIBED, id), "terminated");
 }
 
 #[tokio::test]
-async fn an_outcome_that_is_not_known_is_found_out_from_the_bundle() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
-    let id = bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
+async fn an_outcome_that_is_not_known_is_found_out_from_the_subscription() {
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    let id = subscription(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
     for ask in [Ask::Cancel, Ask::End] {
         let wish = Wish::new(ask, SUBSCRIBED, id);
         control.queue(Script::on("POST", ORDERS).then(Fault::Reset));
@@ -310,19 +316,19 @@ async fn an_outcome_that_is_not_known_is_found_out_from_the_bundle() {
         );
         let done = wish.until(&mut client, OrderState::Placed).await;
         assert_eq!(done.subscription_id, id.to_string());
-        assert_ne!(status(&house.control(), SUBSCRIBED, id), "active");
+        assert_ne!(status(&env.control(), SUBSCRIBED, id), "active");
     }
 }
 
 #[tokio::test]
 async fn it_takes_the_place_of_its_product_while_it_is_on_its_way() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let wish = Wish::new(
         Ask::Cancel,
         SUBSCRIBED,
-        bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY),
+        subscription(&control.sim(SUBSCRIBED).unwrap(), MONTHLY),
     );
     control.queue(Script::on("POST", ORDERS).then(Fault::hold("post")));
     let running = spawn({
@@ -355,14 +361,14 @@ async fn an_operator_can_say_what_became_of_it() {
         ("ORDERS__ESCALATE_AFTER", "100ms"),
         ("ORDERS__SETTLE_WINDOW", "50ms"),
     ];
-    let house = House::with_operations(&settings).await;
-    let control = house.control();
-    let mut client = house.provisioning();
-    let id = bundle(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
+    let env = TestEnv::with_operations(&settings).await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    let id = subscription(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
     let wish = Wish::new(Ask::Cancel, SUBSCRIBED, id);
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
     control.queue(
-        Script::on("GET", BUNDLES)
+        Script::on("GET", SUBSCRIPTIONS)
             .then(Fault::Pass)
             .then(Fault::problem(404, "NOT_FOUND").step().forever()),
     );
@@ -390,11 +396,11 @@ async fn an_operator_can_say_what_became_of_it() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_for_one_bundle_and_one_wish() {
-    let house = House::with_operations(&[]).await;
-    let mut client = house.provisioning();
-    let sim = house.control().sim(SUBSCRIBED).unwrap();
-    let wish = Wish::new(Ask::Cancel, SUBSCRIBED, bundle(&sim, MONTHLY));
+async fn a_request_id_is_for_one_subscription_and_one_wish() {
+    let env = TestEnv::with_operations(&[]).await;
+    let mut client = env.provisioning();
+    let sim = env.control().sim(SUBSCRIBED).unwrap();
+    let wish = Wish::new(Ask::Cancel, SUBSCRIBED, subscription(&sim, MONTHLY));
     wish.ask(&mut client).await.unwrap();
     for other in [
         Wish {
@@ -416,5 +422,5 @@ async fn a_request_id_is_for_one_bundle_and_one_wish() {
             (Code::InvalidArgument, "REQUEST_ID_REUSED")
         );
     }
-    assert_eq!(house.control().received("POST", ORDERS), 1);
+    assert_eq!(env.control().received("POST", ORDERS), 1);
 }

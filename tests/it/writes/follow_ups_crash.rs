@@ -1,16 +1,16 @@
-//! A gateway that is killed (`kill -9`) while it ends a bundle, and whoever
+//! A gateway that is killed (`kill -9`) while it ends a subscription, and whoever
 //! comes after it on the same ledger.
 
 use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1::OrderState;
 
-use crate::support::house::{BUNDLES, OPERATIONS, ORDERS, simulator, spawn, until};
+use crate::support::gateway::{OPERATIONS, ORDERS, SUBSCRIPTIONS, simulator, spawn, until};
 use crate::writes::follow_ups::{Ask, Wish, status, subscribed};
 use crate::writes::orders_crash::{Death, on_both_ledgers, start};
 
 fn scenarios() -> [Death; 6] {
     [
-        Death::Waiting("GET", BUNDLES),
+        Death::Waiting("GET", SUBSCRIPTIONS),
         Death::At(Step::BeforeDurable),
         Death::At(Step::Durable),
         Death::WaitingAfterCommit("POST", ORDERS),
@@ -26,11 +26,11 @@ async fn survive_all(store: &str) {
         let control = sandbox.control();
         control.configure(|settings| settings.follow_ups.enabled = true);
         // One SIM each: they share the ledger.
-        let (msisdn, bundle) = subscribed(&control, scenarios().len()).remove(number);
+        let (msisdn, subscription) = subscribed(&control, scenarios().len()).remove(number);
         let what = format!("{death:?}");
         let stop_at = death.prepare(&control);
         let mut first = start(&sandbox, store, stop_at, &OPERATIONS).await;
-        let wish = Wish::new(Ask::End, &msisdn, bundle);
+        let wish = Wish::new(Ask::End, &msisdn, subscription);
         let call = spawn({
             let (mut client, wish) = (first.client.clone(), wish.clone());
             async move { wish.ask(&mut client).await }
@@ -49,7 +49,7 @@ async fn survive_all(store: &str) {
             }
         })
         .await;
-        assert_eq!(status(&control, &msisdn, bundle), "terminated", "{what}");
+        assert_eq!(status(&control, &msisdn, subscription), "terminated", "{what}");
         next.process.signal("KILL").await;
         next.process.ended().await;
     }

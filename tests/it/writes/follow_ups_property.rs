@@ -1,5 +1,5 @@
-//! The property of orders, for orders about a bundle: what the gateway finally
-//! says of them is what became of the bundle.
+//! The property of orders, for orders about a subscription: what the gateway finally
+//! says of them is what became of the subscription.
 //!
 //! `FOLLOW_UPS_CASES` sets how many cases are run, `FOLLOW_UPS_SEED` which;
 //! both are printed. A failing case names its own seed: run it alone with
@@ -12,7 +12,7 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Options, Sandbox, Script, Step};
 use uuid::Uuid;
 
-use crate::support::house::{BUNDLES, Gateway, OPERATIONS, ORDERS, TOKEN};
+use crate::support::gateway::{Gateway, OPERATIONS, ORDERS, SUBSCRIPTIONS, TOKEN};
 use crate::support::property::{AT_LAST, Call, Run, any_fault, settled};
 use crate::writes::follow_ups::{Ask, Wish, status, subscribed};
 
@@ -36,7 +36,7 @@ struct Case {
 }
 
 impl Case {
-    fn of(seed: u64, msisdn: &str, bundle: Uuid) -> Self {
+    fn of(seed: u64, msisdn: &str, subscription: Uuid) -> Self {
         let rng = &mut Rng::with_seed(seed);
         let mut asks = vec![Ask::Cancel, Ask::End];
         rng.shuffle(&mut asks);
@@ -45,14 +45,14 @@ impl Case {
             .into_iter()
             .map(|ask| Wish {
                 request_id: Uuid::from_u128(rng.u128(..)).to_string(),
-                ..Wish::new(ask, msisdn, bundle)
+                ..Wish::new(ask, msisdn, subscription)
             })
             .collect();
         let faults = (0..rng.usize(0..5))
             .map(|_| {
                 let (method, path) = match rng.u8(0..10) {
                     0..=6 => ("POST", ORDERS),
-                    7..=8 => ("GET", BUNDLES),
+                    7..=8 => ("GET", SUBSCRIPTIONS),
                     _ => ("POST", TOKEN),
                 };
                 (method, path, any_fault(rng))
@@ -69,7 +69,7 @@ impl Case {
 struct Place {
     sandbox: Sandbox,
     gateway: Gateway,
-    bundles: Vec<(String, Uuid)>,
+    subscriptions: Vec<(String, Uuid)>,
 }
 
 impl Place {
@@ -83,19 +83,19 @@ impl Place {
         .unwrap();
         let control = sandbox.control();
         control.configure(|settings| settings.follow_ups.enabled = true);
-        let bundles = subscribed(&control, usize::try_from(cases).unwrap());
+        let subscriptions = subscribed(&control, usize::try_from(cases).unwrap());
         let settings = [OPERATIONS.as_slice(), &SETTINGS].concat();
         let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
         Self {
             sandbox,
             gateway,
-            bundles,
+            subscriptions,
         }
     }
 
     async fn run(&self, seed: u64, number: usize) {
-        let (msisdn, bundle) = &self.bundles[number];
-        let case = Case::of(seed, msisdn, *bundle);
+        let (msisdn, subscription) = &self.subscriptions[number];
+        let case = Case::of(seed, msisdn, *subscription);
         let name = || format!("FOLLOW_UPS_SEED={seed} {case:?}");
         let control = self.sandbox.control();
         for (method, path, step) in &case.faults {
@@ -111,7 +111,7 @@ impl Place {
         futures_util::future::join_all(calls).await;
         control.clear_faults();
         let mut client = self.gateway.provisioning();
-        let now = || status(&control, msisdn, *bundle);
+        let now = || status(&control, msisdn, *subscription);
         for wish in &case.wishes {
             let order = settled(async || wish.get(&mut client).await, &name).await;
             check(wish, order.as_ref(), &now(), &name);
@@ -147,7 +147,7 @@ impl Place {
     }
 }
 
-/// What is said of an order is so. Only this wish ends the bundle; only this
+/// What is said of an order is so. Only this wish ends the subscription; only this
 /// one cancels it, but what has ended will not renew either.
 fn check(wish: &Wish, order: Option<&api::Order>, now: &str, name: &impl Fn() -> String) {
     let (done, undone) = match wish.ask {
@@ -160,7 +160,12 @@ fn check(wish: &Wish, order: Option<&api::Order>, now: &str, name: &impl Fn() ->
         Some(OrderState::Rejected | OrderState::NotPlaced) | None => undone,
         Some(_) => false,
     };
-    assert!(so, "{:?} is {state:?} and the bundle {now}: {}", wish.ask, name());
+    assert!(
+        so,
+        "{:?} is {state:?} and the subscription {now}: {}",
+        wish.ask,
+        name()
+    );
 }
 
 #[test]
@@ -170,7 +175,7 @@ fn the_documents_say_how_many_cases() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_said_of_an_order_about_a_bundle_is_so() {
+async fn what_is_said_of_an_order_about_a_subscription_is_so() {
     Run::from_environment("FOLLOW_UPS", CASES)
         .over(AT_ONCE, Place::open, async |place, seed, number| {
             place.run(seed, number).await;

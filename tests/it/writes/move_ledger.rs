@@ -13,8 +13,8 @@ use transatel_simulator::{Criteria, Fault, Sandbox, Script, Webhook};
 use crate::events::streams::{Follower, after, from_the_beginning};
 use crate::events::webhook::all;
 use crate::operations::commands::run;
-use crate::support::house::{
-    BUNDLES, Events, OPERATIONS, ORDERS, Provisioning, SECRET, Secret, by_msisdn, reason, settings,
+use crate::support::gateway::{
+    Events, OPERATIONS, ORDERS, Provisioning, SECRET, SUBSCRIPTIONS, Secret, by_msisdn, reason, settings,
     simulator, spawn, until,
 };
 use crate::support::postgres;
@@ -149,7 +149,7 @@ async fn wish_for_everything(sandbox: &Sandbox, store: &str, secret: &Secret) ->
     let needs_operator = wish();
     on_post(Fault::Reset.step());
     let not_found = Fault::problem(404, "NOT_FOUND").step().forever();
-    control.queue(Script::on("GET", BUNDLES).then(Fault::Pass).then(not_found));
+    control.queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Pass).then(not_found));
     create(&mut orders, &needs_operator).await.unwrap();
     until_state(&orders, &needs_operator, OrderState::NeedsOperator).await;
     control.clear_faults();
@@ -173,7 +173,7 @@ async fn wish_for_everything(sandbox: &Sandbox, store: &str, secret: &Secret) ->
     let unknown = wish();
     on_post(Fault::Reset.after_commit());
     let hold = Fault::hold("look").step().forever();
-    control.queue(Script::on("GET", BUNDLES).then(Fault::Pass).then(hold));
+    control.queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Pass).then(hold));
     assert_eq!(
         create(&mut orders, &unknown).await.unwrap().state(),
         OrderState::Unknown

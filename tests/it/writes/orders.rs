@@ -9,8 +9,8 @@ use transatel_gateway_client::google::r#type::Money;
 use transatel_simulator::{Criteria, Fault, Script, SimStatus};
 use uuid::Uuid;
 
-use crate::support::house::{
-    BUNDLES, FRANCE, Gateway, House, ORDERS, Provisioning, StillClock, by_iccid, by_msisdn, reason,
+use crate::support::gateway::{
+    FRANCE, Gateway, ORDERS, Provisioning, SUBSCRIPTIONS, StillClock, TestEnv, by_iccid, by_msisdn, reason,
     simulator, spawn, until, violations,
 };
 
@@ -21,7 +21,7 @@ const QUICK: [(&str, &str); 3] = [
     ("ORDERS__SETTLE_WINDOW", "300ms"),
 ];
 
-/// A Pre-Activated SIM without a bundle.
+/// A Pre-Activated SIM without a subscription.
 const FRESH: &str = "882470000000001";
 
 pub fn order(msisdn: &str) -> api::CreateOrderRequest {
@@ -61,22 +61,22 @@ pub async fn until_state(
     get(client, request).await.unwrap()
 }
 
-fn sent(house: &House) -> u64 {
-    house.control().received("POST", ORDERS)
+fn sent(env: &TestEnv) -> u64 {
+    env.control().received("POST", ORDERS)
 }
 
-fn bought(house: &House, msisdn: &str) -> usize {
-    house.control().sim(msisdn).unwrap().bought().count()
+fn bought(env: &TestEnv, msisdn: &str) -> usize {
+    env.control().sim(msisdn).unwrap().bought().count()
 }
 
-fn fault(house: &House, step: impl Into<transatel_simulator::Step>) {
-    house.control().queue(Script::on("POST", ORDERS).then(step));
+fn fault(env: &TestEnv, step: impl Into<transatel_simulator::Step>) {
+    env.control().queue(Script::on("POST", ORDERS).then(step));
 }
 
 #[tokio::test]
 async fn an_order_is_bought_once_however_often_it_is_asked_for() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
     let request = api::CreateOrderRequest {
         reference: "shop 17".into(),
         ..order(FRESH)
@@ -88,10 +88,13 @@ async fn an_order_is_bought_once_however_often_it_is_asked_for() {
     assert!(!first.provider_reference.is_empty());
 
     // What was sent, and what it came to.
-    let bundles = house.control().subscriptions_by_reference(&first.order_id);
-    assert_eq!(bundles.len(), 1);
-    assert_eq!(bundles[0].subscription_id.to_string(), first.subscription_id);
-    let posts: Vec<_> = house.control().requests();
+    let subscriptions = env.control().subscriptions_by_reference(&first.order_id);
+    assert_eq!(subscriptions.len(), 1);
+    assert_eq!(
+        subscriptions[0].subscription_id.to_string(),
+        first.subscription_id
+    );
+    let posts: Vec<_> = env.control().requests();
     let post = posts
         .iter()
         .find(|request| request.route == Some(ORDERS))
@@ -120,28 +123,28 @@ async fn an_order_is_bought_once_however_often_it_is_asked_for() {
     for repeat in futures_util::future::join_all(repeats).await {
         assert_eq!(repeat, first);
     }
-    assert_eq!((sent(&house), bought(&house, FRESH)), (1, 1));
+    assert_eq!((sent(&env), bought(&env, FRESH)), (1, 1));
     assert_eq!(get(&mut client, &request).await.unwrap(), first);
 }
 
 #[tokio::test]
 async fn a_hundred_first_calls_at_once_buy_once() {
-    let house = House::open().await;
+    let env = TestEnv::open().await;
     let request = order(FRESH);
     let calls = (0..100).map(|_| {
-        let (mut client, request) = (house.provisioning(), request.clone());
+        let (mut client, request) = (env.provisioning(), request.clone());
         async move { create(&mut client, &request).await.unwrap() }
     });
     for answer in futures_util::future::join_all(calls).await {
         assert_eq!(answer.state(), OrderState::Placed);
     }
-    assert_eq!((sent(&house), bought(&house, FRESH)), (1, 1));
+    assert_eq!((sent(&env), bought(&env, FRESH)), (1, 1));
 }
 
 #[tokio::test]
 async fn a_request_id_belongs_to_one_wish() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
     let request = order(FRESH);
     create(&mut client, &request).await.unwrap();
     let others = [
@@ -173,7 +176,7 @@ async fn a_request_id_belongs_to_one_wish() {
             (Code::InvalidArgument, "REQUEST_ID_REUSED")
         );
     }
-    assert_eq!(sent(&house), 1);
+    assert_eq!(sent(&env), 1);
 }
 
 fn euros(units: i64) -> Money {
@@ -186,15 +189,15 @@ fn euros(units: i64) -> Money {
 
 #[tokio::test]
 async fn one_order_at_a_time_for_a_sim_and_product() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
-    fault(&house, Fault::hold("post"));
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
+    fault(&env, Fault::hold("post"));
     let (first, second) = (order(FRESH), order(FRESH));
     let running = spawn({
         let (mut client, first) = (client.clone(), first.clone());
         async move { create(&mut client, &first).await }
     });
-    house.control().until_held("post", 1).await;
+    env.control().until_held("post", 1).await;
     let error = reason(&create(&mut client, &second).await.unwrap_err());
     assert_eq!(
         (error.code, error.reason.as_str()),
@@ -208,37 +211,37 @@ async fn one_order_at_a_time_for_a_sim_and_product() {
         ..order(FRESH)
     };
     create(&mut client, &other).await.unwrap();
-    house.control().release("post");
+    env.control().release("post");
     assert_eq!(running.await.unwrap().unwrap().state(), OrderState::Placed);
     // Nothing was kept of the second: it can be sent now.
     assert_eq!(
         create(&mut client, &second).await.unwrap().state(),
         OrderState::Placed
     );
-    assert_eq!(bought(&house, FRESH), 3);
+    assert_eq!(bought(&env, FRESH), 3);
 }
 
 #[tokio::test]
 async fn a_caller_that_goes_away_changes_nothing() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
-    fault(&house, Fault::hold("post"));
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
+    fault(&env, Fault::hold("post"));
     let request = order(FRESH);
     let call = spawn({
         let (mut client, request) = (client.clone(), request.clone());
         async move { create(&mut client, &request).await }
     });
-    house.control().until_held("post", 1).await;
+    env.control().until_held("post", 1).await;
     call.abort();
     let _ = call.await;
     assert_eq!(
         get(&mut client, &request).await.unwrap().state(),
         OrderState::Submitting
     );
-    house.control().release("post");
+    env.control().release("post");
     let order = create(&mut client, &request).await.unwrap();
     assert_eq!(order.state(), OrderState::Placed);
-    assert_eq!((sent(&house), bought(&house, FRESH)), (1, 1));
+    assert_eq!((sent(&env), bought(&env, FRESH)), (1, 1));
 }
 
 /// A call with a deadline that nothing but the test lets pass.
@@ -259,44 +262,43 @@ fn call_within(
 #[tokio::test(start_paused = true)]
 async fn an_answer_comes_before_the_deadline_once_the_order_is_on_its_way() {
     let _still = StillClock::hold();
-    let house = House::open().await;
-    let mut client = house.provisioning();
-    fault(&house, Fault::hold("post"));
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
+    fault(&env, Fault::hold("post"));
     let wish = order(FRESH);
     let call = call_within(&client, &wish, Duration::from_millis(900));
-    house.control().until_held("post", 1).await;
+    env.control().until_held("post", 1).await;
     // A tenth of a second is left for the answer's way.
     tokio::time::advance(Duration::from_millis(800)).await;
     let answer = call.await.unwrap().unwrap();
     assert_eq!(answer.state(), OrderState::Submitting);
-    house.control().release("post");
+    env.control().release("post");
     let order = until_state(&mut client, &wish, OrderState::Placed).await;
     assert_eq!(order.order_id, answer.order_id);
-    assert_eq!(sent(&house), 1);
+    assert_eq!(sent(&env), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_time_nothing_is_sent_and_nothing_kept() {
     let _still = StillClock::hold();
-    let house = House::open().await;
-    let mut client = house.provisioning();
-    house
-        .control()
-        .queue(Script::on("GET", BUNDLES).then(Fault::hold("read")));
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
+    env.control()
+        .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::hold("read")));
     let wish = order(FRESH);
     let call = call_within(&client, &wish, Duration::from_millis(400));
-    house.control().until_held("read", 1).await;
+    env.control().until_held("read", 1).await;
     // Before the caller's own timer, which says CANCELLED.
     tokio::time::advance(Duration::from_millis(397)).await;
     let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded);
-    house.control().release("read");
+    env.control().release("read");
     let error = reason(&get(&mut client, &wish).await.unwrap_err());
     assert_eq!(
         (error.code, error.reason.as_str()),
         (Code::NotFound, "ORDER_NOT_FOUND")
     );
-    assert_eq!(sent(&house), 0);
+    assert_eq!(sent(&env), 0);
     assert_eq!(
         create(&mut client, &wish).await.unwrap().state(),
         OrderState::Placed
@@ -305,8 +307,8 @@ async fn without_time_nothing_is_sent_and_nothing_kept() {
 
 #[tokio::test]
 async fn a_refusal_is_final_and_says_why() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
     use Code::{Aborted, FailedPrecondition, Internal, NotFound};
     let cases = [
         (400, "SUBSCRIBER_NOT_FOUND", NotFound, "SIM_NOT_FOUND"),
@@ -342,7 +344,7 @@ async fn a_refusal_is_final_and_says_why() {
         (404, "NOT_FOUND", Internal, "PROVIDER_PROTOCOL"),
     ];
     for (at, (status, title, code, expected)) in cases.into_iter().enumerate() {
-        fault(&house, Fault::problem(status, title));
+        fault(&env, Fault::problem(status, title));
         let request = api::CreateOrderRequest {
             activation: api::Activation::OnFirstUse.into(),
             ..order(FRESH)
@@ -364,15 +366,15 @@ async fn a_refusal_is_final_and_says_why() {
             (again.code(), again.message()),
             (refused.code(), refused.message())
         );
-        assert_eq!(sent(&house), at as u64 + 1, "{title}");
+        assert_eq!(sent(&env), at as u64 + 1, "{title}");
     }
-    assert_eq!(bought(&house, FRESH), 0);
+    assert_eq!(bought(&env, FRESH), 0);
 }
 
 #[tokio::test]
 async fn what_was_not_sent_may_be_asked_for_again() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
     let cases = [
         (
             Fault::RateLimited {
@@ -387,7 +389,7 @@ async fn what_was_not_sent_may_be_asked_for_again() {
         ),
     ];
     for (step, expected) in cases {
-        fault(&house, step);
+        fault(&env, step);
         let request = order(FRESH);
         let error = reason(&create(&mut client, &request).await.unwrap_err());
         assert_eq!(error.reason, expected);
@@ -396,16 +398,16 @@ async fn what_was_not_sent_may_be_asked_for_again() {
             reason(&get(&mut client, &request).await.unwrap_err()).reason,
             "ORDER_NOT_FOUND"
         );
-        let before = bought(&house, FRESH);
+        let before = bought(&env, FRESH);
         assert_eq!(
             create(&mut client, &request).await.unwrap().state(),
             OrderState::Placed,
             "{expected}"
         );
-        assert_eq!(bought(&house, FRESH), before + 1);
+        assert_eq!(bought(&env, FRESH), before + 1);
     }
     // One 401 is a token that was revoked: nobody notices.
-    fault(&house, Fault::Unauthorized);
+    fault(&env, Fault::Unauthorized);
     assert_eq!(
         create(&mut client, &order(FRESH)).await.unwrap().state(),
         OrderState::Placed
@@ -414,36 +416,35 @@ async fn what_was_not_sent_may_be_asked_for_again() {
 
 #[tokio::test]
 async fn no_connection_is_certainly_not_sent() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
     let request = order(FRESH);
     // All is read; then the provider goes away before the order is sent.
-    house
-        .control()
-        .queue(Script::on("GET", BUNDLES).then(Fault::hold("read")));
+    env.control()
+        .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::hold("read")));
     let call = spawn({
         let (mut client, request) = (client.clone(), request.clone());
         async move { create(&mut client, &request).await }
     });
-    house.control().until_held("read", 1).await;
-    house.control().set_price(FRANCE, 100);
-    house.control().release("read");
+    env.control().until_held("read", 1).await;
+    env.control().set_price(FRANCE, 100);
+    env.control().release("read");
     let first = call.await.unwrap();
     assert_eq!(first.unwrap().state(), OrderState::Placed);
-    house.control().set_dead(true).await.unwrap();
+    env.control().set_dead(true).await.unwrap();
     let error = reason(&create(&mut client, &order(FRESH)).await.unwrap_err());
     assert_eq!(
         (error.code, error.reason.as_str()),
         (Code::Unavailable, "PROVIDER_UNAVAILABLE")
     );
-    house.control().set_dead(false).await.unwrap();
-    assert_eq!(bought(&house, FRESH), 1);
+    env.control().set_dead(false).await.unwrap();
+    assert_eq!(bought(&env, FRESH), 1);
 }
 
 #[tokio::test]
 async fn an_outcome_that_is_not_known_is_found_out() {
-    let house = House::with(&[QUICK.as_slice(), &[("ORDERS__SEND_TIMEOUT", "200ms")]].concat()).await;
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&[QUICK.as_slice(), &[("ORDERS__SEND_TIMEOUT", "200ms")]].concat()).await;
+    let mut client = env.provisioning();
     let faults = || {
         [
             Fault::Reset,
@@ -464,16 +465,15 @@ async fn an_outcome_that_is_not_known_is_found_out() {
         for (at, kind) in faults().into_iter().enumerate() {
             let msisdn = format!("8824700000000{:02}", 41 + at);
             let name = format!("{kind:?}, carried out: {done}");
-            fault(&house, if done { kind.after_commit() } else { kind.step() });
+            fault(&env, if done { kind.after_commit() } else { kind.step() });
             let request = api::CreateOrderRequest {
                 activation: api::Activation::OnFirstUse.into(),
                 ..order(&msisdn)
             };
-            house
-                .control()
+            env.control()
                 .set_sim_status(&msisdn, SimStatus::PreActivated)
                 .unwrap();
-            let (before, posts) = (bought(&house, &msisdn), sent(&house));
+            let (before, posts) = (bought(&env, &msisdn), sent(&env));
             let answer = create(&mut client, &request).await.unwrap();
             assert_eq!(answer.state(), OrderState::Unknown, "{name}");
             assert!(answer.next_check_at.is_some(), "{name}");
@@ -484,12 +484,12 @@ async fn an_outcome_that_is_not_known_is_found_out() {
             };
             let order = until_state(&mut client, &request, state).await;
             assert_eq!(order.order_id, answer.order_id, "{name}");
-            assert_eq!(bought(&house, &msisdn) - before, usize::from(done), "{name}");
-            assert_eq!(sent(&house) - posts, 1, "{name}");
+            assert_eq!(bought(&env, &msisdn) - before, usize::from(done), "{name}");
+            assert_eq!(sent(&env) - posts, 1, "{name}");
             if done {
-                let bundles = house.control().subscriptions_by_reference(&order.order_id);
+                let subscriptions = env.control().subscriptions_by_reference(&order.order_id);
                 assert_eq!(
-                    bundles[0].subscription_id.to_string(),
+                    subscriptions[0].subscription_id.to_string(),
                     order.subscription_id,
                     "{name}"
                 );
@@ -508,9 +508,9 @@ async fn an_outcome_that_is_not_known_is_found_out() {
 
 #[tokio::test]
 async fn the_gateway_chooses_the_activation_by_the_sims_status() {
-    let house = House::open().await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::open().await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let fresh = control.find_sims(Criteria::FRESH, 3);
     let used = control.find_sims(Criteria::IN_USE, 3);
     let types = || -> Vec<String> {
@@ -557,9 +557,9 @@ async fn the_gateway_chooses_the_activation_by_the_sims_status() {
 
 #[tokio::test]
 async fn a_price_limit_is_checked_against_a_fresh_catalog() {
-    let house = House::with(&[("CATALOG__FRESH_FOR", "1h")]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&[("CATALOG__FRESH_FOR", "1h")]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     control.set_price(FRANCE, 350);
     let at_most = |max_price| api::CreateOrderRequest {
         max_price: Some(max_price),
@@ -580,7 +580,7 @@ async fn a_price_limit_is_checked_against_a_fresh_catalog() {
         (error.code, error.reason.as_str()),
         (Code::FailedPrecondition, "PRICE_NOT_COMPARABLE")
     );
-    assert_eq!(sent(&house), 0);
+    assert_eq!(sent(&env), 0);
     let enough = Money {
         nanos: 500_000_000,
         ..euros(3)
@@ -593,19 +593,19 @@ async fn a_price_limit_is_checked_against_a_fresh_catalog() {
 
 #[tokio::test]
 async fn a_stale_price_is_not_good_enough() {
-    let house = House::with(&[("CATALOG__FRESH_FOR", "1s")]).await;
-    let mut client = house.provisioning();
-    let mut catalog = house.catalog();
+    let env = TestEnv::with(&[("CATALOG__FRESH_FOR", "1s")]).await;
+    let mut client = env.provisioning();
+    let mut catalog = env.catalog();
     catalog
-        .get_product(crate::support::house::get(FRANCE))
+        .get_product(crate::support::gateway::get(FRANCE))
         .await
         .unwrap();
     until("the catalog is stale", async || {
-        house.control().queue(
-            Script::on("GET", crate::support::house::CATALOG).then(Fault::status(503).step().forever()),
+        env.control().queue(
+            Script::on("GET", crate::support::gateway::CATALOG).then(Fault::status(503).step().forever()),
         );
         let answer = catalog
-            .get_product(crate::support::house::get(FRANCE))
+            .get_product(crate::support::gateway::get(FRANCE))
             .await
             .unwrap()
             .into_inner();
@@ -618,7 +618,7 @@ async fn a_stale_price_is_not_good_enough() {
     };
     let error = reason(&create(&mut client, &request).await.unwrap_err());
     assert_eq!(error.reason, "PROVIDER_UNAVAILABLE");
-    assert_eq!(sent(&house), 0);
+    assert_eq!(sent(&env), 0);
     // Without a limit the product only has to exist.
     assert_eq!(
         create(&mut client, &order(FRESH)).await.unwrap().state(),
@@ -627,17 +627,17 @@ async fn a_stale_price_is_not_good_enough() {
 }
 
 #[tokio::test]
-async fn an_answer_that_names_no_bundle_is_completed() {
-    let house = House::with(&QUICK).await;
-    let control = house.control();
+async fn an_answer_that_names_no_subscription_is_completed() {
+    let env = TestEnv::with(&QUICK).await;
+    let control = env.control();
     control.configure(|settings| settings.answers_name_subscription = false);
-    let mut client = house.provisioning();
+    let mut client = env.provisioning();
     let request = order(FRESH);
     assert_eq!(
         create(&mut client, &request).await.unwrap().state(),
         OrderState::Placed
     );
-    until("the bundle is found", async || {
+    until("the subscription is found", async || {
         !get(&mut client, &request)
             .await
             .unwrap()
@@ -646,20 +646,23 @@ async fn an_answer_that_names_no_bundle_is_completed() {
     })
     .await;
     let order = get(&mut client, &request).await.unwrap();
-    let bundles = control.subscriptions_by_reference(&order.order_id);
-    assert_eq!(bundles[0].subscription_id.to_string(), order.subscription_id);
+    let subscriptions = control.subscriptions_by_reference(&order.order_id);
+    assert_eq!(
+        subscriptions[0].subscription_id.to_string(),
+        order.subscription_id
+    );
     assert!(order.next_check_at.is_none());
 }
 
 #[tokio::test]
-async fn a_bundle_that_never_shows_is_not_looked_for_for_ever() {
+async fn a_subscription_that_never_shows_is_not_looked_for_for_ever() {
     // An order counts as sent when its lease ends, at the latest.
     let brief = [("ORDERS__ESCALATE_AFTER", "500ms"), ("ORDERS__LEASE", "1s")];
     let settings = [QUICK.as_slice(), &brief].concat();
-    let house = House::with(&settings).await;
+    let env = TestEnv::with(&settings).await;
     let receipt = r#"{"orderReference":"R","status":"done"}"#;
-    fault(&house, Fault::body(201, receipt));
-    let mut client = house.provisioning();
+    fault(&env, Fault::body(201, receipt));
+    let mut client = env.provisioning();
     let request = order(FRESH);
     let placed = create(&mut client, &request).await.unwrap();
     assert_eq!(placed.state(), OrderState::Placed);
@@ -669,20 +672,19 @@ async fn a_bundle_that_never_shows_is_not_looked_for_for_ever() {
         order.next_check_at.is_none()
     })
     .await;
-    assert_eq!(sent(&house), 1);
+    assert_eq!(sent(&env), 1);
 }
 
 #[tokio::test]
 async fn what_cannot_be_told_apart_is_left_to_an_operator() {
-    let house = House::with(&QUICK).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&QUICK).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     // Somebody else buys the same for the same SIM while our order is lost.
-    house
-        .control()
+    env.control()
         .queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
-    house.control().queue(
-        Script::on("GET", BUNDLES)
+    env.control().queue(
+        Script::on("GET", SUBSCRIPTIONS)
             .then(Fault::Pass)
             .then(Fault::hold("look").step().forever()),
     );
@@ -708,8 +710,8 @@ async fn what_cannot_be_told_apart_is_left_to_an_operator() {
         OrderState::NeedsOperator
     );
 
-    let bundles = control.subscriptions_by_reference(&order.order_id);
-    let ours = bundles[0].subscription_id.to_string();
+    let subscriptions = control.subscriptions_by_reference(&order.order_id);
+    let ours = subscriptions[0].subscription_id.to_string();
     let resolve = api::ResolveOrderRequest {
         order_id: order.order_id.clone(),
         resolution: api::Resolution::Placed.into(),
@@ -745,7 +747,7 @@ async fn what_cannot_be_told_apart_is_left_to_an_operator() {
     };
     let error = reason(&client.resolve_order(unknown).await.unwrap_err());
     assert_eq!(error.reason, "ORDER_NOT_FOUND");
-    assert_eq!(sent(&house), 1);
+    assert_eq!(sent(&env), 1);
 }
 
 #[tokio::test]
@@ -758,11 +760,11 @@ async fn an_inventory_that_cannot_be_read_ends_with_an_operator() {
         ],
     ]
     .concat();
-    let house = House::with(&settings).await;
-    let mut client = house.provisioning();
-    fault(&house, Fault::Reset.after_commit());
-    house.control().queue(
-        Script::on("GET", BUNDLES)
+    let env = TestEnv::with(&settings).await;
+    let mut client = env.provisioning();
+    fault(&env, Fault::Reset.after_commit());
+    env.control().queue(
+        Script::on("GET", SUBSCRIPTIONS)
             .then(Fault::Pass)
             .then(Fault::problem(404, "NOT_FOUND").step().forever()),
     );
@@ -777,13 +779,12 @@ async fn an_inventory_that_cannot_be_read_ends_with_an_operator() {
 
 #[tokio::test]
 async fn orders_are_listed_newest_first_while_more_come() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
     let mut ids = Vec::new();
     for number in 41..48 {
         let msisdn = format!("8824700000000{number}");
-        house
-            .control()
+        env.control()
             .set_sim_status(&msisdn, SimStatus::PreActivated)
             .unwrap();
         ids.insert(0, create(&mut client, &order(&msisdn)).await.unwrap().order_id);
@@ -854,9 +855,9 @@ async fn orders_are_listed_newest_first_while_more_come() {
 
 #[tokio::test]
 async fn bad_input_names_everything_and_sends_nothing() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
-    house.control().reset_counters();
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
+    env.control().reset_counters();
     let bad = api::CreateOrderRequest {
         request_id: "17".into(),
         sim: by_msisdn("abc"),
@@ -941,26 +942,22 @@ async fn bad_input_names_everything_and_sends_nothing() {
         reason(&get(&mut client, &unknown).await.unwrap_err()).reason,
         "ORDER_NOT_FOUND"
     );
-    let counters = house.control().counters();
+    let counters = env.control().counters();
     assert_eq!(
-        counters.received("POST", ORDERS) + counters.received("GET", BUNDLES),
+        counters.received("POST", ORDERS) + counters.received("GET", SUBSCRIPTIONS),
         0
     );
 }
 
 #[tokio::test]
 async fn without_an_account_name_nothing_is_ordered() {
-    let house = House::with(&[("TRANSATEL__MVNO_REF", "")]).await;
-    let error = reason(
-        &create(&mut house.provisioning(), &order(FRESH))
-            .await
-            .unwrap_err(),
-    );
+    let env = TestEnv::with(&[("TRANSATEL__MVNO_REF", "")]).await;
+    let error = reason(&create(&mut env.provisioning(), &order(FRESH)).await.unwrap_err());
     assert_eq!(
         (error.code, error.reason.as_str()),
         (Code::FailedPrecondition, "OPERATION_NOT_ENABLED")
     );
-    assert_eq!(sent(&house), 0);
+    assert_eq!(sent(&env), 0);
 }
 
 #[tokio::test]
@@ -991,14 +988,11 @@ async fn a_gateway_that_goes_down_finishes_what_is_on_its_way() {
 
 #[tokio::test]
 async fn states_are_counted() {
-    let house = House::with(&QUICK).await;
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&QUICK).await;
+    let mut client = env.provisioning();
     create(&mut client, &order(FRESH)).await.unwrap();
-    let metrics = house.gateway.metrics().await;
-    let count = |state: &str| {
-        metrics.contains(&format!(
-            "gateway_orders_transitions_total{{kind=\"purchase\",state=\"{state}\""
-        ))
-    };
+    let metrics = env.gateway.metrics().await;
+    let count =
+        |state: &str| metrics.contains(&format!("gateway_orders_transitions_total{{state=\"{state}\""));
     assert!(count("submitting") && count("placed"), "{metrics}");
 }

@@ -8,8 +8,8 @@ use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Control, EventOrder, Fault, Sandbox, Script, Showing, Step as FaultStep, Webhook};
 
-use crate::support::house::{
-    BUNDLES, ORDERS, Provisioning, SECRET, Secret, settings, simulator, spawn, until,
+use crate::support::gateway::{
+    ORDERS, Provisioning, SECRET, SUBSCRIPTIONS, Secret, settings, simulator, spawn, until,
 };
 use crate::support::process::Process;
 use crate::support::stopping;
@@ -113,8 +113,8 @@ fn scenarios() -> Vec<(Death, Answer)> {
         all.extend(answers.iter().map(|answer| (Death::At(step), *answer)));
     }
     for wait in [
-        Death::Waiting("GET", BUNDLES),
-        Death::Waiting("POST", crate::support::house::TOKEN),
+        Death::Waiting("GET", SUBSCRIPTIONS),
+        Death::Waiting("POST", crate::support::gateway::TOKEN),
         Death::Waiting("POST", ORDERS),
         Death::WaitingAfterCommit("POST", ORDERS),
     ] {
@@ -208,7 +208,7 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
             tokio::time::sleep(Duration::from_millis(5)).await;
             let state = get(&mut next.client, &request).await.unwrap().state();
             assert!(
-                started.elapsed() < crate::support::house::SOON,
+                started.elapsed() < crate::support::gateway::SOON,
                 "{what}: {state:?}"
             );
             state == OrderState::NotPlaced
@@ -237,8 +237,8 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
         }
     })
     .await;
-    let bundles = control.sim(msisdn).unwrap();
-    let bought: Vec<_> = bundles.bought().collect();
+    let subscriptions = control.sim(msisdn).unwrap();
+    let bought: Vec<_> = subscriptions.bought().collect();
     assert_eq!(bought.len(), 1, "{what}: bought once");
     let known = get(&mut next.client, &request).await.unwrap();
     assert_eq!(
@@ -260,10 +260,10 @@ async fn survive_all(store: &str) {
         let status = transatel_simulator::SimStatus::PreActivated;
         sandbox.control().set_sim_status(&msisdn, status).unwrap();
         let before = sandbox.control().sim(&msisdn).unwrap();
-        for bundle in before.bought() {
+        for subscription in before.bought() {
             sandbox
                 .control()
-                .expire(&msisdn, Some(bundle.subscription_id))
+                .expire(&msisdn, Some(subscription.subscription_id))
                 .unwrap();
         }
         survives(store, &msisdn, &sandbox, death, answer).await;

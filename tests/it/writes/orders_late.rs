@@ -12,7 +12,7 @@ use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Control, EventOrder, Fault, Script, Showing, Visibility};
 
-use crate::support::house::{FRANCE, House, ORDERS, reason, spawn, until};
+use crate::support::gateway::{FRANCE, ORDERS, TestEnv, reason, spawn, until};
 use crate::writes::orders::{create, get, order, until_state};
 
 /// Has an opinion soon, and goes on looking.
@@ -39,19 +39,19 @@ pub fn hide(control: &Control, msisdn: &str, visibility: Visibility) {
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
 }
 
-pub fn posts(house: &House) -> u64 {
-    house.control().received("POST", ORDERS)
+pub fn posts(env: &TestEnv) -> u64 {
+    env.control().received("POST", ORDERS)
 }
 
-fn bought(house: &House) -> usize {
-    house.control().sim(FRESH).unwrap().bought().count()
+fn bought(env: &TestEnv) -> usize {
+    env.control().sim(FRESH).unwrap().bought().count()
 }
 
 #[tokio::test]
 async fn an_event_that_comes_after_not_placed_places_the_order() {
-    let house = House::with_events(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_events(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     control.hold_events();
     hide(&control, FRESH, Visibility::Never);
     let request = order(FRESH);
@@ -72,14 +72,14 @@ async fn an_event_that_comes_after_not_placed_places_the_order() {
             .to_string()
     );
     assert_eq!(create(&mut client, &request).await.unwrap(), placed);
-    assert_eq!((posts(&house), bought(&house)), (1, 1));
+    assert_eq!((posts(&env), bought(&env)), (1, 1));
 }
 
 #[tokio::test]
 async fn a_subscription_that_shows_after_not_placed_places_the_order() {
-    let house = House::with(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     hide(&control, FRESH, Visibility::Held);
     let request = order(FRESH);
     create(&mut client, &request).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_subscription_that_shows_after_not_placed_places_the_order() {
         create(&mut client, &request).await.unwrap().state(),
         OrderState::Placed
     );
-    assert_eq!((posts(&house), bought(&house)), (1, 1));
+    assert_eq!((posts(&env), bought(&env)), (1, 1));
 }
 
 #[tokio::test]
@@ -104,26 +104,26 @@ async fn a_repeat_takes_what_shows_by_then_and_sends_nothing() {
         ],
     ]
     .concat();
-    let house = House::with(&slow).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&slow).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     hide(&control, FRESH, Visibility::Held);
     let request = order(FRESH);
     create(&mut client, &request).await.unwrap();
     until_state(&mut client, &request, OrderState::NotPlaced).await;
     control.show_inventory(FRESH).unwrap();
-    let looked = control.received("GET", crate::support::house::BUNDLES);
+    let looked = control.received("GET", crate::support::gateway::SUBSCRIPTIONS);
     let placed = create(&mut client, &request).await.unwrap();
     assert_eq!(placed.state(), OrderState::Placed);
-    assert_eq!((posts(&house), bought(&house)), (1, 1));
-    assert!(control.received("GET", crate::support::house::BUNDLES) > looked);
+    assert_eq!((posts(&env), bought(&env)), (1, 1));
+    assert!(control.received("GET", crate::support::gateway::SUBSCRIPTIONS) > looked);
 }
 
 #[tokio::test]
 async fn several_that_may_be_it_are_for_an_operator_and_nothing_is_sent() {
-    let house = House::with(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     hide(&control, FRESH, Visibility::Held);
     let request = order(FRESH);
     create(&mut client, &request).await.unwrap();
@@ -135,7 +135,7 @@ async fn several_that_may_be_it_are_for_an_operator_and_nothing_is_sent() {
         create(&mut client, &request).await.unwrap().state() == OrderState::NeedsOperator
     })
     .await;
-    assert_eq!(posts(&house), 1);
+    assert_eq!(posts(&env), 1);
 }
 
 #[tokio::test]
@@ -145,16 +145,16 @@ async fn an_event_settles_an_order_while_its_answer_hangs() {
         &[("ORDERS__SEND_TIMEOUT", "30s"), ("ORDERS__LEASE", "60s")],
     ]
     .concat();
-    let house = House::with_events(&patient).await;
-    let control = house.control();
+    let env = TestEnv::with_events(&patient).await;
+    let control = env.control();
     control.queue(Script::on("POST", ORDERS).then(Fault::hold("answer").after_commit()));
     let request = order(FRESH);
-    let placed = create(&mut house.provisioning(), &request).await.unwrap();
+    let placed = create(&mut env.provisioning(), &request).await.unwrap();
     assert_eq!(placed.state(), OrderState::Placed);
     assert_eq!(control.gates().get("answer"), Some(&1), "the answer still hangs");
     // The answer that comes then adds what only it says.
     control.release("answer");
-    let mut client = house.provisioning();
+    let mut client = env.provisioning();
     until("the provider's reference is known", async || {
         !get(&mut client, &request)
             .await
@@ -167,14 +167,14 @@ async fn an_event_settles_an_order_while_its_answer_hangs() {
         get(&mut client, &request).await.unwrap().state(),
         OrderState::Placed
     );
-    assert_eq!((posts(&house), bought(&house)), (1, 1));
+    assert_eq!((posts(&env), bought(&env)), (1, 1));
 }
 
 #[tokio::test]
 async fn an_event_corrects_a_refusal() {
-    let house = House::with_events(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_events(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     control.hold_events();
     // Refused by a machine in between, and carried out all the same.
     control.queue(Script::on("POST", ORDERS).then(Fault::problem(422, "SOMETHING_NEW").after_commit()));
@@ -187,14 +187,14 @@ async fn an_event_corrects_a_refusal() {
         create(&mut client, &request).await.unwrap().state(),
         OrderState::Placed
     );
-    assert_eq!((posts(&house), bought(&house)), (1, 1));
+    assert_eq!((posts(&env), bought(&env)), (1, 1));
 }
 
 #[tokio::test]
 async fn an_order_whose_task_dies_is_found_out_about() {
-    let sandbox = crate::support::house::simulator().await;
+    let sandbox = crate::support::gateway::simulator().await;
     let seams = frozen::at(Step::Answered, || panic!("a defect"));
-    let gateway = crate::support::house::Gateway::start_in(&sandbox.base_url(), &SOON, seams).await;
+    let gateway = crate::support::gateway::Gateway::start_in(&sandbox.base_url(), &SOON, seams).await;
     let mut client = gateway.provisioning();
     let request = order(FRESH);
     let call = spawn({
@@ -208,9 +208,9 @@ async fn an_order_whose_task_dies_is_found_out_about() {
 
 #[tokio::test]
 async fn an_error_says_what_the_ledger_held() {
-    let house = House::with(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let request = order(FRESH);
     // Nothing is known of a request id that is new.
     control.queue(Script::on("POST", ORDERS).then(Fault::Unauthorized.step().times(2)));
@@ -240,9 +240,9 @@ async fn an_error_says_what_the_ledger_held() {
 
 #[tokio::test]
 async fn an_event_that_does_not_fit_forbids_not_placed_and_a_repeat() {
-    let house = House::with_events(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_events(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     control.hold_events();
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.step()));
     let unknown = order(FRESH);
@@ -265,14 +265,14 @@ async fn an_event_that_does_not_fit_forbids_not_placed_and_a_repeat() {
         create(&mut client, &not_placed).await.unwrap().state() == OrderState::NeedsOperator
     })
     .await;
-    assert_eq!(posts(&house), 2);
+    assert_eq!(posts(&env), 2);
 }
 
 #[tokio::test]
 async fn what_nobody_could_know_in_time_is_reported() {
-    let house = House::with_events(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_events(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     control.hold_events();
     hide(&control, FRESH, Visibility::Never);
     let request = order(FRESH);
@@ -280,9 +280,9 @@ async fn what_nobody_could_know_in_time_is_reported() {
     until_state(&mut client, &request, OrderState::NotPlaced).await;
     // Neither an answer, nor an event, nor the inventory has shown it.
     let placed = create(&mut client, &request).await.unwrap();
-    assert_eq!((placed.state(), posts(&house)), (OrderState::Placed, 2));
+    assert_eq!((placed.state(), posts(&env)), (OrderState::Placed, 2));
     let twice = async || {
-        let metrics = house.gateway.metrics().await;
+        let metrics = env.gateway.metrics().await;
         let counted = metrics
             .lines()
             .find(|line| {

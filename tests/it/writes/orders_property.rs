@@ -14,7 +14,7 @@ use tonic::{Code, Request};
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Options, Sandbox, Script, SimStatus, Step};
 
-use crate::support::house::{BUNDLES, FRANCE, Gateway, ORDERS, TOKEN, by_iccid, by_msisdn};
+use crate::support::gateway::{FRANCE, Gateway, ORDERS, SUBSCRIPTIONS, TOKEN, by_iccid, by_msisdn};
 use crate::support::property::{AT_LAST, Call, Run, any_fault, settled};
 use crate::writes::orders::get;
 
@@ -55,7 +55,7 @@ impl Case {
             .map(|_| {
                 let (method, path) = match rng.u8(0..10) {
                     0..=5 => ("POST", ORDERS),
-                    6..=7 => ("GET", BUNDLES),
+                    6..=7 => ("GET", SUBSCRIPTIONS),
                     8 => ("POST", TOKEN),
                     _ => ("GET", SEARCH),
                 };
@@ -124,7 +124,7 @@ impl Place {
             settings.preload_configured = case.preload_configured;
         });
         let sim = control.sim(msisdn).unwrap();
-        let before = sim.bundles.len();
+        let before = sim.subscriptions.len();
         for (method, path, step) in &case.faults {
             control.queue(Script::on(method, path).then(step.clone()));
         }
@@ -172,7 +172,7 @@ impl Place {
                 }
             }
         }
-        // And every bundle is an order's. What a caller that gave up has left
+        // And every subscription is an order's. What a caller that gave up has left
         // behind may still be on its way.
         loop {
             let mut bought = 0;
@@ -180,43 +180,52 @@ impl Place {
                 let order = settled(async || get(&mut client, wish).await, &name).await;
                 bought += self.check(order.as_ref(), msisdn, &name);
             }
-            if self.bundles(msisdn) - before == bought {
+            if self.subscriptions(msisdn) - before == bought {
                 break;
             }
-            assert!(started.elapsed() < AT_LAST, "bundles of no order: {}", name());
+            assert!(
+                started.elapsed() < AT_LAST,
+                "subscriptions of no order: {}",
+                name()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    fn bundles(&self, msisdn: &str) -> usize {
-        self.sandbox.control().sim(msisdn).unwrap().bundles.len()
+    fn subscriptions(&self, msisdn: &str) -> usize {
+        self.sandbox.control().sim(msisdn).unwrap().subscriptions.len()
     }
 
-    /// What is said of an order is so; gives the bundles that it came to.
+    /// What is said of an order is so; gives the subscriptions that it came to.
     fn check(&self, order: Option<&api::Order>, msisdn: &str, name: &impl Fn() -> String) -> usize {
         let Some(order) = order else { return 0 };
-        let bundles = self.sandbox.control().subscriptions_by_reference(&order.order_id);
-        assert!(bundles.len() <= 1, "bought {} times: {}", bundles.len(), name());
+        let subscriptions = self.sandbox.control().subscriptions_by_reference(&order.order_id);
+        assert!(
+            subscriptions.len() <= 1,
+            "bought {} times: {}",
+            subscriptions.len(),
+            name()
+        );
         match order.state() {
             OrderState::Placed => {
-                let bought = bundles
+                let bought = subscriptions
                     .first()
                     .unwrap_or_else(|| panic!("not bought: {}", name()));
                 assert_eq!(bought.msisdn, msisdn, "{}", name());
                 let known = &order.subscription_id;
                 assert!(
                     known.is_empty() || *known == bought.subscription_id.to_string(),
-                    "another bundle: {}",
+                    "another subscription: {}",
                     name()
                 );
             }
             OrderState::Rejected | OrderState::NotPlaced => {
-                assert!(bundles.is_empty(), "bought all the same: {}", name());
+                assert!(subscriptions.is_empty(), "bought all the same: {}", name());
             }
             OrderState::NeedsOperator => {}
             other => panic!("{other:?}: {}", name()),
         }
-        bundles.len()
+        subscriptions.len()
     }
 }
 

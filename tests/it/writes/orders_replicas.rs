@@ -6,7 +6,7 @@ use std::time::Duration;
 use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Criteria, Fault, Options, Sandbox, Script};
 
-use crate::support::house::{Gateway, ORDERS, Provisioning, reason, settings, spawn, until};
+use crate::support::gateway::{Gateway, ORDERS, Provisioning, reason, settings, spawn, until};
 use crate::support::postgres;
 use crate::support::process::Process;
 use crate::writes::orders::{create, get, order};
@@ -69,7 +69,7 @@ async fn different_wishes_for_one_sim_and_product_go_one_after_the_other() {
     let Some(store) = postgres::database().await else {
         return;
     };
-    let sandbox = crate::support::house::simulator().await;
+    let sandbox = crate::support::gateway::simulator().await;
     let (one, other) = (gateway(&sandbox, &store).await, gateway(&sandbox, &store).await);
     let control = sandbox.control();
     control.queue(Script::on("POST", ORDERS).then(Fault::hold("post")));
@@ -101,7 +101,7 @@ async fn an_order_of_a_replica_that_dies_is_taken_over_when_its_lease_ends() {
     let Some(store) = postgres::database().await else {
         return;
     };
-    let sandbox = crate::support::house::simulator().await;
+    let sandbox = crate::support::gateway::simulator().await;
     let control = sandbox.control();
     let survivor = gateway(&sandbox, &store).await;
     let environment = settings(

@@ -12,8 +12,8 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Fault, Outcome, Script, SimStatus, Step};
 use uuid::Uuid;
 
-use crate::support::house::{
-    FRANCE, House, LINE, Provisioning, SUSPEND, TRANSACTION, by_iccid, by_msisdn, reason, spawn, until,
+use crate::support::gateway::{
+    FRANCE, LINE, Provisioning, SUSPEND, TRANSACTION, TestEnv, by_iccid, by_msisdn, reason, spawn, until,
 };
 use crate::writes::sim_operations_refusals::refusal;
 
@@ -134,13 +134,13 @@ pub fn suspend(msisdn: &str) -> Wish {
     Wish::new(msisdn, Ask::Suspend)
 }
 
-pub fn sent(house: &House) -> u64 {
-    house.control().received("POST", SUSPEND)
+pub fn sent(env: &TestEnv) -> u64 {
+    env.control().received("POST", SUSPEND)
 }
 
-pub fn fault(house: &House, route: &'static str, step: impl Into<Step>) {
+pub fn fault(env: &TestEnv, route: &'static str, step: impl Into<Step>) {
     let method = if route == SUSPEND { "POST" } else { "GET" };
-    house.control().queue(Script::on(method, route).then(step));
+    env.control().queue(Script::on(method, route).then(step));
 }
 
 /// Makes every kind of call and waits for its end; gives what a careless
@@ -201,9 +201,9 @@ pub async fn every_call(control: &Control, address: String) -> (Vec<String>, Vec
 
 #[tokio::test]
 async fn every_operation_does_what_it_says() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let iccid = |msisdn: &str| control.sim(msisdn).unwrap().iccid;
     let update = Ask::Update {
         group: "fleet-b".into(),
@@ -320,9 +320,9 @@ async fn every_operation_does_what_it_says() {
 #[tokio::test]
 async fn an_operation_ends_as_its_transaction_does() {
     // Nobody looks at the SIM itself, unless it is given up.
-    let house = House::with_operations(&[("ORDERS__ESCALATE_AFTER", "1h")]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[("ORDERS__ESCALATE_AFTER", "1h")]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     for member in ["transactionStatus", "status"] {
         control.configure(|settings| settings.operations.status_member = member.to_owned());
         for (outcome, expected) in [
@@ -342,14 +342,14 @@ async fn an_operation_ends_as_its_transaction_does() {
             let suspended = control.sim(IN_USE).unwrap().status == SimStatus::Suspended;
             assert_eq!(suspended, expected == Succeeded, "{member} {outcome:?}");
             // It failed for good: a repeat does not send it again.
-            let before = sent(&house);
+            let before = sent(&env);
             assert_eq!(wish.ask(&mut client).await.unwrap(), over);
-            assert_eq!(sent(&house), before);
+            assert_eq!(sent(&env), before);
         }
     }
     // What could not be read is read again.
     control.set_sim_status(IN_USE, SimStatus::Active).unwrap();
-    fault(&house, TRANSACTION, Fault::status(503).step().times(2));
+    fault(&env, TRANSACTION, Fault::status(503).step().times(2));
     let wish = suspend(IN_USE);
     wish.ask(&mut client).await.unwrap();
     wish.until(&mut client, Succeeded).await;
@@ -361,9 +361,9 @@ async fn an_operation_that_hangs_is_given_up_and_found_out_from_the_sim() {
         ("OPERATIONS__GIVE_UP_AFTER", "700ms"),
         ("ORDERS__ESCALATE_AFTER", "1h"),
     ];
-    let house = House::with_operations(&settings).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&settings).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     control.decide_operation(IN_USE, Outcome::Hang, None).unwrap();
     let wish = suspend(IN_USE);
     assert_eq!(wish.ask(&mut client).await.unwrap().state(), Pending);
@@ -379,7 +379,7 @@ async fn an_operation_that_hangs_is_given_up_and_found_out_from_the_sim() {
     // The transaction says nothing, the SIM does.
     control.set_sim_status(IN_USE, SimStatus::Suspended).unwrap();
     wish.until(&mut client, Succeeded).await;
-    assert_eq!(sent(&house), 1);
+    assert_eq!(sent(&env), 1);
 }
 
 #[tokio::test]
@@ -389,9 +389,9 @@ async fn what_nobody_can_find_out_is_left_to_an_operator() {
         ("ORDERS__ESCALATE_AFTER", "100ms"),
         ("ORDERS__SETTLE_WINDOW", "50ms"),
     ];
-    let house = House::with_operations(&settings).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&settings).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     for (resolution, other, expected) in [
         (api::Resolution::NotPlaced, api::Resolution::Placed, Failed),
         (api::Resolution::Placed, api::Resolution::NotPlaced, Succeeded),
@@ -441,11 +441,10 @@ async fn what_nobody_can_find_out_is_left_to_an_operator() {
 
 #[tokio::test]
 async fn a_label_that_does_not_show_is_left_to_an_operator() {
-    let house = House::with_operations(&[("ORDERS__SETTLE_WINDOW", "50ms")]).await;
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[("ORDERS__SETTLE_WINDOW", "50ms")]).await;
+    let mut client = env.provisioning();
     let modify = "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/modify";
-    house
-        .control()
+    env.control()
         .queue(Script::on("POST", modify).then(Fault::Reset.after_commit()));
     let request = api::UpdateSimRequest {
         request_id: Uuid::new_v4().to_string(),
@@ -460,14 +459,14 @@ async fn a_label_that_does_not_show_is_left_to_an_operator() {
         answer.operation.unwrap().needs_operator
     })
     .await;
-    assert_eq!(house.control().received("POST", modify), 1);
+    assert_eq!(env.control().received("POST", modify), 1);
 }
 
 #[tokio::test]
 async fn an_outcome_that_is_not_known_is_found_out_from_the_sim() {
-    let house = House::with_operations(&[("ORDERS__SEND_TIMEOUT", "200ms")]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[("ORDERS__SEND_TIMEOUT", "200ms")]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let faults = || {
         [
             Fault::Reset,
@@ -487,11 +486,11 @@ async fn an_outcome_that_is_not_known_is_found_out_from_the_sim() {
             let name = format!("{kind:?}, carried out: {done}");
             control.set_sim_status(IN_USE, SimStatus::Active).unwrap();
             fault(
-                &house,
+                &env,
                 SUSPEND,
                 if done { kind.after_commit() } else { kind.step() },
             );
-            let posts = sent(&house);
+            let posts = sent(&env);
             let wish = suspend(IN_USE);
             assert_eq!(wish.ask(&mut client).await.unwrap().state(), Unknown, "{name}");
             let over = wish
@@ -501,17 +500,17 @@ async fn an_outcome_that_is_not_known_is_found_out_from_the_sim() {
             let suspended = control.sim(IN_USE).unwrap().status == SimStatus::Suspended;
             assert_eq!(suspended, done, "{name}");
             assert_eq!(wish.ask(&mut client).await.unwrap(), over, "{name}");
-            assert_eq!(sent(&house) - posts, 1, "{name}");
+            assert_eq!(sent(&env) - posts, 1, "{name}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_caller_that_goes_away_or_is_late_changes_nothing() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
-    fault(&house, SUSPEND, Fault::hold("post"));
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    fault(&env, SUSPEND, Fault::hold("post"));
     let wish = suspend(IN_USE);
     let call = spawn({
         let (mut client, wish) = (client.clone(), wish.clone());
@@ -527,9 +526,9 @@ async fn a_caller_that_goes_away_or_is_late_changes_nothing() {
     assert_eq!(late.state(), Pending);
     control.release("post");
     wish.until(&mut client, Succeeded).await;
-    assert_eq!(sent(&house), 1);
+    assert_eq!(sent(&env), 1);
     // Without time nothing is sent and nothing kept.
-    fault(&house, LINE, Fault::hold("read"));
+    fault(&env, LINE, Fault::hold("read"));
     let wish = Wish::new(IN_USE, Ask::Reactivate);
     let error = wish
         .within(&mut client, Some(Duration::from_millis(300)))
@@ -542,13 +541,13 @@ async fn a_caller_that_goes_away_or_is_late_changes_nothing() {
 
 #[tokio::test]
 async fn a_swapped_card_is_known_at_once_under_its_new_line() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let (line, spare) = ("882470000000009", "882470000000040");
     let [old, new] = [line, spare].map(|sim| control.sim(sim).unwrap().iccid);
     // Both pairs are known as they were, under all four names.
-    let mut inventory = house.inventory();
+    let mut inventory = env.inventory();
     for sim in [by_iccid(&old), by_iccid(&new)] {
         inventory
             .get_inventory(api::GetInventoryRequest {
@@ -579,14 +578,14 @@ async fn a_swapped_card_is_known_at_once_under_its_new_line() {
 }
 
 #[tokio::test]
-async fn a_suspension_does_not_stop_the_clock_of_a_bundle() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+async fn a_suspension_does_not_stop_the_clock_of_a_subscription() {
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let (sim, france) = ("882470000000036", FRANCE);
     let running = |control: &Control| {
         let sim = control.sim("36").unwrap();
-        sim.bought().any(|bundle| bundle.product_id == france)
+        sim.bought().any(|subscription| subscription.product_id == france)
     };
     let wish = suspend(sim);
     wish.ask(&mut client).await.unwrap();

@@ -6,7 +6,7 @@ use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Sandbox, Script, SimStatus};
 
-use crate::support::house::{LINE, OPERATIONS, SUSPEND, TRANSACTION, simulator, spawn, until};
+use crate::support::gateway::{LINE, OPERATIONS, SUSPEND, TRANSACTION, simulator, spawn, until};
 use crate::writes::orders_crash::{Death, on_both_ledgers, start};
 use crate::writes::sim_operations::{Ask, Wish};
 

@@ -13,7 +13,7 @@ use tonic::Code;
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Options, Outcome, Sandbox, Script, SimStatus, Step, TransactionView};
 
-use crate::support::house::{
+use crate::support::gateway::{
     Gateway, LINE, OPERATIONS, Provisioning, SUBSCRIBER, TOKEN, TRANSACTION, by_iccid,
 };
 use crate::support::property::{AT_LAST, Call, Run, any_fault};

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::Fault;
 
-use crate::support::house::{House, SUSPEND, by_iccid, by_msisdn, reason, spawn, violations};
+use crate::support::gateway::{SUSPEND, TestEnv, by_iccid, by_msisdn, reason, spawn, violations};
 use crate::writes::orders;
 use crate::writes::sim_operations::{Ask, IN_USE, PLAN, Wish, fault, sent, suspend};
 
@@ -18,8 +18,8 @@ pub fn refusal(status: &Status) -> (Code, String) {
 
 #[tokio::test]
 async fn what_is_not_enabled_is_neither_read_nor_written() {
-    let house = House::open().await;
-    let mut client = house.provisioning();
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
     let wishes = [
         Ask::Activate,
         Ask::Suspend,
@@ -46,13 +46,13 @@ async fn what_is_not_enabled_is_neither_read_nor_written() {
             (Code::NotFound, "SIM_OPERATION_NOT_FOUND".into())
         );
     }
-    assert_eq!(house.control().counters().requests, Default::default());
+    assert_eq!(env.control().counters().requests, Default::default());
 }
 
 #[tokio::test]
 async fn a_definite_refusal_is_an_error_and_stays_one() {
-    let house = House::with_operations(&[]).await;
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[]).await;
+    let mut client = env.provisioning();
     use Code::{FailedPrecondition, Internal, NotFound};
     let text = "Invalid SIM serial / SIM card doesn't belong to customer";
     let unknown_sim = format!(r#"{{"title":"BAD_REQUEST","detail":"{text}"}}"#);
@@ -88,7 +88,7 @@ async fn a_definite_refusal_is_an_error_and_stays_one() {
     .into_iter()
     .enumerate()
     {
-        fault(&house, SUSPEND, step);
+        fault(&env, SUSPEND, step);
         let wish = suspend(IN_USE);
         let refused = wish.ask(&mut client).await.unwrap_err();
         assert_eq!(refusal(&refused), (code, expected.into()));
@@ -102,7 +102,7 @@ async fn a_definite_refusal_is_an_error_and_stays_one() {
             (again.code(), again.message()),
             (refused.code(), refused.message())
         );
-        assert_eq!(sent(&house), at as u64 + 1, "{expected}");
+        assert_eq!(sent(&env), at as u64 + 1, "{expected}");
     }
     // What the provider itself refuses: a SIM that is suspended already.
     let refused = suspend("882470000000012").ask(&mut client).await.unwrap_err();
@@ -115,11 +115,10 @@ async fn a_definite_refusal_is_an_error_and_stays_one() {
 
 #[tokio::test]
 async fn a_sim_that_the_provider_does_not_know_is_not_found() {
-    let house = House::with_operations(&[]).await;
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[]).await;
+    let mut client = env.provisioning();
     for bad_request in [true, false] {
-        house
-            .control()
+        env.control()
             .configure(|settings| settings.unknown_sim_is_bad_request = bad_request);
         for sim in [by_msisdn("999000000000000"), by_iccid("8999900000000000006")] {
             let wish = Wish {
@@ -131,21 +130,21 @@ async fn a_sim_that_the_provider_does_not_know_is_not_found() {
             assert!(!reason(&refused).metadata.contains_key("operation_id"));
         }
     }
-    house.control().deny("/connectivity-management");
+    env.control().deny("/connectivity-management");
     let refused = suspend(IN_USE).ask(&mut client).await.unwrap_err();
     assert_eq!(
         refusal(&refused),
         (Code::FailedPrecondition, "OPERATION_NOT_ENABLED".into())
     );
-    assert_eq!(sent(&house), 0);
+    assert_eq!(sent(&env), 0);
 }
 
 #[tokio::test]
 async fn one_operation_at_a_time_for_a_sim() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
-    fault(&house, SUSPEND, Fault::hold("post"));
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    fault(&env, SUSPEND, Fault::hold("post"));
     let first = suspend(IN_USE);
     let running = spawn({
         let (mut client, first) = (client.clone(), first.clone());
@@ -167,7 +166,7 @@ async fn one_operation_at_a_time_for_a_sim() {
     let standing = first.get(&mut client).await.unwrap();
     assert_eq!(standing.state(), Pending);
     assert_eq!(reason(&refused).metadata["operation_id"], standing.operation_id);
-    // Bundles and other SIMs are no matter of it.
+    // Subscriptions and other SIMs are no matter of it.
     orders::create(&mut client, &orders::order(IN_USE)).await.unwrap();
     suspend("882470000000003").ask(&mut client).await.unwrap();
     control.release("post");
@@ -180,10 +179,10 @@ async fn one_operation_at_a_time_for_a_sim() {
 
 #[tokio::test]
 async fn what_the_provider_is_too_busy_for_may_be_asked_for_again() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
-    fault(&house, SUSPEND, Fault::problem(409, "CONFLICT"));
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    fault(&env, SUSPEND, Fault::problem(409, "CONFLICT"));
     let wish = suspend(IN_USE);
     let refused = wish.ask(&mut client).await.unwrap_err();
     assert_eq!(
@@ -193,7 +192,7 @@ async fn what_the_provider_is_too_busy_for_may_be_asked_for_again() {
     assert_eq!(reason(&refused).metadata["provider_code"], "CONFLICT");
     assert!(wish.get(&mut client).await.is_err());
 
-    fault(&house, SUSPEND, Fault::RateLimited { retry_after: None });
+    fault(&env, SUSPEND, Fault::RateLimited { retry_after: None });
     let refused = wish.ask(&mut client).await.unwrap_err();
     assert_eq!(
         refusal(&refused),
@@ -208,8 +207,8 @@ async fn what_the_provider_is_too_busy_for_may_be_asked_for_again() {
 
 #[tokio::test]
 async fn a_request_id_is_for_one_wish_of_whatever_kind() {
-    let house = House::with_operations(&[]).await;
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[]).await;
+    let mut client = env.provisioning();
     let wish = suspend(IN_USE);
     let begun = wish.ask(&mut client).await.unwrap();
     let with = |ask: Ask| Wish { ask, ..wish.clone() };
@@ -276,14 +275,14 @@ async fn a_request_id_is_for_one_wish_of_whatever_kind() {
         .map(|order| order.order_id)
         .collect();
     assert_eq!(listed, [placed.order_id]);
-    assert_eq!(sent(&house), 1);
+    assert_eq!(sent(&env), 1);
 }
 
 #[tokio::test]
 async fn a_sim_is_ended_only_by_its_own_card() {
-    let house = House::with_operations(&[]).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let card = control.sim(IN_USE).unwrap().iccid;
     let end = |confirm: &str| {
         Wish::new(
@@ -313,11 +312,11 @@ async fn a_sim_is_ended_only_by_its_own_card() {
 
 #[tokio::test]
 async fn a_rate_plan_is_the_callers_or_the_settings() {
-    let house = House::with_operations(&[("TRANSATEL__RATE_PLAN", "")]).await;
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[("TRANSATEL__RATE_PLAN", "")]).await;
+    let mut client = env.provisioning();
     let refused = suspend(IN_USE).ask(&mut client).await.unwrap_err();
     assert_eq!(violations(&refused), ["rate_plan"]);
-    assert_eq!(house.control().counters().requests, Default::default());
+    assert_eq!(env.control().counters().requests, Default::default());
     let wish = Wish {
         rate_plan: PLAN.into(),
         ..suspend(IN_USE)
@@ -335,8 +334,8 @@ async fn a_rate_plan_is_the_callers_or_the_settings() {
 
 #[tokio::test]
 async fn bad_input_names_everything_and_sends_nothing() {
-    let house = House::with_operations(&[]).await;
-    let mut client = house.provisioning();
+    let env = TestEnv::with_operations(&[]).await;
+    let mut client = env.provisioning();
     let bad = Wish {
         request_id: "17".into(),
         sim: by_msisdn("abc"),
@@ -404,5 +403,5 @@ async fn bad_input_names_everything_and_sends_nothing() {
         violations(&client.resolve_sim_operation(resolve).await.unwrap_err()),
         ["note", "operation_id", "resolution"]
     );
-    assert_eq!(house.control().counters().requests, Default::default());
+    assert_eq!(env.control().counters().requests, Default::default());
 }

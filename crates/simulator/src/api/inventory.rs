@@ -1,4 +1,4 @@
-//! OCS Inventory: the bundles of a subscriber.
+//! OCS Inventory: the subscriptions of a subscriber.
 
 use http::{StatusCode, header};
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! OCS Subscriptions: orders of products.
 //!
-//! An accepted order adds a bundle and takes its price, both at once and under
+//! An accepted order adds a subscription and takes its price, both at once and under
 //! the SIM's lock. Nothing looks for duplicates: the same order sent twice is two
-//! bundles, whatever reference they carry. Orders that follow up on a bundle are in
+//! subscriptions, whatever reference they carry. Orders that follow up on a subscription are in
 //! [`crate::world::follow_ups`].
 
 use http::StatusCode;
@@ -36,7 +36,7 @@ struct Order {
     product: Option<ProductRef>,
     payment: Option<Payment>,
     transaction_reference: Option<String>,
-    /// What it says of a bundle that is there already; not part of a purchase.
+    /// What it says of a subscription that is there already; not part of a purchase.
     #[serde(skip)]
     aim: Aim,
 }
@@ -69,7 +69,7 @@ impl From<Refusal> for Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Buy(Purchase),
-    /// Something with a bundle that is there already.
+    /// Something with a subscription that is there already.
     Follow(FollowUp),
 }
 

@@ -1,11 +1,17 @@
 //! One call of the HTTP control API: how it is routed and what the help page says of it.
 
 use axum::{
+    extract::{Path, State},
     handler::Handler,
+    response::IntoResponse,
     routing::{self, MethodRouter},
 };
+use serde::de::DeserializeOwned;
 
-use crate::control::handle::Control;
+use crate::{
+    control::{body::Body, handle::Control},
+    world::impossible::Impossible,
+};
 
 /// A method of a path. The router, the help page and the documentation are compared by these.
 #[derive(Debug)]
@@ -46,3 +52,20 @@ macro_rules! constructor {
 constructor!(get, "GET");
 constructor!(post, "POST");
 constructor!(delete, "DELETE");
+
+/// A POST about the SIM in its path: `call` gets the name of the SIM and the body.
+pub(super) fn post_on_sim<B, A>(
+    path: &'static str,
+    takes: &'static str,
+    does: &'static str,
+    call: fn(&Control, &str, B) -> Result<A, Impossible>,
+) -> Endpoint
+where
+    B: DeserializeOwned + Send + 'static,
+    A: IntoResponse + 'static,
+{
+    let handler = move |State(control): State<Control>, Path(sim): Path<String>, Body(body): Body<B>| async move {
+        call(&control, &sim, body)
+    };
+    post(path, takes, does, handler)
+}

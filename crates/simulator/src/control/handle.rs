@@ -91,7 +91,7 @@ impl Control {
         self.provider.clock.now()
     }
 
-    /// Moves the simulator's time forward. Bundles and transactions end by it; tokens do not.
+    /// Moves the simulator's time forward. Subscriptions and transactions end by it; tokens do not.
     pub fn advance(&self, by: Duration) {
         self.provider.clock.advance(by);
         self.provider.catch_up();

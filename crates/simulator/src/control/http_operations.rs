@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     control::{
         body::Body,
-        endpoint::{Endpoint, get, post},
+        endpoint::{Endpoint, get, post, post_on_sim},
         handle::Control,
         operations::TransactionView,
     },
@@ -23,11 +23,14 @@ use crate::{
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        post(
+        post_on_sim(
             "/sims/{sim}/outcomes",
             r#"{"outcome": "finish|fail|reject|hang", "delay": "5s"}"#,
             "how its next operation goes",
-            decide,
+            |control, key, Decision { outcome, delay }| {
+                control.decide_operation(key, outcome, delay)?;
+                Ok(StatusCode::NO_CONTENT)
+            },
         ),
         get(
             "/transactions",
@@ -50,16 +53,6 @@ struct Decision {
     outcome: Outcome,
     #[serde(default, with = "duration_text::optional")]
     delay: Option<Duration>,
-}
-
-async fn decide(
-    State(control): State<Control>,
-    Path(key): Path<String>,
-    Body(Decision { outcome, delay }): Body<Decision>,
-) -> Result<StatusCode, Impossible> {
-    control
-        .decide_operation(&key, outcome, delay)
-        .map(|()| StatusCode::NO_CONTENT)
 }
 
 #[derive(Debug, Deserialize)]
@@ -94,6 +87,6 @@ async fn end(
     Path(id): Path<Uuid>,
     Body(End { outcome }): Body<End>,
 ) -> Result<StatusCode, Impossible> {
-    let well = matches!(outcome, Ending::Finish);
-    control.end_transaction(id, well).map(|()| StatusCode::NO_CONTENT)
+    control.end_transaction(id, matches!(outcome, Ending::Finish))?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::{
     control::{
         body::Body,
-        endpoint::{Endpoint, get, post},
+        endpoint::{Endpoint, get, post, post_on_sim},
         handle::Control,
-        sims::{BundleView, Criteria, SimView},
+        sims::{Criteria, SimView, SubscriptionView},
     },
     world::{
         impossible::Impossible,
@@ -32,35 +32,44 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             find_sims,
         ),
         get("/sims/{sim}", "", "the SIM with all its subscriptions", sim),
-        post(
+        post_on_sim(
             "/sims/{sim}/attach",
             r#"{"country": "FR"}"#,
             "attaches it to a network",
-            attach,
+            |control, key, Attach { country }| control.attach(key, &country).map(Json),
         ),
-        post(
+        post_on_sim(
             "/sims/{sim}/use",
             r#"{"bytes"}"#,
             "uses data, and says what no subscription covered",
-            use_data,
+            |control, key, Use { bytes }| {
+                let uncovered = control.use_data(key, bytes)?;
+                Ok(Json(json!({ "uncovered_bytes": uncovered })))
+            },
         ),
-        post(
+        post_on_sim(
             "/sims/{sim}/expire",
             r#"{"subscription_id"} or {} for all that run"#,
             "ends subscriptions as if their validity were over",
-            expire,
+            |control, key, Expire { subscription_id }| {
+                let expired = control.expire(key, subscription_id)?;
+                Ok(Json(json!({ "expired": expired })))
+            },
         ),
-        post(
+        post_on_sim(
             "/sims/{sim}/status",
             r#"{"status", "esim_status"}"#,
             "sets its status, whatever it was",
             set_status,
         ),
-        post(
+        post_on_sim(
             "/sims/{sim}/bundles",
             r#"{"product_id"}"#,
             "adds a subscription that nobody ordered",
-            grant,
+            |control, key, Grant { product_id }| {
+                let subscription_id = control.grant(key, &product_id)?;
+                Ok(Json(json!({ "subscription_id": subscription_id })))
+            },
         ),
         get(
             "/subscriptions",
@@ -101,7 +110,8 @@ struct Limit {
     status: Option<SimStatus>,
     esim_status: Option<ProfileStatus>,
     physical: Option<bool>,
-    bundles: Option<bool>,
+    #[serde(rename = "bundles")]
+    subscriptions: Option<bool>,
 }
 
 async fn find_sims(State(control): State<Control>, Query(wanted): Query<Limit>) -> Json<Vec<SimView>> {
@@ -110,14 +120,14 @@ async fn find_sims(State(control): State<Control>, Query(wanted): Query<Limit>) 
         status,
         esim_status,
         physical,
-        bundles,
+        subscriptions,
     } = wanted;
     Json(control.find_sims(
         Criteria {
             status,
             esim_status,
             physical,
-            bundles,
+            subscriptions,
         },
         limit.unwrap_or(10),
     ))
@@ -134,42 +144,16 @@ struct Attach {
     country: String,
 }
 
-async fn attach(
-    State(control): State<Control>,
-    Path(key): Path<String>,
-    Body(Attach { country }): Body<Attach>,
-) -> Result<Json<SimView>, Impossible> {
-    control.attach(&key, &country).map(Json)
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Use {
     bytes: u64,
 }
 
-async fn use_data(
-    State(control): State<Control>,
-    Path(key): Path<String>,
-    Body(Use { bytes }): Body<Use>,
-) -> Result<Json<Value>, Impossible> {
-    let uncovered = control.use_data(&key, bytes)?;
-    Ok(Json(json!({ "uncovered_bytes": uncovered })))
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expire {
     subscription_id: Option<Uuid>,
-}
-
-async fn expire(
-    State(control): State<Control>,
-    Path(key): Path<String>,
-    Body(Expire { subscription_id }): Body<Expire>,
-) -> Result<Json<Value>, Impossible> {
-    let expired = control.expire(&key, subscription_id)?;
-    Ok(Json(json!({ "expired": expired })))
 }
 
 #[derive(Debug, Deserialize)]
@@ -179,33 +163,20 @@ struct Statuses {
     esim_status: Option<ProfileStatus>,
 }
 
-async fn set_status(
-    State(control): State<Control>,
-    Path(key): Path<String>,
-    Body(Statuses { status, esim_status }): Body<Statuses>,
-) -> Result<Json<SimView>, Impossible> {
-    if let Some(status) = status {
-        control.set_sim_status(&key, status)?;
+fn set_status(control: &Control, key: &str, statuses: Statuses) -> Result<Json<SimView>, Impossible> {
+    if let Some(status) = statuses.status {
+        control.set_sim_status(key, status)?;
     }
-    if let Some(status) = esim_status {
-        control.set_esim_status(&key, status)?;
+    if let Some(status) = statuses.esim_status {
+        control.set_esim_status(key, status)?;
     }
-    control.sim(&key).map(Json).ok_or(Impossible::UnknownSim)
+    control.sim(key).map(Json).ok_or(Impossible::UnknownSim)
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Grant {
     product_id: String,
-}
-
-async fn grant(
-    State(control): State<Control>,
-    Path(key): Path<String>,
-    Body(Grant { product_id }): Body<Grant>,
-) -> Result<Json<Value>, Impossible> {
-    let subscription_id = control.grant(&key, &product_id)?;
-    Ok(Json(json!({ "subscription_id": subscription_id })))
 }
 
 #[derive(Debug, Deserialize)]
@@ -217,7 +188,7 @@ struct Reference {
 async fn subscriptions(
     State(control): State<Control>,
     Query(Reference { reference }): Query<Reference>,
-) -> Json<Vec<BundleView>> {
+) -> Json<Vec<SubscriptionView>> {
     Json(control.subscriptions_by_reference(&reference))
 }
 

@@ -1,4 +1,4 @@
-//! Levers on SIMs: finding them, using them, and the truth about their bundles.
+//! Control of SIMs: finding them, using them, and what is true of their subscriptions.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::{
         stock::{
             delivery::WALLED_GARDEN,
             ids::SimNumber,
-            news::BundleEvent,
+            news::SubscriptionEvent,
             sim::Sim,
             status::{ProfileStatus, SimStatus},
             subscription::{Phase, Subscription},
@@ -50,13 +50,15 @@ pub struct SimView {
     pub pending: Option<Uuid>,
     /// ISO 3166 alpha-3 code of the country that it was last seen in.
     pub last_country: Option<String>,
-    /// Its bundles in the order in which they were added, ended ones too.
-    pub bundles: Vec<BundleView>,
+    /// Its subscriptions in the order in which they were added, ended ones too.
+    // Scripts that control the simulator know it by this name.
+    #[serde(rename = "bundles")]
+    pub subscriptions: Vec<SubscriptionView>,
 }
 
-/// A bundle as it is.
+/// A subscription as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BundleView {
+pub struct SubscriptionView {
     /// The provider's id.
     pub subscription_id: Uuid,
     /// ICCID of its SIM.
@@ -99,23 +101,23 @@ impl SimView {
             metadata: sim.metadata.clone(),
             pending: sim.pending,
             last_country: sim.last_seen.map(|(_, country)| country.alpha3.to_owned()),
-            bundles: sim
+            subscriptions: sim
                 .subscriptions
                 .iter()
-                .map(|subscription| BundleView::of(sim, subscription, now))
+                .map(|subscription| SubscriptionView::of(sim, subscription, now))
                 .collect(),
         }
     }
 
-    /// Live bundles that were bought.
-    pub fn bought(&self) -> impl Iterator<Item = &BundleView> {
-        self.bundles
+    /// Live subscriptions that were bought.
+    pub fn bought(&self) -> impl Iterator<Item = &SubscriptionView> {
+        self.subscriptions
             .iter()
-            .filter(|bundle| bundle.live && !bundle.infrastructure)
+            .filter(|subscription| subscription.live && !subscription.infrastructure)
     }
 }
 
-impl BundleView {
+impl SubscriptionView {
     fn of(sim: &Sim, subscription: &Subscription, now: Timestamp) -> Self {
         Self {
             subscription_id: subscription.id,
@@ -148,8 +150,9 @@ pub struct Criteria {
     pub esim_status: Option<ProfileStatus>,
     /// Whether it is a physical SIM.
     pub physical: Option<bool>,
-    /// Whether it has a live bundle that was bought.
-    pub bundles: Option<bool>,
+    /// Whether it has a live subscription that was bought.
+    #[serde(rename = "bundles")]
+    pub subscriptions: Option<bool>,
 }
 
 impl Criteria {
@@ -158,7 +161,7 @@ impl Criteria {
         status: Some(SimStatus::PreActivated),
         esim_status: Some(ProfileStatus::Released),
         physical: Some(false),
-        bundles: Some(false),
+        subscriptions: Some(false),
     };
 
     /// SIMs in use on a device: Active, profile enabled.
@@ -166,7 +169,7 @@ impl Criteria {
         status: Some(SimStatus::Active),
         esim_status: Some(ProfileStatus::Enabled),
         physical: Some(false),
-        bundles: None,
+        subscriptions: None,
     };
 
     fn admit(self, sim: &Sim) -> bool {
@@ -179,7 +182,9 @@ impl Criteria {
         self.status.is_none_or(|status| status == sim.status)
             && self.esim_status.is_none_or(|status| Some(status) == profile)
             && self.physical.is_none_or(|physical| physical == profile.is_none())
-            && self.bundles.is_none_or(|bundles| bundles == bought())
+            && self
+                .subscriptions
+                .is_none_or(|subscriptions| subscriptions == bought())
     }
 }
 
@@ -205,7 +210,7 @@ impl Control {
     }
 
     /// Attaches a SIM to a network of a country, by alpha-2 or alpha-3 code. On the first attach the profile comes
-    /// into use and the SIM becomes Active; every time, bundles that wait for this country start.
+    /// into use and the SIM becomes Active; every time, subscriptions that wait for this country start.
     ///
     /// # Errors
     ///
@@ -219,8 +224,8 @@ impl Control {
         })?
     }
 
-    /// Uses data where the SIM was last seen, in whole KB, from the oldest running bundle on. Gives the bytes that
-    /// no bundle covered.
+    /// Uses data where the SIM was last seen, in whole KB, from the oldest running subscription on. Gives the bytes that
+    /// no subscription covered.
     ///
     /// # Errors
     ///
@@ -231,23 +236,23 @@ impl Control {
         Ok(u64::try_from(left).unwrap_or(0).saturating_mul(1024))
     }
 
-    /// Ends a live bundle now, or all that were bought and have started when none is named, as if their validity
+    /// Ends a live subscription now, or all that were bought and have started when none is named, as if their validity
     /// were over. Gives how many ended.
     ///
     /// # Errors
     ///
-    /// When the SIM or the named bundle is not there.
+    /// When the SIM or the named subscription is not there.
     pub fn expire(&self, key: &str, subscription: Option<Uuid>) -> Result<usize, Impossible> {
         self.on(key, |sim, now| {
-            let meant = |bundle: &&mut Subscription| match subscription {
-                Some(id) => bundle.id == id && bundle.is_live(),
-                None => matches!(bundle.phase, Phase::Running(_)) && !bundle.product.infrastructure,
+            let meant = |one: &&mut Subscription| match subscription {
+                Some(id) => one.id == id && one.is_live(),
+                None => matches!(one.phase, Phase::Running(_)) && !one.product.infrastructure,
             };
             let ended = sim
                 .subscriptions
                 .iter_mut()
                 .filter(meant)
-                .map(|bundle| bundle.end(now, BundleEvent::Expired))
+                .map(|subscription| subscription.end(now, SubscriptionEvent::Expired))
                 .count();
             if ended == 0 && subscription.is_some() {
                 Err(Impossible::UnknownSubscription)
@@ -283,7 +288,7 @@ impl Control {
         })?
     }
 
-    /// Adds a bundle as the provider itself would, without an order, a reference or a price. It waits for its first
+    /// Adds a subscription as the provider itself would, without an order, a reference or a price. It waits for its first
     /// use. Gives its id.
     ///
     /// # Errors
@@ -296,21 +301,22 @@ impl Control {
             .product(product_id)
             .ok_or(Impossible::UnknownProduct)?;
         self.on(key, |sim, now| {
-            sim.add(product, now, |bundle| {
-                if bundle.product.category == Category::AddOn {
-                    bundle.start(now);
+            sim.add(product, now, |subscription| {
+                if subscription.product.category == Category::AddOn {
+                    subscription.start(now);
                 }
             })
         })
     }
 
-    /// Every bundle that was ordered under this `transactionReference`, in the order of acceptance. This is the
+    /// Every subscription that was ordered under this `transactionReference`, in the order of acceptance. This is the
     /// truth that orders are checked against.
-    pub fn subscriptions_by_reference(&self, reference: &str) -> Vec<BundleView> {
+    pub fn subscriptions_by_reference(&self, reference: &str) -> Vec<SubscriptionView> {
         let provider = &self.provider;
         let view = |(number, id): (SimNumber, Uuid)| {
             provider.with_sim(number, |sim, now| {
-                sim.subscription(id).map(|found| BundleView::of(sim, found, now))
+                sim.subscription(id)
+                    .map(|found| SubscriptionView::of(sim, found, now))
             })
         };
         provider

@@ -5,7 +5,7 @@ use super::{
     orders::{but, order, post},
     *,
 };
-use crate::BundleView;
+use crate::SubscriptionView;
 
 const MONTHLY: &str = "WW_901O_STACK_RECURRING_FRANCE_5GB_1M";
 
@@ -29,10 +29,10 @@ fn follow_up(sim: u32, order_type: &str, subscription: Uuid) -> Value {
     })
 }
 
-fn bundle(bench: &Bench, sim: &str, product: &str) -> BundleView {
+fn subscription(bench: &Bench, sim: &str, product: &str) -> SubscriptionView {
     let sim = bench.sandbox.control().sim(sim).unwrap();
-    let of_product = |bundle: &&BundleView| bundle.product_id == product;
-    sim.bundles.iter().find(of_product).unwrap().clone()
+    let of_product = |subscription: &&SubscriptionView| subscription.product_id == product;
+    sim.subscriptions.iter().find(of_product).unwrap().clone()
 }
 
 async fn refused(bench: &Bench, order: &Value) -> (u16, String) {
@@ -43,7 +43,7 @@ async fn refused(bench: &Bench, order: &Value) -> (u16, String) {
 #[tokio::test]
 async fn a_renewal_can_be_canceled_once() {
     let bench = enabled().await;
-    let id = bundle(&bench, "26", MONTHLY).subscription_id;
+    let id = subscription(&bench, "26", MONTHLY).subscription_id;
     let order = but(
         follow_up(26, "cancelRenewal", id),
         "/transactionReference",
@@ -56,7 +56,7 @@ async fn a_renewal_can_be_canceled_once() {
         (&json!("done"), &json!(id))
     );
     assert_eq!(body["transactionReference"], "c-1");
-    let canceled = bundle(&bench, "26", MONTHLY);
+    let canceled = subscription(&bench, "26", MONTHLY);
     assert_eq!((canceled.status.as_str(), canceled.live), ("canceled", true));
     // It is no purchase.
     let control = bench.sandbox.control();
@@ -67,20 +67,20 @@ async fn a_renewal_can_be_canceled_once() {
         (400, "PRODUCT_NOT_ELIGIBLE".into())
     );
     control.advance(Duration::from_secs(31 * 86_400));
-    assert!(!bundle(&bench, "26", MONTHLY).live);
+    assert!(!subscription(&bench, "26", MONTHLY).live);
 }
 
 #[tokio::test]
-async fn a_bundle_can_be_ended_whether_it_runs_or_waits() {
+async fn a_subscription_can_be_ended_whether_it_runs_or_waits() {
     let bench = enabled().await;
     for product in [
         "WW_901O_STACK_ONEOFF_FRANCE_5GB_30D",
         "WW_901O_STACK_ONEOFF_EUROPE_10GB_30D",
     ] {
-        let id = bundle(&bench, "2", product).subscription_id;
+        let id = subscription(&bench, "2", product).subscription_id;
         let order = follow_up(2, "terminate", id);
         assert_eq!(post(&bench, &order).await.0, StatusCode::CREATED);
-        assert_eq!(bundle(&bench, "2", product).status, "terminated");
+        assert_eq!(subscription(&bench, "2", product).status, "terminated");
         assert_eq!(
             refused(&bench, &order).await,
             (400, "SUBSCRIPTION_NOT_FOUND".into())
@@ -91,19 +91,19 @@ async fn a_bundle_can_be_ended_whether_it_runs_or_waits() {
 #[tokio::test]
 async fn balance_and_expiration_can_be_modified() {
     let bench = enabled().await;
-    let before = bundle(&bench, "26", MONTHLY);
+    let before = subscription(&bench, "26", MONTHLY);
     let modify = follow_up(26, "modify", before.subscription_id);
     let until = "2099-01-01T00:00:00Z";
     let both = but(modify.clone(), "/subscription/balance", json!(77));
     let both = but(both, "/subscription/expirationDate", json!(until));
     assert_eq!(post(&bench, &both).await.0, StatusCode::CREATED);
-    let after = bundle(&bench, "26", MONTHLY);
+    let after = subscription(&bench, "26", MONTHLY);
     assert_eq!(
         (after.left_kb, after.expires_at),
         (Some(77), until.parse().unwrap())
     );
 
-    let waiting = bundle(&bench, "4", FRANCE).subscription_id;
+    let waiting = subscription(&bench, "4", FRANCE).subscription_id;
     for (order, name) in [
         (modify.clone(), "BAD_REQUEST"),
         (
@@ -130,10 +130,10 @@ async fn balance_and_expiration_can_be_modified() {
 #[tokio::test]
 async fn what_cannot_apply_is_refused() {
     let bench = enabled().await;
-    let one_off = bundle(&bench, "2", "WW_901O_STACK_ONEOFF_FRANCE_5GB_30D").subscription_id;
-    let monthly = bundle(&bench, "26", MONTHLY).subscription_id;
-    let garden = bundle(&bench, "2", "WW_901O_WALLEDGARDEN_PORTAL").subscription_id;
-    let suspended = bundle(&bench, "12", "WW_901O_STACK_ONEOFF_FRANCE_5GB_30D").subscription_id;
+    let one_off = subscription(&bench, "2", "WW_901O_STACK_ONEOFF_FRANCE_5GB_30D").subscription_id;
+    let monthly = subscription(&bench, "26", MONTHLY).subscription_id;
+    let garden = subscription(&bench, "2", "WW_901O_WALLEDGARDEN_PORTAL").subscription_id;
+    let suspended = subscription(&bench, "12", "WW_901O_STACK_ONEOFF_FRANCE_5GB_30D").subscription_id;
     let nameless = but(follow_up(2, "terminate", one_off), "/subscription", json!(null));
     for (order, name) in [
         (follow_up(2, "cancelRenewal", one_off), "PRODUCT_NOT_ELIGIBLE"),
@@ -164,14 +164,14 @@ async fn what_cannot_apply_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_without_an_id_means_the_only_bundle_of_its_product() {
+async fn a_body_without_an_id_means_the_only_subscription_of_its_product() {
     let bench = enabled().await;
     let aim = |sim: u32, product: &str| {
         let order = order(&format!("88247{sim:010}"), "cancelRenewal", "r");
         but(order, "/product/productId", json!(product))
     };
     assert_eq!(post(&bench, &aim(26, MONTHLY)).await.0, StatusCode::CREATED);
-    // Three bundles of the same product: nobody knows which is meant.
+    // Three subscriptions of the same product: nobody knows which is meant.
     assert_eq!(
         refused(&bench, &aim(19, FRANCE)).await,
         (400, "BAD_REQUEST".into())
@@ -186,7 +186,7 @@ async fn the_member_with_the_id_is_a_setting() {
         bench.lever("/settings", settings).await.1["follow_ups"]["enabled"],
         true
     );
-    let id = bundle(&bench, "26", MONTHLY).subscription_id;
+    let id = subscription(&bench, "26", MONTHLY).subscription_id;
     let order = but(follow_up(26, "cancelRenewal", id), "/subscriptionId", json!(id));
     assert_eq!(
         post(&bench, &but(order, "/subscription", json!(null))).await.0,

@@ -86,7 +86,7 @@ async fn an_order_whose_body_does_not_arrive_completely_is_not_carried_out() {
     assert!(control.received("POST", ORDERS) >= 8);
     assert_eq!(control.orders_accepted(), 0);
     assert!(control.subscriptions_by_reference("cut").is_empty());
-    assert!(control.sim("1").unwrap().bundles.is_empty());
+    assert!(control.sim("1").unwrap().subscriptions.is_empty());
 
     // The same bytes, complete, are an order.
     let mut socket = connect(&bench, &body).await;

@@ -9,7 +9,7 @@ fn msisdn(number: u32) -> String {
     format!("88247{number:010}")
 }
 
-pub(super) async fn bundles(bench: &Bench, number: u32, query: &str) -> Vec<Value> {
+pub(super) async fn subscriptions(bench: &Bench, number: u32, query: &str) -> Vec<Value> {
     let (status, body) = bench
         .get(&format!("{INVENTORY}?msisdn={}{query}", msisdn(number)))
         .await;
@@ -17,17 +17,17 @@ pub(super) async fn bundles(bench: &Bench, number: u32, query: &str) -> Vec<Valu
     body["productSubscriptions"].as_array().unwrap().clone()
 }
 
-fn words(bundles: &[Value]) -> Vec<&str> {
-    bundles
+fn words(subscriptions: &[Value]) -> Vec<&str> {
+    subscriptions
         .iter()
-        .map(|bundle| bundle["status"].as_str().unwrap())
+        .map(|subscription| subscription["status"].as_str().unwrap())
         .collect()
 }
 
 #[tokio::test]
 async fn a_sim_in_use_shows_what_runs_and_what_waits() {
     let bench = Bench::start().await;
-    let held = bundles(&bench, 2, "&withBalances=true").await;
+    let held = subscriptions(&bench, 2, "&withBalances=true").await;
     assert_eq!(words(&held), ["active", "active", "pendingForFirstUse"]);
     assert_eq!(
         held[0]["productDefinition"]["tags"]
@@ -54,25 +54,25 @@ async fn a_sim_in_use_shows_what_runs_and_what_waits() {
     assert_eq!(waiting["balances"], json!({}));
     // Without being asked for, no balances.
     assert!(
-        bundles(&bench, 2, "")
+        subscriptions(&bench, 2, "")
             .await
             .iter()
-            .all(|bundle| bundle.get("balances").is_none())
+            .all(|subscription| subscription.get("balances").is_none())
     );
 }
 
 #[tokio::test]
-async fn statuses_are_repeated_and_ended_bundles_must_be_asked_for() {
+async fn statuses_are_repeated_and_ended_subscriptions_must_be_asked_for() {
     let bench = Bench::start().await;
-    assert!(bundles(&bench, 13, "").await.is_empty());
+    assert!(subscriptions(&bench, 13, "").await.is_empty());
     assert_eq!(
-        words(&bundles(&bench, 13, "&statuses=terminated").await),
+        words(&subscriptions(&bench, 13, "&statuses=terminated").await),
         ["terminated"]
     );
     let every = "&statuses=pending&statuses=scheduled&statuses=readyForUse&statuses=pendingForFirstUse\
                  &statuses=active&statuses=terminated&statuses=canceled&statuses=expired&statuses=suspended";
-    let mut seen = bundles(&bench, 27, every).await;
-    seen.sort_by_key(|bundle| bundle["status"].as_str().unwrap().to_owned());
+    let mut seen = subscriptions(&bench, 27, every).await;
+    seen.sort_by_key(|subscription| subscription["status"].as_str().unwrap().to_owned());
     let mut seen = words(&seen);
     seen.dedup();
     let all = [
@@ -87,9 +87,12 @@ async fn statuses_are_repeated_and_ended_bundles_must_be_asked_for() {
         "terminated",
     ];
     assert_eq!(seen, all);
-    let two = words(&bundles(&bench, 27, "&statuses=canceled&statuses=pending").await).len();
+    let two = words(&subscriptions(&bench, 27, "&statuses=canceled&statuses=pending").await).len();
     assert_eq!(two, 2);
-    assert_eq!(words(&bundles(&bench, 28, "").await), ["active", "quarantined"]);
+    assert_eq!(
+        words(&subscriptions(&bench, 28, "").await),
+        ["active", "quarantined"]
+    );
 }
 
 #[tokio::test]
@@ -118,7 +121,8 @@ async fn what_the_provider_refuses_is_refused() {
 #[tokio::test]
 async fn balances_come_in_every_shape_that_was_seen() {
     let bench = Bench::start().await;
-    let balances = async |number| bundles(&bench, number, "&withBalances=true").await[1]["balances"].clone();
+    let balances =
+        async |number| subscriptions(&bench, number, "&withBalances=true").await[1]["balances"].clone();
     let row = async |number| balances(number).await["data"][0].clone();
     assert_eq!(row(20).await["resourceValue"], -1);
     assert!(row(21).await.get("resourceStartValue").is_none());
@@ -130,16 +134,16 @@ async fn balances_come_in_every_shape_that_was_seen() {
 }
 
 #[tokio::test]
-async fn one_bundle_is_read_by_its_id() {
+async fn one_subscription_is_read_by_its_id() {
     let bench = Bench::start().await;
-    let id = bundles(&bench, 2, "").await[1]["subscriptionId"]
+    let id = subscriptions(&bench, 2, "").await[1]["subscriptionId"]
         .as_str()
         .unwrap()
         .to_owned();
     let one = bench.get(&format!("{INVENTORY}/{id}?withBalances=true")).await.1;
     assert_eq!(one["productSubscriptions"][0]["subscriptionId"], id);
     assert!(one["productSubscriptions"][0]["balances"]["data"].is_array());
-    let filtered = bundles(&bench, 2, &format!("&subscriptionId={id}")).await;
+    let filtered = subscriptions(&bench, 2, &format!("&subscriptionId={id}")).await;
     assert_eq!(filtered.len(), 1);
     let (status, body) = bench
         .get(&format!("{INVENTORY}/00000000-0000-4000-8000-000000000000"))
@@ -157,16 +161,16 @@ async fn the_first_attach_starts_what_waits_for_the_country() {
     let control = bench.sandbox.control();
     control.grant("4", "WW_901O_STACK_ONEOFF_SPAIN_1GB_7D").unwrap();
     assert_eq!(
-        words(&bundles(&bench, 4, "").await),
+        words(&subscriptions(&bench, 4, "").await),
         ["readyForUse", "readyForUse"]
     );
     let view = control.attach("4", "fr").unwrap();
     assert_eq!(view.last_country.as_deref(), Some("FRA"));
-    let held = bundles(&bench, 4, "&withBalances=true").await;
+    let held = subscriptions(&bench, 4, "&withBalances=true").await;
     // France runs, Spain waits, and the walled garden came with the attach.
     assert_eq!(words(&held), ["active", "readyForUse", "active"]);
     assert_eq!(control.use_data("4", 100 * 1024 * 1024).unwrap(), 0);
-    let held = bundles(&bench, 4, "&withBalances=true").await;
+    let held = subscriptions(&bench, 4, "&withBalances=true").await;
     assert_eq!(
         held[0]["balances"]["data"][0]["resourceValue"],
         1_048_576 - 102_400
@@ -174,21 +178,24 @@ async fn the_first_attach_starts_what_waits_for_the_country() {
     // More than is there is not covered.
     assert_eq!(control.use_data("4", 1 << 30).unwrap(), 100 << 20);
     assert_eq!(control.expire("4", None).unwrap(), 1);
-    assert_eq!(words(&bundles(&bench, 4, "").await), ["readyForUse", "active"]);
+    assert_eq!(
+        words(&subscriptions(&bench, 4, "").await),
+        ["readyForUse", "active"]
+    );
 }
 
 #[tokio::test]
-pub(super) async fn bundles_end_when_the_clock_moves_also_on_a_suspended_sim() {
+pub(super) async fn subscriptions_end_when_the_clock_moves_also_on_a_suspended_sim() {
     let bench = Bench::start().await;
     let control = bench.sandbox.control();
-    let live = async |number| words(&bundles(&bench, number, "").await).len();
+    let live = async |number| words(&subscriptions(&bench, number, "").await).len();
     assert_eq!((live(36).await, live(12).await, live(37).await), (2, 2, 1));
     control.advance(Duration::from_secs(2 * 3600));
     assert_eq!((live(36).await, live(12).await), (1, 2));
     control.advance(Duration::from_secs(30 * 86_400));
     assert_eq!((live(12).await, live(37).await), (1, 0));
-    // A recurring bundle goes on, with its data back.
-    let recurring = bundles(&bench, 26, "&withBalances=true").await[1].clone();
+    // A recurring subscription goes on, with its data back.
+    let recurring = subscriptions(&bench, 26, "&withBalances=true").await[1].clone();
     assert_eq!(recurring["balances"]["data"][0]["resourceValue"], 5 * 1_048_576);
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    inventory::{INVENTORY, bundles},
+    inventory::{INVENTORY, subscriptions},
     orders::{order, post},
     *,
 };
@@ -21,7 +21,7 @@ async fn buy(bench: &Bench, reference: &str) -> String {
 
 /// Ids in the inventory of the first SIM.
 async fn shown(bench: &Bench) -> Vec<String> {
-    let elements = bundles(bench, 1, "").await;
+    let elements = subscriptions(bench, 1, "").await;
     elements
         .iter()
         .map(|element| element["subscriptionId"].as_str().unwrap().to_owned())
@@ -42,14 +42,17 @@ async fn a_subscription_shows_when_the_lag_is_over_and_the_truth_is_there_at_onc
     assert!(control.account_balance() < before);
     assert_eq!(control.subscriptions_by_reference("late").len(), 1);
     let sim = control.sim(SIM).unwrap();
-    assert_eq!((sim.bundles.len(), sim.bundles[0].in_inventory), (1, false));
+    assert_eq!(
+        (sim.subscriptions.len(), sim.subscriptions[0].in_inventory),
+        (1, false)
+    );
 
     control.advance(10 * MINUTE - Duration::from_secs(5));
     assert!(shown(&bench).await.is_empty());
     control.advance(Duration::from_secs(5));
     assert_eq!(shown(&bench).await, [id.as_str()]);
     assert_eq!(bench.get(&one).await.0, StatusCode::OK);
-    assert!(control.sim(SIM).unwrap().bundles[0].in_inventory);
+    assert!(control.sim(SIM).unwrap().subscriptions[0].in_inventory);
 }
 
 #[tokio::test]
@@ -59,7 +62,7 @@ async fn a_lag_of_milliseconds_passes_by_itself() {
     let control = bench.sandbox.control();
     control.configure(|settings| settings.inventory.lag = LAG);
     buy(&bench, "late").await;
-    let ordered = control.sim(SIM).unwrap().bundles[0].ordered_at;
+    let ordered = control.sim(SIM).unwrap().subscriptions[0].ordered_at;
     let shows = async { while shown(&bench).await.is_empty() {} };
     tokio::time::timeout(PATIENCE, shows).await.unwrap();
     let lag = control.now().duration_since(ordered);
@@ -96,7 +99,7 @@ async fn each_order_of_a_sim_can_show_in_its_own_time() {
     assert_eq!(shown(&bench).await, all_but_one);
     control.advance(Duration::from_secs(90 * 86_400));
     assert_eq!(shown(&bench).await, all_but_one);
-    assert_eq!(control.sim(SIM).unwrap().bundles.len(), 5);
+    assert_eq!(control.sim(SIM).unwrap().subscriptions.len(), 5);
 }
 
 #[tokio::test]
@@ -141,7 +144,7 @@ async fn an_element_can_be_unreadable_and_readable_again() {
             .show_next_order(SIM, Showing::default().with(oddity))
             .unwrap();
         let odd = buy(&bench, "odd").await;
-        let elements = bundles(&bench, 1, "&withBalances=true").await;
+        let elements = subscriptions(&bench, 1, "&withBalances=true").await;
         let element = elements.last().unwrap();
         assert!(fits(element), "{oddity:?}: {element}");
         assert!(oddity == Oddity::NoObject || element["productDefinition"]["productId"] == FRANCE);
@@ -194,12 +197,12 @@ async fn the_http_control_api_decides_what_the_inventory_shows() {
     );
     let held = buy(&bench, "r").await;
     control.advance(5 * MINUTE);
-    assert!(bundles(&bench, 1, "").await.is_empty());
+    assert!(subscriptions(&bench, 1, "").await.is_empty());
     assert_eq!(
         bench.lever(&path("/show"), json!({})).await.1,
         json!({ "shown": 3 })
     );
-    let elements = bundles(&bench, 1, "").await;
+    let elements = subscriptions(&bench, 1, "").await;
     assert_eq!(elements.len(), 3);
     assert!(elements[0]["subscriptionId"].is_u64());
     let oddity = json!({ "subscription_id": held, "oddity": "no_object" });
@@ -207,12 +210,12 @@ async fn the_http_control_api_decides_what_the_inventory_shows() {
         bench.lever(&path("/oddity"), oddity).await.0,
         StatusCode::NO_CONTENT
     );
-    assert!(bundles(&bench, 1, "").await[2].is_string());
+    assert!(subscriptions(&bench, 1, "").await[2].is_string());
     let in_inventory: Vec<_> = bench.gauge(&format!("/sims/{SIM}")).await["bundles"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|bundle| bundle["in_inventory"].clone())
+        .map(|subscription| subscription["in_inventory"].clone())
         .collect();
     assert_eq!(in_inventory, [true, true, false, true]);
 }

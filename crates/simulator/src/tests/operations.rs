@@ -262,7 +262,7 @@ async fn a_swap_moves_the_line_to_the_new_card() {
     assert_eq!(subscriber(&bench, 1).await["msisdn"], SimNumber(1).msisdn());
     control.advance(SECOND);
 
-    // The new ICCID leads to the old number with its bundles, everywhere.
+    // The new ICCID leads to the old number with its subscriptions, everywhere.
     assert_eq!(subscriber(&bench, 1).await["msisdn"], before.msisdn);
     let found = bench
         .get(&format!("/sim-search/api/sim/search?simSerial=eq:{}", iccid(1)))
@@ -278,10 +278,13 @@ async fn a_swap_moves_the_line_to_the_new_card() {
         (&json!(iccid(1)), &json!("released"))
     );
     let after = control.sim(&iccid(1)).unwrap();
-    assert_eq!((after.number, after.bundles.len()), (2, before.bundles.len()));
+    assert_eq!(
+        (after.number, after.subscriptions.len()),
+        (2, before.subscriptions.len())
+    );
     // The old card is out of use.
     assert_eq!(subscriber(&bench, 2).await["status"], "Terminated");
-    // The customer installs the new profile and goes on with the bundles.
+    // The customer installs the new profile and goes on with the subscriptions.
     control.attach(&iccid(1), "FR").unwrap();
     assert_eq!(control.use_data(&iccid(1), 1024).unwrap(), 0);
 
@@ -298,7 +301,7 @@ async fn a_swap_moves_the_line_to_the_new_card() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspended_sim_keeps_losing_its_bundles() {
+async fn a_suspended_sim_keeps_losing_its_subscriptions() {
     let bench = Bench::start().await;
     let control = bench.sandbox.control();
     begin(&bench, 36, "suspend", plan()).await;
@@ -313,7 +316,7 @@ async fn a_suspended_sim_keeps_losing_its_bundles() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_terminated_sim_has_no_bundles_left() {
+async fn a_terminated_sim_has_no_subscriptions_left() {
     let bench = Bench::start().await;
     let control = bench.sandbox.control();
     begin(&bench, 2, "terminate", plan()).await;

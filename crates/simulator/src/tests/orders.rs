@@ -34,7 +34,7 @@ pub(super) fn but(mut order: Value, pointer: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn an_accepted_order_is_a_bundle_and_costs_its_price() {
+async fn an_accepted_order_is_a_subscription_and_costs_its_price() {
     let bench = Bench::start().await;
     let control = bench.sandbox.control();
     control.set_price(FRANCE, 450);
@@ -57,9 +57,9 @@ async fn an_accepted_order_is_a_bundle_and_costs_its_price() {
         .get("/ocs/inventory/api/subscriptions/products?msisdn=882470000000001")
         .await
         .1;
-    let bundle = &inventory["productSubscriptions"][0];
-    assert_eq!(bundle["subscriptionId"], body["subscriptionId"]);
-    assert_eq!(bundle["status"], "readyForUse");
+    let subscription = &inventory["productSubscriptions"][0];
+    assert_eq!(subscription["subscriptionId"], body["subscriptionId"]);
+    assert_eq!(subscription["status"], "readyForUse");
     assert!(!inventory.to_string().contains("ref-1"));
     let truth = control.subscriptions_by_reference("ref-1");
     assert_eq!(truth.len(), 1);
@@ -229,7 +229,7 @@ async fn accounts_differ_by_settings() {
 }
 
 #[tokio::test]
-async fn a_new_recurring_bundle_takes_the_place_of_the_running_one() {
+async fn a_new_recurring_subscription_takes_the_place_of_the_running_one() {
     let bench = Bench::start().await;
     let control = bench.sandbox.control();
     let switch = "WW_901O_STACK_RECURRING_SPAIN_5GB_1M";
@@ -241,9 +241,9 @@ async fn a_new_recurring_bundle_takes_the_place_of_the_running_one() {
     assert_eq!(post(&bench, &order).await.0, StatusCode::CREATED);
     let words = || {
         let sim = control.sim("26").unwrap();
-        sim.bundles
+        sim.subscriptions
             .iter()
-            .map(|bundle| bundle.status.clone())
+            .map(|subscription| subscription.status.clone())
             .collect::<Vec<_>>()
     };
     assert_eq!(words(), ["active", "canceled", "active", "scheduled"]);

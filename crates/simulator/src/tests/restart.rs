@@ -27,10 +27,10 @@ async fn ids() -> (Vec<String>, Vec<String>) {
         .chain([granted])
         .chain(events.into_iter().map(|event| event.event_id))
         .collect();
-    let stocked = control.sim(STOCKED).unwrap().bundles;
+    let stocked = control.sim(STOCKED).unwrap().subscriptions;
     let stocked = stocked
         .iter()
-        .map(|bundle| bundle.subscription_id.to_string())
+        .map(|subscription| subscription.subscription_id.to_string())
         .collect();
     (new, stocked)
 }
@@ -49,12 +49,12 @@ async fn a_subscription_is_found_by_its_id_whether_it_is_new_or_in_the_stock() {
     let bench = Bench::start().await;
     let control = bench.sandbox.control();
     post(&bench, &order(STOCKED, "subscribe", "r")).await;
-    let bundles = control.sim(STOCKED).unwrap().bundles;
-    assert_eq!(bundles.len(), 4);
-    for bundle in bundles {
+    let subscriptions = control.sim(STOCKED).unwrap().subscriptions;
+    assert_eq!(subscriptions.len(), 4);
+    for subscription in subscriptions {
         let path = format!(
             "/ocs/inventory/api/subscriptions/products/{}",
-            bundle.subscription_id
+            subscription.subscription_id
         );
         assert_eq!(bench.get(&path).await.0, StatusCode::OK, "{path}");
     }

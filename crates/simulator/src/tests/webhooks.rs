@@ -137,7 +137,7 @@ async fn an_order_is_followed_to_its_activation_by_its_reference() {
             "SIM-MANAGEMENT/ESIM/INSTALLED",
             "SIM-MANAGEMENT/ESIM/ENABLED",
             "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/ACTIVATED",
-            // The bundle, and the walled garden that comes with the first attach.
+            // The subscription, and the walled garden that comes with the first attach.
             "OCS/PRODUCT/ACTIVATED",
             "OCS/PRODUCT/ACTIVATED",
         ]
@@ -187,7 +187,7 @@ async fn an_order_is_followed_to_its_activation_by_its_reference() {
 }
 
 #[tokio::test]
-async fn a_bundle_tells_its_whole_life() {
+async fn a_subscription_tells_its_whole_life() {
     let receiver = Receiver::start().await;
     let bench = receiver.bench().await;
     let control = bench.sandbox.control();
@@ -196,7 +196,7 @@ async fn a_bundle_tells_its_whole_life() {
     control.attach("38", "FR").unwrap();
     control.use_data("38", 900 * 1024 * 1024).unwrap();
     control.use_data("38", 900 * 1024 * 1024).unwrap();
-    // Nobody looks at the SIM when its bundle ends.
+    // Nobody looks at the SIM when its subscription ends.
     control.advance(8 * 24 * HOUR);
     let deliveries = told(&bench).await;
     assert_eq!(
@@ -265,7 +265,7 @@ async fn renewals_cancellations_and_endings_are_told() {
         [("RENEWED".into(), None), ("CANCELED".into(), Some("c-1".into()))]
     );
     assert_eq!(of(4), [("TERMINATED".into(), Some("t-1".into()))]);
-    // Nobody used the bundle that was given away.
+    // Nobody used the subscription that was given away.
     assert_eq!(of(1), [("PRELOADED".into(), None), ("TERMINATED".into(), None)]);
 }
 
@@ -329,7 +329,7 @@ async fn operations_are_told_with_their_transaction_when_they_are_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_terminated_sim_takes_its_bundles_along() {
+async fn a_terminated_sim_takes_its_subscriptions_along() {
     let receiver = Receiver::start().await;
     let bench = receiver.bench().await;
     begin(&bench, 2, "terminate", plan()).await;

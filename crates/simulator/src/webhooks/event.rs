@@ -10,7 +10,7 @@ use crate::world::{
     settings::webhooks::WebhookSettings,
     stock::{
         ids::SimNumber,
-        news::{BundleEvent, BundleNews, LineEvent, LineNews, News},
+        news::{LineEvent, LineNews, News, SubscriptionEvent, SubscriptionNews},
         sim::Sim,
         status::{ProfileStatus, SimStatus},
         subscription::Subscription,
@@ -39,7 +39,7 @@ impl Event {
     }
 }
 
-/// The events of a SIM's news: its profile first, then its line, then its bundles.
+/// The events of a SIM's news: its profile first, then its line, then its subscriptions.
 pub(crate) fn all(identity: &Identity, settings: &WebhookSettings, sim: &Sim, news: &News) -> Vec<Event> {
     let event = |event_type: String, at: Timestamp, body: Value| Event {
         id: Uuid::new_v4(),
@@ -58,13 +58,13 @@ pub(crate) fn all(identity: &Identity, settings: &WebhookSettings, sim: &Sim, ne
         let event_type = format!("CONNECTIVITY-MANAGEMENT/SUBSCRIBER/{word}");
         event(event_type, news.at, line_body(identity, sim, news))
     });
-    let bundles = news.bundles.iter().filter_map(|(position, news)| {
-        let bundle = sim.subscriptions.get(*position)?;
-        let event_type = bundle_type(news.event, settings);
-        let body = || bundle_body(identity, sim, bundle, news);
+    let subscriptions = news.subscriptions.iter().filter_map(|(position, news)| {
+        let subscription = sim.subscriptions.get(*position)?;
+        let event_type = subscription_type(news.event, settings);
+        let body = || subscription_body(identity, sim, subscription, news);
         (!event_type.is_empty()).then(|| event(event_type.to_owned(), news.at, body()))
     });
-    profile.chain(line).chain(bundles).collect()
+    profile.chain(line).chain(subscriptions).collect()
 }
 
 fn profile_word(status: ProfileStatus) -> Option<&'static str> {
@@ -140,41 +140,49 @@ fn line_body(identity: &Identity, sim: &Sim, news: &LineNews) -> Value {
     body.into()
 }
 
-fn bundle_type(event: BundleEvent, settings: &WebhookSettings) -> &str {
+fn subscription_type(event: SubscriptionEvent, settings: &WebhookSettings) -> &str {
     match event {
-        BundleEvent::Preloaded => "OCS/PRODUCT/PRELOADED",
-        BundleEvent::Deferred => &settings.deferred_event,
-        BundleEvent::Activated => "OCS/PRODUCT/ACTIVATED",
-        BundleEvent::Renewed => "OCS/PRODUCT/RENEWED",
-        BundleEvent::Canceled => "OCS/PRODUCT/CANCELED",
-        BundleEvent::Expired => "OCS/PRODUCT/EXPIRED",
-        BundleEvent::Terminated => "OCS/PRODUCT/TERMINATED",
-        BundleEvent::Low => "OCS/PRODUCT/RESOURCE/THRESHOLD",
-        BundleEvent::Exhausted => "OCS/PRODUCT/RESOURCE/EXHAUSTED",
+        SubscriptionEvent::Preloaded => "OCS/PRODUCT/PRELOADED",
+        SubscriptionEvent::Deferred => &settings.deferred_event,
+        SubscriptionEvent::Activated => "OCS/PRODUCT/ACTIVATED",
+        SubscriptionEvent::Renewed => "OCS/PRODUCT/RENEWED",
+        SubscriptionEvent::Canceled => "OCS/PRODUCT/CANCELED",
+        SubscriptionEvent::Expired => "OCS/PRODUCT/EXPIRED",
+        SubscriptionEvent::Terminated => "OCS/PRODUCT/TERMINATED",
+        SubscriptionEvent::Low => "OCS/PRODUCT/RESOURCE/THRESHOLD",
+        SubscriptionEvent::Exhausted => "OCS/PRODUCT/RESOURCE/EXHAUSTED",
     }
 }
 
-fn bundle_body(identity: &Identity, sim: &Sim, bundle: &Subscription, news: &BundleNews) -> Value {
-    let mut subscription = Members::default();
-    subscription.put("subscriptionId", bundle.id);
-    subscription.put("subscriptionDate", iso(bundle.ordered_at));
-    subscription.put_some("activationDate", news.activated_at.map(iso));
-    subscription.put("expirationDate", iso(news.expires_at));
-    subscription.put("productDefinition", json!({ "productId": bundle.product.id }));
+fn subscription_body(
+    identity: &Identity,
+    sim: &Sim,
+    subscription: &Subscription,
+    news: &SubscriptionNews,
+) -> Value {
+    let mut members = Members::default();
+    members.put("subscriptionId", subscription.id);
+    members.put("subscriptionDate", iso(subscription.ordered_at));
+    members.put_some("activationDate", news.activated_at.map(iso));
+    members.put("expirationDate", iso(news.expires_at));
+    members.put(
+        "productDefinition",
+        json!({ "productId": subscription.product.id }),
+    );
     let mut body = Members::default();
     body.put("mvnoRef", &identity.mvno_ref);
     body.put("cos", &identity.cos);
     body.put("msisdn", sim.number.msisdn());
     body.put("iccid", sim.iccid());
     body.put_some("externalReference", news.reference.as_ref());
-    body.put("productSubscription", Value::from(subscription));
-    if matches!(news.event, BundleEvent::Low | BundleEvent::Exhausted) {
+    body.put("productSubscription", Value::from(members));
+    if matches!(news.event, SubscriptionEvent::Low | SubscriptionEvent::Exhausted) {
         // Members of resource events are not published; these are the inventory's.
         let resource = json!({
-            "resourceName": bundle.product.resource_name(),
+            "resourceName": subscription.product.resource_name(),
             "resourceUnit": "KB",
             "resourceValue": news.left_kb,
-            "resourceStartValue": bundle.product.data_kb,
+            "resourceStartValue": subscription.product.data_kb,
         });
         body.put("resource", resource);
     }

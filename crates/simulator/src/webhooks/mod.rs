@@ -1,14 +1,14 @@
 //! Events: what happens at the provider, posted to whoever asked for it.
 //!
-//! State is the source: an event is made where a bundle, a line or a profile
+//! State is the source: an event is made where a subscription, a line or a profile
 //! changes, whoever changed it, and nothing else makes one but a control call.
 //! A change only puts its event into a bounded queue, so requests never wait for
 //! a receiver. One task sends; another moves the simulator on in time, so that a
-//! bundle that ends tells of it while nobody looks.
+//! subscription that ends tells of it while nobody looks.
 //!
 //! A SIM tells of itself from the first look at it on.
 //!
-//! With a receiver timers run, up to the end of the bundle that ends next. A
+//! With a receiver timers run, up to the end of the subscription that ends next. A
 //! paused test clock jumps to the earliest timer when nothing else is to be done,
 //! so tests of events that pause it bound their waits.
 

@@ -24,7 +24,7 @@ use crate::{lock::lock, world::stock::ids::SimNumber};
 pub(crate) enum Due {
     /// The end of a connectivity transaction, and whether it is a good one.
     Transaction(Uuid, bool),
-    /// A bundle of this SIM starts, renews or ends.
+    /// A subscription of this SIM starts, renews or ends.
     Sim(SimNumber),
 }
 

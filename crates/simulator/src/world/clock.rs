@@ -1,9 +1,9 @@
 //! The simulator's wall clock.
 //!
 //! It starts at the real time and runs with `tokio::time`, so a paused test
-//! clock stops it; a control call may move it forward, which is how bundles
+//! clock stops it; a control call may move it forward, which is how subscriptions
 //! expire without waiting. Token lifetimes do not follow the moves: a test that
-//! lets half a year pass wants to see bundles end, not credentials.
+//! lets half a year pass wants to see subscriptions end, not credentials.
 
 use std::{
     pin::pin,

@@ -1,7 +1,7 @@
 //! What orders do to a subscription that is there already.
 //!
 //! The provider names them and publishes no body. So they are off until a
-//! setting switches them on, and where a body names the bundle and what shall
+//! setting switches them on, and where a body names the subscription and what shall
 //! become of it is a setting too: a JSON pointer each.
 
 use jiff::Timestamp;
@@ -12,13 +12,13 @@ use crate::world::{
     refusal::{Refusal, STATUS_NOT_ELIGIBLE, SUBSCRIBER_NOT_FOUND},
     stock::{
         ids::SimNumber,
-        news::BundleEvent,
+        news::SubscriptionEvent,
         sim::Sim,
         subscription::{Phase, Subscription},
     },
 };
 
-/// What can be done with a bundle.
+/// What can be done with a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FollowUp {
     CancelRenewal,
@@ -26,7 +26,7 @@ pub(crate) enum FollowUp {
     Terminate,
 }
 
-/// Which bundle an order means and what shall become of it, as far as its body says so.
+/// Which subscription an order means and what shall become of it, as far as its body says so.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Aim {
     pub(crate) subscription: Option<Uuid>,
@@ -35,21 +35,21 @@ pub(crate) struct Aim {
 }
 
 impl Aim {
-    /// The live bundle that is meant: by its id, or as the only one of its product.
+    /// The live subscription that is meant: by its id, or as the only one of its product.
     fn find<'a>(&self, sim: &'a mut Sim, product_id: Option<&str>) -> Result<&'a mut Subscription, Refusal> {
         if self.subscription.is_none() && product_id.is_none() {
             return Err(Refusal::bad_request(
                 "Neither a subscription nor a product is named",
             ));
         }
-        let mut meant = sim.subscriptions.iter_mut().filter(|bundle| {
-            bundle.is_live()
-                && !bundle.product.infrastructure
-                && self.subscription.is_none_or(|id| id == bundle.id)
-                && product_id.is_none_or(|id| id == bundle.product.id)
+        let mut meant = sim.subscriptions.iter_mut().filter(|subscription| {
+            subscription.is_live()
+                && !subscription.product.infrastructure
+                && self.subscription.is_none_or(|id| id == subscription.id)
+                && product_id.is_none_or(|id| id == subscription.product.id)
         });
         match (meant.next(), meant.next()) {
-            (Some(bundle), None) => Ok(bundle),
+            (Some(subscription), None) => Ok(subscription),
             (None, _) => Err(Refusal {
                 title: "SUBSCRIPTION_NOT_FOUND",
                 detail: "Order failed - The subscriber has no such product subscription",
@@ -74,35 +74,35 @@ pub(crate) fn follow(
         if !sim.status.takes_orders() {
             return Err(STATUS_NOT_ELIGIBLE);
         }
-        let bundle = aim.find(sim, product_id)?;
-        follow_up.apply(bundle, aim, now)?;
+        let subscription = aim.find(sim, product_id)?;
+        follow_up.apply(subscription, aim, now)?;
         if let Some(reference) = reference {
-            bundle.attribute_news(reference);
+            subscription.attribute_news(reference);
         }
-        Ok((bundle.id, now))
+        Ok((subscription.id, now))
     });
     followed.unwrap_or(Err(SUBSCRIBER_NOT_FOUND))
 }
 
 impl FollowUp {
-    /// Does it with the bundle, or says why it does not apply.
-    fn apply(self, bundle: &mut Subscription, aim: &Aim, now: Timestamp) -> Result<(), Refusal> {
+    /// Does it with the subscription, or says why it does not apply.
+    fn apply(self, subscription: &mut Subscription, aim: &Aim, now: Timestamp) -> Result<(), Refusal> {
         match self {
-            Self::CancelRenewal if bundle.renews() => bundle.cancel_renewal(now),
+            Self::CancelRenewal if subscription.renews() => subscription.cancel_renewal(now),
             Self::CancelRenewal => {
                 return Err(Refusal {
                     title: "PRODUCT_NOT_ELIGIBLE",
                     detail: "Order failed - The product subscription will not be renewed",
                 });
             }
-            Self::Terminate => bundle.end(now, BundleEvent::Terminated),
-            Self::Modify => return modify(bundle, aim, now),
+            Self::Terminate => subscription.end(now, SubscriptionEvent::Terminated),
+            Self::Modify => return modify(subscription, aim, now),
         }
         Ok(())
     }
 }
 
-fn modify(bundle: &mut Subscription, aim: &Aim, now: Timestamp) -> Result<(), Refusal> {
+fn modify(subscription: &mut Subscription, aim: &Aim, now: Timestamp) -> Result<(), Refusal> {
     if aim.balance.is_none() && aim.expiration.is_none() {
         return Err(Refusal::bad_request(
             "Neither a balance nor an expiration is named",
@@ -111,7 +111,7 @@ fn modify(bundle: &mut Subscription, aim: &Aim, now: Timestamp) -> Result<(), Re
     if aim.expiration.is_some_and(|at| at <= now) {
         return Err(Refusal::bad_request("The expiration is in the past"));
     }
-    let Phase::Running(started) = &mut bundle.phase else {
+    let Phase::Running(started) = &mut subscription.phase else {
         return Err(Refusal {
             title: "PRODUCT_NOT_ELIGIBLE",
             detail: "Order failed - The product subscription is not active",

@@ -8,8 +8,8 @@ pub enum Impossible {
     /// No SIM of the stock has this number, MSISDN or ICCID.
     #[error("the stock has no such SIM")]
     UnknownSim,
-    /// The SIM has no such bundle, or it has ended already.
-    #[error("the SIM has no such live bundle")]
+    /// The SIM has no such subscription, or it has ended already.
+    #[error("the SIM has no such live subscription")]
     UnknownSubscription,
     /// The simulator knows no such country.
     #[error("unknown country")]

@@ -89,7 +89,7 @@ fn check(
     }
 }
 
-/// How a new bundle begins; `None` when it starts at once.
+/// How a new subscription begins; `None` when it starts at once.
 fn first_phase(product: &Product, sim: &mut Sim, mode: Mode, now: Timestamp) -> Option<Phase> {
     if mode == Mode::ScheduledSwitch
         && let Some(current) = sim.renewing()

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::{lock::lock, world::stock::ids::SimNumber};
 
-/// Bundles by `transactionReference`, in the order in which they were accepted.
+/// Subscriptions by `transactionReference`, in the order in which they were accepted.
 type ByReference = HashMap<String, Vec<(SimNumber, Uuid)>>;
 
-/// Which bundles were ordered under which `transactionReference`. In parts, so that orders do not queue here.
+/// Which subscriptions were ordered under which `transactionReference`. In parts, so that orders do not queue here.
 #[derive(Debug, Default)]
 pub(crate) struct References {
     parts: [Mutex<ByReference>; 16],
@@ -37,7 +37,7 @@ impl References {
         }
     }
 
-    /// Every bundle that was ordered under this reference, in the order in which they were accepted.
+    /// Every subscription that was ordered under this reference, in the order in which they were accepted.
     pub(crate) fn find(&self, reference: &str) -> Vec<(SimNumber, Uuid)> {
         self.part(reference)
             .and_then(|part| lock(part).get(reference).cloned())

@@ -9,7 +9,7 @@ use transatel_gateway::config::{self, METHODS, Sources};
 use transatel_gateway::grpc::DESCRIPTORS;
 
 use super::{HEADER, POLICY, SHOP};
-use crate::support::house::{House, settings};
+use crate::support::gateway::{TestEnv, settings};
 use crate::support::pki::{Authority, Files, Pair};
 
 /// Every method of the contract, by its services.
@@ -37,7 +37,7 @@ fn the_methods_of_policies_are_those_of_the_contract() {
 
 #[tokio::test]
 async fn what_is_not_granted_is_refused_for_every_method() {
-    let house = House::with(&[HEADER, ("CALLERS__HEADER_FROM", "127.0.0.1"), POLICY]).await;
+    let env = TestEnv::with(&[HEADER, ("CALLERS__HEADER_FROM", "127.0.0.1"), POLICY]).await;
     let granted = |service: &str, method: &str| match service {
         "Catalog" => true,
         "Provisioning" => matches!(method, "CreateOrder" | "GetOrder"),
@@ -45,7 +45,7 @@ async fn what_is_not_granted_is_refused_for_every_method() {
     };
     for (service, method) in contract() {
         let path = format!("/connectivity.v1.{service}/{method}");
-        let mut grpc = tonic::client::Grpc::new(house.gateway.channel.clone());
+        let mut grpc = tonic::client::Grpc::new(env.gateway.channel.clone());
         grpc.ready().await.unwrap();
         let mut request = Request::new(());
         request.metadata_mut().insert("x-caller", SHOP.parse().unwrap());

@@ -11,7 +11,7 @@ use transatel_simulator::{Criteria, Options, Sandbox};
 
 use crate::events::streams::Follower;
 use crate::events::webhook::{all, client, deliver, envelope};
-use crate::support::house::{Gateway, SECRET, Secret, until};
+use crate::support::gateway::{Gateway, SECRET, Secret, until};
 use crate::support::postgres;
 use crate::support::relay::Relay;
 use crate::writes::orders::{create, order};

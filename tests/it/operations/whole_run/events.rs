@@ -11,7 +11,7 @@ use transatel_gateway_client::connectivity::v1::*;
 use super::{SUBSCRIBER, Visitor};
 use crate::events::streams::{Follower, from_the_beginning};
 use crate::events::webhook::{client, deliver, envelope, post, signature};
-use crate::support::house::{Events, SECRET, by_iccid, fetch, until};
+use crate::support::gateway::{Events, SECRET, by_iccid, fetch, until};
 
 impl Visitor {
     /// Events of every kind and quality, besides those of the simulator.

@@ -7,7 +7,7 @@ use transatel_simulator::{Fault, Script, Webhook};
 use uuid::Uuid;
 
 use super::{PRIVATE, Visitor};
-use crate::support::house::{BUNDLES, FRANCE, ORDERS, Provisioning, SECRET, by_msisdn, fetch, until};
+use crate::support::gateway::{FRANCE, ORDERS, Provisioning, SECRET, SUBSCRIPTIONS, by_msisdn, fetch, until};
 use crate::writes::follow_ups;
 use crate::writes::orders::order;
 
@@ -76,7 +76,7 @@ impl Visitor {
         self.control
             .queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
         self.control.queue(
-            Script::on("GET", BUNDLES)
+            Script::on("GET", SUBSCRIPTIONS)
                 .then(Fault::Pass)
                 .then(Fault::hold("look").step().forever()),
         );
@@ -116,13 +116,13 @@ impl Visitor {
         ask!(self, client, resolve_sim_operation, resolution).unwrap_err();
     }
 
-    /// The orders about a bundle, and the operations that the rest leaves out.
-    pub(super) async fn about_bundles(&mut self) {
+    /// The orders about a subscription, and the operations that the rest leaves out.
+    pub(super) async fn about_subscriptions(&mut self) {
         let mut client = Provisioning::new(self.channel.clone());
         for (ask, number) in [(follow_ups::Ask::Cancel, "26"), (follow_ups::Ask::End, "26")] {
             let sim = self.control.sim(number).unwrap();
-            let bundle = sim.bought().next().unwrap().subscription_id;
-            let wish = follow_ups::Wish::new(ask, &sim.msisdn, bundle);
+            let subscription = sim.bought().next().unwrap().subscription_id;
+            let wish = follow_ups::Wish::new(ask, &sim.msisdn, subscription);
             self.told.push(format!("{:?}", wish.ask(&mut client).await));
         }
         for number in [12, 15] {

@@ -7,7 +7,7 @@ use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Fault, Script};
 
 use super::{PRIVATE, SCRIPTED, SUBSCRIBER, Visitor};
-use crate::support::house::{FRANCE, TOKEN, by_iccid, by_msisdn, get};
+use crate::support::gateway::{FRANCE, TOKEN, by_iccid, by_msisdn, get};
 
 impl Visitor {
     /// A token that the APIs refuse, then one that they take.

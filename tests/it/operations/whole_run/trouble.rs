@@ -10,7 +10,7 @@ use transatel_simulator::{Fault, Script};
 
 use super::{PRIVATE, Visitor};
 use crate::events::webhook::client;
-use crate::support::house::{BUNDLES, FRANCE, TOKEN, by_iccid, by_msisdn, get};
+use crate::support::gateway::{FRANCE, SUBSCRIPTIONS, TOKEN, by_iccid, by_msisdn, get};
 
 impl Visitor {
     /// Requests that are none of ours.
@@ -46,7 +46,7 @@ impl Visitor {
         ];
         for fault in faults {
             self.control
-                .queue(Script::on("GET", BUNDLES).then(fault.step().times(3)));
+                .queue(Script::on("GET", SUBSCRIPTIONS).then(fault.step().times(3)));
             let request = GetInventoryRequest {
                 sim: by_msisdn("882470000000036"),
                 ..Default::default()
@@ -54,7 +54,8 @@ impl Visitor {
             let _ = ask!(self, inventory, get_inventory, request);
             self.control.clear_faults();
         }
-        self.control.queue(Script::on("GET", BUNDLES).then(Fault::Hang));
+        self.control
+            .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Hang));
         let mut hurried = Request::new(GetInventoryRequest {
             sim: by_msisdn("882470000000036"),
             ..Default::default()
@@ -62,7 +63,8 @@ impl Visitor {
         hurried.set_timeout(Duration::from_millis(150));
         assert!(inventory.get_inventory(hurried).await.is_err());
         self.control.clear_faults();
-        self.control.queue(Script::on("GET", BUNDLES).then(Fault::Hang));
+        self.control
+            .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Hang));
         let request = GetInventoryRequest {
             sim: by_msisdn("882470000000035"),
             ..Default::default()
@@ -70,7 +72,7 @@ impl Visitor {
         let _ = ask!(self, inventory, get_inventory, request);
         self.control.clear_faults();
         self.control
-            .queue(Script::on("GET", BUNDLES).then(Fault::status(503).step().forever()));
+            .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::status(503).step().forever()));
         for _ in 0..20 {
             let request = GetInventoryRequest {
                 sim: by_msisdn("882470000000037"),

@@ -182,7 +182,7 @@ async fn killed_at_every_step_it_is_ended_by_the_same_command_again() {
         kill_at(&place, &to, step).await;
         let committed = matches!(step, Step::Committed | Step::Ended);
         // The server may still be learning of it; the next move waits for that.
-        crate::support::house::until("the target is empty or whole", async || {
+        crate::support::gateway::until("the target is empty or whole", async || {
             rows(&to).await == if committed { WHOLE } else { 0 }
         })
         .await;

@@ -198,7 +198,7 @@ async fn a_target_that_is_not_empty_or_in_use_is_refused() {
 /// the background.
 async fn gone(url: &str) {
     let mut server = PgConnection::connect(url).await.unwrap();
-    crate::support::house::until("no gateway is connected", async || {
+    crate::support::gateway::until("no gateway is connected", async || {
         let connected = sqlx::query(
             "SELECT 1 FROM pg_stat_activity WHERE application_name = 'transatel-gateway' \
              AND datname = current_database()",

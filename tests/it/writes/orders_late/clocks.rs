@@ -12,7 +12,7 @@ use transatel_simulator::{Fault, Sandbox, Script, Visibility};
 
 use super::frozen::at;
 use super::{FRESH, SOON, hide};
-use crate::support::house::{BUNDLES, Gateway, ORDERS, TOKEN, reason, simulator, spawn, until};
+use crate::support::gateway::{Gateway, ORDERS, SUBSCRIPTIONS, TOKEN, reason, simulator, spawn, until};
 use crate::writes::orders::{create, get, order, until_state};
 
 /// A wall clock that can be set; the monotonic one stays true.
@@ -147,13 +147,13 @@ async fn an_unknown_order_is_not_given_up_when_the_clock_is_set_ahead() {
     let request = order(FRESH);
     create(&mut client, &request).await.unwrap();
     clock.step(HOUR);
-    let looked = control.received("GET", BUNDLES);
+    let looked = control.received("GET", SUBSCRIPTIONS);
     until("it is looked for some times more", async || {
         assert_eq!(
             get(&mut client, &request).await.unwrap().state(),
             OrderState::Unknown
         );
-        control.received("GET", BUNDLES) > looked + 5
+        control.received("GET", SUBSCRIPTIONS) > looked + 5
     })
     .await;
     control.show_inventory(FRESH).unwrap();

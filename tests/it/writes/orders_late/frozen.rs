@@ -12,7 +12,7 @@ use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::Visibility;
 
 use super::{FRESH, SOON, hide};
-use crate::support::house::{Gateway, ORDERS, simulator, spawn, until};
+use crate::support::gateway::{Gateway, ORDERS, simulator, spawn, until};
 use crate::support::postgres;
 use crate::writes::orders::{create, order, until_state};
 

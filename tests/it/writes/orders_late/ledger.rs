@@ -16,7 +16,7 @@ use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Fault, Script, Visibility};
 
 use super::{FRESH, SOON, hide};
-use crate::support::house::{FRANCE, Gateway, ORDERS, reason, simulator, spawn, until};
+use crate::support::gateway::{FRANCE, Gateway, ORDERS, reason, simulator, spawn, until};
 use crate::writes::orders::{create, get, order, until_state};
 
 /// A SQLite file that the test can get at.

@@ -7,7 +7,7 @@ use transatel_simulator::{EventOrder, Fault, Script, Visibility, Webhook};
 
 use super::frozen::Frozen;
 use super::{FRESH, SOON, hide, posts};
-use crate::support::house::{Gateway, House, ORDERS, SECRET, Secret, reason, simulator, spawn};
+use crate::support::gateway::{Gateway, ORDERS, SECRET, Secret, TestEnv, reason, simulator, spawn};
 use crate::writes::orders::{create, order, until_state};
 
 #[tokio::test]
@@ -60,9 +60,9 @@ async fn a_repeat_that_waits_for_room_is_not_sent_once_an_event_has_settled_it()
         ],
     ]
     .concat();
-    let house = House::with_events(&patient).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_events(&patient).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     control.hold_events();
     hide(&control, FRESH, Visibility::Never);
     let request = order(FRESH);
@@ -71,7 +71,7 @@ async fn a_repeat_that_waits_for_room_is_not_sent_once_an_event_has_settled_it()
     let full = Fault::hold("full").step().times(2);
     control.queue(Script::on("POST", ORDERS).then(full));
     let call = |request: CreateOrderRequest| {
-        let mut client = house.provisioning();
+        let mut client = env.provisioning();
         spawn(async move { create(&mut client, &request).await })
     };
     let others = ["882470000000002", "882470000000003"].map(|sim| call(order(sim)));
@@ -87,15 +87,15 @@ async fn a_repeat_that_waits_for_room_is_not_sent_once_an_event_has_settled_it()
     }
     // What came after it in the line is sent, and it is not.
     create(&mut client, &order("882470000000004")).await.unwrap();
-    assert_eq!(posts(&house), 4);
+    assert_eq!(posts(&env), 4);
     assert_eq!(control.sim(FRESH).unwrap().bought().count(), 1);
 }
 
 #[tokio::test]
 async fn an_event_of_no_known_group_of_types_does_not_hold_an_order_up() {
-    let house = House::with_events(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with_events(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     for (event_type, sim) in [
         ("ocs/product/preloaded", FRESH),
         ("OCS/PRODUCTS/NEW", "882470000000002"),
@@ -112,14 +112,14 @@ async fn an_event_of_no_known_group_of_types_does_not_hold_an_order_up() {
         let placed = create(&mut client, &request).await.unwrap();
         assert_eq!(placed.state(), OrderState::Placed, "{event_type}");
     }
-    assert_eq!(posts(&house), 4);
+    assert_eq!(posts(&env), 4);
 }
 
 #[tokio::test]
 async fn a_repeat_that_is_refused_does_not_end_the_search_for_the_first_attempt() {
-    let house = House::with(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     hide(&control, FRESH, Visibility::Held);
     let request = order(FRESH);
     create(&mut client, &request).await.unwrap();
@@ -132,5 +132,5 @@ async fn a_repeat_that_is_refused_does_not_end_the_search_for_the_first_attempt(
     let sim = control.sim(FRESH).unwrap();
     let bought: Vec<_> = sim.bought().map(|one| one.subscription_id.to_string()).collect();
     assert_eq!(bought, [placed.subscription_id]);
-    assert_eq!(posts(&house), 2);
+    assert_eq!(posts(&env), 2);
 }

@@ -10,7 +10,7 @@ use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Control, EventOrder, Fault, Script, Showing};
 
 use super::{FRESH, SOON};
-use crate::support::house::{House, ORDERS};
+use crate::support::gateway::{ORDERS, TestEnv};
 use crate::writes::orders::{create, get, order};
 
 /// `SEQUENCES_CASES` sets how many, `SEQUENCES_SEED` runs one alone.
@@ -29,8 +29,8 @@ struct Wish {
 }
 
 impl Wish {
-    async fn learn(&mut self, house: &House) -> Option<OrderState> {
-        let known = get(&mut house.provisioning(), &self.request).await.ok()?;
+    async fn learn(&mut self, env: &TestEnv) -> Option<OrderState> {
+        let known = get(&mut env.provisioning(), &self.request).await.ok()?;
         if !self.ids.contains(&known.order_id) {
             self.ids.push(known.order_id.clone());
         }
@@ -49,11 +49,11 @@ async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
     let mut seen: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut note = |what| *seen.entry(what).or_default() += 1;
     let with_events = rng.bool();
-    let house = match with_events {
-        true => House::with_events(&SOON).await,
-        false => House::with(&SOON).await,
+    let env = match with_events {
+        true => TestEnv::with_events(&SOON).await,
+        false => TestEnv::with(&SOON).await,
     };
-    let control = house.control();
+    let control = env.control();
     let names = rng.bool();
     control.configure(|settings| settings.answers_name_subscription = names);
     control.hold_events();
@@ -85,12 +85,12 @@ async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
                 control.show_next_order(FRESH, Showing::held()).unwrap();
                 let wish = &mut wishes[number];
                 let before = wish.bought(&control).len();
-                let answer = create(&mut house.provisioning(), &wish.request).await;
+                let answer = create(&mut env.provisioning(), &wish.request).await;
                 let said = answer.as_ref().map_or_else(
                     |status| status.message().to_owned(),
                     |one| format!("{:?}", one.state()),
                 );
-                wish.learn(&house).await;
+                wish.learn(&env).await;
                 let bought = wish.bought(&control).len();
                 story.push(format!("create {number} ({name}): {said}, bought {bought}"));
                 if bought > before && before > 0 {
@@ -106,7 +106,7 @@ async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
                 let number = rng.usize(0..wishes.len());
                 let mut state = None;
                 while started.elapsed() < Duration::from_millis(700) {
-                    state = wishes[number].learn(&house).await;
+                    state = wishes[number].learn(&env).await;
                     if !matches!(state, Some(OrderState::Submitting | OrderState::Unknown)) {
                         break;
                     }
@@ -143,14 +143,14 @@ async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
     let shown = Instant::now();
     for (number, wish) in wishes.iter_mut().enumerate() {
         while shown.elapsed() < SETTLED {
-            let state = wish.learn(&house).await;
+            let state = wish.learn(&env).await;
             if state.is_none_or(|state| matches!(state, OrderState::Placed | OrderState::NeedsOperator)) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let bought = wish.bought(&control);
-        let Ok(order) = get(&mut house.provisioning(), &wish.request).await else {
+        let Ok(order) = get(&mut env.provisioning(), &wish.request).await else {
             assert!(bought.is_empty(), "{seed}: {number} is forgotten: {story:#?}");
             note("nothing");
             continue;

@@ -4,7 +4,7 @@ use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Fault, Oddity, Script, Showing, Visibility};
 
 use super::{FRESH, SOON, posts};
-use crate::support::house::{BUNDLES, FRANCE, House, ORDERS, reason, until};
+use crate::support::gateway::{FRANCE, ORDERS, SUBSCRIPTIONS, TestEnv, reason, until};
 use crate::writes::orders::{create, get, order, until_state};
 
 const UNREADABLE: [Oddity; 4] = [Oddity::NoId, Oddity::NullId, Oddity::ObjectId, Oddity::NoObject];
@@ -12,9 +12,9 @@ const UNREADABLE: [Oddity; 4] = [Oddity::NoId, Oddity::NullId, Oddity::ObjectId,
 #[tokio::test]
 async fn an_order_is_not_taken_for_not_placed_while_something_cannot_be_read() {
     for oddity in UNREADABLE {
-        let house = House::with(&SOON).await;
-        let control = house.control();
-        let mut client = house.provisioning();
+        let env = TestEnv::with(&SOON).await;
+        let control = env.control();
+        let mut client = env.provisioning();
         let showing = Showing {
             oddity: Some(oddity),
             ..Showing::default()
@@ -25,11 +25,11 @@ async fn an_order_is_not_taken_for_not_placed_while_something_cannot_be_read() {
         let started = std::time::Instant::now();
         create(&mut client, &request).await.unwrap();
         // For three settle windows, and many looks.
-        let looked = control.received("GET", BUNDLES);
+        let looked = control.received("GET", SUBSCRIPTIONS);
         until("it was looked for", async || {
             let known = get(&mut client, &request).await.unwrap();
             assert_eq!(known.state(), OrderState::Unknown, "{oddity:?}");
-            started.elapsed().as_millis() > 600 && control.received("GET", BUNDLES) > looked + 5
+            started.elapsed().as_millis() > 600 && control.received("GET", SUBSCRIPTIONS) > looked + 5
         })
         .await;
         // Once it can be read, it is found.
@@ -42,15 +42,15 @@ async fn an_order_is_not_taken_for_not_placed_while_something_cannot_be_read() {
             .subscription_id;
         control.distort_subscription(FRESH, subscription, None).unwrap();
         until_state(&mut client, &request, OrderState::Placed).await;
-        assert_eq!(posts(&house), 1, "{oddity:?}");
+        assert_eq!(posts(&env), 1, "{oddity:?}");
     }
 }
 
 #[tokio::test]
 async fn a_number_is_an_id() {
-    let house = House::with(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let showing = Showing {
         oddity: Some(Oddity::NumberId),
         ..Showing::default()
@@ -70,15 +70,15 @@ async fn a_number_is_an_id() {
 #[tokio::test]
 async fn nothing_is_sent_while_the_baseline_cannot_be_read_whole() {
     for oddity in UNREADABLE {
-        let house = House::with(&SOON).await;
-        let control = house.control();
-        let mut client = house.provisioning();
+        let env = TestEnv::with(&SOON).await;
+        let control = env.control();
+        let mut client = env.provisioning();
         let there = control.grant(FRESH, FRANCE).unwrap();
         control.distort_subscription(FRESH, there, Some(oddity)).unwrap();
         let request = order(FRESH);
         let error = reason(&create(&mut client, &request).await.unwrap_err());
         assert_eq!(error.reason, "PROVIDER_PROTOCOL", "{oddity:?}");
-        assert_eq!(posts(&house), 0, "{oddity:?}");
+        assert_eq!(posts(&env), 0, "{oddity:?}");
         control.distort_subscription(FRESH, there, None).unwrap();
         assert_eq!(
             create(&mut client, &request).await.unwrap().state(),
@@ -89,9 +89,9 @@ async fn nothing_is_sent_while_the_baseline_cannot_be_read_whole() {
 
 #[tokio::test]
 async fn a_repeat_is_not_sent_while_something_cannot_be_read_or_is_missing() {
-    let house = House::with(&SOON).await;
-    let control = house.control();
-    let mut client = house.provisioning();
+    let env = TestEnv::with(&SOON).await;
+    let control = env.control();
+    let mut client = env.provisioning();
     let there = control.grant(FRESH, FRANCE).unwrap();
     let showing = Showing {
         visibility: Some(Visibility::Never),
@@ -112,14 +112,14 @@ async fn a_repeat_is_not_sent_while_something_cannot_be_read_or_is_missing() {
     let empty = Fault::body(200, r#"{"productSubscriptions":[]}"#)
         .step()
         .forever();
-    control.queue(Script::on("GET", BUNDLES).then(empty));
+    control.queue(Script::on("GET", SUBSCRIPTIONS).then(empty));
     let error = reason(&create(&mut client, &request).await.unwrap_err());
     assert_eq!(error.reason, "PROVIDER_UNAVAILABLE");
-    assert_eq!(posts(&house), 1);
+    assert_eq!(posts(&env), 1);
     control.clear_faults();
     assert_eq!(
         create(&mut client, &request).await.unwrap().state(),
         OrderState::Placed
     );
-    assert_eq!(posts(&house), 2);
+    assert_eq!(posts(&env), 2);
 }

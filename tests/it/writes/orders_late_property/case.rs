@@ -8,7 +8,7 @@ use transatel_gateway::service::writes::steps;
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Disturbance, Fault, Showing, Step};
 
-use crate::support::house::{FRANCE, by_msisdn};
+use crate::support::gateway::{FRANCE, by_msisdn};
 
 /// What the gateway takes for long enough.
 pub const WINDOW: Duration = Duration::from_millis(240);

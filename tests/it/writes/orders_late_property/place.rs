@@ -15,7 +15,7 @@ use transatel_simulator::{EventOrder, Options, Sandbox, Script, SimStatus, Webho
 
 use super::case::{Answer, Case, Events, Freeze, SEND_TIMEOUT, Shows, WINDOW};
 use super::seen::{Seen, What};
-use crate::support::house::{Gateway, ORDERS, SECRET, Secret};
+use crate::support::gateway::{Gateway, ORDERS, SECRET, Secret};
 use crate::support::postgres;
 use crate::support::property::AT_LAST;
 use crate::writes::orders::get;
@@ -173,7 +173,7 @@ impl Place {
         let answers = Answers::default();
         self.prepare(&case, msisdn);
         let control = self.sandbox.control();
-        let before = control.sim(msisdn).unwrap().bundles.len();
+        let before = control.sim(msisdn).unwrap().subscriptions.len();
         let sent = control.received("POST", ORDERS);
         self.live(&case, seen, &answers, &name).await;
         let opinion = self.opinion(&case, seen, &answers, &name).await;
@@ -362,9 +362,9 @@ impl Place {
         let control = self.sandbox.control();
         let bought = || {
             let sim = control.sim(msisdn).unwrap();
-            sim.bundles
+            sim.subscriptions
                 .iter()
-                .any(|bundle| bundle.transaction_reference.is_some())
+                .any(|subscription| subscription.transaction_reference.is_some())
         };
         // What is carried out late has been by now, or is very soon.
         let started = Instant::now();
@@ -470,12 +470,12 @@ impl Place {
         assert!(bought.len() <= 1, "bought {} times: {}", bought.len(), name());
         let all = control.sim(msisdn).unwrap();
         let ordered = all
-            .bundles
+            .subscriptions
             .iter()
             .filter(|one| one.transaction_reference.is_some());
         assert_eq!(ordered.count(), bought.len(), "bought by no order: {}", name());
         // The infrastructure's own comes with a first attach.
-        assert!(all.bundles.len() - before <= 2, "{}", name());
+        assert!(all.subscriptions.len() - before <= 2, "{}", name());
         match order.state() {
             OrderState::Placed => {
                 let bought = bought.first().unwrap_or_else(|| panic!("not bought: {}", name()));

@@ -43,9 +43,9 @@ const PRODUCT_NOT_ELIGIBLE: Eligibility = Eligibility::Refused {
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
     pub(crate) status: SimStatus,
-    /// Products of live bundles.
+    /// Products of live subscriptions.
     pub(crate) held: Vec<Arc<Product>>,
-    /// A recurring bundle runs and will renew.
+    /// A recurring subscription runs and will renew.
     pub(crate) renewing: bool,
 }
 

@@ -195,7 +195,7 @@ impl Generator {
         self.products.push(leaving);
     }
 
-    /// What a SIM needs to show a page without a bundle. Not for sale.
+    /// What a SIM needs to show a page without a subscription. Not for sale.
     fn infrastructure(&mut self) {
         for (gigabytes, name) in [(1, "PORTAL"), (1, "APP"), (2, "SUPPORT")] {
             let mut product = self.one_off(Place::World, gigabytes, 365);

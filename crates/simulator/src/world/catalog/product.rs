@@ -73,7 +73,7 @@ impl Place {
     }
 }
 
-/// How long a bundle lasts once it has started.
+/// How long a subscription lasts once it has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Validity {
     Days(u32),
@@ -94,7 +94,7 @@ impl Validity {
         }
     }
 
-    /// When a bundle ends that starts at `at`.
+    /// When a subscription ends that starts at `at`.
     pub(crate) fn end(self, at: Timestamp) -> Timestamp {
         match self {
             Self::Days(count) => crate::world::clock::after(at, crate::world::clock::days(count.into())),
@@ -205,7 +205,7 @@ impl Product {
         }
     }
 
-    /// How many months a bundle may wait for its first use. Add-ons start at once.
+    /// How many months a subscription may wait for its first use. Add-ons start at once.
     pub(crate) fn months_to_first_use(&self) -> Option<u32> {
         (self.category != Category::AddOn && !self.infrastructure).then_some(6)
     }

@@ -109,7 +109,12 @@ fn possible(
         Some(other) if !can_replace(other.status) => {
             Err(format!("The new SIM card is {}", other.status.as_str()))
         }
-        Some(other) if other.subscriptions.iter().any(|bundle| bundle.is_live()) => {
+        Some(other)
+            if other
+                .subscriptions
+                .iter()
+                .any(|subscription| subscription.is_live()) =>
+        {
             Err("The new SIM card has products of its own".to_owned())
         }
         _ => Ok(status),
@@ -186,7 +191,7 @@ fn carry_out(
     let id = Some(transaction.id);
     sim.go_over(status, at, id);
     if status == SimStatus::Terminated {
-        sim.end_bundles(at);
+        sim.end_subscriptions(at);
     }
     if let Some(other) = other {
         provider.stock.swap_cards(sim, other);

@@ -55,7 +55,7 @@ pub struct Settings {
     /// Whether connectivity answers an unknown SIM with 400 and a text, as was observed, instead of the
     /// documented 404 `SUBSCRIBER_NOT_FOUND`.
     pub unknown_sim_is_bad_request: bool,
-    /// Whether and how orders that follow up on a bundle are taken.
+    /// Whether and how orders that follow up on a subscription are taken.
     pub follow_ups: FollowUpSettings,
     /// How connectivity operations go.
     pub operations: OperationSettings,

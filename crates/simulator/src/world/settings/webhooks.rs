@@ -34,7 +34,7 @@ pub struct WebhookSettings {
     pub in_flight: usize,
     /// How many events may wait; more are lost.
     pub capacity: usize,
-    /// Type of the event of a bundle that will start by itself. Published documentation cuts it off. Empty sends none.
+    /// Type of the event of a subscription that will start by itself. Published documentation cuts it off. Empty sends none.
     pub deferred_event: String,
     /// The member of eSIM events that has the ICCID: unpublished, `simSerial` or `iccid`.
     pub esim_serial_member: String,

@@ -1,4 +1,4 @@
-//! How SIMs come into the stock: profiles, bundles and histories as of the simulator's start.
+//! How SIMs come into the stock: profiles, subscriptions and histories as of the simulator's start.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::world::{
     clock::{before, days},
     stock::{
         ids::{SimNumber, SubscriptionIds, mix},
-        news::BundleEvent,
+        news::SubscriptionEvent,
         profile::Profile,
         sim::Sim,
         status::{ProfileStatus, SimStatus},
@@ -97,7 +97,7 @@ impl<'a> Delivery<'a> {
         sim.last_seen = Destination::find(alpha2).map(|country| (self.ago(ago), country));
     }
 
-    /// Adds a bundle that has started so long ago, and adapts it. What should have ended since has.
+    /// Adds a subscription that has started so long ago, and adapts it. What should have ended since has.
     pub(crate) fn running(
         &self,
         sim: &mut Sim,
@@ -106,7 +106,7 @@ impl<'a> Delivery<'a> {
         adapt: impl FnOnce(&mut Subscription),
     ) {
         let started = self.ago(ago);
-        self.bundle(
+        self.subscription(
             sim,
             product,
             before(started, Duration::from_secs(1800)),
@@ -117,23 +117,23 @@ impl<'a> Delivery<'a> {
         );
     }
 
-    /// Adds a bundle that was ordered so long ago and waits for its first use.
+    /// Adds a subscription that was ordered so long ago and waits for its first use.
     pub(crate) fn waiting(&self, sim: &mut Sim, product: &str, ago: Duration) {
-        self.bundle(sim, product, self.ago(ago), |_| {});
+        self.subscription(sim, product, self.ago(ago), |_| {});
     }
 
-    /// Adds a bundle that has ended so long ago.
+    /// Adds a subscription that has ended so long ago.
     pub(crate) fn ended(&self, sim: &mut Sim, product: &str, ago: Duration, word: Option<&'static str>) {
         let ended = self.ago(ago);
-        self.bundle(sim, product, before(ended, days(30)), |subscription| {
+        self.subscription(sim, product, before(ended, days(30)), |subscription| {
             subscription.start(before(ended, days(7)));
             subscription.consume(900_000, ended);
-            subscription.end(ended, BundleEvent::Expired);
+            subscription.end(ended, SubscriptionEvent::Expired);
             subscription.word = word;
         });
     }
 
-    pub(crate) fn bundle(
+    pub(crate) fn subscription(
         &self,
         sim: &mut Sim,
         product: &str,
@@ -150,7 +150,7 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Leaves so many KB in a bundle that runs.
+/// Leaves so many KB in a subscription that runs.
 pub(crate) fn left(subscription: &mut Subscription, left_kb: i64) {
     if let Phase::Running(started) = subscription.phase {
         subscription.phase = Phase::Running(Started { left_kb, ..started });

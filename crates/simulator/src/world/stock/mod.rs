@@ -250,8 +250,8 @@ fn in_use(delivery: &mut Delivery<'_>, status: SimStatus) -> Sim {
         let started = Duration::from_secs(delivery.random.random_range(60..25 * 86_400));
         let remains = delivery.random.random_range(0..=100_i64);
         let product = any_product(delivery);
-        delivery.running(&mut sim, product, started, |bundle| {
-            left(bundle, bundle.product.data_kb * remains / 100);
+        delivery.running(&mut sim, product, started, |subscription| {
+            left(subscription, subscription.product.data_kb * remains / 100);
         });
     }
     for _ in 0..delivery.random.random_range(0..2_u8) {
@@ -330,14 +330,22 @@ mod tests {
             assert!(catalog.product(id).is_some(), "{id}");
         }
         let stock = Stock::new(1, 2, well_known::COUNT, origin());
-        let bundles = |number| {
+        let subscriptions = |number| {
             stock
                 .with(SimNumber(number), &catalog, origin(), |sim| {
                     sim.subscriptions.len()
                 })
                 .unwrap()
         };
-        assert_eq!((bundles(2), bundles(19), bundles(26), bundles(27)), (3, 4, 3, 10));
+        assert_eq!(
+            (
+                subscriptions(2),
+                subscriptions(19),
+                subscriptions(26),
+                subscriptions(27)
+            ),
+            (3, 4, 3, 10)
+        );
     }
 
     #[test]

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use crate::world::stock::status::{ProfileStatus, SimStatus};
 
-/// What can happen to a bundle.
+/// What can happen to a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BundleEvent {
+pub(crate) enum SubscriptionEvent {
     /// Ordered for a SIM that has not been used.
     Preloaded,
     /// Ordered, and starts by itself later.
@@ -27,11 +27,11 @@ pub(crate) enum BundleEvent {
     Exhausted,
 }
 
-/// Something that has happened to a bundle.
+/// Something that has happened to a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BundleNews {
+pub(crate) struct SubscriptionNews {
     pub(crate) at: Timestamp,
-    pub(crate) event: BundleEvent,
+    pub(crate) event: SubscriptionEvent,
     pub(crate) activated_at: Option<Timestamp>,
     pub(crate) expires_at: Timestamp,
     pub(crate) left_kb: Option<i64>,
@@ -89,6 +89,6 @@ pub(crate) struct LineNews {
 pub(crate) struct News {
     pub(crate) profile: Vec<(ProfileStatus, Timestamp)>,
     pub(crate) line: Vec<LineNews>,
-    /// With the position of the bundle on its SIM.
-    pub(crate) bundles: Vec<(usize, BundleNews)>,
+    /// With the position of the subscription on its SIM.
+    pub(crate) subscriptions: Vec<(usize, SubscriptionNews)>,
 }

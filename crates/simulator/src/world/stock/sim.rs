@@ -15,7 +15,7 @@ use crate::world::{
     settings::operations::Decided,
     stock::{
         ids::{SimNumber, SubscriptionIds},
-        news::{BundleEvent, LineEvent, LineNews, News},
+        news::{LineEvent, LineNews, News, SubscriptionEvent},
         profile::Profile,
         status::{ProfileStatus, SimStatus},
         subscription::{Phase, Subscription},
@@ -36,7 +36,7 @@ pub(crate) enum Listing {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Sim {
-    /// The line: decides over the MSISDN and the ids of the bundles.
+    /// The line: decides over the MSISDN and the ids of the subscriptions.
     pub(crate) number: SimNumber,
     /// The card: decides over ICCID, IMSI and EID. Another one's after a swap.
     pub(crate) card: SimNumber,
@@ -108,10 +108,10 @@ impl Sim {
         self.card.iccid()
     }
 
-    /// Ends every bundle before its time.
-    pub(crate) fn end_bundles(&mut self, at: Timestamp) {
+    /// Ends every subscription before its time.
+    pub(crate) fn end_subscriptions(&mut self, at: Timestamp) {
         for subscription in &mut self.subscriptions {
-            subscription.end(at, BundleEvent::Terminated);
+            subscription.end(at, SubscriptionEvent::Terminated);
         }
     }
 
@@ -163,7 +163,13 @@ impl Sim {
             .profile
             .as_ref()
             .is_some_and(|profile| profile.told < profile.history.len());
-        if !untold && self.news.is_empty() && self.subscriptions.iter().all(|bundle| bundle.news.is_empty()) {
+        if !untold
+            && self.news.is_empty()
+            && self
+                .subscriptions
+                .iter()
+                .all(|subscription| subscription.news.is_empty())
+        {
             return None;
         }
         let mut news = News {
@@ -174,12 +180,12 @@ impl Sim {
             news.profile = profile.history.iter().skip(profile.told).copied().collect();
             profile.told = profile.history.len();
         }
-        for (position, bundle) in self.subscriptions.iter_mut().enumerate() {
-            let untold = std::mem::take(&mut bundle.news);
-            news.bundles
+        for (position, subscription) in self.subscriptions.iter_mut().enumerate() {
+            let untold = std::mem::take(&mut subscription.news);
+            news.subscriptions
                 .extend(untold.into_iter().map(|news| (position, news)));
         }
-        news.bundles.sort_by_key(|(_, news)| news.at);
+        news.subscriptions.sort_by_key(|(_, news)| news.at);
         Some(news)
     }
 
@@ -188,7 +194,7 @@ impl Sim {
         self.news.clear();
     }
 
-    /// When time will next change one of its bundles.
+    /// When time will next change one of its subscriptions.
     pub(crate) fn next_change(&self) -> Option<Timestamp> {
         self.subscriptions
             .iter()
@@ -196,7 +202,7 @@ impl Sim {
             .min()
     }
 
-    /// Adds a bundle that waits for its first use, unless `begin` does something else with it, and gives its id.
+    /// Adds a subscription that waits for its first use, unless `begin` does something else with it, and gives its id.
     pub(crate) fn add(
         &mut self,
         product: Arc<Product>,
@@ -209,8 +215,8 @@ impl Sim {
         subscription.preloaded = self.status == SimStatus::PreActivated;
         begin(&mut subscription);
         match subscription.phase {
-            Phase::Waiting if subscription.preloaded => subscription.note(now, BundleEvent::Preloaded),
-            Phase::Waiting | Phase::Scheduled(_) => subscription.note(now, BundleEvent::Deferred),
+            Phase::Waiting if subscription.preloaded => subscription.note(now, SubscriptionEvent::Preloaded),
+            Phase::Waiting | Phase::Scheduled(_) => subscription.note(now, SubscriptionEvent::Deferred),
             Phase::Running(_) | Phase::Ended { .. } => {}
         }
         let id = subscription.id;
@@ -250,7 +256,7 @@ impl Sim {
             .sum()
     }
 
-    /// The running recurring bundle that a new one would take the place of.
+    /// The running recurring subscription that a new one would take the place of.
     pub(crate) fn renewing(&mut self) -> Option<&mut Subscription> {
         self.subscriptions
             .iter_mut()
@@ -263,7 +269,7 @@ impl Sim {
             .find(|subscription| subscription.id == id)
     }
 
-    /// Attaches to a network of a country: the profile comes into use, the SIM becomes active, and bundles that
+    /// Attaches to a network of a country: the profile comes into use, the SIM becomes active, and subscriptions that
     /// wait for this country start.
     pub(crate) fn attach(
         &mut self,
@@ -295,7 +301,7 @@ impl Sim {
         Ok(())
     }
 
-    /// Uses data where the SIM was last seen, from the oldest bundle on, and says how many KB no bundle gave.
+    /// Uses data where the SIM was last seen, from the oldest subscription on, and says how many KB no subscription gave.
     pub(crate) fn use_data(&mut self, kb: i64, now: Timestamp) -> Result<i64, Impossible> {
         if self.status != SimStatus::Active {
             return Err(Impossible::Status(self.status));

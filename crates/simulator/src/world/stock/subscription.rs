@@ -1,6 +1,6 @@
-//! A bundle on a SIM and its life.
+//! A subscription on a SIM and its life.
 //!
-//! A bundle waits for its first use, runs, perhaps renews, and ends. Time moves
+//! A subscription waits for its first use, runs, perhaps renews, and ends. Time moves
 //! it on when somebody looks: [`Subscription::settle`] does all that should have
 //! happened since the last look.
 
@@ -12,11 +12,11 @@ use uuid::Uuid;
 use crate::world::{
     catalog::product::{Category, Product},
     clock::months_after,
-    stock::news::{BundleEvent, BundleNews},
+    stock::news::{SubscriptionEvent, SubscriptionNews},
     visibility::{Oddity, Shown},
 };
 
-/// A bundle that has started.
+/// A subscription that has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Started {
     pub(crate) at: Timestamp,
@@ -28,12 +28,12 @@ pub(crate) struct Started {
     pub(crate) periods: u32,
 }
 
-/// Where a bundle is in its life.
+/// Where a subscription is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Waits for the first use in a covered place.
     Waiting,
-    /// Takes the place of another recurring bundle at this time.
+    /// Takes the place of another recurring subscription at this time.
     Scheduled(Timestamp),
     Running(Started),
     /// Has ended at this time; what had started keeps its dates.
@@ -54,7 +54,7 @@ pub(crate) enum BalanceShape {
     ZeroStartValue,
     /// Two rows of the same resource and one of another.
     SeveralRows,
-    /// `balances` is empty though the bundle runs.
+    /// `balances` is empty though the subscription runs.
     Empty,
     /// Numbers are a float and a text.
     OddNumbers,
@@ -79,10 +79,10 @@ pub(crate) struct Subscription {
     /// What is wrong with its element in the inventory.
     pub(crate) oddity: Option<Oddity>,
     /// What was not told yet.
-    pub(crate) news: Vec<BundleNews>,
+    pub(crate) news: Vec<SubscriptionNews>,
 }
 
-/// A bundle of which no more than this part is left is low.
+/// A subscription of which no more than this part is left is low.
 const LOW_PERCENT: i64 = 20;
 
 impl Subscription {
@@ -104,9 +104,9 @@ impl Subscription {
     }
 
     /// Remembers that something has happened, with the dates as they are now.
-    pub(crate) fn note(&mut self, at: Timestamp, event: BundleEvent) {
+    pub(crate) fn note(&mut self, at: Timestamp, event: SubscriptionEvent) {
         let started = self.started();
-        self.news.push(BundleNews {
+        self.news.push(SubscriptionNews {
             at,
             event,
             activated_at: started.map(|started| started.at),
@@ -135,10 +135,10 @@ impl Subscription {
 
     pub(crate) fn cancel_renewal(&mut self, at: Timestamp) {
         self.renewal_canceled = true;
-        self.note(at, BundleEvent::Canceled);
+        self.note(at, SubscriptionEvent::Canceled);
     }
 
-    /// When a bundle that waits is lost.
+    /// When a subscription that waits is lost.
     pub(crate) fn activation_deadline(&self) -> Timestamp {
         months_after(self.ordered_at, self.product.months_to_first_use().unwrap_or(6))
     }
@@ -151,11 +151,11 @@ impl Subscription {
             left_kb: self.product.data_kb,
             periods: 1,
         });
-        self.note(at, BundleEvent::Activated);
+        self.note(at, SubscriptionEvent::Activated);
     }
 
     /// Ends it, unless it has: before its time, or because its validity is over.
-    pub(crate) fn end(&mut self, at: Timestamp, event: BundleEvent) {
+    pub(crate) fn end(&mut self, at: Timestamp, event: SubscriptionEvent) {
         let started = match self.phase {
             Phase::Running(started) => Some(started),
             Phase::Ended { .. } => return,
@@ -179,7 +179,7 @@ impl Subscription {
         loop {
             match self.phase {
                 Phase::Waiting if self.activation_deadline() <= now => {
-                    self.end(self.activation_deadline(), BundleEvent::Terminated);
+                    self.end(self.activation_deadline(), SubscriptionEvent::Terminated);
                 }
                 Phase::Scheduled(at) if at <= now => self.start(at),
                 Phase::Running(started) if started.until <= now => {
@@ -191,9 +191,9 @@ impl Subscription {
                             periods: started.periods + 1,
                             at: started.at,
                         });
-                        self.note(started.until, BundleEvent::Renewed);
+                        self.note(started.until, SubscriptionEvent::Renewed);
                     } else {
-                        self.end(started.until, BundleEvent::Expired);
+                        self.end(started.until, SubscriptionEvent::Expired);
                     }
                 }
                 _ => return,
@@ -251,10 +251,10 @@ impl Subscription {
             Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => return 0,
         };
         if left <= low && left + taken > low {
-            self.note(at, BundleEvent::Low);
+            self.note(at, SubscriptionEvent::Low);
         }
         if left == 0 && taken > 0 {
-            self.note(at, BundleEvent::Exhausted);
+            self.note(at, SubscriptionEvent::Exhausted);
         }
         taken
     }
@@ -268,83 +268,90 @@ mod tests {
         clock::{after, days},
     };
 
-    fn bundle(product: &str) -> (Subscription, Timestamp) {
+    fn subscription(product: &str) -> (Subscription, Timestamp) {
         let origin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let product = Catalog::generate(1, origin).product(product).unwrap();
         (Subscription::new(Uuid::nil(), product, origin), origin)
     }
 
     #[test]
-    fn a_bundle_that_is_never_used_is_lost_after_six_months() {
-        let (mut bundle, origin) = bundle("WW_901O_STACK_ONEOFF_FRANCE_1GB_7D");
-        bundle.settle(after(origin, days(180)));
-        assert_eq!(bundle.status(), "pendingForFirstUse");
-        bundle.settle(after(origin, days(181)));
-        assert_eq!(bundle.status(), "terminated");
-        assert_eq!(bundle.expiration(), "2026-07-01T00:00:00Z".parse().unwrap());
-        assert_eq!(bundle.started(), None);
+    fn a_subscription_that_is_never_used_is_lost_after_six_months() {
+        let (mut subscription, origin) = subscription("WW_901O_STACK_ONEOFF_FRANCE_1GB_7D");
+        subscription.settle(after(origin, days(180)));
+        assert_eq!(subscription.status(), "pendingForFirstUse");
+        subscription.settle(after(origin, days(181)));
+        assert_eq!(subscription.status(), "terminated");
+        assert_eq!(subscription.expiration(), "2026-07-01T00:00:00Z".parse().unwrap());
+        assert_eq!(subscription.started(), None);
     }
 
     #[test]
     fn a_one_off_ends_with_its_validity() {
-        let (mut bundle, origin) = bundle("WW_901O_STACK_ONEOFF_FRANCE_1GB_7D");
-        bundle.start(origin);
-        assert_eq!(bundle.consume(1_000_000, origin), 1_000_000);
-        assert_eq!(bundle.consume(1_000_000, origin), 48_576);
-        bundle.settle(after(origin, days(7)));
-        assert_eq!(bundle.status(), "terminated");
-        assert_eq!(bundle.started().map(|started| started.left_kb), Some(0));
+        let (mut subscription, origin) = subscription("WW_901O_STACK_ONEOFF_FRANCE_1GB_7D");
+        subscription.start(origin);
+        assert_eq!(subscription.consume(1_000_000, origin), 1_000_000);
+        assert_eq!(subscription.consume(1_000_000, origin), 48_576);
+        subscription.settle(after(origin, days(7)));
+        assert_eq!(subscription.status(), "terminated");
+        assert_eq!(subscription.started().map(|started| started.left_kb), Some(0));
     }
 
     #[test]
     fn a_recurring_one_renews_until_it_is_cancelled() {
-        let (mut bundle, origin) = bundle("WW_901O_STACK_RECURRING_FRANCE_5GB_1M");
-        bundle.start(origin);
-        bundle.consume(5, origin);
-        bundle.settle(after(origin, days(32)));
-        let Phase::Running(started) = bundle.phase else {
-            panic!("{:?}", bundle.phase)
+        let (mut subscription, origin) = subscription("WW_901O_STACK_RECURRING_FRANCE_5GB_1M");
+        subscription.start(origin);
+        subscription.consume(5, origin);
+        subscription.settle(after(origin, days(32)));
+        let Phase::Running(started) = subscription.phase else {
+            panic!("{:?}", subscription.phase)
         };
-        assert_eq!((started.periods, started.left_kb), (2, bundle.product.data_kb));
+        assert_eq!(
+            (started.periods, started.left_kb),
+            (2, subscription.product.data_kb)
+        );
         assert_eq!(started.until, "2026-03-01T00:00:00Z".parse().unwrap());
-        bundle.renewal_canceled = true;
-        assert_eq!(bundle.status(), "canceled");
-        bundle.settle(after(origin, days(60)));
-        assert_eq!(bundle.status(), "terminated");
+        subscription.renewal_canceled = true;
+        assert_eq!(subscription.status(), "canceled");
+        subscription.settle(after(origin, days(60)));
+        assert_eq!(subscription.status(), "terminated");
     }
 
     #[test]
     fn a_recurring_one_ends_after_its_last_period() {
-        let (mut bundle, origin) = bundle("WW_901O_STACK_RECURRING_FRANCE_5GB_1M");
-        bundle.product = Arc::new(Product {
+        let (mut subscription, origin) = subscription("WW_901O_STACK_RECURRING_FRANCE_5GB_1M");
+        subscription.product = Arc::new(Product {
             max_periods: Some(3),
-            ..Product::clone(&bundle.product)
+            ..Product::clone(&subscription.product)
         });
-        bundle.start(origin);
-        bundle.settle(after(origin, days(1000)));
-        assert_eq!(bundle.expiration(), "2026-04-01T00:00:00Z".parse().unwrap());
+        subscription.start(origin);
+        subscription.settle(after(origin, days(1000)));
+        assert_eq!(subscription.expiration(), "2026-04-01T00:00:00Z".parse().unwrap());
     }
 
     #[test]
     fn what_happens_is_noted_with_the_moment_it_happened() {
-        let (mut bundle, origin) = bundle("WW_901O_STACK_ONEOFF_FRANCE_1GB_7D");
-        bundle.start(origin);
-        bundle.consume(900_000, origin);
-        bundle.consume(900_000, origin);
-        bundle.consume(1, origin);
-        bundle.settle(after(origin, days(100)));
-        bundle.end(after(origin, days(101)), BundleEvent::Terminated);
-        let noted: Vec<_> = bundle.news.iter().map(|news| (news.event, news.at)).collect();
+        let (mut subscription, origin) = subscription("WW_901O_STACK_ONEOFF_FRANCE_1GB_7D");
+        subscription.start(origin);
+        subscription.consume(900_000, origin);
+        subscription.consume(900_000, origin);
+        subscription.consume(1, origin);
+        subscription.settle(after(origin, days(100)));
+        subscription.end(after(origin, days(101)), SubscriptionEvent::Terminated);
+        let noted: Vec<_> = subscription
+            .news
+            .iter()
+            .map(|news| (news.event, news.at))
+            .collect();
         let week = after(origin, days(7));
         assert_eq!(
             noted,
             [
-                (BundleEvent::Activated, origin),
-                (BundleEvent::Low, origin),
-                (BundleEvent::Exhausted, origin),
-                (BundleEvent::Expired, week)
+                (SubscriptionEvent::Activated, origin),
+                (SubscriptionEvent::Low, origin),
+                (SubscriptionEvent::Exhausted, origin),
+                (SubscriptionEvent::Expired, week)
             ]
         );
-        assert!(bundle.news.iter().all(|news| news.expires_at == week));
+        assert!(subscription.news.iter().all(|news| news.expires_at == week));
     }
 }

@@ -37,7 +37,9 @@ pub(crate) fn sim(number: u32, delivery: &mut Delivery<'_>) -> Option<Sim> {
         3 => {
             let mut sim = delivery.physical(SimStatus::Active);
             delivery.attached(&mut sim, "FR", Duration::from_secs(3600));
-            delivery.running(&mut sim, FRANCE, days(1), |bundle| left(bundle, KB_PER_GB / 2));
+            delivery.running(&mut sim, FRANCE, days(1), |subscription| {
+                left(subscription, KB_PER_GB / 2)
+            });
             sim
         }
         4 => {
@@ -92,8 +94,8 @@ pub(crate) fn sim(number: u32, delivery: &mut Delivery<'_>) -> Option<Sim> {
         27 => every_status(delivery),
         28 => {
             let mut sim = delivery.in_use();
-            delivery.running(&mut sim, FRANCE, days(1), |bundle| {
-                bundle.word = Some("quarantined")
+            delivery.running(&mut sim, FRANCE, days(1), |subscription| {
+                subscription.word = Some("quarantined")
             });
             sim
         }
@@ -109,13 +111,15 @@ pub(crate) fn sim(number: u32, delivery: &mut Delivery<'_>) -> Option<Sim> {
         34 => fresh_but(delivery, |sim| sim.listing = Listing::SerialOnly),
         35 => {
             let mut sim = delivery.in_use();
-            delivery.running(&mut sim, FRANCE, days(1), |bundle| left(bundle, 0));
+            delivery.running(&mut sim, FRANCE, days(1), |subscription| left(subscription, 0));
             sim
         }
         36 => {
             let mut sim = delivery.in_use();
             let almost_a_week = days(7).saturating_sub(Duration::from_secs(3600));
-            delivery.running(&mut sim, FRANCE, almost_a_week, |bundle| left(bundle, 1024));
+            delivery.running(&mut sim, FRANCE, almost_a_week, |subscription| {
+                left(subscription, 1024)
+            });
             sim
         }
         37 => {
@@ -138,13 +142,13 @@ fn with_profile(sim: &mut Sim, change: impl FnOnce(&mut crate::world::stock::pro
     }
 }
 
-/// A SIM in use with a bundle that has run for some days and is used up to a third.
+/// A SIM in use with a subscription that has run for some days and is used up to a third.
 fn active_with(delivery: &mut Delivery<'_>, product: &str, ago: u64, shape: BalanceShape) -> Sim {
     let mut sim = delivery.in_use();
-    delivery.running(&mut sim, product, days(ago), |bundle| {
-        let used = bundle.product.data_kb / 3;
-        bundle.consume(used, bundle.ordered_at);
-        bundle.shape = shape;
+    delivery.running(&mut sim, product, days(ago), |subscription| {
+        let used = subscription.product.data_kb / 3;
+        subscription.consume(used, subscription.ordered_at);
+        subscription.shape = shape;
     });
     sim
 }
@@ -161,29 +165,32 @@ fn fresh_with(delivery: &mut Delivery<'_>, material: Material) -> Sim {
     sim
 }
 
-/// One bundle in each status that the contract names.
+/// One subscription in each status that the contract names.
 fn every_status(delivery: &mut Delivery<'_>) -> Sim {
     let mut sim = delivery.esim(SimStatus::Active, ProfileStatus::Enabled);
     delivery.attached(&mut sim, "FR", Duration::from_secs(3600));
     delivery.running(&mut sim, WALLED_GARDEN, days(60), |_| {});
     delivery.running(&mut sim, FRANCE, days(1), |_| {});
     delivery.waiting(&mut sim, FRANCE, days(1));
-    let word =
-        |word| move |bundle: &mut crate::world::stock::subscription::Subscription| bundle.word = Some(word);
-    delivery.bundle(&mut sim, FRANCE, delivery.ago(days(1)), word("readyForUse"));
-    delivery.bundle(
+    let word = |word| {
+        move |subscription: &mut crate::world::stock::subscription::Subscription| {
+            subscription.word = Some(word)
+        }
+    };
+    delivery.subscription(&mut sim, FRANCE, delivery.ago(days(1)), word("readyForUse"));
+    delivery.subscription(
         &mut sim,
         FRANCE,
         delivery.ago(Duration::from_secs(5)),
         word("pending"),
     );
     delivery.running(&mut sim, FRANCE, days(2), word("suspended"));
-    delivery.running(&mut sim, FRANCE_MONTHLY, days(10), |bundle| {
-        bundle.renewal_canceled = true
+    delivery.running(&mut sim, FRANCE_MONTHLY, days(10), |subscription| {
+        subscription.renewal_canceled = true
     });
     let next = after(delivery.origin, days(20));
-    delivery.bundle(&mut sim, FRANCE_MONTHLY, delivery.ago(days(1)), |bundle| {
-        bundle.phase = Phase::Scheduled(next);
+    delivery.subscription(&mut sim, FRANCE_MONTHLY, delivery.ago(days(1)), |subscription| {
+        subscription.phase = Phase::Scheduled(next);
     });
     delivery.ended(&mut sim, FRANCE, days(30), None);
     delivery.ended(&mut sim, FRANCE, days(40), Some("expired"));

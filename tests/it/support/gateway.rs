@@ -24,8 +24,8 @@ pub const CATALOG: &str = "/ocs/catalog/api/cos/{cosRef}/products";
 pub const PRODUCTS: &str = "/ocs/catalog/api/cos/{cosRef}/products/{productId}";
 /// The route of orders at the provider.
 pub const ORDERS: &str = "/ocs/subscriptions/api/orders/products";
-/// The route of a SIM's bundles at the provider.
-pub const BUNDLES: &str = "/ocs/inventory/api/subscriptions/products";
+/// The route of a SIM's subscriptions at the provider.
+pub const SUBSCRIPTIONS: &str = "/ocs/inventory/api/subscriptions/products";
 /// The route of tokens at the provider.
 pub const TOKEN: &str = "/authentication/api/token";
 
@@ -56,12 +56,12 @@ pub const OPERATIONS: [(&str, &str); 6] = [
 pub const FRANCE: &str = "WW_901O_STACK_ONEOFF_FRANCE_1GB_7D";
 
 /// A simulated provider and a gateway in front of it.
-pub struct House {
+pub struct TestEnv {
     pub sandbox: Sandbox,
     pub gateway: Gateway,
 }
 
-impl House {
+impl TestEnv {
     /// With the default settings.
     pub async fn open() -> Self {
         Self::with(&[]).await
@@ -76,9 +76,9 @@ impl House {
 
     /// With everything beyond buying, carried out at once by the provider.
     pub async fn with_operations(more: &[(&str, &str)]) -> Self {
-        let house = Self::with(&[OPERATIONS.as_slice(), more].concat()).await;
-        house.carry_out_at_once();
-        house
+        let env = Self::with(&[OPERATIONS.as_slice(), more].concat()).await;
+        env.carry_out_at_once();
+        env
     }
 
     /// With the webhook open, and the simulator posting its events there.
@@ -93,9 +93,9 @@ impl House {
 
     /// With all that a gateway can have.
     pub async fn with_everything() -> Self {
-        let house = Self::with_events(&OPERATIONS).await;
-        house.carry_out_at_once();
-        house
+        let env = Self::with_events(&OPERATIONS).await;
+        env.carry_out_at_once();
+        env
     }
 
     fn carry_out_at_once(&self) {
