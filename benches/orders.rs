@@ -134,7 +134,7 @@ impl Direct {
     }
 }
 
-fn wish(msisdn: &str) -> api::CreateOrderRequest {
+fn request(msisdn: &str) -> api::CreateOrderRequest {
     api::CreateOrderRequest {
         request_id: Uuid::new_v4().to_string(),
         sim: Some(api::SimRef {
@@ -145,8 +145,8 @@ fn wish(msisdn: &str) -> api::CreateOrderRequest {
     }
 }
 
-async fn through(mut gateway: ProvisioningClient<Channel>, wish: api::CreateOrderRequest) {
-    let answer = gateway.create_order(wish).await.unwrap().into_inner();
+async fn through(mut gateway: ProvisioningClient<Channel>, request: api::CreateOrderRequest) {
+    let answer = gateway.create_order(request).await.unwrap().into_inner();
     assert_eq!(answer.order.unwrap().state(), api::OrderState::Placed);
 }
 
@@ -195,7 +195,7 @@ fn main() {
             let started = Instant::now();
             direct.order(sim(n)).await;
             let halfway = Instant::now();
-            through(gateway(0), wish(sim(n))).await;
+            through(gateway(0), request(sim(n))).await;
             if n >= 50 {
                 alone[0].push((halfway - started).as_secs_f64() * 1e3);
                 alone[1].push(halfway.elapsed().as_secs_f64() * 1e3);
@@ -203,18 +203,18 @@ fn main() {
         }
 
         // As many as it carries. Each SIM has one order in flight.
-        let wishes: Vec<_> = (0..MANY).map(|n| wish(sim(n))).collect();
+        let requests: Vec<_> = (0..MANY).map(|n| request(sim(n))).collect();
         let started = Instant::now();
-        stream::iter(wishes.iter().cloned().enumerate())
-            .map(|(n, wish)| through(gateway(n), wish))
+        stream::iter(requests.iter().cloned().enumerate())
+            .map(|(n, request)| through(gateway(n), request))
             .buffer_unordered(AT_ONCE)
             .for_each(|()| async {})
             .await;
         let many = MANY as f64 / started.elapsed().as_secs_f64();
 
         let started = Instant::now();
-        stream::iter((0..REPEATS).map(|n| (n, wishes[n % wishes.len()].clone())))
-            .map(|(n, wish)| through(gateway(n), wish))
+        stream::iter((0..REPEATS).map(|n| (n, requests[n % requests.len()].clone())))
+            .map(|(n, request)| through(gateway(n), request))
             .buffer_unordered(AT_ONCE)
             .for_each(|()| async {})
             .await;

@@ -1,4 +1,4 @@
-//! Everything through the front door: gRPC against the gateway as `main`
+//! Everything over the real API: gRPC against the gateway as `main`
 //! builds it, with the simulated Transatel over loopback.
 #![allow(
     clippy::unwrap_used,

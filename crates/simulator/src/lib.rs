@@ -1,10 +1,10 @@
 //! A simulated Transatel: a real HTTP server with real state.
 //!
-//! Owns a listener, an account with a catalog and a stock of SIMs, and levers
-//! to make things go wrong. It refuses what the real provider refuses, with the
+//! Owns a listener, an account with a catalog and a stock of SIMs, and a
+//! control API that makes things go wrong. It refuses what the real provider refuses, with the
 //! error titles of its documentation, and carries out what it accepts: there
 //! are no canned answers. Operations on SIMs are asynchronous as there: accepted
-//! with a transaction, carried out when it ends. What happens is told: as signed
+//! with a transaction, carried out when it ends. What happens is reported: as signed
 //! events to a webhook, sent again until they are taken. What it leaves to others: TLS, and everything that is
 //! not in the contract for Service Provider Connect.
 //!
@@ -212,7 +212,7 @@ impl Sandbox {
         self.control.server.address
     }
 
-    /// The levers.
+    /// Control of it.
     pub fn control(&self) -> Control {
         self.control.clone()
     }

@@ -450,11 +450,11 @@ async fn orders_that_no_event_names_are_found(stage: &Stage) {
     assert_eq!(without(0, 10).await, [placed.id]);
     assert_eq!(without(2, 10).await, []);
     assert_eq!(without(0, 1).await, []);
-    let told = Event {
+    let sent = Event {
         order_id: Some(placed.id),
         ..event("A")
     };
-    stage.log.append(vec![incoming(told)]).await.unwrap();
+    stage.log.append(vec![incoming(sent)]).await.unwrap();
     assert_eq!(without(0, 10).await, []);
 }
 
@@ -463,18 +463,18 @@ async fn postgresql_tells_the_others_with_the_commit() {
     let Some(stage) = Stage::postgresql().await else {
         return;
     };
-    let bell = Notify::new();
-    let listening = stage.other.listen(&bell);
-    let told = async {
+    let notify = Notify::new();
+    let listening = stage.other.listen(&notify);
+    let notified = async {
         // The first ring says that it listens.
-        bell.notified().await;
+        notify.notified().await;
         let twice = vec![named("A"), named("A")];
         stage.log.append(twice).await.unwrap();
-        bell.notified().await;
+        notify.notified().await;
         assert_eq!(ids(&*stage.other, 0).await.len(), 1);
     };
     tokio::select! {
         () = listening => unreachable!("it listens until it is dropped"),
-        told = tokio::time::timeout(crate::support::gateway::SOON, told) => told.unwrap(),
+        notified = tokio::time::timeout(crate::support::gateway::SOON, notified) => notified.unwrap(),
     }
 }

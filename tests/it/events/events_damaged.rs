@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::events::streams::{Follower, from_the_beginning};
-use crate::events::webhook::{Door, all, client, deliver, envelope};
+use crate::events::webhook::{EventSource, all, client, deliver, envelope};
 use crate::support::gateway::{Gateway, SECRET, Secret};
 use crate::support::postgres;
 
@@ -30,8 +30,8 @@ fn depth(attributes: &Struct) -> (usize, bool) {
 
 #[tokio::test]
 async fn an_event_that_is_nested_too_deep_is_shown_without_its_depths() {
-    let door = Door::open(&[]).await;
-    let mut events = door.gateway.events();
+    let source = EventSource::open(&[]).await;
+    let mut events = source.gateway.events();
     let mut follower = Follower::start(&mut events, from_the_beginning()).await;
     for levels in [1, 10, 33, 60, 110] {
         let mut deep = json!("bottom");
@@ -39,7 +39,7 @@ async fn an_event_that_is_nested_too_deep_is_shown_without_its_depths() {
             deep = json!([deep]);
         }
         let body = json!({ "msisdn": "882470000000001", "deep": deep });
-        door.send(levels, "T", body).await;
+        source.send(levels, "T", body).await;
         let event = follower.event().await;
         assert_eq!(event.event_id, levels.to_string());
         assert_eq!(event.sim.unwrap().msisdn, "882470000000001");

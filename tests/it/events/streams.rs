@@ -8,14 +8,14 @@ use tonic::{Code, Streaming};
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Disturbance, Fault, Script};
 
-use crate::events::webhook::{Door, all};
+use crate::events::webhook::{EventSource, all};
 use crate::support::gateway::{
     Events, FRANCE, OPERATIONS, ORDERS, SECRET, SOON, SUSPEND, Secret, TestEnv, by_iccid, by_msisdn, reason,
     settings, until, violations,
 };
 use crate::support::process::Process;
 use crate::writes::orders::{create, get, order};
-use crate::writes::sim_operations::{Ask, IN_USE, Wish};
+use crate::writes::sim_operations::{Action, Change, IN_USE};
 
 use stream_events_response::Message;
 
@@ -82,8 +82,8 @@ impl Follower {
 async fn an_order_is_followed_from_its_placement_to_the_first_use() {
     let env = TestEnv::with_events(&[]).await;
     let mut follower = Follower::start(&mut env.events(), StreamEventsRequest::default()).await;
-    let wish = order(SIM);
-    let placed = create(&mut env.provisioning(), &wish).await.unwrap();
+    let request = order(SIM);
+    let placed = create(&mut env.provisioning(), &request).await.unwrap();
     let preloaded = follower.event().await;
     assert_eq!(preloaded.r#type(), EventType::ProductPreloaded);
     env.control().attach(SIM, "FR").unwrap();
@@ -98,7 +98,7 @@ async fn an_order_is_followed_from_its_placement_to_the_first_use() {
     assert!(seen.contains(&EventType::SimActivated), "{seen:?}");
     for event in [preloaded, activated] {
         assert_eq!(event.order_id, placed.order_id);
-        assert_eq!(event.request_id, wish.request_id);
+        assert_eq!(event.request_id, request.request_id);
         assert_eq!(event.subscription_id, placed.subscription_id);
         assert_eq!(event.product_id, FRANCE);
         let sim = event.sim.unwrap();
@@ -182,12 +182,12 @@ async fn filters_let_through_what_was_asked_for() {
 
 #[tokio::test]
 async fn a_stream_goes_on_after_any_token() {
-    let door = Door::open(&[]).await;
-    let mut events = door.gateway.events();
-    door.send_many(0..3).await;
+    let source = EventSource::open(&[]).await;
+    let mut events = source.gateway.events();
+    source.send_many(0..3).await;
     let mut latest = Follower::start(&mut events, StreamEventsRequest::default()).await;
     let mut first = Follower::start(&mut events, from_the_beginning()).await;
-    door.send_many(3..6).await;
+    source.send_many(3..6).await;
     let mut tokens = vec![first.token.clone()];
     for id in 0..6 {
         assert_eq!(first.event().await.event_id, id.to_string());
@@ -201,14 +201,14 @@ async fn a_stream_goes_on_after_any_token() {
         assert_eq!(resumed.event().await.event_id, next.to_string());
     }
     let mut resumed = Follower::start(&mut events, after(&tokens[6])).await;
-    door.send_many(6..7).await;
+    source.send_many(6..7).await;
     assert_eq!(resumed.event().await.event_id, "6");
 }
 
 #[tokio::test]
 async fn heartbeats_tell_how_far_a_stream_is_also_past_what_it_leaves_out() {
-    let door = Door::open(&[("EVENTS__HEARTBEAT", "20ms")]).await;
-    let mut events = door.gateway.events();
+    let source = EventSource::open(&[("EVENTS__HEARTBEAT", "20ms")]).await;
+    let mut events = source.gateway.events();
     let nothing = StreamEventsRequest {
         filter: Some(EventFilter {
             raw_types: vec!["NEVER".into()],
@@ -218,13 +218,13 @@ async fn heartbeats_tell_how_far_a_stream_is_also_past_what_it_leaves_out() {
     };
     let mut follower = Follower::start(&mut events, nothing).await;
     let beginning = follower.token.clone();
-    door.send_many(0..3).await;
+    source.send_many(0..3).await;
     while follower.token == beginning {
         let message = follower.message().await.unwrap();
         assert!(matches!(message, Some(Message::Heartbeat(_))), "{message:?}");
     }
     let mut resumed = Follower::start(&mut events, after(&follower.token)).await;
-    door.send_many(3..4).await;
+    source.send_many(3..4).await;
     let id: u32 = resumed.event().await.event_id.parse().unwrap();
     assert!(id > 0);
 }
@@ -233,9 +233,9 @@ async fn heartbeats_tell_how_far_a_stream_is_also_past_what_it_leaves_out() {
 async fn tokens_that_cannot_be_used_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("sqlite://{}", folder.path().join("store.db").display());
-    let door = Door::open(&[("STORE__URL", &store)]).await;
-    let elsewhere = Door::open(&[]).await;
-    let mut events = door.gateway.events();
+    let source = EventSource::open(&[("STORE__URL", &store)]).await;
+    let elsewhere = EventSource::open(&[]).await;
+    let mut events = source.gateway.events();
     let refused = async |events: &mut Events, token: &str| {
         let status = events.stream_events(after(token)).await.unwrap_err();
         let reason = reason(&status);
@@ -243,7 +243,7 @@ async fn tokens_that_cannot_be_used_are_refused() {
     };
     let invalid = (Code::InvalidArgument, "EVENT_CURSOR_INVALID".to_owned());
     assert_eq!(refused(&mut events, "foreign").await, invalid);
-    door.send_many(0..2).await;
+    source.send_many(0..2).await;
     let mut follower = Follower::start(&mut events, from_the_beginning()).await;
     let beginning = follower.token.clone();
     follower.event().await;
@@ -281,16 +281,16 @@ async fn tokens_that_cannot_be_used_are_refused() {
     assert_eq!(refused(&mut events, &one).await, expired);
     let status = events.list_events(list(&page_token, &["T"])).await.unwrap_err();
     assert_eq!(reason(&status).reason, "EVENT_CURSOR_EXPIRED");
-    door.send_many(7..8).await;
+    source.send_many(7..8).await;
     let mut again = Follower::start(&mut events, from_the_beginning()).await;
     assert_eq!(again.event().await.event_id, "7");
 }
 
 #[tokio::test]
 async fn pages_walk_the_log_to_its_end_and_on() {
-    let door = Door::open(&[]).await;
-    let mut events = door.gateway.events();
-    door.send_many(0..5).await;
+    let source = EventSource::open(&[]).await;
+    let mut events = source.gateway.events();
+    source.send_many(0..5).await;
     let mut page = async |page_token: &str| {
         let request = ListEventsRequest {
             page_size: 2,
@@ -308,13 +308,13 @@ async fn pages_walk_the_log_to_its_end_and_on() {
     let (ids, token) = page(&token).await;
     assert_eq!(ids, ["4"]);
     assert_eq!(page(&token).await, (vec![], String::new()));
-    door.send_many(5..6).await;
+    source.send_many(5..6).await;
     assert_eq!(page(&token).await.0, ["5"]);
 }
 
 #[tokio::test]
 async fn every_violation_is_named_at_once() {
-    let door = Door::open(&[]).await;
+    let source = EventSource::open(&[]).await;
     let filter = Some(EventFilter {
         types: vec![0, 999, EventType::Other.into()],
         raw_types: vec![String::new(), "x".repeat(256)],
@@ -334,26 +334,26 @@ async fn every_violation_is_named_at_once() {
         "filter.types[0]",
         "filter.types[1]",
     ];
-    let status = door.gateway.events().stream_events(request).await.unwrap_err();
+    let status = source.gateway.events().stream_events(request).await.unwrap_err();
     assert_eq!(violations(&status), [&expected[..], &["start"]].concat());
     let request = ListEventsRequest {
         filter,
         page_size: -1,
         page_token: "x".into(),
     };
-    let status = door.gateway.events().list_events(request).await.unwrap_err();
+    let status = source.gateway.events().list_events(request).await.unwrap_err();
     assert_eq!(violations(&status), [&expected[..], &["page_size"]].concat());
 }
 
 #[tokio::test]
 async fn a_stream_ends_well_before_its_deadline_and_at_its_longest_age() {
-    let door = Door::open(&[("EVENTS__MAX_STREAM_AGE", "300ms")]).await;
-    let mut follower = Follower::start(&mut door.gateway.events(), from_the_beginning()).await;
+    let source = EventSource::open(&[("EVENTS__MAX_STREAM_AGE", "300ms")]).await;
+    let mut follower = Follower::start(&mut source.gateway.events(), from_the_beginning()).await;
     while follower.message().await.unwrap().is_some() {}
-    let door = Door::open(&[]).await;
+    let source = EventSource::open(&[]).await;
     let mut request = tonic::Request::new(from_the_beginning());
     request.set_timeout(Duration::from_millis(1_500));
-    let mut stream = door
+    let mut stream = source
         .gateway
         .events()
         .stream_events(request)
@@ -365,11 +365,11 @@ async fn a_stream_ends_well_before_its_deadline_and_at_its_longest_age() {
 
 #[tokio::test]
 async fn streams_end_when_the_replica_goes_away() {
-    let door = Door::open(&[]).await;
-    door.send_many(0..1).await;
-    let mut follower = Follower::start(&mut door.gateway.events(), from_the_beginning()).await;
+    let source = EventSource::open(&[]).await;
+    source.send_many(0..1).await;
+    let mut follower = Follower::start(&mut source.gateway.events(), from_the_beginning()).await;
     follower.event().await;
-    let stopping = door.gateway.stop();
+    let stopping = source.gateway.stop();
     let end = async {
         let status = loop {
             if let Err(status) = follower.message().await {
@@ -388,18 +388,18 @@ async fn streams_end_when_the_replica_goes_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_consumer_is_sent_away_and_resumes_without_loss() {
     const MANY: u32 = 600;
-    let door = Door::open(&[("EVENTS__SLOW_AFTER", "100ms"), ("EVENTS__STREAM_BUFFER", "4")]).await;
-    let mut events = door.gateway.events();
+    let source = EventSource::open(&[("EVENTS__SLOW_AFTER", "100ms"), ("EVENTS__STREAM_BUFFER", "4")]).await;
+    let mut events = source.gateway.events();
     let mut quick = Follower::start(&mut events, from_the_beginning()).await;
     // Beyond what the connection's window holds for one stream.
     let text = "x".repeat(20_000);
     let slow = Follower::start(&mut events, from_the_beginning()).await;
     for id in 0..MANY {
-        door.send(id, "T", json!({ "text": text })).await;
+        source.send(id, "T", json!({ "text": text })).await;
         assert_eq!(quick.event().await.event_id, id.to_string(), "the others go on");
     }
     until("it is sent away", async || {
-        let metrics = door.gateway.metrics().await;
+        let metrics = source.gateway.metrics().await;
         metrics
             .lines()
             .any(|line| line.starts_with("gateway_events_streams_ended_total{") && line.contains("too_slow"))
@@ -429,14 +429,14 @@ async fn a_slow_consumer_is_sent_away_and_resumes_without_loss() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_streams_see_everything_in_order() {
-    let door = Door::open(&[]).await;
-    door.send_many(0..20).await;
+    let source = EventSource::open(&[]).await;
+    source.send_many(0..20).await;
     let starts = (0..200).map(|_| {
-        let mut events = door.gateway.events();
+        let mut events = source.gateway.events();
         async move { Follower::start(&mut events, from_the_beginning()).await }
     });
     let followers = futures_util::future::join_all(starts).await;
-    let sent = door.send_many(20..60);
+    let sent = source.send_many(20..60);
     let seen = followers.into_iter().map(|mut follower| async move {
         for id in 0..60 {
             assert_eq!(follower.event().await.event_id, id.to_string());
@@ -458,17 +458,17 @@ async fn an_event_settles_an_order_of_unknown_outcome_at_once() {
     let env = TestEnv::with_events(&NOT_LOOKED_FOR).await;
     let control = env.control();
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
-    let wish = order(SIM);
+    let request = order(SIM);
     let mut orders = env.provisioning();
-    create(&mut orders, &wish).await.unwrap();
+    create(&mut orders, &request).await.unwrap();
     until("it is placed", async || {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        get(&mut orders, &wish).await.unwrap().state() == OrderState::Placed
+        get(&mut orders, &request).await.unwrap().state() == OrderState::Placed
     })
     .await;
     let bought = control.sim(SIM).unwrap().bought().next().unwrap().subscription_id;
     assert_eq!(
-        get(&mut orders, &wish).await.unwrap().subscription_id,
+        get(&mut orders, &request).await.unwrap().subscription_id,
         bought.to_string()
     );
     assert_eq!(control.received("POST", ORDERS), 1);
@@ -477,14 +477,14 @@ async fn an_event_settles_an_order_of_unknown_outcome_at_once() {
 #[tokio::test]
 async fn an_event_settles_an_operation_on_a_sim_at_once() {
     // Nobody would look for an hour.
-    let patient = [OPERATIONS.as_slice(), &[("OPERATIONS__POLL_AFTER", "1h")]].concat();
-    let env = TestEnv::with_events(&patient).await;
-    let wish = Wish::new(IN_USE, Ask::Suspend);
+    let slow = [OPERATIONS.as_slice(), &[("OPERATIONS__POLL_AFTER", "1h")]].concat();
+    let env = TestEnv::with_events(&slow).await;
+    let request = Change::new(IN_USE, Action::Suspend);
     let mut client = env.provisioning();
-    wish.ask(&mut client).await.unwrap();
+    request.send(&mut client).await.unwrap();
     until("it is over", async || {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        wish.get(&mut client).await.unwrap().state() == SimOperationState::Succeeded
+        request.get(&mut client).await.unwrap().state() == SimOperationState::Succeeded
     })
     .await;
     assert_eq!(env.control().received("POST", SUSPEND), 1);
@@ -497,9 +497,9 @@ async fn an_event_without_the_subscription_has_the_order_looked_for_at_once() {
     // The provider's own event is lost.
     control.disturb_events([Disturbance::Lose]);
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
-    let wish = order(SIM);
+    let request = order(SIM);
     let mut orders = env.provisioning();
-    let unknown = create(&mut orders, &wish).await.unwrap();
+    let unknown = create(&mut orders, &request).await.unwrap();
     assert_eq!(unknown.state(), OrderState::Unknown);
     control.send_event(
         "OCS/PRODUCT/NEW",
@@ -507,7 +507,7 @@ async fn an_event_without_the_subscription_has_the_order_looked_for_at_once() {
     );
     until("it is placed", async || {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        get(&mut orders, &wish).await.unwrap().state() == OrderState::Placed
+        get(&mut orders, &request).await.unwrap().state() == OrderState::Placed
     })
     .await;
 }
@@ -524,8 +524,8 @@ async fn an_order_without_its_event_shows_in_the_metrics() {
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
     env.control().disturb_events([Disturbance::Lose]);
-    let wish = order(SIM);
-    create(&mut env.provisioning(), &wish).await.unwrap();
+    let request = order(SIM);
+    create(&mut env.provisioning(), &request).await.unwrap();
     until("it is counted", async || {
         tokio::time::sleep(Duration::from_millis(5)).await;
         without().await == 1.0

@@ -6,7 +6,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use transatel_gateway_client::connectivity::v1::{Event, ListEventsRequest};
+use transatel_gateway_client::connectivity::v1::{Event, EventFilter, ListEventsRequest};
 
 use crate::support::gateway::{Events, Gateway, SECRET, SOON, Secret, settings, simulator, until};
 use crate::support::process::Process;
@@ -58,7 +58,7 @@ pub async fn all(events: &mut Events) -> Vec<Event> {
         let request = ListEventsRequest {
             page_size: 1_000,
             page_token,
-            filter: Some(transatel_gateway_client::connectivity::v1::EventFilter {
+            filter: Some(EventFilter {
                 include_infrastructure: true,
                 ..Default::default()
             }),
@@ -77,15 +77,15 @@ async fn ids(gateway: &Gateway) -> Vec<String> {
     listed.into_iter().map(|event| event.event_id).collect()
 }
 
-/// A gateway whose webhook is open to the test.
-pub struct Door {
+/// Posts signed events to the webhook of a gateway.
+pub struct EventSource {
     pub gateway: Gateway,
     url: String,
     client: reqwest::Client,
     _secret: Secret,
 }
 
-impl Door {
+impl EventSource {
     pub async fn open(settings: &[(&str, &str)]) -> Self {
         let secret = Secret::new(SECRET);
         // Nothing here needs a provider.
@@ -133,7 +133,7 @@ impl Door {
 
 #[tokio::test]
 async fn only_what_is_signed_is_taken_and_only_once() {
-    let door = Door::open(&[]).await;
+    let source = EventSource::open(&[]).await;
     let body = envelope("A", "T", json!({}));
     let right = signature(SECRET, body.as_bytes());
     for wrong in [
@@ -142,21 +142,21 @@ async fn only_what_is_signed_is_taken_and_only_once() {
         Some(signature(SECRET, b"another body")),
         Some(right.replace("sha256=", "")),
     ] {
-        assert_eq!(door.post(&body, wrong.as_deref()).await, Some(401), "{wrong:?}");
+        assert_eq!(source.post(&body, wrong.as_deref()).await, Some(401), "{wrong:?}");
     }
-    assert!(door.ids().await.is_empty());
+    assert!(source.ids().await.is_empty());
     for _ in 0..3 {
-        assert_eq!(door.post(&body, Some(&right)).await, Some(204));
+        assert_eq!(source.post(&body, Some(&right)).await, Some(204));
     }
-    assert_eq!(door.ids().await, ["A"]);
-    let twice = door
+    assert_eq!(source.ids().await, ["A"]);
+    let twice = source
         .client
-        .post(&door.url)
+        .post(&source.url)
         .header("x-tsl-signature-256", &right)
         .header("x-tsl-signature-256", &right)
         .body(body.clone());
     assert_eq!(twice.send().await.unwrap().status(), 401);
-    let metrics = door.gateway.metrics().await;
+    let metrics = source.gateway.metrics().await;
     for (outcome, count) in [("new", 1), ("duplicate", 2), ("wrong_signature", 5)] {
         let shown = metrics.lines().any(|line| {
             line.starts_with("gateway_events_received_total{")
@@ -169,29 +169,29 @@ async fn only_what_is_signed_is_taken_and_only_once() {
 
 #[tokio::test]
 async fn what_is_signed_and_cannot_be_read_is_kept_apart() {
-    let door = Door::open(&[]).await;
+    let source = EventSource::open(&[]).await;
     for body in ["{", "", "[]", r#"{"header":{"eventType":"T"},"body":{}}"#] {
-        assert_eq!(door.deliver(body.into()).await, Some(204), "{body}");
-        assert_eq!(door.post(body, None).await, Some(401), "{body}");
+        assert_eq!(source.deliver(body.into()).await, Some(204), "{body}");
+        assert_eq!(source.post(body, None).await, Some(401), "{body}");
     }
-    assert!(door.ids().await.is_empty());
-    assert!(door.gateway.metrics().await.lines().any(|line| {
+    assert!(source.ids().await.is_empty());
+    assert!(source.gateway.metrics().await.lines().any(|line| {
         line.starts_with("gateway_events_received_total{")
             && line.contains("unreadable")
             && line.ends_with(" 4")
     }));
-    assert_eq!(door.deliver(envelope("A", "T", json!({}))).await, Some(204));
-    assert_eq!(door.ids().await, ["A"]);
+    assert_eq!(source.deliver(envelope("A", "T", json!({}))).await, Some(204));
+    assert_eq!(source.ids().await, ["A"]);
 }
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_not_read_to_its_end() {
-    let door = Door::open(&[("WEBHOOK__MAX_BODY_BYTES", "2048")]).await;
+    let source = EventSource::open(&[("WEBHOOK__MAX_BODY_BYTES", "2048")]).await;
     let large = |bytes| envelope("A", "T", json!({ "text": "x".repeat(bytes) }));
-    assert_eq!(door.deliver(large(1_500)).await, Some(204));
-    assert_eq!(door.deliver(large(3_000)).await, Some(413));
+    assert_eq!(source.deliver(large(1_500)).await, Some(204));
+    assert_eq!(source.deliver(large(3_000)).await, Some(413));
     // Without a length, and endless.
-    let mut socket = door.connect().await;
+    let mut socket = source.connect().await;
     socket
         .write_all(b"POST /webhooks/transatel HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
         .await
@@ -210,22 +210,29 @@ async fn a_body_that_is_too_large_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn anything_but_a_post_to_the_path_is_refused() {
-    let door = Door::open(&[("WEBHOOK__PATH", "/events/here")]).await;
-    let base = format!("http://{}", door.gateway.addresses.webhook.unwrap());
+    let source = EventSource::open(&[("WEBHOOK__PATH", "/events/here")]).await;
+    let base = format!("http://{}", source.gateway.addresses.webhook.unwrap());
     let body = envelope("A", "T", json!({}));
     let here = format!("{base}/events/here");
-    assert_eq!(deliver(&door.client, &door.url, body.clone()).await, Some(404));
-    assert_eq!(door.client.get(&here).send().await.unwrap().status(), 405);
-    assert_eq!(deliver(&door.client, &here, body).await, Some(204));
+    assert_eq!(
+        deliver(&source.client, &source.url, body.clone()).await,
+        Some(404)
+    );
+    assert_eq!(source.client.get(&here).send().await.unwrap().status(), 405);
+    assert_eq!(deliver(&source.client, &here, body).await, Some(204));
 }
 
 #[tokio::test]
 async fn a_secret_is_rotated_without_a_restart() {
     let (old, new) = (Secret::new("old"), Secret::new("new"));
     let files = format!("{},{}", old.file.path().display(), new.file.path().display());
-    let door = Door::open(&[("WEBHOOK__SECRET_FILES", &files)]).await;
+    let source = EventSource::open(&[("WEBHOOK__SECRET_FILES", &files)]).await;
     let body = envelope("A", "T", json!({}));
-    let status = async |secret: &str| door.post(&body, Some(&signature(secret, body.as_bytes()))).await;
+    let status = async |secret: &str| {
+        source
+            .post(&body, Some(&signature(secret, body.as_bytes())))
+            .await
+    };
     assert_eq!(status("old").await, Some(204));
     assert_eq!(status("new").await, Some(204));
     assert_eq!(status("newest").await, Some(401));
@@ -254,23 +261,23 @@ async fn an_event_that_cannot_be_made_durable_is_refused_and_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store.db");
     let store = format!("sqlite://{}", file.display());
-    let door = Door::open(&[("STORE__URL", &store), ("WEBHOOK__COMMIT_TIMEOUT", "100ms")]).await;
+    let source = EventSource::open(&[("STORE__URL", &store), ("WEBHOOK__COMMIT_TIMEOUT", "100ms")]).await;
     let mut other = SqliteConnection::connect(&store).await.unwrap();
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     let body = envelope("A", "T", json!({}));
-    assert_eq!(door.deliver(body.clone()).await, Some(503));
-    assert!(door.ids().await.is_empty());
+    assert_eq!(source.deliver(body.clone()).await, Some(503));
+    assert!(source.ids().await.is_empty());
     other.execute("ROLLBACK").await.unwrap();
     until("it is taken", async || {
-        door.deliver(body.clone()).await == Some(204)
+        source.deliver(body.clone()).await == Some(204)
     })
     .await;
-    assert_eq!(door.ids().await, ["A"]);
+    assert_eq!(source.ids().await, ["A"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_slow_or_endless_costs_nobody_else_anything() {
-    let door = Door::open(&[
+    let source = EventSource::open(&[
         ("WEBHOOK__MAX_CONNECTIONS", "16"),
         ("WEBHOOK__READ_TIMEOUT", "400ms"),
     ])
@@ -284,17 +291,17 @@ async fn whoever_is_slow_or_endless_costs_nobody_else_anything() {
     ];
     let mut slow = Vec::new();
     for turn in 0..60 {
-        let mut socket = door.connect().await;
+        let mut socket = source.connect().await;
         let _ = socket.write_all(beginnings[turn % beginnings.len()]).await;
         slow.push(socket);
         let started = Instant::now();
         // A connection of its own every time, as a provider's would be.
         let client = client();
         let body = envelope(&turn.to_string(), "T", json!({}));
-        assert_eq!(deliver(&client, &door.url, body).await, Some(204), "{turn}");
+        assert_eq!(deliver(&client, &source.url, body).await, Some(204), "{turn}");
         assert!(started.elapsed() < SOON, "{turn}");
     }
-    assert_eq!(door.ids().await.len(), 60);
+    assert_eq!(source.ids().await.len(), 60);
     // Each is sent away, whether it made room or its time was over.
     for mut socket in slow {
         let mut rest = Vec::new();
@@ -308,22 +315,22 @@ async fn whoever_is_slow_or_endless_costs_nobody_else_anything() {
         b"POST /webhooks/transatel?".as_slice(),
         b"POST / HTTP/1.1\r\nx-endless: ",
     ] {
-        let mut socket = door.connect().await;
+        let mut socket = source.connect().await;
         socket.write_all(endless).await.unwrap();
         let written = async { while socket.write_all(&[b'x'; 4096]).await.is_ok() {} };
         tokio::time::timeout(SOON, written)
             .await
             .expect("it is sent away");
     }
-    assert_eq!(door.deliver(envelope("last", "T", json!({}))).await, Some(204));
+    assert_eq!(source.deliver(envelope("last", "T", json!({}))).await, Some(204));
 }
 
 #[tokio::test]
 async fn addresses_that_are_not_allowed_get_no_answer() {
-    let door = Door::open(&[("WEBHOOK__ALLOWED_ADDRESSES", "192.0.2.0/24,2001:db8::1")]).await;
-    assert_eq!(door.deliver(envelope("A", "T", json!({}))).await, None);
-    let door = Door::open(&[("WEBHOOK__ALLOWED_ADDRESSES", "192.0.2.0/24,127.0.0.0/8")]).await;
-    assert_eq!(door.deliver(envelope("A", "T", json!({}))).await, Some(204));
+    let source = EventSource::open(&[("WEBHOOK__ALLOWED_ADDRESSES", "192.0.2.0/24,2001:db8::1")]).await;
+    assert_eq!(source.deliver(envelope("A", "T", json!({}))).await, None);
+    let source = EventSource::open(&[("WEBHOOK__ALLOWED_ADDRESSES", "192.0.2.0/24,127.0.0.0/8")]).await;
+    assert_eq!(source.deliver(envelope("A", "T", json!({}))).await, Some(204));
 }
 
 #[tokio::test]

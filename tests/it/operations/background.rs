@@ -1,5 +1,7 @@
-//! Background work that dies of a defect: the log, the metrics and the
-//! readiness of the process say so.
+//! Work beside the calls that dies of a defect is reported everywhere.
+//!
+//! A build for production cannot be made to panic, and is not tested here.
+#![cfg(debug_assertions)]
 
 use crate::support::gateway::{SECRET, Secret, fetch, settings, simulator, until};
 use crate::support::process::Process;

@@ -275,7 +275,7 @@ async fn the_probes_tell(pod: &Pod, ready_by: &str, more: &[(&str, &str)]) {
         live.succeeds(&ports).await,
         "a draining gateway must not be killed"
     );
-    // Whoever has not heard of it yet is still served.
+    // Callers that do not know of it yet are still served.
     if more.is_empty() {
         let call = "grpcurl -plaintext 127.0.0.1:50051 connectivity.v1.Catalog/ListDestinations";
         grpcurl::run(call, &ports[&GRPC]).await.unwrap();

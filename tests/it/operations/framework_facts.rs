@@ -22,7 +22,7 @@ use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
 
 use crate::support::gateway::{TestEnv, get, reason, untimed};
 
-/// Answers `GetProduct` when it is told to.
+/// Answers `GetProduct` when the test says so.
 #[derive(Clone, Default)]
 pub struct Slow {
     entered: Arc<Notify>,
@@ -265,7 +265,7 @@ async fn connection_age_sends_clients_away_only_without_a_grace() {
     let soon = tokio::time::timeout(crate::support::gateway::SOON, frames(rude.address)).await;
     assert!(
         !soon.unwrap().contains(&GOAWAY),
-        "clients are told to go: a grace may be set"
+        "clients are asked to go: a grace may be set"
     );
 }
 

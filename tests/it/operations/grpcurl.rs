@@ -1,6 +1,6 @@
 //! Runs grpcurl command lines as a person would paste them.
 //!
-//! A small grpcurl of our own knows no message in advance and learns them by
+//! A small grpcurl of our own knows no message in advance and reads them by
 //! reflection (v1alpha, as the real one does), so that the lines in the pages
 //! and in the contract are proven on machines without grpcurl. Where the real
 //! one is on the path, it is run too; `REQUIRE_GRPCURL=1` makes it required.

@@ -17,7 +17,7 @@ use crate::support::collector::Collector;
 use crate::support::gateway::{FRANCE, Gateway, TestEnv, get, reason, settings, simulator, until};
 use crate::support::pki::{Authority, Files, Name, Pair, Validity, connect};
 use crate::support::process::Process;
-use crate::writes::orders::order as wish;
+use crate::writes::orders::order as order_request;
 
 const SHOP: &str = "spiffe://company.example/ns/shop/sa/web";
 const SUPPORT: &str = "support.internal";
@@ -81,7 +81,7 @@ async fn browse(channel: Channel) -> Result<(), Status> {
 }
 
 /// Whether a connection is made and a call on it answered: with TLS 1.3 a
-/// caller may learn with its first call only that it is refused.
+/// caller may find out only with its first call that it is refused.
 async fn reaches(connection: impl Future<Output = Result<Channel, tonic::transport::Error>>) -> bool {
     match connection.await {
         Ok(channel) => browse(channel).await.is_ok(),
@@ -91,7 +91,7 @@ async fn reaches(connection: impl Future<Output = Result<Channel, tonic::transpo
 
 async fn buy(channel: Channel) -> Result<api::Order, Status> {
     let answer = ProvisioningClient::new(channel)
-        .create_order(wish("882470000000001"))
+        .create_order(order_request("882470000000001"))
         .await?;
     Ok(answer.into_inner().order.unwrap())
 }
@@ -261,7 +261,7 @@ async fn certificates_are_exchanged_without_a_restart() {
     })
     .await;
     let unusable = "gateway_tls_files_unusable";
-    until("that is told", async || {
+    until("the outcome is reported", async || {
         env.metric(unusable).await.as_deref() == Some("1")
     })
     .await;
@@ -279,7 +279,7 @@ async fn certificates_are_exchanged_without_a_restart() {
         reaches(env.connect(Some(&pair))).await
     })
     .await;
-    until("that is told", async || {
+    until("the outcome is reported", async || {
         env.metric(unusable).await.as_deref() == Some("0")
     })
     .await;
@@ -354,7 +354,7 @@ async fn the_callers_name_is_in_the_log_and_in_the_span() {
         .unwrap_err();
     let line: Value = serde_json::from_str(&gateway.logged("\"call failed\"").await).unwrap();
     assert_eq!(line["caller"], SHOP);
-    let mut request = Request::new(wish("882470000000001"));
+    let mut request = Request::new(order_request("882470000000001"));
     request.metadata_mut().insert("x-caller", SHOP.parse().unwrap());
     ProvisioningClient::new(channel)
         .create_order(request)
@@ -403,11 +403,11 @@ async fn a_header_counts_from_a_listed_peer_only() {
         let refused = catalog.get_product(from(names)).await.map(|_| ());
         assert_eq!(verdict(refused), unauthenticated(), "{names:?}");
     }
-    let mut request = Request::new(wish("882470000000001"));
+    let mut request = Request::new(order_request("882470000000001"));
     request.metadata_mut().insert("x-caller", SHOP.parse().unwrap());
     let order = mesh.provisioning().create_order(request).await.unwrap();
     assert_eq!(order.into_inner().order.unwrap().caller, SHOP);
-    let mut request = Request::new(wish("882470000000002"));
+    let mut request = Request::new(order_request("882470000000002"));
     request
         .metadata_mut()
         .insert("x-caller", SUPPORT.parse().unwrap());
@@ -423,7 +423,7 @@ async fn a_header_counts_from_a_listed_peer_only() {
 
     // Without a policy it does not get a name into the ledger either.
     let stranger = TestEnv::with(&[HEADER, ("CALLERS__HEADER_FROM", "192.0.2.1")]).await;
-    let mut request = Request::new(wish("882470000000001"));
+    let mut request = Request::new(order_request("882470000000001"));
     request.metadata_mut().insert("x-caller", SHOP.parse().unwrap());
     let order = stranger.provisioning().create_order(request).await.unwrap();
     assert_eq!(order.into_inner().order.unwrap().caller, "");

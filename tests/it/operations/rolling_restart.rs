@@ -58,7 +58,7 @@ struct Replicas {
 enum Choice {
     /// Those that serve, but for this one.
     Serving { not: Option<u64> },
-    /// All that are there, as one that has not heard yet which are going
+    /// All that are there, as one that does not know yet which are going
     /// away: it meets their last moment.
     Behind,
 }
@@ -163,16 +163,16 @@ impl Replica {
     }
 }
 
-/// What a caller wants.
+/// One call of the load.
 #[derive(Clone)]
-enum Wish {
+enum Call {
     Cached,
     Live(String),
     Order(Box<CreateOrderRequest>),
 }
 
-impl Wish {
-    async fn ask(&self, channel: Channel) -> Result<(), Status> {
+impl Call {
+    async fn send(&self, channel: Channel) -> Result<(), Status> {
         let timely = |mut request: Request<_>| {
             request.set_timeout(Duration::from_secs(25));
             request
@@ -199,32 +199,32 @@ impl Wish {
 /// What is allowed to go wrong once: the answer says when to call again, or
 /// the connection was lost.
 fn may_be_repeated(status: &Status) -> bool {
-    let told = status.code() == Code::Unavailable && status.get_details_retry_info().is_some();
+    let says_when = status.code() == Code::Unavailable && status.get_details_retry_info().is_some();
     let transport = status
         .source()
         .is_some_and(|source| source.is::<tonic::transport::Error>());
-    told || transport
+    says_when || transport
 }
 
 /// Calls, and calls once more where that is allowed; gives what went wrong
 /// first.
-async fn call(wish: Wish, choice: Choice, replicas: Arc<Replicas>) -> Option<(Choice, String)> {
+async fn make(request: Call, choice: Choice, replicas: Arc<Replicas>) -> Option<(Choice, String)> {
     let one = replicas.next(choice).expect("a replica serves");
-    let first = wish.ask(one.channel).await.err()?;
+    let first = request.send(one.channel).await.err()?;
     assert!(may_be_repeated(&first), "{first:?} from {}", one.id);
     replicas.lost(one.id);
     let not = Some(one.id);
     let other = replicas.next(Choice::Serving { not }).expect("another serves");
-    if let Err(second) = wish.ask(other.channel).await {
+    if let Err(second) = request.send(other.channel).await {
         panic!("{first:?} from {}, then {second:?} from {}", one.id, other.id);
     }
     Some((choice, format!("{:?} {}", first.code(), first.message())))
 }
 
-/// Calls at an even pace until told to stop; what a slow moment held up is
+/// Calls at an even pace until `stop`; what a slow moment held up is
 /// made up for.
 async fn load(
-    mut wishes: impl Iterator<Item = Wish>,
+    mut requests: impl Iterator<Item = Call>,
     replicas: Arc<Replicas>,
     stop: Arc<tokio::sync::Notify>,
 ) -> (usize, Vec<(Choice, String)>) {
@@ -248,14 +248,14 @@ async fn load(
         // Who is not answered does not ask for more.
         let room = MOST_IN_FLIGHT - calls.len();
         skipped += (due - made).saturating_sub(room);
-        for wish in wishes.by_ref().take((due - made).min(room)) {
+        for request in requests.by_ref().take((due - made).min(room)) {
             made += 1;
             let choice = if made.is_multiple_of(4) {
                 Choice::Behind
             } else {
                 Choice::Serving { not: None }
             };
-            calls.spawn(call(wish, choice, Arc::clone(&replicas)));
+            calls.spawn(make(request, choice, Arc::clone(&replicas)));
         }
     }
     while calls.join_next().await.is_some_and(&mut note) {}
@@ -284,20 +284,20 @@ async fn every_replica_is_restarted_and_no_call_is_lost() {
         .map(|sim| sim.msisdn);
     let read: Vec<String> = sims.by_ref().take(50).collect();
     let ordered: Arc<Mutex<Vec<String>>> = Arc::default();
-    let wishes = (0_usize..).map({
+    let requests = (0_usize..).map({
         let ordered = Arc::clone(&ordered);
         move |number| match number % ROUND {
             0 => {
                 let msisdn = sims.next().expect("a SIM for every order");
                 ordered.lock().unwrap().push(msisdn.clone());
-                Wish::Order(Box::new(order(&msisdn)))
+                Call::Order(Box::new(order(&msisdn)))
             }
-            turn if turn <= LIVE => Wish::Live(read[number % read.len()].clone()),
-            _ => Wish::Cached,
+            turn if turn <= LIVE => Call::Live(read[number % read.len()].clone()),
+            _ => Call::Cached,
         }
     });
     let stop = Arc::new(tokio::sync::Notify::new());
-    let calls = spawn(load(wishes, Arc::clone(&known), Arc::clone(&stop)));
+    let calls = spawn(load(requests, Arc::clone(&known), Arc::clone(&stop)));
     tokio::time::sleep(STEADY).await;
     let mut log = Vec::new();
     for (id, replica) in (3..).zip(std::mem::take(&mut replicas)) {

@@ -45,10 +45,10 @@ async fn no_identifier_or_secret_reaches_a_log_a_span_a_metric_or_debug() {
     ] {
         assert!(log.contains(text), "{text} was not logged");
     }
-    assert!(run.metrics.contains("outcome=\"wrong_signature\"") && run.told.len() > 500);
+    assert!(run.metrics.contains("outcome=\"wrong_signature\"") && run.printed.len() > 500);
 
     let scanner = Scanner::new(&run.secrets);
-    let lines = run.log.iter().chain(&run.told).map(String::as_bytes);
+    let lines = run.log.iter().chain(&run.printed).map(String::as_bytes);
     let mut found: Vec<String> = lines
         .chain(run.exported.iter().map(Vec::as_slice))
         .chain([run.metrics.as_bytes()])

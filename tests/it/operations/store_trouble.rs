@@ -3,7 +3,7 @@
 //! freezes, and callers that do not wait for their answers. Everything works
 //! again by itself within [`AGAIN`], and nothing is lost.
 
-mod shop;
+mod workload;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use transatel_gateway_client::connectivity::v1::{ListOrdersRequest, StreamEvents
 use crate::events::streams::Follower;
 use crate::support::postgres;
 use crate::support::relay::Relay;
-use shop::{AGAIN, PATIENCE, Shop};
+use workload::{AGAIN, CALL_TIMEOUT, Workload};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_network_that_forgets_its_connections() {
@@ -39,16 +39,16 @@ async fn a_silent_network_that_then(recovers: fn(&Relay)) {
     let Some(database) = postgres::database().await else {
         return;
     };
-    let mut shop = Shop::open(&database).await;
-    let mut follower = Follower::start(&mut shop.gateway.events(), StreamEventsRequest::default()).await;
-    shop.until_everything_works().await;
+    let mut workload = Workload::open(&database).await;
+    let mut follower = Follower::start(&mut workload.gateway.events(), StreamEventsRequest::default()).await;
+    workload.until_everything_works().await;
     for parts in 1..=4 {
-        shop.silence_in_an_append(parts).await;
-        recovers(&shop.relay);
-        shop.until_everything_works().await;
+        workload.silence_in_an_append(parts).await;
+        recovers(&workload.relay);
+        workload.until_everything_works().await;
     }
-    shop.until_events_are_passed_on(&mut follower).await;
-    shop.nothing_is_lost().await;
+    workload.until_events_are_passed_on(&mut follower).await;
+    workload.nothing_is_lost().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,15 +56,15 @@ async fn connections_that_are_reset_under_load() {
     let Some(database) = postgres::database().await else {
         return;
     };
-    let mut shop = Shop::open(&database).await;
-    let mut follower = Follower::start(&mut shop.gateway.events(), StreamEventsRequest::default()).await;
+    let mut workload = Workload::open(&database).await;
+    let mut follower = Follower::start(&mut workload.gateway.events(), StreamEventsRequest::default()).await;
     for _ in 0..10 {
-        shop.round().await;
-        shop.relay.reset();
+        workload.round().await;
+        workload.relay.reset();
     }
-    shop.until_everything_works().await;
-    shop.until_events_are_passed_on(&mut follower).await;
-    shop.nothing_is_lost().await;
+    workload.until_everything_works().await;
+    workload.until_events_are_passed_on(&mut follower).await;
+    workload.nothing_is_lost().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,19 +72,19 @@ async fn a_failover_to_a_standby_that_only_reads_and_back() {
     let Some([primary, standby]) = postgres::with_standby().await else {
         return;
     };
-    let mut shop = Shop::open(&primary.address()).await;
-    let mut follower = Follower::start(&mut shop.gateway.events(), StreamEventsRequest::default()).await;
-    shop.until_everything_works().await;
-    shop.relay.switch(&postgres::socket(&standby.address()));
+    let mut workload = Workload::open(&primary.address()).await;
+    let mut follower = Follower::start(&mut workload.gateway.events(), StreamEventsRequest::default()).await;
+    workload.until_everything_works().await;
+    workload.relay.switch(&postgres::socket(&standby.address()));
     for _ in 0..3 {
-        shop.until_nothing_is_written().await;
+        workload.until_nothing_is_written().await;
     }
     // What leads connections moves new ones back and keeps the old.
-    shop.relay.lead(&postgres::socket(&primary.address()));
-    shop.until_everything_works().await;
-    shop.everything_goes_on_working().await;
-    shop.until_events_are_passed_on(&mut follower).await;
-    shop.nothing_is_lost().await;
+    workload.relay.lead(&postgres::socket(&primary.address()));
+    workload.until_everything_works().await;
+    workload.everything_goes_on_working().await;
+    workload.until_events_are_passed_on(&mut follower).await;
+    workload.nothing_is_lost().await;
 }
 
 /// A primary that is made a standby keeps its connections, which only read
@@ -94,9 +94,9 @@ async fn a_server_that_only_reads_for_a_while() {
     let Some([primary, _standby]) = postgres::with_standby().await else {
         return;
     };
-    let mut shop = Shop::open(&primary.address()).await;
+    let mut workload = Workload::open(&primary.address()).await;
     let mut server = PgConnection::connect(&primary.address()).await.unwrap();
-    shop.until_everything_works().await;
+    workload.until_everything_works().await;
     for (read_only, works) in [("on", false), ("off", true)] {
         for change in [
             format!("ALTER SYSTEM SET default_transaction_read_only = {read_only}"),
@@ -108,11 +108,11 @@ async fn a_server_that_only_reads_for_a_while() {
             }
         }
         match works {
-            true => shop.until_everything_works().await,
-            false => shop.until_nothing_is_written().await,
+            true => workload.until_everything_works().await,
+            false => workload.until_nothing_is_written().await,
         }
     }
-    shop.nothing_is_lost().await;
+    workload.nothing_is_lost().await;
 }
 
 #[tokio::test]
@@ -141,15 +141,15 @@ async fn callers_that_do_not_wait_cost_no_connections() {
     let Some(database) = postgres::database().await else {
         return;
     };
-    let mut shop = Shop::open(&database).await;
-    shop.until_everything_works().await;
-    let before = shop.relay.accepted();
+    let mut workload = Workload::open(&database).await;
+    workload.until_everything_works().await;
+    let before = workload.relay.accepted();
     // Longer than any of them waits.
-    shop.relay.delay(Duration::from_millis(20));
+    workload.relay.delay(Duration::from_millis(20));
     let mut given_up = 0;
     for _ in 0..CALLS / 20 {
         let calls = (0..20).map(|_| {
-            let mut provisioning = shop.gateway.provisioning();
+            let mut provisioning = workload.gateway.provisioning();
             let mut request = Request::new(ListOrdersRequest::default());
             request.set_timeout(Duration::from_millis(15));
             async move { provisioning.list_orders(request).await.is_err() }
@@ -157,9 +157,9 @@ async fn callers_that_do_not_wait_cost_no_connections() {
         let ended = futures_util::future::join_all(calls).await;
         given_up += ended.into_iter().filter(|given_up| *given_up).count();
     }
-    shop.relay.delay(Duration::ZERO);
-    shop.until_everything_works().await;
-    let made = shop.relay.accepted() - before;
+    workload.relay.delay(Duration::ZERO);
+    workload.until_everything_works().await;
+    let made = workload.relay.accepted() - before;
     println!("{given_up} of {CALLS} calls gave up; {made} connections were made");
     assert!(given_up > 500, "{given_up}");
     assert!(made <= 10, "{made} connections for {given_up} calls");
@@ -212,11 +212,11 @@ async fn a_replica_that_freezes_while_it_appends_holds_nobody_up() {
         relay.silence_after(parts);
         let batch = (0..5).map(|turn| arrival(format!("{parts} {turn}"))).collect();
         // However that ends.
-        let _ = tokio::time::timeout(PATIENCE, frozen.append(batch)).await;
+        let _ = tokio::time::timeout(CALL_TIMEOUT, frozen.append(batch)).await;
         relay.silence();
         let began = Instant::now();
         let appended = other.append(vec![arrival(format!("other {parts}"))]);
-        let appended = tokio::time::timeout(PATIENCE, appended).await;
+        let appended = tokio::time::timeout(CALL_TIMEOUT, appended).await;
         assert!(
             matches!(appended, Ok(Ok(_))),
             "held up after {parts} parts for {:?}: {appended:?}",
@@ -268,23 +268,23 @@ async fn a_listener_that_nobody_answers_listens_again() {
     let relay = Relay::start(&postgres::socket(&database)).await;
     let listening = open(&postgres::through(&relay, &database)).await.events;
     let other = open(&database).await.events;
-    let bell = Arc::new(Notify::new());
+    let notify = Arc::new(Notify::new());
     let notified = async {
         // The first says that it listens.
-        bell.notified().await;
+        notify.notified().await;
         for turn in 0..3 {
             let accepted = relay.accepted();
             relay.silence();
             relay.forget();
             // Listening again.
-            bell.notified().await;
+            notify.notified().await;
             assert!(relay.accepted() > accepted);
             other.append(vec![arrival(turn.to_string())]).await.unwrap();
-            bell.notified().await;
+            notify.notified().await;
         }
     };
     tokio::select! {
-        () = listening.listen(&bell) => unreachable!("it listens until it is dropped"),
+        () = listening.listen(&notify) => unreachable!("it listens until it is dropped"),
         notified = tokio::time::timeout(3 * AGAIN, notified) => notified.expect("it does not listen again"),
     }
 }

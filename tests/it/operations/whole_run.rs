@@ -5,9 +5,9 @@
 macro_rules! ask {
     ($visitor:ident, $client:expr, $method:ident, $request:expr) => {{
         let request = $request;
-        $visitor.told.push(format!("{request:?}"));
+        $visitor.printed.push(format!("{request:?}"));
         let answer = $client.$method(request).await.map(|answer| answer.into_inner());
-        $visitor.told.push(format!("{answer:?}"));
+        $visitor.printed.push(format!("{answer:?}"));
         answer
     }};
 }
@@ -33,7 +33,7 @@ pub struct Run {
     /// Lines of its log.
     pub log: Vec<String>,
     /// What a careless caller would log: `Debug` of questions and answers.
-    pub told: Vec<String>,
+    pub printed: Vec<String>,
     /// What was sent to the collector, encoded.
     pub exported: Vec<Vec<u8>>,
     /// What `/metrics` said at the end.
@@ -86,7 +86,7 @@ async fn live() -> Run {
         admin: of("admin"),
         webhook,
         control,
-        told: Vec::new(),
+        printed: Vec::new(),
         secrets: secrets(&sandbox.base_url()).await,
     };
     // The pipe is read all the while: a full one would stop the gateway.
@@ -110,7 +110,7 @@ async fn live() -> Run {
     drop(follower);
     Run {
         log,
-        told: env.told,
+        printed: env.printed,
         exported: collector.encoded(),
         metrics,
         secrets: env.secrets,
@@ -154,7 +154,7 @@ struct Visitor {
     admin: String,
     webhook: String,
     control: Control,
-    told: Vec<String>,
+    printed: Vec<String>,
     secrets: Vec<(&'static str, String)>,
 }
 
@@ -190,8 +190,8 @@ impl Visitor {
         (follower, metrics)
     }
 
-    fn note(&mut self, (told, secrets): (Vec<String>, Vec<String>)) {
-        self.told.extend(told);
+    fn note(&mut self, (printed, secrets): (Vec<String>, Vec<String>)) {
+        self.printed.extend(printed);
         let secrets = secrets.into_iter().map(|secret| ("of a call", secret));
         self.secrets.extend(secrets);
     }

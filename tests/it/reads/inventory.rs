@@ -1,15 +1,19 @@
-//! The Inventory service as support staff and shops use it. SIMs are told by
+//! The Inventory service as support staff and shops use it. SIMs are named by
 //! their number in the simulator's stock; its documentation has their stories.
+
+mod batches;
+mod sims;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tonic::{Code, Request};
+use tonic::Code;
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Fault, Script};
 
-use crate::support::gateway::{StillClock, TestEnv, by_iccid, by_msisdn, reason, violations};
+use crate::support::gateway::{TestEnv, by_iccid, by_msisdn, reason, violations};
+use batches::batch;
 
 const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";
 const SEARCH: &str = "/sim-search/api/sim/search";
@@ -324,167 +328,6 @@ async fn nothing_bought_is_an_empty_list_and_an_unknown_sim_an_error() {
 }
 
 #[tokio::test]
-async fn without_search_and_connectivity_the_needed_identifier_is_named() {
-    let env = TestEnv::open().await;
-    let control = env.control();
-    let card = iccid(&env, 2);
-    let mut inventory = env.inventory();
-    control.deny("/sim-search");
-    // Connectivity alone does.
-    let found = inventory
-        .get_inventory(of(by_iccid(&card)))
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(found.sim.unwrap().msisdn, msisdn(2));
-    assert_eq!(control.received("GET", BY_SERIAL), 1);
-    control.deny("/connectivity-management");
-    let other = iccid(&env, 19);
-    let lost = reason(&inventory.get_inventory(of(by_iccid(&other))).await.unwrap_err());
-    assert_eq!(
-        (lost.code, lost.reason.as_str()),
-        (Code::FailedPrecondition, "SIM_NOT_RESOLVABLE")
-    );
-    assert_eq!(lost.metadata["needed"], "msisdn");
-    // What is known stays known.
-    inventory.get_inventory(of(by_iccid(&card))).await.unwrap();
-    let denied = reason(
-        &inventory
-            .get_sim(GetSimRequest {
-                sim: by_iccid(&other),
-            })
-            .await
-            .unwrap_err(),
-    );
-    assert_eq!(
-        (denied.code, denied.reason.as_str()),
-        (Code::FailedPrecondition, "OPERATION_NOT_ENABLED")
-    );
-}
-
-#[tokio::test]
-async fn an_answer_about_another_sim_is_no_answer() {
-    let env = TestEnv::open().await;
-    let (asked, other) = (iccid(&env, 2), iccid(&env, 3));
-    let lie = format!(
-        r#"{{"sims":[{{"simSerial":"{other}","msisdn":"+{}","status":"Active"}}]}}"#,
-        msisdn(3)
-    );
-    let control = env.control();
-    control.queue(Script::on("GET", SEARCH).then(Fault::body(200, lie).step()));
-    let found = env
-        .inventory()
-        .get_inventory(of(by_iccid(&asked)))
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(
-        found.sim.unwrap().msisdn,
-        msisdn(2),
-        "connectivity was asked instead"
-    );
-}
-
-#[tokio::test]
-async fn the_state_of_a_sim_comes_from_search_or_from_connectivity() {
-    let env = TestEnv::open().await;
-    let mut inventory = env.inventory();
-    let mut get = async |n: u32| {
-        let request = GetSimRequest {
-            sim: by_msisdn(&msisdn(n)),
-        };
-        inventory.get_sim(request).await.unwrap().into_inner()
-    };
-    let fresh = get(1).await;
-    assert_eq!(fresh.status(), SimStatus::Preactivated);
-    assert_eq!(fresh.esim_status(), EsimStatus::Released);
-    assert_eq!(fresh.sim.as_ref().unwrap().iccid, iccid(&env, 1));
-    assert!(fresh.as_of.is_some() && fresh.last_seen_at.is_none() && !fresh.rate_plan.is_empty());
-    let used = get(2).await;
-    assert_eq!(
-        (used.status(), used.last_country.as_str()),
-        (SimStatus::Active, "FR")
-    );
-    assert!(used.last_seen_at.is_some() && used.activated_at.is_some());
-    for (n, status) in [
-        (12, SimStatus::Suspended),
-        (13, SimStatus::Terminated),
-        (14, SimStatus::Available),
-        (15, SimStatus::Available),
-        (16, SimStatus::Test),
-        (17, SimStatus::Barred),
-        (18, SimStatus::OnHold),
-        (33, SimStatus::Preactivated),
-    ] {
-        let sim = get(n).await;
-        assert_eq!(sim.status(), status, "SIM {n}: {}", sim.raw_status);
-    }
-    // Search shows nothing but the ICCID of SIM 34: connectivity knows more.
-    let request = GetSimRequest {
-        sim: by_iccid(&iccid(&env, 34)),
-    };
-    let hidden = env.inventory().get_sim(request).await.unwrap().into_inner();
-    assert_ne!(hidden.status(), SimStatus::Unspecified);
-    let unknown = env
-        .inventory()
-        .get_sim(GetSimRequest {
-            sim: by_msisdn("33600000000"),
-        })
-        .await
-        .unwrap_err();
-    assert_eq!(reason(&unknown).reason, "SIM_NOT_FOUND");
-}
-
-#[tokio::test]
-async fn a_walk_through_the_sims_meets_each_once() {
-    let env = TestEnv::open().await;
-    let mut inventory = env.inventory();
-    let mut walk = async |mut request: ListSimsRequest| {
-        let mut met = Vec::new();
-        loop {
-            let page = inventory.list_sims(request.clone()).await.unwrap().into_inner();
-            met.extend(page.sims);
-            if page.next_page_token.is_empty() {
-                break met;
-            }
-            request.page_token = page.next_page_token;
-            request.page_size = if request.page_size == 7 { 10 } else { 7 };
-        }
-    };
-    let all = walk(ListSimsRequest {
-        page_size: 7,
-        ..Default::default()
-    })
-    .await;
-    let unique: BTreeSet<String> = all
-        .iter()
-        .map(|sim| sim.sim.as_ref().unwrap().iccid.clone())
-        .collect();
-    assert_eq!((all.len(), unique.len()), (100, 100));
-    let wanted = [SimStatus::Suspended, SimStatus::Active];
-    let statuses = wanted.iter().map(|status| (*status).into()).collect();
-    let some = walk(ListSimsRequest {
-        statuses,
-        page_size: 7,
-        ..Default::default()
-    })
-    .await;
-    let expected = all.iter().filter(|sim| wanted.contains(&sim.status())).count();
-    assert!(some.iter().all(|sim| wanted.contains(&sim.status())));
-    assert!(
-        some.len() + 1 >= expected && some.len() <= expected,
-        "{} of {expected}",
-        some.len()
-    );
-    let grouped = walk(ListSimsRequest {
-        group: "fleet-a".into(),
-        ..Default::default()
-    })
-    .await;
-    assert!(!grouped.is_empty() && grouped.iter().all(|sim| sim.group == "fleet-a"));
-}
-
-#[tokio::test]
 async fn identical_concurrent_reads_are_one_request_and_nothing_is_kept() {
     let env = TestEnv::open().await;
     let control = env.control();
@@ -517,130 +360,6 @@ async fn identical_concurrent_reads_are_one_request_and_nothing_is_kept() {
         .await
         .unwrap();
     assert_eq!(control.received("GET", INVENTORY), 2, "reads are live");
-}
-
-fn batch(sims: Vec<Option<SimRef>>) -> BatchGetInventoryRequest {
-    BatchGetInventoryRequest {
-        sims: sims.into_iter().flatten().collect(),
-        ..Default::default()
-    }
-}
-
-async fn all(env: &TestEnv, request: BatchGetInventoryRequest) -> Vec<BatchGetInventoryResponse> {
-    let mut stream = env
-        .inventory()
-        .batch_get_inventory(request)
-        .await
-        .unwrap()
-        .into_inner();
-    let mut entries = Vec::new();
-    while let Some(entry) = stream.message().await.unwrap() {
-        entries.push(entry);
-    }
-    entries
-}
-
-#[tokio::test]
-async fn a_batch_answers_every_sim_under_a_bounded_concurrency_and_a_bad_one_spoils_nothing() {
-    let env = TestEnv::with(&[("INVENTORY__BATCH_CONCURRENCY", "8")]).await;
-    // So that reads overlap.
-    env.control()
-        .configure(|settings| settings.latency = Duration::from_millis(1));
-    let mut sims: Vec<Option<SimRef>> = (0..997).map(|n| by_msisdn(&msisdn(n % 100 + 1))).collect();
-    sims.push(by_msisdn("33600000000"));
-    sims.push(by_iccid(&iccid(&env, 3)));
-    sims.push(by_iccid("8988247999999999999"));
-    let entries = all(&env, batch(sims.clone())).await;
-    assert_eq!(entries.len(), 1000);
-    let indices: BTreeSet<i32> = entries.iter().map(|entry| entry.index).collect();
-    assert_eq!(indices.len(), 1000);
-    for entry in &entries {
-        assert_eq!(entry.sim, sims[entry.index as usize]);
-        match entry.outcome.as_ref().unwrap() {
-            batch_get_inventory_response::Outcome::Inventory(inventory) => {
-                assert!(!inventory.sim.as_ref().unwrap().msisdn.is_empty());
-            }
-            batch_get_inventory_response::Outcome::Error(error) => {
-                assert!([997, 999].contains(&entry.index), "{error:?}");
-                assert_eq!(error.code, Code::NotFound as i32);
-                assert_eq!(error.details.len(), 1, "with the same details as a call");
-            }
-        }
-    }
-    let peak = env.control().counters().requests[&format!("GET {INVENTORY}")].peak_in_flight;
-    assert!((2..=8).contains(&peak), "{peak} at once");
-}
-
-#[tokio::test]
-async fn a_batch_comes_in_the_order_of_completion() {
-    let env = TestEnv::open().await;
-    let control = env.control();
-    control.queue(Script::on("GET", INVENTORY).then(Fault::hold("slow").step()));
-    let request = batch(vec![
-        by_msisdn(&msisdn(1)),
-        by_msisdn(&msisdn(2)),
-        by_msisdn(&msisdn(4)),
-    ]);
-    let mut stream = env
-        .inventory()
-        .batch_get_inventory(request)
-        .await
-        .unwrap()
-        .into_inner();
-    let mut order = Vec::new();
-    order.push(stream.message().await.unwrap().unwrap().index);
-    order.push(stream.message().await.unwrap().unwrap().index);
-    control.until_held("slow", 1).await;
-    control.release("slow");
-    order.push(stream.message().await.unwrap().unwrap().index);
-    assert!(stream.message().await.unwrap().is_none());
-    order.sort_unstable();
-    assert_eq!(order, [0, 1, 2]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_batch_obeys_its_deadline_and_keeps_what_it_has() {
-    let _still = StillClock::hold();
-    // A breaker would end it earlier: nothing would be asked any more.
-    let env = TestEnv::with(&[("BREAKER__FAILURES", "1000000")]).await;
-    let control = env.control();
-    control.queue(
-        Script::on("GET", INVENTORY)
-            .then(Fault::Pass)
-            .then(Fault::Hang.step().forever()),
-    );
-    let sims = (1..=20).map(|n| by_msisdn(&msisdn(n))).collect();
-    let mut request = Request::new(batch(sims));
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", "60S".parse().unwrap());
-    let mut stream = env
-        .inventory_untimed()
-        .batch_get_inventory(request)
-        .await
-        .unwrap()
-        .into_inner();
-    assert!(stream.message().await.unwrap().is_some());
-    // Beyond a unary call's longest deadline, which does not count here, and
-    // beyond this one's.
-    for _ in 0..61 {
-        tokio::time::advance(Duration::from_secs(1)).await;
-        tokio::task::yield_now().await;
-    }
-    let late = loop {
-        match stream.message().await {
-            Ok(Some(entry)) => assert!(matches!(
-                entry.outcome,
-                Some(batch_get_inventory_response::Outcome::Error(_))
-            )),
-            Ok(None) => panic!("the stream ended as if it were complete"),
-            Err(status) => break reason(&status),
-        }
-    };
-    assert_eq!(
-        (late.code, late.reason.as_str()),
-        (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
-    );
 }
 
 #[tokio::test]

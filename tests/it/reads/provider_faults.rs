@@ -1,4 +1,4 @@
-//! What the provider may do to us, and what callers are told.
+//! What the provider may do to us, and what callers see.
 
 use std::time::Duration;
 
@@ -179,7 +179,7 @@ async fn the_providers_code_and_request_id_reach_the_caller_its_text_does_not() 
 
 #[tokio::test]
 async fn a_wait_that_the_provider_asks_for_is_kept_or_handed_on() {
-    // More than we would ever wait: the caller is told.
+    // More than we would ever wait: the caller is.
     let hour = Fault::RateLimited {
         retry_after: Some(Duration::from_secs(3600)),
     };

@@ -12,7 +12,7 @@ use crate::support::gateway::{
 use crate::support::postgres;
 use crate::writes::follow_ups;
 use crate::writes::orders::{create, order, until_state};
-use crate::writes::sim_operations::{Ask, Wish};
+use crate::writes::sim_operations::{Action, Change};
 
 /// In use, and what its line moves to.
 const LINE: &str = "882470000000009";
@@ -66,13 +66,13 @@ impl Swap {
 }
 
 async fn swap(through: &Gateway, new: &str) {
-    let ask = Ask::Swap {
+    let action = Action::Swap {
         new_iccid: new.to_owned(),
     };
-    let wish = Wish::new(LINE, ask);
+    let request = Change::new(LINE, action);
     let mut client = through.provisioning();
-    wish.ask(&mut client).await.unwrap();
-    wish.until(&mut client, Succeeded).await;
+    request.send(&mut client).await.unwrap();
+    request.until(&mut client, Succeeded).await;
 }
 
 /// The number under which a gateway reads the inventory of a SIM.
@@ -150,17 +150,17 @@ async fn a_subscription_is_not_ended_through_a_card_that_its_line_has_left() {
     let control = swap.control();
     let id = control.grant(LINE, follow_ups::MONTHLY).unwrap();
     swap.carry_out().await;
-    let wish = |sim| follow_ups::Wish {
+    let request = |sim| follow_ups::FollowUp {
         sim,
-        ..follow_ups::Wish::new(follow_ups::Ask::End, LINE, id)
+        ..follow_ups::FollowUp::new(follow_ups::Action::End, LINE, id)
     };
     let mut client = swap.gateway.provisioning();
-    let error = wish(by_iccid(&swap.old)).ask(&mut client).await.unwrap_err();
+    let error = request(by_iccid(&swap.old)).send(&mut client).await.unwrap_err();
     assert_eq!(
         crate::support::gateway::reason(&error).reason,
         "SIM_NOT_RESOLVABLE"
     );
-    wish(by_iccid(&swap.new)).ask(&mut client).await.unwrap();
+    request(by_iccid(&swap.new)).send(&mut client).await.unwrap();
 }
 
 /// The SIM itself and its inventory, at the same time.

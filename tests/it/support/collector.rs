@@ -31,23 +31,23 @@ struct Exported {
 }
 
 #[derive(Clone, Default)]
-struct Desk(Arc<Mutex<Exported>>);
+struct Received(Arc<Mutex<Exported>>);
 
 /// Listens until it is dropped.
 pub struct Collector {
-    desk: Desk,
+    received: Received,
     endpoint: String,
     _running: JoinSet<()>,
 }
 
 impl Collector {
     pub async fn start() -> Self {
-        let desk = Desk::default();
+        let received = Received::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = Server::builder()
-            .add_service(TraceServiceServer::new(desk.clone()))
-            .add_service(MetricsServiceServer::new(desk.clone()));
+            .add_service(TraceServiceServer::new(received.clone()))
+            .add_service(MetricsServiceServer::new(received.clone()));
         let mut running = JoinSet::new();
         running.spawn(async move {
             router
@@ -56,7 +56,7 @@ impl Collector {
                 .unwrap();
         });
         Self {
-            desk,
+            received,
             endpoint,
             _running: running,
         }
@@ -68,7 +68,7 @@ impl Collector {
     }
 
     pub fn spans(&self) -> Vec<Span> {
-        let exported = self.desk.0.lock().unwrap();
+        let exported = self.received.0.lock().unwrap();
         let resources = exported.traces.iter().flat_map(|request| &request.resource_spans);
         let scopes = resources.flat_map(|resource| &resource.scope_spans);
         scopes.flat_map(|scope| scope.spans.clone()).collect()
@@ -76,7 +76,7 @@ impl Collector {
 
     /// The bytes of every request: whatever is in them.
     pub fn encoded(&self) -> Vec<Vec<u8>> {
-        let exported = self.desk.0.lock().unwrap();
+        let exported = self.received.0.lock().unwrap();
         let traces = exported.traces.iter().map(prost::Message::encode_to_vec);
         let metrics = exported.metrics.iter().map(|request| request.encode_to_vec());
         traces.chain(metrics).collect()
@@ -84,7 +84,7 @@ impl Collector {
 }
 
 #[tonic::async_trait]
-impl TraceService for Desk {
+impl TraceService for Received {
     async fn export(
         &self,
         request: Request<ExportTraceServiceRequest>,
@@ -95,7 +95,7 @@ impl TraceService for Desk {
 }
 
 #[tonic::async_trait]
-impl MetricsService for Desk {
+impl MetricsService for Received {
     async fn export(
         &self,
         request: Request<ExportMetricsServiceRequest>,

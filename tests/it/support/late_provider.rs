@@ -1,4 +1,4 @@
-//! A provider that is late, through the front door: the levers of the simulator reach the gateway.
+//! A provider that is late, seen over gRPC: what the simulator can do late reaches the gateway.
 
 use std::time::Duration;
 

@@ -21,8 +21,8 @@ pub const AT_LAST: Duration = Duration::from_secs(60);
 /// What one caller does.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Which of the wishes.
-    pub wish: usize,
+    /// Which of the requests.
+    pub request: usize,
     after: Duration,
     deadline: Duration,
     gives_up: Option<Duration>,
@@ -31,12 +31,12 @@ pub struct Call {
 }
 
 impl Call {
-    /// A few calls for so many wishes.
-    pub fn some(rng: &mut Rng, wishes: usize) -> Vec<Self> {
+    /// A few calls for so many requests.
+    pub fn some(rng: &mut Rng, requests: usize) -> Vec<Self> {
         let deadlines = [20, 160, 200, 400, 2_000, 5_000];
         (0..rng.usize(1..6))
             .map(|_| Self {
-                wish: rng.usize(0..wishes),
+                request: rng.usize(0..requests),
                 after: Duration::from_millis(rng.u64(0..200)),
                 deadline: Duration::from_millis(*rng.choice(&deadlines).unwrap_or(&400)),
                 gives_up: rng.bool().then(|| Duration::from_millis(rng.u64(0..250))),

@@ -1,4 +1,4 @@
-//! Orders about a subscription that is there already, through the front door.
+//! Orders about a subscription that is there already, over gRPC.
 
 use std::time::Duration;
 
@@ -19,24 +19,24 @@ const SUBSCRIBED: &str = "882470000000026";
 
 /// What is asked of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Ask {
+pub enum Action {
     Cancel,
     End,
 }
 
-/// A wish about a subscription.
+/// A change of a subscription that is asked for.
 #[derive(Clone, Debug)]
-pub struct Wish {
-    pub ask: Ask,
+pub struct FollowUp {
+    pub action: Action,
     pub request_id: String,
     pub sim: Option<api::SimRef>,
     pub subscription_id: String,
 }
 
-impl Wish {
-    pub fn new(ask: Ask, msisdn: &str, subscription_id: impl ToString) -> Self {
+impl FollowUp {
+    pub fn new(action: Action, msisdn: &str, subscription_id: impl ToString) -> Self {
         Self {
-            ask,
+            action,
             request_id: Uuid::new_v4().to_string(),
             sim: by_msisdn(msisdn),
             subscription_id: subscription_id.to_string(),
@@ -49,7 +49,7 @@ impl Wish {
         client: &mut Provisioning,
         deadline: Option<Duration>,
     ) -> Result<api::Order, Status> {
-        macro_rules! ask {
+        macro_rules! send {
             ($method:ident, $request:ident) => {{
                 let mut request = Request::new(api::$request {
                     request_id: self.request_id.clone(),
@@ -62,14 +62,14 @@ impl Wish {
                 client.$method(request).await?.into_inner().order
             }};
         }
-        let order = match self.ask {
-            Ask::Cancel => ask!(cancel_renewal, CancelRenewalRequest),
-            Ask::End => ask!(terminate_subscription, TerminateSubscriptionRequest),
+        let order = match self.action {
+            Action::Cancel => send!(cancel_renewal, CancelRenewalRequest),
+            Action::End => send!(terminate_subscription, TerminateSubscriptionRequest),
         };
         Ok(order.unwrap())
     }
 
-    pub async fn ask(&self, client: &mut Provisioning) -> Result<api::Order, Status> {
+    pub async fn send(&self, client: &mut Provisioning) -> Result<api::Order, Status> {
         self.within(client, None).await
     }
 
@@ -124,18 +124,23 @@ async fn a_renewal_is_canceled_and_a_subscription_is_ended_once() {
     let mut client = env.provisioning();
     let sim = control.sim(SUBSCRIBED).unwrap();
     let id = subscription(&sim, MONTHLY);
-    for (ask, kind, word, expected) in [
-        (Ask::Cancel, OrderKind::CancelRenewal, "cancelRenewal", "canceled"),
+    for (action, kind, word, expected) in [
         (
-            Ask::End,
+            Action::Cancel,
+            OrderKind::CancelRenewal,
+            "cancelRenewal",
+            "canceled",
+        ),
+        (
+            Action::End,
             OrderKind::TerminateSubscription,
             "terminate",
             "terminated",
         ),
     ] {
         control.clear_requests();
-        let wish = Wish::new(ask, SUBSCRIBED, id);
-        let order = wish.ask(&mut client).await.unwrap();
+        let request = FollowUp::new(action, SUBSCRIBED, id);
+        let order = request.send(&mut client).await.unwrap();
         assert_eq!((order.state(), order.kind()), (OrderState::Placed, kind));
         assert_eq!(
             (order.product_id.as_str(), order.subscription_id.as_str()),
@@ -161,15 +166,15 @@ async fn a_renewal_is_canceled_and_a_subscription_is_ended_once() {
         });
         assert_eq!(body, minimal);
         // Again, by the card: the same order, though the subscription has changed.
-        let again = Wish {
+        let again = FollowUp {
             sim: by_iccid(&sim.iccid),
-            ..wish.clone()
+            ..request.clone()
         };
-        assert_eq!(again.ask(&mut client).await.unwrap(), order);
-        assert_eq!(wish.get(&mut client).await.unwrap(), order);
+        assert_eq!(again.send(&mut client).await.unwrap(), order);
+        assert_eq!(request.get(&mut client).await.unwrap(), order);
         assert_eq!(
             control.received("POST", ORDERS),
-            if ask == Ask::Cancel { 1 } else { 2 }
+            if action == Action::Cancel { 1 } else { 2 }
         );
     }
     // They are in the audit trail, the newest first.
@@ -207,27 +212,31 @@ async fn what_cannot_apply_is_refused_and_not_sent() {
         .unwrap();
     let eligible = (Code::FailedPrecondition, "PRODUCT_NOT_ELIGIBLE");
     let unknown = (Code::NotFound, "SUBSCRIPTION_NOT_FOUND");
-    for (ask, id, (code, expected)) in [
-        (Ask::Cancel, Uuid::new_v4().to_string(), unknown),
-        (Ask::End, Uuid::new_v4().to_string(), unknown),
-        (Ask::Cancel, of("active", france), eligible),
-        (Ask::Cancel, of("terminated", france), eligible),
-        (Ask::End, of("terminated", france), eligible),
-        (Ask::End, of("expired", france), eligible),
-        (Ask::Cancel, of("canceled", MONTHLY), eligible),
-        (Ask::End, infrastructure.subscription_id.to_string(), eligible),
+    for (action, id, (code, expected)) in [
+        (Action::Cancel, Uuid::new_v4().to_string(), unknown),
+        (Action::End, Uuid::new_v4().to_string(), unknown),
+        (Action::Cancel, of("active", france), eligible),
+        (Action::Cancel, of("terminated", france), eligible),
+        (Action::End, of("terminated", france), eligible),
+        (Action::End, of("expired", france), eligible),
+        (Action::Cancel, of("canceled", MONTHLY), eligible),
+        (Action::End, infrastructure.subscription_id.to_string(), eligible),
     ] {
-        let wish = Wish::new(ask, &sim.msisdn, &id);
-        let refused = wish.ask(&mut client).await.unwrap_err();
+        let request = FollowUp::new(action, &sim.msisdn, &id);
+        let refused = request.send(&mut client).await.unwrap_err();
         let error = reason(&refused);
-        assert_eq!((error.code, error.reason.as_str()), (code, expected), "{wish:?}");
         assert_eq!(
-            reason(&wish.get(&mut client).await.unwrap_err()).reason,
+            (error.code, error.reason.as_str()),
+            (code, expected),
+            "{request:?}"
+        );
+        assert_eq!(
+            reason(&request.get(&mut client).await.unwrap_err()).reason,
             "ORDER_NOT_FOUND"
         );
     }
-    let refused = Wish::new(Ask::End, "999000000000000", Uuid::new_v4())
-        .ask(&mut client)
+    let refused = FollowUp::new(Action::End, "999000000000000", Uuid::new_v4())
+        .send(&mut client)
         .await
         .unwrap_err();
     assert_eq!(reason(&refused).reason, "SIM_NOT_FOUND");
@@ -238,20 +247,20 @@ async fn what_cannot_apply_is_refused_and_not_sent() {
 async fn what_is_not_enabled_is_neither_read_nor_written() {
     let env = TestEnv::open().await;
     let mut client = env.provisioning();
-    for ask in [Ask::Cancel, Ask::End] {
-        let wish = Wish::new(ask, SUBSCRIBED, Uuid::new_v4());
-        let error = reason(&wish.ask(&mut client).await.unwrap_err());
+    for action in [Action::Cancel, Action::End] {
+        let request = FollowUp::new(action, SUBSCRIBED, Uuid::new_v4());
+        let error = reason(&request.send(&mut client).await.unwrap_err());
         assert_eq!(
             (error.code, error.reason.as_str()),
             (Code::FailedPrecondition, "OPERATION_NOT_ENABLED")
         );
-        let bad = Wish {
+        let bad = FollowUp {
             request_id: "17".into(),
             sim: None,
             subscription_id: String::new(),
-            ask,
+            action,
         };
-        let fields = violations(&bad.ask(&mut client).await.unwrap_err());
+        let fields = violations(&bad.send(&mut client).await.unwrap_err());
         assert_eq!(fields, ["request_id", "sim", "subscription_id"]);
     }
     assert_eq!(env.control().counters().requests, Default::default());
@@ -263,14 +272,14 @@ async fn an_account_that_does_not_have_it_refuses_with_501() {
     let control = env.control();
     control.configure(|settings| settings.follow_ups.enabled = false);
     let mut client = env.provisioning();
-    let wish = Wish::new(
-        Ask::Cancel,
+    let request = FollowUp::new(
+        Action::Cancel,
         SUBSCRIBED,
         subscription(&control.sim(SUBSCRIBED).unwrap(), MONTHLY),
     );
-    let error = reason(&wish.ask(&mut client).await.unwrap_err());
+    let error = reason(&request.send(&mut client).await.unwrap_err());
     assert_eq!(error.reason, "OPERATION_NOT_ENABLED");
-    let order = wish.get(&mut client).await.unwrap();
+    let order = request.get(&mut client).await.unwrap();
     assert_eq!(
         (order.state(), error.metadata["order_id"].as_str()),
         (OrderState::Rejected, order.order_id.as_str())
@@ -288,8 +297,8 @@ async fn the_account_decides_where_the_subscription_is_named() {
     let control = env.control();
     control.configure(|settings| settings.follow_ups.subscription_member = "/subscriptionId".into());
     let id = subscription(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
-    let order = Wish::new(Ask::End, SUBSCRIBED, id)
-        .ask(&mut env.provisioning())
+    let order = FollowUp::new(Action::End, SUBSCRIBED, id)
+        .send(&mut env.provisioning())
         .await
         .unwrap();
     assert_eq!(order.state(), OrderState::Placed);
@@ -302,19 +311,22 @@ async fn an_outcome_that_is_not_known_is_found_out_from_the_subscription() {
     let control = env.control();
     let mut client = env.provisioning();
     let id = subscription(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
-    for ask in [Ask::Cancel, Ask::End] {
-        let wish = Wish::new(ask, SUBSCRIBED, id);
+    for action in [Action::Cancel, Action::End] {
+        let request = FollowUp::new(action, SUBSCRIBED, id);
         control.queue(Script::on("POST", ORDERS).then(Fault::Reset));
-        assert_eq!(wish.ask(&mut client).await.unwrap().state(), OrderState::Unknown);
-        let lost = wish.until(&mut client, OrderState::NotPlaced).await;
+        assert_eq!(
+            request.send(&mut client).await.unwrap().state(),
+            OrderState::Unknown
+        );
+        let lost = request.until(&mut client, OrderState::NotPlaced).await;
         // Asked for again it is sent again, and keeps its id.
         control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
-        let again = wish.ask(&mut client).await.unwrap();
+        let again = request.send(&mut client).await.unwrap();
         assert_eq!(
             (again.state(), &again.order_id),
             (OrderState::Unknown, &lost.order_id)
         );
-        let done = wish.until(&mut client, OrderState::Placed).await;
+        let done = request.until(&mut client, OrderState::Placed).await;
         assert_eq!(done.subscription_id, id.to_string());
         assert_ne!(status(&env.control(), SUBSCRIBED, id), "active");
     }
@@ -325,25 +337,25 @@ async fn it_takes_the_place_of_its_product_while_it_is_on_its_way() {
     let env = TestEnv::with_operations(&[]).await;
     let control = env.control();
     let mut client = env.provisioning();
-    let wish = Wish::new(
-        Ask::Cancel,
+    let request = FollowUp::new(
+        Action::Cancel,
         SUBSCRIBED,
         subscription(&control.sim(SUBSCRIBED).unwrap(), MONTHLY),
     );
     control.queue(Script::on("POST", ORDERS).then(Fault::hold("post")));
     let running = spawn({
-        let (mut client, wish) = (client.clone(), wish.clone());
-        async move { wish.ask(&mut client).await }
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { request.send(&mut client).await }
     });
     control.until_held("post", 1).await;
-    let standing = wish.get(&mut client).await.unwrap();
-    let end = Wish::new(Ask::End, SUBSCRIBED, &wish.subscription_id);
+    let standing = request.get(&mut client).await.unwrap();
+    let end = FollowUp::new(Action::End, SUBSCRIBED, &request.subscription_id);
     let buy = api::CreateOrderRequest {
         product_id: MONTHLY.into(),
         ..orders::order(SUBSCRIBED)
     };
     for refused in [
-        end.ask(&mut client).await.unwrap_err(),
+        end.send(&mut client).await.unwrap_err(),
         orders::create(&mut client, &buy).await.unwrap_err(),
     ] {
         let error = reason(&refused);
@@ -365,15 +377,15 @@ async fn an_operator_can_say_what_became_of_it() {
     let control = env.control();
     let mut client = env.provisioning();
     let id = subscription(&control.sim(SUBSCRIBED).unwrap(), MONTHLY);
-    let wish = Wish::new(Ask::Cancel, SUBSCRIBED, id);
+    let request = FollowUp::new(Action::Cancel, SUBSCRIBED, id);
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
     control.queue(
         Script::on("GET", SUBSCRIPTIONS)
             .then(Fault::Pass)
             .then(Fault::problem(404, "NOT_FOUND").step().forever()),
     );
-    wish.ask(&mut client).await.unwrap();
-    let stuck = wish.until(&mut client, OrderState::NeedsOperator).await;
+    request.send(&mut client).await.unwrap();
+    let stuck = request.until(&mut client, OrderState::NeedsOperator).await;
     let resolve = |subscription_id: String| api::ResolveOrderRequest {
         order_id: stuck.order_id.clone(),
         resolution: api::Resolution::Placed.into(),
@@ -396,27 +408,27 @@ async fn an_operator_can_say_what_became_of_it() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_for_one_subscription_and_one_wish() {
+async fn a_request_id_identifies_one_subscription_and_one_change() {
     let env = TestEnv::with_operations(&[]).await;
     let mut client = env.provisioning();
     let sim = env.control().sim(SUBSCRIBED).unwrap();
-    let wish = Wish::new(Ask::Cancel, SUBSCRIBED, subscription(&sim, MONTHLY));
-    wish.ask(&mut client).await.unwrap();
+    let request = FollowUp::new(Action::Cancel, SUBSCRIBED, subscription(&sim, MONTHLY));
+    request.send(&mut client).await.unwrap();
     for other in [
-        Wish {
-            ask: Ask::End,
-            ..wish.clone()
+        FollowUp {
+            action: Action::End,
+            ..request.clone()
         },
-        Wish {
+        FollowUp {
             subscription_id: Uuid::new_v4().to_string(),
-            ..wish.clone()
+            ..request.clone()
         },
-        Wish {
+        FollowUp {
             sim: by_msisdn("882470000000001"),
-            ..wish.clone()
+            ..request.clone()
         },
     ] {
-        let error = reason(&other.ask(&mut client).await.unwrap_err());
+        let error = reason(&other.send(&mut client).await.unwrap_err());
         assert_eq!(
             (error.code, error.reason.as_str()),
             (Code::InvalidArgument, "REQUEST_ID_REUSED")

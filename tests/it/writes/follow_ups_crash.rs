@@ -5,7 +5,7 @@ use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1::OrderState;
 
 use crate::support::gateway::{OPERATIONS, ORDERS, SUBSCRIPTIONS, simulator, spawn, until};
-use crate::writes::follow_ups::{Ask, Wish, status, subscribed};
+use crate::writes::follow_ups::{Action, FollowUp, status, subscribed};
 use crate::writes::orders_crash::{Death, on_both_ledgers, start};
 
 fn scenarios() -> [Death; 6] {
@@ -30,10 +30,10 @@ async fn survive_all(store: &str) {
         let what = format!("{death:?}");
         let stop_at = death.prepare(&control);
         let mut first = start(&sandbox, store, stop_at, &OPERATIONS).await;
-        let wish = Wish::new(Ask::End, &msisdn, subscription);
+        let request = FollowUp::new(Action::End, &msisdn, subscription);
         let call = spawn({
-            let (mut client, wish) = (first.client.clone(), wish.clone());
-            async move { wish.ask(&mut client).await }
+            let (mut client, request) = (first.client.clone(), request.clone());
+            async move { request.send(&mut client).await }
         });
         death.strike(&mut first.process, &control).await;
         let _ = call.await;
@@ -43,7 +43,7 @@ async fn survive_all(store: &str) {
         let mut next = start(&sandbox, store, None, &OPERATIONS).await;
         until(&what, async || {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            match wish.ask(&mut next.client).await {
+            match request.send(&mut next.client).await {
                 Ok(order) => order.state() == OrderState::Placed,
                 Err(status) => panic!("{what}: {status:?}"),
             }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::support::gateway::{Gateway, OPERATIONS, ORDERS, SUBSCRIPTIONS, TOKEN};
 use crate::support::property::{AT_LAST, Call, Run, any_fault, settled};
-use crate::writes::follow_ups::{Ask, Wish, status, subscribed};
+use crate::writes::follow_ups::{Action, FollowUp, status, subscribed};
 
 const CASES: u64 = 200;
 const AT_ONCE: u64 = 32;
@@ -30,7 +30,7 @@ const SETTINGS: [(&str, &str); 7] = [
 
 #[derive(Clone, Debug)]
 struct Case {
-    wishes: Vec<Wish>,
+    requests: Vec<FollowUp>,
     calls: Vec<Call>,
     faults: Vec<(&'static str, &'static str, Step)>,
 }
@@ -38,14 +38,14 @@ struct Case {
 impl Case {
     fn of(seed: u64, msisdn: &str, subscription: Uuid) -> Self {
         let rng = &mut Rng::with_seed(seed);
-        let mut asks = vec![Ask::Cancel, Ask::End];
-        rng.shuffle(&mut asks);
-        asks.truncate(rng.usize(1..3));
-        let wishes: Vec<_> = asks
+        let mut actions = vec![Action::Cancel, Action::End];
+        rng.shuffle(&mut actions);
+        actions.truncate(rng.usize(1..3));
+        let requests: Vec<_> = actions
             .into_iter()
-            .map(|ask| Wish {
+            .map(|action| FollowUp {
                 request_id: Uuid::from_u128(rng.u128(..)).to_string(),
-                ..Wish::new(ask, msisdn, subscription)
+                ..FollowUp::new(action, msisdn, subscription)
             })
             .collect();
         let faults = (0..rng.usize(0..5))
@@ -59,8 +59,8 @@ impl Case {
             })
             .collect();
         Self {
-            calls: Call::some(rng, wishes.len()),
-            wishes,
+            calls: Call::some(rng, requests.len()),
+            requests,
             faults,
         }
     }
@@ -103,32 +103,32 @@ impl Place {
         }
         let calls = case.calls.iter().map(|call| {
             let mut client = self.gateway.provisioning();
-            let wish = &case.wishes[call.wish];
+            let request = &case.requests[call.request];
             call.make(async move |deadline| {
-                let _ = wish.within(&mut client, Some(deadline)).await;
+                let _ = request.within(&mut client, Some(deadline)).await;
             })
         });
         futures_util::future::join_all(calls).await;
         control.clear_faults();
         let mut client = self.gateway.provisioning();
         let now = || status(&control, msisdn, *subscription);
-        for wish in &case.wishes {
-            let order = settled(async || wish.get(&mut client).await, &name).await;
-            check(wish, order.as_ref(), &now(), &name);
+        for request in &case.requests {
+            let order = settled(async || request.get(&mut client).await, &name).await;
+            check(request, order.as_ref(), &now(), &name);
         }
         // Asked for again without any fault, what can be done is done.
-        for wish in &case.wishes {
+        for request in &case.requests {
             let started = std::time::Instant::now();
             loop {
                 assert!(started.elapsed() < AT_LAST, "never answered: {}", name());
-                match wish.ask(&mut client).await {
+                match request.send(&mut client).await {
                     Err(status)
                         if matches!(
                             status.code(),
                             Code::Unavailable | Code::ResourceExhausted | Code::Aborted
                         ) =>
                     {
-                        let order = wish.get(&mut client).await;
+                        let order = request.get(&mut client).await;
                         if order.is_ok_and(|order| order.state() == OrderState::Rejected) {
                             break;
                         }
@@ -137,22 +137,22 @@ impl Place {
                     Ok(_) | Err(_) => break,
                 }
             }
-            let order = settled(async || wish.get(&mut client).await, &name).await;
-            check(wish, order.as_ref(), &now(), &name);
+            let order = settled(async || request.get(&mut client).await, &name).await;
+            check(request, order.as_ref(), &now(), &name);
         }
-        for wish in &case.wishes {
-            let order = settled(async || wish.get(&mut client).await, &name).await;
-            check(wish, order.as_ref(), &now(), &name);
+        for request in &case.requests {
+            let order = settled(async || request.get(&mut client).await, &name).await;
+            check(request, order.as_ref(), &now(), &name);
         }
     }
 }
 
-/// What is said of an order is so. Only this wish ends the subscription; only this
+/// What is said of an order is so. Only this request ends the subscription; only this
 /// one cancels it, but what has ended will not renew either.
-fn check(wish: &Wish, order: Option<&api::Order>, now: &str, name: &impl Fn() -> String) {
-    let (done, undone) = match wish.ask {
-        Ask::Cancel => (["canceled", "terminated"].contains(&now), now != "canceled"),
-        Ask::End => (now == "terminated", now != "terminated"),
+fn check(request: &FollowUp, order: Option<&api::Order>, now: &str, name: &impl Fn() -> String) {
+    let (done, undone) = match request.action {
+        Action::Cancel => (["canceled", "terminated"].contains(&now), now != "canceled"),
+        Action::End => (now == "terminated", now != "terminated"),
     };
     let state = order.map(api::Order::state);
     let so = match state {
@@ -163,7 +163,7 @@ fn check(wish: &Wish, order: Option<&api::Order>, now: &str, name: &impl Fn() ->
     assert!(
         so,
         "{:?} is {state:?} and the subscription {now}: {}",
-        wish.ask,
+        request.action,
         name()
     );
 }

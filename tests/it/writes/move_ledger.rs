@@ -20,7 +20,7 @@ use crate::support::gateway::{
 use crate::support::postgres;
 use crate::support::process::Process;
 use crate::writes::orders::{create, get, order};
-use crate::writes::sim_operations::{Ask, IN_USE, Wish};
+use crate::writes::sim_operations::{Action, Change, IN_USE};
 
 /// Takes a move from a file to a database; gives code, output and errors.
 async fn move_ledger(from: &Path, to: &str, more: &[&str]) -> (Option<i32>, String, String) {
@@ -78,17 +78,17 @@ async fn start(sandbox: &Sandbox, store: &str, secret: &Secret, more: &[(&str, &
 }
 
 /// An order in each state, by its request.
-struct Wishes {
+struct Requests {
     placed: CreateOrderRequest,
     rejected: CreateOrderRequest,
     not_placed: CreateOrderRequest,
     needs_operator: CreateOrderRequest,
     submitting: CreateOrderRequest,
     unknown: CreateOrderRequest,
-    operation: Wish,
+    operation: Change,
 }
 
-impl Wishes {
+impl Requests {
     fn orders(&self) -> [&CreateOrderRequest; 6] {
         [
             &self.unknown,
@@ -111,10 +111,10 @@ impl Wishes {
     }
 }
 
-async fn until_state(orders: &Provisioning, wish: &CreateOrderRequest, state: OrderState) {
+async fn until_state(orders: &Provisioning, request: &CreateOrderRequest, state: OrderState) {
     let mut orders = orders.clone();
     until(state.as_str_name(), async || {
-        get(&mut orders, wish)
+        get(&mut orders, request)
             .await
             .is_ok_and(|order| order.state() == state)
     })
@@ -122,31 +122,31 @@ async fn until_state(orders: &Provisioning, wish: &CreateOrderRequest, state: Or
 }
 
 /// Has a gateway bring an order into each state. What stays on its way is left
-/// to one that is more patient than the other.
-async fn wish_for_everything(sandbox: &Sandbox, store: &str, secret: &Secret) -> (Running, Wishes) {
+/// to one that waits longer than the other.
+async fn request_one_of_each(sandbox: &Sandbox, store: &str, secret: &Secret) -> (Running, Requests) {
     let control = &sandbox.control();
     let mut gateway = start(sandbox, store, secret, &IMPATIENT).await;
     let on_post = |step: transatel_simulator::Step| control.queue(Script::on("POST", ORDERS).then(step));
     let sims = control.find_sims(Criteria::FRESH, 6);
     let mut sims = sims.iter().map(|sim| order(&sim.msisdn));
-    let mut wish = || sims.next().unwrap();
+    let mut request = || sims.next().unwrap();
     let mut orders = gateway.orders.clone();
     control.configure(|settings| settings.operations.delay = std::time::Duration::ZERO);
-    let operation = Wish::new(IN_USE, Ask::Suspend);
-    operation.ask(&mut orders).await.unwrap();
+    let operation = Change::new(IN_USE, Action::Suspend);
+    operation.send(&mut orders).await.unwrap();
     operation.until(&mut orders, SimOperationState::Succeeded).await;
 
-    let placed = wish();
+    let placed = request();
     let order = create(&mut orders, &placed).await.unwrap();
     control.attach(&order.sim.unwrap().msisdn, "FR").unwrap();
-    let rejected = wish();
+    let rejected = request();
     on_post(Fault::problem(400, "INSUFFICIENT_FUNDS").step());
     create(&mut orders, &rejected).await.unwrap_err();
-    let not_placed = wish();
+    let not_placed = request();
     on_post(Fault::Reset.step());
     create(&mut orders, &not_placed).await.unwrap();
     until_state(&orders, &not_placed, OrderState::NotPlaced).await;
-    let needs_operator = wish();
+    let needs_operator = request();
     on_post(Fault::Reset.step());
     let not_found = Fault::problem(404, "NOT_FOUND").step().forever();
     control.queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Pass).then(not_found));
@@ -165,12 +165,12 @@ async fn wish_for_everything(sandbox: &Sandbox, store: &str, secret: &Secret) ->
     let mut orders = gateway.orders.clone();
     // Further events would say what becomes of these.
     control.set_webhook(None).unwrap();
-    let submitting = wish();
+    let submitting = request();
     on_post(Fault::hold("post").after_commit());
-    let (mut caller, wished) = (orders.clone(), submitting.clone());
-    let call = spawn(async move { create(&mut caller, &wished).await });
+    let (mut caller, sent) = (orders.clone(), submitting.clone());
+    let call = spawn(async move { create(&mut caller, &sent).await });
     control.until_held("post", 1).await;
-    let unknown = wish();
+    let unknown = request();
     on_post(Fault::Reset.after_commit());
     let hold = Fault::hold("look").step().forever();
     control.queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Pass).then(hold));
@@ -182,11 +182,11 @@ async fn wish_for_everything(sandbox: &Sandbox, store: &str, secret: &Secret) ->
         (&submitting, OrderState::Submitting),
         (&unknown, OrderState::Unknown),
     ];
-    for (wish, state) in states {
-        assert_eq!(get(&mut orders, wish).await.unwrap().state(), state);
+    for (request, state) in states {
+        assert_eq!(get(&mut orders, request).await.unwrap().state(), state);
     }
     call.abort();
-    let wishes = Wishes {
+    let requests = Requests {
         placed,
         rejected,
         not_placed,
@@ -195,7 +195,7 @@ async fn wish_for_everything(sandbox: &Sandbox, store: &str, secret: &Secret) ->
         unknown,
         operation,
     };
-    (gateway, wishes)
+    (gateway, requests)
 }
 
 async fn page(orders: &mut Provisioning, page_token: &str) -> ListOrdersResponse {
@@ -237,15 +237,15 @@ async fn callers_notice_nothing_of_a_move() {
     let file = folder.path().join("ledger.db");
     let (sandbox, secret) = (simulator().await, Secret::new(SECRET));
     let control = sandbox.control();
-    let (mut old, wishes) = wish_for_everything(&sandbox, &url(&file), &secret).await;
+    let (mut old, requests) = request_one_of_each(&sandbox, &url(&file), &secret).await;
 
     // What callers know, and the places that they keep.
     let mut known = Vec::new();
-    for wish in wishes.settled() {
-        known.push(get(&mut old.orders, wish).await.unwrap());
+    for request in requests.settled() {
+        known.push(get(&mut old.orders, request).await.unwrap());
     }
-    let operation = wishes.operation.get(&mut old.orders).await.unwrap();
-    let refusal = create(&mut old.orders, &wishes.rejected).await.unwrap_err();
+    let operation = requests.operation.get(&mut old.orders).await.unwrap();
+    let refusal = create(&mut old.orders, &requests.rejected).await.unwrap_err();
     let first = page(&mut old.orders, "").await;
     let listed = all(&mut old.events).await;
     let mut follower = Follower::start(&mut old.events, everything(from_the_beginning())).await;
@@ -301,15 +301,15 @@ async fn callers_notice_nothing_of_a_move() {
     );
 
     let mut new = start(&sandbox, &to, &secret, &[]).await;
-    for (wish, known) in wishes.settled().into_iter().zip(&known) {
-        assert_eq!(get(&mut new.orders, wish).await.unwrap(), *known);
+    for (request, known) in requests.settled().into_iter().zip(&known) {
+        assert_eq!(get(&mut new.orders, request).await.unwrap(), *known);
         assert_eq!(by_order_id(&mut new.orders, &known.order_id).await, *known);
     }
-    assert_eq!(wishes.operation.get(&mut new.orders).await.unwrap(), operation);
-    assert_eq!(wishes.operation.ask(&mut new.orders).await.unwrap(), operation);
+    assert_eq!(requests.operation.get(&mut new.orders).await.unwrap(), operation);
+    assert_eq!(requests.operation.send(&mut new.orders).await.unwrap(), operation);
 
     // The page after the one from before the move.
-    let mut requests: Vec<String> = first
+    let mut request_ids: Vec<String> = first
         .orders
         .iter()
         .map(|order| order.request_id.clone())
@@ -317,37 +317,40 @@ async fn callers_notice_nothing_of_a_move() {
     let mut page_token = first.next_page_token;
     while !page_token.is_empty() {
         let next = page(&mut new.orders, &page_token).await;
-        requests.extend(next.orders.into_iter().map(|order| order.request_id));
+        request_ids.extend(next.orders.into_iter().map(|order| order.request_id));
         page_token = next.next_page_token;
     }
-    assert_eq!(requests, wishes.orders().map(|wish| wish.request_id.clone()));
+    assert_eq!(
+        request_ids,
+        requests.orders().map(|request| request.request_id.clone())
+    );
 
     // What a process left behind is found out, and nothing is sent again.
-    for wish in [&wishes.unknown, &wishes.submitting] {
-        until_state(&new.orders, wish, OrderState::Placed).await;
-        let sim = get(&mut new.orders, wish).await.unwrap().sim.unwrap();
+    for request in [&requests.unknown, &requests.submitting] {
+        until_state(&new.orders, request, OrderState::Placed).await;
+        let sim = get(&mut new.orders, request).await.unwrap().sim.unwrap();
         assert_eq!(control.sim(&sim.msisdn).unwrap().bought().count(), 1);
     }
-    for wish in [
-        &wishes.placed,
-        &wishes.needs_operator,
-        &wishes.unknown,
-        &wishes.submitting,
+    for request in [
+        &requests.placed,
+        &requests.needs_operator,
+        &requests.unknown,
+        &requests.submitting,
     ] {
-        let again = create(&mut new.orders, wish).await.unwrap();
-        assert_eq!(again, get(&mut new.orders, wish).await.unwrap());
+        let again = create(&mut new.orders, request).await.unwrap();
+        assert_eq!(again, get(&mut new.orders, request).await.unwrap());
     }
-    let again = create(&mut new.orders, &wishes.rejected).await.unwrap_err();
+    let again = create(&mut new.orders, &requests.rejected).await.unwrap_err();
     assert_eq!(reason(&again).metadata, reason(&refusal).metadata);
     assert_eq!(control.received("POST", ORDERS), sent);
 
     // The log goes on where the place is, without gap or repeat.
     let mut follower = Follower::start(&mut new.events, everything(after(&place))).await;
-    let wish = CreateOrderRequest {
+    let request = CreateOrderRequest {
         sim: by_msisdn(&control.find_sims(Criteria::FRESH, 1)[0].msisdn),
         ..order("")
     };
-    let placed = create(&mut new.orders, &wish).await.unwrap();
+    let placed = create(&mut new.orders, &request).await.unwrap();
     let mut followed = listed[..3].to_vec();
     loop {
         let event = follower.event().await;
@@ -363,7 +366,10 @@ async fn callers_notice_nothing_of_a_move() {
 
     // This one was found not to have been bought, and may be sent again.
     assert_eq!(
-        create(&mut new.orders, &wishes.not_placed).await.unwrap().state(),
+        create(&mut new.orders, &requests.not_placed)
+            .await
+            .unwrap()
+            .state(),
         OrderState::Placed
     );
     assert_eq!(control.received("POST", ORDERS), sent + 2);

@@ -29,7 +29,7 @@ pub const SOON: [(&str, &str); 6] = [
 pub const FRESH: &str = "882470000000001";
 
 /// The next order of this SIM is carried out, its answer is lost, and the
-/// inventory shows it never, or when it is told to.
+/// inventory shows it never, or when the test says so.
 pub fn hide(control: &Control, msisdn: &str, visibility: Visibility) {
     let showing = Showing {
         visibility: Some(visibility),
@@ -140,12 +140,12 @@ async fn several_that_may_be_it_are_for_an_operator_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn an_event_settles_an_order_while_its_answer_hangs() {
-    let patient = [
+    let slow = [
         SOON.as_slice(),
         &[("ORDERS__SEND_TIMEOUT", "30s"), ("ORDERS__LEASE", "60s")],
     ]
     .concat();
-    let env = TestEnv::with_events(&patient).await;
+    let env = TestEnv::with_events(&slow).await;
     let control = env.control();
     control.queue(Script::on("POST", ORDERS).then(Fault::hold("answer").after_commit()));
     let request = order(FRESH);
@@ -269,7 +269,7 @@ async fn an_event_that_does_not_fit_forbids_not_placed_and_a_repeat() {
 }
 
 #[tokio::test]
-async fn what_nobody_could_know_in_time_is_reported() {
+async fn an_order_carried_out_twice_is_reported() {
     let env = TestEnv::with_events(&SOON).await;
     let control = env.control();
     let mut client = env.provisioning();

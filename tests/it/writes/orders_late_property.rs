@@ -8,7 +8,7 @@
 //! LATE_SEED=<seed>`.
 
 mod case;
-mod place;
+mod harness;
 mod seen;
 
 use seen::Seen;
@@ -31,13 +31,13 @@ fn the_documents_say_how_many_cases() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wish_is_bought_once_and_known_however_late_the_truth_comes() {
+async fn an_order_is_bought_once_however_late_its_outcome_is_known() {
     let seen = Seen::default();
     Run::from_environment("LATE", CASES)
         .over(
             AT_ONCE,
-            async |cases| place::Place::alone(cases).await,
-            async |place, seed, number| place.run(seed, number, &seen).await,
+            async |cases| harness::Harness::alone(cases).await,
+            async |harness, seed, number| harness.run(seed, number, &seen).await,
         )
         .await;
     seen.report(&Seen::ALONE);
@@ -52,8 +52,8 @@ async fn the_same_holds_for_two_replicas_one_of_which_freezes_and_wakes() {
     Run::from_environment("LATE_REPLICATED", REPLICATED)
         .over(
             AT_ONCE_REPLICATED,
-            async |cases| place::Place::replicated(cases).await,
-            async |place, seed, number| place.run(seed, number, &seen).await,
+            async |cases| harness::Harness::replicated(cases).await,
+            async |harness, seed, number| harness.run(seed, number, &seen).await,
         )
         .await;
     seen.report(&Seen::REPLICATED);

@@ -1,5 +1,5 @@
 //! The property that decides: whatever the provider, the network and the
-//! callers do, a wish is bought at most once, and what the gateway finally
+//! callers do, an order is bought at most once, and what the gateway finally
 //! says of it is true.
 //!
 //! `ORDERS_CASES` sets how many cases are run, `ORDERS_SEED` which; both are
@@ -42,7 +42,7 @@ const SETTINGS: [(&str, &str); 10] = [
 struct Case {
     faults: Vec<(&'static str, &'static str, Step)>,
     calls: Vec<Call>,
-    wishes: Vec<api::CreateOrderRequest>,
+    requests: Vec<api::CreateOrderRequest>,
     active: bool,
     names_subscription: bool,
     preload_configured: bool,
@@ -62,7 +62,7 @@ impl Case {
                 (method, path, any_fault(rng))
             })
             .collect();
-        let wishes: Vec<_> = (0..rng.usize(1..3))
+        let requests: Vec<_> = (0..rng.usize(1..3))
             .map(|_| api::CreateOrderRequest {
                 request_id: uuid::Uuid::from_u128(rng.u128(..)).to_string(),
                 sim: by_msisdn(msisdn),
@@ -71,11 +71,11 @@ impl Case {
                 ..Default::default()
             })
             .collect();
-        let calls = Call::some(rng, wishes.len());
+        let calls = Call::some(rng, requests.len());
         Self {
             faults,
             calls,
-            wishes,
+            requests,
             active: rng.bool(),
             names_subscription: rng.u8(0..4) > 0,
             preload_configured: rng.u8(0..10) > 0,
@@ -130,14 +130,14 @@ impl Place {
         }
         let calls = case.calls.iter().map(|call| {
             let mut client = self.gateway.provisioning();
-            let mut wish = case.wishes[call.wish].clone();
+            let mut request = case.requests[call.request].clone();
             if call.by_iccid {
-                wish.sim = by_iccid(&sim.iccid);
+                request.sim = by_iccid(&sim.iccid);
             }
             let call = call.clone();
             async move {
                 call.make(async |deadline| {
-                    let mut request = Request::new(wish.clone());
+                    let mut request = Request::new(request.clone());
                     request.set_timeout(deadline);
                     let _ = client.create_order(request).await;
                 })
@@ -151,18 +151,18 @@ impl Place {
 
         // What is said of each order is so.
         let mut client = self.gateway.provisioning();
-        for wish in &case.wishes {
-            let order = settled(async || get(&mut client, wish).await, &name).await;
+        for request in &case.requests {
+            let order = settled(async || get(&mut client, request).await, &name).await;
             self.check(order.as_ref(), msisdn, &name);
         }
 
         // Asked for again without any fault, everything is bought that can be,
         // and nothing twice.
         let started = std::time::Instant::now();
-        for wish in &case.wishes {
+        for request in &case.requests {
             loop {
                 assert!(started.elapsed() < AT_LAST, "never answered: {}", name());
-                match client.create_order(wish.clone()).await {
+                match client.create_order(request.clone()).await {
                     Ok(_) => break,
                     // A hold after a refused token or a limited rate.
                     Err(status) if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) => {
@@ -176,8 +176,8 @@ impl Place {
         // behind may still be on its way.
         loop {
             let mut bought = 0;
-            for wish in &case.wishes {
-                let order = settled(async || get(&mut client, wish).await, &name).await;
+            for request in &case.requests {
+                let order = settled(async || get(&mut client, request).await, &name).await;
                 bought += self.check(order.as_ref(), msisdn, &name);
             }
             if self.subscriptions(msisdn) - before == bought {
@@ -236,7 +236,7 @@ fn the_documents_say_how_many_cases() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wish_is_bought_at_most_once_and_known_for_what_it_is() {
+async fn an_order_is_bought_at_most_once_and_its_final_state_is_true() {
     Run::from_environment("ORDERS", CASES)
         .over(AT_ONCE, Place::open, async |place, seed, number| {
             place.run(seed, &place.sims[number]).await;

@@ -24,7 +24,7 @@ async fn gateway(sandbox: &Sandbox, store: &str) -> Gateway {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_wish_sent_to_all_of_them_at_once_is_bought_once() {
+async fn the_same_order_sent_to_all_replicas_at_once_is_bought_once() {
     let Some(store) = postgres::database().await else {
         return;
     };
@@ -42,15 +42,15 @@ async fn the_same_wish_sent_to_all_of_them_at_once_is_bought_once() {
     ];
     let sims = control.find_sims(Criteria::FRESH, 20);
     assert_eq!(sims.len(), 20);
-    let wishes = sims.iter().map(|sim| order(&sim.msisdn));
-    let calls = wishes.flat_map(|wish| {
+    let requests = sims.iter().map(|sim| order(&sim.msisdn));
+    let calls = requests.flat_map(|request| {
         let calls = replicas
             .iter()
             .flat_map(|replica| [replica.provisioning(), replica.provisioning()]);
         let calls: Vec<_> = calls
             .map(|mut client| {
-                let wish = wish.clone();
-                async move { create(&mut client, &wish).await.unwrap() }
+                let request = request.clone();
+                async move { create(&mut client, &request).await.unwrap() }
             })
             .collect();
         calls
@@ -65,7 +65,7 @@ async fn the_same_wish_sent_to_all_of_them_at_once_is_bought_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn different_wishes_for_one_sim_and_product_go_one_after_the_other() {
+async fn different_orders_for_one_sim_and_product_run_one_after_the_other() {
     let Some(store) = postgres::database().await else {
         return;
     };
@@ -116,10 +116,10 @@ async fn an_order_of_a_replica_that_dies_is_taken_over_when_its_lease_ends() {
     let mut client = Provisioning::new(channel.connect().await.unwrap());
 
     control.queue(Script::on("POST", ORDERS).then(Fault::hold("post").after_commit()));
-    let wish = order("882470000000001");
+    let request = order("882470000000001");
     let call = spawn({
-        let wish = wish.clone();
-        async move { create(&mut client, &wish).await }
+        let request = request.clone();
+        async move { create(&mut client, &request).await }
     });
     control.until_held("post", 1).await;
     process.signal("KILL").await;
@@ -128,16 +128,16 @@ async fn an_order_of_a_replica_that_dies_is_taken_over_when_its_lease_ends() {
     let mut client = survivor.provisioning();
     // Not before: it might be alive and about to hear the answer.
     assert_eq!(
-        get(&mut client, &wish).await.unwrap().state(),
+        get(&mut client, &request).await.unwrap().state(),
         OrderState::Submitting
     );
     until("it is taken over", async || {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        get(&mut client, &wish).await.unwrap().state() == OrderState::Placed
+        get(&mut client, &request).await.unwrap().state() == OrderState::Placed
     })
     .await;
     assert_eq!(
-        create(&mut client, &wish).await.unwrap().state(),
+        create(&mut client, &request).await.unwrap().state(),
         OrderState::Placed
     );
     assert_eq!(control.received("POST", ORDERS), 1);

@@ -8,7 +8,7 @@ use transatel_simulator::{Fault, Sandbox, Script, SimStatus};
 
 use crate::support::gateway::{LINE, OPERATIONS, SUSPEND, TRANSACTION, simulator, spawn, until};
 use crate::writes::orders_crash::{Death, on_both_ledgers, start};
-use crate::writes::sim_operations::{Ask, Wish};
+use crate::writes::sim_operations::{Action, Change};
 
 /// How the provider answers before that, and what it has done in the end when
 /// nobody sends anything again.
@@ -56,10 +56,10 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
     }
     let stop_at = death.prepare(&control);
     let mut first = start(sandbox, store, stop_at, &OPERATIONS).await;
-    let wish = Wish::new(msisdn, Ask::Suspend);
+    let request = Change::new(msisdn, Action::Suspend);
     let call = spawn({
-        let (mut client, wish) = (first.client.clone(), wish.clone());
-        async move { wish.ask(&mut client).await }
+        let (mut client, request) = (first.client.clone(), request.clone());
+        async move { request.send(&mut client).await }
     });
     death.strike(&mut first.process, &control).await;
     let _ = call.await;
@@ -70,7 +70,7 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
     let mut state = api::SimOperationState::Unspecified;
     until(&what, async || {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        let standing = wish.ask(&mut next.client).await;
+        let standing = request.send(&mut next.client).await;
         let standing = standing.unwrap_or_else(|status| panic!("{what}: {status:?}"));
         assert!(!standing.needs_operator, "{what}");
         state = standing.state();
@@ -87,8 +87,8 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
     );
     // What was not done can be asked for anew.
     if state == Failed {
-        let anew = Wish::new(msisdn, Ask::Suspend);
-        anew.ask(&mut next.client).await.unwrap();
+        let anew = Change::new(msisdn, Action::Suspend);
+        anew.send(&mut next.client).await.unwrap();
         until(&what, async || {
             let standing = anew.get(&mut next.client).await.unwrap();
             standing.state() == Succeeded

@@ -1,5 +1,5 @@
 //! The property of orders, for operations on SIMs: whatever the provider, the
-//! network and the callers do, the provider takes a wish at most once, and
+//! network and the callers do, the provider takes an operation at most once, and
 //! what the gateway finally says of it is true.
 //!
 //! `OPERATIONS_CASES` sets how many cases are run, `OPERATIONS_SEED` which;
@@ -17,7 +17,7 @@ use crate::support::gateway::{
     Gateway, LINE, OPERATIONS, Provisioning, SUBSCRIBER, TOKEN, TRANSACTION, by_iccid,
 };
 use crate::support::property::{AT_LAST, Call, Run, any_fault};
-use crate::writes::sim_operations::{Ask, Wish};
+use crate::writes::sim_operations::{Action, Change};
 
 const CASES: u64 = 400;
 const AT_ONCE: u64 = 32;
@@ -37,27 +37,27 @@ const SETTINGS: [(&str, &str); 9] = [
 ];
 
 /// The last part of an operation's URL.
-fn word(ask: &Ask) -> &'static str {
-    match ask {
-        Ask::Activate => "activate",
-        Ask::Suspend => "suspend",
-        Ask::Reactivate => "reactivate",
-        Ask::Terminate { .. } => "terminate",
-        Ask::Update { .. } => "modify",
-        Ask::Swap { .. } => "sim-swap",
+fn word(action: &Action) -> &'static str {
+    match action {
+        Action::Activate => "activate",
+        Action::Suspend => "suspend",
+        Action::Reactivate => "reactivate",
+        Action::Terminate { .. } => "terminate",
+        Action::Update { .. } => "modify",
+        Action::Swap { .. } => "sim-swap",
     }
 }
 
 /// The route of an operation.
-fn route(ask: &Ask) -> String {
-    format!("{SUBSCRIBER}/{}", word(ask))
+fn route(action: &Action) -> String {
+    format!("{SUBSCRIBER}/{}", word(action))
 }
 
 #[derive(Clone, Debug)]
 struct Case {
     /// Each of its own kind, so that the provider's transactions can be told
     /// apart.
-    wishes: Vec<Wish>,
+    requests: Vec<Change>,
     calls: Vec<Call>,
     faults: Vec<(&'static str, String, Step)>,
     outcomes: Vec<(Outcome, Duration)>,
@@ -69,34 +69,34 @@ struct Case {
 impl Case {
     fn of(seed: u64, msisdn: &str, card: &str, spare: &str) -> Self {
         let rng = &mut Rng::with_seed(seed);
-        let mut asks = vec![
-            Ask::Activate,
-            Ask::Suspend,
-            Ask::Reactivate,
-            Ask::Terminate {
+        let mut actions = vec![
+            Action::Activate,
+            Action::Suspend,
+            Action::Reactivate,
+            Action::Terminate {
                 confirm: card.to_owned(),
             },
-            Ask::Update {
+            Action::Update {
                 group: format!("g{}", rng.u16(..)),
                 metadata: vec![("case".into(), seed.to_string())],
             },
-            Ask::Swap {
+            Action::Swap {
                 new_iccid: spare.to_owned(),
             },
         ];
-        rng.shuffle(&mut asks);
-        asks.truncate(rng.usize(1..4));
-        let wishes: Vec<_> = asks
+        rng.shuffle(&mut actions);
+        actions.truncate(rng.usize(1..4));
+        let requests: Vec<_> = actions
             .into_iter()
-            .map(|ask| Wish {
+            .map(|action| Change {
                 request_id: uuid::Uuid::from_u128(rng.u128(..)).to_string(),
-                ..Wish::new(msisdn, ask)
+                ..Change::new(msisdn, action)
             })
             .collect();
         let faults = (0..rng.usize(0..5))
             .map(|_| {
                 let (method, path) = match rng.u8(0..10) {
-                    0..=5 => ("POST", route(&wishes[rng.usize(0..wishes.len())].ask)),
+                    0..=5 => ("POST", route(&requests[rng.usize(0..requests.len())].action)),
                     6 => ("GET", TRANSACTION.to_owned()),
                     7 => ("GET", SUBSCRIBER.to_owned()),
                     8 => ("GET", LINE.to_owned()),
@@ -116,34 +116,34 @@ impl Case {
                 (outcome, Duration::from_millis(rng.u64(0..80)))
             })
             .collect();
-        let calls = Call::some(rng, wishes.len());
+        let calls = Call::some(rng, requests.len());
         let statuses = [SimStatus::PreActivated, SimStatus::Active, SimStatus::Suspended];
         Self {
             calls,
             faults,
             outcomes,
-            wishes,
+            requests,
             begins: *rng.choice(&statuses).unwrap_or(&SimStatus::Active),
             names_status: rng.bool(),
             bad_request: rng.bool(),
         }
     }
 
-    /// Whether the SIM could be as wished without this wish.
-    fn may_be_so_anyway(&self, ask: &Ask) -> bool {
-        let puts_in_service = |ask: &Ask| matches!(ask, Ask::Activate | Ask::Reactivate);
-        match ask {
-            Ask::Activate | Ask::Reactivate => {
+    /// Whether the SIM could be in the requested state without this request.
+    fn may_be_so_anyway(&self, action: &Action) -> bool {
+        let puts_in_service = |action: &Action| matches!(action, Action::Activate | Action::Reactivate);
+        match action {
+            Action::Activate | Action::Reactivate => {
                 self.begins == SimStatus::Active
                     || self
-                        .wishes
+                        .requests
                         .iter()
-                        .filter(|wish| puts_in_service(&wish.ask))
+                        .filter(|request| puts_in_service(&request.action))
                         .count()
                         > 1
             }
-            Ask::Suspend => self.begins == SimStatus::Suspended,
-            Ask::Terminate { .. } | Ask::Update { .. } | Ask::Swap { .. } => false,
+            Action::Suspend => self.begins == SimStatus::Suspended,
+            Action::Terminate { .. } | Action::Update { .. } | Action::Swap { .. } => false,
         }
     }
 }
@@ -195,19 +195,19 @@ impl Place {
             control.queue(Script::on(method, path).then(step.clone()));
         }
         let swaps = case
-            .wishes
+            .requests
             .iter()
-            .any(|wish| matches!(wish.ask, Ask::Swap { .. }));
+            .any(|request| matches!(request.action, Action::Swap { .. }));
         let calls = case.calls.iter().map(|call| {
             let mut client = self.gateway.provisioning();
-            let mut wish = case.wishes[call.wish].clone();
+            let mut request = case.requests[call.request].clone();
             // A card that is swapped leads elsewhere afterwards.
             if call.by_iccid && !swaps {
-                wish.sim = by_iccid(&sim.iccid);
+                request.sim = by_iccid(&sim.iccid);
             }
             async move {
                 call.make(async |deadline| {
-                    let _ = wish.within(&mut client, Some(deadline)).await;
+                    let _ = request.within(&mut client, Some(deadline)).await;
                 })
                 .await;
             }
@@ -216,17 +216,17 @@ impl Place {
         control.clear_faults();
 
         let mut client = self.gateway.provisioning();
-        for wish in &case.wishes {
-            let operation = self.settled(&mut client, wish, msisdn, &name).await;
-            self.check(&case, wish, operation.as_ref(), msisdn, &name);
+        for request in &case.requests {
+            let operation = self.settled(&mut client, request, msisdn, &name).await;
+            self.check(&case, request, operation.as_ref(), msisdn, &name);
         }
         // Asked for again without any fault, everything has its end, and
         // nothing is taken twice.
-        for wish in &case.wishes {
+        for request in &case.requests {
             let started = std::time::Instant::now();
             loop {
                 assert!(started.elapsed() < AT_LAST, "never answered: {}", name());
-                match wish.ask(&mut client).await {
+                match request.send(&mut client).await {
                     // A hold after a refused token or a limited rate.
                     Err(status) if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) => {
                         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -240,12 +240,12 @@ impl Place {
                     Ok(_) | Err(_) => break,
                 }
             }
-            let operation = self.settled(&mut client, wish, msisdn, &name).await;
-            self.check(&case, wish, operation.as_ref(), msisdn, &name);
+            let operation = self.settled(&mut client, request, msisdn, &name).await;
+            self.check(&case, request, operation.as_ref(), msisdn, &name);
         }
-        for wish in &case.wishes {
-            let operation = wish.get(&mut client).await.ok();
-            self.check(&case, wish, operation.as_ref(), msisdn, &name);
+        for request in &case.requests {
+            let operation = request.get(&mut client).await.ok();
+            self.check(&case, request, operation.as_ref(), msisdn, &name);
         }
     }
 
@@ -262,14 +262,14 @@ impl Place {
     async fn settled(
         &self,
         client: &mut Provisioning,
-        wish: &Wish,
+        request: &Change,
         msisdn: &str,
         name: &impl Fn() -> String,
     ) -> Option<api::SimOperation> {
         let started = std::time::Instant::now();
         loop {
             assert!(started.elapsed() < AT_LAST, "not settled: {}", name());
-            match wish.get(client).await {
+            match request.get(client).await {
                 Ok(operation) if operation.needs_operator => {
                     self.end_hanging(msisdn);
                     let word = api::ResolveSimOperationRequest {
@@ -295,13 +295,13 @@ impl Place {
     fn check(
         &self,
         case: &Case,
-        wish: &Wish,
+        request: &Change,
         operation: Option<&api::SimOperation>,
         msisdn: &str,
         name: &impl Fn() -> String,
     ) {
         let transactions = self.sandbox.control().transactions(Some(msisdn)).unwrap();
-        let word = word(&wish.ask);
+        let word = word(&request.action);
         let taken: Vec<&TransactionView> = transactions
             .iter()
             .filter(|transaction| transaction.operation == word)
@@ -325,7 +325,7 @@ impl Place {
         }
         match operation.state() {
             api::SimOperationState::Succeeded => {
-                let so = done || case.may_be_so_anyway(&wish.ask);
+                let so = done || case.may_be_so_anyway(&request.action);
                 assert!(so, "{word} not carried out: {transactions:?} {}", name());
             }
             api::SimOperationState::Failed => {

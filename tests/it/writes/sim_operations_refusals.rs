@@ -8,7 +8,7 @@ use transatel_simulator::Fault;
 
 use crate::support::gateway::{SUSPEND, TestEnv, by_iccid, by_msisdn, reason, spawn, violations};
 use crate::writes::orders;
-use crate::writes::sim_operations::{Ask, IN_USE, PLAN, Wish, fault, sent, suspend};
+use crate::writes::sim_operations::{Action, Change, IN_USE, PLAN, fault, sent, suspend};
 
 /// The code and the reason of a refusal.
 pub fn refusal(status: &Status) -> (Code, String) {
@@ -20,27 +20,27 @@ pub fn refusal(status: &Status) -> (Code, String) {
 async fn what_is_not_enabled_is_neither_read_nor_written() {
     let env = TestEnv::open().await;
     let mut client = env.provisioning();
-    let wishes = [
-        Ask::Activate,
-        Ask::Suspend,
-        Ask::Reactivate,
-        Ask::Terminate {
+    let requests = [
+        Action::Activate,
+        Action::Suspend,
+        Action::Reactivate,
+        Action::Terminate {
             confirm: "8988247000000000381".into(),
         },
-        Ask::Update {
+        Action::Update {
             group: "G".into(),
             metadata: Vec::new(),
         },
-        Ask::Swap {
+        Action::Swap {
             new_iccid: "8988247000000000407".into(),
         },
     ];
-    for ask in wishes {
-        let wish = Wish::new(IN_USE, ask);
-        let refused = wish.ask(&mut client).await.unwrap_err();
+    for action in requests {
+        let request = Change::new(IN_USE, action);
+        let refused = request.send(&mut client).await.unwrap_err();
         let expected = (Code::FailedPrecondition, "OPERATION_NOT_ENABLED".to_owned());
-        assert_eq!(refusal(&refused), expected, "{wish:?}");
-        let unknown = wish.get(&mut client).await.unwrap_err();
+        assert_eq!(refusal(&refused), expected, "{request:?}");
+        let unknown = request.get(&mut client).await.unwrap_err();
         assert_eq!(
             refusal(&unknown),
             (Code::NotFound, "SIM_OPERATION_NOT_FOUND".into())
@@ -89,15 +89,15 @@ async fn a_definite_refusal_is_an_error_and_stays_one() {
     .enumerate()
     {
         fault(&env, SUSPEND, step);
-        let wish = suspend(IN_USE);
-        let refused = wish.ask(&mut client).await.unwrap_err();
+        let request = suspend(IN_USE);
+        let refused = request.send(&mut client).await.unwrap_err();
         assert_eq!(refusal(&refused), (code, expected.into()));
-        let operation = wish.get(&mut client).await.unwrap();
+        let operation = request.get(&mut client).await.unwrap();
         assert_eq!(operation.state(), Failed, "{expected}");
         assert_eq!(reason(&refused).metadata["operation_id"], operation.operation_id);
         let failure = operation.failure.unwrap();
         assert_eq!(failure.reason().as_str_name(), format!("ERROR_REASON_{expected}"));
-        let again = wish.ask(&mut client).await.unwrap_err();
+        let again = request.send(&mut client).await.unwrap_err();
         assert_eq!(
             (again.code(), again.message()),
             (refused.code(), refused.message())
@@ -105,7 +105,7 @@ async fn a_definite_refusal_is_an_error_and_stays_one() {
         assert_eq!(sent(&env), at as u64 + 1, "{expected}");
     }
     // What the provider itself refuses: a SIM that is suspended already.
-    let refused = suspend("882470000000012").ask(&mut client).await.unwrap_err();
+    let refused = suspend("882470000000012").send(&mut client).await.unwrap_err();
     assert_eq!(
         refusal(&refused),
         (FailedPrecondition, "PROVIDER_REJECTED".into())
@@ -121,17 +121,17 @@ async fn a_sim_that_the_provider_does_not_know_is_not_found() {
         env.control()
             .configure(|settings| settings.unknown_sim_is_bad_request = bad_request);
         for sim in [by_msisdn("999000000000000"), by_iccid("8999900000000000006")] {
-            let wish = Wish {
+            let request = Change {
                 sim,
                 ..suspend(IN_USE)
             };
-            let refused = wish.ask(&mut client).await.unwrap_err();
+            let refused = request.send(&mut client).await.unwrap_err();
             assert_eq!(refusal(&refused), (Code::NotFound, "SIM_NOT_FOUND".into()));
             assert!(!reason(&refused).metadata.contains_key("operation_id"));
         }
     }
     env.control().deny("/connectivity-management");
-    let refused = suspend(IN_USE).ask(&mut client).await.unwrap_err();
+    let refused = suspend(IN_USE).send(&mut client).await.unwrap_err();
     assert_eq!(
         refusal(&refused),
         (Code::FailedPrecondition, "OPERATION_NOT_ENABLED".into())
@@ -148,17 +148,17 @@ async fn one_operation_at_a_time_for_a_sim() {
     let first = suspend(IN_USE);
     let running = spawn({
         let (mut client, first) = (client.clone(), first.clone());
-        async move { first.ask(&mut client).await }
+        async move { first.send(&mut client).await }
     });
     control.until_held("post", 1).await;
-    let update = Wish::new(
+    let update = Change::new(
         IN_USE,
-        Ask::Update {
+        Action::Update {
             group: "G".into(),
             metadata: Vec::new(),
         },
     );
-    let refused = update.ask(&mut client).await.unwrap_err();
+    let refused = update.send(&mut client).await.unwrap_err();
     assert_eq!(
         refusal(&refused),
         (Code::Aborted, "SIM_OPERATION_IN_PROGRESS".into())
@@ -168,12 +168,12 @@ async fn one_operation_at_a_time_for_a_sim() {
     assert_eq!(reason(&refused).metadata["operation_id"], standing.operation_id);
     // Subscriptions and other SIMs are no matter of it.
     orders::create(&mut client, &orders::order(IN_USE)).await.unwrap();
-    suspend("882470000000003").ask(&mut client).await.unwrap();
+    suspend("882470000000003").send(&mut client).await.unwrap();
     control.release("post");
     running.await.unwrap().unwrap();
     first.until(&mut client, Succeeded).await;
     // Nothing was kept of the second: it can be sent now.
-    update.ask(&mut client).await.unwrap();
+    update.send(&mut client).await.unwrap();
     update.until(&mut client, Succeeded).await;
 }
 
@@ -183,47 +183,50 @@ async fn what_the_provider_is_too_busy_for_may_be_asked_for_again() {
     let control = env.control();
     let mut client = env.provisioning();
     fault(&env, SUSPEND, Fault::problem(409, "CONFLICT"));
-    let wish = suspend(IN_USE);
-    let refused = wish.ask(&mut client).await.unwrap_err();
+    let request = suspend(IN_USE);
+    let refused = request.send(&mut client).await.unwrap_err();
     assert_eq!(
         refusal(&refused),
         (Code::Aborted, "SIM_OPERATION_IN_PROGRESS".into())
     );
     assert_eq!(reason(&refused).metadata["provider_code"], "CONFLICT");
-    assert!(wish.get(&mut client).await.is_err());
+    assert!(request.get(&mut client).await.is_err());
 
     fault(&env, SUSPEND, Fault::RateLimited { retry_after: None });
-    let refused = wish.ask(&mut client).await.unwrap_err();
+    let refused = request.send(&mut client).await.unwrap_err();
     assert_eq!(
         refusal(&refused),
         (Code::ResourceExhausted, "PROVIDER_RATE_LIMITED".into())
     );
-    assert!(wish.get(&mut client).await.is_err());
+    assert!(request.get(&mut client).await.is_err());
 
-    wish.ask(&mut client).await.unwrap();
-    wish.until(&mut client, Succeeded).await;
+    request.send(&mut client).await.unwrap();
+    request.until(&mut client, Succeeded).await;
     assert_eq!(control.transactions(Some(IN_USE)).unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_request_id_is_for_one_wish_of_whatever_kind() {
+async fn a_request_id_identifies_one_request_of_any_kind() {
     let env = TestEnv::with_operations(&[]).await;
     let mut client = env.provisioning();
-    let wish = suspend(IN_USE);
-    let begun = wish.ask(&mut client).await.unwrap();
-    let with = |ask: Ask| Wish { ask, ..wish.clone() };
+    let request = suspend(IN_USE);
+    let begun = request.send(&mut client).await.unwrap();
+    let with = |action: Action| Change {
+        action,
+        ..request.clone()
+    };
     for other in [
-        with(Ask::Reactivate),
-        Wish {
+        with(Action::Reactivate),
+        Change {
             sim: by_msisdn("882470000000003"),
-            ..wish.clone()
+            ..request.clone()
         },
-        Wish {
+        Change {
             rate_plan: "OTHER".into(),
-            ..wish.clone()
+            ..request.clone()
         },
     ] {
-        let refused = other.ask(&mut client).await.unwrap_err();
+        let refused = other.send(&mut client).await.unwrap_err();
         assert_eq!(
             refusal(&refused),
             (Code::InvalidArgument, "REQUEST_ID_REUSED".into())
@@ -231,7 +234,7 @@ async fn a_request_id_is_for_one_wish_of_whatever_kind() {
     }
     // An order is no operation, and the other way round.
     let order = api::CreateOrderRequest {
-        request_id: wish.request_id.clone(),
+        request_id: request.request_id.clone(),
         ..orders::order(IN_USE)
     };
     let refused = orders::create(&mut client, &order).await.unwrap_err();
@@ -250,11 +253,11 @@ async fn a_request_id_is_for_one_wish_of_whatever_kind() {
 
     let order = orders::order("882470000000001");
     let placed = orders::create(&mut client, &order).await.unwrap();
-    let as_operation = Wish {
+    let as_operation = Change {
         request_id: order.request_id.clone(),
         ..suspend("882470000000001")
     };
-    let refused = as_operation.ask(&mut client).await.unwrap_err();
+    let refused = as_operation.send(&mut client).await.unwrap_err();
     assert_eq!(reason(&refused).reason, "REQUEST_ID_REUSED");
     for key in [
         api::get_sim_operation_request::Key::OperationId(placed.order_id.clone()),
@@ -285,28 +288,28 @@ async fn a_sim_is_ended_only_by_its_own_card() {
     let mut client = env.provisioning();
     let card = control.sim(IN_USE).unwrap().iccid;
     let end = |confirm: &str| {
-        Wish::new(
+        Change::new(
             IN_USE,
-            Ask::Terminate {
+            Action::Terminate {
                 confirm: confirm.to_owned(),
             },
         )
     };
     for wrong in ["", "8988247", "8988247000000000019"] {
-        let refused = end(wrong).ask(&mut client).await.unwrap_err();
+        let refused = end(wrong).send(&mut client).await.unwrap_err();
         assert_eq!(violations(&refused), ["confirm_iccid"], "{wrong}");
     }
     assert!(control.transactions(Some(IN_USE)).unwrap().is_empty());
-    let wish = end(&card);
-    wish.ask(&mut client).await.unwrap();
-    wish.until(&mut client, Succeeded).await;
-    let other = Wish {
-        ask: Ask::Terminate {
+    let request = end(&card);
+    request.send(&mut client).await.unwrap();
+    request.until(&mut client, Succeeded).await;
+    let other = Change {
+        action: Action::Terminate {
             confirm: "8988247000000000019".into(),
         },
-        ..wish
+        ..request
     };
-    let refused = other.ask(&mut client).await.unwrap_err();
+    let refused = other.send(&mut client).await.unwrap_err();
     assert_eq!(reason(&refused).reason, "REQUEST_ID_REUSED");
 }
 
@@ -314,21 +317,21 @@ async fn a_sim_is_ended_only_by_its_own_card() {
 async fn a_rate_plan_is_the_callers_or_the_settings() {
     let env = TestEnv::with_operations(&[("TRANSATEL__RATE_PLAN", "")]).await;
     let mut client = env.provisioning();
-    let refused = suspend(IN_USE).ask(&mut client).await.unwrap_err();
+    let refused = suspend(IN_USE).send(&mut client).await.unwrap_err();
     assert_eq!(violations(&refused), ["rate_plan"]);
     assert_eq!(env.control().counters().requests, Default::default());
-    let wish = Wish {
+    let request = Change {
         rate_plan: PLAN.into(),
         ..suspend(IN_USE)
     };
-    wish.ask(&mut client).await.unwrap();
-    wish.until(&mut client, Succeeded).await;
+    request.send(&mut client).await.unwrap();
+    request.until(&mut client, Succeeded).await;
     // A plan that is not the account's is the provider's to refuse.
-    let foreign = Wish {
+    let foreign = Change {
         rate_plan: "MVNA Wholesale PAYM 7".into(),
-        ..Wish::new(IN_USE, Ask::Reactivate)
+        ..Change::new(IN_USE, Action::Reactivate)
     };
-    let refused = foreign.ask(&mut client).await.unwrap_err();
+    let refused = foreign.send(&mut client).await.unwrap_err();
     assert_eq!(reason(&refused).reason, "PROVIDER_REJECTED");
 }
 
@@ -336,37 +339,44 @@ async fn a_rate_plan_is_the_callers_or_the_settings() {
 async fn bad_input_names_everything_and_sends_nothing() {
     let env = TestEnv::with_operations(&[]).await;
     let mut client = env.provisioning();
-    let bad = Wish {
+    let bad = Change {
         request_id: "17".into(),
         sim: by_msisdn("abc"),
-        ask: Ask::Suspend,
+        action: Action::Suspend,
         rate_plan: "p".repeat(51),
     };
     let common = ["rate_plan", "request_id", "sim.msisdn"];
-    for ask in [Ask::Activate, Ask::Suspend, Ask::Reactivate] {
-        let bad = Wish { ask, ..bad.clone() };
-        assert_eq!(violations(&bad.ask(&mut client).await.unwrap_err()), common);
+    for action in [Action::Activate, Action::Suspend, Action::Reactivate] {
+        let bad = Change {
+            action,
+            ..bad.clone()
+        };
+        assert_eq!(violations(&bad.send(&mut client).await.unwrap_err()), common);
     }
-    for (ask, field) in [
-        (Ask::Terminate { confirm: "x".into() }, "confirm_iccid"),
+    for (action, field) in [
+        (Action::Terminate { confirm: "x".into() }, "confirm_iccid"),
         (
-            Ask::Swap {
+            Action::Swap {
                 new_iccid: "y".into(),
             },
             "new_iccid",
         ),
     ] {
-        let bad = Wish { ask, ..bad.clone() };
-        let fields = violations(&bad.ask(&mut client).await.unwrap_err());
+        let bad = Change {
+            action,
+            ..bad.clone()
+        };
+        let fields = violations(&bad.send(&mut client).await.unwrap_err());
         assert_eq!(fields, [&[field], common.as_slice()].concat());
     }
-    let update =
-        |group: String, metadata: Vec<(String, String)>| Wish::new(IN_USE, Ask::Update { group, metadata });
+    let update = |group: String, metadata: Vec<(String, String)>| {
+        Change::new(IN_USE, Action::Update { group, metadata })
+    };
     let entry = |key: String, value: String| vec![(key, value)];
     let eleven = (0..11)
         .map(|number| (format!("k{number}"), "v".to_owned()))
         .collect();
-    for (wish, fields) in [
+    for (request, fields) in [
         (update(String::new(), Vec::new()), &["group"][..]),
         (update("g".repeat(101), Vec::new()), &["group"]),
         (update(String::new(), eleven), &["metadata"]),
@@ -384,9 +394,9 @@ async fn bad_input_names_everything_and_sends_nothing() {
         ),
     ] {
         assert_eq!(
-            violations(&wish.ask(&mut client).await.unwrap_err()),
+            violations(&request.send(&mut client).await.unwrap_err()),
             fields,
-            "{wish:?}"
+            "{request:?}"
         );
     }
     let keyless = api::GetSimOperationRequest { key: None };

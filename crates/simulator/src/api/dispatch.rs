@@ -1,7 +1,7 @@
 //! What the provider's gateway checks before an API sees a request.
 //!
 //! The order is fixed: token, URL, method, permission, `Accept`, content type.
-//! A caller without a token learns nothing about URLs.
+//! A caller without a token finds out nothing about URLs.
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 

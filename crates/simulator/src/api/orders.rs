@@ -173,7 +173,7 @@ pub(crate) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, P
     let settings = provider.settings.load();
     let order = Order::read(call, &settings.follow_ups)?;
     let action = order.action(&settings.follow_ups)?;
-    // Named first when it is missing, so that an order that is not one is told so.
+    // Named first when it is missing, so that something that is no order gets that answer.
     if !matches!(action, Action::Follow(_)) {
         order.product_id()?;
     }

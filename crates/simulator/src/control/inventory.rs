@@ -1,4 +1,4 @@
-//! Levers on what the inventory shows, and when.
+//! Control of what the inventory shows, and when.
 
 use uuid::Uuid;
 

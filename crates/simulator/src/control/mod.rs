@@ -1,4 +1,4 @@
-//! The simulator's levers, for tests in the same process. The HTTP control API is the same over a socket.
+//! Control of the simulator, for tests in the same process. The HTTP control API is the same over a socket.
 
 pub(crate) mod body;
 pub(crate) mod endpoint;

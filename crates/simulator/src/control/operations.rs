@@ -1,4 +1,4 @@
-//! Levers on connectivity transactions.
+//! Control of connectivity transactions.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Levers on events and their delivery.
+//! Control of events and their delivery.
 
 use bytes::Bytes;
 use serde_json::Value;

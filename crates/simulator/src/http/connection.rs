@@ -1,7 +1,7 @@
 //! One TCP connection and the ways in which it can end.
 //!
 //! Faults act on connections, not only on answers, so the connection can be
-//! told from inside a request to close or to be reset. It is then dropped at
+//! made to close from inside a request or to be reset. It is then dropped at
 //! once, with whatever has not been written yet.
 
 use std::{

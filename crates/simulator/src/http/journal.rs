@@ -1,7 +1,7 @@
 //! The last requests as they arrived, so that tests see what was really sent.
 //!
 //! `Authorization` is kept as its scheme and a hash: two requests with the same
-//! credentials can be told to have them, the credentials cannot be read.
+//! credentials have the same hash, and the credentials cannot be read.
 
 use std::{
     collections::{BTreeMap, VecDeque, hash_map::DefaultHasher},

@@ -8,9 +8,12 @@ async fn the_http_control_api_does_what_its_twin_does() {
     let control = bench.sandbox.control();
 
     let script = json!({ "method": "GET", "path": "/ocs", "steps": [{ "fault": "status", "status": 503, "repeat": 2 }] });
-    assert_eq!(bench.lever("/faults", script).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(
+        bench.post_control("/faults", script).await.0,
+        StatusCode::NO_CONTENT
+    );
     assert_eq!(bench.get(PRODUCTS).await.0, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(bench.gauge("/faults").await[0]["steps"][0]["repeat"], 1);
+    assert_eq!(bench.get_control("/faults").await[0]["steps"][0]["repeat"], 1);
     let url = format!("{}/__sandbox/faults", bench.sandbox.base_url());
     assert_eq!(
         bench.client.delete(url).send().await.unwrap().status(),
@@ -20,23 +23,23 @@ async fn the_http_control_api_does_what_its_twin_does() {
 
     assert_eq!(
         bench
-            .lever("/settings", json!({ "token_lifetime": "1m 30s" }))
+            .post_control("/settings", json!({ "token_lifetime": "1m 30s" }))
             .await
             .1["token_lifetime"],
         "1m 30s"
     );
     assert_eq!(control.settings().token_lifetime, Duration::from_secs(90));
     assert_eq!(
-        bench.lever("/settings", json!({ "nonsense": 1 })).await.0,
+        bench.post_control("/settings", json!({ "nonsense": 1 })).await.0,
         StatusCode::UNPROCESSABLE_ENTITY
     );
 
     let before = control.now();
-    bench.lever("/clock", json!({ "advance": "1day" })).await;
+    bench.post_control("/clock", json!({ "advance": "1day" })).await;
     assert!(control.now().duration_since(before).as_hours() >= 24);
 
     bench
-        .lever(
+        .post_control(
             &format!("/catalog/products/{FRANCE}"),
             json!({ "price_cents": 99 }),
         )
@@ -47,7 +50,7 @@ async fn the_http_control_api_does_what_its_twin_does() {
         99
     );
 
-    let counters = bench.gauge("/counters").await;
+    let counters = bench.get_control("/counters").await;
     assert_eq!(counters["tokens_issued"], 1);
     assert_eq!(
         counters["requests"][format!("GET {PRODUCTS_TEMPLATE}")]["statuses"]["503"],
@@ -55,7 +58,7 @@ async fn the_http_control_api_does_what_its_twin_does() {
     );
 
     assert_eq!(
-        bench.lever("/tokens/revoke", json!({})).await.1,
+        bench.post_control("/tokens/revoke", json!({})).await.1,
         json!({ "revoked": 1 })
     );
     assert_eq!(bench.get(PRODUCTS).await.0, StatusCode::UNAUTHORIZED);
@@ -70,13 +73,13 @@ async fn requests_are_kept_as_they_were_sent() {
         .to_str()
         .unwrap()
         .to_owned();
-    let kept = bench.gauge("/requests?path=/ocs&limit=1").await;
+    let kept = bench.get_control("/requests?path=/ocs&limit=1").await;
     assert_eq!(kept[0]["query"], "tags=FR&tags=ES");
     assert_eq!(kept[0]["route"], PRODUCTS_TEMPLATE);
     assert_eq!(kept[0]["headers"]["traceparent"], "00-1-2-01");
     assert_eq!(kept[0]["status"], 200);
     assert_eq!(kept[0]["request_id"], request_id);
-    let text = bench.gauge("/requests").await.to_string();
+    let text = bench.get_control("/requests").await.to_string();
     assert!(text.contains("grant_type=client_credentials"));
     assert!(!text.contains(&bench.token) && !text.contains("c2FuZGJveDpzYW5kYm94LXNlY3JldA"));
 }
@@ -85,12 +88,12 @@ async fn requests_are_kept_as_they_were_sent() {
 async fn a_provider_that_dies_for_a_time_comes_back_by_itself() {
     let bench = Bench::start().await;
     let refused = bench
-        .lever("/availability", json!({ "availability": "refusing" }))
+        .post_control("/availability", json!({ "availability": "refusing" }))
         .await
         .0;
     assert_eq!(refused, StatusCode::UNPROCESSABLE_ENTITY);
     let accepted = bench
-        .lever(
+        .post_control(
             "/availability",
             json!({ "availability": "refusing", "for": "100ms" }),
         )

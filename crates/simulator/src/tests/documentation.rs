@@ -118,7 +118,7 @@ fn every_disturbance_is_documented_with_its_members() {
 async fn every_setting_is_documented_with_its_first_value() {
     let bench = Bench::start().await;
     let mut settings = BTreeMap::new();
-    leaves("", &bench.gauge("/settings").await, &mut settings);
+    leaves("", &bench.get_control("/settings").await, &mut settings);
     let documented = table("Settings");
     assert_eq!(
         documented.keys().collect::<Vec<_>>(),
@@ -215,7 +215,7 @@ async fn what_a_call_does_not_know_is_refused_by_its_name() {
             json!({ "outcome": "fail", "stray": 1 }),
         ),
     ] {
-        let (status, answer) = bench.lever(path, body.clone()).await;
+        let (status, answer) = bench.post_control(path, body.clone()).await;
         assert_eq!(
             status,
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -235,7 +235,7 @@ async fn what_a_call_does_not_know_is_refused_by_its_name() {
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
         assert!(response.text().await.unwrap().contains("stray"), "{path}");
     }
-    let (status, answer) = bench.lever("/stray", json!({})).await;
+    let (status, answer) = bench.post_control("/stray", json!({})).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(answer["error"].as_str().unwrap().contains("GET /__sandbox/"));
     assert!(bench.sandbox.control().faults().is_empty());

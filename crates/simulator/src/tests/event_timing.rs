@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     orders::{order, post},
     webhook_faults::{attempts, send},
-    webhooks::{HOUR, Receiver, SECRET, told, types},
+    webhooks::{HOUR, Receiver, SECRET, delivered, types},
     *,
 };
 use crate::{Disturbance, EventOrder, Webhook};
@@ -79,7 +79,7 @@ async fn held_events_come_in_the_order_that_the_release_names() {
         attempts(&bench, 4).await;
         assert_eq!(types(&control.deliveries()), expected, "{order:?}");
         control.advance(HOUR);
-        assert_eq!(types(&told(&bench).await)[4], "late");
+        assert_eq!(types(&delivered(&bench).await)[4], "late");
     }
 }
 
@@ -105,7 +105,7 @@ async fn events_of_one_sim_can_be_held_while_others_come() {
     assert_eq!(control.release_events(EventOrder::AsHappened), 1);
     attempts(&bench, 3).await;
     control.advance(HOUR);
-    told(&bench).await;
+    delivered(&bench).await;
     assert_eq!(references(&bench), ["other", "usual", "held", "late"]);
 }
 
@@ -119,7 +119,7 @@ async fn an_event_comes_again_an_hour_later() {
     attempts(&bench, 2).await;
     assert_eq!(control.webhook_status().waiting, 1);
     control.advance(HOUR);
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     assert_eq!(types(&deliveries), ["A", "B", "A"]);
     assert_eq!(deliveries[0].event_id, deliveries[2].event_id);
 }
@@ -143,7 +143,7 @@ async fn events_wait_for_a_receiver_that_starts_again_elsewhere() {
     control.set_webhook(Some(webhook)).unwrap();
     assert_eq!(second.received().len(), 0);
     assert_eq!(control.release_events(EventOrder::AsHappened), 2);
-    told(&bench).await;
+    delivered(&bench).await;
     assert_eq!(references(&bench), ["before", "without"]);
     assert_eq!(second.received().len(), 2);
 }
@@ -163,7 +163,7 @@ async fn events_that_nobody_can_receive_are_lost_unless_they_are_held() {
         .set_webhook(Some(Webhook::new(&receiver.url, SECRET)))
         .unwrap();
     buy(&bench, 1, "usual").await;
-    told(&bench).await;
+    delivered(&bench).await;
     assert_eq!(references(&bench), ["usual"]);
 }
 
@@ -173,35 +173,35 @@ async fn the_http_control_api_holds_and_releases_events() {
     let bench = receiver.bench().await;
     let control = bench.sandbox.control();
     let delays = json!({ "webhooks": { "delays": { "OCS/": "1h" } } });
-    assert_eq!(bench.lever("/settings", delays).await.0, StatusCode::OK);
+    assert_eq!(bench.post_control("/settings", delays).await.0, StatusCode::OK);
     let delays = json!({ "webhooks": { "delays": { "OCS/": "0s" } } });
-    assert_eq!(bench.lever("/settings", delays).await.0, StatusCode::OK);
+    assert_eq!(bench.post_control("/settings", delays).await.0, StatusCode::OK);
     assert_eq!(
-        bench.lever("/webhook/hold", json!({})).await.0,
+        bench.post_control("/webhook/hold", json!({})).await.0,
         StatusCode::NO_CONTENT
     );
     let disturbances = json!({ "sim": "1", "disturbances": [{ "disturbance": "again", "for": "1h" }, { "disturbance": "hold" }] });
-    let disturbed = bench.lever("/webhook/disturbances", disturbances).await;
+    let disturbed = bench.post_control("/webhook/disturbances", disturbances).await;
     assert_eq!(disturbed.0, StatusCode::NO_CONTENT);
     for reference in ["twice", "held", "usual"] {
         buy(&bench, 1, reference).await;
     }
-    let held = bench.gauge("/webhook").await;
+    let held = bench.get_control("/webhook").await;
     assert_eq!((&held["holding"], &held["waiting"]), (&json!(true), &json!(4)));
     let released = bench
-        .lever("/webhook/release", json!({ "order": "reversed" }))
+        .post_control("/webhook/release", json!({ "order": "reversed" }))
         .await
         .1;
     assert_eq!(released, json!({ "released": 3 }));
     attempts(&bench, 3).await;
     assert_eq!(references(&bench), ["usual", "held", "twice"]);
-    bench.lever("/webhook/hold", json!({})).await;
+    bench.post_control("/webhook/hold", json!({})).await;
     control.advance(HOUR);
     let released = bench
-        .lever("/webhook/release", json!({ "order": { "shuffled": 7 } }))
+        .post_control("/webhook/release", json!({ "order": { "shuffled": 7 } }))
         .await
         .1;
     assert_eq!(released, json!({ "released": 1 }));
-    told(&bench).await;
+    delivered(&bench).await;
     assert_eq!(references(&bench).last().unwrap(), "twice");
 }

@@ -183,7 +183,7 @@ async fn the_member_with_the_id_is_a_setting() {
     let bench = enabled().await;
     let settings = json!({ "follow_ups": { "subscription_member": "/subscriptionId" } });
     assert_eq!(
-        bench.lever("/settings", settings).await.1["follow_ups"]["enabled"],
+        bench.post_control("/settings", settings).await.1["follow_ups"]["enabled"],
         true
     );
     let id = subscription(&bench, "26", MONTHLY).subscription_id;

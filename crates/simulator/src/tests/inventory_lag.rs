@@ -163,7 +163,7 @@ async fn the_http_control_api_decides_what_the_inventory_shows() {
     let bench = Bench::start().await;
     let control = bench.sandbox.control();
     let changed = bench
-        .lever(
+        .post_control(
             "/settings",
             json!({ "inventory": { "lag": "5m", "oddity": "no_id" } }),
         )
@@ -175,7 +175,7 @@ async fn the_http_control_api_decides_what_the_inventory_shows() {
     };
     assert_eq!(control.settings().inventory, expected);
     bench
-        .lever(
+        .post_control(
             "/settings",
             json!({ "inventory": { "lag": "0s", "oddity": null } }),
         )
@@ -188,18 +188,21 @@ async fn the_http_control_api_decides_what_the_inventory_shows() {
         json!({ "visibility": "held" }),
         json!({ "visibility": "never", "oddity": null }),
     ] {
-        assert_eq!(bench.lever(&path(""), showing).await.0, StatusCode::NO_CONTENT);
+        assert_eq!(
+            bench.post_control(&path(""), showing).await.0,
+            StatusCode::NO_CONTENT
+        );
         buy(&bench, "r").await;
     }
     assert_eq!(
-        bench.lever(&path("/hold"), json!({})).await.0,
+        bench.post_control(&path("/hold"), json!({})).await.0,
         StatusCode::NO_CONTENT
     );
     let held = buy(&bench, "r").await;
     control.advance(5 * MINUTE);
     assert!(subscriptions(&bench, 1, "").await.is_empty());
     assert_eq!(
-        bench.lever(&path("/show"), json!({})).await.1,
+        bench.post_control(&path("/show"), json!({})).await.1,
         json!({ "shown": 3 })
     );
     let elements = subscriptions(&bench, 1, "").await;
@@ -207,11 +210,11 @@ async fn the_http_control_api_decides_what_the_inventory_shows() {
     assert!(elements[0]["subscriptionId"].is_u64());
     let oddity = json!({ "subscription_id": held, "oddity": "no_object" });
     assert_eq!(
-        bench.lever(&path("/oddity"), oddity).await.0,
+        bench.post_control(&path("/oddity"), oddity).await.0,
         StatusCode::NO_CONTENT
     );
     assert!(subscriptions(&bench, 1, "").await[2].is_string());
-    let in_inventory: Vec<_> = bench.gauge(&format!("/sims/{SIM}")).await["bundles"]
+    let in_inventory: Vec<_> = bench.get_control(&format!("/sims/{SIM}")).await["bundles"]
         .as_array()
         .unwrap()
         .iter()

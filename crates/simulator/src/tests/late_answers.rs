@@ -7,7 +7,7 @@ use tokio::{
 
 use super::{
     orders::{ORDERS, order, post},
-    webhooks::{Receiver, told},
+    webhooks::{Receiver, delivered},
     *,
 };
 use crate::{Disturbance, Fault, Script, Step};
@@ -186,5 +186,5 @@ async fn an_answer_waits_for_its_own_events_only() {
     );
     assert_eq!(control.webhook_status().waiting, 1);
     control.release_events(crate::EventOrder::AsHappened);
-    told(&bench).await;
+    delivered(&bench).await;
 }

@@ -75,7 +75,7 @@ impl Bench {
     }
 
     /// Posts to the control API.
-    async fn lever(&self, path: &str, body: Value) -> (StatusCode, Value) {
+    async fn post_control(&self, path: &str, body: Value) -> (StatusCode, Value) {
         let url = format!("{}/__sandbox{path}", self.sandbox.base_url());
         read(
             self.client
@@ -90,7 +90,7 @@ impl Bench {
     }
 
     /// Reads from the control API.
-    async fn gauge(&self, path: &str) -> Value {
+    async fn get_control(&self, path: &str) -> Value {
         let url = format!("{}/__sandbox{path}", self.sandbox.base_url());
         read(self.client.get(url).send().await.unwrap()).await.1
     }

@@ -152,28 +152,28 @@ async fn options_tells_for_each_url_what_the_account_may_do() {
 async fn transactions_can_be_steered_over_http() {
     let bench = Bench::start().await;
     let decided = bench
-        .lever("/sims/2/outcomes", json!({ "outcome": "hang", "delay": "5s" }))
+        .post_control("/sims/2/outcomes", json!({ "outcome": "hang", "delay": "5s" }))
         .await
         .0;
     assert_eq!(decided, StatusCode::NO_CONTENT);
     let id = begin(&bench, 2, "suspend", plan()).await;
-    let listed = bench.gauge("/transactions?sim=2").await;
+    let listed = bench.get_control("/transactions?sim=2").await;
     assert_eq!(
         listed,
         json!([{ "transaction_id": id, "iccid": iccid(2), "operation": "suspend", "status": "PENDING" }])
     );
     let path = format!("/transactions/{id}");
     assert_eq!(
-        bench.lever(&path, json!({ "outcome": "fail" })).await.0,
+        bench.post_control(&path, json!({ "outcome": "fail" })).await.0,
         StatusCode::NO_CONTENT
     );
     assert_eq!(
-        bench.lever(&path, json!({ "outcome": "finish" })).await.0,
+        bench.post_control(&path, json!({ "outcome": "finish" })).await.0,
         StatusCode::NOT_FOUND
     );
     assert_eq!(transaction(&bench, id).await["asyncStatus"], "ERROR");
     let settings = bench
-        .lever("/settings", json!({ "operations": { "delay": "0s" } }))
+        .post_control("/settings", json!({ "operations": { "delay": "0s" } }))
         .await
         .1;
     assert_eq!(settings["operations"]["delay"], "0s");

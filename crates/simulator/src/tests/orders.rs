@@ -70,7 +70,7 @@ async fn an_accepted_order_is_a_subscription_and_costs_its_price() {
     assert_eq!(control.orders_accepted(), 1);
     // The SIM stays what it was until it attaches.
     assert_eq!(control.sim("1").unwrap().status, SimStatus::PreActivated);
-    let over_http = bench.gauge("/subscriptions?reference=ref-1").await;
+    let over_http = bench.get_control("/subscriptions?reference=ref-1").await;
     assert_eq!(over_http[0]["transaction_reference"], "ref-1");
 }
 

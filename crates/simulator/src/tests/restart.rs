@@ -2,7 +2,7 @@
 
 use super::{
     orders::{order, post},
-    webhooks::{Receiver, told},
+    webhooks::{Receiver, delivered},
     *,
 };
 
@@ -18,7 +18,7 @@ async fn ids() -> (Vec<String>, Vec<String>) {
     let (status, body) = post(&bench, &order(SIM, "preload", "r")).await;
     assert_eq!(status, StatusCode::CREATED, "{body}");
     let granted = control.grant(SIM, FRANCE).unwrap().to_string();
-    let events = told(&bench).await;
+    let events = delivered(&bench).await;
     assert_eq!(events.len(), 2);
     let answered =
         ["subscriptionId", "id", "orderReference"].map(|member| body[member].as_str().unwrap().to_owned());

@@ -187,27 +187,33 @@ async fn levers_refuse_what_cannot_be() {
 #[tokio::test]
 async fn sim_levers_work_over_http() {
     let bench = Bench::start().await;
-    let found = bench.gauge("/sims?status=Suspended&limit=3").await;
+    let found = bench.get_control("/sims?status=Suspended&limit=3").await;
     assert_eq!(found.as_array().unwrap().len(), 3);
     assert_eq!(found[0]["number"], 12);
     assert_eq!(
-        bench.gauge("/sims/882470000000001").await["esim_status"],
+        bench.get_control("/sims/882470000000001").await["esim_status"],
         "released"
     );
     assert_eq!(
-        bench.lever("/sims/4/attach", json!({ "country": "FR" })).await.1["status"],
+        bench
+            .post_control("/sims/4/attach", json!({ "country": "FR" }))
+            .await
+            .1["status"],
         "Active"
     );
     assert_eq!(
-        bench.lever("/sims/4/use", json!({ "bytes": 2048 })).await.1,
+        bench
+            .post_control("/sims/4/use", json!({ "bytes": 2048 }))
+            .await
+            .1,
         json!({ "uncovered_bytes": 0 })
     );
     assert_eq!(
-        bench.lever("/sims/4/expire", json!({})).await.1,
+        bench.post_control("/sims/4/expire", json!({})).await.1,
         json!({ "expired": 1 })
     );
     let status = bench
-        .lever(
+        .post_control(
             "/sims/4/status",
             json!({ "status": "Tariff_Holiday", "esim_status": "disabled" }),
         )
@@ -218,23 +224,29 @@ async fn sim_levers_work_over_http() {
         (&json!("Tariff_Holiday"), &json!("disabled"))
     );
     assert_eq!(
-        bench.lever("/sims/4/attach", json!({ "country": "FR" })).await.0,
+        bench
+            .post_control("/sims/4/attach", json!({ "country": "FR" }))
+            .await
+            .0,
         StatusCode::CONFLICT
     );
     assert_eq!(
-        bench.lever("/sims/999999/expire", json!({})).await.0,
+        bench.post_control("/sims/999999/expire", json!({})).await.0,
         StatusCode::NOT_FOUND
     );
     let granted = bench
-        .lever("/sims/1/bundles", json!({ "product_id": FRANCE }))
+        .post_control("/sims/1/bundles", json!({ "product_id": FRANCE }))
         .await
         .1;
     assert_eq!(
-        bench.gauge("/sims/1").await["bundles"][0]["subscription_id"],
+        bench.get_control("/sims/1").await["bundles"][0]["subscription_id"],
         granted["subscription_id"]
     );
     assert_eq!(
-        bench.lever("/account", json!({ "balance_cents": 5 })).await.1["balance_cents"],
+        bench
+            .post_control("/account", json!({ "balance_cents": 5 }))
+            .await
+            .1["balance_cents"],
         5
     );
 }

@@ -2,14 +2,14 @@ use serde_json::json;
 
 use super::{
     orders::{order, post},
-    webhooks::{HOUR, Receiver, SECRET, hmac, told, types},
+    webhooks::{HOUR, Receiver, SECRET, delivered, hmac, types},
     *,
 };
 use crate::{Disturbance, SimStatus};
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
-/// Sends events that are told apart by their type.
+/// Sends events that differ by their type.
 pub(super) fn send(bench: &Bench, names: &[&str]) {
     let control = bench.sandbox.control();
     for name in names {
@@ -40,10 +40,10 @@ async fn an_event_is_sent_until_it_is_answered_with_204() {
         assert_eq!(control.webhook_status().waiting, 1);
         control.advance(TEN_MINUTES);
     }
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     let answers: Vec<_> = deliveries
         .iter()
-        .map(|told| (told.attempt, told.status))
+        .map(|delivery| (delivery.attempt, delivery.status))
         .collect();
     assert_eq!(
         answers,
@@ -64,7 +64,7 @@ async fn a_refused_event_does_not_hold_up_the_next() {
     send(&bench, &["A", "B"]);
     attempts(&bench, 2).await;
     bench.sandbox.control().flush_events().await;
-    assert_eq!(types(&told(&bench).await), ["A", "B", "A"]);
+    assert_eq!(types(&delivered(&bench).await), ["A", "B", "A"]);
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_stream_that_fails_for_too_long_is_suspended() {
     assert_eq!(control.webhook_status().lost, 2);
     control.resume_webhook();
     send(&bench, &["C"]);
-    assert_eq!(types(&told(&bench).await), ["A", "A", "A", "C"]);
+    assert_eq!(types(&delivered(&bench).await), ["A", "A", "A", "C"]);
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn events_can_come_twice_late_in_another_order_and_never() {
     assert_eq!(deliveries[0].body, deliveries[2].body);
     assert_eq!(control.webhook_status().waiting, 1);
     control.advance(HOUR);
-    assert_eq!(types(&told(&bench).await).last(), Some(&"late"));
+    assert_eq!(types(&delivered(&bench).await).last(), Some(&"late"));
     assert_eq!(control.webhook_status().lost, 1);
 
     // A flush lets go what is held back or late.
@@ -145,7 +145,7 @@ async fn events_can_come_twice_late_in_another_order_and_never() {
     control.disturb_events([Disturbance::Delay { duration: HOUR }, Disturbance::Reorder]);
     send(&bench, &["late", "held"]);
     control.flush_events().await;
-    assert_eq!(types(&told(&bench).await).len(), 2);
+    assert_eq!(types(&delivered(&bench).await).len(), 2);
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn an_answer_that_takes_too_long_is_none() {
         .configure(|settings| settings.webhooks.retry_after = Duration::from_secs(1));
     receiver.answer([0]);
     send(&bench, &["A"]);
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     assert_eq!(deliveries[0].error.as_deref(), Some("no answer in time"));
     assert_eq!(deliveries[1].status, Some(204));
 }
@@ -253,35 +253,40 @@ async fn the_http_control_api_steers_events_too() {
     let control = bench.sandbox.control();
     let wrong = json!({ "url": "ftp://127.0.0.1/" });
     assert_eq!(
-        bench.lever("/webhook", wrong).await.0,
+        bench.post_control("/webhook", wrong).await.0,
         StatusCode::UNPROCESSABLE_ENTITY
     );
     let webhook = json!({ "url": receiver.url, "secret": SECRET });
-    let (status, body) = bench.lever("/webhook", webhook).await;
+    let (status, body) = bench.post_control("/webhook", webhook).await;
     assert_eq!((status, &body["url"]), (StatusCode::OK, &json!(receiver.url)));
     let disturbances = json!({ "disturbances": [{ "disturbance": "delay", "for": "1h" }, { "disturbance": "duplicate", "times": 1 }] });
     assert_eq!(
-        bench.lever("/webhook/disturbances", disturbances).await.0,
+        bench.post_control("/webhook/disturbances", disturbances).await.0,
         StatusCode::NO_CONTENT
     );
     let event = json!({ "event_type": "T", "body": { "a": 1 } });
-    let id = bench.lever("/webhook/events", event).await.1["event_id"].clone();
+    let id = bench.post_control("/webhook/events", event).await.1["event_id"].clone();
     control.set_sim_status("2", SimStatus::Suspended).unwrap();
-    let raw = bench.lever("/webhook/events", json!({ "raw": "text" })).await;
+    let raw = bench
+        .post_control("/webhook/events", json!({ "raw": "text" }))
+        .await;
     assert_eq!(raw.0, StatusCode::NO_CONTENT);
-    let flushed = bench.lever("/webhook/flush", json!({})).await.1;
+    let flushed = bench.post_control("/webhook/flush", json!({})).await.1;
     assert_eq!(
         (&flushed["waiting"], &flushed["delivered"]),
         (&json!(0), &json!(4))
     );
-    let waited = bench.lever("/webhook/wait", json!({ "for": "5s" })).await.1;
+    let waited = bench
+        .post_control("/webhook/wait", json!({ "for": "5s" }))
+        .await
+        .1;
     assert_eq!(waited["in_flight"], 0);
-    let deliveries = bench.gauge("/webhook/deliveries").await;
+    let deliveries = bench.get_control("/webhook/deliveries").await;
     let mut names: Vec<_> = deliveries
         .as_array()
         .unwrap()
         .iter()
-        .map(|told| told["event_type"].as_str().unwrap())
+        .map(|delivery| delivery["event_type"].as_str().unwrap())
         .collect();
     names.sort_unstable();
     let suspended = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/SUSPENDED";
@@ -290,10 +295,10 @@ async fn the_http_control_api_steers_events_too() {
         .as_array()
         .unwrap()
         .iter()
-        .find(|told| told["event_id"] == id);
+        .find(|delivery| delivery["event_id"] == id);
     assert_eq!(mine.unwrap()["status"], 204);
     assert_eq!(
-        bench.lever("/webhook/resume", json!({})).await.0,
+        bench.post_control("/webhook/resume", json!({})).await.0,
         StatusCode::NO_CONTENT
     );
     let url = format!("{}/__sandbox/webhook", bench.sandbox.base_url());
@@ -301,7 +306,7 @@ async fn the_http_control_api_steers_events_too() {
         bench.client.delete(url).send().await.unwrap().status(),
         StatusCode::NO_CONTENT
     );
-    assert_eq!(bench.gauge("/webhook").await["url"], Value::Null);
+    assert_eq!(bench.get_control("/webhook").await["url"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -319,11 +324,11 @@ async fn of_many_orders_at_once_each_is_told_once() {
     });
     let answers = futures_util::future::join_all(orders).await;
     assert!(answers.iter().all(|status| *status == StatusCode::CREATED));
-    let mut references: Vec<_> = told(&bench)
+    let mut references: Vec<_> = delivered(&bench)
         .await
         .iter()
-        .map(|told| {
-            let event: Value = serde_json::from_str(&told.body).unwrap();
+        .map(|delivery| {
+            let event: Value = serde_json::from_str(&delivery.body).unwrap();
             event["body"]["externalReference"].as_str().unwrap().to_owned()
         })
         .collect();

@@ -102,8 +102,8 @@ pub(super) fn hmac(secret: &str, body: &[u8]) -> String {
     format!("sha256={hex}")
 }
 
-/// Returns when everything that has happened was told.
-pub(super) async fn told(bench: &Bench) -> Vec<Delivery> {
+/// The deliveries, once everything that has happened was sent.
+pub(super) async fn delivered(bench: &Bench) -> Vec<Delivery> {
     let control = bench.sandbox.control();
     tokio::time::timeout(PATIENCE, control.until_events_sent())
         .await
@@ -128,7 +128,7 @@ async fn an_order_is_followed_to_its_activation_by_its_reference() {
     let bench = receiver.bench().await;
     let (_, bought) = post(&bench, &order("882470000000001", "preload", "ours-1")).await;
     bench.sandbox.control().attach("1", "FR").unwrap();
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     assert_eq!(
         types(&deliveries),
         [
@@ -198,7 +198,7 @@ async fn a_subscription_tells_its_whole_life() {
     control.use_data("38", 900 * 1024 * 1024).unwrap();
     // Nobody looks at the SIM when its subscription ends.
     control.advance(8 * 24 * HOUR);
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     assert_eq!(
         types(&deliveries),
         [
@@ -212,7 +212,7 @@ async fn a_subscription_tells_its_whole_life() {
     assert!(
         deliveries
             .iter()
-            .all(|told| body(told)["externalReference"] == "r")
+            .all(|delivery| body(delivery)["externalReference"] == "r")
     );
     assert_eq!(body(&deliveries[3])["resource"]["resourceValue"], 0);
     let event: Value = serde_json::from_str(&deliveries[4].body).unwrap();
@@ -243,15 +243,15 @@ async fn renewals_cancellations_and_endings_are_told() {
     assert_eq!(post(&bench, &end).await.0, StatusCode::CREATED);
     control.grant("1", FRANCE).unwrap();
     control.advance(190 * 24 * HOUR);
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     let of = |number: u32| {
         let mine = deliveries
             .iter()
-            .filter(move |told| body(told)["iccid"] == iccid(number));
-        mine.map(|told| {
+            .filter(move |delivery| body(delivery)["iccid"] == iccid(number));
+        mine.map(|delivery| {
             (
-                told.event_type.trim_start_matches("OCS/PRODUCT/").to_owned(),
-                body(told)["externalReference"].as_str().map(str::to_owned),
+                delivery.event_type.trim_start_matches("OCS/PRODUCT/").to_owned(),
+                body(delivery)["externalReference"].as_str().map(str::to_owned),
             )
         })
         .collect::<Vec<_>>()
@@ -292,7 +292,7 @@ async fn operations_are_told_with_their_transaction_when_they_are_done() {
         json!({ "ratePlan": PLAN, "newSimSerial": iccid(1) }),
     )
     .await;
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     assert_eq!(
         types(&deliveries)
             .iter()
@@ -300,8 +300,8 @@ async fn operations_are_told_with_their_transaction_when_they_are_done() {
             .collect::<Vec<_>>(),
         ["SUSPENDED", "REACTIVATED", "MODIFIED", "SIMCARD/SWAPPED"]
     );
-    for (told, id) in deliveries.iter().zip([suspend, reactivate, modify, swap]) {
-        let body = body(told);
+    for (delivery, id) in deliveries.iter().zip([suspend, reactivate, modify, swap]) {
+        let body = body(delivery);
         assert_eq!(body["transactionId"], json!(id));
         assert_eq!(body["source"], "api");
         assert_eq!(body["msisdn"], SimNumber(2).msisdn());
@@ -321,7 +321,7 @@ async fn operations_are_told_with_their_transaction_when_they_are_done() {
     );
     // What the provider does by itself has no transaction.
     control.set_sim_status("2", SimStatus::TariffHoliday).unwrap();
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     let last = deliveries.last().unwrap();
     assert!(last.event_type.ends_with("/HOLIDAY/ENTERED"));
     assert_eq!(body(last).get("transactionId"), None);
@@ -334,7 +334,7 @@ async fn a_terminated_sim_takes_its_subscriptions_along() {
     let bench = receiver.bench().await;
     begin(&bench, 2, "terminate", plan()).await;
     receiver.until(4).await;
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     assert_eq!(
         types(&deliveries),
         [
@@ -365,7 +365,7 @@ async fn only_what_was_asked_for_is_sent_and_only_while_it_is() {
     control.set_webhook(Some(webhook)).unwrap();
     control.set_sim_status("1", SimStatus::Suspended).unwrap();
     control.set_sim_status("1", SimStatus::Active).unwrap();
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     assert_eq!(
         types(&deliveries),
         ["CONNECTIVITY-MANAGEMENT/SUBSCRIBER/SUSPENDED"]
@@ -374,7 +374,7 @@ async fn only_what_was_asked_for_is_sent_and_only_while_it_is() {
     assert_eq!(receiver.received()[0].0.get("x-tsl-signature-256"), None);
     control.set_webhook(None).unwrap();
     control.set_sim_status("1", SimStatus::Suspended).unwrap();
-    assert_eq!(told(&bench).await.len(), 1);
+    assert_eq!(delivered(&bench).await.len(), 1);
     assert_eq!(control.webhook_status().url, None);
 }
 
@@ -391,7 +391,7 @@ async fn what_was_never_published_is_a_setting() {
     control
         .set_esim_status("38", crate::ProfileStatus::Disabled)
         .unwrap();
-    let deliveries = told(&bench).await;
+    let deliveries = delivered(&bench).await;
     assert_eq!(types(&deliveries), ["SIM-MANAGEMENT/ESIM/DISABLED"]);
     assert_eq!(body(&deliveries[0])["iccid"], iccid(38));
 }

@@ -106,7 +106,7 @@ fn request(
     request.body(Full::new(body))
 }
 
-/// Does what becomes due while nobody looks, as long as somebody is told of it. Without a receiver no timer runs, so
+/// Does what becomes due between reads, as long as there is a receiver. Without a receiver no timer runs, so
 /// that a paused clock does not jump.
 pub(crate) async fn keep_time(provider: Arc<Provider>, outbox: Arc<Outbox>) {
     let mut changes = outbox.changes();

@@ -33,7 +33,7 @@ impl Clock {
         }
     }
 
-    /// When the simulator started. What the stock looked like then is told relative to it.
+    /// When the simulator started. The times of the stock are relative to it.
     pub(crate) fn origin(&self) -> Timestamp {
         self.origin
     }

@@ -2,7 +2,7 @@
 
 use crate::world::stock::status::{ProfileStatus, SimStatus};
 
-/// Why a lever did not move.
+/// Why a call of the control API could not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Impossible {
     /// No SIM of the stock has this number, MSISDN or ICCID.

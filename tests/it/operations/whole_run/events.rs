@@ -95,7 +95,7 @@ impl Visitor {
         request.set_timeout(Duration::from_millis(300));
         let mut brief = events.stream_events(request).await.unwrap().into_inner();
         while let Ok(Some(message)) = brief.message().await {
-            self.told.push(format!("{message:?}"));
+            self.printed.push(format!("{message:?}"));
         }
         let wrong = StreamEventsRequest {
             resume_token: "8988247000000000019".into(),
@@ -106,7 +106,7 @@ impl Visitor {
         let mut open = Follower::start(&mut events, from_the_beginning()).await;
         for _ in 0..3 {
             let event = open.event().await;
-            self.told.push(format!("{event:?}"));
+            self.printed.push(format!("{event:?}"));
         }
         open
     }

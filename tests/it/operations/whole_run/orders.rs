@@ -119,11 +119,15 @@ impl Visitor {
     /// The orders about a subscription, and the operations that the rest leaves out.
     pub(super) async fn about_subscriptions(&mut self) {
         let mut client = Provisioning::new(self.channel.clone());
-        for (ask, number) in [(follow_ups::Ask::Cancel, "26"), (follow_ups::Ask::End, "26")] {
+        for (action, number) in [
+            (follow_ups::Action::Cancel, "26"),
+            (follow_ups::Action::End, "26"),
+        ] {
             let sim = self.control.sim(number).unwrap();
             let subscription = sim.bought().next().unwrap().subscription_id;
-            let wish = follow_ups::Wish::new(ask, &sim.msisdn, subscription);
-            self.told.push(format!("{:?}", wish.ask(&mut client).await));
+            let request = follow_ups::FollowUp::new(action, &sim.msisdn, subscription);
+            self.printed
+                .push(format!("{:?}", request.send(&mut client).await));
         }
         for number in [12, 15] {
             let sim = by_msisdn(&format!("88247{number:010}"));

@@ -76,7 +76,7 @@ impl Visitor {
         };
         let mut batch = ask!(self, inventory, batch_get_inventory, request).unwrap();
         while let Some(answer) = batch.message().await.unwrap() {
-            self.told.push(format!("{answer:?}"));
+            self.printed.push(format!("{answer:?}"));
         }
         let request = ListSimsRequest {
             page_size: 60,
@@ -90,11 +90,11 @@ impl Visitor {
             }
         }
         // A refusal whose words are personal, an answer about somebody else.
-        let told = json!({ "title": "ODD", "detail": format!("{PRIVATE}: 882470000000003"), "status": 400 });
+        let body = json!({ "title": "ODD", "detail": format!("{PRIVATE}: 882470000000003"), "status": 400 });
         let other = json!({ "sims": [{ "simSerial": "8988247000000000043", "group": SUBSCRIBER }] });
         self.control.queue(
             Script::on_path("/sim-search")
-                .then(Fault::body(400, told.to_string()))
+                .then(Fault::body(400, body.to_string()))
                 .then(Fault::body(200, other.to_string())),
         );
         for number in [51, 52] {

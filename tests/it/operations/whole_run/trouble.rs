@@ -20,7 +20,7 @@ impl Visitor {
         let path = "/connectivity.v1.Nobody/8988247000000000019".parse().unwrap();
         let codec = tonic_prost::ProstCodec::<GetProductRequest, GetProductResponse>::default();
         let answer = nobody.unary(Request::new(get(FRANCE)), path, codec).await;
-        self.told.push(format!("{:?}", answer.map(|_| ())));
+        self.printed.push(format!("{:?}", answer.map(|_| ())));
         let client = client();
         for path in [
             "/connectivity.v1.Nobody/8988247000000000019",
@@ -81,9 +81,9 @@ impl Visitor {
             let _ = ask!(self, inventory, get_inventory, request);
         }
         self.control.clear_faults();
-        let told = json!({ "error": "invalid_client", "error_description": PRIVATE });
+        let body = json!({ "error": "invalid_client", "error_description": PRIVATE });
         self.control
-            .queue(Script::on("POST", TOKEN).then(Fault::body(401, told.to_string()).step().forever()));
+            .queue(Script::on("POST", TOKEN).then(Fault::body(401, body.to_string()).step().forever()));
         self.control.revoke_tokens();
         let mut esims = esim_client::EsimClient::new(self.channel.clone());
         let request = GetEsimRequest {

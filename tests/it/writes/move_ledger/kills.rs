@@ -181,7 +181,7 @@ async fn killed_at_every_step_it_is_ended_by_the_same_command_again() {
         let (ids, before) = fill(&place).await;
         kill_at(&place, &to, step).await;
         let committed = matches!(step, Step::Committed | Step::Ended);
-        // The server may still be learning of it; the next move waits for that.
+        // The server may not have noticed yet; the next move waits for that.
         crate::support::gateway::until("the target is empty or whole", async || {
             rows(&to).await == if committed { WHOLE } else { 0 }
         })
@@ -229,8 +229,8 @@ async fn killed_at_whatever_moment_nothing_is_lost() {
             .spawn()
             .unwrap();
         // Later each time, counted from when there is something to disturb.
-        let mut told = tokio::io::BufReader::new(child.stderr.take().unwrap()).lines();
-        let begun = told.next_line().await.unwrap();
+        let mut stderr = tokio::io::BufReader::new(child.stderr.take().unwrap()).lines();
+        let begun = stderr.next_line().await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(4 * turn)).await;
         child.start_kill().unwrap();
         let ended = child.wait().await.unwrap();

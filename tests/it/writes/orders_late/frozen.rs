@@ -163,7 +163,7 @@ async fn a_process_that_wakes_after_its_lease_sends_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_wait_for_another_processes_order_ask_the_ledger_as_one() {
     let sandbox = simulator().await;
-    let patient = [
+    let slow = [
         ("ORDERS__LEASE", "60s"),
         ("ORDERS__RECONCILE_AFTER", "10s"),
         ("ORDERS__RECONCILE_AT_MOST", "10s"),
@@ -172,7 +172,7 @@ async fn many_who_wait_for_another_processes_order_ask_the_ledger_as_one() {
     let Some(store) = postgres::database().await else {
         return;
     };
-    let (frozen, freezes, other) = two_on(&store, &sandbox.base_url(), Step::Durable, &patient).await;
+    let (frozen, freezes, other) = two_on(&store, &sandbox.base_url(), Step::Durable, &slow).await;
     let request = order(FRESH);
     let call = spawn({
         let (mut client, request) = (freezes.provisioning(), request.clone());

@@ -48,8 +48,8 @@ async fn an_event_that_nobody_passed_on_is_found_in_the_log() {
     let sandbox = simulator().await;
     let control = sandbox.control();
     let file = File::new();
-    let patient = [("ORDERS__SETTLE_WINDOW", "60s")];
-    let first = file.gateway(&sandbox.base_url(), &patient).await;
+    let slow = [("ORDERS__SETTLE_WINDOW", "60s")];
+    let first = file.gateway(&sandbox.base_url(), &slow).await;
     hide(&control, FRESH, Visibility::Never);
     let request = order(FRESH);
     let unknown = create(&mut first.provisioning(), &request).await.unwrap();
@@ -91,7 +91,7 @@ async fn an_event_that_nobody_passed_on_is_found_in_the_log() {
     }));
     opened.events.append(vec![arrival]).await.unwrap();
     drop(opened);
-    let next = file.gateway(&sandbox.base_url(), &patient).await;
+    let next = file.gateway(&sandbox.base_url(), &slow).await;
     let placed = until_state(&mut next.provisioning(), &request, OrderState::Placed).await;
     assert_eq!(placed.subscription_id, subscription.to_string());
     assert_eq!(control.received("POST", ORDERS), 1);
@@ -264,8 +264,8 @@ async fn a_known_order_is_answered_although_the_ledger_is_slow() {
     };
     let sandbox = simulator().await;
     let control = sandbox.control();
-    let patient = [("STORE__URL", store.as_str()), ("ORDERS__SETTLE_WINDOW", "60s")];
-    let settings = [SOON.as_slice(), &patient].concat();
+    let slow = [("STORE__URL", store.as_str()), ("ORDERS__SETTLE_WINDOW", "60s")];
+    let settings = [SOON.as_slice(), &slow].concat();
     let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
     let mut client = gateway.provisioning();
     hide(&control, FRESH, Visibility::Never);

@@ -50,7 +50,7 @@ async fn an_event_that_comes_before_a_repeat_is_sent_keeps_it_from_being_sent() 
 
 #[tokio::test]
 async fn a_repeat_that_waits_for_room_is_not_sent_once_an_event_has_settled_it() {
-    let patient = [
+    let slow = [
         SOON.as_slice(),
         &[
             ("TRANSATEL__CONCURRENCY", "2"),
@@ -60,7 +60,7 @@ async fn a_repeat_that_waits_for_room_is_not_sent_once_an_event_has_settled_it()
         ],
     ]
     .concat();
-    let env = TestEnv::with_events(&patient).await;
+    let env = TestEnv::with_events(&slow).await;
     let control = env.control();
     let mut client = env.provisioning();
     control.hold_events();

@@ -1,5 +1,5 @@
-//! Wishes that compete for one SIM and product, in sequences that are drawn:
-//! what has shown by then is never bought again, and belongs to whose it is.
+//! Random sequences of orders that compete for one SIM and product: what is
+//! visible by then is never bought again, and belongs to the order that bought it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,16 +20,16 @@ const AT_ONCE: usize = 10;
 /// What is said of an order has settled within this time.
 const SETTLED: Duration = Duration::from_millis(900);
 
-/// A wish, and what is known of it outside of the gateway.
-struct Wish {
+/// An order, and what is known of it outside of the gateway.
+struct Order {
     request: api::CreateOrderRequest,
     ids: Vec<String>,
     /// Whether something of it was carried out when all was shown last.
     was_shown: bool,
 }
 
-impl Wish {
-    async fn learn(&mut self, env: &TestEnv) -> Option<OrderState> {
+impl Order {
+    async fn refresh(&mut self, env: &TestEnv) -> Option<OrderState> {
         let known = get(&mut env.provisioning(), &self.request).await.ok()?;
         if !self.ids.contains(&known.order_id) {
             self.ids.push(known.order_id.clone());
@@ -57,13 +57,13 @@ async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
     let names = rng.bool();
     control.configure(|settings| settings.answers_name_subscription = names);
     control.hold_events();
-    let mut story = Vec::new();
+    let mut history = Vec::new();
     let competing = match rng.bool() {
         true => 1,
         false => rng.usize(2..4),
     };
-    let mut wishes: Vec<Wish> = (0..competing)
-        .map(|_| Wish {
+    let mut orders: Vec<Order> = (0..competing)
+        .map(|_| Order {
             request: order(FRESH),
             ids: Vec::new(),
             was_shown: false,
@@ -72,7 +72,7 @@ async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
     for _ in 0..rng.usize(6..14) {
         match rng.u8(0..7) {
             0..=3 => {
-                let number = rng.usize(0..wishes.len());
+                let number = rng.usize(0..orders.len());
                 let (fault, name) = match rng.u8(0..8) {
                     0 => (Fault::Pass.step(), "answered"),
                     1 | 2 => (Fault::Reset.after_commit(), "answer lost"),
@@ -83,52 +83,52 @@ async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
                 control.clear_faults();
                 control.queue(Script::on("POST", ORDERS).then(fault));
                 control.show_next_order(FRESH, Showing::held()).unwrap();
-                let wish = &mut wishes[number];
-                let before = wish.bought(&control).len();
-                let answer = create(&mut env.provisioning(), &wish.request).await;
+                let order = &mut orders[number];
+                let before = order.bought(&control).len();
+                let answer = create(&mut env.provisioning(), &order.request).await;
                 let said = answer.as_ref().map_or_else(
                     |status| status.message().to_owned(),
                     |one| format!("{:?}", one.state()),
                 );
-                wish.learn(&env).await;
-                let bought = wish.bought(&control).len();
-                story.push(format!("create {number} ({name}): {said}, bought {bought}"));
+                order.refresh(&env).await;
+                let bought = order.bought(&control).len();
+                history.push(format!("create {number} ({name}): {said}, bought {bought}"));
                 if bought > before && before > 0 {
                     note("bought again, nothing had shown");
                 }
                 assert!(
-                    bought == before || !wish.was_shown,
-                    "{seed}: bought again: {story:#?}"
+                    bought == before || !order.was_shown,
+                    "{seed}: bought again: {history:#?}"
                 );
             }
             4 => {
                 let started = Instant::now();
-                let number = rng.usize(0..wishes.len());
+                let number = rng.usize(0..orders.len());
                 let mut state = None;
                 while started.elapsed() < Duration::from_millis(700) {
-                    state = wishes[number].learn(&env).await;
+                    state = orders[number].refresh(&env).await;
                     if !matches!(state, Some(OrderState::Submitting | OrderState::Unknown)) {
                         break;
                     }
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
-                story.push(format!("wait for {number}: {state:?}"));
+                history.push(format!("wait for {number}: {state:?}"));
             }
             5 => {
                 control.show_inventory(FRESH).unwrap();
-                story.push("inventory".into());
-                wishes
+                history.push("inventory".into());
+                orders
                     .iter_mut()
-                    .for_each(|wish| wish.was_shown |= !wish.bought(&control).is_empty());
+                    .for_each(|order| order.was_shown |= !order.bought(&control).is_empty());
             }
             _ if with_events => {
                 control.release_events(EventOrder::AsHappened);
                 control.until_events_sent().await;
                 control.hold_events();
-                story.push("events".into());
-                wishes
+                history.push("events".into());
+                orders
                     .iter_mut()
-                    .for_each(|wish| wish.was_shown |= !wish.bought(&control).is_empty());
+                    .for_each(|order| order.was_shown |= !order.bought(&control).is_empty());
             }
             _ => {}
         }
@@ -139,23 +139,23 @@ async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
     if with_events {
         control.until_events_sent().await;
     }
-    let is_alone = wishes.len() == 1;
+    let is_alone = orders.len() == 1;
     let shown = Instant::now();
-    for (number, wish) in wishes.iter_mut().enumerate() {
+    for (number, order) in orders.iter_mut().enumerate() {
         while shown.elapsed() < SETTLED {
-            let state = wish.learn(&env).await;
+            let state = order.refresh(&env).await;
             if state.is_none_or(|state| matches!(state, OrderState::Placed | OrderState::NeedsOperator)) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let bought = wish.bought(&control);
-        let Ok(order) = get(&mut env.provisioning(), &wish.request).await else {
-            assert!(bought.is_empty(), "{seed}: {number} is forgotten: {story:#?}");
+        let bought = order.bought(&control);
+        let Ok(order) = get(&mut env.provisioning(), &order.request).await else {
+            assert!(bought.is_empty(), "{seed}: {number} is forgotten: {history:#?}");
             note("nothing");
             continue;
         };
-        story.push(format!(
+        history.push(format!(
             "at last {number}: {:?} {:?} bought {bought:?}",
             order.state(),
             order.subscription_id
@@ -163,9 +163,12 @@ async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
         match order.state() {
             OrderState::Placed => {
                 note("placed");
-                assert!(!bought.is_empty(), "{seed}: {number} was not bought: {story:#?}");
+                assert!(
+                    !bought.is_empty(),
+                    "{seed}: {number} was not bought: {history:#?}"
+                );
                 let own = order.subscription_id.is_empty() || bought.contains(&order.subscription_id);
-                assert!(own, "{seed}: {number} has another's subscription: {story:#?}");
+                assert!(own, "{seed}: {number} has another's subscription: {history:#?}");
                 if order.subscription_id.is_empty() {
                     note("placed without a name");
                 }
@@ -178,14 +181,14 @@ async fn case(seed: u64) -> BTreeMap<&'static str, u64> {
                 (_, true) => "open",
                 (_, false) => "bought, and competing for what shows",
             }),
-            other => panic!("{seed}: {other:?}: {story:#?}"),
+            other => panic!("{seed}: {other:?}: {history:#?}"),
         }
     }
     seen
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_has_shown_is_never_bought_again_however_many_wishes_compete() {
+async fn what_is_visible_is_never_bought_again_however_many_orders_compete() {
     let seed = std::env::var("SEQUENCES_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());

@@ -1,7 +1,7 @@
-//! What has happened to a SIM and was not told yet.
+//! What has happened to a SIM and was not reported yet.
 //!
 //! Recorded where it happens, with the moment and the dates of then; time may
-//! have moved on when it is told.
+//! have moved on when it is reported.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -84,7 +84,7 @@ pub(crate) struct LineNews {
     pub(crate) transaction: Option<Uuid>,
 }
 
-/// Everything that was not told yet.
+/// Everything that was not reported yet.
 #[derive(Debug, Default)]
 pub(crate) struct News {
     pub(crate) profile: Vec<(ProfileStatus, Timestamp)>,

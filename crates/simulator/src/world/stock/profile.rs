@@ -31,8 +31,8 @@ pub(crate) struct Profile {
     pub(crate) material: Material,
     /// Each status it has had and since when, oldest first.
     pub(crate) history: Vec<(ProfileStatus, Timestamp)>,
-    /// How many entries of the history were told.
-    pub(crate) told: usize,
+    /// How many entries of the history were reported.
+    pub(crate) reported: usize,
     /// Status words with a capital, as one source spells them.
     pub(crate) capitalised: bool,
 }
@@ -65,7 +65,7 @@ impl Profile {
             matching_id,
             material: Material::Usual,
             history,
-            told: 0,
+            reported: 0,
             capitalised: false,
         }
     }

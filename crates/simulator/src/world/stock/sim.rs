@@ -56,7 +56,7 @@ pub(crate) struct Sim {
     pub(crate) pending: Option<Uuid>,
     /// What becomes of the next operations.
     pub(crate) outcomes: VecDeque<Decided>,
-    /// What has happened to the line and was not told yet.
+    /// What has happened to the line and was not reported yet.
     news: Vec<LineNews>,
     /// When somebody will look at the SIM by themselves.
     pub(crate) wakes_at: Option<Timestamp>,
@@ -157,13 +157,13 @@ impl Sim {
         });
     }
 
-    /// Takes what was not told yet, oldest first of each kind. `None`, without any work, when there is nothing.
+    /// Takes what was not reported yet, oldest first of each kind. `None`, without any work, when there is nothing.
     pub(crate) fn take_news(&mut self) -> Option<News> {
-        let untold = self
+        let unreported = self
             .profile
             .as_ref()
-            .is_some_and(|profile| profile.told < profile.history.len());
-        if !untold
+            .is_some_and(|profile| profile.reported < profile.history.len());
+        if !unreported
             && self.news.is_empty()
             && self
                 .subscriptions
@@ -177,19 +177,19 @@ impl Sim {
             ..News::default()
         };
         if let Some(profile) = &mut self.profile {
-            news.profile = profile.history.iter().skip(profile.told).copied().collect();
-            profile.told = profile.history.len();
+            news.profile = profile.history.iter().skip(profile.reported).copied().collect();
+            profile.reported = profile.history.len();
         }
         for (position, subscription) in self.subscriptions.iter_mut().enumerate() {
-            let untold = std::mem::take(&mut subscription.news);
+            let unreported = std::mem::take(&mut subscription.news);
             news.subscriptions
-                .extend(untold.into_iter().map(|news| (position, news)));
+                .extend(unreported.into_iter().map(|news| (position, news)));
         }
         news.subscriptions.sort_by_key(|(_, news)| news.at);
         Some(news)
     }
 
-    /// Drops what was not told about the line.
+    /// Drops what was not reported about the line.
     pub(crate) fn hush(&mut self) {
         self.news.clear();
     }

@@ -43,7 +43,7 @@ pub(crate) enum Phase {
     },
 }
 
-/// How balances are told, which differs between sources.
+/// How balances are written, which differs between sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum BalanceShape {
     #[default]
@@ -78,7 +78,7 @@ pub(crate) struct Subscription {
     pub(crate) shown: Shown,
     /// What is wrong with its element in the inventory.
     pub(crate) oddity: Option<Oddity>,
-    /// What was not told yet.
+    /// What was not reported yet.
     pub(crate) news: Vec<SubscriptionNews>,
 }
 
@@ -116,7 +116,7 @@ impl Subscription {
         });
     }
 
-    /// Says of what was not told yet that an order with this reference did it.
+    /// Says of what was not reported yet that an order with this reference did it.
     pub(crate) fn attribute_news(&mut self, reference: &str) {
         for news in &mut self.news {
             news.reference = Some(reference.to_owned());

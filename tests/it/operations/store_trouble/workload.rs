@@ -20,7 +20,7 @@ use crate::writes::orders::{create, order};
 pub const AGAIN: Duration = Duration::from_secs(10);
 
 /// How long a call of the tests waits.
-pub const PATIENCE: Duration = Duration::from_millis(1_500);
+pub const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Rounds of calls that fail at once do not follow closer than that.
 const PACE: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ const SETTINGS: [(&str, &str); 5] = [
 ];
 
 /// A gateway whose database is behind a relay, and what it has confirmed.
-pub struct Shop {
+pub struct Workload {
     sandbox: Sandbox,
     pub relay: Relay,
     pub gateway: Gateway,
@@ -62,7 +62,7 @@ const EVERYTHING: Worked = Worked {
     listed: true,
 };
 
-impl Shop {
+impl Workload {
     pub async fn open(database: &str) -> Self {
         let sandbox = Sandbox::start(Options {
             sims: 2_000,
@@ -97,16 +97,16 @@ impl Shop {
     pub async fn round(&mut self) -> Worked {
         self.posted += 1;
         let id = format!("E{}", self.posted);
-        let wish = order(&self.sims.pop().expect("a SIM is left"));
-        self.wanted.push(wish.clone());
+        let request = order(&self.sims.pop().expect("a SIM is left"));
+        self.wanted.push(request.clone());
         let mut provisioning = [self.gateway.provisioning(), self.gateway.provisioning()];
         let [orders, lists] = &mut provisioning;
         let (url, http) = (self.gateway.webhook(), client());
         let body = envelope(&id, "T", json!({}));
         let (posted, placed, listed, ()) = tokio::join!(
-            tokio::time::timeout(PATIENCE, deliver(&http, &url, body)),
-            tokio::time::timeout(PATIENCE, create(orders, &wish)),
-            tokio::time::timeout(PATIENCE, lists.list_orders(ListOrdersRequest::default())),
+            tokio::time::timeout(CALL_TIMEOUT, deliver(&http, &url, body)),
+            tokio::time::timeout(CALL_TIMEOUT, create(orders, &request)),
+            tokio::time::timeout(CALL_TIMEOUT, lists.list_orders(ListOrdersRequest::default())),
             tokio::time::sleep(PACE),
         );
         let worked = Worked {
@@ -118,7 +118,7 @@ impl Shop {
             self.acknowledged.insert(id);
         }
         if worked.placed {
-            self.placed.push(wish.request_id);
+            self.placed.push(request.request_id);
         }
         worked
     }
@@ -131,7 +131,7 @@ impl Shop {
         self.relay.silence_after(parts);
         let (url, http) = (self.gateway.webhook(), client());
         let posted = deliver(&http, &url, envelope(&id, "T", json!({})));
-        if tokio::time::timeout(PATIENCE, posted).await == Ok(Some(204)) {
+        if tokio::time::timeout(CALL_TIMEOUT, posted).await == Ok(Some(204)) {
             self.acknowledged.insert(id);
         }
         self.relay.silence();
@@ -192,15 +192,15 @@ impl Shop {
         assert_eq!(ids.len(), events.len());
         let lost: Vec<_> = self.acknowledged.difference(&ids).collect();
         assert!(lost.is_empty(), "{lost:?}");
-        for wish in &self.wanted {
+        for request in &self.wanted {
             let mut provisioning = self.gateway.provisioning();
-            let id = wish.request_id.clone();
+            let id = request.request_id.clone();
             let placed = async || {
-                let order = create(&mut provisioning, wish).await;
+                let order = create(&mut provisioning, request).await;
                 order.is_ok_and(|order| order.state() == OrderState::Placed)
             };
             until(&id, placed).await;
-            let Some(Id::Msisdn(msisdn)) = wish.sim.as_ref().and_then(|sim| sim.id.as_ref()) else {
+            let Some(Id::Msisdn(msisdn)) = request.sim.as_ref().and_then(|sim| sim.id.as_ref()) else {
                 panic!("no MSISDN")
             };
             let sim = self.sandbox.control().sim(msisdn).unwrap();

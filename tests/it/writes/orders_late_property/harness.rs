@@ -32,7 +32,7 @@ const SETTINGS: [(&str, &str); 8] = [
     ("TELEMETRY__SAMPLE_RATIO", "0"),
 ];
 
-pub struct Place {
+pub struct Harness {
     sandbox: Sandbox,
     gateways: Vec<Gateway>,
     clock: Steppable,
@@ -41,7 +41,7 @@ pub struct Place {
     _secret: Secret,
 }
 
-/// Where the first gateway stands still, when it is told to.
+/// Where the first gateway stands still, when the test says so.
 #[derive(Default)]
 struct Freezer {
     at: Mutex<Option<steps::Step>>,
@@ -108,7 +108,7 @@ impl Answers {
     }
 }
 
-impl Place {
+impl Harness {
     pub async fn alone(cases: u64) -> Self {
         Self::open(cases, "sqlite::memory:", 1).await
     }
@@ -315,7 +315,7 @@ impl Place {
         Some(order.state())
     }
 
-    /// What the gateway takes for the truth before the provider has told all.
+    /// What the gateway takes for the truth before the provider has said all.
     async fn opinion(
         &self,
         case: &Case,
@@ -495,7 +495,7 @@ impl Place {
                 assert_eq!(
                     before.order_id,
                     after.order_id,
-                    "two orders for one wish: {}",
+                    "two orders for one request: {}",
                     name()
                 );
             }

@@ -1,0 +1,135 @@
+//! Inventories of many SIMs in one call.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tonic::{Code, Request};
+use transatel_gateway_client::connectivity::v1::*;
+use transatel_simulator::{Fault, Script};
+
+use super::{INVENTORY, iccid, msisdn};
+use crate::support::gateway::{StillClock, TestEnv, by_iccid, by_msisdn, reason};
+
+pub fn batch(sims: Vec<Option<SimRef>>) -> BatchGetInventoryRequest {
+    BatchGetInventoryRequest {
+        sims: sims.into_iter().flatten().collect(),
+        ..Default::default()
+    }
+}
+
+async fn all(env: &TestEnv, request: BatchGetInventoryRequest) -> Vec<BatchGetInventoryResponse> {
+    let mut stream = env
+        .inventory()
+        .batch_get_inventory(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let mut entries = Vec::new();
+    while let Some(entry) = stream.message().await.unwrap() {
+        entries.push(entry);
+    }
+    entries
+}
+
+#[tokio::test]
+async fn a_batch_answers_every_sim_under_a_bounded_concurrency_and_a_bad_one_spoils_nothing() {
+    let env = TestEnv::with(&[("INVENTORY__BATCH_CONCURRENCY", "8")]).await;
+    // So that reads overlap.
+    env.control()
+        .configure(|settings| settings.latency = Duration::from_millis(1));
+    let mut sims: Vec<Option<SimRef>> = (0..997).map(|n| by_msisdn(&msisdn(n % 100 + 1))).collect();
+    sims.push(by_msisdn("33600000000"));
+    sims.push(by_iccid(&iccid(&env, 3)));
+    sims.push(by_iccid("8988247999999999999"));
+    let entries = all(&env, batch(sims.clone())).await;
+    assert_eq!(entries.len(), 1000);
+    let indices: BTreeSet<i32> = entries.iter().map(|entry| entry.index).collect();
+    assert_eq!(indices.len(), 1000);
+    for entry in &entries {
+        assert_eq!(entry.sim, sims[entry.index as usize]);
+        match entry.outcome.as_ref().unwrap() {
+            batch_get_inventory_response::Outcome::Inventory(inventory) => {
+                assert!(!inventory.sim.as_ref().unwrap().msisdn.is_empty());
+            }
+            batch_get_inventory_response::Outcome::Error(error) => {
+                assert!([997, 999].contains(&entry.index), "{error:?}");
+                assert_eq!(error.code, Code::NotFound as i32);
+                assert_eq!(error.details.len(), 1, "with the same details as a call");
+            }
+        }
+    }
+    let peak = env.control().counters().requests[&format!("GET {INVENTORY}")].peak_in_flight;
+    assert!((2..=8).contains(&peak), "{peak} at once");
+}
+
+#[tokio::test]
+async fn a_batch_comes_in_the_order_of_completion() {
+    let env = TestEnv::open().await;
+    let control = env.control();
+    control.queue(Script::on("GET", INVENTORY).then(Fault::hold("slow").step()));
+    let request = batch(vec![
+        by_msisdn(&msisdn(1)),
+        by_msisdn(&msisdn(2)),
+        by_msisdn(&msisdn(4)),
+    ]);
+    let mut stream = env
+        .inventory()
+        .batch_get_inventory(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let mut order = Vec::new();
+    order.push(stream.message().await.unwrap().unwrap().index);
+    order.push(stream.message().await.unwrap().unwrap().index);
+    control.until_held("slow", 1).await;
+    control.release("slow");
+    order.push(stream.message().await.unwrap().unwrap().index);
+    assert!(stream.message().await.unwrap().is_none());
+    order.sort_unstable();
+    assert_eq!(order, [0, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_obeys_its_deadline_and_keeps_what_it_has() {
+    let _still = StillClock::hold();
+    // A breaker would end it earlier: nothing would be asked any more.
+    let env = TestEnv::with(&[("BREAKER__FAILURES", "1000000")]).await;
+    let control = env.control();
+    control.queue(
+        Script::on("GET", INVENTORY)
+            .then(Fault::Pass)
+            .then(Fault::Hang.step().forever()),
+    );
+    let sims = (1..=20).map(|n| by_msisdn(&msisdn(n))).collect();
+    let mut request = Request::new(batch(sims));
+    request
+        .metadata_mut()
+        .insert("grpc-timeout", "60S".parse().unwrap());
+    let mut stream = env
+        .inventory_untimed()
+        .batch_get_inventory(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(stream.message().await.unwrap().is_some());
+    // Beyond a unary call's longest deadline, which does not count here, and
+    // beyond this one's.
+    for _ in 0..61 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::task::yield_now().await;
+    }
+    let late = loop {
+        match stream.message().await {
+            Ok(Some(entry)) => assert!(matches!(
+                entry.outcome,
+                Some(batch_get_inventory_response::Outcome::Error(_))
+            )),
+            Ok(None) => panic!("the stream ended as if it were complete"),
+            Err(status) => break reason(&status),
+        }
+    };
+    assert_eq!(
+        (late.code, late.reason.as_str()),
+        (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
+    );
+}

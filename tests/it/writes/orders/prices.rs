@@ -1,0 +1,132 @@
+//! What an order may cost, and when it starts.
+
+use std::time::Duration;
+
+use api::OrderState;
+use tonic::Code;
+use transatel_gateway_client::connectivity::v1 as api;
+use transatel_gateway_client::google::r#type::Money;
+use transatel_simulator::{Criteria, Fault, Script, SimStatus};
+
+use super::{FRESH, create, euros, order, sent};
+use crate::support::gateway::{FRANCE, ORDERS, TestEnv, reason, until};
+
+#[tokio::test]
+async fn the_gateway_chooses_the_activation_by_the_sims_status() {
+    let env = TestEnv::open().await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    let fresh = control.find_sims(Criteria::FRESH, 3);
+    let used = control.find_sims(Criteria::IN_USE, 3);
+    let types = || -> Vec<String> {
+        let requests = control.requests();
+        let posts = requests.iter().filter(|request| request.route == Some(ORDERS));
+        posts
+            .map(|post| {
+                let body: serde_json::Value = serde_json::from_str(&post.body).unwrap();
+                body["orderType"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    };
+    create(&mut client, &order(&fresh[0].msisdn)).await.unwrap();
+    create(&mut client, &order(&used[0].msisdn)).await.unwrap();
+    assert_eq!(types(), ["preload", "subscribe"]);
+
+    // The search lags behind: a definite refusal makes it try the other.
+    control.clear_requests();
+    control.configure(|settings| settings.search_lag = Duration::from_secs(3600));
+    control
+        .set_sim_status(&fresh[1].msisdn, SimStatus::Active)
+        .unwrap();
+    let order_placed = create(&mut client, &order(&fresh[1].msisdn)).await.unwrap();
+    assert_eq!(order_placed.state(), OrderState::Placed);
+    assert_eq!(types(), ["preload", "subscribe"]);
+
+    // Without SIM Search and connectivity it finds out as well.
+    control.clear_requests();
+    control.deny("/sim-search");
+    control.deny("/connectivity-management");
+    create(&mut client, &order(&used[1].msisdn)).await.unwrap();
+    assert_eq!(types(), ["preload", "subscribe"]);
+
+    // Whatever the caller says is passed on and stays.
+    control.clear_requests();
+    let wrong = api::CreateOrderRequest {
+        activation: api::Activation::OnFirstUse.into(),
+        ..order(&used[2].msisdn)
+    };
+    let error = reason(&create(&mut client, &wrong).await.unwrap_err());
+    assert_eq!(error.reason, "SIM_STATUS_NOT_ELIGIBLE");
+    assert_eq!(types(), ["preload"]);
+}
+
+#[tokio::test]
+async fn a_price_limit_is_checked_against_a_fresh_catalog() {
+    let env = TestEnv::with(&[("CATALOG__FRESH_FOR", "1h")]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    control.set_price(FRANCE, 350);
+    let at_most = |max_price| api::CreateOrderRequest {
+        max_price: Some(max_price),
+        ..order(FRESH)
+    };
+    let error = reason(&create(&mut client, &at_most(euros(3))).await.unwrap_err());
+    assert_eq!(
+        (error.code, error.reason.as_str()),
+        (Code::FailedPrecondition, "PRICE_ABOVE_MAXIMUM")
+    );
+    assert_eq!(error.metadata["price"], "3.50 EUR");
+    let dollars = Money {
+        currency_code: "USD".into(),
+        ..euros(10)
+    };
+    let error = reason(&create(&mut client, &at_most(dollars)).await.unwrap_err());
+    assert_eq!(
+        (error.code, error.reason.as_str()),
+        (Code::FailedPrecondition, "PRICE_NOT_COMPARABLE")
+    );
+    assert_eq!(sent(&env), 0);
+    let enough = Money {
+        nanos: 500_000_000,
+        ..euros(3)
+    };
+    assert_eq!(
+        create(&mut client, &at_most(enough)).await.unwrap().state(),
+        OrderState::Placed
+    );
+}
+
+#[tokio::test]
+async fn a_stale_price_is_not_good_enough() {
+    let env = TestEnv::with(&[("CATALOG__FRESH_FOR", "1s")]).await;
+    let mut client = env.provisioning();
+    let mut catalog = env.catalog();
+    catalog
+        .get_product(crate::support::gateway::get(FRANCE))
+        .await
+        .unwrap();
+    until("the catalog is stale", async || {
+        env.control().queue(
+            Script::on("GET", crate::support::gateway::CATALOG).then(Fault::status(503).step().forever()),
+        );
+        let answer = catalog
+            .get_product(crate::support::gateway::get(FRANCE))
+            .await
+            .unwrap()
+            .into_inner();
+        answer.freshness.unwrap().stale
+    })
+    .await;
+    let request = api::CreateOrderRequest {
+        max_price: Some(euros(1000)),
+        ..order(FRESH)
+    };
+    let error = reason(&create(&mut client, &request).await.unwrap_err());
+    assert_eq!(error.reason, "PROVIDER_UNAVAILABLE");
+    assert_eq!(sent(&env), 0);
+    // Without a limit the product only has to exist.
+    assert_eq!(
+        create(&mut client, &order(FRESH)).await.unwrap().state(),
+        OrderState::Placed
+    );
+}
