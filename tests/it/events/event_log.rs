@@ -387,25 +387,15 @@ async fn an_order_is_made_due_by_either_name(stage: &Stage) {
     }
     let record = settled(ledger, &record, sent, 1).await;
     let id = record.write.id.to_string();
+    let due = async |turn| {
+        let taken = ledger.take_due(at(turn), at(900), horizon(), 9).await;
+        taken.unwrap().len()
+    };
     for (turn, name) in [(10, "TX"), (20, &id)] {
-        assert_eq!(
-            ledger
-                .take_due(at(turn), at(900), horizon(), 9)
-                .await
-                .unwrap()
-                .len(),
-            0
-        );
+        assert_eq!(due(turn).await, 0);
         assert_eq!(ledger.make_due(name, at(turn)).await.unwrap(), 1);
         // Also when somebody has been looking for it since before.
-        assert_eq!(
-            ledger
-                .take_due(at(turn), at(900), horizon(), 9)
-                .await
-                .unwrap()
-                .len(),
-            1
-        );
+        assert_eq!(due(turn).await, 1);
     }
     assert_eq!(ledger.make_due("ANOTHER", at(30)).await.unwrap(), 0);
     settled(ledger, &record, placed(Some("S")), 40).await;

@@ -4,7 +4,7 @@
 #![cfg(debug_assertions)]
 
 use crate::support::gateway::{SECRET, Secret, fetch, settings, simulator, until};
-use crate::support::process::Process;
+use crate::support::stopping;
 
 #[tokio::test]
 async fn a_panic_of_background_work_is_logged_and_counted_and_ends_readiness() {

@@ -6,6 +6,7 @@ mod outcomes;
 mod prices;
 
 use api::OrderState;
+use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_gateway_client::google::r#type::Money;
@@ -41,6 +42,15 @@ pub async fn create(
 ) -> Result<api::Order, Status> {
     let answer = client.create_order(request.clone()).await?;
     Ok(answer.into_inner().order.unwrap())
+}
+
+/// The same beside the test.
+pub fn spawn_create(
+    mut client: Provisioning,
+    request: &api::CreateOrderRequest,
+) -> JoinHandle<Result<api::Order, Status>> {
+    let request = request.clone();
+    spawn(async move { create(&mut client, &request).await })
 }
 
 pub async fn get(client: &mut Provisioning, request: &api::CreateOrderRequest) -> Result<api::Order, Status> {
@@ -195,10 +205,7 @@ async fn one_order_at_a_time_for_a_sim_and_product() {
     let mut client = env.provisioning();
     fault(&env, Fault::hold("post"));
     let (first, second) = (order(FRESH), order(FRESH));
-    let running = spawn({
-        let (mut client, first) = (client.clone(), first.clone());
-        async move { create(&mut client, &first).await }
-    });
+    let running = spawn_create(client.clone(), &first);
     env.control().until_held("post", 1).await;
     let error = reason(&create(&mut client, &second).await.unwrap_err());
     assert_eq!(

@@ -9,11 +9,11 @@ use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Control, EventOrder, Fault, Sandbox, Script, Showing, Step as FaultStep, Webhook};
 
 use crate::support::gateway::{
-    ORDERS, Provisioning, SECRET, SUBSCRIPTIONS, Secret, settings, simulator, spawn, until,
+    ORDERS, Provisioning, SECRET, SUBSCRIPTIONS, Secret, settings, simulator, until,
 };
 use crate::support::process::Process;
 use crate::support::stopping;
-use crate::writes::orders::{create, get, order};
+use crate::writes::orders::{create, get, order, spawn_create};
 
 /// Runs what has to survive on a ledger of either kind.
 macro_rules! on_both_ledgers {
@@ -192,10 +192,7 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
     let stop_at = death.prepare(&control);
     let mut first = start(sandbox, store, stop_at, &[]).await;
     let request = order(msisdn);
-    let call = spawn({
-        let (mut client, request) = (first.client.clone(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(first.client.clone(), &request);
     death.strike(&mut first.process, &control).await;
     let _ = call.await;
     control.release("wait");

@@ -9,11 +9,11 @@ mod sequences;
 mod unreadable;
 
 use transatel_gateway::service::writes::steps::Step;
-use transatel_gateway_client::connectivity::v1::OrderState;
+use transatel_gateway_client::connectivity::v1::{CreateOrderRequest, OrderState};
 use transatel_simulator::{Control, EventOrder, Fault, Script, Showing, Visibility};
 
-use crate::support::gateway::{FRANCE, ORDERS, TestEnv, reason, spawn, until};
-use crate::writes::orders::{create, get, order, until_state};
+use crate::support::gateway::{FRANCE, ORDERS, Provisioning, TestEnv, reason, until};
+use crate::writes::orders::{create, get, order, spawn_create, until_state};
 
 /// Has an opinion soon, and goes on looking.
 pub const SOON: [(&str, &str); 6] = [
@@ -37,6 +37,14 @@ pub fn hide(control: &Control, msisdn: &str, visibility: Visibility) {
     };
     control.show_next_order(msisdn, showing).unwrap();
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
+}
+
+/// An order of `FRESH` that the gateway takes for not placed by now.
+pub async fn not_placed(client: &mut Provisioning) -> CreateOrderRequest {
+    let request = order(FRESH);
+    create(client, &request).await.unwrap();
+    until_state(client, &request, OrderState::NotPlaced).await;
+    request
 }
 
 pub fn posts(env: &TestEnv) -> u64 {
@@ -81,9 +89,7 @@ async fn a_subscription_that_shows_after_not_placed_places_the_order() {
     let control = env.control();
     let mut client = env.provisioning();
     hide(&control, FRESH, Visibility::Held);
-    let request = order(FRESH);
-    create(&mut client, &request).await.unwrap();
-    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    let request = not_placed(&mut client).await;
     assert_eq!(control.show_inventory(FRESH).unwrap(), 1);
     until_state(&mut client, &request, OrderState::Placed).await;
     assert_eq!(
@@ -108,9 +114,7 @@ async fn a_repeat_takes_what_shows_by_then_and_sends_nothing() {
     let control = env.control();
     let mut client = env.provisioning();
     hide(&control, FRESH, Visibility::Held);
-    let request = order(FRESH);
-    create(&mut client, &request).await.unwrap();
-    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    let request = not_placed(&mut client).await;
     control.show_inventory(FRESH).unwrap();
     let looked = control.received("GET", crate::support::gateway::SUBSCRIPTIONS);
     let placed = create(&mut client, &request).await.unwrap();
@@ -125,9 +129,7 @@ async fn several_that_may_be_it_are_for_an_operator_and_nothing_is_sent() {
     let control = env.control();
     let mut client = env.provisioning();
     hide(&control, FRESH, Visibility::Held);
-    let request = order(FRESH);
-    create(&mut client, &request).await.unwrap();
-    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    let request = not_placed(&mut client).await;
     control.hold_inventory(FRESH).unwrap();
     control.grant(FRESH, FRANCE).unwrap();
     control.show_inventory(FRESH).unwrap();
@@ -197,10 +199,7 @@ async fn an_order_whose_task_dies_is_found_out_about() {
     let gateway = crate::support::gateway::Gateway::start_in(&sandbox.base_url(), &SOON, seams).await;
     let mut client = gateway.provisioning();
     let request = order(FRESH);
-    let call = spawn({
-        let (mut client, request) = (gateway.provisioning(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(gateway.provisioning(), &request);
     until_state(&mut client, &request, OrderState::Placed).await;
     let _ = call.await;
     assert_eq!(sandbox.control().received("POST", ORDERS), 1);
@@ -275,9 +274,7 @@ async fn an_order_carried_out_twice_is_reported() {
     let mut client = env.provisioning();
     control.hold_events();
     hide(&control, FRESH, Visibility::Never);
-    let request = order(FRESH);
-    create(&mut client, &request).await.unwrap();
-    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    let request = not_placed(&mut client).await;
     // Neither an answer, nor an event, nor the inventory has shown it.
     let placed = create(&mut client, &request).await.unwrap();
     assert_eq!((placed.state(), posts(&env)), (OrderState::Placed, 2));

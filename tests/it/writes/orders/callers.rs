@@ -7,7 +7,7 @@ use tonic::{Code, Request, Status};
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Script};
 
-use super::{FRESH, bought, create, fault, get, order, sent, until_state};
+use super::{FRESH, bought, create, fault, get, order, sent, spawn_create, until_state};
 use crate::support::gateway::{
     Gateway, ORDERS, Provisioning, SUBSCRIPTIONS, StillClock, TestEnv, reason, simulator, spawn,
 };
@@ -18,10 +18,7 @@ async fn a_caller_that_goes_away_changes_nothing() {
     let mut client = env.provisioning();
     fault(&env, Fault::hold("post"));
     let request = order(FRESH);
-    let call = spawn({
-        let (mut client, request) = (client.clone(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(client.clone(), &request);
     env.control().until_held("post", 1).await;
     call.abort();
     let _ = call.await;
@@ -106,10 +103,7 @@ async fn a_gateway_that_goes_down_finishes_what_is_on_its_way() {
     let control = sandbox.control();
     control.queue(Script::on("POST", ORDERS).then(Fault::hold("post")));
     let request = order(FRESH);
-    let call = spawn({
-        let (mut client, request) = (gateway.provisioning(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(gateway.provisioning(), &request);
     control.until_held("post", 1).await;
     let down = spawn(gateway.stop());
     // The caller goes, the order does not.

@@ -8,8 +8,8 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Script, SimStatus};
 use uuid::Uuid;
 
-use super::{FRESH, QUICK, bought, create, fault, get, order, sent, until_state};
-use crate::support::gateway::{FRANCE, ORDERS, SUBSCRIPTIONS, TestEnv, reason, spawn, until};
+use super::{FRESH, QUICK, bought, create, fault, get, order, sent, spawn_create, until_state};
+use crate::support::gateway::{FRANCE, ORDERS, SUBSCRIPTIONS, TestEnv, reason, until};
 
 #[tokio::test]
 async fn a_refusal_is_final_and_says_why() {
@@ -128,10 +128,7 @@ async fn no_connection_is_certainly_not_sent() {
     // All is read; then the provider goes away before the order is sent.
     env.control()
         .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::hold("read")));
-    let call = spawn({
-        let (mut client, request) = (client.clone(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(client.clone(), &request);
     env.control().until_held("read", 1).await;
     env.control().set_price(FRANCE, 100);
     env.control().release("read");

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use transatel_gateway::app::Seams;
 use transatel_gateway::domain::Clock;
-use transatel_gateway::service::writes::steps::{Step, Steps};
+use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Fault, Sandbox, Script, Visibility};
 
 use super::frozen::at;
 use super::{FRESH, SOON, hide};
-use crate::support::gateway::{Gateway, ORDERS, SUBSCRIPTIONS, TOKEN, reason, simulator, spawn, until};
-use crate::writes::orders::{create, get, order, until_state};
+use crate::support::gateway::{Gateway, ORDERS, SUBSCRIPTIONS, TOKEN, reason, simulator, until};
+use crate::writes::orders::{create, get, order, spawn_create, until_state};
 
 /// A wall clock that can be set; the monotonic one stays true.
 #[derive(Clone, Default)]
@@ -53,10 +53,7 @@ async fn an_order_in_flight_stays_its_processes_own_when_the_clock_is_set_ahead(
         let control = sandbox.control();
         let request = order(FRESH);
         control.queue(Script::on("POST", ORDERS).then(Fault::hold("post").after_commit()));
-        let call = spawn({
-            let (mut client, request) = (gateway.provisioning(), request.clone());
-            async move { create(&mut client, &request).await }
-        });
+        let call = spawn_create(gateway.provisioning(), &request);
         control.until_held("post", 1).await;
         clock.step(step);
         // Somebody looks for orders of dead processes, again and again.
@@ -120,10 +117,7 @@ async fn the_lease_is_asked_before_the_replay_after_a_401() {
     control.queue(Script::on("POST", ORDERS).then(Fault::Unauthorized.step()));
     control.queue(Script::on("POST", TOKEN).then(Fault::hold("token").step()));
     let request = order(FRESH);
-    let call = spawn({
-        let (mut client, request) = (gateway.provisioning(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(gateway.provisioning(), &request);
     control.until_held("token", 1).await;
     clock.step(HOUR);
     control.release("token");

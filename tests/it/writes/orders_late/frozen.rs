@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::sync::Semaphore;
 use transatel_gateway::app::Seams;
-use transatel_gateway::domain::Clock;
 use transatel_gateway::service::writes::steps::{Step, Steps};
 use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::Visibility;
@@ -14,7 +13,7 @@ use transatel_simulator::Visibility;
 use super::{FRESH, SOON, hide};
 use crate::support::gateway::{Gateway, ORDERS, simulator, spawn, until};
 use crate::support::postgres;
-use crate::writes::orders::{create, order, until_state};
+use crate::writes::orders::{create, order, spawn_create, until_state};
 
 /// Does something at the first order that reaches a step.
 pub fn at(step: Step, what: impl Fn() + Send + Sync + 'static) -> Seams {
@@ -120,10 +119,7 @@ async fn a_201_that_is_written_down_after_not_placed_counts() {
     hide(&control, FRESH, Visibility::Never);
     control.clear_faults();
     let request = order(FRESH);
-    let call = spawn({
-        let (mut client, request) = (freezes.provisioning(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(freezes.provisioning(), &request);
     frozen.until_reached().await;
     let mut client = other.provisioning();
     until_state(&mut client, &request, OrderState::NotPlaced).await;
@@ -144,10 +140,7 @@ async fn a_process_that_wakes_after_its_lease_sends_nothing() {
     };
     let control = sandbox.control();
     let request = order(FRESH);
-    let call = spawn({
-        let (mut client, request) = (freezes.provisioning(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(freezes.provisioning(), &request);
     frozen.until_reached().await;
     let mut client = other.provisioning();
     until_state(&mut client, &request, OrderState::NotPlaced).await;
@@ -174,10 +167,7 @@ async fn many_who_wait_for_another_processes_order_ask_the_ledger_as_one() {
     };
     let (frozen, freezes, other) = two_on(&store, &sandbox.base_url(), Step::Durable, &slow).await;
     let request = order(FRESH);
-    let call = spawn({
-        let (mut client, request) = (freezes.provisioning(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(freezes.provisioning(), &request);
     frozen.until_reached().await;
     let before = reads(&store).await;
     let waiting: Vec<_> = (0..CALLS)

@@ -15,9 +15,9 @@ use transatel_gateway::store::events::{Arrival, Incoming};
 use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Fault, Script, Visibility};
 
-use super::{FRESH, SOON, hide};
-use crate::support::gateway::{FRANCE, Gateway, ORDERS, reason, simulator, spawn, until};
-use crate::writes::orders::{create, get, order, until_state};
+use super::{FRESH, SOON, hide, not_placed};
+use crate::support::gateway::{FRANCE, Gateway, ORDERS, reason, simulator, until};
+use crate::writes::orders::{create, get, order, spawn_create, until_state};
 
 /// A SQLite file that the test can get at.
 struct File {
@@ -109,10 +109,7 @@ async fn what_was_not_sent_is_taken_back_however_often_the_ledger_fails() {
     control.queue(Script::on("POST", ORDERS).then(Fault::RateLimited { retry_after: None }.step()));
     let request = order(FRESH);
     let mut client = gateway.provisioning();
-    let call = spawn({
-        let (mut client, request) = (gateway.provisioning(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(gateway.provisioning(), &request);
     // It cannot be said yet that nothing was bought: the order is in the way.
     until("it is sent", async || control.received("POST", ORDERS) == 1).await;
     for _ in 0..20 {
@@ -167,10 +164,7 @@ async fn a_begin_that_failed_takes_back_no_later_attempt() {
     hide(&control, FRESH, Visibility::Never);
     control.clear_faults();
     control.queue(Script::on("POST", ORDERS).then(Fault::hold("post").after_commit()));
-    let repeat = spawn({
-        let (mut client, request) = (gateway.provisioning(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let repeat = spawn_create(gateway.provisioning(), &request);
     control.until_held("post", 1).await;
     until("the first one's lease has ended", async || {
         let known = get(&mut client, &request).await.unwrap();
@@ -196,10 +190,7 @@ async fn an_outcome_is_written_down_however_often_the_ledger_fails() {
     connection.execute(fails).await.unwrap();
     let request = order(FRESH);
     let mut client = gateway.provisioning();
-    let call = spawn({
-        let (mut client, request) = (gateway.provisioning(), request.clone());
-        async move { create(&mut client, &request).await }
-    });
+    let call = spawn_create(gateway.provisioning(), &request);
     until("it is sent", async || control.received("POST", ORDERS) == 1).await;
     // For longer than the lease.
     let started = std::time::Instant::now();
@@ -295,9 +286,7 @@ async fn what_was_not_placed_is_watched_for_as_long_as_it_was_set_to() {
     sandbox
         .control()
         .queue(Script::on("POST", ORDERS).then(Fault::Reset.step()));
-    let request = order(FRESH);
-    create(&mut client, &request).await.unwrap();
-    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    not_placed(&mut client).await;
     let mut connection = file.connection().await;
     let row = "SELECT watched_for, next_check_at FROM orders WHERE next_check_at IS NULL";
     let mut found = None;

@@ -6,9 +6,9 @@ use transatel_gateway_client::connectivity::v1::{CreateOrderRequest, OrderState}
 use transatel_simulator::{EventOrder, Fault, Script, Visibility, Webhook};
 
 use super::frozen::Frozen;
-use super::{FRESH, SOON, hide, posts};
+use super::{FRESH, SOON, hide, not_placed, posts};
 use crate::support::gateway::{Gateway, ORDERS, SECRET, Secret, TestEnv, reason, simulator, spawn};
-use crate::writes::orders::{create, order, until_state};
+use crate::writes::orders::{create, order, spawn_create, until_state};
 
 #[tokio::test]
 async fn an_event_that_comes_before_a_repeat_is_sent_keeps_it_from_being_sent() {
@@ -27,15 +27,10 @@ async fn an_event_that_comes_before_a_repeat_is_sent_keeps_it_from_being_sent() 
         control.hold_events();
         hide(&control, FRESH, Visibility::Never);
         let mut client = gateway.provisioning();
-        let request = order(FRESH);
-        create(&mut client, &request).await.unwrap();
-        until_state(&mut client, &request, OrderState::NotPlaced).await;
+        let request = not_placed(&mut client).await;
         let refused = Fault::problem(400, "SUBSCRIBER_STATUS_NOT_ELIGIBLE").step();
         control.queue(Script::on("POST", ORDERS).then(refused.times(refusals)));
-        let repeat = spawn({
-            let (mut client, request) = (gateway.provisioning(), request.clone());
-            async move { create(&mut client, &request).await }
-        });
+        let repeat = spawn_create(gateway.provisioning(), &request);
         frozen.until_reached().await;
         control.release_events(EventOrder::AsHappened);
         until_state(&mut client, &request, OrderState::Placed).await;
@@ -65,9 +60,7 @@ async fn a_repeat_that_waits_for_room_is_not_sent_once_an_event_has_settled_it()
     let mut client = env.provisioning();
     control.hold_events();
     hide(&control, FRESH, Visibility::Never);
-    let request = order(FRESH);
-    create(&mut client, &request).await.unwrap();
-    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    let request = not_placed(&mut client).await;
     let full = Fault::hold("full").step().times(2);
     control.queue(Script::on("POST", ORDERS).then(full));
     let call = |request: CreateOrderRequest| {
@@ -121,9 +114,7 @@ async fn a_repeat_that_is_refused_does_not_end_the_search_for_the_first_attempt(
     let control = env.control();
     let mut client = env.provisioning();
     hide(&control, FRESH, Visibility::Held);
-    let request = order(FRESH);
-    create(&mut client, &request).await.unwrap();
-    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    let request = not_placed(&mut client).await;
     control.queue(Script::on("POST", ORDERS).then(Fault::problem(402, "INSUFFICIENT_FUND").step()));
     let refused = create(&mut client, &request).await.unwrap_err();
     assert_eq!(reason(&refused).reason, "INSUFFICIENT_FUNDS");

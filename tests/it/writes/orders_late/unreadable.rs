@@ -3,7 +3,7 @@
 use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Fault, Oddity, Script, Showing, Visibility};
 
-use super::{FRESH, SOON, posts};
+use super::{FRESH, SOON, not_placed, posts};
 use crate::support::gateway::{FRANCE, ORDERS, SUBSCRIPTIONS, TestEnv, reason, until};
 use crate::writes::orders::{create, get, order, until_state};
 
@@ -99,9 +99,7 @@ async fn a_repeat_is_not_sent_while_something_cannot_be_read_or_is_missing() {
     };
     control.show_next_order(FRESH, showing).unwrap();
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.step()));
-    let request = order(FRESH);
-    create(&mut client, &request).await.unwrap();
-    until_state(&mut client, &request, OrderState::NotPlaced).await;
+    let request = not_placed(&mut client).await;
     control
         .distort_subscription(FRESH, there, Some(Oddity::NoId))
         .unwrap();
