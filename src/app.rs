@@ -1,9 +1,8 @@
-//! The composition root: the only place that knows every part.
+//! The composition root: the only place that depends on every part.
 //!
-//! [`App::build`] binds the ports and puts the parts together (`build`);
-//! [`App::run`] serves until it is asked to stop (`run`) and then goes down in
-//! phases, each bounded (`phases`). Work that runs meanwhile is watched
-//! (`background`).
+//! [`App::build`] binds the ports and builds the parts (`build`); [`App::run`]
+//! serves until it is asked to stop (`run`) and then shuts down in phases, each
+//! bounded (`phases`). Background work is supervised (`background`).
 
 mod background;
 mod build;
@@ -39,10 +38,10 @@ pub enum StartError {
         address: SocketAddr,
         /// The setting that names it.
         setting: &'static str,
-        /// Why not.
+        /// Why.
         error: io::Error,
     },
-    /// The client of the provider cannot be made.
+    /// The client of the provider cannot be built.
     #[error(transparent)]
     Provider(#[from] transport::BuildError),
     /// The ledger of orders cannot be opened.
@@ -89,12 +88,12 @@ pub struct App {
 /// Called with the name of a background task.
 pub type TaskStarted = Arc<dyn Fn(&'static str) + Send + Sync>;
 
-/// What tests put in the place of the real world.
+/// What tests substitute for the real environment.
 #[derive(Clone)]
 pub struct Seams {
     /// The wall clock.
     pub clock: Clock,
-    /// What happens at the steps of an order.
+    /// Hooks at the steps of an order.
     pub steps: Steps,
     /// Called by each background task as it starts, with its name.
     pub task_started: TaskStarted,
@@ -110,19 +109,19 @@ impl Default for Seams {
     }
 }
 
-/// Where a gateway listens.
+/// The addresses that a gateway listens on.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {
-    /// Callers.
+    /// For callers.
     pub grpc: SocketAddr,
-    /// Operators.
+    /// For operators.
     pub admin: SocketAddr,
-    /// The provider, when events are taken in.
+    /// For the provider, when events are accepted.
     pub webhook: Option<SocketAddr>,
 }
 
 impl App {
-    /// Lets operators change the level of the process's log.
+    /// Lets operators change the log level of the process.
     #[must_use]
     pub fn with_log_level(self, log_level: LogLevel) -> Self {
         Self {
@@ -131,10 +130,10 @@ impl App {
         }
     }
 
-    /// Where it listens: the real ports, also when 0 was configured.
+    /// The addresses with the real ports, also when 0 was configured.
     ///
     /// # Errors
-    /// When the operating system does not say.
+    /// When the operating system does not report them.
     pub fn addresses(&self) -> io::Result<Addresses> {
         Ok(Addresses {
             grpc: self.grpc.local_addr()?,

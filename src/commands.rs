@@ -22,7 +22,7 @@ use crate::telemetry;
 
 /// Wrong configuration: `EX_USAGE` of sysexits.
 const EXIT_CONFIGURATION: u8 = 64;
-/// Ended by a second signal.
+/// Stopped by a second signal.
 const EXIT_SECOND_SIGNAL: u8 = 130;
 
 /// A gRPC gateway to Transatel's travel eSIM offer.
@@ -49,12 +49,12 @@ enum Command {
     /// Run the simulated Transatel alone.
     #[cfg(feature = "sandbox")]
     Sandbox,
-    /// Check the settings and name every problem.
+    /// Check the settings and report every problem.
     CheckConfig,
     /// Print the settings that would take effect; secrets are redacted.
     PrintConfig,
     /// Check the account at the provider without changing anything; the exit
-    /// code says whether the gateway can do its job with it.
+    /// code says whether the gateway can work with it.
     Doctor {
         /// As JSON instead of a table.
         #[arg(long)]
@@ -63,19 +63,19 @@ enum Command {
         #[cfg(feature = "sandbox")]
         #[arg(long)]
         sandbox: bool,
-        /// An eSIM of the account, to be read.
+        /// An eSIM of the account to read.
         #[arg(long, value_parser = iccid)]
         iccid: Option<Iccid>,
-        /// A SIM of the account, whose subscriptions are read.
+        /// A SIM of the account whose subscriptions are read.
         #[arg(long, value_parser = msisdn)]
         msisdn: Option<Msisdn>,
     },
-    /// Move everything that is kept, orders and events, from a SQLite file to
-    /// an empty PostgreSQL database. Stop the gateway first.
+    /// Move all orders and events from a SQLite file to an empty PostgreSQL
+    /// database. Stop the gateway first.
     MoveLedger(move_ledger::Options),
     /// Ask a running gateway whether it serves; the exit code says so.
     Health {
-        /// Where it listens.
+        /// Its address.
         #[arg(long, default_value = "127.0.0.1:50051")]
         address: SocketAddr,
         /// Full name of a service; empty for the whole gateway.
@@ -84,14 +84,14 @@ enum Command {
     },
 }
 
-/// Does what the arguments say. Returns the process's exit code: 0, 64 for a
-/// wrong configuration, 130 after a second signal, 1 for any other failure.
+/// Runs the command. Returns the process's exit code: 0, 64 for a wrong
+/// configuration, 130 after a second signal, 1 for any other failure.
 pub fn run(arguments: Arguments) -> ExitCode {
     run_with(arguments, Seams::default())
 }
 
-/// [`run`] with what tests put in the place of the real world when they start
-/// a gateway in a process of its own.
+/// [`run`] with the substitutes of a test that starts a gateway in a process of
+/// its own.
 pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
     let sources = Sources::from_process(arguments.config);
     let command = arguments.command.unwrap_or(Command::Serve {
@@ -134,7 +134,7 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
     })
 }
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
     #[error("{0}")]
@@ -158,8 +158,8 @@ impl CommandError {
 
 type CommandResult = Result<ExitCode, CommandError>;
 
-/// A thread for blocking work ends after this time without any. What work
-/// like indexing the catalog leaves behind in it goes back with it.
+/// A thread for blocking work ends after this time idle. Memory that work like
+/// indexing the catalog leaves behind in it is freed with it.
 const BLOCKING_IDLE: Duration = Duration::from_secs(1);
 
 fn in_runtime(work: impl Future<Output = CommandResult>) -> CommandResult {
@@ -196,8 +196,8 @@ async fn serve(sources: Sources, seams: Seams) -> CommandResult {
     outcome
 }
 
-/// Runs until a signal and through the drain; a second signal ends it at
-/// once.
+/// Runs until a signal and through the drain; a second signal ends it
+/// immediately.
 async fn until_stopped(app: App, mut signals: Signals) -> CommandResult {
     let (stop, stopped) = oneshot::channel::<()>();
     let twice = async {
@@ -292,5 +292,5 @@ async fn health(address: SocketAddr, service: String) -> CommandResult {
     })
 }
 
-/// A gateway that does not answer a health check in this time is not healthy.
+/// Time limit of a health check.
 const HEALTH_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);

@@ -8,9 +8,10 @@
 //! ```
 //!
 //! Data runs one way in and the same way out, and `domain/` is the language
-//! that all rooms speak. Nothing but `transatel/` knows the provider's JSON,
-//! nothing but `grpc/` knows protobuf, nothing but `store/` knows SQL. [`app`] is the only place that knows every part;
-//! a test reads the `use` lines and fails on any other edge.
+//! that all modules share. Only `transatel/` knows the provider's JSON, only
+//! `grpc/` knows protobuf, only `store/` knows SQL. [`app`] is the only place
+//! that depends on every part; a test reads the `use` lines and fails on any
+//! other edge.
 #![forbid(unsafe_code)]
 
 pub mod admin;

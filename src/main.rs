@@ -1,4 +1,4 @@
-//! The gateway's process. Everything it does is in the library.
+//! The gateway's process. Everything else is in the library.
 
 use std::process::ExitCode;
 

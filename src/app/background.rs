@@ -1,9 +1,9 @@
-//! Background work, watched: reconciliation, events, the webhook and the
+//! Supervised background work: reconciliation, events, the webhook and the
 //! rotation of certificates.
 //!
 //! Such work ends only when it is asked to. If it ends otherwise, which takes a
-//! defect, the process goes on serving what it can, but it must not count as
-//! healthy: orders would stay unknown, or events would not come. So that is
+//! defect, the process continues to serve what it can, but it must not count as
+//! healthy: orders would stay unknown, or events would not arrive. So that is
 //! logged and counted, and the process is no longer ready.
 
 use std::panic::AssertUnwindSafe;
@@ -38,7 +38,7 @@ impl Task {
     }
 }
 
-/// Starts such work.
+/// Starts and supervises such work.
 pub(super) struct Background {
     pub(super) tasks: TaskTracker,
     pub(super) health: Health,

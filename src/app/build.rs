@@ -1,4 +1,4 @@
-//! Puts the parts together, from the ports up to the webhook.
+//! Builds the parts, from the ports up to the webhook.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,17 +16,16 @@ use crate::transatel::Transatel;
 use crate::webhook::Webhook;
 
 impl App {
-    /// Puts the parts together and binds the ports, so that a port that is
-    /// taken is known before anything else happens.
+    /// Builds the parts and binds the ports, so that a port in use is known
+    /// before anything else happens.
     ///
     /// # Errors
-    /// When a port is taken, or a part cannot be made from its settings.
+    /// When a port is in use, or a part cannot be built from its settings.
     pub async fn build(config: Config) -> Result<Self, StartError> {
         Self::build_with(config, Seams::default()).await
     }
 
-    /// [`build`](Self::build) with what tests put in the place of the real
-    /// world.
+    /// [`build`](Self::build) with the substitutes of a test.
     ///
     /// # Errors
     /// As [`build`](Self::build).

@@ -1,5 +1,5 @@
-//! The phases of a shutdown: each has a name for the log, a bound, and work
-//! that begins when its turn comes.
+//! The phases of a shutdown: each has a name for the log, a time limit, and
+//! work that begins when its turn comes.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use futures_util::future::BoxFuture;
 use super::RunError;
 use crate::telemetry::{self, FLUSH_WITHIN};
 
-/// Bound of a phase that waits for work that no caller waits for any more.
+/// Time limit of a phase that waits for work without a waiting caller.
 pub(super) const TASKS_WITHIN: Duration = Duration::from_millis(500);
 
-/// What the shutdown takes at most beside the phases that are settings: four
+/// The longest time of the shutdown without the phases that are settings: four
 /// phases of such work, then the last metrics and the last spans.
 pub const CLOSING: Duration = TASKS_WITHIN
     .saturating_mul(4)
@@ -27,7 +27,7 @@ pub(super) struct Phase<'a> {
 }
 
 impl<'a> Phase<'a> {
-    /// A phase that is given up after `within`.
+    /// A phase that is abandoned after `within`.
     pub(super) fn new(
         name: &'static str,
         within: Duration,
@@ -41,7 +41,7 @@ impl<'a> Phase<'a> {
         }
     }
 
-    /// What is logged when it is given up.
+    /// What to log when it is abandoned.
     pub(super) fn when_overdue(self, log: impl FnOnce() + Send + 'a) -> Self {
         Self {
             overdue: Box::new(log),
@@ -51,7 +51,7 @@ impl<'a> Phase<'a> {
 }
 
 /// Runs the phases in their order.
-///
+/// The first error of a phase; later phases are skipped.
 /// # Errors
 /// The first error of a phase; those after it are left out.
 pub(super) async fn run(phases: Vec<Phase<'_>>) -> Result<(), RunError> {

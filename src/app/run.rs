@@ -1,4 +1,4 @@
-//! Serves, and goes down when asked to.
+//! Serves, and shuts down when asked to.
 
 use std::io;
 use std::pin::pin;
@@ -92,7 +92,7 @@ impl App {
     }
 }
 
-/// What ends when it is cancelled.
+/// Tokens that stop the parts.
 #[derive(Default)]
 struct Ends {
     /// New calls, and new requests to the webhook.
@@ -131,14 +131,14 @@ fn open_webhook(
     Some(background.start(Task::Webhook, end.clone(), webhook.serve(listener, end)))
 }
 
-/// Aborted at the end: it has nothing to finish.
+/// Aborted at the end: it leaves nothing unfinished.
 fn rotate(background: &Background, certificates: Option<Arc<Certificates>>) -> Option<JoinHandle<()>> {
     let certificates = certificates?;
     let work = async move { certificates.keep_current().await };
     Some(background.start(Task::Certificates, CancellationToken::new(), work))
 }
 
-/// A gateway that serves, to be taken down.
+/// A running gateway, to be shut down.
 struct Running {
     ends: Ends,
     started: Started,
@@ -150,9 +150,9 @@ struct Running {
 }
 
 impl Running {
-    /// The way down after callers had time to notice: what is asked of the
-    /// gateway first, then what it owes, then what nobody waits for, and the
-    /// metrics last, so that they count all of it.
+    /// The shutdown after callers had time to notice: first calls and requests,
+    /// then orders and events in flight, then work without a waiting caller,
+    /// and the metrics last, so that they count all of it.
     fn phases<'a>(
         self,
         shutdown: config::Shutdown,
@@ -185,12 +185,12 @@ impl Running {
             })
             .when_overdue(move || {
                 let orders = on_their_way.len();
-                tracing::warn!(orders, "orders on their way are left to the next process");
+                tracing::warn!(orders, "orders in flight are left to the next process");
             }),
         ];
         phases.extend(started.webhook.map(|webhook| {
             Phase::new("webhook", TASKS_WITHIN, ended(webhook))
-                .when_overdue(|| tracing::debug!("events that were not taken in are sent again"))
+                .when_overdue(|| tracing::debug!("events that were not accepted are sent again"))
         }));
         phases.extend([
             Phase::new("events", TASKS_WITHIN, async move {
@@ -198,7 +198,7 @@ impl Running {
                 ended(started.event_work).await
             }),
             Phase::new("background loads", TASKS_WITHIN, async move {
-                // What it is looking at, the next process looks at again.
+                // What it is checking, the next process checks again.
                 started.reconciliation.abort();
                 if let Some(rotation) = started.rotation {
                     rotation.abort();

@@ -1,8 +1,8 @@
 //! One loading cache, used for the token, the catalog and SIM ids.
 //!
-//! moka gives capacity and expiry. What it does not give is added here, once
-//! for all users. Measured on moka 0.12.16: five callers that each give up
-//! before `try_get_with` is done make three loads and get no answer. So:
+//! moka provides capacity and expiry. The rest is added here, once for all
+//! users. Measured on moka 0.12.16: five callers that each give up before
+//! `try_get_with` is done make three loads and get no answer. So:
 //!
 //! * A load runs in a detached task with a bound on its time. A caller that
 //!   gives up neither cancels it nor starts another.
@@ -10,14 +10,14 @@
 //!   failure included.
 //! * A *fresh* value returns at once. A *stale* one returns at once, is
 //!   marked, and starts one refresh in the background.
-//! * A failed load is not cached, but not repeated before a hold has passed
-//!   that the user of the cache chooses by the error.
+//! * A failed load is not cached, but not repeated within a hold that the user
+//! of the cache chooses by the error.
 //!
-//! A key that nearly every call asks for is named by the cache's user as its
-//! [resident](Load::resident) and is kept apart from moka: it is
-//! never evicted, and a hit costs neither a hash nor the bookkeeping of use.
+//! A key that nearly every call needs is declared by the cache's user as its
+//! [resident](Load::resident) and is stored outside of moka: it is never
+//! evicted, and a hit costs neither a hash nor the bookkeeping of use.
 //!
-//! [`SharedLoads`] does the same for what must not be kept at all.
+//! [`SharedLoads`] does the same for what must not be cached at all.
 //!
 //! Time is `tokio::time`, so a paused clock works. moka's own expiry follows
 //! the real clock and only frees memory.
@@ -45,11 +45,11 @@ use slot::{Entry, Flight, FlightGuard, LastFailure, Lifetime, Slot, Work};
 
 /// How values of one kind are loaded.
 pub trait Load: Send + Sync + 'static {
-    /// What is asked for.
+    /// What is requested.
     type Key: Clone + Eq + Hash + Send + Sync + 'static;
-    /// What is kept.
+    /// What is cached.
     type Value: Send + Sync + 'static;
-    /// Why a load fails; shared by all that waited.
+    /// Why a load fails; shared by all waiters.
     type Error: Clone + Send + Sync + 'static;
 
     /// Name of the cache in spans and metrics.
@@ -58,20 +58,20 @@ pub trait Load: Send + Sync + 'static {
     /// Loads one value. Runs detached from any caller.
     fn load(&self, key: &Self::Key) -> impl Future<Output = Result<Loaded<Self::Value>, Self::Error>> + Send;
 
-    /// How long a key is left alone after its `failures`th failed load in a
-    /// row (1 is the first).
+    /// How long a key is not loaded again after its `failures`th failed load in
+    /// a row (1 is the first).
     fn hold(&self, error: &Self::Error, failures: u32) -> Duration;
 
-    /// The error of a load that was ended because it took too long.
+    /// The error of a load that was aborted because it took too long.
     fn timed_out(&self) -> Self::Error;
 
-    /// The key that nearly every call asks for, when there is one.
+    /// The key that nearly every call needs, when there is one.
     fn resident(&self) -> Option<Self::Key> {
         None
     }
 }
 
-/// A loaded value and how long it is good for, counted from now.
+/// A loaded value and its lifetimes, counted from now.
 #[derive(Debug)]
 pub struct Loaded<V> {
     /// The value.
@@ -89,16 +89,16 @@ pub struct Cached<V> {
     pub value: Arc<V>,
     /// When it was loaded.
     pub as_of: SystemTime,
-    /// Older than it should be.
+    /// Whether it is older than it should be.
     pub stale: bool,
 }
 
 /// Bounds of a cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Entries kept at once; the least used go.
+    /// Most entries; the least used are evicted.
     pub capacity: u64,
-    /// Longest time for one load, everything included.
+    /// Time limit of a load, everything included.
     pub load_within: Duration,
 }
 
@@ -157,7 +157,7 @@ impl<L: Load> LoadingCache<L> {
         }
     }
 
-    /// What the cache did so far.
+    /// The counters of the cache.
     pub fn counts(&self) -> Arc<Counts> {
         Arc::clone(&self.inner.counts)
     }
@@ -167,7 +167,7 @@ impl<L: Load> LoadingCache<L> {
     /// Cancel-safe: a caller that stops waiting does not end the load.
     ///
     /// # Errors
-    /// The failure of the load, when there is no value to fall back on.
+    /// The failure of the load, when there is no usable value.
     pub async fn get(&self, key: &L::Key) -> Result<Cached<L::Value>, L::Error> {
         let counts = &self.inner.counts;
         let kept;
@@ -227,8 +227,8 @@ impl<L: Load> LoadingCache<L> {
         (Instant::now() < entry.usable_until).then(|| Arc::clone(&entry.value))
     }
 
-    /// Forgets the value of a key if it still is `value`: a newer one stays.
-    /// The next caller waits for a load.
+    /// Drops the value of a key if it still is `value`: a newer one stays. The
+    /// next caller waits for a load.
     pub async fn invalidate(&self, key: &L::Key, value: &Arc<L::Value>) {
         let slot = self.slot(key).await;
         let _work = slot.work();
@@ -287,9 +287,9 @@ impl<L: Load> LoadingCache<L> {
         Next::Wait(flight)
     }
 
-    /// Starts a refresh in the background unless one runs or the last one
-    /// failed just now. The span of the refresh has no parent; it links to
-    /// the caller that found the stale value.
+    /// Starts a refresh in the background unless one runs or the last one has
+    /// just failed. The span of the refresh has no parent; it links to the
+    /// caller that found the stale value.
     fn refresh(&self, key: &L::Key, slot: &Arc<Slot<L>>, now: Instant) {
         let mut work = slot.work();
         let renewed = slot
@@ -311,7 +311,7 @@ impl<L: Load> LoadingCache<L> {
         }
     }
 
-    /// Makes a load and announces it to all who come meanwhile.
+    /// Starts a load and shares it with all later waiters.
     fn start(
         &self,
         key: &L::Key,
@@ -357,7 +357,8 @@ impl<L: Load> Inner<L> {
         });
         let mut work = slot.work();
         if !std::mem::take(&mut work.outdated) {
-            // What is not to be used again is not kept: the load was only shared.
+            // A value without a lifetime is not cached: the load was only
+            // shared.
             let kept = (entry.usable_until > now).then(|| Arc::clone(&entry));
             slot.entry.store(kept);
         }

@@ -1,7 +1,7 @@
-//! Changes of a cache that are not loads: what was found out elsewhere.
+//! Changes of a cache that are not loads: values learned elsewhere.
 //!
-//! A load that is in flight meanwhile answers those who wait for it and is
-//! not kept: it may have read what was so before.
+//! A load that is in flight meanwhile answers its waiters and is not cached: it
+//! may have read the state from before.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,8 +11,7 @@ use tokio::time::Instant;
 use super::{Entry, Load, Loaded, LoadingCache, Slot};
 
 impl<L: Load> LoadingCache<L> {
-    /// Keeps a value that was found out without a load. It replaces whatever
-    /// is there.
+    /// Caches a value that was obtained without a load. It replaces any other.
     pub async fn put(&self, key: &L::Key, loaded: Loaded<L::Value>) {
         let slot = self.slot(key).await;
         let now = Instant::now();
@@ -34,8 +33,7 @@ impl<L: Load> LoadingCache<L> {
         }
     }
 
-    /// Drops the value of a key, whatever it is. The next caller waits for a
-    /// load.
+    /// Drops the value of a key. The next caller waits for a load.
     pub async fn forget(&self, key: &L::Key) {
         let slot = match self.inner.resident(key) {
             Some(slot) => Arc::clone(slot),

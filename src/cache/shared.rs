@@ -1,9 +1,9 @@
-//! Loads that are shared by those who wait for them, and not kept.
+//! Loads that are shared by their waiters, and not cached.
 //!
-//! For what is always asked live. As with the cache, a load is detached and
+//! For what is always read live. As with the cache, a load is detached and
 //! bounded, and at most one per key is in flight; once it is done, the next
-//! caller makes another. So there is nothing to evict: what is remembered is
-//! what is in flight.
+//! caller starts another. So there is nothing to evict: only loads in flight
+//! are stored.
 
 use std::future::Future;
 use std::hash::Hash;
@@ -48,8 +48,8 @@ where
     V: Send + Sync + 'static,
     E: Clone + Send + Sync + 'static,
 {
-    /// Nothing in flight. Loads run on `tasks`, whose owner ends them, and
-    /// are ended `within` this time; `name` is theirs in spans.
+    /// Nothing in flight. Loads run on `tasks`, whose owner ends them, and are
+    /// aborted after `within`; `name` is their name in spans.
     pub fn new(name: &'static str, within: Duration, tasks: TaskTracker) -> Self {
         Self {
             name,
@@ -60,13 +60,13 @@ where
         }
     }
 
-    /// What was done so far. Every answer counts as missed.
+    /// The counters. Every answer counts as missed.
     pub fn counts(&self) -> Arc<Counts> {
         Arc::clone(&self.counts)
     }
 
-    /// Waits for the load of a key that is in flight, else for the one made
-    /// of `load`. `None` when it was ended before it had a result.
+    /// Waits for the load of a key that is in flight, or else starts `load`.
+    /// `None` when it was aborted before it had a result.
     ///
     /// Cancel-safe: a caller that stops waiting does not end the load.
     pub async fn get<F>(&self, key: &K, load: impl FnOnce() -> F) -> Option<Outcome<V, E>>
@@ -74,13 +74,13 @@ where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
         count(&self.counts.missed);
-        let mut flight = self.board(key, load);
+        let mut flight = self.join_or_start(key, load);
         let outcome = flight.wait_for(Option::is_some).await.ok()?;
         outcome.clone()
     }
 
     /// Decides under the lock, so that two callers cannot both start a load.
-    fn board<F>(&self, key: &K, load: impl FnOnce() -> F) -> Flight<V, E>
+    fn join_or_start<F>(&self, key: &K, load: impl FnOnce() -> F) -> Flight<V, E>
     where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
@@ -91,7 +91,7 @@ where
         let (sender, flight) = watch::channel(None);
         flights.insert(key.clone(), flight.clone());
         drop(flights);
-        let landing = Landing {
+        let guard = FlightGuard {
             flights: Arc::clone(&self.flights),
             key: key.clone(),
         };
@@ -101,7 +101,7 @@ where
             let outcome = bounded.await.ok().map(|outcome| outcome.map(Arc::new));
             let loaded = matches!(outcome, Some(Ok(_)));
             count(if loaded { &counts.loaded } else { &counts.failed });
-            drop(landing);
+            drop(guard);
             if outcome.is_some() {
                 let _ = sender.send(outcome);
             }
@@ -111,14 +111,14 @@ where
     }
 }
 
-/// Ends the flight of a key however its load ends: a load that panics must
-/// not keep its key from ever being loaded again.
-struct Landing<K: Eq + Hash, V, E> {
+/// Removes the flight of a key however its load ends: a load that panics must
+/// not block its key forever.
+struct FlightGuard<K: Eq + Hash, V, E> {
     flights: Arc<Flights<K, V, E>>,
     key: K,
 }
 
-impl<K: Eq + Hash, V, E> Drop for Landing<K, V, E> {
+impl<K: Eq + Hash, V, E> Drop for FlightGuard<K, V, E> {
     fn drop(&mut self) {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         flights.remove(&self.key);

@@ -8,7 +8,7 @@ type Loads = SharedLoads<&'static str, u32, &'static str>;
 
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// A load that waits for a permit and gives its number.
+/// A load that waits for a permit and returns its number.
 struct Numbers {
     begun: AtomicU32,
     permits: Semaphore,
@@ -46,7 +46,7 @@ async fn callers_that_give_up_neither_cancel_nor_multiply_a_load() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_meanwhile_shares_and_who_comes_later_does_not() {
+async fn concurrent_callers_share_a_load_and_later_ones_do_not() {
     let (loads, numbers) = (Loads::new("numbers", WITHIN, TaskTracker::new()), Numbers::new(0));
     let asked = || ask(&loads, &numbers, "a");
     let permit = async { numbers.permits.add_permits(1) };

@@ -1,4 +1,4 @@
-//! What is kept of one key, and for how long.
+//! What is stored of one key, and for how long.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Cached, Load};
 
-/// One key: its value, and what is being done about it.
+/// One key: its value, and its load in flight.
 pub(super) struct Slot<L: Load> {
     pub(super) entry: ArcSwapOption<Entry<L::Value>>,
     pub(super) work: Mutex<Work<L>>,
@@ -28,7 +28,7 @@ pub(super) type Flight<L> = watch::Receiver<Option<LoadResult<L>>>;
 
 pub(super) struct Work<L: Load> {
     pub(super) flight: Option<Flight<L>>,
-    /// What the load in flight brings is not kept.
+    /// The result of the load in flight is not cached.
     pub(super) outdated: bool,
     pub(super) failure: Option<LastFailure<L::Error>>,
 }
@@ -66,9 +66,9 @@ impl<V> Entry<V> {
     }
 }
 
-/// moka's part: a slot goes when its value is no longer usable. An empty slot
-/// (a load in flight or a remembered failure) goes when it was not read for a
-/// while.
+/// The lifetime for moka: a slot expires when its value is no longer usable. An
+/// empty slot (a load in flight or a stored failure) expires when it was not
+/// read for a while.
 pub(super) struct Lifetime;
 
 const EMPTY_SLOT_LIFETIME: Duration = Duration::from_secs(600);
@@ -98,8 +98,8 @@ impl<L: Load> Expiry<L::Key, Arc<Slot<L>>> for Lifetime {
     }
 }
 
-/// Ends the flight of a slot however its load ends: a load that panics must
-/// not keep its key from ever being loaded again.
+/// Ends the flight of a slot however its load ends: a load that panics must not
+/// block its key forever.
 pub(super) struct FlightGuard<'a, L: Load>(pub(super) &'a Slot<L>);
 
 impl<L: Load> Drop for FlightGuard<'_, L> {

@@ -4,7 +4,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 
-/// Loads the number of the load, when a permit is there.
+/// Returns the number of the load, when there is a permit.
 struct Numbers {
     loads: AtomicU32,
     permits: Semaphore,
@@ -65,7 +65,7 @@ fn loads(numbers: &Numbers) -> u32 {
     numbers.loads.load(Ordering::SeqCst)
 }
 
-/// Lets every task that can run do so.
+/// Lets every runnable task run.
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -169,7 +169,7 @@ async fn a_load_that_takes_too_long_is_ended_and_the_key_stays_usable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fresh_value_is_asked_for_past_a_stale_one() {
+async fn a_fresh_value_can_be_required_over_a_stale_one() {
     let (numbers, cache) = cache(100);
     cache.get(&"a").await.unwrap();
     tokio::time::advance(Duration::from_secs(61)).await;
@@ -179,7 +179,7 @@ async fn a_fresh_value_is_asked_for_past_a_stale_one() {
     assert_eq!(cache.get_fresh(&"a").await.unwrap_err(), "refused");
 }
 
-/// The reason why this module exists; when moka changes, look again.
+/// The reason why this module exists; when moka changes, check again.
 #[tokio::test(start_paused = true)]
 async fn moka_alone_repeats_a_load_that_impatient_callers_abandon() {
     let bare: moka::future::Cache<u8, u8> = moka::future::Cache::new(10);
@@ -222,7 +222,7 @@ async fn the_resident_key_is_loaded_shared_forgotten_and_held_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_load_read_before_a_change_is_not_kept() {
+async fn a_load_that_began_before_a_change_is_not_cached() {
     for key in ["a", "resident"] {
         let (numbers, cache) = cache(0);
         let waiting = cache.clone();
@@ -243,7 +243,7 @@ async fn what_a_load_read_before_a_change_is_not_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_dropped_during_a_load_is_loaded_again() {
+async fn a_value_dropped_during_a_load_is_loaded_again() {
     let (numbers, cache) = cache(0);
     let waiting = cache.clone();
     let waiting = TaskTracker::new().spawn(async move { waiting.get(&"a").await });

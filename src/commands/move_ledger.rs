@@ -1,7 +1,7 @@
 //! `move-ledger`: from SQLite to PostgreSQL, once.
 //!
-//! Owns what an operator types and reads; how nothing is lost is the store's
-//! (`store::moves`). Addresses may hold passwords: none is ever printed.
+//! Owns the command line and its output; that nothing is lost is up to
+//! `store::moves`. Addresses may hold passwords: none is ever printed.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,19 +15,19 @@ use crate::store::moves::{self, Inventory, Moved, Step, Task};
 /// What to move, and where to.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The ledger as it is, sqlite://FILE; by default that of store.url.
+    /// The present ledger, sqlite://FILE; by default that of store.url.
     #[arg(long, value_name = "URL")]
     from: Option<String>,
-    /// Where it goes, postgres://USER@HOST/DATABASE. A password here is seen
-    /// by everybody on the machine: rather use --to-file.
+    /// The new ledger, postgres://USER@HOST/DATABASE. A password here can be
+    /// seen by everyone on the machine: rather use --to-file.
     #[arg(long, value_name = "URL", required_unless_present = "to_file")]
     to: Option<String>,
     /// A file with the address instead; a trailing newline is dropped.
     #[arg(long, value_name = "FILE", conflicts_with = "to")]
     to_file: Option<PathBuf>,
-    /// Forget a move that was cut off, so that the old ledger can be used
-    /// again. The target given has to be empty, and the one of that move must
-    /// never be used.
+    /// Abandon an interrupted move, so that the old ledger can be used again.
+    /// The given target has to be empty, and the one of that move must never be
+    /// used.
     #[arg(long)]
     abandon: bool,
 }
@@ -53,7 +53,7 @@ pub(super) async fn run(sources: Sources, options: Options) -> CommandResult {
     } else {
         Task::Move
     };
-    // Boxed: the way through both databases is long.
+    // Boxed: the future for both databases is large.
     let moved = Box::pin(moves::run(&from, &to, task, report)).await;
     match moved.map_err(CommandError::other)? {
         moves::Outcome::Moved(moved) => {
@@ -70,14 +70,14 @@ pub(super) async fn run(sources: Sources, options: Options) -> CommandResult {
         }
         moves::Outcome::Ended => {
             println!(
-                "Everything was in {} already, and the source says so now.",
+                "Everything was in {} already; the source is now marked as moved.",
                 to.shown()
             );
             println!("Set store.url to it and start the gateway.");
         }
         moves::Outcome::Abandoned => {
             println!(
-                "The move is forgotten: a gateway may be started on {} again.",
+                "The move is abandoned: a gateway may be started on {} again.",
                 from.shown()
             );
         }
@@ -89,12 +89,12 @@ fn address(option: &str, text: &str) -> Result<StoreUrl, CommandError> {
     StoreUrl::parse(text).map_err(|problem| CommandError::other(format!("{option}: {problem}")))
 }
 
-/// Shows the operator how far it is.
+/// Prints each step for the operator.
 async fn report(step: Step) {
     eprintln!("{}: {step}", step.name());
 }
 
-/// What was moved, as it was counted on either side.
+/// The counts of what was moved, on both sides.
 fn table(moved: &Moved) -> String {
     let mut lines = vec![("".to_owned(), "SQLite".to_owned(), "PostgreSQL".to_owned())];
     for ((name, source), (_, target)) in counts(&moved.source).zip(counts(&moved.target)) {
@@ -108,7 +108,7 @@ fn table(moved: &Moved) -> String {
 }
 
 /// The rows of the table. Every order is in one of the states; the tables of
-/// orders and of the log's head need no row of their own.
+/// orders and of the log's end are not listed.
 fn counts(side: &Inventory) -> impl Iterator<Item = (String, u64)> {
     let orders = side.orders.iter();
     let orders = orders.map(|(state, number)| (format!("orders {}", state.order_name()), *number));

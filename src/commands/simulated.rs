@@ -11,9 +11,8 @@ use transatel_simulator::{Options, Sandbox, Webhook};
 
 const OPTION: &str = "--sandbox";
 
-/// The simulated provider forgets everything, and so does the ledger,
-/// unless the settings say where to keep it.
-/// Its events come to a free port.
+/// The simulated provider keeps nothing, and neither does the ledger, unless
+/// the settings say where to. Events are received on a free port.
 const FORGETFUL: &str = "store.url = \"sqlite::memory:\"\nwebhook.listen = \"127.0.0.1:0\"";
 
 /// The settings of a gateway whose provider is the sandbox at `base_url`.
@@ -26,14 +25,14 @@ fn point_at(sources: &mut Sources, base_url: &str, options: &Options) {
     set("transatel.cos", &options.cos);
     set("transatel.mvno_ref", &options.mvno_ref);
     set("transatel.rate_plan", &options.rate_plan);
-    // Everything can be tried here.
+    // Everything is enabled.
     let operations = OptionalOperation::ALL.map(OptionalOperation::name).join(",");
     set("transatel.enabled_operations", &operations);
-    // No load balancer has to notice that this replica goes away.
+    // No load balancer has to notice that this replica shuts down.
     set("shutdown.propagation_delay", "0s");
 }
 
-/// Starts the sandbox where the settings say and points them at it.
+/// Starts the sandbox on the configured address and points the settings at it.
 async fn start(sources: &mut Sources) -> Result<Sandbox, CommandError> {
     let options = Options::default();
     point_at(sources, "http://127.0.0.1", &options);
@@ -74,7 +73,7 @@ pub(super) async fn serve(mut sources: Sources) -> CommandResult {
     outcome
 }
 
-/// What grpcurl needs to connect.
+/// The options that grpcurl needs to connect.
 fn how_to_connect(config: &Config) -> &'static str {
     match &config.grpc.tls {
         None => "-plaintext",
@@ -83,8 +82,8 @@ fn how_to_connect(config: &Config) -> &'static str {
     }
 }
 
-/// Lets the gateway take the simulator's events in, unless the settings
-/// say whose it takes.
+/// Lets the gateway accept the simulator's events, unless the settings name
+/// another secret.
 fn trust(config: &mut Config, secret: &str) -> bool {
     let own = !config.webhook.is_on();
     if own {
@@ -110,11 +109,11 @@ pub(super) async fn alone(mut sources: Sources) -> CommandResult {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The first SIM of the simulated stock, which has a story of its own.
+/// The first SIM of the simulated stock, whose history is scripted.
 const SIM: (&str, &str) = ("8988247000000000019", "882470000000001");
 
 pub(super) async fn doctor(mut sources: Sources, named: Named, json: bool) -> CommandResult {
-    // Beside a gateway that may run here already.
+    // Besides a gateway that may be running here.
     sources
         .options
         .push(("sandbox.listen".into(), "127.0.0.1:0".into(), OPTION));
@@ -129,7 +128,7 @@ pub(super) async fn doctor(mut sources: Sources, named: Named, json: bool) -> Co
     outcome
 }
 
-/// Says where to look and what to try. The calls work as pasted.
+/// Prints the addresses and calls to try. The calls work as pasted.
 fn welcome(addresses: &Addresses, sandbox: &Sandbox, connect: &str) {
     let Addresses { grpc, admin, .. } = addresses;
     println!(
@@ -161,7 +160,7 @@ const FOLLOW: &str = "grpcurl -plaintext -d '{\"start\":\"START_EARLIEST\"}' {ad
 const ATTACH: &str = "curl -H 'content-type: application/json' -d '{\"country\":\"FR\"}' \
                       {sandbox}/__sandbox/sims/882470000000004/attach";
 
-/// The calls that the welcome shows; a test makes each.
+/// The calls that the welcome prints; a test makes each.
 pub(super) const TRY: [&str; 3] = [
     "grpcurl -plaintext {address} list",
     "grpcurl -plaintext -d '{\"countries\":[\"FR\"],\"order_by\":\"price\",\"page_size\":2}' {address} \

@@ -1,5 +1,5 @@
-//! Who calls: another service, by the name that its certificate or its mesh
-//! gives it.
+//! The caller: another service, by the name in its certificate or the name that
+//! its mesh gives it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ const SCHEME: &str = "spiffe://";
 pub struct Caller(Arc<str>);
 
 impl Caller {
-    /// Reads a name. `None` for what is neither: names are compared as they
-    /// are, so that nothing may be written in two ways. DNS names are in
-    /// small letters; a wildcard names nobody.
+    /// Parses a name; `None` when it is neither. Names are compared byte by
+    /// byte, so each has one spelling: DNS names are in lowercase. A wildcard
+    /// is not a name.
     pub fn parse(text: &str) -> Option<Self> {
         let id = text.strip_prefix(SCHEME).map(is_spiffe_id);
         match id {

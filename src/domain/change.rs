@@ -1,5 +1,5 @@
-//! What can be changed of a subscription and of a SIM, and which of it an
-//! account has to have.
+//! What can be changed of a subscription and of a SIM, and which operations
+//! have to be enabled for an account.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,23 +11,23 @@ use super::{Iccid, Msisdn};
 pub enum SubscriptionAction {
     /// Let it end with its period.
     CancelRenewal,
-    /// End it at once.
+    /// End it immediately.
     Terminate,
 }
 
 /// A change of a SIM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimChange {
-    /// The number that the SIM had when it was asked for.
+    /// The number that the SIM had when the change was requested.
     pub msisdn: Msisdn,
     /// The card.
     pub iccid: Iccid,
-    /// What was asked for.
+    /// The requested change.
     pub terms: SimTerms,
 }
 
-/// What a caller asks for when it changes a SIM. Two requests with the same id
-/// must agree in all of it.
+/// The content of a request to change a SIM. Two requests with the same id must
+/// agree in all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimTerms {
     /// What changes.
@@ -41,11 +41,11 @@ pub struct SimTerms {
 pub enum SimAction {
     /// Put into service.
     Activate,
-    /// Switch off for a while.
+    /// Switch off temporarily.
     Suspend,
     /// Switch on again.
     Reactivate,
-    /// End for good.
+    /// End permanently.
     Terminate,
     /// Change its labels.
     Update(Labels),
@@ -56,15 +56,15 @@ pub enum SimAction {
     },
 }
 
-/// Labels of a SIM; what is absent stays. What a company writes there may be
-/// about a person: `Debug` prints none of it.
+/// Labels of a SIM; absent ones are not changed. They may describe a person:
+/// `Debug` prints none of them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Labels {
     /// Group.
     pub group: Option<String>,
     /// The company's own reference.
     pub reference: Option<String>,
-    /// Free entries; an empty value deletes its key.
+    /// Free-form entries; an empty value deletes its key.
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -78,8 +78,8 @@ impl fmt::Debug for Labels {
     }
 }
 
-/// Operations that an account may not have, by the names of their RPCs.
-/// Everything but buying is off unless it is enabled.
+/// Operations that not every account has, by the names of their RPCs. They are
+/// off unless enabled; buying is always on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OptionalOperation {
     /// `CancelRenewal`
@@ -127,7 +127,7 @@ impl OptionalOperation {
         }
     }
 
-    /// Whether it changes a SIM, and not a subscription.
+    /// Whether it changes a SIM rather than a subscription.
     pub fn is_of_sims(self) -> bool {
         !matches!(self, Self::CancelRenewal | Self::TerminateSubscription)
     }
@@ -137,7 +137,7 @@ impl OptionalOperation {
         Self::ALL.into_iter().find(|operation| operation.name() == name)
     }
 
-    /// What has to be enabled to change a subscription like this.
+    /// The operation that has to be enabled for this change of a subscription.
     pub fn of_subscription(action: SubscriptionAction) -> Self {
         match action {
             SubscriptionAction::CancelRenewal => Self::CancelRenewal,
@@ -145,7 +145,7 @@ impl OptionalOperation {
         }
     }
 
-    /// What has to be enabled to change a SIM like this.
+    /// The operation that has to be enabled for this change of a SIM.
     pub fn of_sim(action: &SimAction) -> Self {
         match action {
             SimAction::Activate => Self::ActivateSim,
@@ -158,13 +158,13 @@ impl OptionalOperation {
     }
 }
 
-/// Characters of a rate plan's name, as the provider documents it.
+/// Longest name of a rate plan, in characters, as the provider documents it.
 pub const LONGEST_RATE_PLAN: usize = 50;
-/// Characters of a group's name. The provider publishes no limit.
+/// Longest name of a group, in characters. The provider publishes no limit.
 pub const LONGEST_GROUP: usize = 100;
-/// Entries of metadata in one update.
+/// Most entries of metadata in one update.
 pub const MOST_METADATA: usize = 10;
-/// Characters of a metadata key.
+/// Longest metadata key, in characters.
 pub const LONGEST_METADATA_KEY: usize = 50;
-/// Characters of a metadata value. The provider publishes no limit.
+/// Longest metadata value, in characters. The provider publishes no limit.
 pub const LONGEST_METADATA_VALUE: usize = 255;

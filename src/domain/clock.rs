@@ -1,14 +1,13 @@
-//! The wall clock of this process, as something that is handed in: tests step
-//! it, and what must not depend on it shows then.
+//! The wall clock, injected so that tests can step it and show what depends on
+//! it.
 
 use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// Tells the time of day. It may be wrong, and may step in either direction
-/// at any moment: no decision about money may rest on it alone. Cheap to
-/// clone.
+/// A wall clock. It may be wrong and may step in either direction at any
+/// moment: no decision about money may rest on it alone. Cheap to clone.
 #[derive(Clone)]
 pub struct Clock(Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>);
 

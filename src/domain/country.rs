@@ -12,9 +12,9 @@ pub struct Country([u8; 2]);
 /// Letters of the alphabet.
 const LETTERS: usize = 26;
 
-/// Every code there is, by its place in a dictionary of all texts of up to
-/// three letters. A bundle names hundreds of countries and is read live: a
-/// look-up here takes a tenth of one in the crate's tables.
+/// Every code, indexed by its position in a dictionary of all texts of up to
+/// three letters. A product names hundreds of countries and is read live: a
+/// look-up here takes a tenth of the time of one in the crate's tables.
 static CODES: LazyLock<Box<[Option<Country>]>> = LazyLock::new(|| {
     let mut codes = vec![None; (LETTERS + 1).pow(3)];
     let listed = celes::Country::get_countries();
@@ -30,7 +30,7 @@ static CODES: LazyLock<Box<[Option<Country>]>> = LazyLock::new(|| {
     codes.into()
 });
 
-/// The place of a code among [`CODES`].
+/// The index of a code in [`CODES`].
 fn place(text: &str) -> Option<usize> {
     let letters = text.bytes().map(|byte| match byte {
         b'A'..=b'Z' => Some(usize::from(byte - b'A') + 1),
@@ -59,8 +59,8 @@ impl Country {
         Self::parse(text).filter(|_| text.len() == 2)
     }
 
-    /// Each of these once, in order. Without a sort: there are few countries
-    /// and lists of them are long.
+    /// These countries, sorted and unique. Without a sort: there are few
+    /// countries and the lists are long.
     pub fn set_of(countries: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let mut found = FixedBitSet::with_capacity((LETTERS + 1).pow(2));
         for country in countries {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_country_is_refused() {
+    fn an_unknown_code_is_refused() {
         for code in [
             "",
             "F",

@@ -1,11 +1,11 @@
-//! Until when a caller waits.
+//! How long a caller waits.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The moment at which a caller's answer is worthless. Passed down to every
-/// step that may wait; detached work has its own bounds instead.
+/// The moment after which the caller no longer waits for the answer. Passed
+/// down to every step that may wait; detached work has its own bounds instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 

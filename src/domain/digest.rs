@@ -1,5 +1,5 @@
-//! A hash whose value is the same in every process, whatever built it: for
-//! what leaves the process and comes back, such as tokens.
+//! A hash with the same value in every process and build, for what leaves the
+//! process and comes back, such as tokens.
 
 use std::hash::Hasher;
 
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_the_same_for_good() {
+    fn values_never_change() {
         let of = |write: fn(&mut Digest)| {
             let mut digest = Digest::default();
             write(&mut digest);

@@ -1,20 +1,20 @@
 //! Whether a SIM may get a product.
 
-/// How an eligible product would be put on the SIM.
+/// How an eligible product would be added to the SIM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Beside what the SIM has.
+    /// In addition to what the SIM has.
     Add,
-    /// In place of the present recurring product, at its next renewal.
+    /// Replacing the current recurring product, at its next renewal.
     ScheduledSwitch,
 }
 
-/// The provider's word on one product and one SIM.
+/// What the provider says about one product on one SIM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// An order would be accepted now.
     Eligible {
-        /// How; `None` when the provider did not say.
+        /// How; `None` when the provider does not say.
         mode: Option<Mode>,
     },
     /// An order would be refused.

@@ -1,4 +1,4 @@
-//! Why a call fails, in the contract's words.
+//! Why a call fails, in the terms of the contract.
 //!
 //! One variant per situation of the contract's error table; `grpc::status`
 //! turns each into its code, reason and details and is the only place that
@@ -26,13 +26,13 @@ pub enum Error {
     #[error("the page token {0}")]
     PageTokenInvalid(PageTokenFault),
     /// The resume token cannot be used.
-    #[error("the resume token is not one of ours, or of another log")]
+    #[error("the resume token is invalid, or belongs to another log")]
     EventCursorInvalid,
-    /// What comes after the token is not all kept any more.
-    #[error("events after this token are no longer kept: begin again without it")]
+    /// Some of the events after the token are no longer kept.
+    #[error("events after this token are no longer kept: start again without it")]
     EventCursorExpired,
     /// The caller of a stream does not read.
-    #[error("the stream was not read for too long: go on with the last resume token")]
+    #[error("the stream was not read for too long: resume with the last resume token")]
     EventStreamTooSlow,
     /// The caller is unauthenticated.
     #[error("the caller is unauthenticated: a certificate or a name by the mesh is needed")]
@@ -50,9 +50,9 @@ pub enum Error {
         product_id: String,
     },
     /// No such SIM.
-    #[error("the provider knows no such SIM")]
+    #[error("the provider does not know the SIM")]
     SimNotFound {
-        /// The provider's words.
+        /// What the provider said.
         provider: ProviderDetail,
     },
     /// No such subscription on the SIM.
@@ -62,44 +62,45 @@ pub enum Error {
         subscription_id: String,
     },
     /// The other identifier is needed and cannot be found.
-    #[error("the SIM's {} is needed and cannot be found: ask with it", needed.name())]
+    #[error("the SIM's {} is needed and cannot be found: name the SIM by it", needed.name())]
     SimNotResolvable {
         /// Which one.
         needed: Identifier,
     },
     /// The SIM is physical, or unknown.
-    #[error("the provider knows no such eSIM: the SIM is physical, or unknown")]
+    #[error("the provider does not know the eSIM: the SIM is physical, or unknown")]
     EsimNotFound {
-        /// The provider's words.
+        /// What the provider said.
         provider: ProviderDetail,
     },
     /// There is no activation material yet.
     #[error("the eSIM is not released: there is nothing to install yet")]
     EsimNotReleased,
-    /// The account or the gateway does not have the operation.
+    /// The account does not have the operation, or the gateway does not allow
+    /// it.
     #[error("the operation is not enabled for this account")]
     OperationNotEnabled {
-        /// The provider's words.
+        /// What the provider said.
         provider: ProviderDetail,
     },
     /// The provider refused for a reason of its own.
     #[error("the provider refused the request: {}", provider.code_or("no code given"))]
     ProviderRejected {
-        /// The provider's words.
+        /// What the provider said.
         provider: ProviderDetail,
     },
-    /// Our credentials are refused.
+    /// The provider rejects the gateway's credentials.
     #[error("the provider refuses the gateway's credentials: an operator has to act")]
     ProviderCredentialsRejected {
-        /// The provider's words.
+        /// What the provider said.
         provider: ProviderDetail,
     },
-    /// The provider limits our rate.
+    /// The provider limits the gateway's rate.
     #[error("the provider limits the rate of requests")]
     ProviderRateLimited {
         /// When to try again.
         retry_after: Duration,
-        /// The provider's words.
+        /// What the provider said.
         provider: ProviderDetail,
     },
     /// The provider is down or did not answer in time.
@@ -107,25 +108,25 @@ pub enum Error {
     ProviderUnavailable {
         /// When to try again.
         retry_after: Duration,
-        /// The provider's words.
+        /// What the provider said.
         provider: ProviderDetail,
     },
-    /// The provider fails, and is left alone for a while.
-    #[error("the provider fails and is left alone for a while: nothing was sent")]
+    /// The provider keeps failing: the circuit breaker is open.
+    #[error("the provider keeps failing and is not called for a while: nothing was sent")]
     ProviderCircuitOpen {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The gateway has more to do than it can.
+    /// The gateway is overloaded.
     #[error("the gateway has too many calls in flight")]
     Overloaded {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The provider's answer was not understood.
+    /// The provider's answer cannot be read.
     #[error("the provider's answer was not understood")]
     ProviderProtocol {
-        /// The provider's words.
+        /// What the provider said.
         provider: ProviderDetail,
     },
     /// The request id belongs to another request.
@@ -160,7 +161,7 @@ pub enum Error {
     /// The provider is carrying out another operation on the SIM.
     #[error("the provider is busy with another operation on the SIM: nothing was sent, try again later")]
     SimBusy {
-        /// The provider's words.
+        /// What the provider said.
         provider: ProviderDetail,
     },
     /// The provider refused to change the SIM: nothing was changed.
@@ -171,7 +172,7 @@ pub enum Error {
         /// Why.
         failure: Failure,
     },
-    /// What is asked for cannot apply to the subscription; nothing was sent.
+    /// The request cannot apply to the subscription; nothing was sent.
     #[error("{why}: nothing was sent")]
     SubscriptionNotEligible {
         /// Why not.
@@ -180,13 +181,13 @@ pub enum Error {
     /// The order does not wait for an operator.
     #[error("the order is {}: only one that needs an operator can be resolved", .state.order_name())]
     OrderNotResolvable {
-        /// What it is in.
+        /// Its state.
         state: write::State,
     },
     /// The operation does not wait for an operator.
     #[error("the operation is {}: only one that needs an operator can be resolved", .state.name())]
     SimOperationNotResolvable {
-        /// What it is in.
+        /// Its state.
         state: sim_operation::State,
     },
     /// The product costs more than the caller allows.
@@ -196,7 +197,7 @@ pub enum Error {
         price: Money,
     },
     /// The product's price and the caller's maximum cannot be compared.
-    #[error("max_price cannot be kept: {}", .price.map_or_else(|| "no price is known".to_owned(), |price| format!("the product costs {price}")))]
+    #[error("max_price cannot be checked: {}", .price.map_or_else(|| "no price is known".to_owned(), |price| format!("the product costs {price}")))]
     PriceNotComparable {
         /// What it costs, when that is known.
         price: Option<Money>,
@@ -210,7 +211,7 @@ pub enum Error {
     /// The caller's deadline passed.
     #[error("the deadline passed before there was an answer")]
     DeadlineExceeded,
-    /// This replica is going away.
+    /// This replica is shutting down.
     #[error("this replica is shutting down")]
     ShuttingDown,
     /// Any of these, after the ledger was read: what an earlier call with the
@@ -222,7 +223,7 @@ pub enum Error {
         /// What the ledger holds.
         state: LedgerState,
     },
-    /// A defect of ours.
+    /// A defect of the gateway.
     #[error("internal error")]
     Internal,
 }
@@ -230,20 +231,20 @@ pub enum Error {
 /// What the ledger holds of a request id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LedgerState {
-    /// Nothing: nothing was sent by this id.
+    /// Nothing: nothing was sent under this id.
     Nothing,
     /// This order or operation, in the state of this name.
     Write(WriteId, &'static str),
 }
 
 impl Error {
-    /// The same, of a call that has read the ledger.
+    /// This error, of a call that has read the ledger.
     #[must_use]
     pub fn after_ledger(self, state: LedgerState) -> Self {
         match self {
             Self::AfterLedger { .. } => self,
-            // These say themselves that the ledger could not tell, or what
-            // is in it.
+            // These already say that the ledger could not be read, or what it
+            // holds.
             Self::LedgerUnavailable | Self::OrderRejected { .. } | Self::SimOperationRejected { .. } => self,
             error => Self::AfterLedger {
                 error: Box::new(error),
@@ -258,7 +259,7 @@ impl Error {
 pub struct Violation {
     /// Path of the field, for example `sim.iccid` or `product_ids[3]`.
     pub field: String,
-    /// What is wrong and what would be right. Holds no identifier of a SIM.
+    /// What is wrong and what would be valid. Holds no identifier of a SIM.
     pub description: String,
 }
 
@@ -274,12 +275,12 @@ fn summary(violations: &[Violation]) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PageTokenFault {
     /// Not made by this gateway, or cut off.
-    #[error("is not one of ours")]
+    #[error("was not made by this gateway")]
     Foreign,
     /// Made for another filter, order or language.
     #[error("belongs to another request: repeat the request that it came from")]
     OtherRequest,
-    /// What it pages through has changed.
-    #[error("belongs to a catalog that has changed: begin again without it")]
+    /// The catalog that it pages through has changed.
+    #[error("belongs to a catalog that has changed: start again without it")]
     Outdated,
 }

@@ -17,18 +17,17 @@ pub struct Esim {
     pub iccid: Iccid,
     /// Its number, when the caller named it.
     pub msisdn: Option<Msisdn>,
-    /// Where the profile is in its life; `None` for a word that is not known.
+    /// The profile's status; `None` when the provider's value is not known.
     pub status: Option<EsimStatus>,
-    /// The provider's word.
+    /// The status as the provider gives it.
     pub raw_status: String,
-    /// Since when.
+    /// When the status last changed.
     pub status_changed_at: Option<Timestamp>,
-    /// The device that has it, or that it is reserved for.
+    /// The device that holds it, or that it is reserved for.
     pub eid: Option<Eid>,
     /// Whether any device can download it now.
     pub installable: bool,
-    /// What happened to it, in the provider's order and shape. Empty unless
-    /// asked for.
+    /// Its history, in the provider's order and format. Empty unless requested.
     pub history: Vec<Opaque>,
 }
 
@@ -38,14 +37,13 @@ pub struct Esim {
 pub struct Eid(Box<str>);
 
 impl Eid {
-    /// Takes what the provider gives, usually 32 digits; `None` when that is
-    /// nothing.
+    /// Reads the provider's value, usually 32 digits; `None` when it is empty.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.into()))
     }
 
-    /// As it came. Not for logs.
+    /// As the provider gives it. Not for logs.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -58,8 +56,8 @@ impl fmt::Debug for Eid {
 }
 
 /// What a device needs to download a profile, in the form of SGP.22 section
-/// 4.1: `1$<SM-DP+ address>$<matching id>`, perhaps with the SM-DP+'s object
-/// identifier and a flag for a confirmation code behind them.
+/// 4.1: `1$<SM-DP+ address>$<matching id>`, optionally followed by the SM-DP+'s
+/// object identifier and a flag for a confirmation code.
 ///
 /// Kept without the `LPA:` that makes it a link; a secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,7 +70,7 @@ pub struct ActivationCode {
 /// The link prefix of an activation code.
 const SCHEME: &str = "LPA:";
 
-/// The one format there is, and the separator behind it.
+/// The only format that SGP.22 defines, and the separator after it.
 const FORMAT: &str = "1$";
 
 /// Longest code that SGP.22 allows.
@@ -82,8 +80,8 @@ const LONGEST: usize = 255;
 const MOST_PARTS: usize = 5;
 
 impl ActivationCode {
-    /// Reads a code with or without `LPA:`, in any letter case and however
-    /// often. `None` when a part is missing or no device would take it.
+    /// Parses a code with any number of `LPA:` prefixes in any letter case.
+    /// `None` when a part is missing or no device would accept it.
     pub fn parse(text: &str) -> Option<Self> {
         let code = without_scheme(text.trim());
         let parts = code.strip_prefix(FORMAT)?;
@@ -103,7 +101,7 @@ impl ActivationCode {
         })
     }
 
-    /// Puts a code together from its two parts.
+    /// Builds a code from its two parts.
     pub fn of_parts(smdp_address: &str, matching_id: &str) -> Option<Self> {
         let (address, id) = (smdp_address.trim(), matching_id.trim());
         let whole = !address.contains('$') && !id.contains('$');
@@ -112,7 +110,7 @@ impl ActivationCode {
             .flatten()
     }
 
-    /// With exactly one `LPA:`, as devices and QR codes take it.
+    /// With exactly one `LPA:`, as devices and QR codes expect it.
     pub fn link(&self) -> String {
         format!("{SCHEME}{}", self.code)
     }
@@ -122,7 +120,7 @@ impl ActivationCode {
         self.code.get(FORMAT.len()..self.address_end).unwrap_or_default()
     }
 
-    /// Names the profile at its server; the secret part.
+    /// Identifies the profile at its server; the secret part.
     pub fn matching_id(&self) -> &str {
         self.code
             .get(self.address_end + 1..self.matching_id_end)
@@ -186,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_device_would_take_is_no_code() {
+    fn a_code_that_no_device_would_accept_is_refused() {
         let long = format!("1$a.example${}", "A".repeat(244));
         assert_eq!(long.len(), LONGEST + 1);
         for text in [

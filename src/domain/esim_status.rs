@@ -1,9 +1,9 @@
-//! Where an eSIM profile is in its life.
+//! The status of an eSIM profile.
 
 /// The provider's eight states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EsimStatus {
-    /// Made, in stock.
+    /// Created, in stock.
     Available,
     /// Reserved.
     Allocated,

@@ -1,4 +1,4 @@
-//! What happened at the provider, as it told us.
+//! What happened at the provider, as the provider reported it.
 
 use std::fmt;
 use std::hash::Hasher as _;
@@ -15,11 +15,12 @@ pub const LONGEST_ID: usize = 255;
 
 macro_rules! types {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
-        /// What kind of event it is. Told by the whole text: endings repeat
-        /// (`…/REACTIVATED`, `…/ACTIVATED`).
+        /// The type of an event. Matched by the whole text: suffixes are
+        /// ambiguous (`…/REACTIVATED`, `…/ACTIVATED`).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum EventType {
-            /// One that the gateway does not know; its text says which.
+            /// A type that the gateway does not know; its text is in
+            /// `raw_type`.
             Other,
             $($(#[$doc])* $name,)+
         }
@@ -32,7 +33,7 @@ macro_rules! types {
             pub fn named(text: &str) -> Self {
                 match text {
                     $($text => Self::$name,)+
-                    // The documents have one L; both were seen.
+                    // The documentation has one L; both occur.
                     "OCS/PRODUCT/CANCELLED" => Self::ProductCanceled,
                     _ => Self::Other,
                 }
@@ -42,27 +43,28 @@ macro_rules! types {
 }
 
 types! {
-    /// A bundle was bought and waits for first use.
+    /// A product was bought and waits for first use.
     ProductPreloaded = "OCS/PRODUCT/PRELOADED",
-    /// A bundle was bought and begins by itself when its condition is met.
+    /// A product was bought and starts by itself when its condition is met.
     ProductDeferred = "OCS/PRODUCT/DEFERRED",
-    /// A bundle began.
+    /// A subscription started.
     ProductActivated = "OCS/PRODUCT/ACTIVATED",
-    /// A recurring bundle began its next period.
+    /// A recurring subscription started its next period.
     ProductRenewed = "OCS/PRODUCT/RENEWED",
-    /// A recurring bundle will not renew; it works until its period ends.
+    /// A recurring subscription will not renew; it works until its period ends.
     ProductCanceled = "OCS/PRODUCT/CANCELED",
-    /// A bundle's validity is over.
+    /// A subscription's validity is over.
     ProductExpired = "OCS/PRODUCT/EXPIRED",
-    /// A bundle was ended by an order, or because it was not used in time.
+    /// A subscription was ended by an order, or because it was not used in
+    /// time.
     ProductTerminated = "OCS/PRODUCT/TERMINATED",
-    /// Little is left of a resource of one bundle.
+    /// Little is left of a resource of one subscription.
     ProductResourceThreshold = "OCS/PRODUCT/RESOURCE/THRESHOLD",
-    /// Nothing is left of a resource of one bundle.
+    /// Nothing is left of a resource of one subscription.
     ProductResourceExhausted = "OCS/PRODUCT/RESOURCE/EXHAUSTED",
-    /// Little is left of a resource over all bundles of the SIM.
+    /// Little is left of a resource over all subscriptions of the SIM.
     ResourceThreshold = "OCS/RESOURCE/THRESHOLD",
-    /// Nothing is left of a resource over all bundles of the SIM.
+    /// Nothing is left of a resource over all subscriptions of the SIM.
     ResourceExhausted = "OCS/RESOURCE/EXHAUSTED",
     /// An eSIM profile can be downloaded.
     EsimReleased = "SIM-MANAGEMENT/ESIM/RELEASED",
@@ -88,13 +90,13 @@ types! {
     SimCardSwapped = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/SIMCARD/SWAPPED",
     /// A SIM got another number.
     SimMsisdnSwapped = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/MSISDN/SWAPPED",
-    /// A SIM was switched off for a while.
+    /// A SIM was switched off temporarily.
     SimSuspended = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/SUSPENDED",
     /// A SIM was switched on again.
     SimReactivated = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/REACTIVATED",
     /// A SIM attached in another country.
     SimRoamingAlert = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/ROAMING/ALERT",
-    /// A SIM ended for good.
+    /// A SIM ended permanently.
     SimTerminated = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/TERMINATED",
     /// A SIM left its test mode.
     SimTestModeExited = "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/TEST_MODE/EXITED",
@@ -113,7 +115,7 @@ types! {
 }
 
 impl EventType {
-    /// Whether a number and a card that belonged together may not any more.
+    /// Whether it may have changed which number belongs to which card.
     pub fn moves_a_line(self) -> bool {
         matches!(
             self,
@@ -121,7 +123,7 @@ impl EventType {
         )
     }
 
-    /// Whether it is about one bundle: an order leads to one of these.
+    /// Whether it is about one subscription: an order leads to one of these.
     pub fn changes_a_subscription(self) -> bool {
         matches!(
             self,
@@ -138,22 +140,22 @@ impl EventType {
     }
 }
 
-/// Something that happened. What the provider did not say is absent.
+/// Something that happened. What the provider does not say is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The provider's id: the same event comes again with the same one.
+    /// The provider's id: repeated deliveries of an event carry the same one.
     pub id: String,
-    /// What happened, in the provider's words.
+    /// The type, as the provider names it.
     pub raw_type: String,
-    /// When, as the provider says.
+    /// When it happened, as the provider says.
     pub occurred_at: Option<Timestamp>,
-    /// When it came to us.
+    /// When the gateway received it.
     pub received_at: Timestamp,
-    /// To which SIM.
+    /// The SIM.
     pub sim: SimIds,
-    /// To which bundle.
+    /// The subscription.
     pub subscription_id: Option<String>,
-    /// Of which product.
+    /// The product.
     pub product_id: Option<String>,
     /// The order whose reference it carries.
     pub order_id: Option<WriteId>,
@@ -161,7 +163,7 @@ pub struct Event {
     pub request_id: Option<RequestId>,
     /// The provider's transaction that it is about.
     pub transaction_id: Option<String>,
-    /// About the provider's own infrastructure, which nobody bought.
+    /// About the provider's own infrastructure, which is not sold.
     pub infrastructure: bool,
 }
 
@@ -172,19 +174,19 @@ impl Event {
     }
 
     /// Whether it is about a subscription, also when its type is not known.
-    /// With our reference it is the provider's word on an order.
+    /// With an order's reference it proves that the order was placed.
     pub fn is_about_a_subscription(&self) -> bool {
         self.raw_type.starts_with("OCS/PRODUCT/")
     }
 }
 
-/// Tells an event from another one that has its number: a database that is
-/// replaced by a standby that lagged behind gives numbers again.
+/// Distinguishes an event from another one with its number: a database that is
+/// replaced by a standby that lagged behind assigns numbers again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(pub u64);
 
 impl Event {
-    /// The mark of this event at this place in the log.
+    /// The mark of this event at this position in the log.
     pub fn mark(&self, sequence: u64) -> Mark {
         let mut digest = Digest::default();
         digest.write_u64(sequence);
@@ -193,20 +195,20 @@ impl Event {
     }
 }
 
-/// A place in the log of events: after the event with this number.
+/// A position in the log of events: after the event with this number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     /// Which log.
     pub log: Uuid,
     /// Events up to this one are before it. The first has number 1.
     pub sequence: u64,
-    /// Of the event with this number. Absent at the beginning of the log,
-    /// where that event is no longer kept, and in tokens of before.
+    /// Of the event with this number. Absent at the beginning of the log, where
+    /// that event is no longer kept, and in tokens of older versions.
     pub mark: Option<Mark>,
 }
 
 impl Cursor {
-    /// Whether this event is the one that the place is after, as far as that
+    /// Whether this event is the one that the cursor is after, as far as that
     /// is known.
     pub fn is_after(&self, event: Mark) -> bool {
         self.mark.is_none_or(|mark| mark == event)
@@ -224,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_told_by_the_whole_text() {
+    fn types_are_matched_by_the_whole_text() {
         for (kind, text) in EventType::KNOWN {
             assert_eq!(EventType::named(text), *kind);
             for other in [

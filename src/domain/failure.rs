@@ -2,12 +2,12 @@
 
 use super::ProviderDetail;
 
-/// Why a write was refused, or what an operator has to know.
+/// Why a write was refused, or what an operator has to know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// For programs.
     pub reason: Reason,
-    /// The provider's words.
+    /// What the provider said.
     pub provider: ProviderDetail,
 }
 
@@ -20,8 +20,7 @@ impl Failure {
     }
 }
 
-/// Why the provider refuses a write, or why it cannot be found out what became
-/// of one.
+/// Why the provider refuses a write, or why its outcome cannot be determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// It does not know the SIM.
@@ -32,13 +31,13 @@ pub enum Reason {
     SimStatusNotEligible,
     /// The product may not be put on this SIM.
     ProductNotEligible,
-    /// The account is empty.
+    /// The account has too little credit.
     InsufficientFunds,
     /// The account does not have the operation.
     OperationNotEnabled,
-    /// It is busy with the same SIM.
+    /// It is busy with another operation on the SIM.
     InProgress,
-    /// Our credentials do not suffice.
+    /// The gateway's credentials do not suffice.
     CredentialsRejected,
     /// It does not understand what we sent.
     Protocol,
@@ -93,7 +92,7 @@ impl Reason {
 
     fn text(self) -> &'static str {
         match self {
-            Self::SimNotFound => "the provider knows no such SIM",
+            Self::SimNotFound => "the provider does not know the SIM",
             Self::ProductNotFound => "the provider has no such product for the SIM",
             Self::SimStatusNotEligible => "the SIM's status does not allow it",
             Self::ProductNotEligible => "the product may not be put on this SIM",
@@ -103,8 +102,8 @@ impl Reason {
             Self::CredentialsRejected => "the provider does not let the gateway's credentials do this",
             Self::Protocol => "the provider did not understand the request",
             Self::Rejected => "the provider refused it",
-            Self::Ambiguous => "it cannot be told what came of it",
-            Self::Unreadable => "what came of it could not be read for too long",
+            Self::Ambiguous => "its outcome cannot be determined",
+            Self::Unreadable => "its outcome could not be read for too long",
         }
     }
 }

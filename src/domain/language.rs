@@ -5,9 +5,9 @@ use std::fmt;
 /// Longest tag that is accepted, the bound that BCP 47 gives implementers.
 pub const LONGEST_TAG: usize = 35;
 
-/// A well-formed BCP 47 language tag in canonical letter case, so that
-/// `fr_fr` and `fr-FR` are one language. Whether the provider has texts in it
-/// is the provider's matter.
+/// A well-formed BCP 47 language tag in canonical letter case, so that `fr_fr`
+/// and `fr-FR` are one language. Whether the provider has texts in it is not
+/// checked.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Language(Box<str>);
 
@@ -44,7 +44,7 @@ impl Language {
         Some(Self(canonical.into()))
     }
 
-    /// English as spoken in the United States, the provider's own default.
+    /// US English, the provider's own default.
     pub fn english() -> Self {
         Self("en-US".into())
     }

@@ -1,5 +1,4 @@
-//! How long a process may send an order after it has written down that it
-//! will.
+//! How long a process may send an order after recording that it will.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Clock, Deadline};
 
-/// A process's right to send, asked again immediately before every send. Both
+/// Permission of a process to send, checked immediately before every send. Both
 /// clocks have to agree: the monotonic one stands still while a machine is
 /// suspended, and the wall clock may be set back. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -26,8 +25,8 @@ struct Terms {
 }
 
 impl Lease {
-    /// One that begins now. Nothing is sent in its last quarter, in which the
-    /// answer has to come. To be begun before the ledger's own lease is.
+    /// A lease that begins now. Nothing is sent in its last quarter, which is
+    /// left for the answer. To be begun before the ledger's own lease is.
     pub fn begin(clock: &Clock, length: Duration) -> Self {
         Self(Arc::new(Terms {
             began: clock.now(),
@@ -38,7 +37,7 @@ impl Lease {
         }))
     }
 
-    /// Nothing is to be sent any more, whatever the clocks say.
+    /// Ends it, whatever the clocks say.
     pub fn end(&self) {
         self.0.is_over.store(true, Ordering::Relaxed);
     }
@@ -75,7 +74,7 @@ mod tests {
         assert!(lease.allows_sending());
         tokio::time::advance(Duration::from_secs(90)).await;
         assert!(!lease.allows_sending());
-        // Ended by whoever knows better.
+        // Ended explicitly.
         let lease = Lease::begin(&clock, Duration::from_secs(120));
         lease.clone().end();
         assert!(!lease.allows_sending());

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-/// An ISO 4217 currency code: three capital letters. The list of currencies
-/// in force is the provider's matter and is not checked.
+/// An ISO 4217 currency code: three capital letters. Whether the currency is in
+/// force is not checked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 
@@ -46,7 +46,7 @@ const NANOS: i32 = 1_000_000_000;
 const NANOS_PER_CENT: i32 = NANOS / 100;
 
 impl Money {
-    /// From hundredths of a unit, the way the provider counts.
+    /// From hundredths of a unit, as the provider counts.
     pub fn from_cents(currency: Currency, cents: i64) -> Self {
         let nanos = i32::try_from(cents % 100).unwrap_or_default() * NANOS_PER_CENT;
         Self {
@@ -100,7 +100,7 @@ impl Money {
 }
 
 impl fmt::Display for Money {
-    /// For people: at least two decimals, more where there are more.
+    /// For people: at least two decimals, more if needed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.is_negative() { "-" } else { "" };
         let decimals = format!("{:09}", self.nanos.abs());

@@ -1,9 +1,9 @@
-//! Data that the provider publishes no shape for: passed on as it came.
+//! Data for which the provider publishes no schema: passed on unchanged.
 
 use std::fmt;
 
-/// What is passed on is passed on this deep: callers' protobuf readers stop at
-/// about a hundred levels, of which each of these takes up to four.
+/// How deep data is passed on: callers' protobuf readers stop at about a
+/// hundred levels, of which each of these takes up to four.
 pub const DEEPEST: u32 = 16;
 
 /// One value of unknown meaning. It may hold identifiers, so `Debug` prints
@@ -12,7 +12,7 @@ pub const DEEPEST: u32 = 16;
 pub enum Opaque {
     /// Nothing.
     Null,
-    /// Yes or no.
+    /// True or false.
     Bool(bool),
     /// A number that a float holds exactly enough.
     Number(f64),

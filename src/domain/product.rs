@@ -14,11 +14,11 @@ pub const LONGEST_ID: usize = 100;
 pub struct Product {
     /// The provider's id, opaque.
     pub id: String,
-    /// Short text; the id when there is no other.
+    /// Short text; the id when there is none.
     pub name: String,
     /// Long text; may be empty.
     pub description: String,
-    /// Kind; `None` when the provider uses a word that is not known.
+    /// Category; `None` when the provider's value is not known.
     pub category: Option<Category>,
     /// Where it works: sorted, unique.
     pub countries: Vec<Country>,
@@ -51,14 +51,14 @@ pub struct Product {
 }
 
 /// Whether a product with this tag is the provider's own infrastructure, which
-/// nobody buys.
+/// is not sold.
 pub fn is_infrastructure_tag(tag: &str) -> bool {
     tag.eq_ignore_ascii_case("WALLED_GARDEN")
 }
 
-/// Whether a product with this id is infrastructure. Catalog and inventory
-/// give the tags too, an event may give the id alone: it must not be shown as
-/// a customer's when the subscription is not.
+/// Whether a product with this id is infrastructure. Catalog and inventory give
+/// the tags too, an event may give only the id: it must not be shown as a
+/// customer's when the subscription is not.
 pub fn is_infrastructure_id(id: &str) -> bool {
     let letters: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
     letters.to_ascii_uppercase().contains("WALLEDGARDEN")
@@ -70,7 +70,7 @@ impl Product {
         is_infrastructure_id(&self.id) || self.tags.iter().any(|tag| is_infrastructure_tag(tag))
     }
 
-    /// Bytes of data it grants in all; `None` when it grants no data with a
+    /// Total bytes of data it grants; `None` when it grants no data with a
     /// known amount.
     pub fn data_bytes(&self) -> Option<i64> {
         self.allowances
@@ -92,14 +92,14 @@ impl Product {
     }
 }
 
-/// Kind of product.
+/// Category of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Category {
     /// Bought once, ends by itself.
     OneOff,
     /// Renews.
     Recurring,
-    /// Only with a parent.
+    /// Only together with a parent product.
     AddOn,
 }
 
@@ -119,7 +119,7 @@ pub enum Grant {
     Limited(Amount),
     /// Without limit.
     Unlimited,
-    /// The provider gave no number that can be read.
+    /// The provider gave no readable number.
     Unknown,
 }
 
@@ -132,7 +132,7 @@ pub enum Amount {
     Voice(Duration),
     /// Text messages.
     Messages(i64),
-    /// The provider's number, in a unit that is not known.
+    /// The provider's number, in an unknown unit.
     Units(i64),
 }
 
@@ -171,7 +171,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// For comparing: a month counts as 30 days.
+    /// For comparisons: a month counts as 30 days.
     pub fn approximate_days(&self) -> i64 {
         let days = match self.unit {
             ValidityUnit::Days => 1,
@@ -211,7 +211,7 @@ pub struct Operator {
 /// How old a cached answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {
-    /// When the provider said so.
+    /// When the provider gave the answer.
     pub as_of: SystemTime,
     /// Older than the bound at the time of the answer.
     pub stale: bool,

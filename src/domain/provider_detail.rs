@@ -1,4 +1,4 @@
-//! What the provider said of a failure.
+//! What the provider said about a failure.
 
 /// What the provider said, for error metadata: codes, never its texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct ProviderDetail {
 }
 
 impl ProviderDetail {
-    /// The code, or this.
+    /// The code, or `otherwise`.
     pub fn code_or<'a>(&'a self, otherwise: &'a str) -> &'a str {
         self.code.as_deref().unwrap_or(otherwise)
     }

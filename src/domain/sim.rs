@@ -10,8 +10,8 @@ macro_rules! identifier {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// Reads the digits; `None` when there are too few, too many, or
-            /// anything that is no ASCII digit.
+            /// Parses the digits; `None` when there are too few or too many, or
+            /// a character is not an ASCII digit.
             pub fn parse(text: &str) -> Option<Self> {
                 let fits = ($shortest..=$longest).contains(&text.len());
                 (fits && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| Self(text.into()))
@@ -33,8 +33,7 @@ macro_rules! identifier {
 
 identifier! {
     /// Integrated circuit card identifier: 13 to 20 digits, as the provider's
-    /// SIM management and connectivity APIs take it (there called
-    /// `simSerial`).
+    /// SIM management and connectivity APIs take it (there called `simSerial`).
     Iccid, 13, 20
 }
 
@@ -45,7 +44,7 @@ identifier! {
 }
 
 impl Msisdn {
-    /// Reads a number as people write it: one leading `+` is dropped.
+    /// Parses a number as people write it: one leading `+` is dropped.
     pub fn parse_international(text: &str) -> Option<Self> {
         Self::parse(text.strip_prefix('+').unwrap_or(text))
     }
@@ -54,9 +53,9 @@ impl Msisdn {
 /// One SIM, named by either identifier.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum SimRef {
-    /// By the card.
+    /// By its card.
     Iccid(Iccid),
-    /// By the number.
+    /// By its number.
     Msisdn(Msisdn),
 }
 

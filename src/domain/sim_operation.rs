@@ -1,5 +1,5 @@
-//! A change of a SIM as callers see it: what the states of a write mean for
-//! it.
+//! A change of a SIM as callers see it: how the states of a write map to its
+//! states.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use super::write::{self, Write};
 /// An operation on a SIM.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimOperation {
-    /// What the ledger holds of it.
+    /// The write in the ledger.
     pub write: Write<SimChange>,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
 }
 
-/// Where an operation on a SIM stands.
+/// The state of an operation on a SIM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// On its way, or accepted and being carried out.
+    /// Being sent, or accepted and being carried out.
     Pending,
-    /// The SIM is as was asked for.
+    /// The SIM is as requested.
     Succeeded,
     /// Not carried out, and will not be.
     Failed,
-    /// Sent, and nobody knows what becomes of it.
+    /// Sent, and its outcome is not known.
     Unknown,
 }
 
@@ -46,8 +46,8 @@ impl State {
 }
 
 impl SimOperation {
-    /// The operation that a write is. What was accepted is taken for being
-    /// carried out for `give_up_after`.
+    /// The operation of a write. An accepted one counts as being carried out
+    /// for `give_up_after`.
     pub fn of(write: Write<SimChange>, give_up_after: Duration, now: Timestamp) -> Self {
         let state = match write.state {
             write::State::Submitting => State::Pending,
@@ -65,7 +65,7 @@ impl SimOperation {
         Self { write, state }
     }
 
-    /// Nothing is found out any more without an operator.
+    /// Whether only an operator can determine its outcome.
     pub fn needs_operator(&self) -> bool {
         self.write.state == write::State::NeedsOperator
     }

@@ -18,7 +18,7 @@ pub struct SimIds {
 }
 
 impl SimIds {
-    /// Whether this is the SIM that was asked for.
+    /// Whether this is the requested SIM.
     pub fn is(&self, sim: &SimRef) -> bool {
         match sim {
             SimRef::Iccid(iccid) => self.iccid.as_ref() == Some(iccid),
@@ -26,7 +26,7 @@ impl SimIds {
         }
     }
 
-    /// What a reference alone tells.
+    /// What a reference alone says.
     pub fn of(sim: &SimRef) -> Self {
         match sim {
             SimRef::Iccid(iccid) => Self {
@@ -41,14 +41,14 @@ impl SimIds {
     }
 }
 
-/// What the provider knows of a SIM.
+/// What the provider says about a SIM.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimRecord {
     /// Its identifiers.
     pub ids: SimIds,
-    /// Where it is in its life; `None` for a word that is not known.
+    /// Its status; `None` when the provider's value is not known.
     pub status: Option<SimStatus>,
-    /// The provider's word; may be empty.
+    /// The status as the provider gives it; may be empty.
     pub raw_status: String,
     /// Rate plan; may be empty.
     pub rate_plan: String,
@@ -58,24 +58,24 @@ pub struct SimRecord {
     pub metadata: Option<BTreeMap<String, String>>,
     /// When it went into service.
     pub activated_at: Option<Timestamp>,
-    /// When a network last saw it.
+    /// When a network last saw the SIM.
     pub last_seen_at: Option<Timestamp>,
-    /// Where.
+    /// The country where that was.
     pub last_country: Option<Country>,
-    /// State of its profile.
+    /// Status of its profile.
     pub esim_status: Option<EsimStatus>,
     /// When the provider was asked.
     pub as_of: SystemTime,
 }
 
-/// Where a SIM is in its life.
+/// The status of a SIM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SimStatus {
     /// Ready to be sold.
     Preactivated,
     /// In service.
     Active,
-    /// Switched off for a while.
+    /// Switched off temporarily.
     Suspended,
     /// Barred by the operator.
     Barred,
@@ -83,7 +83,7 @@ pub enum SimStatus {
     Test,
     /// Paused by its tariff.
     OnHold,
-    /// Ended for good.
+    /// Ended permanently.
     Terminated,
     /// In stock.
     Available,

@@ -1,34 +1,34 @@
-//! A bundle on a SIM and what is left of it.
+//! A product on a SIM and what is left of it.
 
 use jiff::Timestamp;
 
 use super::Country;
 use super::product::{Amount, Category};
 
-/// A bundle on a SIM.
+/// A product on a SIM.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subscription {
     /// The provider's id, opaque.
     pub id: String,
-    /// What was bought; empty when the provider does not say.
+    /// Its product; empty when the provider does not say.
     pub product_id: String,
-    /// What kind of product it is of; `None` when the provider does not say.
+    /// The product's category; `None` when the provider does not say.
     pub category: Option<Category>,
-    /// Where it is in its life; `None` for a word that is not known.
+    /// Its status; `None` when the provider's value is not known.
     pub status: Option<Status>,
-    /// The provider's word.
+    /// The status as the provider gives it.
     pub raw_status: String,
     /// When it was ordered.
     pub ordered_at: Option<Timestamp>,
     /// When it was first used.
     pub activated_at: Option<Timestamp>,
-    /// Until when it may wait for its first use, or when it ends.
+    /// Until when it can wait for its first use, or when it ends.
     pub end: Option<End>,
     /// What is left, as the provider counts it.
     pub balances: Vec<Balance>,
     /// Where it works: sorted, unique.
     pub countries: Vec<Country>,
-    /// The provider's own, not a customer's.
+    /// The provider's infrastructure, not a customer's.
     pub infrastructure: bool,
 }
 
@@ -44,14 +44,14 @@ impl Subscription {
     }
 }
 
-/// What is on a SIM, for decisions about money.
+/// The subscriptions of a SIM, for decisions about money.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Holdings {
     /// Every subscription that could be read, over or not, in the provider's
     /// order.
     pub subscriptions: Vec<Subscription>,
-    /// Elements of the answer that could not be read, or have no id: each may
-    /// be any subscription.
+    /// Number of elements of the answer that could not be read, or have no id:
+    /// each may be any subscription.
     pub unreadable: usize,
 }
 
@@ -64,28 +64,28 @@ impl Holdings {
     }
 }
 
-/// What the provider's one expiration date means. It depends on whether the
-/// bundle has begun.
+/// What the provider's single expiration date means. It depends on whether the
+/// subscription has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It has to be used first before this moment.
+    /// It has to be used for the first time before this moment.
     ActivationDeadline(Timestamp),
     /// Its validity ends then.
     Expiry(Timestamp),
 }
 
-/// Where a bundle is in its life.
+/// The status of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// The order is being processed.
     Pending,
-    /// Takes another one's place at its renewal.
+    /// Replaces another one at that one's renewal.
     Scheduled,
-    /// Begins with the first use.
+    /// Starts with the first use.
     WaitingForFirstUse,
     /// Can be used.
     Active,
-    /// Switched off for a while.
+    /// Switched off temporarily.
     Suspended,
     /// Can be used, will not renew.
     Canceled,
@@ -125,7 +125,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// What was used; `None` when that cannot be told.
+    /// What was used; `None` when that is not known.
     pub fn used(self) -> Option<Amount> {
         match self {
             Self::Limited {
@@ -137,9 +137,9 @@ impl Level {
     }
 }
 
-/// Sums balances per resource, in the order in which resources first occur.
-/// One unlimited row makes the resource unlimited; one row that is not known
-/// makes the sum not known.
+/// Sums balances per resource, in the order in which resources first occur. One
+/// unlimited row makes the resource unlimited; one unknown row makes the sum
+/// unknown.
 pub fn totals<'a>(balances: impl Iterator<Item = &'a Balance>) -> Vec<Balance> {
     let mut totals: Vec<Balance> = Vec::new();
     for balance in balances {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_are_per_resource_and_honest_about_what_is_not_known() {
+    fn totals_are_per_resource_and_unknown_where_a_row_is() {
         let unlimited = Balance {
             level: Level::Unlimited,
             ..balance("U", None, None)

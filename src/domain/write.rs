@@ -1,6 +1,6 @@
-//! A write: a change that a caller asks the provider for. It is kept in the
-//! ledger before it is sent, sent once, and followed until it is known what
-//! became of it.
+//! A write: a change that a caller requests from the provider. It is kept in
+//! the ledger before it is sent, sent once, and followed until its outcome is
+//! known.
 //!
 //! An *order* is a purchase or a change of a subscription; an *operation* is a
 //! change of a SIM. What only one [`Kind`] has belongs to that kind.
@@ -12,11 +12,12 @@
 //! any        ─▶ DONE
 //! ```
 //!
-//! `DONE` is the provider's word, and it counts in every state, however late
-//! it comes. `NOT_DONE` is the gateway's conclusion: nothing has shown so far.
-//! An operator turns `NEEDS_OPERATOR` into `DONE` or `NOT_DONE`; a repeat turns
-//! a `NOT_DONE` order into `SUBMITTING`. Nothing is sent from any other state.
-//! Callers see `DONE` as `PLACED` for orders and `SUCCEEDED` for operations.
+//! `DONE` rests on what the provider says and is accepted in every state,
+//! however late. `NOT_DONE` is the gateway's conclusion: nothing has shown so
+//! far. An operator turns `NEEDS_OPERATOR` into `DONE` or `NOT_DONE`; a repeat
+//! turns a `NOT_DONE` order into `SUBMITTING`. Nothing is sent from any other
+//! state. Callers see `DONE` as `PLACED` for orders and `SUCCEEDED` for
+//! operations.
 
 use std::fmt;
 
@@ -37,10 +38,10 @@ macro_rules! id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// Reads the hyphenated form, in any letter case.
+            /// Parses the hyphenated form, in any letter case.
             pub fn parse(text: &str) -> Option<Self> {
-                // 36 characters: the other forms would be other texts for the
-                // same id, and callers compare texts.
+                // 36 characters: the other forms would be different texts for
+                // the same id, and callers compare texts.
                 (text.len() == 36).then(|| Uuid::try_parse(text).ok().map(Self))?
             }
         }
@@ -54,15 +55,14 @@ macro_rules! id {
 }
 
 id! {
-    /// Names a write for good: an order's id, which the provider gets as
-    /// `transactionReference`, or an operation's. Later writes have greater
+    /// Identifies a write permanently: an order's id, which the provider gets
+    /// as `transactionReference`, or an operation's. Later writes have greater
     /// ids.
     WriteId
 }
 
 id! {
-    /// The caller's idempotency key: the same however often a call is
-    /// repeated.
+    /// The caller's idempotency key: the same for every repeat of a call.
     RequestId
 }
 
@@ -86,21 +86,21 @@ pub struct Write<K = Kind> {
     pub id: WriteId,
     /// The caller's id.
     pub request_id: RequestId,
-    /// Who asked, when that is known.
+    /// Who requested it, when that is known.
     pub caller: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// What it changes.
     pub kind: K,
     /// The provider's reference of the order, or its transaction.
     pub provider_reference: Option<String>,
-    /// Why it was refused, or why an operator has to look.
+    /// Why it was refused, or why it needs an operator.
     pub failure: Option<Failure>,
-    /// When it was first asked for.
+    /// When it was first requested.
     pub created_at: Timestamp,
     /// When its state last changed.
     pub updated_at: Timestamp,
-    /// When the gateway looks again what became of it, while that is open.
+    /// When the gateway checks its outcome again, while that is open.
     pub next_check_at: Option<Timestamp>,
 }
 
@@ -110,7 +110,7 @@ pub type Order = Write<OrderKind>;
 /// What a write changes, with everything that belongs to it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    /// Puts a product on a SIM, for money.
+    /// Adds a product to a SIM, for money.
     Purchase(Purchase),
     /// Changes a subscription that is on a SIM.
     Subscription(SubscriptionChange),
@@ -121,13 +121,13 @@ pub enum Kind {
 /// What an order changes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OrderKind {
-    /// Puts a product on a SIM, for money.
+    /// Adds a product to a SIM, for money.
     Purchase(Purchase),
     /// Changes a subscription that is on a SIM.
     Subscription(SubscriptionChange),
 }
 
-/// The SIM of an order, as resolved: orders go by the number.
+/// The SIM of an order, as resolved: orders name it by the number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// The number.
@@ -141,27 +141,27 @@ pub struct Line {
 pub struct Purchase {
     /// For which SIM.
     pub line: Line,
-    /// What was asked for.
+    /// The requested terms.
     pub terms: PurchaseTerms,
-    /// The subscription that came of it.
+    /// The resulting subscription.
     pub subscription_id: Option<String>,
 }
 
-/// What a caller asks for when it buys. Two requests with the same id must
-/// agree in all of it.
+/// The content of a request to buy. Two requests with the same id must agree in
+/// all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurchaseTerms {
     /// The provider's product.
     pub product_id: String,
-    /// When the subscription is to begin; `None` leaves it to the gateway.
+    /// When the subscription starts; `None` leaves it to the gateway.
     pub activation: Option<Activation>,
-    /// The caller's own; may be empty.
+    /// The caller's own reference; may be empty.
     pub reference: String,
-    /// Nothing dearer is bought.
+    /// Nothing more expensive is bought.
     pub max_price: Option<Money>,
 }
 
-/// When a subscription begins.
+/// When a subscription starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Activation {
     /// When the SIM first uses data; the SIM stays pre-activated until then.
@@ -171,7 +171,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// The only alternative.
+    /// The other one.
     pub fn other(self) -> Self {
         match self {
             Self::OnFirstUse => Self::Immediate,
@@ -187,17 +187,17 @@ pub struct SubscriptionChange {
     pub line: Line,
     /// The subscription's product.
     pub product_id: String,
-    /// What was asked for.
+    /// The requested terms.
     pub terms: SubscriptionTerms,
 }
 
-/// What a caller asks for when it changes a subscription. Two requests with
-/// the same id must agree in all of it.
+/// The content of a request to change a subscription. Two requests with the
+/// same id must agree in all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionTerms {
     /// The subscription.
     pub subscription_id: String,
-    /// What is to be done with it.
+    /// What to do with it.
     pub action: SubscriptionAction,
 }
 
@@ -248,8 +248,8 @@ impl From<OrderKind> for Kind {
 }
 
 impl<K> Write<K> {
-    /// The same write with its kind as this makes it; `None` when it makes
-    /// none.
+    /// The same write with its kind converted; `None` when `make` returns
+    /// `None`.
     fn with_kind<L>(self, make: impl FnOnce(K) -> Option<L>) -> Option<Write<L>> {
         Some(Write {
             kind: make(self.kind)?,
@@ -284,7 +284,7 @@ impl Write {
         })
     }
 
-    /// Whether it is an order, and no operation on a SIM.
+    /// Whether it is an order and not an operation on a SIM.
     pub fn is_order(&self) -> bool {
         match self.kind {
             Kind::Purchase(_) | Kind::Subscription(_) => true,
@@ -292,7 +292,7 @@ impl Write {
         }
     }
 
-    /// The subscription that came of a purchase.
+    /// The subscription that resulted from a purchase.
     pub fn bought(&self) -> Option<&String> {
         match &self.kind {
             Kind::Purchase(purchase) => purchase.subscription_id.as_ref(),
@@ -300,9 +300,9 @@ impl Write {
         }
     }
 
-    /// Whether a repeat sends once more what was found not to have been
+    /// Whether a repeat sends it again after it was found not to have been
     /// carried out. A change of a SIM may fail long after it was accepted, so
-    /// that it is sent once for each id.
+    /// it is sent once per id.
     pub fn may_be_sent_again(&self) -> bool {
         self.state.may_become(State::Submitting) && self.is_order()
     }
@@ -316,21 +316,21 @@ impl Write {
     }
 }
 
-/// Where a write stands.
+/// The state of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// It is being sent, or was when its process died.
+    /// Being sent, or was when its process died.
     Submitting,
     /// Carried out.
     Done,
     /// Refused: nothing was changed.
     Rejected,
-    /// Sent, and nobody knows yet whether it was carried out.
+    /// Sent, and it is not known yet whether it was carried out.
     Unknown,
-    /// Sent, and nothing of it has shown for as long as it should take. The
-    /// provider's word still changes it.
+    /// Sent, and nothing of it has shown for as long as it should take. Later
+    /// proof from the provider still changes it.
     NotDone,
-    /// The gateway cannot find out: a person has to.
+    /// The gateway cannot determine the outcome: an operator has to.
     NeedsOperator,
 }
 
@@ -371,7 +371,7 @@ impl State {
         Self::ALL.into_iter().find(|state| state.order_name() == name)
     }
 
-    /// Whether another write in the same slot has to wait.
+    /// Whether another write in the same slot has to wait for it.
     pub fn is_in_flight(self) -> bool {
         matches!(self, Self::Submitting | Self::Unknown | Self::NeedsOperator)
     }
@@ -383,7 +383,7 @@ impl State {
             (Self::Submitting, Self::Rejected | Self::Unknown)
                 | (
                     Self::Unknown,
-                    // A definite refusal may come after another process took
+                    // A definite refusal may arrive after another process took
                     // the write over.
                     Self::Rejected | Self::NotDone | Self::NeedsOperator
                 )

@@ -1,10 +1,10 @@
-//! Our certificate, and whose callers' certificates are believed; read again
-//! when the files change, so that a rotation needs no restart.
+//! The server's certificate and the authorities of callers' certificates; read
+//! again when the files change, so that a rotation needs no restart.
 //!
-//! A new connection uses what is current; those that exist go on with what
-//! they began with until `grpc.max_connection_age` ends them. Sessions are
-//! not resumed: a resumed one would skip the check of the caller's
-//! certificate, and connections here live for minutes.
+//! A new connection uses the current ones; existing connections keep theirs
+//! until `grpc.max_connection_age` ends them. Sessions are not resumed: a
+//! resumed one would skip the check of the caller's certificate, and
+//! connections here live for minutes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,10 +30,10 @@ pub enum CertificateError {
         file: PathBuf,
         /// The setting that names it.
         setting: &'static str,
-        /// Why not.
+        /// Why.
         error: std::io::Error,
     },
-    /// A file is not what it should be.
+    /// A file has the wrong content.
     #[error("{file} ({setting}) holds no usable {wanted} in PEM: {error}")]
     Pem {
         /// The file.
@@ -42,13 +42,13 @@ pub enum CertificateError {
         setting: &'static str,
         /// What it should hold.
         wanted: &'static str,
-        /// Why not.
+        /// Why.
         error: pem::Error,
     },
-    /// Certificate and key do not belong together, or are of no known kind.
+    /// Certificate and key do not match, or are of an unsupported kind.
     #[error("grpc.tls.cert_file and grpc.tls.key_file cannot be used together: {0}")]
     Pair(rustls::Error),
-    /// An authority is none.
+    /// A certificate is not valid as an authority.
     #[error("{0} (grpc.tls.client_ca_file) holds a certificate that cannot be an authority: {1}")]
     Authority(PathBuf, rustls::Error),
     /// The authorities cannot be used.
@@ -56,12 +56,12 @@ pub enum CertificateError {
     Authorities(PathBuf, VerifierBuilderError),
 }
 
-/// What new connections are secured with.
+/// The TLS configuration of new connections.
 pub struct Certificates {
     files: config::Tls,
     current: ArcSwap<ServerConfig>,
-    /// Of the files as they were last looked at, good or not; `None` when
-    /// they could not be read.
+    /// Digest of the files as last read, valid or not; `None` when they could
+    /// not be read.
     seen: Mutex<Option<Digest>>,
     metrics: Arc<Metrics>,
 }
@@ -91,7 +91,7 @@ impl Certificates {
         &self.metrics
     }
 
-    /// Looks at the files for ever.
+    /// Watches the files; never returns.
     pub async fn keep_current(&self) {
         loop {
             tokio::time::sleep(self.files.reload_interval).await;
@@ -109,9 +109,9 @@ impl Certificates {
         }
     }
 
-    /// Whether there was something new. What cannot be used is reported once (and
-    /// what cannot be read, every time); a set that is half replaced is looked
-    /// at again when the rest comes.
+    /// Whether there was something new. Invalid files are reported once (and
+    /// unreadable ones every time); a half-replaced set is read again when the
+    /// rest arrives.
     async fn look(&self) -> Result<bool, CertificateError> {
         let contents = Contents::read(&self.files).await;
         let digest = contents.as_ref().ok().map(Contents::digest);
@@ -129,7 +129,7 @@ impl Certificates {
     }
 }
 
-/// What the files hold.
+/// The content of the files.
 struct Contents {
     certificate: Vec<u8>,
     key: Vec<u8>,

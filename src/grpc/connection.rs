@@ -1,5 +1,4 @@
-//! Connections of callers: plain or secured, each with who is at its other
-//! end.
+//! Connections of callers: plain text or TLS, each with its peer.
 
 use std::io;
 use std::net::IpAddr;
@@ -21,18 +20,18 @@ use webpki::EndEntityCert;
 use super::certificates::Certificates;
 use crate::domain::Caller;
 
-/// A handshake that takes longer is given up: their number is bounded.
+/// A handshake that takes longer is aborted: their number is bounded.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Handshakes at once; more connections wait in the listener's queue.
+/// Handshakes in parallel; more connections wait in the listener's queue.
 const HANDSHAKES: usize = 512;
 
-/// Who is at the other end of a connection.
+/// The peer of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Where from.
+    /// Its address.
     pub address: Option<IpAddr>,
-    /// By its certificate.
+    /// Its name, from its certificate.
     pub caller: Option<Caller>,
 }
 
@@ -64,9 +63,9 @@ impl Connected for Connection {
     }
 }
 
-/// Whose certificate it is: its SPIFFE ID, of which it may have one only
-/// (X.509-SVID, section 2), else its first DNS name. The certificate was
-/// verified already.
+/// The name in a certificate: its SPIFFE ID, of which it may have only one
+/// (X.509-SVID, section 2), else its first DNS name. The certificate has been
+/// verified.
 fn name(certificate: &CertificateDer<'_>) -> Option<Caller> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
     let mut identities = certificate.valid_uri_names();
@@ -94,7 +93,7 @@ impl Incoming {
         }
     }
 
-    /// A handshake that has succeeded; the others are dropped.
+    /// A connection whose handshake has succeeded; the others are dropped.
     fn poll_secured(&mut self, context: &mut Context<'_>) -> Poll<Option<Connection>> {
         while let Some(ended) = ready!(self.handshakes.poll_join_next(context)) {
             if let Ok(Some(connection)) = ended {
@@ -139,7 +138,7 @@ async fn secure(socket: TcpStream, certificates: Arc<Certificates>) -> Option<Co
             certificates.metrics().handshake("ok");
             Some(Connection::Secured(Box::new(stream)))
         }
-        // Somebody only looked whether the port is open.
+        // A port probe.
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             certificates.metrics().handshake("left");
             None

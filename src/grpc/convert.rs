@@ -113,9 +113,9 @@ pub fn money(money: Money) -> google::Money {
     }
 }
 
-/// A moment.
+/// A point in time.
 pub fn timestamp(moment: jiff::Timestamp) -> prost_types::Timestamp {
-    // The wire form has whole seconds rounded down and a positive rest.
+    // The wire form has seconds rounded down and positive nanos.
     let (seconds, nanos) = (moment.as_second(), moment.subsec_nanosecond());
     if nanos < 0 {
         return prost_types::Timestamp {
@@ -134,7 +134,7 @@ pub fn freshness(freshness: Freshness) -> pb::Freshness {
     }
 }
 
-/// A country on a shop's first page.
+/// A country in which something on sale works.
 pub fn destination(destination: &Destination) -> pb::Destination {
     pb::Destination {
         country: destination.country.to_string(),
@@ -143,7 +143,7 @@ pub fn destination(destination: &Destination) -> pb::Destination {
     }
 }
 
-/// The provider's word on one product.
+/// What the provider says about one product.
 pub fn eligibility(eligibility: Eligibility) -> pb::EligibilityResult {
     let (eligible, mode, reason_code, reason_message) = match eligibility.verdict {
         Verdict::Eligible { mode } => {

@@ -1,10 +1,10 @@
 //! Finds the service of a call by its path.
 //!
-//! gRPC has one pattern, `/package.Service/Method`, so this looks no further
-//! than the second slash; the service itself knows its methods. tonic's own
-//! routes are a general HTTP router that boxes body and answer once more:
-//! 3,300 instructions of a cached call's 57,000. What is not served is
-//! answered `UNIMPLEMENTED`, as gRPC demands.
+//! gRPC paths have one form, `/package.Service/Method`, so this reads up to the
+//! second slash; the service itself knows its methods. tonic's own routes are a
+//! general HTTP router that boxes body and answer once more: 3,300 instructions
+//! of a cached call's 57,000. What is not served is answered `UNIMPLEMENTED`,
+//! as gRPC requires.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -18,12 +18,12 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
 
-/// What a service that tonic generates answers with.
+/// The response future of a generated service.
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 type Call = Box<dyn Fn(Request<Body>) -> Answer + Send + Sync>;
 
-/// The services, by name. A handful: looking through them is cheaper than a
+/// The services, by name. There are few: a linear search is cheaper than a
 /// hash. Cheap to clone.
 #[derive(Clone)]
 pub struct Dispatch {
@@ -54,7 +54,7 @@ where
 }
 
 impl Dispatch {
-    /// Serves these; the ones that are called most come first.
+    /// Serves these; the most called ones come first.
     pub fn new(services: impl IntoIterator<Item = Entry>) -> Self {
         Self {
             services: services.into_iter().collect(),
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_service_is_what_stands_between_the_first_two_slashes() {
+    fn the_service_is_the_text_between_the_first_two_slashes() {
         for (path, expected) in [
             ("/connectivity.v1.Catalog/GetProduct", "connectivity.v1.Catalog"),
             ("/connectivity.v1.Catalog/", "connectivity.v1.Catalog"),

@@ -1,14 +1,14 @@
-//! Reads what a proxy says about who calls.
+//! Reads the caller's name from a proxy's header.
 
 use crate::domain::Caller;
 
 /// Envoy's header, which Istio and others use too. Its documentation, "HTTP
-/// header manipulation", gives the form: elements separated by commas, one
-/// per proxy on the way, the nearest last; in each, pairs of `Key=value`
-/// separated by semicolons, a value in double quotes where it needs them.
+/// header manipulation", gives the format: elements separated by commas, one
+/// per proxy on the path, the nearest last; in each, pairs of `Key=value`
+/// separated by semicolons, with a value in double quotes where needed.
 const ENVOY: &str = "x-forwarded-client-cert";
 
-/// Who calls. Any header but Envoy's holds the name alone.
+/// The caller. Any header but Envoy's holds only the name.
 pub fn caller(header: &str, value: &str) -> Option<Caller> {
     if header == ENVOY {
         return envoy(value);
@@ -16,8 +16,8 @@ pub fn caller(header: &str, value: &str) -> Option<Caller> {
     Caller::parse(value.trim())
 }
 
-/// By the same rule as for a certificate: the one SPIFFE ID, else the first
-/// DNS name.
+/// The same rule as for a certificate: the only SPIFFE ID, else the first DNS
+/// name.
 fn envoy(value: &str) -> Option<Caller> {
     let element = split(value, ',')?.pop()?;
     let pairs: Vec<(&str, &str)> = split(element, ';')?
@@ -37,9 +37,9 @@ fn envoy(value: &str) -> Option<Caller> {
     }
 }
 
-/// Parts between separators that do not stand in double quotes. `None` when
-/// the quotes do not end: with a quote of its own a caller could hide what
-/// the proxy puts behind it.
+/// Parts between separators outside of double quotes. `None` when a quote is
+/// not closed: with a quote of its own a caller could hide what the proxy
+/// appends.
 fn split(text: &str, separator: char) -> Option<Vec<&str>> {
     let mut quoted = false;
     let mut escaped = false;

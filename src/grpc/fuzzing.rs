@@ -9,18 +9,18 @@ use crate::domain::Caller;
 use crate::domain::event::{Cursor, Mark};
 use crate::domain::write::WriteId;
 
-/// What is read from a token writes that token, if it is of this version; for
-/// another request it is none.
+/// A decoded token encodes to the same text, if it is of this version; for
+/// another request it is refused.
 fn read<P: PageStart>(list: List, fingerprint: Fingerprint, token: &str) {
     let Ok(Some(start)) = decode::<P>(list, fingerprint, token) else {
         return;
     };
-    // Tokens of the version before begin with an A and a Q.
+    // Tokens of the previous version begin with an A and a Q.
     assert!(token.starts_with("AQ") || encode(list, fingerprint, &start) == token);
     assert!(decode::<P>(list, Fingerprint::of(&"another"), token).is_err());
 }
 
-/// What is written reads back, and with any other letter it does not.
+/// An encoded token decodes to the same, and is refused with any other letter.
 fn written<P: PageStart + PartialEq>(
     list: List,
     fingerprint: Fingerprint,
@@ -38,8 +38,8 @@ fn written<P: PageStart + PartialEq>(
     assert!(mangled == token || decode::<P>(list, fingerprint, &mangled).is_err());
 }
 
-/// Headers of proxies. A name that is read is one and reads the same again,
-/// and nothing that a caller writes before it changes what the proxy says.
+/// Headers of proxies. A parsed name is valid and parses to itself, and nothing
+/// that a caller writes before it changes what the proxy says.
 pub fn caller(bytes: &[u8]) {
     const ENVOY: &str = "x-forwarded-client-cert";
     const REAL: &str = "By=spiffe://a/gateway;Subject=\"CN=x,O=\\\"y;URI=spiffe://a/no\";URI=spiffe://a/real";

@@ -1,7 +1,7 @@
-//! Health of the whole and of each service, by the gRPC health protocol.
+//! Health of the server and of each service, by the gRPC health protocol.
 //!
-//! `tonic-health` begins with the whole (`""`) as SERVING; here it is
-//! NOT_SERVING until the gateway says otherwise.
+//! `tonic-health` starts with the server (`""`) as SERVING; here it is
+//! NOT_SERVING until the gateway sets it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,12 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 use tonic_health::server::HealthReporter;
 
-/// What health checks and readiness probes are answered.
+/// The answers to health checks and readiness probes.
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
     ready: Arc<AtomicBool>,
-    /// It will not be ready again.
+    /// It will not become ready again.
     failed: Arc<AtomicBool>,
     services: &'static [&'static str],
 }
@@ -34,7 +34,8 @@ impl Health {
         (health, server)
     }
 
-    /// Answers everyone who asks or watches from now on. After a failure it is never serving.
+    /// Sets the answer to checks and watches. After a failure it is never
+    /// serving.
     pub async fn set(&self, serving: bool) {
         self.publish(serving && !self.failed.load(Ordering::SeqCst)).await;
         // It may have failed meanwhile.
@@ -43,7 +44,7 @@ impl Health {
         }
     }
 
-    /// Something that the whole depends on is gone for good.
+    /// A required part has failed permanently.
     pub async fn fail(&self) {
         self.failed.store(true, Ordering::SeqCst);
         self.publish(false).await;
@@ -61,9 +62,8 @@ impl Health {
         }
     }
 
-    /// Ends every watch after its last answer; checks are not answered any more.
-    /// A watcher that stays would hold up the drain for as long as that may
-    /// take.
+    /// Ends every watch after its last answer; checks are not answered any
+    /// more. An open watch would delay the drain up to its limit.
     pub async fn end(&self) {
         let mut reporter = self.reporter.clone();
         for service in self.services.iter().copied().chain([""]) {

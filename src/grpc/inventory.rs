@@ -11,7 +11,7 @@ use super::{convert, parse, status};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::{Inventory, Sims};
 
-/// Request path of the one method whose deadline is a batch's.
+/// Request path of the only method with the deadline of a batch.
 pub const BATCH_GET_INVENTORY: &str = "/connectivity.v1.Inventory/BatchGetInventory";
 
 /// Answers the Inventory service.

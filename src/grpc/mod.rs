@@ -1,9 +1,9 @@
 //! The contract: protobuf in, protobuf out.
 //!
 //! One thin handler file per service; `parse` turns a message into domain
-//! values and names every violation at once, `convert` turns domain values
-//! into messages, `status` is the only place where an error becomes a
-//! `Status`. Nothing here decides anything.
+//! values and reports all violations together, `convert` turns domain values
+//! into messages, `status` is the only place where an error becomes a `Status`.
+//! No decisions are made here.
 
 mod catalog;
 mod certificates;

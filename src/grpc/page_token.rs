@@ -1,9 +1,9 @@
-//! Page tokens: opaque, bound to the list and to the request they came from.
+//! Page tokens: opaque, bound to their list and request.
 //!
-//! A token holds no secret and gives no right, so it is not signed; a check
-//! sum distinguishes a foreign or mangled one from ours. What is computed here must not
-//! depend on what built the gateway: replicas read each other's tokens, and
-//! callers keep those of events for weeks.
+//! A token holds no secret and grants nothing, so it is not signed; a checksum
+//! rejects foreign and mangled ones. What is computed here must not depend on
+//! the build: replicas read each other's tokens, and callers keep those of
+//! events for weeks.
 
 use std::hash::{Hash, Hasher as _};
 
@@ -17,18 +17,18 @@ use crate::domain::error::PageTokenFault;
 use crate::domain::event::{Cursor, Mark};
 use crate::domain::write::WriteId;
 
-/// Where a page begins, in the terms of its list: what a token carries.
+/// The start of a page, in terms of its list: what a token carries.
 pub trait PageStart: Sized {
-    /// As bytes.
+    /// Appends it as bytes.
     fn write(&self, token: &mut Vec<u8>);
-    /// From exactly those bytes.
+    /// Reads exactly those bytes.
     fn read(bytes: &[u8]) -> Option<Self>;
 }
 
-/// A position in a list that is counted.
+/// A position in a counted list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// What is paged through: a snapshot, a part of the list.
+    /// What is paged through: a snapshot, or a part of the list.
     pub within: u64,
     /// Elements of it before this page.
     pub offset: u32,
@@ -60,7 +60,7 @@ impl PageStart for WriteId {
     }
 }
 
-/// The last event that was dealt with, with its mark when it has one.
+/// The last event that was processed, with its mark if there is one.
 impl PageStart for Cursor {
     fn write(&self, token: &mut Vec<u8>) {
         token.extend(self.log.as_bytes());
@@ -103,12 +103,12 @@ pub enum List {
 /// Changes when the layout of a token does.
 const VERSION: u8 = 1;
 
-/// Identifies what a request asks for: everything but the page itself.
+/// Identifies the content of a request without its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Of tokens that fit every request to their list.
+    /// Of tokens that are not bound to a request.
     pub const ANY: Self = Self(0);
 
     /// Of a request.
@@ -135,7 +135,7 @@ pub fn encode(list: List, fingerprint: Fingerprint, start: &impl PageStart) -> S
 /// Reads a token; an empty one is the beginning.
 ///
 /// # Errors
-/// When it is not ours, or belongs to another request.
+/// When the gateway did not make it, or it belongs to another request.
 pub fn decode<P: PageStart>(
     list: List,
     fingerprint: Fingerprint,
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_the_same_whatever_built_the_gateway() {
+    fn a_token_does_not_depend_on_the_build() {
         let request = ("FR", 5_u32, true, ["a", "b"].as_slice(), Some("x"));
         let start = Position {
             within: 9,
@@ -222,11 +222,10 @@ mod tests {
         assert_eq!(token, "AQCfK7AbHEyxXwAAAAAAAAAJAAAAMvIYqqk");
     }
 
-    /// As the gateway gave them out when it used the standard library's
-    /// hasher, for a list of events of one type and one SIM and for one of
-    /// products.
+    /// As the gateway made them with the standard library's hasher, for a list
+    /// of events of one type and one SIM and for one of products.
     #[test]
-    fn tokens_of_before_are_read() {
+    fn tokens_of_the_previous_version_are_read() {
         let cursor = "AQMz6rztnp2anuuJZehhiizyBYOSs4QtbbkAAAAAAAAAAYtsrfs";
         let position = "AQD9u2a4AZiIC-RSmKIWhr1AAAAAAT6eIm0";
         let found = decode::<Cursor>(List::Events, Fingerprint(0x33ea_bced_9e9d_9a9e), cursor);

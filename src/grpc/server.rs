@@ -1,4 +1,4 @@
-//! Puts services, health, reflection and layers together and serves them.
+//! Combines services, health, reflection and layers, and serves them.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::pb::connectivity::v1::provisioning_server::{ProvisioningServer, SERVI
 use crate::service::{Catalog, Esims, Events, Inventory, Sims, Writes};
 use crate::telemetry::{Metrics, Sampling};
 
-/// The use cases that are served.
+/// The use cases to serve.
 pub struct Services {
     /// The Catalog service.
     pub catalog: Catalog,
@@ -59,7 +59,7 @@ impl Services {
         health: HealthServer<H>,
     ) -> Result<Dispatch, tonic_reflection::server::Error> {
         let most = config.max_request_bytes;
-        // grpcurl and others still know v1alpha only.
+        // grpcurl and others still use v1alpha.
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -100,38 +100,38 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// What holds for every call, whatever its handler.
+/// Settings that apply to every call, whatever its handler.
 pub struct EveryCall {
-    /// Where calls are counted.
+    /// Counts calls.
     pub metrics: Arc<Metrics>,
     /// Which calls are traced.
     pub sampling: Sampling,
     /// Methods with a deadline of their own.
     pub deadlines: Exceptions,
-    /// Who callers are, and what each may call.
+    /// How callers are identified, and what each may call.
     pub callers: config::Callers,
 }
 
 /// The server, ready to serve.
 pub struct Server<H: HealthApi> {
-    /// Where callers connect.
+    /// Accepts callers.
     pub listener: TcpListener,
-    /// What connections are secured with; plain text without.
+    /// TLS of connections; `None` for plain text.
     pub certificates: Option<Arc<Certificates>>,
-    /// What is served.
+    /// The services.
     pub services: Services,
     /// The health service.
     pub health: HealthServer<H>,
-    /// What surrounds it.
+    /// The layers.
     pub every_call: EveryCall,
 }
 
 impl<H: HealthApi> Server<H> {
-    /// Serves until `stop`, then lets calls in flight finish: a caller that
-    /// never ends keeps this from returning, so bound it.
+    /// Serves until `stop`, then lets calls in flight finish: a call that never
+    /// ends keeps this from returning, so bound it.
     ///
     /// # Errors
-    /// When the server cannot be put together.
+    /// When the server cannot be built.
     pub async fn serve(
         self,
         config: &config::Grpc,
@@ -156,7 +156,8 @@ impl<H: HealthApi> Server<H> {
             .http2_max_header_list_size(config.max_header_bytes)
             .http2_keepalive_interval(Some(config.keepalive_interval))
             .http2_keepalive_timeout(Some(config.keepalive_timeout))
-            // Without a grace: with one, calls in flight would be cut.
+            // Without a grace period: with one, calls in flight would be cut
+            // off.
             .max_connection_age(jittered(config.max_connection_age))
             .serve_with_incoming_shutdown(dispatch, incoming, stop)
             .await?;
@@ -164,8 +165,8 @@ impl<H: HealthApi> Server<H> {
     }
 }
 
-/// Within a tenth, so that replicas that started together do not send their
-/// clients away together.
+/// Varied by up to a tenth, so that replicas that started together do not
+/// disconnect their clients together.
 fn jittered(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * fastrand::f64())
 }

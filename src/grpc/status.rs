@@ -1,8 +1,8 @@
 //! The only place where an error becomes a `Status`: the contract's error
 //! table, as code.
 //!
-//! Every status carries exactly one `ErrorInfo`, and what else helps the
-//! caller to act: all violations, when to retry, or what was not found.
+//! Every status carries exactly one `ErrorInfo`, and what else helps the caller
+//! to act: all violations, when to retry, or what was not found.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,22 +20,22 @@ use crate::pb::connectivity::v1::ErrorReason;
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "transatel-gateway";
 
-/// Callers wait this long for a ledger that failed.
+/// Retry delay when the ledger failed.
 const LEDGER_AFTER: Duration = Duration::from_secs(1);
 
-/// Callers wait this long before they come back to another replica.
+/// Retry delay before another replica is tried.
 const ELSEWHERE_AFTER: Duration = Duration::from_millis(100);
 
 /// A row of the error table.
 struct Row {
     code: Code,
     reason: ErrorReason,
-    /// Of the `ErrorInfo`.
+    /// Metadata of the `ErrorInfo`.
     metadata: Vec<(&'static str, String)>,
     advice: Advice,
 }
 
-/// What helps the caller beyond the reason.
+/// Details that help the caller beyond the reason.
 enum Advice {
     None,
     /// `BadRequest`: fields and what is wrong with them.
@@ -206,7 +206,7 @@ fn row(error: &Error) -> Row {
 }
 
 /// What the ledger held of the request id when the call failed. An error
-/// without it was given before the ledger was read.
+/// without it was returned before the ledger was read.
 fn after_ledger(row: Row, state: LedgerState) -> Row {
     match state {
         LedgerState::Nothing => row.with("known_state", "NONE"),
@@ -263,8 +263,8 @@ impl From<Error> for Status {
     }
 }
 
-/// An error as a message, for one element of an answer: what its `Status`
-/// would have carried.
+/// An error as a message, for one element of an answer: the same as its
+/// `Status` would carry.
 pub fn message(error: Error) -> crate::pb::google::rpc::Status {
     let status = Status::from(error);
     match tonic_types::Status::decode(status.details()) {

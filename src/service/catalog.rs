@@ -1,9 +1,9 @@
-//! Catalog: answers from one cached catalog per language, and eligibility
-//! from the provider itself.
+//! Catalog: answers from one cached catalog per language, and eligibility live
+//! from the provider.
 //!
-//! Guarantees that no list, filter, sort or page is ever asked upstream, and
-//! that a call costs the size of its answer, not of the catalog: everything
-//! is indexed once per refresh (`catalog_index`).
+//! Guarantees that no list, filter, sort or page causes a request to the
+//! provider, and that a call costs the size of its answer, not of the catalog:
+//! everything is indexed once per refresh (`catalog_index`).
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +36,7 @@ pub struct Catalog {
     default_language: Language,
 }
 
-/// What the catalog use cases are made of.
+/// The dependencies of the catalog use cases.
 pub struct Parts<'a> {
     /// The provider.
     pub provider: Transatel,
@@ -44,20 +44,20 @@ pub struct Parts<'a> {
     pub sims: Sims,
     /// Settings.
     pub config: &'a config::Catalog,
-    /// Settings of requests to the provider, which bound a load.
+    /// Settings of the provider's client, which bound a load.
     pub outbound: &'a config::Outbound,
     /// How `grpc` encodes a product.
     pub prepare: Prepare,
     /// Instruments.
     pub metrics: Arc<Metrics>,
-    /// What loads run on.
+    /// Runs the loads.
     pub tasks: TaskTracker,
 }
 
-/// Where a page begins.
+/// The start of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The catalog that the walk began on.
+    /// The catalog that the listing began on.
     pub snapshot: u64,
     /// Matches before this page.
     pub offset: u32,
@@ -66,9 +66,9 @@ pub struct Position {
 /// One page of a list.
 #[derive(Debug)]
 pub struct Page {
-    /// What was prepared for each product of the page.
+    /// The prepared message of each product of the page.
     pub products: Vec<Bytes>,
-    /// Where the next page begins, when there is one.
+    /// The start of the next page, when there is one.
     pub next: Option<Position>,
     /// Matches on all pages.
     pub total: u32,
@@ -77,7 +77,7 @@ pub struct Page {
 }
 
 impl Catalog {
-    /// Prepares; loads nothing yet.
+    /// Loads nothing yet.
     pub fn new(parts: Parts<'_>) -> Self {
         let Parts {
             provider,
@@ -113,9 +113,9 @@ impl Catalog {
         }
     }
 
-    /// Loads the catalog in the default language, waiting for the first
-    /// answer at most this long; with no time at all, loads nothing. A failure
-    /// is not reported: the next call tries again.
+    /// Loads the catalog in the default language, waiting for the first answer
+    /// at most `within`; zero loads nothing. A failure is not reported: the
+    /// next call tries again.
     pub async fn warm_up(&self, within: Duration) {
         if within.is_zero() {
             return;
@@ -132,8 +132,8 @@ impl Catalog {
     /// Cancel-safe.
     ///
     /// # Errors
-    /// `PAGE_TOKEN_INVALID` when the catalog has changed since the walk
-    /// began; the provider's errors when nothing is cached.
+    /// `PAGE_TOKEN_INVALID` when the catalog has changed since the first page;
+    /// the provider's errors when nothing is cached.
     pub async fn list(
         &self,
         language: Option<&Language>,
@@ -163,7 +163,7 @@ impl Catalog {
         })
     }
 
-    /// One product, sold at present or not.
+    /// One product, whether it is on sale or not.
     ///
     /// Cancel-safe.
     ///
@@ -181,13 +181,13 @@ impl Catalog {
         Ok((entry, freshness(&cached)))
     }
 
-    /// The price of a product by a catalog that is not stale; `None` when the
+    /// The price of a product in a catalog that is not stale; `None` when the
     /// provider gives none.
     ///
     /// Cancel-safe.
     ///
-    /// # Errors
-    /// `PRODUCT_NOT_FOUND`; the provider's errors when no catalog that is
+    /// `PRODUCT_NOT_FOUND`; the provider's errors when a fresh catalog cannot
+    /// be loaded.
     /// fresh can be had.
     pub async fn price(&self, id: &str) -> Result<Option<Money>> {
         let cached = self
@@ -213,7 +213,7 @@ impl Catalog {
         Ok((cached.value.destinations(), freshness(&cached)))
     }
 
-    /// Which of these products the SIM may get now. Live.
+    /// Which of these products the SIM can get now. Live.
     ///
     /// # Errors
     /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
@@ -229,7 +229,7 @@ impl Catalog {
             .await
     }
 
-    /// What the cache did, for the metrics.
+    /// Counters of the cache, for the metrics.
     pub fn counts(&self) -> Arc<Counts> {
         self.cache.counts()
     }
@@ -257,12 +257,12 @@ struct Loader {
     default_language: Language,
     prepare: Prepare,
     metrics: Arc<Metrics>,
-    /// What has been logged: an odd product is one line, not one per refresh.
+    /// What has been logged: a product that cannot be read is logged once, not
+    /// per refresh.
     reported: Mutex<HashSet<Dropped>>,
 }
 
-/// Odd products that are remembered as logged; beyond it they are only
-/// counted.
+/// Products that are remembered as logged; beyond that they are only counted.
 const MOST_REPORTED: usize = 1000;
 
 impl Loader {
@@ -307,8 +307,9 @@ impl Load for Loader {
         })
     }
 
-    /// A second for a start, then longer, so that a provider that is down is
-    /// not asked by every caller; never so long that its return goes unseen.
+    /// A second for a start, then longer, so that a provider that is down does
+    /// not get a request per call; never so long that its recovery is noticed
+    /// late.
     fn hold(&self, failure: &CallError, failures: u32) -> Duration {
         let asked = match failure {
             CallError::Refused(refusal) => refusal.retry_after.unwrap_or_default(),

@@ -2,9 +2,9 @@
 //!
 //! For every order there is a permutation of the products, and for every
 //! country, tag, category and parent a bitmap over that permutation. A query
-//! intersects bitmaps (20 words for 1,200 products) and reads one page off
-//! the result: it never visits products that are not in the answer. Words
-//! have posting lists, so that a text query costs its matches.
+//! intersects bitmaps (20 machine words for 1,200 products) and reads one page
+//! off the result: it never visits products that are not in the answer. Words
+//! of the texts have posting lists, so that a text query costs its matches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash as _, Hasher as _};
@@ -18,11 +18,11 @@ use crate::domain::digest::Digest;
 use crate::domain::product::{Category, Product};
 use crate::domain::{Country, Money};
 
-/// What `grpc` keeps ready per product: made once per refresh, copied
-/// into every answer. The service does not look inside.
+/// Prepares the message of a product: made once per refresh, copied into every
+/// answer. Opaque to the service.
 pub type Prepare = fn(&Product) -> Bytes;
 
-/// How a list is ordered. Ties go by id.
+/// The order of a list. Ties are sorted by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// By id.
@@ -31,7 +31,7 @@ pub enum Order {
     Price,
     /// Most expensive first; without a price last.
     PriceDescending,
-    /// Most data first, unlimited before all.
+    /// Most data first, unlimited before all others.
     Data,
     /// Longest first.
     Validity,
@@ -48,7 +48,7 @@ impl Order {
     ];
 }
 
-/// A filter: what is empty does not filter.
+/// A filter; an empty member does not filter.
 #[derive(Clone, Debug, Hash)]
 pub struct Query {
     /// Covers all of them.
@@ -57,11 +57,11 @@ pub struct Query {
     pub categories: Vec<Category>,
     /// Is an add-on of this product.
     pub parent: Option<String>,
-    /// Has a word that begins with each word of this text.
+    /// Has a word that starts with each word of this text.
     pub text: String,
     /// Carries all of them.
     pub tags: Vec<String>,
-    /// Also what is not sold at present.
+    /// Includes products that are not on sale.
     pub include_unavailable: bool,
     /// The order.
     pub order: Order,
@@ -72,7 +72,7 @@ pub struct Query {
 pub struct Entry {
     /// The product.
     pub product: Arc<Product>,
-    /// What `grpc` prepared for it.
+    /// The message that `grpc` prepared for it.
     pub prepared: Bytes,
 }
 
@@ -87,7 +87,7 @@ pub struct Destination {
     pub lowest_price: Option<Money>,
 }
 
-/// One property of a product that a query can ask for.
+/// A property of a product that a query can filter by.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Facet {
     Country(Country),
@@ -98,7 +98,7 @@ enum Facet {
     Available,
 }
 
-/// The products in one order.
+/// The products in one of the orders.
 struct Ranking {
     /// Rank → product.
     products: Vec<usize>,
@@ -107,7 +107,7 @@ struct Ranking {
     facets: HashMap<Facet, FixedBitSet>,
 }
 
-/// A catalog that can be asked.
+/// A catalog that can be queried.
 pub struct Index {
     entries: Vec<Entry>,
     by_id: HashMap<String, usize>,
@@ -163,7 +163,7 @@ impl Index {
         self.entries.len()
     }
 
-    /// One product.
+    /// A product by its id.
     pub fn entry(&self, id: &str) -> Option<&Entry> {
         self.entries.get(*self.by_id.get(id)?)
     }
@@ -193,7 +193,7 @@ impl Index {
         (page, total)
     }
 
-    /// Ranks of the matches; `None` when a wanted facet or word does not
+    /// Ranks of the matches; `None` when a requested facet or word does not
     /// exist.
     fn matches(&self, query: &Query, ranking: &Ranking) -> Option<FixedBitSet> {
         let mut matches = match query.include_unavailable {
@@ -294,8 +294,8 @@ impl Ranking {
     }
 }
 
-/// Sorts ascending: what has no value goes last, what is to come first has
-/// its sign reversed.
+/// Sorts ascending: missing values go last; for a descending order the sign is
+/// reversed.
 fn sort_key(product: &Product, order: Order) -> (bool, Option<[u8; 3]>, i128) {
     match order {
         Order::Id => (false, None, 0),

@@ -111,7 +111,7 @@ prop_compose! {
     }
 }
 
-/// The same question, asked one product at a time.
+/// The same query, evaluated one product at a time.
 fn by_hand(products: &[Product], query: &Query) -> BTreeSet<String> {
     let matches = |product: &&Product| {
         let words: Vec<String> = [&product.id, &product.name, &product.description]
@@ -147,7 +147,7 @@ fn by_hand(products: &[Product], query: &Query) -> BTreeSet<String> {
 
 proptest! {
     #[test]
-    fn a_query_finds_what_a_look_at_every_product_finds(
+    fn a_query_finds_the_same_as_a_scan_of_every_product(
         products in vec(any_product(), 0..40),
         query in any_query(),
         size in 1..7_usize,
@@ -159,7 +159,7 @@ proptest! {
         let found = ids(&index, &query);
         prop_assert_eq!(found.iter().cloned().collect::<BTreeSet<_>>(), by_hand(&products, &query));
 
-        // Pages put together are the whole, in the same order.
+        // The pages together are the whole list, in the same order.
         let mut walked = Vec::new();
         loop {
             let (page, total) = index.select(&query, walked.len(), size);
@@ -169,14 +169,14 @@ proptest! {
         }
         prop_assert_eq!(&walked, &found);
 
-        // The order holds between neighbours.
+        // The order holds between neighbors.
         let of = |id: &String| &index.entry(id).unwrap().product;
         for pair in found.windows(2) {
             let (a, b) = (sort_key(of(&pair[0]), query.order), sort_key(of(&pair[1]), query.order));
             prop_assert!(a < b || (a == b && pair[0] < pair[1]));
         }
 
-        // Destinations are what the list says.
+        // Destinations agree with the list.
         for destination in index.destinations().iter() {
             let on_sale = Query { countries: vec![destination.country], order: Order::Price, ..everything() };
             let (cheapest, total) = index.select(&on_sale, 0, 1);
@@ -187,7 +187,7 @@ proptest! {
 }
 
 #[test]
-fn what_has_no_price_comes_last_either_way() {
+fn a_missing_price_comes_last_in_both_directions() {
     let priced = |id: &str, cents: Option<i64>| Product {
         price: cents.map(|cents| Money::from_cents(Currency::parse("EUR").unwrap(), cents)),
         ..product(id)
@@ -222,7 +222,7 @@ fn what_has_no_price_comes_last_either_way() {
 }
 
 #[test]
-fn equal_catalogs_have_equal_snapshots_whatever_their_order() {
+fn equal_catalogs_have_equal_snapshots_in_any_order() {
     let index = |ids: &[&str]| Index::new(ids.iter().map(|id| product(id)).collect(), prepare);
     assert_eq!(index(&["A", "B"]).snapshot(), index(&["B", "A"]).snapshot());
     assert_ne!(index(&["A", "B"]).snapshot(), index(&["A", "C"]).snapshot());

@@ -1,8 +1,8 @@
-//! Esim: the state of an eSIM, and what a customer needs to install it.
+//! eSIM: the status of an eSIM, and what a customer needs to install it.
 //!
 //! Always live: a profile that was installed a moment ago must not look
-//! installable. Nothing is kept, and the activation code goes nowhere but
-//! into the answer.
+//! installable. Nothing is stored, and the activation code appears only in the
+//! answer.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -21,30 +21,30 @@ pub struct Esims {
     sims: Sims,
 }
 
-/// Everything that installs an eSIM. All of it is secret; `Debug` prints none
-/// of it.
+/// Everything needed to install an eSIM. All of it is secret; `Debug` prints
+/// none of it.
 #[derive(Clone, Debug)]
 pub struct Installation {
-    /// The code itself.
+    /// The activation code.
     pub code: ActivationCode,
-    /// The picture of it that was asked for.
+    /// The requested picture of it.
     pub picture: Option<Picture>,
 }
 
 impl Installation {
-    /// Opens the installation on an iPhone.
+    /// Link that starts the installation on an iPhone.
     pub fn apple_url(&self) -> String {
         one_tap("https://esimsetup.apple.com", &self.code)
     }
 
-    /// Opens the installation on an Android phone.
+    /// Link that starts the installation on an Android phone.
     pub fn android_url(&self) -> String {
         one_tap("https://esimsetup.android.com", &self.code)
     }
 }
 
-/// What has to be escaped in the value of a query parameter. `:` and `$` may
-/// stand there as they are, and the makers' examples show them so.
+/// What has to be escaped in the value of a query parameter. `:` and `$` are
+/// allowed there unescaped, as in Apple's and Google's examples.
 const IN_VALUE: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -72,12 +72,12 @@ fn one_tap(host: &str, code: &ActivationCode) -> String {
 }
 
 impl Esims {
-    /// Prepares; asks nothing yet.
+    /// Requests nothing yet.
     pub fn new(provider: Transatel, sims: Sims) -> Self {
         Self { provider, sims }
     }
 
-    /// The state of an eSIM, without activation material.
+    /// The status of an eSIM, without activation material.
     ///
     /// Cancel-safe.
     ///
@@ -100,7 +100,7 @@ impl Esims {
         })
     }
 
-    /// What installs an eSIM, with the picture that was asked for.
+    /// What installs an eSIM, with the requested picture.
     ///
     /// Cancel-safe.
     ///
@@ -127,8 +127,8 @@ impl Esims {
         Ok(Installation { code, picture })
     }
 
-    /// The ICCID, which SIM Management wants, and the MSISDN when it is known
-    /// without asking for it.
+    /// The ICCID, which SIM Management needs, and the MSISDN when it is known
+    /// without a request.
     async fn ids(&self, sim: &SimRef) -> Result<(Iccid, Option<Msisdn>)> {
         let iccid = self.sims.iccid(sim).await?;
         Ok((iccid, self.sims.known(sim).await.msisdn))
@@ -152,7 +152,7 @@ fn code(profile: Profile) -> Result<ActivationCode> {
             | EsimStatus::Disabled
             | EsimStatus::Deleted,
         ) => true,
-        // The provider gives the code only of what is released.
+        // The provider gives the code only of released profiles.
         None => false,
     };
     profile.code.ok_or_else(|| {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn links_carry_the_code_and_nothing_that_would_end_it() {
+    fn links_carry_the_whole_escaped_code() {
         let installation = |text: &str| Installation {
             code: ActivationCode::parse(text).unwrap(),
             picture: None,

@@ -1,7 +1,7 @@
-//! Inventory: the subscriptions of SIMs, always asked live.
+//! Inventory: the subscriptions of SIMs, always read live.
 //!
 //! Identical concurrent reads are one request: they share a load whose result
-//! is kept for nobody else.
+//! is not cached.
 
 use std::sync::Arc;
 
@@ -27,12 +27,12 @@ pub struct Inventory {
     at_once: usize,
 }
 
-/// Which subscriptions on a SIM are wanted.
+/// Selects subscriptions of a SIM.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Also those that are over.
+    /// Includes those that are over.
     pub ended: bool,
-    /// Also the provider's own.
+    /// Includes the provider's own.
     pub infrastructure: bool,
     /// Language of labels.
     pub language: Option<Language>,
@@ -54,12 +54,12 @@ pub struct SimSubscriptions {
 pub struct BatchEntry {
     /// Its index in the request.
     pub index: usize,
-    /// What became of it.
+    /// The result for it.
     pub outcome: Result<SimSubscriptions>,
 }
 
 impl Inventory {
-    /// Prepares; asks for nothing yet. Reads run on `tasks`.
+    /// Requests nothing yet. Reads run on `tasks`.
     pub fn new(
         provider: Transatel,
         sims: Sims,
@@ -109,7 +109,7 @@ impl Inventory {
         let load = || {
             let (provider, read) = (self.provider.clone(), read.clone());
             async move {
-                // As long as it takes: who waits for it may change.
+                // Not limited by a deadline: its waiters may change.
                 let options = CallOptions::detached();
                 provider
                     .subscriptions(&read.msisdn, read.ended, read.language.as_ref(), options)
@@ -140,10 +140,10 @@ impl Inventory {
         })
     }
 
-    /// The subscriptions of many SIMs, as they come, a bounded number of SIMs at a
-    /// time. One that fails costs only its own entry. Ends with
-    /// `DEADLINE_EXCEEDED` when the deadline passes first; dropping the
-    /// stream ends the rest.
+    /// The subscriptions of many SIMs, as they arrive, a bounded number of SIMs
+    /// in parallel. A failure affects only its own entry. Ends with
+    /// `DEADLINE_EXCEEDED` when the deadline passes first; dropping the stream
+    /// ends the rest.
     pub fn batch(
         &self,
         sims: Vec<SimRef>,
@@ -152,7 +152,7 @@ impl Inventory {
     ) -> impl Stream<Item = Result<BatchEntry>> + Send + use<> {
         let inventory = self.clone();
         let wanted = Arc::new(wanted);
-        // A stream is read after its call's layers are done with it.
+        // A stream outlives the layers of its call.
         let trace = propagation::Trace::current();
         let reads = stream::iter(sims.into_iter().enumerate()).map(move |(index, sim)| {
             let (inventory, wanted) = (inventory.clone(), Arc::clone(&wanted));
@@ -172,7 +172,7 @@ impl Inventory {
             .chain(late)
     }
 
-    /// What the shared reads did, for the metrics.
+    /// Counters of the shared reads, for the metrics.
     pub fn counts(&self) -> Arc<Counts> {
         self.reads.counts()
     }

@@ -1,5 +1,5 @@
-//! Use cases: what the gateway does, in the domain's words. Knows neither
-//! protobuf nor HTTP.
+//! Use cases: what the gateway does, in terms of the domain. Independent of
+//! protobuf and HTTP.
 
 pub mod catalog;
 mod catalog_index;

@@ -1,7 +1,7 @@
-//! Draws QR codes: black on white, error correction level M, a quiet zone of
-//! at least four modules on every side as ISO/IEC 18004 asks.
+//! Draws QR codes: black on white, error correction level M, a quiet zone of at
+//! least four modules on every side as ISO/IEC 18004 requires.
 //!
-//! A picture is as secret as its text: neither is printed or kept.
+//! A picture is as secret as its text: neither is logged or stored.
 
 use std::fmt::{self, Write as _};
 
@@ -10,21 +10,21 @@ use qrcode::{Color, EcLevel, QrCode};
 /// Modules of white around the code.
 const QUIET_ZONE: usize = 4;
 
-/// What to draw.
+/// A picture to draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Kind of picture.
+    /// Format of the picture.
     pub format: Format,
     /// Width and height.
     pub pixels: u32,
 }
 
-/// Kind of picture.
+/// Format of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Pixels.
+    /// PNG.
     Png,
-    /// Shapes.
+    /// SVG.
     Svg,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Debug for Picture {
     }
 }
 
-/// Why nothing was drawn. Names nothing of the text.
+/// Why nothing was drawn. Contains nothing of the text.
 #[derive(Debug, thiserror::Error)]
 pub enum DrawError {
     /// The text does not fit into any QR code.
@@ -55,7 +55,7 @@ pub enum DrawError {
     /// Fewer pixels than modules.
     #[error("{pixels} pixels are too few for {modules} modules")]
     TooSmall {
-        /// As asked for.
+        /// As requested.
         pixels: u32,
         /// Of the code with its quiet zone.
         modules: usize,
@@ -92,8 +92,8 @@ impl Modules {
         self.colors.chunks_exact(self.width)
     }
 
-    /// Exactly this many pixels wide and high. Every module has the same whole
-    /// number of pixels; what is left over widens the quiet zone.
+    /// Exactly this many pixels wide and high. All modules have the same
+    /// integer number of pixels; the remainder widens the quiet zone.
     fn png(&self, pixels: u32) -> Result<Vec<u8>, DrawError> {
         let size = pixels as usize;
         let modules = self.width + 2 * QUIET_ZONE;
@@ -128,7 +128,7 @@ impl Modules {
         let mut encoder = png::Encoder::new(&mut file, pixels, pixels);
         encoder.set_color(png::ColorType::Grayscale);
         encoder.set_depth(png::BitDepth::One);
-        // Rows of a QR code repeat: the one above is the best guess.
+        // Rows of a QR code repeat: `Up` compresses best.
         encoder.set_filter(png::Filter::Up);
         let mut writer = encoder.write_header()?;
         writer.write_image_data(&bitmap)?;
@@ -137,7 +137,7 @@ impl Modules {
     }
 
     /// One path, a horizontal bar per run of dark modules, in units of one
-    /// module; scaled by its viewer.
+    /// module; scaled by the viewer.
     fn svg(&self, pixels: u32) -> String {
         let modules = self.width + 2 * QUIET_ZONE;
         let mut document = format!(
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_said() {
+    fn a_request_that_cannot_be_drawn_is_an_error() {
         let request = |pixels| Request {
             format: Format::Png,
             pixels,

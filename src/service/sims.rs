@@ -1,13 +1,13 @@
 //! SIMs: one identifier for the other, and the state of a SIM itself.
 //!
-//! OCS wants the MSISDN, SIM management the ICCID, callers have either. A
-//! pair is found through SIM Search, else through Connectivity Management,
-//! and kept under both names: it changes only by a swap, and is dropped when
-//! an event or an operation says so or a record that was read disagrees with
-//! it. An answer counts only if it is about the SIM that was asked for. Status
-//! is never kept.
+//! OCS needs the MSISDN, SIM Management the ICCID, and callers have either. A
+//! pair is found through SIM Search, else through Connectivity Management, and
+//! cached under both identifiers: it changes only by a swap, and is dropped
+//! when an event or an operation reports one or a record disagrees with it. An
+//! answer counts only if it is about the requested SIM. The status is never
+//! cached.
 //!
-//! A kept pair serves reads. What costs money or changes a SIM uses
+//! A cached pair serves reads. What costs money or changes a SIM uses
 //! [`Sims::line`] or [`Sims::subscriber`], which ask the provider.
 
 mod lookup;
@@ -35,11 +35,11 @@ pub struct Sims {
     provider: Transatel,
 }
 
-/// Where a page of SIMs begins: the provider is asked for one status after
+/// The start of a page of SIMs: the provider is queried for one status after
 /// the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Index in the requested statuses; 0 when all were asked for.
+    /// Index in the requested statuses; 0 when all were requested.
     pub status: u32,
     /// SIMs of that status before this page.
     pub offset: u32,
@@ -50,12 +50,12 @@ pub struct Position {
 pub struct Page {
     /// The SIMs.
     pub sims: Vec<SimRecord>,
-    /// Where the next page begins, when there may be more.
+    /// The start of the next page, when there may be more.
     pub next: Option<Position>,
 }
 
 impl Sims {
-    /// Prepares; asks for nothing yet. Loads run on `tasks`.
+    /// Requests nothing yet. Loads run on `tasks`.
     pub fn new(
         provider: Transatel,
         config: config::Inventory,
@@ -111,9 +111,9 @@ impl Sims {
         }
     }
 
-    /// A SIM as the provider says that it is now, both names at least: what an
-    /// order for a card goes to. Connectivity Management is asked first where
-    /// the account changes SIMs through it, because the search lags behind.
+    /// A SIM with its current pair of identifiers: what an order for a card is
+    /// sent for. Connectivity Management is asked first where the account
+    /// changes SIMs through it, because the search lags behind.
     ///
     /// # Errors
     /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
@@ -134,7 +134,7 @@ impl Sims {
         Err(Error::SimNotResolvable { needed })
     }
 
-    /// What the provider knows of a SIM. Live.
+    /// What the provider says about a SIM. Live.
     ///
     /// # Errors
     /// `SIM_NOT_FOUND`; `OPERATION_NOT_ENABLED` when the account may use
@@ -169,8 +169,8 @@ impl Sims {
         }
     }
 
-    /// What Connectivity Management, which carries changes of SIMs out, knows
-    /// of a SIM. Live: the search lags behind, and a line may have moved.
+    /// What Connectivity Management, which carries out changes of SIMs, says
+    /// about a SIM. Live: the search lags behind, and a number may have moved.
     ///
     /// # Errors
     /// `SIM_NOT_FOUND`; `OPERATION_NOT_ENABLED` when the account may not use
@@ -202,7 +202,7 @@ impl Sims {
         deadline: Deadline,
     ) -> Result<Page> {
         let status = statuses.get(start.status as usize).copied();
-        // Pages at the provider are counted in whole pages of one size.
+        // The provider counts in whole pages of one size.
         let (page, inside) = (start.offset / size + 1, start.offset % size);
         let answer = self
             .provider
@@ -222,7 +222,7 @@ impl Sims {
                 offset: 0,
             })
         };
-        // A filter that the provider did not obey must not show.
+        // The provider may have ignored the filter.
         let wanted = |record: &SimRecord| {
             (status.is_none() || record.status == status) && group.is_none_or(|group| record.group == group)
         };
@@ -235,7 +235,7 @@ impl Sims {
         Ok(Page { sims, next })
     }
 
-    /// What the cache did, for the metrics.
+    /// Counters of the cache, for the metrics.
     pub fn counts(&self) -> Arc<Counts> {
         self.cache.counts()
     }

@@ -1,5 +1,6 @@
 //! What the databases have in common: each operation runs on a connection, to
-//! read or to write. What a database does differently is its [`Backend`].
+//! read or to write. What differs between the databases is in their
+//! [`Backend`].
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::sync::Notify;
 use super::events::{Appended, Arrival, EventLog, Extent, Logged, operations as log};
 use super::session::Session;
 use super::{
-    Attempt, Begun, Claims, Count, Filter, Key, Ledger, Look, Note, Record, Released, Result, Settled,
+    Attempt, Begun, Check, Claims, Count, Filter, Key, Ledger, Note, Record, Released, Result, Settled,
     Settlement, Slot, SlotStatus, TakeOver, operations,
 };
 use crate::domain::event::Event;
@@ -20,7 +21,7 @@ use crate::domain::write::{Write, WriteId};
 /// Work on a connection.
 pub(super) type Work<C, T> = Box<dyn for<'c> FnOnce(&'c mut C) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
 
-/// Makes work of a call of an operation.
+/// Wraps a call of an operation as work.
 macro_rules! work {
     ($connection:ident => $operation:expr) => {
         Box::new(move |$connection: &mut _| Box::pin(async move { $operation.await }))
@@ -28,10 +29,10 @@ macro_rules! work {
 }
 pub(super) use work;
 
-/// One database, as the operations need it.
+/// A database, as the operations need it.
 #[async_trait]
 pub(super) trait Backend: Send + Sync + 'static {
-    /// What work runs on.
+    /// The connection that work runs on.
     type Connection: Session;
 
     /// Runs work that only reads.
@@ -43,7 +44,7 @@ pub(super) trait Backend: Send + Sync + 'static {
     /// [`Ledger::now`].
     async fn now(&self) -> Result<Timestamp>;
 
-    /// [`Ledger::begin`]: two of them on one slot are kept apart.
+    /// [`Ledger::begin`]: two begins on one slot exclude each other.
     async fn begin(&self, attempt: Attempt) -> Result<Begun>;
 
     /// [`EventLog::append`].
@@ -108,8 +109,8 @@ impl<B: Backend> Ledger for B {
             .await
     }
 
-    async fn postpone(&self, id: WriteId, attempt: i32, look: Look) -> Result<()> {
-        self.write(work!(session => operations::postpone(session, id, attempt, look)))
+    async fn postpone(&self, id: WriteId, attempt: i32, check: Check) -> Result<()> {
+        self.write(work!(session => operations::postpone(session, id, attempt, check)))
             .await
     }
 

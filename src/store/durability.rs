@@ -1,5 +1,4 @@
-//! How safe what was committed is: for operators, who ask before they rely on
-//! it. Changes nothing, and makes no file.
+//! How durable a commit is, for operators. Changes nothing and creates no file.
 
 use std::time::Duration;
 
@@ -13,11 +12,11 @@ use super::session::Session as _;
 use crate::config;
 use crate::config::StoreUrl;
 
-/// Nobody waits longer for this.
+/// Time limit of the check.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// Who may not see the state of other sessions sees that there are some, and
-/// not whether they are synchronous.
+/// A role that may not see the state of other sessions sees that there are
+/// some, but not whether they are synchronous.
 const REPLICATION: SqlStr = SqlStr::from_static(
     "SELECT current_setting('synchronous_commit') AS commit, \
      current_setting('synchronous_standby_names') AS names, COUNT(*) AS standbys, \
@@ -25,8 +24,7 @@ const REPLICATION: SqlStr = SqlStr::from_static(
      COUNT(sync_state) AS known FROM pg_stat_replication",
 );
 
-/// In words, what becomes of an order that was committed when the database is
-/// lost.
+/// Describes what happens to a committed order when the database is lost.
 pub async fn durability(config: &config::Store) -> String {
     let asked = async {
         match &config.url {
@@ -41,7 +39,7 @@ pub async fn durability(config: &config::Store) -> String {
     };
     let answer = tokio::time::timeout(WITHIN, asked).await;
     match answer {
-        Ok(Ok(words)) => words,
+        Ok(Ok(text)) => text,
         Ok(Err(error)) => format!("cannot be asked: {}", super::Error::from(error)),
         Err(_) => "cannot be asked: no answer in time".to_owned(),
     }
@@ -66,7 +64,7 @@ async fn postgres(url: &SecretString) -> sqlx::Result<String> {
     connection.close().await?;
     let found = found.ok_or(sqlx::Error::RowNotFound)?;
     let number = |column| row::number(&found, column);
-    Ok(words(&Replication {
+    Ok(description(&Replication {
         commit: row::text(&found, "commit")?,
         names: row::text(&found, "names")?,
         standbys: number("standbys")?,
@@ -83,7 +81,7 @@ struct Replication {
     known: i64,
 }
 
-fn words(found: &Replication) -> String {
+fn description(found: &Replication) -> String {
     let Replication { commit, names, .. } = found;
     let commit = match commit.as_str() {
         "off" => "on (set by the gateway, off in the database)",
@@ -114,9 +112,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_failover_can_lose_is_said() {
+    fn it_says_what_a_failover_can_lose() {
         let found = |commit: &str, names: &str, standbys, known, synchronous| {
-            words(&Replication {
+            description(&Replication {
                 commit: commit.into(),
                 names: names.into(),
                 standbys,
@@ -124,7 +122,7 @@ mod tests {
                 known,
             })
         };
-        for (words, parts) in [
+        for (text, parts) in [
             (
                 found("on", "", 0, 0, 0),
                 [
@@ -152,7 +150,7 @@ mod tests {
             ),
         ] {
             for part in parts {
-                assert!(words.contains(part), "{part} not in {words}");
+                assert!(text.contains(part), "{part} not in {text}");
             }
         }
     }

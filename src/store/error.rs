@@ -1,9 +1,9 @@
-//! Why the store could not do something, without the values it was done with.
+//! Errors of the store, without the values of the operation.
 
 use std::fmt;
 
-/// Why the store could not do it. What was asked for may or may not have
-/// happened when the connection was lost meanwhile.
+/// Why the store failed. When the connection was lost, the operation may or may
+/// not have taken effect.
 ///
 /// Holds no value of a row, neither in `Display` nor in `Debug`, and has no
 /// source that would: PostgreSQL quotes the row in the details of a broken
@@ -17,14 +17,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Clone, Debug)]
 enum Cause {
-    /// The database said so: its code, and its words where they quote
-    /// nothing.
+    /// The database refused it: its code, and its message where that quotes no
+    /// values.
     Refused {
         code: String,
         constraint: Option<String>,
         words: Option<String>,
     },
-    /// Anything on the way to it, in our words or the driver's.
+    /// Any other failure, described by the gateway or the driver.
     Failed(String),
 }
 
@@ -48,12 +48,13 @@ impl fmt::Display for Cause {
 }
 
 impl Error {
-    /// What carries out the operation has ended: the process is going down.
-    pub(super) fn going_down() -> Self {
-        Self(Cause::Failed("the process is going down".into()))
+    /// The task that carries out the operation has ended: the process is
+    /// shutting down.
+    pub(super) fn shutting_down() -> Self {
+        Self(Cause::Failed("the process is shutting down".into()))
     }
 
-    /// The writer of the store has ended: the process is going down.
+    /// The writer of the store has ended: the process is shutting down.
     pub(super) fn writer_ended() -> Self {
         Self(Cause::Failed("its writer has ended".into()))
     }
@@ -71,8 +72,8 @@ impl From<sqlx::Error> for Error {
                 }
             }
             sqlx::Error::Migrate(error) => return Self::from_migration(error),
-            // These have no values of rows in them: the driver speaks of
-            // sockets, certificates, columns and types.
+            // These hold no values of rows: the driver names sockets,
+            // certificates, columns and types.
             sqlx::Error::Configuration(_)
             | sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
@@ -110,7 +111,7 @@ impl Error {
     }
 }
 
-/// Whether the words that come with a code may quote values: PostgreSQL's
+/// Whether the message that comes with a code may quote values: PostgreSQL's
 /// classes 22 (data) and 23 (constraints).
 fn quotes_values(code: &str) -> bool {
     code.len() == 5 && (code.starts_with("22") || code.starts_with("23"))

@@ -1,5 +1,5 @@
-//! What a row changes: the name in `act`, and as JSON in `details` what belongs
-//! to it and has no column of its own.
+//! What a row changes: the kind's name in `act`, and in `details` its data
+//! without columns of their own, as JSON.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ struct Details {
     new_iccid: Option<String>,
 }
 
-/// What the columns `act` and `details` say.
+/// The content of the columns `act` and `details`.
 #[derive(Debug, PartialEq)]
 pub(super) enum Stored {
     /// A purchase: everything else has columns.

@@ -1,11 +1,11 @@
-//! The schemas, embedded. Built here and not by sqlx's macro: that would
+//! The schemas, embedded. Built here and not by sqlx's macro, which would
 //! compile SQLite a second time for the compiler's own use.
 
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-/// One step: number, name, SQLite's text, PostgreSQL's text. A step that was
-/// released is never edited.
+/// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
+/// is never edited.
 const STEPS: [(i64, &str, &str, &str); 4] = [
     (
         1,
@@ -37,8 +37,8 @@ pub(super) fn sqlite() -> Migrator {
     migrator(|(version, name, sqlite, _)| (version, name, sqlite))
 }
 
-/// Replicas that start at once wait for each other: sqlx takes an advisory
-/// lock.
+/// Replicas that start at the same time wait for each other: sqlx takes an
+/// advisory lock.
 pub(super) fn postgres() -> Migrator {
     migrator(|(version, name, _, postgres)| (version, name, postgres))
 }

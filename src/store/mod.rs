@@ -38,7 +38,7 @@ pub use error::{Error, Result};
 pub use events::EventLog;
 pub use open::{OpenError, Opened, open};
 
-/// At most one write is in flight for it: that makes reconciliation
+/// At most one write is in flight per slot: that makes reconciliation
 /// unambiguous.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Slot {
@@ -46,10 +46,10 @@ pub enum Slot {
     Product {
         /// The SIM.
         msisdn: Msisdn,
-        /// What is put on it, or is on it.
+        /// The product that is added to it, or that the subscription is of.
         product_id: String,
     },
-    /// Of operations: the SIM itself, whatever is changed.
+    /// Of operations: the SIM itself, whatever changes.
     Sim {
         /// The number that it has.
         msisdn: Msisdn,
@@ -64,7 +64,7 @@ impl Slot {
         }
     }
 
-    /// The slot that a write is in flight for.
+    /// The slot that a write occupies.
     pub fn of(kind: &Kind) -> Self {
         let product = |msisdn: &Msisdn, product_id: &String| Self::Product {
             msisdn: msisdn.clone(),
@@ -80,50 +80,51 @@ impl Slot {
     }
 }
 
-/// What the ledger says about a slot.
+/// What the ledger holds of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotStatus {
     /// The write in flight.
     pub in_flight: Option<WriteId>,
-    /// Attempts that were ever made and are still in the ledger. Differs
-    /// whenever an order came and went in between.
+    /// Number of attempts for the slot that are in the ledger. It differs
+    /// whenever an order began and ended in between.
     pub generation: i64,
 }
 
-/// A write and what is needed to find out what became of it.
+/// A write and the data needed to determine its outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// The write.
     pub write: Write,
-    /// Which attempt at it this is, from 1. Only a `NOT_DONE` order is
-    /// attempted again.
+    /// Number of the attempt, from 1. Only a `NOT_DONE` order is attempted
+    /// again.
     pub attempt: i32,
-    /// Subscriptions that were on the SIM before the first attempt: what is
-    /// not among them may have come of the order.
+    /// Subscriptions that were on the SIM before the first attempt: only others
+    /// may have come of the order.
     pub first_baseline: Vec<String>,
     /// Subscriptions that were on the SIM before this attempt: an inventory
-    /// that lacks one of them is not complete.
+    /// that lacks one of them is incomplete.
     pub baseline: Vec<String>,
     /// This attempt was sent no later than this, if at all.
     pub sent_by: Timestamp,
-    /// How often it was looked for in its state.
+    /// Number of checks in its state.
     pub checks: i32,
-    /// When the next look is due.
+    /// When the next check is due.
     pub due_at: Option<Timestamp>,
-    /// When somebody last looked.
+    /// When it was last checked, by any process.
     pub checked_at: Option<Timestamp>,
-    /// What those who looked have observed so far.
+    /// What the checks have observed so far.
     pub observed: Observed,
 }
 
-/// What looks at an order have observed. The spans are sums of what the
-/// clocks of those who looked have measured between two looks: no step of a
-/// wall clock lengthens them.
+/// What the checks of an order have observed. The spans are sums of what each
+/// checking process measured between two checks, so no step of a wall clock
+/// lengthens them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// For how long nothing of the order has shown, while all could be read.
+    /// For how long nothing of the order has shown, while everything could be
+    /// read.
     pub absent_for: Duration,
-    /// For how long it has been looked for in its state.
+    /// For how long it has been watched in its state.
     pub watched_for: Duration,
 }
 
@@ -136,58 +137,59 @@ pub struct Attempt {
     pub baseline: Vec<String>,
     /// The slot's generation before the baseline was read.
     pub generation: i64,
-    /// Until then nobody else may think that this process is dead.
+    /// Until then no other process may treat this one as dead.
     pub lease_until: Timestamp,
     /// The process that carries it out.
     pub owner: Uuid,
 }
 
-/// How beginning an attempt ended.
+/// Result of beginning an attempt.
 #[derive(Clone, Debug)]
 pub enum Begun {
-    /// It is durable: send. For a repeated `NOT_DONE` order, its own id,
-    /// creation time and number of the attempt.
+    /// It is durable: send. For a repeated `NOT_DONE` order, with its own id,
+    /// creation time and the number of the attempt.
     Yes(Box<Record>),
-    /// The request id is known, and its write is not one that is attempted
-    /// again, or an event says that it was carried out.
+    /// The request id is known, and its write cannot be attempted again, or an
+    /// event proves that it was carried out.
     Known(Box<Record>),
     /// Another write is in flight for the slot.
     Busy(WriteId),
-    /// A write came and went since the baseline was read: read it again.
+    /// Another write began and ended since the baseline was read: read it
+    /// again.
     Moved,
 }
 
-/// What a write becomes.
+/// The outcome to record for a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// Carried out: true of the write whichever attempt it came of.
+    /// Carried out: true of the write, whichever attempt it resulted from.
     Done {
-        /// What came of a purchase; `None` when the provider did not say, and
-        /// for every other kind.
+        /// The resulting subscription of a purchase; `None` when the provider
+        /// did not say, and for every other kind.
         subscription_id: Option<String>,
         /// The provider's reference, when it gave one.
         provider_reference: Option<String>,
-        /// When to look for the subscription that the provider did not name.
+        /// When to check for the subscription that the provider did not name.
         next_check_at: Option<Timestamp>,
     },
-    /// Refused. Attempts before this one are looked for as before.
+    /// Refused. Attempts before this one are still checked.
     Rejected(Failure),
     /// Perhaps carried out.
     Unknown {
-        /// The provider's name for what it is doing, when it gave one.
+        /// The provider's reference for what it is doing, when it gave one.
         provider_reference: Option<String>,
         /// This attempt was sent no later than this.
         sent_by: Timestamp,
-        /// When to look.
+        /// When to check.
         next_check_at: Timestamp,
     },
     /// Not carried out, as far as can be seen. Not accepted for an order that
-    /// an event says was carried out, unless an operator says so.
+    /// an event proves to be carried out, unless an operator decides so.
     NotDone {
-        /// When to look whether it was after all.
+        /// When to check whether it was after all.
         next_check_at: Option<Timestamp>,
     },
-    /// A person has to look.
+    /// An operator has to decide.
     NeedsOperator(Failure),
 }
 
@@ -207,51 +209,52 @@ impl Settlement {
 /// What became of a settlement.
 #[derive(Clone, Debug)]
 pub enum Settled {
-    /// Written; the write as it is now.
+    /// Recorded; the write as it is now.
     Yes(Box<Record>),
-    /// The write is in a state that it may not leave like this, was attempted
-    /// again meanwhile, or an event says otherwise; the write as it is.
+    /// The write is in a state that does not allow it, was attempted again
+    /// meanwhile, or an event contradicts it; the write as it is.
     No(Box<Record>),
     /// There is no such write.
     Gone,
-    /// Another order of the SIM has claimed the subscription, or a write is in
-    /// flight where this one would be.
+    /// Another order of the SIM has claimed the subscription, or another write
+    /// is in flight in the slot that this one would occupy.
     Claimed,
 }
 
-/// What a release left of a write.
+/// What remains of a released write.
 #[derive(Clone, Debug)]
 pub enum Released {
     /// Nothing: the write is gone.
     Gone,
-    /// The write as it is: attempted before, or settled meanwhile.
+    /// The write as it is: it was attempted before, or settled meanwhile.
     Kept(Box<Record>),
 }
 
-/// Whose attempts a process takes over.
+/// Which attempts a process takes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakeOver {
-    /// All: nobody else can be using the ledger.
+    /// All: no other process can be using the ledger.
     All,
-    /// Those whose lease has ended, unless this process carries them out.
+    /// Those whose lease has ended, unless this process carries them out
+    /// itself.
     DeadExcept(Uuid),
 }
 
-/// The result of a look that settles nothing.
+/// The result of a check that settles nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Check {
     /// When.
     pub at: Timestamp,
-    /// The look was due then. When that has changed meanwhile, somebody has
-    /// asked for another look, which is not put off.
+    /// When the check was due. If that has changed meanwhile, another check was
+    /// requested and is not postponed.
     pub was_due_at: Option<Timestamp>,
-    /// What is known by now.
+    /// What has been observed by now.
     pub observed: Observed,
-    /// When to look again; `None` never.
+    /// When to check again; `None` for never.
     pub next_check_at: Option<Timestamp>,
 }
 
-/// Why an operator resolved a write, kept for the audit.
+/// Who resolved a write and why, kept for the audit.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Note {
     /// Who.
@@ -265,9 +268,9 @@ pub struct Note {
 pub struct Claims {
     /// Those that are named.
     pub subscription_ids: Vec<String>,
-    /// Other purchases of this product to which a subscription that no order
-    /// claims may belong: done without a name, in flight, or not done as far as
-    /// could be seen and still looked for.
+    /// Other purchases of this product to which an unclaimed subscription may
+    /// belong: done without a subscription id, in flight, or not done as far as
+    /// could be seen and still checked.
     pub rivals: i64,
 }
 
@@ -280,7 +283,7 @@ pub enum Key {
     Request(RequestId),
 }
 
-/// Which orders are wanted.
+/// Selects orders.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of this SIM.
@@ -305,26 +308,26 @@ pub struct Count {
 }
 
 /// Keeps writes. Every method is durable when it returns. With PostgreSQL none
-/// takes longer than `store.operation_timeout` allows; a caller that is dropped, and an
-/// error, leave it open whether a write happened.
+/// takes longer than `store.operation_timeout` allows; if the future is dropped
+/// or fails, the write may or may not have happened.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
-    /// The time that leases and looks go by: the database's where several
-    /// processes share it.
+    /// The time of leases and checks: the database's where several processes
+    /// share it.
     async fn now(&self) -> Result<Timestamp>;
 
     /// A write by one of its ids.
     async fn find(&self, key: Key) -> Result<Option<Record>>;
 
-    /// What is in flight for a slot.
+    /// The status of a slot.
     async fn slot_status(&self, slot: &Slot) -> Result<SlotStatus>;
 
-    /// Begins an attempt: the last thing before it is sent.
+    /// Begins an attempt: the last step before it is sent.
     async fn begin(&self, attempt: Attempt) -> Result<Begun>;
 
-    /// Records what became of an attempt, unless the write has moved on.
-    /// `Done` is true of the write, so that it does not matter which attempt
-    /// is named. A note of an operator goes with it.
+    /// Records the outcome of an attempt, unless the write has moved on. `Done`
+    /// is true of the write, so it does not matter which attempt is named. An
+    /// operator's note is stored with it.
     async fn settle(
         &self,
         id: WriteId,
@@ -334,20 +337,20 @@ pub trait Ledger: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Settled>;
 
-    /// Takes back an attempt that was certainly not sent: the write is gone,
+    /// Withdraws an attempt that was certainly not sent: the write is deleted,
     /// or `NOT_DONE` again when this was not its first attempt.
     async fn release(&self, id: WriteId, attempt: i32, now: Timestamp) -> Result<Released>;
 
-    /// Makes writes whose process died `UNKNOWN`. A lease that lies beyond
-    /// `horizon` is a clock's error and counts as ended. Returns how many.
+    /// Makes writes whose process died `UNKNOWN`. A lease beyond `horizon` is a
+    /// clock error and counts as ended. Returns how many.
     async fn take_over(&self, whose: TakeOver, now: Timestamp, horizon: Timestamp) -> Result<u64>;
 
-    /// Writes that have to be looked for now, at most this many, leased to
-    /// the caller: `UNKNOWN` ones, purchases that are `DONE` without a
-    /// subscription, and those not done or refused that are still watched. Nobody else gets
-    /// them before the lease ends. A look or a lease that lies beyond
-    /// `horizon` is a clock's error and counts as due. A row that cannot be
-    /// read is logged and put off, and keeps no other from its turn.
+    /// Writes whose check is due, at most `limit`, leased to the caller:
+    /// `UNKNOWN` ones, purchases that are `DONE` without a subscription, and
+    /// those not done or refused that are still watched. No other process gets
+    /// them before the lease ends. A check or a lease beyond `horizon` is a
+    /// clock error and counts as due. A row that cannot be read is logged and
+    /// postponed, and does not block the others.
     async fn take_due(
         &self,
         now: Timestamp,
@@ -356,15 +359,15 @@ pub trait Ledger: Send + Sync + 'static {
         limit: i64,
     ) -> Result<Vec<Record>>;
 
-    /// Looked for and not settled: counts the look and ends the lease.
-    async fn postpone(&self, id: WriteId, attempt: i32, look: Look) -> Result<()>;
+    /// Records a check that settled nothing, and ends the lease.
+    async fn postpone(&self, id: WriteId, attempt: i32, check: Check) -> Result<()>;
 
-    /// Which subscriptions of a SIM belong to orders other than this one;
-    /// rivals are counted for the slot only.
+    /// Which subscriptions of a SIM belong to other orders; rivals are counted
+    /// for the slot only.
     async fn claims(&self, slot: &Slot, other_than: WriteId) -> Result<Claims>;
 
-    /// Makes a write that is looked for due now, by its id or the provider's
-    /// reference. Returns how many that were.
+    /// Makes the pending check of a write due now, by the write's id or the
+    /// provider's reference. Returns how many were found.
     async fn make_due(&self, name: &str, now: Timestamp) -> Result<u64>;
 
     /// Orders, newest first, beginning after one of them.
@@ -373,10 +376,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Deletes settled writes that have not changed since. Returns how many.
     async fn purge(&self, unchanged_since: Timestamp) -> Result<u64>;
 
-    /// How many writes of each kind are in each state; what there is none of
-    /// may be absent.
+    /// The number of writes per kind and state; zero counts may be absent.
     async fn counts(&self) -> Result<Vec<Count>>;
 
-    /// Since when a write has been `UNKNOWN` at the longest.
+    /// When the oldest `UNKNOWN` write became so.
     async fn unknown_since(&self) -> Result<Option<Timestamp>>;
 }

@@ -1,4 +1,4 @@
-//! Opens the store that the settings name.
+//! Opens the store that the settings select.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,20 +12,20 @@ use crate::domain::Clock;
 
 /// An open store.
 pub struct Opened {
-    /// The orders.
+    /// The ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// The events, beside them.
+    /// The log of events.
     pub events: Arc<dyn EventLog>,
-    /// Nobody else used the store when it was opened: what a process left
-    /// behind is nobody's any more, and its leases have been ended.
+    /// No other process used the store when it was opened: attempts that a
+    /// process left behind are abandoned, and their leases have been ended.
     pub exclusive: bool,
 }
 
 /// Why a store cannot be used. Every text names the setting.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder of the file does not exist. It is not made: a wrong folder
-    /// would hide the orders that are in the right one.
+    /// The folder of the file does not exist. It is not created: a wrong folder
+    /// would hide the orders that are in the correct one.
     #[error("store.url: the folder {} does not exist", .0.display())]
     FolderMissing(PathBuf),
     /// The file, or the lock beside it, cannot be used.
@@ -39,8 +39,7 @@ pub enum OpenError {
     /// The database cannot be reached or is not usable.
     #[error("store.url: {0}")]
     Database(Error),
-    /// Its orders are kept elsewhere now: sending from two ledgers would buy
-    /// twice.
+    /// Its orders were moved: sending from two ledgers would buy twice.
     #[error(
         "store.url: everything in {} was moved to {to}, where orders are kept now: \
          set store.url to that", .path.display()
@@ -51,7 +50,7 @@ pub enum OpenError {
         /// The new one, without its password.
         to: String,
     },
-    /// It may be that its orders are kept elsewhere now.
+    /// Its orders may have been moved.
     #[error(
         "store.url: everything in {} was being moved to {to} when that was cut off, and perhaps it is there: \
          run move-ledger again, which finds out and ends it", .path.display()
@@ -76,12 +75,13 @@ impl From<sqlx::migrate::MigrateError> for OpenError {
     }
 }
 
-/// Opens the store and brings its tables up to date. Has to be called within
-/// a tokio runtime; what it starts there ends with the ledger. `clock` is for
-/// SQLite; PostgreSQL has one of its own.
+/// Opens the store and brings its tables up to date. Has to be called within a
+/// tokio runtime; the tasks that it starts end with the ledger. `clock` is for
+/// SQLite; PostgreSQL has its own.
 ///
 /// # Errors
-/// The store cannot be reached, is not one, or was made by a newer gateway.
+/// The store cannot be reached, holds something else, or was written by a newer
+/// gateway.
 pub async fn open(config: &config::Store, clock: Clock) -> Result<Opened, OpenError> {
     Ok(match &config.url {
         StoreUrl::Memory => opened(sqlite::Ledger::in_memory(clock).await?, true),

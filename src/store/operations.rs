@@ -1,8 +1,8 @@
-//! What the ledger does, once for both databases.
+//! The operations of the ledger, shared by both databases.
 //!
-//! Each function leaves its rows right however it ends: it makes one change,
-//! as its last statement. Making that durable, and keeping two callers of
-//! [`begin`] on one slot apart, is the store's.
+//! Each function leaves its rows consistent however it ends: it makes one
+//! change, as its last statement. The backend makes that durable and keeps two
+//! callers of [`begin`] on one slot apart.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use super::error::Error;
 use super::row::{self, values};
 use super::session::Session;
 use super::{
-    Attempt, Begun, Claims, Count, Filter, Key, Look, Note, Record, Released, Settled, Settlement, Slot,
+    Attempt, Begun, Check, Claims, Count, Filter, Key, Note, Record, Released, Settled, Settlement, Slot,
     SlotStatus, TakeOver, kind, statements,
 };
 use crate::domain::Iccid;
 use crate::domain::failure::Failure;
 use crate::domain::write::{Kind, Write, WriteId};
 
-/// How often [`begin`] looks again after its row was in another's way. One
-/// round is enough unless somebody begins and releases all the time.
+/// How often [`begin`] tries again after a conflict. One round is enough unless
+/// others begin and release all the time.
 const ROUNDS: usize = 4;
 
-/// How many rows are forgotten at once: others wait for no longer than that.
+/// Rows that one transaction deletes: others wait no longer than for these.
 pub(super) const PURGED_AT_ONCE: u64 = 1_000;
 
 pub(super) async fn find<S: Session>(session: &mut S, key: Key) -> sqlx::Result<Option<Record>> {
@@ -53,7 +53,7 @@ pub(super) async fn slot_status<S: Session>(session: &mut S, slot: &Slot) -> sql
     })
 }
 
-/// The caller lets nobody else begin on the slot meanwhile.
+/// The caller excludes every other begin on the slot meanwhile.
 pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<Begun> {
     let slot = Slot::of(&attempt.write.kind);
     for _ in 0..ROUNDS {
@@ -81,13 +81,14 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
         if let Some(record) = begun {
             return Ok(Begun::Yes(Box::new(record)));
         }
-        // Another slot began with this request id meanwhile: it is known now.
+        // This request id was begun on another slot meanwhile: it is known now.
     }
     Ok(Begun::Moved)
 }
 
-/// Whether a known write may be sent again for this one. Decided here, where
-/// nobody else begins meanwhile: a caller may have looked before it was known.
+/// Whether a known write may be sent again for this one. Decided here, where no
+/// other begin can happen meanwhile: a caller may have looked before it was
+/// known.
 fn is_repeat(known: &Write, write: &Write) -> bool {
     let is_same = match (&known.kind, &write.kind) {
         (Kind::Purchase(known), Kind::Purchase(purchase)) => {
@@ -103,7 +104,7 @@ fn is_repeat(known: &Write, write: &Write) -> bool {
     is_same && known.may_be_sent_again()
 }
 
-/// Whether an event says that an order was carried out. Asked in the very
+/// Whether an event proves that an order was carried out. Checked within the
 /// decision to send it again.
 async fn is_confirmed<S: Session>(session: &mut S, id: WriteId) -> sqlx::Result<bool> {
     let found = session.row(statements::CONFIRMED, values![id]).await?;
@@ -155,7 +156,7 @@ pub(super) async fn settle<S: Session>(
         } => {
             written.subscription_id = subscription_id.as_deref();
             written.provider_reference = provider_reference.as_deref();
-            // With the subscription's id there is nothing left to look for.
+            // With the subscription's id there is nothing left to check.
             written.next_check_at = next_check_at.filter(|_| subscription_id.is_none());
         }
         Settlement::Rejected(failure) | Settlement::NeedsOperator(failure) => {
@@ -196,14 +197,14 @@ pub(super) async fn settle<S: Session>(
             Some(record) => Settled::No(Box::new(record)),
             None => Settled::Gone,
         }),
-        // Another order's subscription is in the way, or another order in
-        // flight: one that was not placed may need an operator after all.
+        // Another order has the subscription, or is in flight: one that was not
+        // placed may need an operator after all.
         Err(error) if is_taken(&error) => Ok(Settled::Claimed),
         Err(error) => Err(error),
     }
 }
 
-/// What a settlement writes beside the state.
+/// What a settlement writes besides the state.
 #[derive(Default)]
 struct Written<'a> {
     subscription_id: Option<&'a str>,
@@ -213,7 +214,7 @@ struct Written<'a> {
     sent_by: Option<Timestamp>,
 }
 
-/// Whether a unique index stood in the way.
+/// Whether a unique index was violated.
 pub(super) fn is_taken(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
@@ -255,7 +256,7 @@ pub(super) async fn take_over<S: Session>(
     }
 }
 
-/// How long a row that cannot be read is put off.
+/// How long a row that cannot be read is postponed.
 const UNREADABLE_FOR: Duration = Duration::from_secs(3600);
 
 pub(super) async fn take_due<S: Session>(
@@ -275,7 +276,7 @@ pub(super) async fn take_due<S: Session>(
             Err(error) => {
                 let id = row::text(found, "id")?;
                 let error = Error::from(error);
-                tracing::error!(%error, order_id = %id, "an order in the ledger cannot be read: it is put off");
+                tracing::error!(%error, order_id = %id, "an order in the ledger cannot be read: it is postponed");
                 let again = now + UNREADABLE_FOR;
                 session
                     .execute(statements::PUT_OFF, values![id.as_str(), again.min(horizon)])
@@ -291,16 +292,16 @@ pub(super) async fn postpone<S: Session>(
     session: &mut S,
     id: WriteId,
     attempt: i32,
-    look: Look,
+    check: Check,
 ) -> sqlx::Result<()> {
     let values = values![
         id,
         attempt,
-        look.at,
-        look.observed.absent_for,
-        look.observed.watched_for,
-        look.was_due_at,
-        look.next_check_at,
+        check.at,
+        check.observed.absent_for,
+        check.observed.watched_for,
+        check.was_due_at,
+        check.next_check_at,
     ];
     session.execute(statements::POSTPONE, values).await?;
     Ok(())
@@ -374,7 +375,7 @@ pub(super) async fn counts<S: Session>(session: &mut S) -> sqlx::Result<Vec<Coun
             false => state.order_name(),
         };
         let writes = row::number(found, "writes")?;
-        // Several acts are of one kind.
+        // Several values of `act` are of one kind.
         match counts
             .iter_mut()
             .find(|count| (count.kind, count.state) == (kind, state))

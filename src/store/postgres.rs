@@ -1,7 +1,7 @@
 //! The ledger in PostgreSQL, for any number of replicas. Begins on one slot
-//! wait for each other (an advisory lock that ends with the transaction);
-//! every other change is one statement that says in which state it finds the
-//! order. A connection that is lost is replaced when the next one is needed.
+//! wait for each other (an advisory lock that ends with the transaction); every
+//! other change is one statement whose condition includes the state of the
+//! order. A lost connection is replaced when the next one is needed.
 
 mod connect;
 mod listen;
@@ -28,13 +28,13 @@ use super::{Attempt, Begun, OpenError, Result, Slot, migrations, operations};
 use pool::{Pool, too_late};
 use time::DatabaseTime;
 
-/// How often a begin is repeated that lost against something that the lock
-/// does not keep apart.
+/// How often a begin is repeated after a conflict that the lock does not
+/// exclude.
 const ROUNDS: usize = 4;
 
 const UNBOUNDED: SqlStr = SqlStr::from_static("SELECT set_config('statement_timeout', '0', false)");
 
-/// Until the end of the transaction, nobody else begins on the slot.
+/// Excludes every other begin on the slot until the end of the transaction.
 const LOCK_SLOT: SqlStr =
     SqlStr::from_static("SELECT pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))");
 
@@ -80,10 +80,10 @@ impl Ledger {
     }
 }
 
-/// `None`: something stood in the way, so that the transaction is void.
+/// `None` after a conflict that aborted the transaction.
 async fn try_begin(connection: &mut PgConnection, attempt: &Attempt) -> sqlx::Result<Option<Begun>> {
     let slot = Slot::of(&attempt.write.kind);
-    // What the lock is for: each statement sees what was committed before.
+    // The lock relies on it: each statement sees what was committed before.
     let mut transaction = connection
         .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
         .await?;
@@ -104,8 +104,8 @@ async fn try_begin(connection: &mut PgConnection, attempt: &Attempt) -> sqlx::Re
 }
 
 /// Appends in one statement, which takes effect as a whole or finds that
-/// another one came first. Every time that this is not the first, another
-/// replica is. Bounded by the time of an operation.
+/// another replica appended first; each repeat means that another one made
+/// progress. Bounded by the time of an operation.
 async fn append(connection: &mut PgConnection, batch: &Batch) -> sqlx::Result<Vec<Appended>> {
     let values = batch.values()?;
     loop {
@@ -128,8 +128,8 @@ impl Backend for Ledger {
         self.pool.run(work).await
     }
 
-    /// The database's, carried on by the process's monotonic clock between
-    /// two questions.
+    /// The database's clock, extrapolated by the process's monotonic clock
+    /// between two queries.
     async fn now(&self) -> Result<Timestamp> {
         if let Some(now) = self.time.now() {
             return Ok(now);
@@ -137,7 +137,7 @@ impl Backend for Ledger {
         let answer = self
             .read(work!(session => operations::database_time(session)))
             .await?;
-        self.time.learn(answer);
+        self.time.update(answer);
         Ok(answer)
     }
 
@@ -157,7 +157,7 @@ impl Backend for Ledger {
         self.write(work!(session => append(session, &batch))).await
     }
 
-    /// A commit of another replica notifies.
+    /// Commits of other replicas notify.
     async fn listen(&self, appended: &Notify) {
         self.notify(appended).await;
     }

@@ -1,4 +1,4 @@
-//! A write as a row: the only place that knows how one becomes the other.
+//! A write as a row: the only place that converts one to the other.
 //!
 //! The columns are older than operations on SIMs: `placed` and `not_placed` in
 //! `state` are `DONE` and `NOT_DONE` of every kind, `act` is the kind, and a
@@ -59,7 +59,7 @@ impl From<Uuid> for Value {
 }
 
 impl From<Duration> for Value {
-    /// Microseconds; what is finer is cut off.
+    /// Microseconds; finer parts are truncated.
     fn from(span: Duration) -> Self {
         Self::Number(Some(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
@@ -84,7 +84,7 @@ impl From<i32> for Value {
 }
 
 impl From<Option<Timestamp>> for Value {
-    /// Microseconds since the epoch; what is finer is cut off.
+    /// Microseconds since the epoch; finer parts are truncated.
     fn from(time: Option<Timestamp>) -> Self {
         Self::Number(time.map(Timestamp::as_microsecond))
     }
@@ -185,8 +185,8 @@ pub(super) fn record(row: &impl Cells) -> sqlx::Result<Record> {
 fn write(row: &impl Cells) -> sqlx::Result<Write> {
     let needed = |column: &str| time(row, column)?.ok_or_else(|| unusable(column));
     let state = state(row)?;
-    // Watching what is taken for not carried out is the gateway's own affair:
-    // callers need not wait for it.
+    // Watching a write that is taken for not carried out is internal: callers
+    // need not wait for it.
     let is_open = matches!(state, State::Unknown | State::Done);
     Ok(Write {
         id: id(row, "id")?,
@@ -300,7 +300,7 @@ fn failure(row: &impl Cells) -> sqlx::Result<Option<Failure>> {
     Ok(Some(Failure { reason, provider }))
 }
 
-/// What is in a column, when there is something.
+/// The value of a column, when there is one.
 pub(super) fn parsed<T>(
     row: &impl Cells,
     column: &str,
@@ -312,7 +312,7 @@ pub(super) fn parsed<T>(
     parse(&text).map(Some).ok_or_else(|| unusable(column))
 }
 
-/// A column that does not hold what it should. Says which, not what it holds.
+/// A column with an invalid value. Names the column, not the value.
 pub(super) fn unusable(column: &str) -> sqlx::Error {
     sqlx::Error::ColumnDecode {
         index: column.to_owned(),

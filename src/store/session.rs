@@ -12,7 +12,7 @@ use super::row::{Cells, Value};
 /// leaves it open whether the statement ran.
 pub(super) trait Session: Send {
     type Row: Cells + Send + Sync;
-    /// What a statement that picks rows for itself says, so that two of them
+    /// The locking clause of a statement that picks rows, so that two of them
     /// never wait for or pick the same row.
     const SKIP_LOCKED: &'static str;
 

@@ -1,7 +1,6 @@
-//! The ledger in a SQLite file, for one replica: built in, nothing to run
-//! beside the gateway. One [`writer`] and a few readers. Several processes on
-//! one file are correct, only slow; a lock beside the file tells whether
-//! there are.
+//! The ledger in a SQLite file, for one replica: built in, with no server to
+//! run. One [`writer`] and a few readers. Several processes on one file are
+//! correct, only slow; a lock beside the file shows whether there are.
 
 pub(super) mod file;
 mod writer;
@@ -28,24 +27,26 @@ use writer::Writer;
 /// How long a statement waits for another process: longer than any commit.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Connections that read. A read is processor time only, and short: more
-/// would wait for processors, and each has a thread and a cache of its own.
+/// Reading connections. A read is short and needs only the processor: more
+/// connections would wait for processors, and each has a thread and a cache of
+/// its own.
 const READERS: usize = 2;
 
-/// Writes and events in SQLite. Dropping it ends the writer after what is in its line.
+/// Writes and events in SQLite. Dropping it ends the writer after its queue is
+/// empty.
 pub(super) struct Ledger {
     writer: Writer,
     /// None in memory: there every connection would have its own database.
     readers: Vec<Mutex<SqliteConnection>>,
     next_reader: AtomicUsize,
-    /// Tells others that somebody may be sending. Given back with the ledger:
-    /// who sends holds the ledger.
+    /// Shows others that this process may be sending. Released with the ledger:
+    /// whatever sends holds the ledger.
     _in_use: Option<File>,
     clock: Clock,
 }
 
 impl Ledger {
-    /// One that is gone with the process.
+    /// A ledger that is lost with the process.
     pub(super) async fn in_memory(clock: Clock) -> std::result::Result<Self, OpenError> {
         let options = SqliteConnectOptions::new()
             .in_memory(true)
@@ -60,7 +61,7 @@ impl Ledger {
         ))
     }
 
-    /// One in a file, and whether nobody else uses it.
+    /// A ledger in a file, and whether this process is its only user.
     pub(super) async fn open(path: &Path, clock: Clock) -> std::result::Result<(Self, bool), OpenError> {
         let wanted = path.to_owned();
         let entered = tokio::task::spawn_blocking(move || file::enter(&wanted));
@@ -72,7 +73,7 @@ impl Ledger {
         let writing = options
             .clone()
             .journal_mode(SqliteJournalMode::Wal)
-            // A commit is on the disk before it is reported.
+            // A commit is on disk before it is reported.
             .synchronous(SqliteSynchronous::Full);
         let mut connection = writing.connect().await?;
         migrations::sqlite().run(&mut connection).await?;
@@ -112,7 +113,7 @@ impl Ledger {
 impl Backend for Ledger {
     type Connection = SqliteConnection;
 
-    /// On whichever reader is idle. Cancel-safe.
+    /// Runs on an idle reader. Cancel-safe.
     async fn read<T: Send + 'static>(&self, work: Work<SqliteConnection, T>) -> Result<T> {
         let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
         let Some(own) = turn
@@ -142,7 +143,7 @@ impl Backend for Ledger {
             .await
     }
 
-    /// By the same writer as orders: events and orders of one moment share one
+    /// Uses the same writer as orders: events and orders of one moment share a
     /// commit.
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>> {
         self.write(work!(session => append::append(session, &arrivals)))
@@ -150,7 +151,7 @@ impl Backend for Ledger {
     }
 
     /// Never notifies: what another process on the same file appended is found
-    /// by looking.
+    /// by polling.
     async fn listen(&self, _appended: &Notify) {
         std::future::pending().await
     }

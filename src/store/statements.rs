@@ -1,5 +1,5 @@
 //! The SQL of the ledger, one text for both databases. Values are always
-//! placeholders; what is put into a text are names of states.
+//! placeholders; only names of states are put into the texts.
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
@@ -13,7 +13,7 @@ macro_rules! in_flight {
     };
 }
 
-/// What is over and has nothing left to look for.
+/// Rows that are over and have nothing left to check.
 macro_rules! forgettable {
     () => {
         "updated_at < $1 AND (state IN ('rejected', 'not_placed') AND next_check_at IS NULL \
@@ -21,15 +21,15 @@ macro_rules! forgettable {
     };
 }
 
-/// What is looked for when its time comes.
+/// Rows that are checked when it is due.
 macro_rules! watched {
     () => {
         "(state IN ('unknown', 'not_placed', 'rejected') OR state = 'placed' AND subscription_id IS NULL)"
     };
 }
 
-/// An event that carries the order's reference says that it was carried out.
-/// Not `LIKE`, for which SQLite takes letters of either case for one.
+/// An event that carries the order's reference proves that it was carried out.
+/// Not `LIKE`, which ignores letter case in SQLite.
 macro_rules! confirmed {
     () => {
         "EXISTS (SELECT 1 FROM events WHERE events.order_id = orders.id \
@@ -76,7 +76,7 @@ pub(super) const INSERT: SqlStr = SqlStr::from_static(concat!(
     columns!()
 ));
 
-/// The next look stays planned: it is there again when the repeat is released.
+/// The next check stays planned: it applies again when the repeat is released.
 pub(super) const REPEAT: SqlStr = SqlStr::from_static(concat!(
     "UPDATE orders SET state = 'submitting', attempt = attempt + 1, subscription_id = NULL, \
      provider_reference = NULL, failure_reason = NULL, failure_provider_code = NULL, \
@@ -88,7 +88,7 @@ pub(super) const REPEAT: SqlStr = SqlStr::from_static(concat!(
     columns!()
 ));
 
-/// What events say of an order.
+/// Whether events prove that an order was carried out.
 pub(super) const CONFIRMED: SqlStr = SqlStr::from_static(concat!(
     "SELECT COUNT(*) AS confirmed FROM orders WHERE id = $1 AND ",
     confirmed!()
@@ -103,7 +103,7 @@ pub(super) const RELEASE_REPEATED: SqlStr = SqlStr::from_static(
      WHERE id = $1 AND attempt = $2 AND attempt > 1 AND state = 'submitting'",
 );
 
-/// What is on its way becomes `UNKNOWN`: `$1` now.
+/// What is in flight becomes `UNKNOWN`: `$1` now.
 macro_rules! take_over {
     () => {
         "UPDATE orders SET state = 'unknown', checks = 0, next_check_at = $1, updated_at = $1, \
@@ -113,7 +113,7 @@ macro_rules! take_over {
     };
 }
 
-/// A look that became due meanwhile is not put off.
+/// A check that was made due meanwhile is not postponed.
 pub(super) const POSTPONE: SqlStr = SqlStr::from_static(concat!(
     "UPDATE orders SET checks = checks + 1, lease_until = NULL, checked_at = $3, absent_for = $4, \
      watched_for = $5, next_check_at = CASE WHEN next_check_at = $6 THEN $7 ELSE next_check_at END \
@@ -121,11 +121,11 @@ pub(super) const POSTPONE: SqlStr = SqlStr::from_static(concat!(
     watched!()
 ));
 
-/// A row that cannot be read waits, so that the others have their turn.
+/// A row that cannot be read waits, so that others are processed.
 pub(super) const PUT_OFF: SqlStr =
     SqlStr::from_static("UPDATE orders SET lease_until = NULL, next_check_at = $2 WHERE id = $1");
 
-/// Also when somebody is looking already, who may have looked too early.
+/// Also while a check is running, which may have read too early.
 pub(super) const MAKE_DUE: SqlStr = SqlStr::from_static(concat!(
     "UPDATE orders SET next_check_at = $2, lease_until = NULL \
      WHERE (provider_reference = $1 OR id = $1) AND next_check_at IS NOT NULL AND ",
@@ -145,8 +145,8 @@ pub(super) const RIVALS: SqlStr = SqlStr::from_static(concat!(
      OR state IN ('not_placed', 'rejected') AND next_check_at IS NOT NULL)"
 ));
 
-/// The condition stands twice: PostgreSQL checks only the outer one again
-/// when a row was changed meanwhile, and what became `SUBMITTING` must stay.
+/// The condition occurs twice: PostgreSQL rechecks only the outer one when a
+/// row was changed meanwhile, and what became `SUBMITTING` must stay.
 pub(super) const PURGE: SqlStr = SqlStr::from_static(concat!(
     "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE ",
     forgettable!(),
@@ -158,15 +158,16 @@ pub(super) const COUNTS: SqlStr = SqlStr::from_static(
     "SELECT act, state, COUNT(*) AS writes FROM orders GROUP BY act, state ORDER BY act, state",
 );
 
-/// When the state of the order changed that has been `UNKNOWN` for longest.
+/// When the oldest `UNKNOWN` order changed its state.
 pub(super) const UNKNOWN_SINCE: SqlStr =
     SqlStr::from_static("SELECT MIN(updated_at) AS since FROM orders WHERE state = 'unknown'");
 
-/// For SQLite, when nobody else uses the file: whoever held a lease is dead.
+/// For SQLite, when this process is the file's only user: the holders of leases
+/// are dead.
 pub(super) const END_LEASES: SqlStr =
     SqlStr::from_static("UPDATE orders SET lease_until = 0 WHERE lease_until > 0");
 
-/// Makes every row that is on its way `UNKNOWN`: `$1` now.
+/// Makes every row in flight `UNKNOWN`: `$1` now.
 pub(super) const TAKE_OVER_ALL: SqlStr = SqlStr::from_static(take_over!());
 
 /// The same for those whose lease has ended, or lies beyond `$3`, and that
@@ -176,8 +177,8 @@ pub(super) const TAKE_OVER_DEAD: SqlStr = SqlStr::from_static(concat!(
     " AND (lease_until <= $1 OR lease_until > $3) AND (owner IS NULL OR owner <> $2)"
 ));
 
-/// Leases what is due: `$1` now, `$2` the lease, `$3` the horizon, `$4` how
-/// many at most.
+/// Leases what is due: `$1` now, `$2` the lease, `$3` the horizon, `$4` the
+/// limit.
 pub(super) fn take_due(skip_locked: &'static str) -> SqlStr {
     AssertSqlSafe(format!(
         "WITH due AS (SELECT id AS due_id FROM orders WHERE (next_check_at <= $1 OR next_check_at > $3) \
@@ -190,11 +191,11 @@ pub(super) fn take_due(skip_locked: &'static str) -> SqlStr {
     .into_sql_str()
 }
 
-/// Settles an attempt; values: `operations::settle`. A repeat that is refused
-/// says nothing of the attempts before it, which are still looked for. Which states may become
-/// `next` is the domain's word; with `names_subscription`, a placed order
-/// without a subscription gets it, and one that has it gets what else is new. `placed` is true of the order, whichever
-/// attempt it came of.
+/// Settles an attempt; values: `operations::settle`. A refused repeat says
+/// nothing about the attempts before it, which are still checked. The domain
+/// decides which states may become `next`; with `names_subscription`, a placed
+/// order without a subscription gets it, and one that has it gets the other new
+/// values. `placed` is true of the order, whichever attempt it resulted from.
 pub(super) fn settle(next: State, names_subscription: bool, by_operator: bool) -> SqlStr {
     let from = State::ALL.into_iter().filter(|state| state.may_become(next));
     let from = names(from);
@@ -223,8 +224,9 @@ pub(super) fn settle(next: State, names_subscription: bool, by_operator: bool) -
     .into_sql_str()
 }
 
-/// A page of orders, which have a product, newest first. Values in this order, each only when it is there:
-/// `after`, MSISDN, from, until, and always how many.
+/// A page of orders, which have a product, newest first. Values in this order,
+/// each only when it is there: `after`, MSISDN, from, until, and always the
+/// limit.
 pub(super) fn page(filter: &Filter, after: bool) -> SqlStr {
     let mut sql = concat!("SELECT ", columns!(), " FROM orders WHERE product_id <> ''").to_owned();
     let mut place = 1;
@@ -248,8 +250,8 @@ pub(super) fn page(filter: &Filter, after: bool) -> SqlStr {
     AssertSqlSafe(sql).into_sql_str()
 }
 
-/// The names of states as literals. In the order of `State::ALL` and once
-/// each, so that there are few texts to prepare.
+/// The names of states as literals. In the order of `State::ALL` and without
+/// duplicates, so that there are few texts to prepare.
 fn names(states: impl Iterator<Item = State>) -> String {
     let wanted: Vec<State> = states.collect();
     let names = State::ALL.into_iter().filter(|state| wanted.contains(state));

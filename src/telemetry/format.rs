@@ -13,13 +13,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::LogFormat;
 
-/// Writes events; spans are for the traces.
+/// Writes events; spans appear only in traces.
 pub struct Lines {
     format: LogFormat,
 }
 
 impl Lines {
-    /// Lines of this shape.
+    /// Lines in this format.
     pub fn new(format: LogFormat) -> Self {
         Self { format }
     }

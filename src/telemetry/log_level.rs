@@ -1,4 +1,4 @@
-//! Which lines the log has, and how that is changed while the process runs.
+//! Which lines the log has, and how that is changed at run time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use tracing_subscriber::{Registry, reload};
 
 use crate::config::log_filter;
 
-/// The present filter of the log. Cheap to clone.
+/// The current filter of the log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct LogLevel {
     filter: reload::Handle<Targets, Registry>,
@@ -27,13 +27,13 @@ pub enum ChangeError {
     /// The directives cannot be read.
     #[error("{0}")]
     Directives(String),
-    /// The log is gone.
+    /// The subscriber is gone.
     #[error(transparent)]
     Log(#[from] reload::Error),
 }
 
 impl LogLevel {
-    /// A filter that can be changed, and what changes it.
+    /// A filter that can be changed, and the handle to change it.
     pub(super) fn new(directives: &str) -> Result<(reload::Layer<Targets, Registry>, Self), String> {
         let present = Present::read(directives)?;
         let (layer, filter) = reload::Layer::new(present.filter.clone());
@@ -41,22 +41,21 @@ impl LogLevel {
         Ok((layer, Self { filter, present }))
     }
 
-    /// The directives that hold at present.
+    /// The current directives.
     pub fn directives(&self) -> String {
         let present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         present.directives.clone()
     }
 
-    /// Lets these directives hold until they are changed again or the process
-    /// ends, and says so in the log unless it has no warnings before and
-    /// after.
+    /// Applies these directives until they are changed again or the process
+    /// ends, and logs the change unless warnings are off before and after.
     ///
     /// # Errors
-    /// When they cannot be read; then nothing changes.
+    /// When they cannot be parsed; then nothing changes.
     pub fn change(&self, directives: &str) -> Result<(), ChangeError> {
         let next = Present::read(directives).map_err(ChangeError::Directives)?;
         let announce = || tracing::warn!(now = next.directives, "the log level is changed");
-        // Held to the end, so that two changes are logged in their order.
+        // Held to the end, so that two changes are logged in order.
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let shows_it = present.filter.would_enable(module_path!(), &Level::WARN);
         if shows_it {

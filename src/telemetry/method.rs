@@ -1,4 +1,4 @@
-//! Counts the calls of a method, on the way of every one of them.
+//! Counts the calls of a method.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use opentelemetry::{KeyValue, StringValue};
 pub struct Method {
     name: &'static str,
     all: Histogram<f64>,
-    /// Calls that were answered, with the labels looked up once: to hash them
-    /// costs more than all the rest of a measurement. Not before the first
-    /// one: a method that was never called has no series.
+    /// Successful calls, with the labels looked up once: hashing them costs
+    /// more than the rest of a measurement. Set with the first one: a method
+    /// that was never called has no series.
     answered: OnceLock<BoundHistogram<f64>>,
 }
 
-/// The status of a call that went well.
+/// The status of a successful call.
 const OK: &str = "OK";
 
 impl Method {

@@ -1,8 +1,8 @@
 //! Logs, traces and metrics.
 //!
 //! Owns the global subscriber, the trace exporter and the one table of
-//! instruments ([`metrics`]). Every layer has a filter of its own: without
-//! one the exporter's own spans would be exported, which are exported, and so
+//! instruments ([`metrics`]). Every layer has a filter of its own: without it
+//! the exporter's own spans would be exported, which creates more spans, and so
 //! on. Nothing that is recorded names a SIM, a token or an activation code.
 
 mod format;
@@ -33,7 +33,7 @@ use crate::config;
 /// Name of the service and of the instrumentation.
 const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// The commit that this was built from, where the build says so: the image's
+/// The commit that this was built from, where the build sets it, as the image's
 /// does.
 pub const REVISION: &str = match option_env!("GATEWAY_REVISION") {
     Some(revision) => revision,
@@ -60,7 +60,7 @@ pub enum SetupError {
     Metrics(#[from] metrics::SetupError),
 }
 
-/// Traces on their way out; to be flushed at the end.
+/// Traces that are not exported yet; to be flushed at the end.
 #[derive(Debug)]
 pub struct Telemetry {
     tracer: SdkTracerProvider,
@@ -96,7 +96,7 @@ pub fn init(config: &config::Telemetry) -> Result<Telemetry, SetupError> {
     Ok(Telemetry { tracer, log_level })
 }
 
-/// What produced the telemetry.
+/// The resource of all telemetry.
 fn resource() -> Resource {
     Resource::builder()
         .with_service_name(NAME)
@@ -107,8 +107,8 @@ fn resource() -> Resource {
 fn tracer(config: &config::Telemetry) -> Result<SdkTracerProvider, SetupError> {
     let builder = SdkTracerProvider::builder().with_resource(resource());
     let Some(endpoint) = &config.otlp_endpoint else {
-        // Nobody to export to. Trace ids are still taken from the caller and
-        // passed to the provider.
+        // No exporter. Trace ids are still taken from the caller and passed to
+        // the provider.
         return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
     };
     let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -122,9 +122,8 @@ fn tracer(config: &config::Telemetry) -> Result<SdkTracerProvider, SetupError> {
         .build())
 }
 
-/// Decides about traces that begin here. Calls were decided about when they
-/// came in ([`Sampling`]), before a span was made; background work is decided
-/// about now.
+/// Samples traces that start here. Calls were sampled when they came in
+/// ([`Sampling`]), before a span was created; background work is sampled here.
 #[derive(Clone, Debug)]
 struct Roots(Sampler);
 
@@ -147,8 +146,8 @@ impl ShouldSample for Roots {
     }
 }
 
-/// Which calls are recorded. Decided before a span is made: a span that
-/// nobody will see costs a tenth of a cached call.
+/// Which calls are recorded. Decided before a span is created: a span that is
+/// not exported costs a tenth of a cached call.
 #[derive(Clone, Copy, Debug)]
 pub struct Sampling {
     own: f64,
@@ -164,8 +163,8 @@ impl Sampling {
         }
     }
 
-    /// Whether a call is recorded: by the caller's decision where there is
-    /// one, else by our own share.
+    /// Whether a call is recorded: by the caller's decision if there is one,
+    /// else by the configured ratio.
     pub fn records(self, caller: Option<&Context>) -> bool {
         self.exported
             && caller.map_or_else(
@@ -184,13 +183,13 @@ pub async fn timed<T>(work: impl Future<Output = T>) -> (T, u64) {
 }
 
 impl Telemetry {
-    /// What changes the log's level while the process runs.
+    /// The handle that changes the log level at run time.
     pub fn log_level(&self) -> LogLevel {
         self.log_level.clone()
     }
 
-    /// Exports what is left, in bounded time: the exporter blocks, and a
-    /// collector that is gone must not keep the process from ending.
+    /// Exports what is left, in bounded time: the exporter blocks, and an
+    /// unreachable collector must not keep the process from ending.
     pub async fn flush(self) {
         let flush = tokio::task::spawn_blocking(move || self.tracer.shutdown_with_timeout(FLUSH_WITHIN));
         let (flushed, milliseconds) = timed(tokio::time::timeout(FLUSH_WITHIN, flush)).await;

@@ -1,8 +1,8 @@
 //! W3C trace context, in and out.
 //!
-//! Done here because the middleware crates of the field are one
-//! `opentelemetry` behind: with two versions in the tree the header silently
-//! vanishes.
+//! Own code because the middleware crates of the field use the previous version
+//! of `opentelemetry`: with two versions in the tree the header silently
+//! disappears.
 
 use http::HeaderMap;
 use opentelemetry::Context;
@@ -34,9 +34,9 @@ impl Injector for CarrierMut<'_> {
     }
 }
 
-/// The caller's trace, when the headers name one.
+/// The caller's trace, if the headers name one.
 pub fn extract(headers: &HeaderMap) -> Option<Context> {
-    // Most calls inside a test or a probe have none: not worth a parser.
+    // Most calls inside a test or a probe have none: skip the parser.
     headers.get("traceparent")?;
     let context = opentelemetry::global::get_text_map_propagator(|propagator| {
         propagator.extract_with_context(&Context::new(), &Carrier(headers))
@@ -50,20 +50,20 @@ pub fn adopt(span: &Span, caller: Context) {
     let _ = span.set_parent(caller);
 }
 
-/// Work that stays in the caller's trace, recorded or not, after the caller
-/// has gone.
+/// Work that stays in the caller's trace, recorded or not, after the caller has
+/// gone.
 pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     work.in_current_span().with_current_context()
 }
 
-/// The trace that work belongs to, for work that is begun later.
+/// The trace of work that is started later.
 pub struct Trace {
     span: Span,
     context: Context,
 }
 
 impl Trace {
-    /// Of the caller.
+    /// That of the caller.
     pub fn current() -> Self {
         Self {
             span: Span::current(),
@@ -71,7 +71,7 @@ impl Trace {
         }
     }
 
-    /// Work that is in this trace, wherever it is begun.
+    /// Runs work in this trace, wherever it is started.
     pub fn carry<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         work.instrument(self.span.clone())
             .with_context(self.context.clone())
@@ -88,7 +88,7 @@ pub fn unrecorded() -> Context {
 }
 
 /// A span for a part of the work, unless the work is in a trace that is not
-/// recorded: then there is none, and the trace goes on by its context alone.
+/// recorded: then there is none, and the trace continues by its context alone.
 pub fn part(span: impl FnOnce() -> Span) -> Span {
     let unrecorded = Context::map_current(|context| {
         let span = context.span();
@@ -98,8 +98,8 @@ pub fn part(span: impl FnOnce() -> Span) -> Span {
     if unrecorded { Span::none() } else { span() }
 }
 
-/// The load of a value into the named cache, as a part of the caller's trace
-/// that outlives the caller.
+/// A load of the named cache, as a part of the caller's trace that outlives the
+/// caller.
 pub fn load<F: Future>(cache: &'static str, work: F) -> impl Future<Output = F::Output> + use<F> {
     let span = part(|| {
         tracing::info_span!(
@@ -111,8 +111,8 @@ pub fn load<F: Future>(cache: &'static str, work: F) -> impl Future<Output = F::
     work.instrument(span).with_current_context()
 }
 
-/// Writes the context of `span` into the headers of a request; where there is
-/// no span, the context of the trace it would have been in.
+/// Writes the context of `span` into the headers of a request; without a span,
+/// the context of the trace that it would have been in.
 pub fn inject(span: &Span, headers: &mut HeaderMap) {
     opentelemetry::global::get_text_map_propagator(|propagator| {
         let mut carrier = CarrierMut(headers);

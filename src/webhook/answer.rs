@@ -1,4 +1,4 @@
-//! One request from its head to its answer.
+//! One request, from its headers to its answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::signature::{HEADER, Received};
 use crate::service::Events;
 use crate::telemetry::Metrics;
 
-/// What answers requests to the webhook.
+/// Answers requests to the webhook.
 pub(super) struct Endpoint {
     pub(super) path: String,
     pub(super) max_body_bytes: usize,
@@ -27,8 +27,8 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Answers. `whole` is called once the whole request was received: from then
-    /// on its connection must not be closed.
+    /// Answers. `whole` is called once the whole request was received: from
+    /// then on its connection must not be closed.
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
@@ -41,7 +41,7 @@ impl Endpoint {
         let mut response = Response::new(Empty::new());
         *response.status_mut() = status;
         if status != StatusCode::NO_CONTENT && status != StatusCode::SERVICE_UNAVAILABLE {
-            // What is left of its body is not waited for.
+            // The rest of its body is not read.
             let close = header::HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
@@ -69,7 +69,7 @@ impl Endpoint {
         let arrival = arrival::read(verified, Timestamp::now());
         match tokio::time::timeout(self.commit_timeout, self.events.receive(arrival)).await {
             Ok(Ok(_)) => Ok(()),
-            // It comes again.
+            // The provider sends it again.
             Ok(Err(_)) | Err(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
         }
     }

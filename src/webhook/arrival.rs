@@ -6,8 +6,8 @@ use super::signature::Verified;
 use crate::service::events::{Arrival, Incoming};
 use crate::transatel::event;
 
-/// Reads an event. What is signed and cannot be read is kept as it came, not
-/// refused.
+/// Reads an event. A body with a valid signature that cannot be read is stored
+/// as received, not refused.
 pub(super) fn read(verified: Verified, received_at: Timestamp) -> Arrival {
     let body = verified.into_body();
     match event::read(&body, received_at) {
@@ -15,7 +15,7 @@ pub(super) fn read(verified: Verified, received_at: Timestamp) -> Arrival {
             if !report.is_shown_whole {
                 tracing::warn!(
                     event_id = report.event.id,
-                    "an event is nested deeper than callers can read: its depths are kept and not shown"
+                    "an event is nested deeper than callers can read: the deeper levels are kept and not shown"
                 );
             }
             Arrival::Event(Box::new(Incoming {

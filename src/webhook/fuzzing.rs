@@ -11,7 +11,7 @@ use crate::service::events::Arrival;
 
 const SECRET: &[u8] = b"a secret of the webhook";
 
-/// A body of any kind: read as an event, or kept as it came.
+/// A body of any kind: read as an event, or stored as received.
 pub fn envelope(bytes: &[u8]) {
     let body = Bytes::copy_from_slice(bytes);
     let Ok(verified) = Received::new(body, None).verify(&Keys::Unchecked) else {
@@ -36,8 +36,8 @@ pub fn envelope(bytes: &[u8]) {
     }
 }
 
-/// A header and a body, apart by the first byte: nothing but the body's own
-/// signature in the documented form is taken, and no signature of another
+/// A header and a body, separated by the first byte: only the body's own
+/// signature in the documented form is accepted, and no signature of another
 /// body or secret.
 pub fn signature(bytes: &[u8]) {
     let Some((length, rest)) = bytes.split_first() else {

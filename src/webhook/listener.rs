@@ -1,5 +1,5 @@
-//! Connections: who may have one, how many there are, and how long they may
-//! stay without a request.
+//! Connections: who may connect, how many at once, and how long they may stay
+//! without a request.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -20,11 +20,11 @@ use crate::config;
 
 /// Pause after a failed `accept`, which is a lack of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-/// Longest head of a request. The provider's have some hundred bytes.
+/// Longest headers of a request. The provider's have a few hundred bytes.
 const MAX_HEAD_BYTES: usize = 16_384;
 const MAX_HEADERS: usize = 64;
 
-/// A connection: it can be closed, unless a request of it is being answered.
+/// A connection: it can be closed, unless a request on it is being answered.
 #[derive(Default)]
 struct Connection {
     close: CancellationToken,
@@ -61,7 +61,7 @@ pub(super) async fn accept(
             let idle = connections
                 .iter()
                 .position(|connection| !connection.busy.load(Ordering::Relaxed));
-            // All are busy: the newest has to come again.
+            // All are busy: the newest connection is closed.
             let Some(oldest) = idle.and_then(|at| connections.remove(at)) else {
                 continue;
             };
@@ -101,7 +101,7 @@ async fn serve(
         .serve_connection(TokioIo::new(socket), service);
     let mut served = pin!(served);
     tokio::select! {
-        // A peer that misbehaves is not worth a log line.
+        // Errors of a peer are not worth a log line.
         _ = served.as_mut() => {}
         () = connection.close.cancelled() => {}
         () = stop.cancelled() => {

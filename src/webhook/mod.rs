@@ -1,10 +1,11 @@
-//! Where the provider posts what happened: verify, make durable, answer 204.
+//! The webhook, to which the provider posts events: verify, make durable,
+//! answer 204.
 //!
-//! Owns a listener of its own. Guarantees that nothing of a body is read as
-//! anything but bytes before its signature is verified, that 204 is answered only
-//! for what is durable, and that a peer that is slow, endless or absurd costs
-//! nobody else anything: heads, bodies, connections and time are bounded.
-//! What events mean is not its business.
+//! Owns a listener of its own. Guarantees that a body is not parsed before its
+//! signature is verified, that 204 is answered only for what is durable, and
+//! that a peer that is slow, endless or malformed does not affect others:
+//! headers, bodies, connections and time are bounded. What events mean is left
+//! to others.
 
 mod answer;
 mod arrival;
@@ -34,7 +35,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Reads the secrets. `None` when events are not to be taken in.
+    /// Reads the secrets. `None` when events are not to be accepted.
     pub async fn new(config: config::Webhook, events: Events, metrics: Arc<Metrics>) -> Option<Self> {
         let secrets = Secrets::of(&config.trust).await?;
         Some(Self {
@@ -45,8 +46,8 @@ impl Webhook {
         })
     }
 
-    /// Takes events in until asked to stop; requests that were received by then are
-    /// still answered, within the bounds of a request.
+    /// Accepts events until asked to stop; requests that were received by then
+    /// are still answered, within the bounds of a request.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let secrets = Arc::new(self.secrets);
         let endpoint = Arc::new(Endpoint {

@@ -1,5 +1,5 @@
-//! The secrets that signatures are made with, read again when their files
-//! change: a secret is rotated without a restart.
+//! The secrets of the signatures, read again when their files change: a secret
+//! is rotated without a restart.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::signature::{Keys, key};
 use crate::config::Trust;
 
-/// Files are looked at this often; the provider repeats what was refused
+/// Files are checked this often; the provider repeats what was refused
 /// meanwhile.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What signatures are checked with.
+/// The keys that signatures are checked with.
 pub(super) struct Secrets {
     files: Vec<File>,
     keys: ArcSwap<Keys>,
@@ -23,12 +23,12 @@ pub(super) struct Secrets {
 
 struct File {
     path: PathBuf,
-    /// As it was last read.
+    /// Its content when it was last read.
     last: std::sync::Mutex<Option<SecretString>>,
 }
 
 impl Secrets {
-    /// `None` when events are not to be taken in.
+    /// `None` when events are not to be accepted.
     pub(super) async fn of(trust: &Trust) -> Option<Self> {
         let (files, keys) = match trust {
             Trust::Off => return None,
@@ -58,12 +58,12 @@ impl Secrets {
         Some(secrets)
     }
 
-    /// The keys that are good at the moment.
+    /// The active keys.
     pub(super) fn keys(&self) -> Arc<Keys> {
         self.keys.load_full()
     }
 
-    /// Looks at the files for ever.
+    /// Watches the files; never returns.
     pub(super) async fn keep_current(&self) {
         if self.files.is_empty() {
             return;
@@ -74,8 +74,8 @@ impl Secrets {
         }
     }
 
-    /// Takes over what changed. A file that cannot be read or is empty, as it
-    /// may be for a moment while it is replaced, leaves its last secret good.
+    /// Applies changes. A file that cannot be read or is empty, as it may be
+    /// for a moment while it is replaced, leaves its last secret active.
     async fn look(&self) {
         let mut changed = false;
         for file in &self.files {

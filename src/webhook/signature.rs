@@ -15,19 +15,19 @@ pub(super) struct Received {
     signature: Option<Vec<u8>>,
 }
 
-/// A body that the provider signed, or one that is taken on trust.
+/// A body with a valid signature, or one that is accepted unchecked.
 pub(super) struct Verified(Bytes);
 
 /// The body was signed with none of the secrets, or not at all.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotSigned;
 
-/// Keys that are good at the moment.
+/// The active keys.
 #[derive(Clone)]
 pub(super) enum Keys {
     /// These.
     Any(Vec<hmac::Key>),
-    /// Nothing is checked.
+    /// Signatures are not checked.
     Unchecked,
 }
 
@@ -40,7 +40,7 @@ impl Received {
         }
     }
 
-    /// Compares with every key in constant time, whichever fits.
+    /// Compares with every key in constant time.
     pub(super) fn verify(self, keys: &Keys) -> Result<Verified, NotSigned> {
         let keys = match keys {
             Keys::Unchecked => return Ok(Verified(self.body)),
@@ -59,7 +59,7 @@ impl Received {
 }
 
 impl Verified {
-    /// The body, as it came.
+    /// The body, as received.
     pub(super) fn into_body(self) -> Bytes {
         self.0
     }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn any_active_secret_is_good_and_no_other() {
+    fn any_active_secret_is_accepted_and_no_other() {
         assert!(verified(Some(SIGNATURE), &["Jefe"]));
         assert!(verified(Some(&SIGNATURE.replace("5bdc", "5BDC")), &["Jefe"]));
         assert!(verified(Some(SIGNATURE), &["old", "Jefe"]));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_the_documented_form_is_no_signature() {
+    fn anything_but_the_documented_form_is_refused() {
         for header in [
             None,
             Some(""),

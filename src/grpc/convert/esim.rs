@@ -27,7 +27,7 @@ pub fn profile(esim: Esim) -> pb::EsimProfile {
     }
 }
 
-/// A state of a profile.
+/// The status of a profile.
 pub fn status(status: Option<EsimStatus>) -> pb::EsimStatus {
     match status {
         None => pb::EsimStatus::Unspecified,
@@ -60,7 +60,7 @@ pub fn installation(installation: Installation) -> pb::GetInstallationResponse {
     response
 }
 
-/// An object; anything else is its `value`.
+/// An object; anything else becomes its `value`.
 pub fn entry(entry: Opaque) -> Struct {
     match entry {
         Opaque::Object(members) => object(members),

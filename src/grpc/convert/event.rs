@@ -30,7 +30,7 @@ pub fn prepare_event(logged: &Logged) -> Bytes {
     .into()
 }
 
-/// The type of this number; `None` for one that is not sent.
+/// The type with this number; `None` for one that is not sent.
 pub fn event_type_of(number: i32) -> Option<EventType> {
     let wanted = pb::EventType::try_from(number).ok()?;
     let known = EventType::KNOWN.iter().map(|(kind, _)| *kind);

@@ -1,11 +1,11 @@
-//! Turns calls away when too many are in flight, so that those that are
-//! accepted are still answered in time.
+//! Refuses calls when too many are in flight, so that those that are accepted
+//! are still answered in time.
 //!
-//! Health and reflection are exempt: an overloaded replica is not a dead one.
-//! A call counts until its answer begins. For a unary call that is its whole
+//! Health and reflection are exempt: an overloaded replica is not a dead one. A
+//! call counts until its answer begins. For a unary call that is its whole
 //! work; a stream has its own bounds (its handler's concurrency, and the
 //! streams of a connection), and a follower that stays for a day must not
-//! count. Own code: tower's limit and load shedding know no exemption and
+//! count. Own code: tower's limit and load shedding support no exemption and
 //! answer with an error, not with a status.
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// At most so many calls at once.
+    /// At most `most` calls at once.
     pub fn new(most: usize, metrics: &Metrics) -> Self {
         let in_flight = Arc::default();
         Self {
@@ -40,7 +40,7 @@ impl Admission {
     }
 }
 
-/// A call that counts. Its end makes room.
+/// A call that counts. Dropping it frees its place.
 #[derive(Debug)]
 pub struct InFlight(Arc<AtomicUsize>);
 
@@ -51,7 +51,7 @@ impl Drop for InFlight {
 }
 
 impl Decide for Admission {
-    /// `None` for a call that does not count.
+    /// `None` for an exempt call.
     type Held = Option<InFlight>;
 
     fn decide<B>(&self, request: &mut Request<B>) -> Result<Self::Held, Box<Status>> {
@@ -69,6 +69,6 @@ impl Decide for Admission {
     }
 }
 
-/// Callers come back within this time, spread so that they do not come back
+/// Callers retry after this many milliseconds, spread so that they do not retry
 /// together.
 const BACK_WITHIN: (u64, u64) = (100, 500);

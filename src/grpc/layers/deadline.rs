@@ -1,10 +1,9 @@
-//! Ends every unary call in time, with the right answer.
+//! Ends every unary call in time, with the correct status.
 //!
-//! tonic itself answers an expired `grpc-timeout` with `CANCELLED`. This
-//! layer computes an earlier moment and answers `DEADLINE_EXCEEDED`; it also
-//! caps what callers may ask for, and passes the deadline on to the handler.
-//! A stream's answer begins at once, so its handler has to keep the deadline
-//! itself.
+//! tonic itself answers an expired `grpc-timeout` with `CANCELLED`. This layer
+//! computes an earlier deadline and answers `DEADLINE_EXCEEDED`; it also caps
+//! what callers request, and passes the deadline on to the handler. A stream's
+//! answer begins at once, so its handler has to keep the deadline itself.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,12 +20,12 @@ use tower::{Layer, Service};
 
 use crate::domain::{Deadline, Error};
 
-/// Our answer leaves this much before tonic's own timer, at most a tenth of
-/// the whole.
+/// The gateway's answer is sent this long before tonic's own timer, at most a
+/// tenth of the whole time.
 const AHEAD: Duration = Duration::from_millis(5);
 
-/// Methods with a cap of their own, by request path. A handful: looking
-/// through them is cheaper than a hash.
+/// Methods with a cap of their own, by request path. There are few: a linear
+/// search is cheaper than a hash.
 pub type Exceptions = Arc<[(&'static str, Duration)]>;
 
 /// Caps deadlines.
@@ -37,7 +36,7 @@ pub struct DeadlineLayer {
 }
 
 impl DeadlineLayer {
-    /// No call takes longer than this, but for the exceptions.
+    /// No call takes longer than this, except these.
     pub fn new(longest: Duration, exceptions: Exceptions) -> Self {
         Self { longest, exceptions }
     }
@@ -106,7 +105,7 @@ where
     }
 }
 
-/// The deadline of a call. Every call has one once it came through the layer.
+/// The deadline of a call. The layer gives every call one.
 pub fn of<T>(request: &tonic::Request<T>) -> Deadline {
     request
         .extensions()

@@ -1,5 +1,5 @@
-//! The layer of everything that is decided before a call: it is let through,
-//! changed or not, or answered with a status.
+//! The layer for decisions before a call: it passes, changed or not, or is
+//! answered with a status.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 
 /// Decides about calls. Cloned once per connection.
 pub trait Decide: Clone {
-    /// What a call holds until its answer begins.
+    /// Held by a call until its answer begins.
     type Held;
 
     /// Lets a call through, or refuses it.
@@ -23,7 +23,7 @@ pub trait Decide: Clone {
     fn decide<B>(&self, request: &mut Request<B>) -> Result<Self::Held, Box<Status>>;
 }
 
-/// Asks a [`Decide`] about every call.
+/// Applies a [`Decide`] to every call.
 #[derive(Clone, Debug)]
 pub struct Gate<D>(pub D);
 
@@ -74,7 +74,7 @@ where
 pin_project! {
     /// An answer, or a refusal.
     pub struct Gated<F, H> {
-        // One of the two; a refusal is taken when it is given.
+        // One of the two; the refusal is taken when it is returned.
         #[pin]
         answer: Option<F>,
         refusal: Option<Box<Status>>,

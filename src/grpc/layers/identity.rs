@@ -1,9 +1,9 @@
-//! Finds out who calls: by the certificate of the connection, or by the
-//! header of a proxy that is trusted to say so.
+//! Identifies the caller: by the certificate of the connection, or by the
+//! header of a trusted proxy.
 //!
-//! A trusted proxy names other callers, never itself: without the header,
-//! or with one that cannot be read, the caller is unauthenticated. From any
-//! other address the header means nothing.
+//! A trusted proxy names other callers, never itself: without the header, or
+//! with one that cannot be read, the caller is unauthenticated. From any other
+//! address the header is ignored.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use crate::grpc::forwarded;
 #[derive(Clone)]
 pub struct Identity(Source);
 
-/// Where names come from.
+/// Where identities come from.
 #[derive(Clone)]
 enum Source {
-    /// There are none: plain text, and no proxy.
+    /// Nowhere: plain text, and no proxy.
     Nowhere,
     Certificates,
-    /// From certificates too, but not of the proxies.
+    /// From certificates too, except of the proxies.
     Proxies(Arc<Proxies>),
 }
 
@@ -72,7 +72,7 @@ impl Proxies {
 
     fn named(&self, headers: &HeaderMap) -> Option<Caller> {
         let mut values = headers.get_all(&self.header).iter();
-        // Two of them: one may be forged by the caller.
+        // Two headers: the caller may have forged one.
         let (Some(value), None) = (values.next(), values.next()) else {
             return None;
         };
@@ -91,7 +91,7 @@ impl Decide for Identity {
     }
 }
 
-/// Who calls, as the ledger keeps it.
+/// The caller, as the ledger stores it.
 pub fn caller<T>(request: &tonic::Request<T>) -> Option<String> {
     let caller = request.extensions().get::<Caller>();
     caller.map(|caller| caller.as_str().to_owned())

@@ -1,8 +1,9 @@
-//! Lets each caller call what it may, and nothing else.
+//! Restricts each caller to the methods that it may call.
 //!
-//! Without a policy everybody may call everything. With one, whoever is not
-//! named is refused, and so is a method that no pattern covers. Health and
-//! reflection stay open: probes have no name, and the contract is no secret.
+//! Without a policy every caller may call everything. With one, callers that
+//! are not named are refused, and so is a method that no pattern covers. Health
+//! and reflection stay open: probes have no identity, and the contract is
+//! public.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::domain::{Caller, Error};
 #[derive(Clone)]
 pub struct Access(Option<Arc<Rules>>);
 
-/// Request paths that may be called.
+/// Request paths that each caller may call.
 struct Rules {
     named: HashMap<Caller, HashSet<String>>,
     anyone: HashSet<String>,

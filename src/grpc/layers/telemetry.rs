@@ -28,7 +28,7 @@ use crate::telemetry::{Method, Metrics, Sampling, propagation};
 #[derive(Clone)]
 pub struct TelemetryLayer(Arc<Calls>);
 
-/// What calls are observed with.
+/// The instruments of calls.
 struct Calls {
     /// The methods that exist, by request path.
     methods: HashMap<String, Arc<Method>>,
@@ -124,7 +124,7 @@ fn span(method: &'static str, parent: Option<Context>, caller: Option<&Caller>) 
     span
 }
 
-/// What a call's work belongs to.
+/// The trace of a call.
 enum Trace {
     Recorded(Span),
     Unrecorded(Context),
@@ -177,7 +177,7 @@ where
         let _inside = this.trace.enter();
         let answer = ready!(this.answer.poll(context));
         if let Ok(response) = &answer {
-            // An answer without a message carries its status in the head;
+            // An answer without a message carries its status in the headers;
             // one with a message was successful.
             let code = response
                 .headers()
@@ -199,7 +199,7 @@ where
     }
 }
 
-/// Whether a status says that the server, not the caller, is at fault.
+/// Whether a status means a fault of the server, not of the caller.
 fn is_our_fault(code: Code) -> bool {
     matches!(
         code,
@@ -212,7 +212,7 @@ fn is_our_fault(code: Code) -> bool {
     )
 }
 
-/// The code as the conventions spell it.
+/// The code as OpenTelemetry's conventions spell it.
 fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

@@ -16,7 +16,7 @@ const MOST_TAGS: usize = 20;
 const LONGEST_TEXT: usize = 200;
 const MOST_ELIGIBILITIES: usize = 50;
 
-/// What `order_by` may say.
+/// Values of `order_by`.
 const ORDERS: [(&str, Order); 6] = [
     ("", Order::Id),
     ("product_id", Order::Id),
@@ -31,11 +31,11 @@ const ORDERS: [(&str, Order); 6] = [
 pub struct ListProducts {
     /// The filter.
     pub query: Query,
-    /// The language, when named.
+    /// The language, if given.
     pub language: Option<Language>,
     /// Products per page.
     pub page_size: u32,
-    /// Where the page begins.
+    /// The start of the page.
     pub start: Option<Position>,
     /// What a token for the next page is bound to.
     pub fingerprint: Fingerprint,
@@ -155,7 +155,7 @@ pub fn check_eligibility(request: &pb::CheckEligibilityRequest) -> Result<SimRef
         let field = format!("product_ids[{at}]");
         violations.product_id(&field, id);
         if !seen.insert(id) {
-            violations.add(field, "occurs before");
+            violations.add(field, "occurs more than once");
         }
     }
     violations.into_result(sim)

@@ -39,9 +39,9 @@ pub fn stream_events(request: &pb::StreamEventsRequest) -> Result<(Start, Filter
 
 /// A parsed `ListEventsRequest`.
 pub struct ListEvents {
-    /// Which events.
+    /// The filter.
     pub filter: Filter,
-    /// Where the page begins.
+    /// The start of the page.
     pub after: Option<Cursor>,
     /// Events per page.
     pub page_size: u32,

@@ -88,7 +88,7 @@ pub struct ListSims {
     pub group: Option<String>,
     /// SIMs per page.
     pub page_size: u32,
-    /// Where the page begins.
+    /// The start of the page.
     pub start: Position,
     /// What a token for the next page is bound to.
     pub fingerprint: Fingerprint,

@@ -1,5 +1,5 @@
-//! Protobuf to domain. Every rule of a request is checked and every violation
-//! reported at once, with the path of its field.
+//! Protobuf to domain. Every rule of a request is checked and all violations
+//! are reported together, with the paths of their fields.
 
 pub mod catalog;
 pub mod esim;
@@ -13,12 +13,12 @@ use crate::domain::{Country, Error, Iccid, Language, Msisdn, Result, SimRef, lan
 use crate::pb::connectivity::v1 as pb;
 use pb::sim_ref::Id;
 
-/// Collects what is wrong with a request.
+/// Collects the violations of a request.
 #[derive(Debug, Default)]
 pub struct Violations(Vec<Violation>);
 
 impl Violations {
-    /// Records one.
+    /// Adds one.
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
         self.0.push(Violation {
             field: field.into(),
@@ -26,7 +26,7 @@ impl Violations {
         });
     }
 
-    /// Gives what was parsed, unless anything was wrong.
+    /// Returns the parsed request, unless there are violations.
     ///
     /// # Errors
     /// `INVALID_REQUEST` with all violations.
@@ -44,7 +44,7 @@ impl Violations {
         }
     }
 
-    /// A product id that has to be there.
+    /// A required product id.
     pub fn product_id(&mut self, field: &str, id: &str) {
         if id.is_empty() {
             self.add(field, "is required");
@@ -52,7 +52,7 @@ impl Violations {
         self.text(field, id, product::LONGEST_ID);
     }
 
-    /// A SIM that has to be there, named by either identifier.
+    /// A required SIM, named by either identifier.
     pub fn sim(&mut self, field: &str, sim: Option<&pb::SimRef>) -> Option<SimRef> {
         match sim.and_then(|sim| sim.id.as_ref()) {
             None => {
@@ -71,7 +71,7 @@ impl Violations {
         }
     }
 
-    /// A card that has to be there.
+    /// A required card.
     pub fn iccid(&mut self, field: &str, text: &str) -> Option<Iccid> {
         let iccid = Iccid::parse(text);
         if iccid.is_none() {
@@ -80,7 +80,7 @@ impl Violations {
         iccid
     }
 
-    /// A language that may be absent.
+    /// An optional language.
     pub fn language(&mut self, field: &str, tag: &str) -> Option<Language> {
         if tag.is_empty() {
             return None;
@@ -112,7 +112,7 @@ impl Violations {
         }
     }
 
-    /// A page size: zero is the default, more than the most is the most.
+    /// A page size: zero is the default, larger ones are capped.
     pub fn page_size(&mut self, size: i32, default: u32, most: u32) -> u32 {
         match u32::try_from(size) {
             Err(_) => {

@@ -106,9 +106,9 @@ pub fn get_order(request: &pb::GetOrderRequest) -> Result<Key> {
 /// A parsed `ListOrdersRequest`.
 #[derive(Debug)]
 pub struct ListOrders {
-    /// Which orders.
+    /// The filter.
     pub wanted: Wanted,
-    /// The last order of the page before.
+    /// The last order of the previous page.
     pub after: Option<WriteId>,
     /// Orders per page.
     pub page_size: u32,
@@ -153,8 +153,7 @@ pub fn list_orders(request: &pb::ListOrdersRequest) -> Result<ListOrders> {
     })
 }
 
-/// Parses a `ResolveOrderRequest` into the order, what became of it, and the
-/// note.
+/// Parses a `ResolveOrderRequest` into the order, the resolution, and the note.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
@@ -230,7 +229,7 @@ impl Violations {
                 "must be an ISO 4217 code such as EUR",
             );
         }
-        // Any currency: the amount is judged by itself.
+        // Any currency: here only the amount matters.
         let any = currency.or_else(|| Currency::parse("XXX"))?;
         let amount = Money::new(any, given.units, given.nanos);
         match amount {
@@ -256,7 +255,7 @@ impl Violations {
                 .ok()
         });
         if read.is_none() {
-            self.add(field, "must be a moment from year -9999 to 9999");
+            self.add(field, "must be a time from year -9999 to 9999");
         }
         read
     }

@@ -11,7 +11,7 @@ use crate::domain::{Iccid, Result};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::writes::{Key, Request, Resolution, Terms};
 
-/// What the requests of all operations share.
+/// The fields that the requests of all operations share.
 #[derive(Clone, Copy, Debug)]
 pub struct Common<'a> {
     /// `request_id`
@@ -22,7 +22,7 @@ pub struct Common<'a> {
     pub rate_plan: &'a str,
 }
 
-/// The fields that every request of an operation has, under the same names.
+/// Reads the fields that the requests of all operations share.
 macro_rules! common {
     ($request:expr) => {
         $crate::grpc::parse::sim_operations::Common {
@@ -34,7 +34,7 @@ macro_rules! common {
 }
 pub(in crate::grpc) use common;
 
-/// Parses a request that says nothing beyond what to do.
+/// Parses a request without fields of its own.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
@@ -147,8 +147,8 @@ pub fn get(request: &pb::GetSimOperationRequest) -> Result<Key> {
     violations.into_result(key)
 }
 
-/// Parses a `ResolveSimOperationRequest` into the operation, what became of
-/// it, and the note.
+/// Parses a `ResolveSimOperationRequest` into the operation, the resolution,
+/// and the note.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.

@@ -1,4 +1,4 @@
-//! Which events a caller wants.
+//! Filters of events.
 
 use std::collections::HashSet;
 
@@ -11,26 +11,27 @@ use crate::domain::event::{Event, EventType};
 use crate::domain::{Iccid, Msisdn, SimRef};
 use crate::service::Sims;
 
-/// Identifiers that are looked up at once.
+/// Check-ups of identifiers in parallel.
 const LOOKED_UP_AT_ONCE: usize = 8;
 
-/// Which events are wanted. What is empty does not filter.
+/// Selects events. An empty member does not filter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of one of these types, or with one of `raw_types`.
     pub types: HashSet<EventType>,
-    /// With one of these words, or of one of `types`.
+    /// With one of these type names, or of one of `types`.
     pub raw_types: HashSet<String>,
     /// About one of these SIMs.
     pub sims: Vec<SimRef>,
-    /// Also those about the provider's own infrastructure.
+    /// Includes those about the provider's own infrastructure.
     pub include_infrastructure: bool,
 }
 
-/// Longest wait for all of them: a provider that is down holds no stream back.
+/// Time limit for all of them: a provider that is down delays no stream.
 const LOOKED_UP_WITHIN: Duration = Duration::from_secs(5);
 
-/// A filter that knows its SIMs by both names, as far as can be found out.
+/// A filter that knows both identifiers of its SIMs, as far as they can be
+/// found.
 pub struct Resolved {
     filter: Filter,
     iccids: HashSet<Iccid>,
@@ -38,8 +39,8 @@ pub struct Resolved {
 }
 
 impl Filter {
-    /// Finds the other names of its SIMs. A SIM whose other name cannot be
-    /// found is known by the one that was given.
+    /// Looks up the other identifiers of its SIMs. A SIM whose other one cannot
+    /// be found matches only by the given one.
     pub(super) async fn resolved(self, sims: &Sims) -> Resolved {
         let until = Instant::now() + LOOKED_UP_WITHIN;
         let found: Vec<_> = stream::iter(self.sims.clone())
@@ -73,7 +74,7 @@ impl Filter {
 }
 
 impl Resolved {
-    /// Whether the event is wanted.
+    /// Whether the event passes the filter.
     pub(super) fn admits(&self, event: &Event) -> bool {
         let filter = &self.filter;
         (filter.include_infrastructure || !event.infrastructure)

@@ -1,5 +1,5 @@
-//! Makes events durable. Those that come at the same time share one commit:
-//! while one is written, the next ones gather.
+//! Makes events durable. Events that arrive together share one commit: while
+//! one batch is written, the next one is collected.
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -8,21 +8,21 @@ use super::{Appended, Arrival, Inner, unavailable};
 use crate::domain::event::Event;
 use crate::domain::{Error, Result};
 
-/// Events of one commit: enough for the disk to be what limits their number.
+/// Events of one commit: enough that the disk is the limit.
 const PER_COMMIT: usize = 256;
 
-/// Bytes of one commit, unless one body alone has more: it is one message to
-/// the database, which limits those.
+/// Bytes of one commit, unless a single body is larger: it is one message to
+/// the database, which limits the size of those.
 const BYTES_PER_COMMIT: usize = 4 << 20;
 
-/// Something that came in and whoever waits for it to be durable.
+/// An arrival and the caller that waits for it to be durable.
 pub(super) struct Waiting {
     pub(super) arrival: Arrival,
     pub(super) answer: oneshot::Sender<Result<Appended>>,
 }
 
-/// Writes until it is stopped, and then what is left in line. New events that
-/// an order or an operation waits for are sent to `orders`.
+/// Writes until it is stopped, and then what is left in the queue. New events
+/// that an order or an operation waits for are sent to `orders`.
 pub(super) async fn run(
     inner: &Inner,
     mut line: mpsc::Receiver<Waiting>,
@@ -84,7 +84,7 @@ async fn write(inner: &Inner, batch: &mut Vec<Waiting>, orders: &mpsc::Sender<Ev
                         order_id,
                         ..incoming.event
                     };
-                    // What does not fit is found out about on schedule.
+                    // If the queue is full, the next scheduled check finds it.
                     let _ = orders.try_send(event);
                 }
                 // Its sender may have gone.
@@ -101,8 +101,8 @@ async fn write(inner: &Inner, batch: &mut Vec<Waiting>, orders: &mpsc::Sender<Ev
     }
 }
 
-/// Has the orders take note of what events say about them. What is lost on
-/// this way is in the log, where every look at an order asks for it.
+/// Passes events on to the orders that they name. What is lost here is in the
+/// log, which every check of an order reads.
 pub(super) async fn pass_on(inner: &Inner, mut news: mpsc::Receiver<Event>) {
     while let Some(event) = news.recv().await {
         inner.orders.note(&event).await;

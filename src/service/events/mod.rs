@@ -1,12 +1,12 @@
-//! Events: what happens at the provider reaches every service that wants to
-//! know, and is never lost once it was taken.
+//! Events: what happens at the provider reaches every service that subscribes,
+//! and is never lost once it was accepted.
 //!
-//! * [`Events`] takes events in and gives them out.
+//! * [`Events`] accepts events and delivers them.
 //! * `intake` makes them durable, many in one commit.
-//! * `tail` holds the newest ones for everybody who follows.
-//! * `stream` is one follower; it reads the log, so that what was and what
-//!   comes have no gap between them.
-//! * `watch` looks for what should have come and did not.
+//! * `tail` holds the newest ones for all followers.
+//! * `stream` is one follower; it reads the log, so that there is no gap
+//! between past and new events.
+//! * `watch` detects missing events.
 //!
 //! Guarantees that an event is acknowledged only after it was durable, and that a follower sees the log in order without gaps.
 
@@ -37,7 +37,7 @@ pub use filter::Filter;
 pub use stream::{Message, Stream};
 pub use tail::Entry;
 
-/// Turns an event into what callers get, once for all of them.
+/// Encodes an event for callers, once for all of them.
 pub type Encode = fn(&Logged) -> Bytes;
 
 /// The event use cases. Cheap to clone.
@@ -46,7 +46,7 @@ pub struct Events {
     inner: Arc<Inner>,
 }
 
-/// What the event use cases are made of.
+/// The dependencies of the event use cases.
 pub struct Parts {
     /// The durable log.
     pub log: Arc<dyn EventLog>,
@@ -71,23 +71,23 @@ struct Inner {
     encode: Encode,
     tail: Tail,
     line: mpsc::Sender<intake::Waiting>,
-    /// Something was appended, here or elsewhere.
+    /// Notified of appends, here or in another process.
     appended: Notify,
-    /// When the last event came, or this process began to wait for one.
+    /// When the last event came, or when this process began to wait for one.
     last_event: Mutex<Timestamp>,
     streams: TaskTracker,
-    /// Streams end.
+    /// Ends all streams.
     end: CancellationToken,
 }
 
-/// Events in line for the next commits; who comes later waits to get in.
-const LINE: usize = 4_096;
-/// Events that are read at once.
+/// Queued events for the next commits; more senders wait for room.
+const QUEUE: usize = 4_096;
+/// Events per read.
 const PAGE: u32 = 256;
-/// Pages that one list reads for a filter that lets little through.
+/// Pages that one list reads for a filter that few events pass.
 const MOST_PAGES: u32 = 40;
 
-/// Where a stream begins.
+/// Where a stream starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// With the next event.
@@ -106,16 +106,16 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-/// The work behind the events, to be run once.
+/// The background work of the events, to be run once.
 pub struct Work {
     events: Events,
     line: mpsc::Receiver<intake::Waiting>,
-    /// The number that the tail begins after, once it is known.
+    /// The number that the tail starts after, once it is known.
     begun: Option<u64>,
 }
 
 impl Events {
-    /// Prepares; nothing is taken in before the work runs.
+    /// Nothing is accepted before the work runs.
     pub fn new(parts: Parts) -> (Self, Work) {
         let Parts {
             log,
@@ -125,7 +125,7 @@ impl Events {
             encode,
             metrics,
         } = parts;
-        let (line, waiting) = mpsc::channel(LINE);
+        let (line, waiting) = mpsc::channel(QUEUE);
         let events = Self {
             inner: Arc::new(Inner {
                 log,
@@ -150,12 +150,12 @@ impl Events {
         (events, work)
     }
 
-    /// Takes something in. Durable when it returns `Ok`.
+    /// Accepts an arrival. Durable when it returns `Ok`.
     ///
-    /// Cancel-safe: what is in line is kept whether its sender waits or not.
+    /// Cancel-safe: a queued arrival is stored whether its sender waits or not.
     ///
     /// # Errors
-    /// `LEDGER_UNAVAILABLE`: it may be kept or not; send it again.
+    /// `LEDGER_UNAVAILABLE`: it may or may not be stored; send it again.
     pub async fn receive(&self, arrival: Arrival) -> Result<Appended> {
         let (answer, answered) = oneshot::channel();
         let waiting = intake::Waiting { arrival, answer };
@@ -164,7 +164,7 @@ impl Events {
         answered.await.map_err(|_| Error::ShuttingDown)?
     }
 
-    /// Follows the log from a cursor on, until shortly before the deadline.
+    /// Follows the log from a cursor, until shortly before the deadline.
     ///
     /// # Errors
     /// `EVENT_CURSOR_INVALID`, `EVENT_CURSOR_EXPIRED`, `LEDGER_UNAVAILABLE`,
@@ -178,8 +178,8 @@ impl Events {
         Ok(stream::start(Arc::clone(&self.inner), filter, cursor, deadline))
     }
 
-    /// Events after a cursor, or from the earliest that is kept on, at most so
-    /// many.
+    /// Events after a cursor, or from the earliest that is kept, at most
+    /// `limit`.
     ///
     /// # Errors
     /// `EVENT_CURSOR_INVALID`, `EVENT_CURSOR_EXPIRED`, `LEDGER_UNAVAILABLE`.
@@ -224,7 +224,7 @@ impl Events {
     }
 }
 
-/// The cursor where a stream or a page begins.
+/// The cursor where a stream or a page starts.
 fn resolve(start: Start, extent: Extent) -> Result<Cursor> {
     let (sequence, mark) = match start {
         Start::Latest => (extent.latest, None),
@@ -250,9 +250,9 @@ fn unavailable(error: store::Error) -> Error {
 }
 
 impl Inner {
-    /// Events after this cursor, the next one first. The event that the cursor is
-    /// after is read with them: the log of a database that was replaced by one
-    /// that had less of it is another log, under the same name.
+    /// Events after this cursor, the next one first. The event of the cursor
+    /// itself is read with them: a database that was replaced by one with less
+    /// of the log has another log under the same name.
     ///
     /// The check cannot be made where that event is no longer kept: then the
     /// cursor is at least `events.keep_for` old, and is trusted.
@@ -274,7 +274,7 @@ impl Inner {
                 if extent.latest < cursor.sequence {
                     return Err(Error::EventCursorInvalid);
                 }
-                // Everything was forgotten.
+                // Everything was deleted.
                 if extent.earliest > cursor.sequence + 1 {
                     return Err(Error::EventCursorExpired);
                 }
@@ -283,7 +283,7 @@ impl Inner {
         }
     }
 
-    /// The event with this number, if it is kept, and at most so many after it.
+    /// The event with this number, if it is kept, and at most `limit` after it.
     async fn around(&self, sequence: u64, limit: u32) -> store::Result<Vec<Logged>> {
         let (before, limit) = match sequence.checked_sub(1) {
             Some(before) => (before, limit + 1),
@@ -295,7 +295,7 @@ impl Inner {
     /// The cursor with the mark of its event, where that is kept.
     ///
     /// # Errors
-    /// `EVENT_CURSOR_INVALID` when it is another event than it was.
+    /// `EVENT_CURSOR_INVALID` when it is a different event than before.
     async fn marked(&self, cursor: Cursor) -> Result<Cursor> {
         let page = self.around(cursor.sequence, 0).await.map_err(unavailable)?;
         let own = page.first().filter(|own| own.sequence == cursor.sequence);
@@ -322,7 +322,7 @@ impl Inner {
             tracing::error!(
                 sequence,
                 ?columns,
-                "an event of the log is damaged and is shown as far as it can be read"
+                "an event in the log is damaged and is shown as far as it can be read"
             );
         }
         Entry {
@@ -335,18 +335,18 @@ impl Inner {
 }
 
 impl Work {
-    /// Notes how far the log is, so that nothing that comes from now on is
-    /// missed. A log that cannot be read now is found out about later.
+    /// Reads the end of the log, so that nothing after it is missed. A log that
+    /// cannot be read now is checked again later.
     pub async fn begin(&mut self) {
         self.begun = self.events.extent().await.ok().map(|extent| extent.latest);
     }
 
-    /// Takes events in, hands them on and looks after the log, until asked to
-    /// stop; what is in line then is still made durable.
+    /// Accepts events, passes them on and maintains the log until cancelled;
+    /// what is in the queue then is still made durable.
     pub async fn run(self, stop: CancellationToken) {
         let Self { events, line, begun } = self;
         let inner = &*events.inner;
-        let (orders, news) = mpsc::channel(LINE);
+        let (orders, news) = mpsc::channel(QUEUE);
         let taking_in = intake::run(inner, line, orders, stop.clone());
         let others = async {
             tokio::join!(
@@ -378,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_one_that_the_log_can_go_on_from() {
+    fn a_cursor_has_to_be_one_that_the_log_can_continue_from() {
         let log = Uuid::from_u128(7);
         let extent = Extent {
             log,

@@ -1,5 +1,5 @@
 //! One follower of the log: a task that reads at its caller's pace, and a
-//! bounded line between the two.
+//! bounded queue between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,30 +14,29 @@ use super::{Inner, PAGE};
 use crate::domain::event::Cursor;
 use crate::domain::{Deadline, Error, Result};
 
-/// A stream ends this long before its deadline, so that the caller sees an
-/// end and no lost call; at most a tenth of its time.
+/// A stream ends this long before its deadline, so that the caller sees a
+/// regular end and not an expired call; at most a tenth of its time.
 const END_AHEAD: Duration = Duration::from_millis(100);
 
-/// What a follower gets, with the cursor after it.
+/// What a follower receives, with the cursor after it.
 #[derive(Clone, Debug)]
 pub enum Message {
-    /// Something happened.
+    /// An event.
     Event(Arc<Entry>, Cursor),
-    /// Nothing that is wanted happened.
+    /// No event passed the filter.
     Heartbeat(Cursor),
 }
 
-/// Messages, and at last an error when there is one. Dropping it ends its
-/// task.
+/// Messages, followed by an error if there is one. Dropping it ends its task.
 pub type Stream = std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<Message>> + Send>>;
 
 /// Why a stream ends.
 enum End {
-    /// Its time is over.
+    /// Its deadline.
     InTime,
     /// Its caller has gone.
     Gone,
-    /// Something its caller has to know.
+    /// An error for its caller.
     Error(Error),
 }
 
@@ -134,7 +133,7 @@ impl Follower {
         }
     }
 
-    /// What comes next; nothing when there is nothing yet.
+    /// The next events; empty when there are none yet.
     async fn next(&self, inner: &Inner) -> Result<Vec<Arc<Entry>>> {
         if let Some(entries) = inner.tail.after(self.cursor, PAGE as usize) {
             return Ok(entries);
@@ -146,7 +145,7 @@ impl Follower {
             .collect())
     }
 
-    /// Waits for room, but not for ever.
+    /// Waits for room, for a limited time.
     async fn send(&self, inner: &Inner, message: Message) -> std::result::Result<(), End> {
         let message = match self.out.try_send(message) {
             Ok(()) => return Ok(()),
@@ -163,7 +162,7 @@ impl Follower {
         }
     }
 
-    /// Ends when the stream has to.
+    /// Completes when the stream has to end.
     async fn over(&self, inner: &Inner) -> End {
         tokio::select! {
             () = self.out.closed() => End::Gone,

@@ -1,5 +1,5 @@
-//! The newest events, read from the log once for everybody who follows it, and
-//! by every replica: what they say of lines that moved is known in all of them.
+//! The newest events, read from the log once for all followers, in every
+//! replica: so each replica learns which numbers moved to other cards.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +15,8 @@ use crate::domain::event::{Cursor, Event, Mark};
 const MOST: usize = 4_096;
 /// Their encoded bytes.
 const MOST_BYTES: usize = 8 << 20;
-/// What comes within this time is handed on together: every follower is woken
-/// for it once.
+/// Events within this time are delivered together: every follower is woken once
+/// for them.
 const TOGETHER: Duration = Duration::from_millis(4);
 
 /// An event as followers get it.
@@ -28,11 +28,11 @@ pub struct Entry {
     pub mark: Mark,
     /// What it says.
     pub event: Event,
-    /// What callers get.
+    /// Its encoding for callers.
     pub encoded: Bytes,
 }
 
-/// The end of the log.
+/// The tail of the log.
 pub(super) struct Tail {
     held: Mutex<Held>,
     latest: watch::Sender<u64>,
@@ -42,7 +42,7 @@ pub(super) struct Tail {
 struct Held {
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
-    /// Of the event before the first one, where it is known.
+    /// Mark of the event before the first one, where it is known.
     before: Option<Mark>,
 }
 
@@ -66,9 +66,8 @@ impl Tail {
         self.latest.subscribe()
     }
 
-    /// What comes after this cursor, at most so many; `None` when the next one
-    /// is not held any more, or when it is a cursor of another log than the one
-    /// that is held.
+    /// Events after this cursor, at most `most`; `None` when the next one is
+    /// not held any more, or when it is a cursor of another log.
     pub(super) fn after(&self, cursor: Cursor, most: usize) -> Option<Vec<Arc<Entry>>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let first = held.entries.front()?.sequence;
@@ -84,7 +83,7 @@ impl Tail {
         Some(wanted.cloned().collect())
     }
 
-    /// Holds nothing any more; everybody who follows looks at the log.
+    /// Drops everything; all followers read the log.
     fn clear(&self) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         *held = Held::default();
@@ -92,7 +91,7 @@ impl Tail {
         self.latest.send_modify(|_| {});
     }
 
-    /// Takes what comes after an event with this mark.
+    /// Adds the events after an event with this mark.
     fn push(&self, before: Option<Mark>, entries: Vec<Entry>) {
         let Some(latest) = entries.last().map(|entry| entry.sequence) else {
             return;
@@ -126,7 +125,7 @@ impl Tail {
     }
 }
 
-/// Reads what comes after this number into the tail, woken up by an append and at
+/// Reads what comes after this number into the tail, woken by an append and at
 /// least as often as configured.
 pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
     let mut last = begun.map(Last::unmarked);
@@ -134,7 +133,7 @@ pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
         let began = match last {
             Some(last) => Ok(last),
             None => inner.log.extent().await.map(|extent| {
-                // What came before was not seen here.
+                // Earlier events were not read here.
                 inner.sims.forget_all();
                 Last::unmarked(extent.latest)
             }),
@@ -159,11 +158,11 @@ impl Last {
     }
 }
 
-/// Reads everything after this event; gives the last one. `None` when the log
-/// is no longer the one that was read, so that it has to be begun anew.
+/// Reads everything after this event; returns the last one. `None` when the log
+/// was replaced, so that reading has to start anew.
 async fn read(inner: &Inner, mut last: Last) -> Option<Last> {
     loop {
-        // Not `Inner::read`: what was forgotten is of no interest here.
+        // Not `Inner::read`: deleted events do not matter here.
         let mut page = match inner.around(last.sequence, super::PAGE).await {
             Ok(page) => page,
             Err(error) => {
@@ -203,7 +202,7 @@ async fn read(inner: &Inner, mut last: Last) -> Option<Last> {
     }
 }
 
-/// Events that were in the log are not, or are others.
+/// Events that were in the log are gone or replaced.
 fn lost(inner: &Inner) -> Option<Last> {
     tracing::error!(
         "events that were read are no longer in the log: the database was replaced by one that had not \

@@ -1,5 +1,5 @@
-//! Looks after the log, and for what should be in it and is not: what the
-//! provider never delivered cannot be asked for again.
+//! Maintains the log, and detects missing events: what the provider never
+//! delivered cannot be requested again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use super::Inner;
 use crate::domain::write::WriteId;
 use crate::store;
 
-/// Old events are forgotten this often.
+/// Pause between deletions of old events.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
-/// Orders are looked at for this long after their event was expected.
+/// Orders are checked for this long after their event was expected.
 const LOOKED_AT_FOR: Duration = Duration::from_secs(24 * 3600);
-/// Orders without an event that are looked at; the metric says no more.
+/// Orders without an event that are checked; the metric stops there.
 const MOST_ORDERS: i64 = 1_000;
-/// Longest time between two looks.
+/// Longest time between two checks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Says so when no event has come for too long, once per silence.
+/// Warns when no event has come for too long, once per silence.
 pub(super) async fn silence(inner: &Inner) {
     let began = Timestamp::now();
     let limit = inner.config.silence_after;
@@ -44,9 +44,9 @@ pub(super) async fn silence(inner: &Inner) {
     }
 }
 
-/// Forgets old events, and looks for orders without an event.
+/// Deletes old events, and checks for orders without an event.
 pub(super) async fn upkeep(inner: &Inner) {
-    let mut said = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     let mut forget_at = tokio::time::Instant::now();
     let mut aged = forget_at;
     loop {
@@ -60,22 +60,22 @@ pub(super) async fn upkeep(inner: &Inner) {
                     .forget_events(aged_until - inner.config.keep_for)
                     .await?;
                 if forgotten > 0 {
-                    tracing::info!(forgotten, "events were older than events.keep_for");
+                    tracing::info!(forgotten, "events older than events.keep_for were deleted");
                 }
             }
             if inner.config.expected {
-                look_for_orders(inner, &mut said).await?;
+                check_orders(inner, &mut reported).await?;
             }
             Ok::<(), store::Error>(())
         };
         if let Err(error) = looked.await {
-            tracing::warn!(%error, "the log of events cannot be looked after at the moment");
+            tracing::warn!(%error, "the log of events cannot be maintained at the moment");
         }
         tokio::time::sleep((inner.config.order_event_within / 2).min(LONGEST_PAUSE)).await;
     }
 }
 
-async fn look_for_orders(inner: &Inner, said: &mut BTreeSet<WriteId>) -> store::Result<()> {
+async fn check_orders(inner: &Inner, reported: &mut BTreeSet<WriteId>) -> store::Result<()> {
     let until = Timestamp::now() - inner.config.order_event_within;
     let without = inner
         .log
@@ -83,9 +83,9 @@ async fn look_for_orders(inner: &Inner, said: &mut BTreeSet<WriteId>) -> store::
         .await?;
     inner.metrics.orders_without_event(without.len());
     let without: BTreeSet<WriteId> = without.into_iter().collect();
-    for order_id in without.difference(said) {
+    for order_id in without.difference(reported) {
         tracing::error!(%order_id, "no event has come for an order that was placed");
     }
-    *said = without;
+    *reported = without;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Asks the provider for a SIM, by whichever of its APIs the account may use.
+//! Asks the provider for a SIM, by the APIs that the account may use.
 
 use crate::domain::sim::Identifier;
 use crate::domain::{ProviderDetail, Result, SimRecord, SimRef};
@@ -11,7 +11,7 @@ pub(super) fn is_pair(record: &SimRecord) -> bool {
     record.ids.iccid.is_some() && record.ids.msisdn.is_some()
 }
 
-/// What is missing of a SIM of which only this is known.
+/// The missing identifier of a SIM.
 pub(super) fn other_name(sim: &SimRef) -> Identifier {
     match sim {
         SimRef::Iccid(_) => Identifier::Msisdn,
@@ -19,7 +19,7 @@ pub(super) fn other_name(sim: &SimRef) -> Identifier {
     }
 }
 
-/// What the provider knows of a SIM.
+/// What the provider says about a SIM.
 pub(super) enum Found {
     Record(SimRecord),
     /// A permitted API does not know it.
@@ -28,7 +28,7 @@ pub(super) enum Found {
     NotPermitted(ProviderDetail),
 }
 
-/// Asks SIM Search and, unless that was enough, connectivity.
+/// Asks SIM Search and, unless that was enough, Connectivity Management.
 pub(super) async fn find(
     provider: &Transatel,
     sim: &SimRef,
@@ -43,7 +43,7 @@ pub(super) async fn find(
     };
     match provider.subscriber(sim, options).await {
         Ok(record) => Ok(Found::Record(record)),
-        // The search knows less than was hoped for, but it knows the SIM.
+        // The search returned only a part, but it does know the SIM.
         Err(failure) if is_not_permitted(&failure) || is_unknown_sim(&failure) => {
             Ok(match (searched, denied) {
                 (Some(record), _) => Found::Record(record),

@@ -1,4 +1,4 @@
-//! Pairs of identifiers: how they are loaded, kept and forgotten.
+//! Pairs of identifiers: how they are loaded, cached and dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::CallOptions;
 
 impl Sims {
-    /// Both identifiers as far as they are known without asking anybody.
+    /// Both identifiers as far as they are cached.
     pub async fn known(&self, sim: &SimRef) -> SimIds {
         match self.cache.peek(sim).await {
             Some(pair) => SimIds::clone(&pair),
@@ -20,8 +20,8 @@ impl Sims {
         }
     }
 
-    /// Forgets what is known of a SIM under either name, and under the names
-    /// that these were known to belong to: a line has moved.
+    /// Drops what is cached of a SIM under either identifier, and under the
+    /// ones that these were paired with: a number has moved.
     pub async fn forget(&self, ids: &SimIds) {
         let mut pairs = vec![ids.clone()];
         for name in names(ids) {
@@ -34,14 +34,14 @@ impl Sims {
         }
     }
 
-    /// Forgets every pair: events that say what moved may have been missed.
+    /// Drops every pair: events that report moves may have been missed.
     pub fn forget_all(&self) {
         self.cache.forget_all();
     }
 
-    /// A pair is kept under both names, so that whichever of them an event
-    /// names leads to it. Two pairs that share a name cannot both be true:
-    /// the provider is asked again.
+    /// A pair is cached under both identifiers, so that an event that names
+    /// either finds it. Two pairs that share one cannot both be valid: the
+    /// provider is asked again.
     pub(super) async fn pair(&self, sim: &SimRef) -> Result<Arc<SimIds>> {
         let found = self.cache.get(sim).await?;
         for name in names(&found.value).filter(|name| name != sim) {
@@ -62,7 +62,7 @@ impl Sims {
         Ok(found.value)
     }
 
-    /// Takes note of what the provider just said of a SIM: pairs that disagree
+    /// Records what the provider just reported about a SIM: pairs that disagree
     /// are replaced.
     pub(super) async fn note(&self, live: &SimIds) {
         if live.iccid.is_none() || live.msisdn.is_none() {
@@ -77,7 +77,7 @@ impl Sims {
             }
         }
         if disagrees {
-            tracing::info!("a SIM has another line than was known: the provider's word is used");
+            tracing::info!("a SIM has another number than was cached: the provider's answer is used");
             self.forget(live).await;
         }
         if disagrees || missing {
@@ -88,7 +88,7 @@ impl Sims {
     }
 }
 
-/// The names of a SIM.
+/// The identifiers of a SIM.
 fn names(ids: &SimIds) -> impl Iterator<Item = SimRef> + use<> {
     let names = [
         ids.iccid.clone().map(SimRef::Iccid),
@@ -101,12 +101,12 @@ pub(super) struct Loader {
     pub(super) provider: Transatel,
 }
 
-/// A pair changes only by a swap, which is rare and announced; a day bounds
-/// how long reads go to the wrong line after one that was not noticed.
+/// A pair changes only by a swap, which is rare and reported by an event; a day
+/// bounds how long reads go to the wrong number after a missed one.
 const PAIR_FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
 const PAIR_USABLE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// A pair that the provider named so long ago, as the cache keeps it.
+/// A pair that the provider reported this long ago, as the cache keeps it.
 fn kept(pair: SimIds, age: Duration) -> Loaded<SimIds> {
     Loaded {
         value: pair,
@@ -132,8 +132,8 @@ impl Load for Loader {
         }
     }
 
-    /// What is not found is remembered briefly: the search lags behind, and a
-    /// new SIM may appear at any time.
+    /// A failed look-up is cached briefly: the search lags behind, and a new
+    /// SIM may appear at any time.
     fn hold(&self, error: &Error, _failures: u32) -> Duration {
         match error {
             Error::SimNotFound { .. } | Error::SimNotResolvable { .. } => Duration::from_secs(5),

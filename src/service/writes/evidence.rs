@@ -1,7 +1,6 @@
-//! What the provider's events say of an order. They carry our reference, so
-//! that they prove what the provider did: they settle an order in any state,
-//! however late they come. What was missed when they came is read from the
-//! durable log.
+//! What the provider's events prove about an order. They carry its reference,
+//! so they settle it in any state, however late they arrive. Events that were
+//! missed on arrival are read from the durable log.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +11,7 @@ use crate::domain::write::{Kind, State, Write};
 use crate::store::{self, Settled, Settlement};
 use crate::telemetry::metrics;
 
-/// What the events of an order say together.
+/// What the events of an order prove together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Evidence {
     /// Nothing.
@@ -20,16 +19,16 @@ enum Evidence {
     /// It was carried out, with these subscriptions; more than one means that
     /// it was carried out more than once.
     CarriedOut(BTreeSet<String>),
-    /// They speak of the order, but not in a way that fits it.
+    /// They name the order, but do not fit it.
     Doubtful,
 }
 
 impl Writes {
-    /// Takes note of an event that names an order or a transaction.
+    /// Applies an event that names an order or a transaction.
     pub async fn note(&self, event: &Event) {
         if let Err(error) = self.inner.note(event).await {
-            // The log keeps it: the next look asks there.
-            tracing::warn!(%error, "what an event says of an order could not be written down");
+            // The log keeps it: the next check reads it there.
+            tracing::warn!(%error, "what an event proves about an order could not be recorded");
         }
     }
 }
@@ -37,7 +36,7 @@ impl Writes {
 impl Inner {
     async fn note(&self, event: &Event) -> Result<(), store::Error> {
         if let Some(transaction) = &event.transaction_id {
-            self.look_now(transaction).await?;
+            self.check_now(transaction).await?;
         }
         let Some(id) = event.order_id else {
             return Ok(());
@@ -45,14 +44,14 @@ impl Inner {
         if let Some(record) = self.ledger.find(Key::Write(id)).await? {
             let record = self.confirm(record).await?;
             if record.write.state != State::Done {
-                // It says something, and the inventory may say what.
-                self.look_now(&id.to_string()).await?;
+                // The inventory may show what it means.
+                self.check_now(&id.to_string()).await?;
             }
         }
         Ok(())
     }
 
-    async fn look_now(&self, name: &str) -> Result<(), store::Error> {
+    async fn check_now(&self, name: &str) -> Result<(), store::Error> {
         let now = self.ledger.now().await?;
         if self.ledger.make_due(name, now).await? > 0 {
             self.wake_up.notify_one();
@@ -67,16 +66,16 @@ impl Inner {
         Ok(evidence(record, &self.log.events_of(record.write.id).await?))
     }
 
-    /// Whether an order is still on its way and no event speaks of it. One that
-    /// says that it was carried out settles it.
-    pub(super) async fn says_nothing(&self, record: Record) -> Result<bool, store::Error> {
+    /// Whether an order is still in flight and no event names it. An event that
+    /// proves that it was carried out settles it.
+    pub(super) async fn is_unmentioned(&self, record: Record) -> Result<bool, store::Error> {
         let is_silent = self.evidence(&record).await? == Evidence::None;
         let record = self.confirm(record).await?;
         Ok(is_silent && record.write.state == State::Submitting)
     }
 
-    /// Settles an order by what the log of events holds of it. Returns the
-    /// order as it is then.
+    /// Settles an order by its events in the log. Returns the order as it is
+    /// then.
     pub(super) async fn confirm(&self, record: Record) -> Result<Record, store::Error> {
         match self.evidence(&record).await? {
             Evidence::None | Evidence::Doubtful => Ok(record),
@@ -94,9 +93,9 @@ impl Inner {
         }
     }
 
-    /// Has an operator look at an order of which nothing shows, while an event
-    /// speaks of it in a way that does not fit: it is neither known to have
-    /// been carried out nor may it be sent again.
+    /// Hands an order over to an operator when nothing of it shows, while an
+    /// event that names it does not fit: it is neither known to have been
+    /// carried out nor may it be sent again.
     pub(super) async fn settle_doubtful(&self, record: Record) -> Result<Record, store::Error> {
         if self.evidence(&record).await? != Evidence::Doubtful {
             return Ok(record);
@@ -111,8 +110,9 @@ impl Inner {
         Ok(settled.unwrap_or(record))
     }
 
-    /// The provider's word counts, but a subscription has one order: when
-    /// another one has claimed it, this order is placed without its name.
+    /// The provider decides, but a subscription belongs to one order: when
+    /// another one has claimed it, this order is placed without a subscription
+    /// id.
     async fn settle_confirmed(
         &self,
         record: Record,
@@ -144,18 +144,18 @@ impl Inner {
             tracing::info!(
                 order_id = %id,
                 before = record.write.state_name(),
-                "an event says that an order was carried out"
+                "an event proves that an order was carried out"
             );
             self.report(&settled.write);
         }
-        // Whoever waits for the answer to the order need not any longer.
+        // Calls that wait for the answer to the order are done.
         if let Some(flight) = self.flights.of(id) {
             flight.end(Some(Ok(settled.write.clone())));
         }
         Ok(settled)
     }
 
-    /// The provider holds more than one of what was ordered once.
+    /// The provider carried out more than once what was ordered once.
     pub(super) fn report_twice(&self, write: &Write) {
         let (id, kind) = (write.id, write.kind.name());
         self.metrics.write(kind, metrics::CARRIED_OUT_TWICE);
@@ -183,9 +183,9 @@ fn evidence(record: &Record, events: &[Event]) -> Evidence {
     }
 }
 
-/// Whether an event that carries an order's reference fits it: of a type that
-/// is known, and nothing in it contradicts the order. What it does not say
-/// does not contradict.
+/// Whether an event that carries an order's reference fits it: its type is
+/// known, and nothing in it contradicts the order. Absent data does not
+/// contradict.
 fn fits(record: &Record, event: &Event) -> bool {
     let (product_id, line, older) = match &record.write.kind {
         Kind::Purchase(purchase) => (
@@ -194,7 +194,7 @@ fn fits(record: &Record, event: &Event) -> bool {
             record.first_baseline.as_slice(),
         ),
         Kind::Subscription(change) => (&change.product_id, &change.line, [].as_slice()),
-        // Is not sent under our reference.
+        // Is not sent under the gateway's reference.
         Kind::Sim(_) => return false,
     };
     event.event_type().changes_a_subscription()
@@ -262,7 +262,8 @@ mod tests {
                 ],
                 named(&["M", "N"]),
             ),
-            // Another product, another line, a subscription that was there.
+            // Another product, another SIM, a subscription that was there
+            // before.
             (
                 vec![event(PRELOADED, Some("N"), Some("Q"), line)],
                 Evidence::Doubtful,
@@ -275,7 +276,7 @@ mod tests {
                 vec![event(PRELOADED, Some("A"), Some("P"), line)],
                 Evidence::Doubtful,
             ),
-            // A type that is not known says something, but not what.
+            // An unknown type proves something, but not what.
             (
                 vec![event("OCS/PRODUCT/NEW_WORD", Some("N"), Some("P"), line)],
                 Evidence::Doubtful,

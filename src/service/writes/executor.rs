@@ -1,6 +1,5 @@
-//! Carries one attempt at a write out: begins it in the ledger, sends it once,
-//! settles it. In a task of its own: a caller may go away at any moment and
-//! changes nothing.
+//! Carries out one attempt at a write: begins it in the ledger, sends it once,
+//! settles it. In a task of its own: a caller that goes away changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,34 +20,35 @@ use crate::transatel::api::orders::Outcome;
 use crate::transatel::client::request::CallOptions;
 
 /// An attempt that is ready to be begun and sent.
-pub(super) struct Departure {
+pub(super) struct PlannedAttempt {
     pub(super) attempt: Attempt,
-    /// Which attempt at the write it is going to be.
+    /// The number of the attempt.
     pub(super) number: i32,
     pub(super) change: Change,
-    /// Began before the ledger's own lease does.
+    /// Begun before the ledger's own lease.
     pub(super) lease: Lease,
 }
 
-/// Waits between tries to record an outcome.
+/// Pauses between tries to record an outcome.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Inner {
-    /// Carries an attempt out and waits for it until `answer_at`. `None` when the ledger moved on before it was begun.
+    /// Carries out an attempt and waits for it until `answer_at`. `None` when
+    /// the ledger moved on before it was begun.
     ///
-    /// Cancel-safe: the attempt goes on.
+    /// Cancel-safe: the attempt continues.
     pub(super) async fn submit(
         self: &Arc<Self>,
-        departure: Departure,
+        planned: PlannedAttempt,
         answer_at: Instant,
     ) -> Result<Option<Result<Write>>> {
         if self.submissions.is_closed() {
             return Err(Error::ShuttingDown);
         }
-        let flight = Arc::new(Flight::new(departure.lease.clone()));
+        let flight = Arc::new(Flight::new(planned.lease.clone()));
         let mut waiting = flight.join();
-        let task = Arc::clone(self).carry_out(Arc::clone(&flight), departure);
+        let task = Arc::clone(self).carry_out(Arc::clone(&flight), planned);
         self.submissions.spawn(propagation::carried(task));
         match waiting.answer(answer_at).await {
             Answered::Ended(answer) => Ok(Some(answer)),
@@ -58,7 +58,7 @@ impl Inner {
                 if flight.abandon() {
                     return Err(Error::DeadlineExceeded);
                 }
-                // It was begun in this very moment.
+                // It began at this very moment.
                 match waiting.answer(Instant::now()).await {
                     Answered::Ended(answer) => Ok(Some(answer)),
                     Answered::Late(Some(write)) => Ok(Some(Ok(write))),
@@ -68,19 +68,19 @@ impl Inner {
         }
     }
 
-    async fn carry_out(self: Arc<Self>, flight: Arc<Flight>, departure: Departure) {
-        let Departure {
+    async fn carry_out(self: Arc<Self>, flight: Arc<Flight>, planned: PlannedAttempt) {
+        let PlannedAttempt {
             attempt,
             number,
             change,
             lease,
-        } = departure;
+        } = planned;
         self.steps.reached(Step::BeforeDurable).await;
         let (id, lease_until) = (attempt.write.id, attempt.lease_until);
         let slot = Slot::of(&attempt.write.kind);
         let begun = match self.ledger.begin(attempt).await {
             Ok(begun) => begun,
-            // Perhaps durable: then it is taken back later.
+            // Perhaps durable: then it is withdrawn later.
             Err(error) => {
                 self.flights.lose(Lost {
                     id,
@@ -105,7 +105,7 @@ impl Inner {
         };
         let listed = Listed::new(&self.flights, record.write.id, record.attempt, &flight);
         self.steps.reached(Step::Durable).await;
-        if !flight.depart(record.write.clone()) {
+        if !flight.start_sending(record.write.clone()) {
             self.release(&record).await;
             flight.end(None);
             listed.settled();
@@ -120,7 +120,7 @@ impl Inner {
         listed.settled();
     }
 
-    /// Sends as the kind is sent. Each send asks the lease first.
+    /// Sends the change of its kind. Each send checks the lease first.
     async fn send(&self, record: &Record, change: &Change, lease: Lease) -> Outcome {
         let options = CallOptions {
             attempt: Some(self.config.send_timeout),
@@ -135,8 +135,8 @@ impl Inner {
         }
     }
 
-    /// Nothing has become known of an earlier attempt since this one began: an
-    /// event may have come meanwhile.
+    /// No outcome of an earlier attempt has become known since this one began:
+    /// an event may have come meanwhile.
     pub(super) async fn ensure_unconfirmed(&self, record: &Record) -> Result<()> {
         if record.attempt == 1 {
             return Ok(());
@@ -145,7 +145,7 @@ impl Inner {
         let known = self.ledger.find(Key::Write(id)).await.map_err(unavailable)?;
         let is_open = match known {
             Some(known) if known.attempt == record.attempt => {
-                self.says_nothing(known).await.map_err(unavailable)?
+                self.is_unmentioned(known).await.map_err(unavailable)?
             }
             Some(_) | None => false,
         };
@@ -155,13 +155,13 @@ impl Inner {
         }
     }
 
-    /// Makes the outcome durable, however long the ledger takes: what is known
-    /// is not given up for as long as the process lives. Meanwhile another
-    /// process may take the write over, and this outcome still counts.
+    /// Makes the outcome durable, however long the ledger takes: it is kept for
+    /// as long as the process lives. Meanwhile another process may take the
+    /// write over, and this outcome still counts.
     async fn record_outcome(&self, record: Record, sent: Outcome, flight: &Flight) -> Result<Write> {
         if let Outcome::NotSent(error) = sent {
             return match self.release(&record).await {
-                // An event says that an earlier attempt was carried out.
+                // An event proves that an earlier attempt was carried out.
                 Some(write) if write.state == State::Done => Ok(write),
                 _ => Err(error),
             };
@@ -178,14 +178,14 @@ impl Inner {
             };
             match written {
                 Ok((write, is_new)) => {
-                    // An event may have been faster, and have reported it.
+                    // An event may have come first, and been reported.
                     if is_new && !flight.is_over() {
                         self.report(&write);
                     }
                     return outcome(write);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, order_id = %id, "an outcome could not be written down yet");
+                    tracing::warn!(%error, order_id = %id, "an outcome could not be recorded yet");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -193,7 +193,7 @@ impl Inner {
         }
     }
 
-    /// What an outcome makes of a write.
+    /// The settlement for an outcome.
     fn settlement(&self, record: &Record, sent: &Outcome, now: Timestamp) -> Settlement {
         match sent {
             Outcome::Placed {
@@ -221,8 +221,8 @@ impl Inner {
         }
     }
 
-    /// Settles an attempt. Returns the write as it is then, and whether that
-    /// is new.
+    /// Settles an attempt. Returns the write as it is then, and whether it
+    /// changed.
     async fn settle(
         &self,
         record: &Record,
@@ -241,7 +241,7 @@ impl Inner {
             .settle(id, attempt, settlement.clone(), None, now)
             .await?;
         if matches!(settled, Settled::Claimed) {
-            // It was carried out, but a subscription has one order: the
+            // It was carried out, but a subscription belongs to one order:
             // reconciliation looks for another one.
             tracing::error!(order_id = %id, "the provider names a subscription that belongs to another order");
             settled = self
@@ -252,7 +252,7 @@ impl Inner {
         match settled {
             Settled::Yes(record) => {
                 if has_to_be_looked_for {
-                    self.looks.note(id);
+                    self.checks.note(id);
                     self.wake_up.notify_one();
                 }
                 Ok((record.write, true))
@@ -270,14 +270,14 @@ impl Inner {
                 Ok((as_it_is.write, false))
             }
             Settled::Gone | Settled::Claimed => {
-                tracing::error!(order_id = %id, "an order on its way has left the ledger");
+                tracing::error!(order_id = %id, "an order in flight is no longer in the ledger");
                 Ok((record.write.clone(), false))
             }
         }
     }
 
-    /// Takes back what was certainly not sent, however long the ledger takes.
-    /// Returns the write that is left, if any.
+    /// Withdraws an attempt that was certainly not sent, however long the
+    /// ledger takes. Returns the write that remains, if any.
     async fn release(&self, record: &Record) -> Option<Write> {
         let (id, attempt) = (record.write.id, record.attempt);
         let mut wait = FIRST_WAIT;
@@ -295,7 +295,7 @@ impl Inner {
                     };
                 }
                 Err(error) => {
-                    tracing::warn!(%error, order_id = %id, "an order that was not sent could not be taken back yet");
+                    tracing::warn!(%error, order_id = %id, "an order that was not sent could not be withdrawn yet");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }

@@ -1,7 +1,7 @@
-//! Attempts on their way, and those who wait for them.
+//! Attempts in flight, and the calls that wait for them.
 //!
 //! An attempt of this process reports its own progress. One that another
-//! process carries out is asked for in the ledger, by one task however many
+//! process carries out is polled in the ledger, by one task however many calls
 //! wait for it.
 
 use std::collections::HashMap;
@@ -16,14 +16,14 @@ use super::{Inner, Key, outcome};
 use crate::domain::write::{State, Write, WriteId};
 use crate::domain::{Lease, Result};
 
-/// How far an attempt is.
+/// The progress of an attempt.
 #[derive(Clone, Debug)]
 enum Progress {
-    /// Nothing is durable that is going to be sent.
+    /// Nothing to be sent is durable yet.
     Beginning,
     /// Its caller's deadline passed first: it is not sent.
     Abandoned,
-    /// On its way, with what the ledger holds.
+    /// Being sent, as recorded in the ledger.
     Sending(Box<Write>),
     /// Over. `None` when the ledger had moved on and nothing was begun.
     Ended(Box<Option<Result<Write>>>),
@@ -33,27 +33,27 @@ enum Progress {
 #[derive(Debug)]
 pub(super) struct Flight {
     progress: watch::Sender<Progress>,
-    /// Of one of this process.
+    /// The lease of an attempt of this process.
     lease: Option<Lease>,
 }
 
-/// Somebody who waits for an attempt.
+/// A call that waits for an attempt.
 #[derive(Debug)]
 pub(super) struct Waiting(watch::Receiver<Progress>);
 
-/// What those who wait get to know.
+/// What a waiting call gets.
 #[derive(Debug)]
 pub(super) enum Answered {
-    /// What became of it.
+    /// The outcome.
     Ended(Result<Write>),
-    /// It was never on its way, and never will be.
+    /// It was not sent, and never will be.
     Nothing,
-    /// Nothing yet; the write as it stands, when it is being sent.
+    /// No outcome yet; the write as it is, when it is being sent.
     Late(Option<Write>),
 }
 
 impl Flight {
-    /// One that has not begun, and is sent under this lease.
+    /// An attempt that has not begun, to be sent under this lease.
     pub(super) fn new(lease: Lease) -> Self {
         Self::at(Progress::Beginning, Some(lease))
     }
@@ -65,24 +65,24 @@ impl Flight {
         }
     }
 
-    /// Somebody waits from now on.
+    /// Adds a waiting call.
     pub(super) fn join(&self) -> Waiting {
         Waiting(self.progress.subscribe())
     }
 
-    /// Its caller's deadline has passed. `false` when it is on its way
-    /// already: whoever of the two is first decides.
+    /// Its caller's deadline has passed. `false` when it is being sent already:
+    /// the first of the two decides.
     pub(super) fn abandon(&self) -> bool {
-        self.leave_beginning(Progress::Abandoned)
+        self.advance(Progress::Abandoned)
     }
 
     /// The write is durable and is going to be sent. `false` when its caller
     /// has given up.
-    pub(super) fn depart(&self, write: Write) -> bool {
-        self.leave_beginning(Progress::Sending(Box::new(write)))
+    pub(super) fn start_sending(&self, write: Write) -> bool {
+        self.advance(Progress::Sending(Box::new(write)))
     }
 
-    fn leave_beginning(&self, next: Progress) -> bool {
+    fn advance(&self, next: Progress) -> bool {
         self.progress.send_if_modified(|progress| {
             let first = matches!(progress, Progress::Beginning);
             if first {
@@ -97,8 +97,8 @@ impl Flight {
         matches!(*self.progress.borrow(), Progress::Ended(_))
     }
 
-    /// It is over, and what is not sent yet is not sent any more. `false` when
-    /// it was before: the first answer stands.
+    /// Ends it; what is not sent yet never is. `false` when it was over before:
+    /// the first answer stands.
     pub(super) fn end(&self, answer: Option<Result<Write>>) -> bool {
         if let Some(lease) = &self.lease {
             lease.end();
@@ -132,26 +132,26 @@ impl Waiting {
 
 type ById = HashMap<WriteId, Arc<Flight>>;
 
-/// The attempts that can be waited for here.
+/// The attempts that calls of this process can wait for.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     /// Those of this process.
     own: Mutex<ById>,
-    /// Those of other processes that somebody waits for.
+    /// Those of other processes that calls wait for.
     followed: Mutex<ById>,
     lost: Mutex<Vec<Lost>>,
 }
 
-/// An attempt of this process that no task looks after any more.
+/// An attempt of this process whose task has ended without a result.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lost {
     pub(super) id: WriteId,
     /// Its number.
     pub(super) attempt: i32,
-    /// The lease of one that may not even have begun, of which nothing was
+    /// The lease of an attempt that may not have begun, of which nothing was
     /// sent. `None` for one that may have been sent.
     pub(super) unsent_until: Option<Timestamp>,
-    /// Not before: what is still under way in the ledger has ended by then.
+    /// Not before: pending operations of the ledger have ended by then.
     pub(super) due: Instant,
 }
 
@@ -165,7 +165,7 @@ impl Flights {
         lock(&self.own).get(&id).cloned()
     }
 
-    /// An attempt is left to the reconciliation.
+    /// Leaves an attempt to reconciliation.
     pub(super) fn lose(&self, lost: Lost) {
         lock(&self.lost).push(lost);
     }
@@ -177,7 +177,7 @@ impl Flights {
     }
 }
 
-/// An attempt of this process, on the list for as long as its task runs.
+/// An attempt of this process, listed while its task runs.
 pub(super) struct Listed<'a> {
     flights: &'a Flights,
     id: WriteId,
@@ -196,7 +196,7 @@ impl<'a> Listed<'a> {
         }
     }
 
-    /// The ledger knows what became of it.
+    /// The ledger holds the outcome.
     pub(super) fn settled(mut self) {
         self.is_settled = true;
     }
@@ -217,7 +217,7 @@ impl Drop for Listed<'_> {
     }
 }
 
-/// An attempt that another process carries out is looked at this often.
+/// Interval of polling an attempt that another process carries out.
 const POLL: Duration = Duration::from_millis(50);
 
 impl Inner {
@@ -237,12 +237,12 @@ impl Inner {
         waiting
     }
 
-    /// Asks the ledger until the write is settled or nobody waits any more.
+    /// Polls the ledger until the write is settled or no call waits any more.
     async fn follow(self: Arc<Self>, id: WriteId, flight: Arc<Flight>) {
         loop {
             tokio::time::sleep(POLL).await;
             {
-                // Whoever joins does so under the same lock.
+                // Joining takes the same lock.
                 let mut followed = lock(&self.flights.followed);
                 if flight.progress.receiver_count() == 0 {
                     followed.remove(&id);
@@ -250,7 +250,7 @@ impl Inner {
                 }
             }
             let answer = match self.ledger.find(Key::Write(id)).await {
-                // What is known of the write stays the answer.
+                // The write as it was stays the answer.
                 Err(_) => continue,
                 Ok(Some(record)) if record.write.state == State::Submitting => continue,
                 Ok(Some(record)) => Some(outcome(record.write)),

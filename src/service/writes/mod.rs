@@ -1,26 +1,26 @@
-//! Writes: orders, which cost money, and operations on SIMs. Sent once, known
-//! always.
+//! Writes: orders, which cost money, and operations on SIMs. Each is sent once,
+//! and its outcome is always determined.
 //!
-//! * [`Writes`] is what callers can do.
-//! * `request` takes a request from what is known of it, through its kind's
-//!   preparation, to the executor.
+//! * [`Writes`] is the interface.
+//! * `request` answers a request from the ledger or takes it, through its
+//! kind's preparation, to the executor.
 //! * `purchase`, `subscription` and `sim` are the kinds: how each is prepared,
-//!   sent and judged.
-//! * `executor` carries one attempt out, detached from the call: begins it in
-//!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
-//! * `reconcile` finds out what became of attempts that gave no answer; `looks`
-//!   measures for how long it has looked; `verdict` is what a look can tell.
-//! * `evidence` is what the provider's events say.
-//! * `resolution` is what an operator says where nothing can be found out.
+//! sent and judged.
+//! * `executor` carries out one attempt, detached from the call: begins it in
+//! the ledger, sends it once, settles it. `flight` is how calls wait for it.
+//! * `reconcile` determines the outcome of attempts without an answer; `checks`
+//! measures for how long; `verdict` is what one check can conclude.
+//! * `evidence` is what the provider's events prove.
+//! * `resolution` is what an operator decides where nothing can be determined.
 //!
 //! The rule that everything here serves: a write is sent only after the ledger
 //! durably holds it as `SUBMITTING`, and from no other state is anything ever
 //! sent.
 
+mod checks;
 mod evidence;
 mod executor;
 mod flight;
-mod looks;
 mod operations;
 mod prepared;
 mod purchase;
@@ -49,8 +49,8 @@ use crate::domain::{Clock, Deadline, Error, Iccid, Result, SimRef};
 use crate::store::{self, EventLog, Filter, Ledger, Record, Slot};
 use crate::telemetry::Metrics;
 use crate::transatel::Transatel;
+use checks::Checks;
 use flight::Flights;
-use looks::Looks;
 use steps::Steps;
 
 pub use crate::store::{Key, Note};
@@ -72,21 +72,21 @@ struct Inner {
     clock: Clock,
     steps: Steps,
     metrics: Arc<Metrics>,
-    /// Names this process in the ledger.
+    /// Identifies this process in the ledger.
     process: Uuid,
-    /// Attempts on their way: the last thing to be waited for at the end.
+    /// Tasks of attempts in flight: the last ones to be waited for at shutdown.
     submissions: TaskTracker,
     /// Tasks that follow attempts of other processes.
     followers: TaskTracker,
     flights: Flights,
-    looks: Looks,
-    /// Something may have to be looked for sooner than planned.
+    checks: Checks,
+    /// Notified when a check may be due sooner than planned.
     wake_up: Notify,
 }
 
-/// What the use cases are made of.
+/// The dependencies of the use cases.
 pub struct Parts {
-    /// The way to the provider.
+    /// The provider.
     pub provider: Transatel,
     /// SIMs.
     pub sims: Sims,
@@ -94,51 +94,51 @@ pub struct Parts {
     pub catalog: Catalog,
     /// The writes.
     pub ledger: Arc<dyn Ledger>,
-    /// The events, in which the provider says what became of orders.
+    /// The log of events, which proves outcomes of orders.
     pub log: Arc<dyn EventLog>,
     /// Settings.
     pub config: config::Orders,
     /// Instruments.
     pub metrics: Arc<Metrics>,
-    /// What attempts run on.
+    /// Runs the attempts.
     pub submissions: TaskTracker,
     /// The wall clock.
     pub clock: Clock,
-    /// What happens at the steps of an attempt.
+    /// Hooks at the steps of an attempt.
     pub steps: Steps,
 }
 
-/// What a caller asks for, under its idempotency key.
+/// What a caller requests, under its idempotency key.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The caller's id.
     pub request_id: RequestId,
-    /// Who asks, when that is known.
+    /// The caller, when that is known.
     pub caller: Option<String>,
     /// For which SIM.
     pub sim: SimRef,
-    /// What.
+    /// The requested change.
     pub terms: Terms,
 }
 
-/// What is asked for, apart from the SIM.
+/// The requested change, apart from the SIM.
 #[derive(Clone, Debug)]
 pub enum Terms {
     /// A purchase.
     Purchase(PurchaseTerms),
-    /// A change of a subscription; its product is found.
+    /// A change of a subscription; its product is observed_for up.
     Subscription(SubscriptionTerms),
     /// A change of the SIM.
     Sim {
-        /// What.
+        /// The terms.
         terms: SimTerms,
-        /// Nothing is done unless the SIM has this card.
+        /// The SIM has to have this card.
         confirmed: Option<Iccid>,
     },
 }
 
 impl Terms {
-    /// What has to be enabled; `None` for buying.
+    /// The operation that has to be enabled; `None` for buying.
     fn required(&self) -> Option<OptionalOperation> {
         match self {
             Self::Purchase(_) => None,
@@ -147,7 +147,7 @@ impl Terms {
         }
     }
 
-    /// Whether a write that is known was asked for in these terms.
+    /// Whether a known write was requested in these terms.
     fn agree_with(&self, known: &Kind) -> bool {
         match (self, known) {
             (Self::Purchase(terms), Kind::Purchase(known)) => *terms == known.terms,
@@ -160,7 +160,7 @@ impl Terms {
     }
 }
 
-/// Which orders are wanted. What is absent does not filter.
+/// Selects orders. What is absent does not filter.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Of this SIM.
@@ -173,14 +173,14 @@ pub struct Wanted {
     pub created_until: Option<Timestamp>,
 }
 
-/// The caller gets its answer this long before its deadline, so that it
-/// arrives.
+/// The caller gets its answer this long before its deadline, so that it arrives
+/// in time.
 const ANSWER_AHEAD: Duration = Duration::from_millis(100);
 /// With less time than this nothing is sent: the answer would come too late.
 const LEAST_TIME: Duration = Duration::from_millis(150);
 
 impl Writes {
-    /// Prepares; sends nothing yet.
+    /// Sends nothing yet.
     pub fn new(parts: Parts) -> Self {
         let Parts {
             provider,
@@ -209,22 +209,21 @@ impl Writes {
                 submissions,
                 followers: TaskTracker::new(),
                 flights: Flights::default(),
-                looks: Looks::default(),
+                checks: Checks::default(),
                 wake_up: Notify::new(),
             }),
         }
     }
 
-    /// Buys, changes a subscription, or answers what became of an earlier call
-    /// with the same id.
+    /// Buys or changes a subscription, or answers the outcome of an earlier
+    /// call with the same id.
     ///
     /// Cancel-safe: what was begun is carried out.
     ///
     /// # Errors
-    /// Any error means that this call bought and changed nothing. One that is
-    /// [`Error::AfterLedger`] says what the ledger held of the id; only what
-    /// it says there, or what [`get`](Self::get) answers, tells of earlier
-    /// calls.
+    /// Any error means that this call bought and changed nothing.
+    /// [`Error::AfterLedger`] also says what the ledger held of the id; only
+    /// that, or [`get`](Self::get), says anything about earlier calls.
     pub async fn create_order(&self, request: &Request, deadline: Deadline) -> Result<Order> {
         let write = self.execute(request, deadline).await?;
         write.into_order().ok_or(Error::RequestIdReused)
@@ -234,7 +233,7 @@ impl Writes {
     ///
     /// # Errors
     /// `ORDER_NOT_FOUND`, `LEDGER_UNAVAILABLE`; `DEADLINE_EXCEEDED` when it
-    /// cannot be told in time whether an order that may be repeated was
+    /// cannot be determined in time whether an order that may be repeated was
     /// carried out after all.
     pub async fn get(&self, key: Key, deadline: Deadline) -> Result<Order> {
         let record = self.find_order(key).await?;
@@ -242,9 +241,9 @@ impl Writes {
         write.into_order().ok_or(Error::OrderNotFound)
     }
 
-    /// An order that is not known to have been carried out, after the log of
-    /// events was asked. When that takes too long or fails, the order as it is
-    /// known, unless it would be sent again.
+    /// An order that is not known to have been carried out, after its events in
+    /// the log were read. When that takes too long or fails, the order as it is
+    /// in the ledger, unless it would be sent again.
     async fn confirmed(&self, record: Record, deadline: Deadline) -> Result<Record> {
         if matches!(record.write.state, State::Done | State::Submitting) {
             return Ok(record);
@@ -259,7 +258,7 @@ impl Writes {
         }
     }
 
-    /// Orders, newest first, at most this many, beginning after one of them.
+    /// Orders, newest first, at most `limit`, beginning after one of them.
     ///
     /// # Errors
     /// `LEDGER_UNAVAILABLE`, and those of finding a SIM's MSISDN.
@@ -279,7 +278,7 @@ impl Writes {
         Ok(writes.filter_map(Write::into_order).collect())
     }
 
-    /// What has to be enabled is.
+    /// The operation that the request needs is enabled.
     fn ensure_enabled(&self, terms: &Terms) -> Result<()> {
         match terms.required() {
             Some(operation) if !self.inner.provider.is_enabled(operation) => {
@@ -337,7 +336,7 @@ fn unavailable(error: store::Error) -> Error {
 }
 
 impl Inner {
-    /// A state was reached: for the metrics and the log.
+    /// Reports a state that was reached, in the metrics and the log.
     fn report(&self, write: &Write) {
         let (kind, state) = (write.kind.name(), write.state_name());
         self.metrics.write(kind, state);

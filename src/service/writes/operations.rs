@@ -6,7 +6,7 @@ use crate::domain::write::{Write, WriteId};
 use crate::domain::{Deadline, Error, Result, SimOperation};
 
 impl Writes {
-    /// Changes a SIM, or answers what became of an earlier call with the same
+    /// Changes a SIM, or answers the outcome of an earlier call with the same
     /// id.
     ///
     /// Cancel-safe: what was begun is carried out.
@@ -29,7 +29,7 @@ impl Writes {
         Ok(self.as_operation(change.ok_or(Error::SimOperationNotFound)?))
     }
 
-    /// Resolves an operation as an operator says.
+    /// Resolves an operation as an operator decides.
     ///
     /// # Errors
     /// `SIM_OPERATION_NOT_FOUND`; `ORDER_NOT_RESOLVABLE` unless it needs an

@@ -1,26 +1,26 @@
-//! What a kind's preparation hands to the executor.
+//! What a kind's preparation passes to the executor.
 
 use super::Record;
 use crate::domain::change::SimChange;
 use crate::domain::write::{Activation, Kind, Purchase, SubscriptionChange};
 
-/// Where the preparation of a write leads.
+/// The result of preparing a write.
 pub(super) enum Prepared {
     /// It may be sent.
     Ready(Ready),
-    /// It is settled after all: an earlier attempt was carried out, or that
-    /// cannot be told.
+    /// It is settled: an earlier attempt was carried out, or that cannot be
+    /// determined.
     Settled(Box<Record>),
-    /// What was read is no longer so: all has to be read again.
+    /// What was read has changed: everything has to be read again.
     Stale,
 }
 
 /// A write that may be sent.
 pub(super) struct Ready {
     pub(super) change: Change,
-    /// Subscriptions that cannot be what comes of it.
+    /// Subscriptions that were there before and cannot result from it.
     pub(super) baseline: Vec<String>,
-    /// Its slot's, from before the baseline was read.
+    /// The generation of its slot, from before the baseline was read.
     pub(super) generation: i64,
 }
 
@@ -41,11 +41,11 @@ impl Change {
     }
 }
 
-/// How a subscription begins, and who chose that.
+/// How a subscription starts, and who chose that.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Choice {
-    /// The caller: passed on whatever comes of it.
+    /// The caller's choice: sent whatever the result.
     Callers(Activation),
-    /// The gateway: the other one is tried when this one is refused.
+    /// The gateway's choice: the other one is tried when this one is refused.
     Ours(Activation),
 }

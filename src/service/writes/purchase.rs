@@ -1,10 +1,10 @@
-//! Purchases: what is looked at before one is sent, how it is sent, and what
-//! became of it.
+//! Purchases: what is checked before one is sent, how it is sent, and how its
+//! outcome is judged.
 
 use super::prepared::{Change, Choice, Prepared, Ready};
 use super::reconcile::done;
 use super::steps::Step;
-use super::verdict::{Candidates, Judgement, Sight, is_complete, judge};
+use super::verdict::{Candidates, Judgement, Observation, is_complete, judge};
 use super::{Inner, Request, Writes, unavailable};
 use crate::domain::failure::{Failure, Reason};
 use crate::domain::sim::Identifier;
@@ -16,9 +16,9 @@ use crate::transatel::api::orders::{OrderAct, Outcome};
 use crate::transatel::client::request::CallOptions;
 
 impl Writes {
-    /// Looks at the price, at how the subscription begins, and at which ones
-    /// are on the SIM already. Before a repeat, whether an earlier attempt was
-    /// carried out after all: judged by what was on the SIM before the first
+    /// Checks the price, how the subscription starts, and which ones are on the
+    /// SIM already. Before a repeat, also whether an earlier attempt was
+    /// carried out after all, judged by what was on the SIM before the first
     /// one.
     pub(super) async fn prepare_purchase(
         &self,
@@ -48,12 +48,12 @@ impl Writes {
         let (choice, sim) = chosen?;
         let named_by_card = matches!(request.sim, SimRef::Iccid(_));
         if named_by_card && sim.msisdn.as_ref() != Some(&msisdn) {
-            // The card has another number than was known: that is known now.
+            // The card has another number than was cached, which is known now.
             return Ok(Prepared::Stale);
         }
         let holdings = present?;
         if holdings.unreadable > 0 {
-            // Any of them could later be taken for what was bought.
+            // Any of them could later be taken for the purchase.
             tracing::warn!(
                 unreadable = holdings.unreadable,
                 "subscriptions on the SIM cannot be read: nothing is sent"
@@ -83,8 +83,8 @@ impl Writes {
         }))
     }
 
-    /// Settles an order whose earlier attempt shows now. `None` when nothing
-    /// of it does, so that it may be sent again.
+    /// Settles an order whose earlier attempt shows now. `None` when nothing of
+    /// it shows, so that it may be sent again.
     async fn settle_before_repeat(
         &self,
         record: &Record,
@@ -94,7 +94,7 @@ impl Writes {
     ) -> Result<Option<Record>> {
         let inner = &self.inner;
         if !is_complete(record, holdings) {
-            // What it lacks now may be what was bought.
+            // What is missing now may be what was bought.
             return Err(Error::ProviderUnavailable {
                 retry_after: inner.config.reconcile_after,
                 provider: Default::default(),
@@ -117,13 +117,13 @@ impl Writes {
             .settle_record(record, settlement)
             .await
             .map_err(unavailable)?;
-        // Another order is in flight, or has claimed it in this moment.
+        // Another order is in flight, or has just claimed it.
         settled.map(Some).ok_or(Error::OrderInProgress {
             order_id: record.write.id,
         })
     }
 
-    /// The account has a name to order in.
+    /// The account has a reference to order with.
     pub(super) fn ensure_account(&self) -> Result<()> {
         if self.inner.provider.can_order() {
             return Ok(());
@@ -133,12 +133,12 @@ impl Writes {
         })
     }
 
-    /// How the bundle begins, whether that was the caller's choice, and what
-    /// is known of the SIM.
+    /// How the subscription starts, whether that was the caller's choice, and
+    /// the SIM's record.
     ///
     /// # Errors
     /// Of a card, when the provider does not say which number it has now: a
-    /// pair that is known from before may lead to somebody else's line.
+    /// cached pair may lead to another customer's number.
     async fn choose(
         &self,
         request: &Request,
@@ -160,8 +160,8 @@ impl Writes {
                 };
                 (callers.unwrap_or(Choice::Ours(activation)), record.ids)
             }
-            // The order's answer will show: the wrong choice is refused
-            // without harm, while `subscribe` may put a SIM into service.
+            // The order's answer will show: the wrong choice is refused without
+            // harm, while `subscribe` may put a SIM into service.
             Err(_) => {
                 let sim = sims.known(&request.sim).await;
                 (Choice::Ours(Activation::OnFirstUse), sim)
@@ -175,8 +175,8 @@ impl Writes {
         record.ids.msisdn.ok_or(Error::SimNotResolvable { needed })
     }
 
-    /// The card that was named, with the number that it has now. The number of
-    /// a terminated SIM is given to another one in time, so that it is none.
+    /// The named card with its current number. The number of a terminated SIM
+    /// is assigned to another one in time, so it has none.
     ///
     /// # Errors
     /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
@@ -189,8 +189,8 @@ impl Writes {
         Ok(record)
     }
 
-    /// The product exists, and costs no more than the caller allows by a
-    /// catalog that is not stale.
+    /// The product exists, and its price in a catalog that is not stale is at
+    /// most what the caller allows.
     async fn ensure_price(&self, terms: &PurchaseTerms) -> Result<()> {
         let catalog = &self.inner.catalog;
         let Some(most) = terms.max_price else {
@@ -241,11 +241,11 @@ impl Inner {
     }
 
     /// Judges a purchase by what is on the SIM now.
-    pub(super) async fn look_for_purchase(
+    pub(super) async fn judge_purchase(
         &self,
         record: &Record,
         purchase: &Purchase,
-        sight: Sight,
+        observation: Observation,
         options: CallOptions,
     ) -> store::Result<Judgement> {
         let msisdn = purchase.line.msisdn.clone();
@@ -255,7 +255,13 @@ impl Inner {
             product_id: purchase.terms.product_id.clone(),
         };
         let claims = self.ledger.claims(&slot, record.write.id).await?;
-        Ok(judge(record, purchase, holdings.as_ref().ok(), &claims, sight))
+        Ok(judge(
+            record,
+            purchase,
+            holdings.as_ref().ok(),
+            &claims,
+            observation,
+        ))
     }
 }
 
@@ -276,7 +282,7 @@ mod tests {
     use crate::domain::money::Currency;
 
     #[test]
-    fn a_price_is_compared_only_with_its_like() {
+    fn prices_compare_only_in_one_currency() {
         let money = |code: &str, cents| Money::from_cents(Currency::parse(code).unwrap(), cents);
         let most = money("EUR", 1000);
         assert_eq!(ensure_at_most(Some(money("EUR", 1000)), most), Ok(()));

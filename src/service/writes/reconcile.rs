@@ -1,9 +1,9 @@
-//! Finds out what became of writes whose answer never came: at the start, on
-//! a schedule, and for whichever process sent them. Looks, and never sends.
+//! Determines the outcome of writes whose answer never came: at the start, on a
+//! schedule, and for all processes. It reads, and never sends.
 //!
-//! An order that was found not to have been carried out is still looked for, ever more
-//! slowly, until it has been watched for `orders.escalate_after`: the provider
-//! may be later than the settle window.
+//! An order that was found not to have been carried out is still checked, at
+//! growing intervals, until it has been watched for `orders.escalate_after`:
+//! the provider may take longer than the settle window.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,34 +14,34 @@ use tokio_util::sync::CancellationToken;
 
 use super::flight::Lost;
 use super::steps::Step;
-use super::verdict::{Judgement, Sight, Verdict, Windows};
+use super::verdict::{Judgement, Observation, Verdict, Windows};
 use super::{Inner, Key, State, Writes};
 use crate::domain::Deadline;
 use crate::domain::failure::{Failure, Reason};
 use crate::domain::write::Kind;
-use crate::store::{self, Look, Observed, Record, Settled, Settlement, TakeOver};
+use crate::store::{self, Check, Observed, Record, Settled, Settlement, TakeOver};
 use crate::transatel::client::request::CallOptions;
 
-/// Orders that are looked for at once: few, because the same provider serves
+/// Orders that are checked in parallel: few, because the same provider serves
 /// the callers.
 const AT_ONCE: usize = 4;
-/// Orders that are taken at once; with what one look may take at most, they
-/// are done within a lease.
+/// Orders that are leased at once; with the time limit of a check, they are
+/// done within a lease.
 const BATCH: i64 = 16;
-/// The ledger is asked at least this often, and never more often.
+/// The ledger is queried at least this often.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
-/// A change of a SIM that is being carried out is looked at this often.
+/// Interval of polling a change of a SIM that is being carried out.
 const LONGEST_POLL: Duration = Duration::from_secs(30);
-/// Old orders are forgotten this often.
+/// Pause between deletions of old orders.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
-/// Beyond this a clock is taken to be wrong: nothing is deleted by it, and
-/// somebody has to know.
+/// A clock that is further ahead is taken to be wrong: nothing is deleted by
+/// it, and it is logged.
 const CLOCK_AHEAD: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Writes {
-    /// Makes orders of dead processes `UNKNOWN`; with `all`, because nobody
-    /// else can be using the ledger, whatever their lease.
+    /// Makes orders of dead processes `UNKNOWN`; with `all`, whatever their
+    /// lease, because no other process can be using the ledger.
     ///
     /// # Errors
     /// When the ledger cannot be written.
@@ -56,13 +56,13 @@ impl Writes {
         let horizon = now + 2 * inner.config.lease;
         let orders = inner.ledger.take_over(whose, now, horizon).await?;
         if orders > 0 {
-            tracing::warn!(orders, "orders were on their way when their process died");
+            tracing::warn!(orders, "orders were in flight when their process died");
         }
         Ok(())
     }
 
-    /// Looks for orders until told to stop. What it does not finish, the next
-    /// process does.
+    /// Checks orders until cancelled. What it does not finish, the next process
+    /// does.
     pub async fn reconcile(self, stop: CancellationToken) {
         let mut purge_at = Instant::now();
         let pause = (self.inner.config.reconcile_after / 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
@@ -85,12 +85,12 @@ impl Writes {
         loop {
             let now = inner.ledger.now().await?;
             let lease = inner.config.lease;
-            // Nothing is ever put off for longer.
+            // No check is ever planned later than that.
             let horizon = now + inner.longest_wait() + lease;
             let due = inner.ledger.take_due(now, now + lease, horizon, BATCH).await?;
             let whole = i64::try_from(due.len()).is_ok_and(|count| count == BATCH);
             stream::iter(due)
-                .for_each_concurrent(AT_ONCE, |record| Arc::clone(inner).look_for(record))
+                .for_each_concurrent(AT_ONCE, |record| Arc::clone(inner).check_logged(record))
                 .await;
             if !whole {
                 break;
@@ -98,7 +98,7 @@ impl Writes {
         }
         if Instant::now() >= *purge_at {
             *purge_at = Instant::now() + PURGE_EVERY;
-            inner.looks.prune(inner.longest_wait() * 2 + PURGE_EVERY);
+            inner.checks.prune(inner.longest_wait() * 2 + PURGE_EVERY);
             inner.purge().await?;
         }
         let counts = inner.ledger.counts().await?.into_iter();
@@ -113,10 +113,10 @@ impl Writes {
 }
 
 impl Inner {
-    /// Forgets old orders, by the time that has certainly passed.
+    /// Deletes old orders, by the time that has certainly passed.
     async fn purge(&self) -> Result<(), store::Error> {
         let now = self.ledger.now().await?;
-        // Carried on by whoever looks after the log of events.
+        // Advanced by the upkeep of the log of events.
         let aged_until = self.log.aged_until(now, Duration::ZERO).await?;
         if now.duration_since(aged_until) > CLOCK_AHEAD.try_into().unwrap_or_default() {
             tracing::error!(
@@ -127,17 +127,20 @@ impl Inner {
         }
         let forgotten = self.ledger.purge(aged_until - self.config.keep_for).await?;
         if forgotten > 0 {
-            tracing::info!(forgotten, "settled orders were older than orders.keep_for");
+            tracing::info!(
+                forgotten,
+                "settled orders older than orders.keep_for were deleted"
+            );
         }
         Ok(())
     }
 
-    /// Attempts of this process that no task looks after: nothing of them is
-    /// sent any more.
+    /// Attempts of this process whose task is gone: nothing more of them is
+    /// sent.
     async fn take_up_lost(&self) {
         for lost in self.flights.take_lost() {
             if let Err(error) = self.settle_lost(lost).await {
-                tracing::warn!(%error, order_id = %lost.id, "a lost attempt at an order cannot be written down yet");
+                tracing::warn!(%error, order_id = %lost.id, "a lost attempt at an order cannot be recorded yet");
                 self.flights.lose(lost);
             }
         }
@@ -147,7 +150,7 @@ impl Inner {
         let Lost { id, attempt, .. } = lost;
         let now = self.ledger.now().await?;
         if let Some(lease_until) = lost.unsent_until {
-            // A later call may have begun an attempt of the same number.
+            // A later call may have begun an attempt with the same number.
             let known = self.ledger.find(Key::Write(id)).await?;
             let is_it = known.is_some_and(|record| {
                 record.write.state == State::Submitting
@@ -170,7 +173,7 @@ impl Inner {
         Ok(())
     }
 
-    /// The longest time between two looks.
+    /// The longest time between two checks.
     fn longest_wait(&self) -> Duration {
         self.config
             .reconcile_at_most
@@ -179,25 +182,25 @@ impl Inner {
             .max(LONGEST_POLL)
     }
 
-    async fn look_for(self: Arc<Self>, record: Record) {
+    async fn check_logged(self: Arc<Self>, record: Record) {
         self.steps.reached(Step::BeforeCheck).await;
         let id = record.write.id;
-        if let Err(error) = self.look(record).await {
-            // Its lease ends, and it is looked for again.
-            tracing::warn!(%error, order_id = %id, "an order could not be looked for, or what was found not written down");
+        if let Err(error) = self.check(record).await {
+            // Its lease ends, and it is checked again.
+            tracing::warn!(%error, order_id = %id, "an order could not be checked, or the result could not be recorded");
         }
     }
 
-    async fn look(&self, record: Record) -> Result<(), store::Error> {
+    async fn check(&self, record: Record) -> Result<(), store::Error> {
         let state = record.write.state;
         let record = self.confirm(record).await?;
         if record.write.state != state || record.write.state == State::Done && record.due_at.is_none() {
-            self.looks.forget(record.write.id);
+            self.checks.forget(record.write.id);
             return Ok(());
         }
         let now = self.ledger.now().await?;
-        let looked = self.looks.look(record.write.id, now, record.checked_at);
-        let step = looked.unwrap_or_default();
+        let observed_for = self.checks.record(record.write.id, now, record.checked_at);
+        let step = observed_for.unwrap_or_default();
         let observed = Observed {
             watched_for: record.observed.watched_for + step,
             ..record.observed
@@ -211,11 +214,11 @@ impl Inner {
             ..observed
         };
         self.steps.reached(Step::Checked).await;
-        let is_first = looked.is_none();
+        let is_first = observed_for.is_none();
         self.conclude(record, verdict, observed, is_first).await
     }
 
-    /// Writes down what a look has found.
+    /// Records what a check has found.
     async fn conclude(
         &self,
         record: Record,
@@ -237,7 +240,7 @@ impl Inner {
                     tracing::warn!(
                         order_id = %id,
                         before = record.write.state_name(),
-                        "a subscription has shown late: the order was carried out"
+                        "the subscription of an order has appeared late: the order was carried out"
                     );
                 }
                 done(&record, Some(subscription_id))
@@ -257,57 +260,58 @@ impl Inner {
                     provider: Default::default(),
                 })
             }
-            // It was bought, the provider said so; only its name is missing.
+            // It was bought, as the provider said; only the subscription id is
+            // missing.
             (State::Done, Verdict::NeedsOperator(_)) => {
                 tracing::error!(order_id = %id, "the subscription of an order that was placed cannot be found");
-                return self.put_off(&record, observed, None).await;
+                return self.postpone(&record, observed, None).await;
             }
             (State::Rejected, Verdict::NeedsOperator(Reason::Ambiguous)) => {
-                tracing::error!(order_id = %id, "a subscription has shown that may have come of an order that was refused");
-                return self.put_off(&record, observed, None).await;
+                tracing::error!(order_id = %id, "a subscription has appeared that may have come of an order that was refused");
+                return self.postpone(&record, observed, None).await;
             }
             _ => {
                 let is_over = is_watched && observed.watched_for >= self.config.escalate_after;
                 let wait = (!is_over).then(|| self.wait_after(&record, observed, is_first));
-                return self.put_off(&record, observed, wait).await;
+                return self.postpone(&record, observed, wait).await;
             }
         };
         match self.settle_record(&record, settlement).await? {
-            // An event speaks against it: either it settles the order at the
-            // next look, or it does not fit.
+            // An event contradicts it: either it settles the order at the next
+            // check, or it does not fit.
             Some(as_it_is) if as_it_is.write.state == State::Unknown => {
                 let record = self.settle_doubtful(record).await?;
                 if record.write.state == State::Unknown {
-                    self.put_off(&record, observed, Some(Duration::ZERO)).await?;
+                    self.postpone(&record, observed, Some(Duration::ZERO)).await?;
                 }
                 Ok(())
             }
             Some(_) => Ok(()),
-            // Another order is in the way.
+            // Another order occupies the slot.
             None => {
                 let wait = self.wait_after(&record, observed, is_first);
-                self.put_off(&record, observed, Some(wait)).await
+                self.postpone(&record, observed, Some(wait)).await
             }
         }
     }
 
-    async fn put_off(
+    async fn postpone(
         &self,
         record: &Record,
         observed: Observed,
         wait: Option<Duration>,
     ) -> Result<(), store::Error> {
         if wait.is_none() {
-            self.looks.forget(record.write.id);
+            self.checks.forget(record.write.id);
         }
         let at = self.ledger.now().await?;
-        let look = Look {
+        let check = Check {
             at,
             was_due_at: record.due_at,
             observed,
             next_check_at: wait.map(|wait| at + wait),
         };
-        self.ledger.postpone(record.write.id, record.attempt, look).await
+        self.ledger.postpone(record.write.id, record.attempt, check).await
     }
 
     async fn examine(
@@ -318,7 +322,7 @@ impl Inner {
     ) -> Result<Judgement, store::Error> {
         // Within the lease, in which every write of a batch has its turn.
         let options = CallOptions::for_order(Deadline::after(self.config.lease / 8));
-        let sight = Sight {
+        let observation = Observation {
             windows: Windows {
                 settle: self.config.settle_window,
                 escalate: self.config.escalate_after,
@@ -327,17 +331,20 @@ impl Inner {
             step,
         };
         Ok(match &record.write.kind {
-            Kind::Purchase(purchase) => self.look_for_purchase(record, purchase, sight, options).await?,
+            Kind::Purchase(purchase) => {
+                self.judge_purchase(record, purchase, observation, options)
+                    .await?
+            }
             Kind::Subscription(change) => {
-                self.look_for_subscription_change(record, change, sight, options)
+                self.judge_subscription_change(record, change, observation, options)
                     .await
             }
-            Kind::Sim(change) => self.look_for_sim_change(record, change, sight, options).await,
+            Kind::Sim(change) => self.judge_sim_change(record, change, observation, options).await,
         })
     }
 
-    /// Settles a write that is not being sent. `None` when another write is in
-    /// the way; otherwise the write as it is then.
+    /// Settles a write that is not being sent. `None` when another write
+    /// occupies its slot; otherwise the write as it is then.
     pub(super) async fn settle_record(
         &self,
         record: &Record,
@@ -348,13 +355,13 @@ impl Inner {
         Ok(
             match self.ledger.settle(id, attempt, settlement, None, now).await? {
                 Settled::Yes(settled) => {
-                    self.looks.forget(id);
+                    self.checks.forget(id);
                     if settled.write.state != record.write.state {
                         self.report(&settled.write);
                     }
                     Some(*settled)
                 }
-                // Somebody else was faster, or an event came meanwhile.
+                // Another process was first, or an event came meanwhile.
                 Settled::No(as_it_is) => Some(*as_it_is),
                 Settled::Gone => Some(record.clone()),
                 Settled::Claimed => None,
@@ -362,12 +369,11 @@ impl Inner {
         )
     }
 
-    /// Doubling from the first wait to the longest, but on time for the end
-    /// of the settle window; for a change of a SIM that has a transaction, in
-    /// step with the provider's advice until it is given up.
-    /// The first look of a process measures nothing, so that the next one
-    /// follows soon: otherwise nothing would ever be observed by processes
-    /// that live for less than the wait.
+    /// Doubling from the first wait to the longest, but in time for the end of
+    /// the settle window; for a change of a SIM that has a transaction, as the
+    /// provider advises until it is given up. The first check of a process
+    /// measures nothing, so the next one follows soon: otherwise processes that
+    /// live for less than the wait would never observe anything.
     fn wait_after(&self, record: &Record, observed: Observed, is_first: bool) -> Duration {
         let checks = u32::try_from(record.checks).unwrap_or_default();
         let doublings = match is_first {

@@ -1,7 +1,6 @@
-//! A request: what is known of it, or everything from the first look to the
-//! executor.
+//! A request: answered from the ledger, or prepared and passed to the executor.
 
-use super::executor::Departure;
+use super::executor::PlannedAttempt;
 use super::flight::Answered;
 use super::prepared::Prepared;
 use super::steps::Step;
@@ -12,8 +11,8 @@ use crate::domain::{Deadline, Error, Lease, Result};
 use crate::store::{Attempt, Slot};
 
 impl Writes {
-    /// Carries a request out, or answers what became of an earlier one with
-    /// the same id.
+    /// Carries out a request, or answers the outcome of an earlier one with the
+    /// same id.
     pub(super) async fn execute(&self, request: &Request, deadline: Deadline) -> Result<Write> {
         self.ensure_enabled(&request.terms)?;
         loop {
@@ -25,7 +24,7 @@ impl Writes {
             match self.execute_from(known, request, deadline).await {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) if deadline.remaining() < LEAST_TIME => return Err(Error::DeadlineExceeded),
-                // The ledger has moved on: all has to be read again.
+                // The ledger has moved on: everything has to be read again.
                 Ok(None) => {}
                 Err(error) => return Err(error.after_ledger(read)),
             }
@@ -55,8 +54,8 @@ impl Writes {
         self.attempt(request, again, deadline).await?.transpose()
     }
 
-    /// One request, one id: anything else is a mistake of the caller's that
-    /// must not be answered with another request's write.
+    /// One request, one id: anything else is a mistake of the caller that must
+    /// not be answered with another request's write.
     async fn ensure_same(&self, record: &Record, request: &Request) -> Result<()> {
         let known = &record.write.kind;
         if !request.terms.agree_with(known) {
@@ -70,8 +69,8 @@ impl Writes {
         }
     }
 
-    /// The answer for a write that is known, waiting for one that is being
-    /// sent. `None` when it was taken back.
+    /// The answer for a known write, waiting for one that is being sent. `None`
+    /// when it was withdrawn.
     async fn answer(&self, record: Record, deadline: Deadline) -> Option<Result<Write>> {
         if record.write.state != State::Submitting {
             return Some(outcome(record.write));
@@ -80,13 +79,13 @@ impl Writes {
         match waiting.answer(deadline.at() - ANSWER_AHEAD).await {
             Answered::Ended(answer) => Some(answer),
             Answered::Nothing => None,
-            // The write is durable: what is known of it is the answer.
+            // The write is durable: its known state is the answer.
             Answered::Late(write) => Some(Ok(write.unwrap_or(record.write))),
         }
     }
 
-    /// Everything before the send, and the send. `None` when the ledger
-    /// moved on meanwhile, so that all has to be read again.
+    /// Everything before the send, and the send. `None` when the ledger moved
+    /// on meanwhile, so that everything has to be read again.
     async fn attempt(
         &self,
         request: &Request,
@@ -94,8 +93,8 @@ impl Writes {
         deadline: Deadline,
     ) -> Result<Option<Result<Write>>> {
         let inner = &self.inner;
-        // Before anything is read: what was read long ago by either clock is
-        // not acted on.
+        // Before anything is read: nothing is sent on data that is old by
+        // either clock.
         let lease = Lease::begin(&inner.clock, inner.config.lease);
         inner.steps.reached(Step::BeforeReads).await;
         let before = again.as_ref();
@@ -142,22 +141,22 @@ impl Writes {
             lease_until: now + inner.config.lease,
             owner: inner.process,
         };
-        let departure = Departure {
+        let planned = PlannedAttempt {
             attempt,
             number,
             change: ready.change,
             lease,
         };
-        inner.submit(departure, deadline.at() - ANSWER_AHEAD).await
+        inner.submit(planned, deadline.at() - ANSWER_AHEAD).await
     }
 
-    /// The generation of a slot in which nothing is in flight. `None` when the
+    /// The generation of a slot without a write in flight. `None` when the
     /// write in flight is the request's own, which began meanwhile.
     ///
     /// # Errors
     /// `ORDER_IN_PROGRESS` or `SIM_OPERATION_IN_PROGRESS`; `REQUEST_ID_REUSED`
     /// when the card has another number than at the attempt before: what is on
-    /// that line says nothing about it.
+    /// that number says nothing about it.
     pub(super) async fn free_slot(
         &self,
         slot: &Slot,
@@ -173,8 +172,8 @@ impl Writes {
         };
         match self.find(Key::Write(in_flight)).await? {
             Some(other) if other.write.request_id != request.request_id => Err(busy(slot, in_flight)),
-            // Our own, which began after we looked, or one that was taken back
-            // meanwhile.
+            // The request's own, which began after the ledger was read, or one
+            // that was withdrawn meanwhile.
             Some(_) | None => Ok(None),
         }
     }

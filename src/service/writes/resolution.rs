@@ -1,4 +1,4 @@
-//! What an operator found out where the gateway could not. It counts only
+//! What an operator decides where the gateway could not. It is accepted only
 //! where the gateway has given up, and once.
 
 use super::{Key, Note, Writes, unavailable};
@@ -7,30 +7,31 @@ use crate::domain::write::{Kind, Order, State, Write, WriteId};
 use crate::domain::{Error, Result};
 use crate::store::{Record, Settled, Settlement};
 
-/// What an operator found out.
+/// An operator's decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
-    /// This subscription came of it, or it was carried out on this one.
+    /// This subscription resulted from it, or it was carried out on this one.
     Bought(String),
-    /// It was carried out, and is about no subscription.
+    /// It was carried out, and concerns no subscription.
     Done,
-    /// Nothing came of it.
+    /// It was not carried out.
     NotDone,
 }
 
 impl Writes {
-    /// Resolves an order as an operator says.
+    /// Resolves an order as an operator decides.
     ///
     /// # Errors
     /// `ORDER_NOT_FOUND`; `ORDER_NOT_RESOLVABLE` unless it needs an operator,
     /// or was resolved in the same way before; `INVALID_REQUEST` when the
     /// subscription belongs to another order; `LEDGER_UNAVAILABLE`.
     pub async fn resolve(&self, id: WriteId, resolution: &Resolution, note: Note) -> Result<Order> {
-        // An event may say what an operator then need not find out.
+        // An event may answer it already.
         let record = self.find_order(Key::Write(id)).await?;
         let record = self.inner.confirm(record).await.map_err(unavailable)?;
         let resolution = match (&record.write.kind, resolution) {
-            // The subscription has an order of its own, the one that bought it.
+            // The subscription belongs to another order, the one that bought
+            // it.
             (Kind::Subscription(change), Resolution::Bought(named)) => {
                 if change.terms.subscription_id != *named {
                     return Err(invalid("has to be the subscription that the order is about"));
@@ -89,7 +90,7 @@ fn invalid(rule: &str) -> Error {
     }])
 }
 
-/// A resolution that was made before is no error, but no other one counts.
+/// Repeating a resolution is not an error, but a different one is refused.
 fn already(write: &Write, resolution: &Resolution) -> Result<Write> {
     let same = match resolution {
         Resolution::Bought(id) => write.state == State::Done && write.bought() == Some(id),

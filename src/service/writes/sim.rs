@@ -1,12 +1,12 @@
-//! Changes of a SIM: what is looked at before one is sent, and what became of
-//! it, by the provider's transaction while that runs, by the SIM itself where
-//! there is none or it takes too long.
+//! Changes of a SIM: what is checked before one is sent, and how its outcome is
+//! judged: by the provider's transaction while that runs, by the SIM itself
+//! where there is none or it takes too long.
 //!
-//! A SIM has one change in flight whatever it is, the provider's ordinary
+//! A SIM has at most one change in flight of any kind, the provider's normal
 //! answer is that it has begun, and none is ever sent twice.
 
 use super::prepared::{Change, Prepared, Ready};
-use super::verdict::{Judgement, Passed, Sight, Verdict};
+use super::verdict::{Judgement, Observation, PassedWindows, Verdict};
 use super::{Inner, Request, Writes};
 use crate::domain::change::{Labels, SimAction, SimChange, SimTerms};
 use crate::domain::error::Violation;
@@ -18,7 +18,7 @@ use crate::transatel::api::sim_operations::Progress;
 use crate::transatel::client::request::CallOptions;
 
 impl Writes {
-    /// Finds the SIM and looks whether it is the one that is meant.
+    /// Finds the SIM and checks that it is the intended one.
     ///
     /// # Errors
     /// `INVALID_REQUEST`, `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and those of
@@ -68,78 +68,84 @@ fn invalid(field: &str, rule: &str) -> Error {
     }])
 }
 
-/// What the provider says of a change.
+/// What the provider reports about a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answers {
     pub reported: Reported,
-    pub seen: Seen,
+    pub effect: Effect,
 }
 
-/// What its transaction says.
+/// The state of its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reported {
     /// There is none, or the provider does not know it.
     Nothing,
     /// It could not be read.
     Unreadable,
-    /// Where it is.
+    /// Its progress.
     At(Progress),
 }
 
 /// What the SIM itself shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// It was not looked at, or could not be.
+pub(super) enum Effect {
+    /// It was not read, or could not be.
     Unreadable,
-    /// It is as was asked for.
-    AsAsked,
+    /// It is as requested.
+    AsRequested,
     /// It is not.
-    Otherwise,
-    /// What was was asked for does not show in it.
+    Different,
+    /// It does not show whether it is.
     Hidden,
 }
 
-/// Judges a change. As long as its transaction runs nothing is said of it
-/// but that the SIM has changed.
-pub(super) fn judge_change(record: &Record, answers: Answers, sight: Sight) -> Judgement {
+/// Judges a change. While its transaction runs, the only possible conclusion is
+/// that the SIM has changed.
+pub(super) fn judge_change(record: &Record, answers: Answers, observation: Observation) -> Judgement {
     let is_absent = matches!(
-        (answers.reported, answers.seen),
-        (Reported::Nothing, Seen::Otherwise)
+        (answers.reported, answers.effect),
+        (Reported::Nothing, Effect::Different)
     );
     let since = match is_absent {
-        true => sight.absent_for(),
-        false => sight.observed.watched_for,
+        true => observation.absent_for(),
+        false => observation.observed.watched_for,
     };
-    let Passed { settled, too_long } = sight.passed(record, since);
-    let verdict = match (answers.reported, answers.seen) {
+    let PassedWindows { settled, too_long } = observation.passed(record, since);
+    let verdict = match (answers.reported, answers.effect) {
         (Reported::At(Progress::Done), _) => Verdict::Done,
         (Reported::At(Progress::Failed), _) => Verdict::NotDone,
-        (_, Seen::AsAsked) => Verdict::Done,
-        (Reported::Nothing, Seen::Otherwise) if settled => Verdict::NotDone,
+        (_, Effect::AsRequested) => Verdict::Done,
+        (Reported::Nothing, Effect::Different) if settled => Verdict::NotDone,
         // It will not show later either.
-        (Reported::Nothing, Seen::Hidden) if settled => Verdict::NeedsOperator(Reason::Ambiguous),
+        (Reported::Nothing, Effect::Hidden) if settled => Verdict::NeedsOperator(Reason::Ambiguous),
         _ if too_long => Verdict::NeedsOperator(Reason::Unreadable),
         _ => Verdict::Open,
     };
     Judgement { verdict, is_absent }
 }
 
-/// What a SIM shows of a change. A swap is looked for on the new card: `line`
-/// is the number that moves.
-fn seen(action: &SimAction, line: &Msisdn, sim: &SimRecord) -> Seen {
-    let so = |so: bool| if so { Seen::AsAsked } else { Seen::Otherwise };
+/// What a SIM shows of a change. A swap shows on the new card: `line` is the
+/// number that moves.
+fn effect(action: &SimAction, line: &Msisdn, sim: &SimRecord) -> Effect {
+    let so = |so: bool| {
+        if so {
+            Effect::AsRequested
+        } else {
+            Effect::Different
+        }
+    };
     match action {
         SimAction::Activate | SimAction::Reactivate => so(sim.status == Some(SimStatus::Active)),
         SimAction::Suspend => so(sim.status == Some(SimStatus::Suspended)),
         SimAction::Terminate => so(sim.status == Some(SimStatus::Terminated)),
         SimAction::Swap { .. } => so(sim.ids.msisdn.as_ref() == Some(line)),
-        SimAction::Update(labels) => labels_seen(labels, sim),
+        SimAction::Update(labels) => labels_effect(labels, sim),
     }
 }
 
-/// One label that is not as was asked for decides. That all are decides only when
+/// One label that is not as requested decides. That all match decides only when
 /// none is hidden: the visible ones may have been so before.
-fn labels_seen(labels: &Labels, sim: &SimRecord) -> Seen {
+fn labels_effect(labels: &Labels, sim: &SimRecord) -> Effect {
     let group = labels.group.as_ref().map(|group| Some(*group == sim.group));
     let metadata = (!labels.metadata.is_empty()).then(|| {
         sim.metadata.as_ref().map(|shown| {
@@ -149,24 +155,24 @@ fn labels_seen(labels: &Labels, sim: &SimRecord) -> Seen {
             })
         })
     });
-    // The provider shows it nowhere.
+    // The provider never shows it.
     let reference = labels.reference.as_ref().map(|_| None);
     let asked = [group, metadata, reference].into_iter().flatten();
-    asked.fold(Seen::AsAsked, |seen, label| match (seen, label) {
-        (Seen::Otherwise, _) | (_, Some(false)) => Seen::Otherwise,
-        (_, None) => Seen::Hidden,
-        (seen, Some(true)) => seen,
+    asked.fold(Effect::AsRequested, |effect, label| match (effect, label) {
+        (Effect::Different, _) | (_, Some(false)) => Effect::Different,
+        (_, None) => Effect::Hidden,
+        (effect, Some(true)) => effect,
     })
 }
 
 impl Inner {
-    /// Judges a change by where its transaction is and, once it should be
-    /// over, by whether the SIM is as was asked for.
-    pub(super) async fn look_for_sim_change(
+    /// Judges a change by the progress of its transaction and, once that should
+    /// be over, by whether the SIM is as requested.
+    pub(super) async fn judge_sim_change(
         &self,
         record: &Record,
         change: &SimChange,
-        sight: Sight,
+        observation: Observation,
         options: CallOptions,
     ) -> Judgement {
         let reported = match &record.write.provider_reference {
@@ -177,15 +183,15 @@ impl Inner {
                 Err(_) => Reported::Unreadable,
             },
         };
-        let given_up = sight.observed.watched_for >= self.config.give_up_after;
+        let given_up = observation.observed.watched_for >= self.config.give_up_after;
         let enough = match reported {
             Reported::At(Progress::Done | Progress::Failed) => true,
             Reported::At(Progress::Pending) | Reported::Unreadable => !given_up,
             Reported::Nothing => false,
         };
         let action = &change.terms.action;
-        let seen = match enough {
-            true => Seen::Unreadable,
+        let effect = match enough {
+            true => Effect::Unreadable,
             false => {
                 let card = match action {
                     SimAction::Swap { new_iccid } => new_iccid,
@@ -195,13 +201,13 @@ impl Inner {
                     .provider
                     .subscriber(&SimRef::Iccid(card.clone()), options)
                     .await;
-                answer.map_or(Seen::Unreadable, |sim| seen(action, &change.msisdn, &sim))
+                answer.map_or(Effect::Unreadable, |sim| effect(action, &change.msisdn, &sim))
             }
         };
-        judge_change(record, Answers { reported, seen }, sight)
+        judge_change(record, Answers { reported, effect }, observation)
     }
 
-    /// Drops what is cached of a SIM that was changed.
+    /// Drops what is cached of a changed SIM.
     pub(super) async fn forget_changed_sim(&self, change: &SimChange) {
         let sim = SimIds {
             iccid: Some(change.iccid.clone()),
@@ -237,27 +243,30 @@ mod tests {
         let (unreadable, hidden) = (operator(Reason::Unreadable), operator(Reason::Ambiguous));
         let [done, failed, pending] = [Progress::Done, Progress::Failed, Progress::Pending].map(Reported::At);
         // At 10 s, at 60 s when it should have settled, at 600 s.
-        for (reported, seen, early, settled, late) in [
-            (done, Seen::Otherwise, &Done, &Done, &Done),
-            (done, Seen::Unreadable, &Done, &Done, &Done),
-            (failed, Seen::Unreadable, &NotDone, &NotDone, &NotDone),
-            (failed, Seen::AsAsked, &NotDone, &NotDone, &NotDone),
-            (pending, Seen::AsAsked, &Done, &Done, &Done),
-            (pending, Seen::Otherwise, &Open, &Open, &unreadable),
-            (pending, Seen::Hidden, &Open, &Open, &unreadable),
-            (pending, Seen::Unreadable, &Open, &Open, &unreadable),
+        for (reported, effect, early, settled, late) in [
+            (done, Effect::Different, &Done, &Done, &Done),
+            (done, Effect::Unreadable, &Done, &Done, &Done),
+            (failed, Effect::Unreadable, &NotDone, &NotDone, &NotDone),
+            (failed, Effect::AsRequested, &NotDone, &NotDone, &NotDone),
+            (pending, Effect::AsRequested, &Done, &Done, &Done),
+            (pending, Effect::Different, &Open, &Open, &unreadable),
+            (pending, Effect::Hidden, &Open, &Open, &unreadable),
+            (pending, Effect::Unreadable, &Open, &Open, &unreadable),
             // It may still be carried out.
-            (Reported::Unreadable, Seen::Otherwise, &Open, &Open, &unreadable),
-            (Reported::Unreadable, Seen::AsAsked, &Done, &Done, &Done),
-            (Reported::Unreadable, Seen::Hidden, &Open, &Open, &unreadable),
-            (Reported::Nothing, Seen::AsAsked, &Done, &Done, &Done),
-            (Reported::Nothing, Seen::Otherwise, &Open, &NotDone, &NotDone),
-            (Reported::Nothing, Seen::Hidden, &Open, &hidden, &hidden),
-            (Reported::Nothing, Seen::Unreadable, &Open, &Open, &unreadable),
+            (Reported::Unreadable, Effect::Different, &Open, &Open, &unreadable),
+            (Reported::Unreadable, Effect::AsRequested, &Done, &Done, &Done),
+            (Reported::Unreadable, Effect::Hidden, &Open, &Open, &unreadable),
+            (Reported::Nothing, Effect::AsRequested, &Done, &Done, &Done),
+            (Reported::Nothing, Effect::Different, &Open, &NotDone, &NotDone),
+            (Reported::Nothing, Effect::Hidden, &Open, &hidden, &hidden),
+            (Reported::Nothing, Effect::Unreadable, &Open, &Open, &unreadable),
         ] {
             for (seconds, expected) in [(10, early), (60, settled), (600, late)] {
-                let judged = judge_change(&record(&[]), Answers { reported, seen }, after(seconds));
-                assert_eq!(judged.verdict, *expected, "{reported:?} {seen:?} at {seconds} s");
+                let judged = judge_change(&record(&[]), Answers { reported, effect }, after(seconds));
+                assert_eq!(
+                    judged.verdict, *expected,
+                    "{reported:?} {effect:?} at {seconds} s"
+                );
             }
         }
     }
@@ -305,24 +314,24 @@ mod tests {
                 (SimAction::Terminate, Terminated),
             ] {
                 let expected = if status == reached {
-                    Seen::AsAsked
+                    Effect::AsRequested
                 } else {
-                    Seen::Otherwise
+                    Effect::Different
                 };
                 assert_eq!(
-                    seen(&action, &msisdn(), &sim(Some(status))),
+                    effect(&action, &msisdn(), &sim(Some(status))),
                     expected,
                     "{action:?} {status:?}"
                 );
-                assert_eq!(seen(&action, &msisdn(), &sim(None)), Seen::Otherwise);
+                assert_eq!(effect(&action, &msisdn(), &sim(None)), Effect::Different);
             }
         }
         let swap = SimAction::Swap {
             new_iccid: Iccid::parse("8988247000000000027").unwrap(),
         };
-        assert_eq!(seen(&swap, &msisdn(), &sim(None)), Seen::AsAsked);
+        assert_eq!(effect(&swap, &msisdn(), &sim(None)), Effect::AsRequested);
         let other = Msisdn::parse("882470000000002").unwrap();
-        assert_eq!(seen(&swap, &other, &sim(None)), Seen::Otherwise);
+        assert_eq!(effect(&swap, &other, &sim(None)), Effect::Different);
     }
 
     #[test]
@@ -337,26 +346,26 @@ mod tests {
         };
         let lyon = [("depot", "Lyon")];
         for (asked, expected) in [
-            (labels(Some("fleet"), None, &[]), Seen::AsAsked),
-            (labels(Some("other"), None, &[]), Seen::Otherwise),
-            (labels(None, None, &lyon), Seen::AsAsked),
-            (labels(None, None, &[("depot", "Paris")]), Seen::Otherwise),
-            (labels(None, None, &[("depot", "")]), Seen::Otherwise),
-            (labels(None, None, &[("gone", "")]), Seen::AsAsked),
-            (labels(None, None, &[("new", "x")]), Seen::Otherwise),
-            (labels(Some("other"), None, &lyon), Seen::Otherwise),
-            (labels(None, Some("R"), &[]), Seen::Hidden),
-            (labels(Some("fleet"), Some("R"), &lyon), Seen::Hidden),
-            (labels(Some("other"), Some("R"), &lyon), Seen::Otherwise),
+            (labels(Some("fleet"), None, &[]), Effect::AsRequested),
+            (labels(Some("other"), None, &[]), Effect::Different),
+            (labels(None, None, &lyon), Effect::AsRequested),
+            (labels(None, None, &[("depot", "Paris")]), Effect::Different),
+            (labels(None, None, &[("depot", "")]), Effect::Different),
+            (labels(None, None, &[("gone", "")]), Effect::AsRequested),
+            (labels(None, None, &[("new", "x")]), Effect::Different),
+            (labels(Some("other"), None, &lyon), Effect::Different),
+            (labels(None, Some("R"), &[]), Effect::Hidden),
+            (labels(Some("fleet"), Some("R"), &lyon), Effect::Hidden),
+            (labels(Some("other"), Some("R"), &lyon), Effect::Different),
         ] {
             let action = SimAction::Update(asked.clone());
-            assert_eq!(seen(&action, &msisdn(), &sim(None)), expected, "{asked:?}");
+            assert_eq!(effect(&action, &msisdn(), &sim(None)), expected, "{asked:?}");
         }
         let shy = SimRecord {
             metadata: None,
             ..sim(None)
         };
         let action = SimAction::Update(labels(Some("fleet"), None, &lyon));
-        assert_eq!(seen(&action, &msisdn(), &shy), Seen::Hidden);
+        assert_eq!(effect(&action, &msisdn(), &shy), Effect::Hidden);
     }
 }

@@ -1,14 +1,13 @@
-//! The steps of an order between which a process may die or stand still.
+//! The steps of an order between which a process may die or be suspended.
 //!
-//! Nothing happens at them unless a test puts something there
-//! (`app::Seams`): it stops a gateway at each step and kills it, or holds one
-//! back for longer than its lease.
+//! Nothing happens at them except in tests (`app::Seams`), which stop a gateway
+//! at each step and kill it, or hold one back for longer than its lease.
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-/// A moment in the life of an order.
+/// A step of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Nothing is written, nothing is read.
@@ -19,14 +18,13 @@ pub enum Step {
     Durable,
     /// The first activation was refused, the other one is not sent yet.
     BetweenActivations,
-    /// The provider has answered, or has not in time; nothing is written of
-    /// it.
+    /// The provider has answered or timed out; nothing is recorded of it.
     Answered,
     /// The outcome is durable, the caller does not know it.
     Settled,
-    /// An order of unknown outcome is going to be looked for.
+    /// An order of unknown outcome is going to be checked.
     BeforeCheck,
-    /// What became of it was found out, nothing is written of it.
+    /// The outcome was determined, nothing is recorded of it.
     Checked,
 }
 
@@ -58,20 +56,19 @@ impl Step {
     }
 }
 
-/// What happens at the steps: nothing, unless a test wants something to. Cheap
-/// to clone.
+/// Hooks at the steps: nothing, except in tests. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Steps(Option<Arc<Reached>>);
 
 type Reached = dyn Fn(Step) -> BoxFuture<'static, ()> + Send + Sync;
 
 impl Steps {
-    /// Waits at each step for what this gives.
+    /// Waits at each step for the future that this returns.
     pub fn new(reached: impl Fn(Step) -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(reached)))
     }
 
-    /// A step is reached.
+    /// Waits for the hook of a step.
     pub(super) async fn reached(&self, step: Step) {
         if let Some(reached) = &self.0 {
             reached(step).await;

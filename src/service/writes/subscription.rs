@@ -1,9 +1,10 @@
-//! Changes of a subscription that is on a SIM: what is looked at before one is
-//! sent, how it is sent, and what became of it. The provider publishes little
-//! of these orders, so that what cannot apply is refused here and not sent.
+//! Changes of a subscription that is on a SIM: what is checked before one is
+//! sent, how it is sent, and how its outcome is judged. The provider documents
+//! little about these orders, so what cannot apply is refused here and not
+//! sent.
 
 use super::prepared::{Change, Prepared, Ready};
-use super::verdict::{Judgement, Passed, Sight, Verdict};
+use super::verdict::{Judgement, Observation, PassedWindows, Verdict};
 use super::{Inner, Request, Writes};
 use crate::domain::change::SubscriptionAction;
 use crate::domain::failure::Reason;
@@ -17,7 +18,7 @@ use crate::transatel::api::orders::{OrderAct, Outcome};
 use crate::transatel::client::request::CallOptions;
 
 impl Writes {
-    /// Finds the subscription and looks whether the change can apply to it.
+    /// Finds the subscription and checks whether the change can apply to it.
     ///
     /// # Errors
     /// `SUBSCRIPTION_NOT_FOUND`, `PRODUCT_NOT_ELIGIBLE`, and those of reading.
@@ -100,7 +101,7 @@ impl Inner {
             .order(record.write.id, msisdn, product_id, action, options)
             .await;
         match outcome {
-            // The subscription is known: the id is not a new one's.
+            // The subscription id is not new.
             Outcome::Placed {
                 provider_reference, ..
             } => Outcome::Placed {
@@ -112,18 +113,18 @@ impl Inner {
     }
 
     /// Judges a change of a subscription by that subscription as it is now.
-    pub(super) async fn look_for_subscription_change(
+    pub(super) async fn judge_subscription_change(
         &self,
         record: &Record,
         change: &SubscriptionChange,
-        sight: Sight,
+        observation: Observation,
         options: CallOptions,
     ) -> Judgement {
         let holdings = self
             .provider
             .all_subscriptions(&change.line.msisdn, options)
             .await;
-        judge(record, &change.terms, holdings.as_ref().ok(), sight)
+        judge(record, &change.terms, holdings.as_ref().ok(), observation)
     }
 }
 
@@ -133,10 +134,10 @@ pub(super) fn judge(
     record: &Record,
     terms: &SubscriptionTerms,
     holdings: Option<&Holdings>,
-    sight: Sight,
+    observation: Observation,
 ) -> Judgement {
-    let Passed { settled, too_long } = sight.passed(record, sight.absent_for());
-    let seen = |verdict, is_absent| Judgement { verdict, is_absent };
+    let PassedWindows { settled, too_long } = observation.passed(record, observation.absent_for());
+    let judged = |verdict, is_absent| Judgement { verdict, is_absent };
     let on_sim = holdings.and_then(|holdings| holdings.find(&terms.subscription_id));
     let over = on_sim.is_some_and(Subscription::is_over);
     let done = match terms.action {
@@ -146,17 +147,17 @@ pub(super) fn judge(
         SubscriptionAction::Terminate => over,
     };
     match on_sim {
-        Some(_) if done => seen(Verdict::Done, false),
-        Some(_) if settled => seen(Verdict::NotDone, true),
-        Some(_) => seen(Verdict::Open, true),
+        Some(_) if done => judged(Verdict::Done, false),
+        Some(_) if settled => judged(Verdict::NotDone, true),
+        Some(_) => judged(Verdict::Open, true),
         // It was there when the order was sent.
-        None if too_long => seen(Verdict::NeedsOperator(Reason::Unreadable), false),
-        None => seen(Verdict::Open, false),
+        None if too_long => judged(Verdict::NeedsOperator(Reason::Unreadable), false),
+        None => judged(Verdict::Open, false),
     }
 }
 
-/// Why a change cannot apply to a subscription. What the provider does not say
-/// about a subscription is left to its answer.
+/// Why a change cannot apply to a subscription. Where the provider says too
+/// little about it, its answer decides.
 fn obstacle(action: SubscriptionAction, subscription: &Subscription) -> Option<&'static str> {
     if subscription.infrastructure {
         return Some("this is a service of the SIM itself and was not bought");
@@ -201,7 +202,7 @@ mod tests {
             // What is not known is the provider's to decide.
             (None, Some(Active), "P", false, true, true),
             (Some(Recurring), None, "P", false, true, true),
-            // Nothing that a customer has bought.
+            // Infrastructure, which no customer has bought.
             (Some(Recurring), Some(Active), "P", true, false, false),
             (Some(Recurring), Some(Active), "", false, false, false),
         ] {

@@ -1,10 +1,10 @@
-//! What a look can tell, and the judgement of a purchase by the subscriptions
-//! that are on the SIM now.
+//! What one check can conclude, and how a purchase is judged by the
+//! subscriptions that are on the SIM now.
 //!
-//! The inventory does not show our reference, so an order's subscription is
-//! one that was not there before its first attempt, is of the right product,
-//! was not ordered earlier, and belongs to no other order. What cannot be read
-//! never counts as not there.
+//! The inventory does not show the order's reference, so an order's
+//! subscription is one that was not there before its first attempt, is of the
+//! ordered product, was not ordered earlier, and belongs to no other order.
+//! What cannot be read never counts as absent.
 
 use std::time::Duration;
 
@@ -14,93 +14,93 @@ use crate::domain::subscription::Holdings;
 use crate::domain::write::{Purchase, State};
 use crate::store::{Claims, Observed, Record};
 
-/// What a look can tell.
+/// What a check concludes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// This subscription came of it.
+    /// This subscription resulted from it.
     Bought(String),
-    /// It was carried out; nothing new comes of it.
+    /// It was carried out; no subscription is expected from it.
     Done,
-    /// Nothing has come of it for as long as it should take.
+    /// Nothing has shown for as long as it should take.
     NotDone,
-    /// Nothing can be said yet.
+    /// Not decided yet.
     Open,
-    /// Looking again will show nothing new.
+    /// Further checks will show nothing new.
     NeedsOperator(Reason),
 }
 
-/// A verdict, and whether this look has seen that there is nothing.
+/// A verdict, and whether this check found that there is nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Judgement {
     pub(super) verdict: Verdict,
     pub(super) is_absent: bool,
 }
 
-/// When a question becomes an answer.
+/// The time limits of a judgement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Windows {
-    /// What came of an order shows within this time.
+    /// An order's effect shows within this time.
     pub settle: Duration,
-    /// Nobody waits for longer than this.
+    /// No order is watched for longer than this.
     pub escalate: Duration,
 }
 
-/// Nothing is taken for not placed before this many looks.
+/// Nothing is taken for not placed before this many checks.
 const LEAST_LOOKS: i32 = 3;
 
-/// A subscription that was ordered this long before an order is not its. More
-/// than clocks that are kept right differ by.
+/// A subscription that was ordered this long before an order does not belong to
+/// it. More than synchronized clocks differ by.
 const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(300);
 
-/// What is known when a look is judged.
+/// What is known when a check is judged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sight {
+pub(super) struct Observation {
     pub(super) windows: Windows,
-    /// What was observed before this look, and how long it has been watched
-    /// with it.
+    /// What was observed before this check, and for how long it has been
+    /// watched including it.
     pub(super) observed: Observed,
-    /// What this look adds.
+    /// What this check adds.
     pub(super) step: Duration,
 }
 
-/// Which windows of a record have passed, with this look.
-pub(super) struct Passed {
-    /// What came of it would show by now.
+/// Which windows of a record have passed, including this check.
+pub(super) struct PassedWindows {
+    /// Its effect would show by now.
     pub settled: bool,
-    /// It has been looked for long enough.
+    /// It has been watched for long enough.
     pub too_long: bool,
 }
 
-impl Sight {
-    /// For how long nothing has shown, when this look has seen nothing either.
+impl Observation {
+    /// For how long nothing has shown, when this check found nothing either.
     pub(super) fn absent_for(self) -> Duration {
         self.observed.absent_for + self.step
     }
 
-    /// Which windows have passed; `since` is what the settle window is counted
+    /// Which windows have passed; `since` is what the settle window is measured
     /// by.
-    pub(super) fn passed(self, record: &Record, since: Duration) -> Passed {
+    pub(super) fn passed(self, record: &Record, since: Duration) -> PassedWindows {
         let Windows { settle, escalate } = self.windows;
-        Passed {
+        PassedWindows {
             settled: since >= settle && record.checks + 1 >= LEAST_LOOKS,
             too_long: self.observed.watched_for >= escalate.max(settle),
         }
     }
 }
 
-/// What there is on the SIM that may have come of an order.
+/// The subscriptions on the SIM that may have come of an order.
 #[derive(Debug, PartialEq)]
 pub(super) enum Candidates<'a> {
     /// Nothing.
     None,
     /// This one, and nothing else.
     One(&'a Subscription),
-    /// More than one, or something that may be or may not be.
+    /// More than one, or one that may or may not be.
     Unclear,
 }
 
 impl<'a> Candidates<'a> {
-    /// Of everything on the SIM.
+    /// Among everything on the SIM.
     pub(super) fn of(record: &Record, product_id: &str, holdings: &'a Holdings, claims: &Claims) -> Self {
         let is_new = |subscription: &&Subscription| {
             !record.first_baseline.contains(&subscription.id)
@@ -130,8 +130,8 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// Whether an inventory shows everything that was there when the order was
-/// last sent. One that does not cannot be believed in what it lacks.
+/// Whether an inventory shows everything that was there when the order was last
+/// sent. One that does not is not trusted in what it lacks.
 pub(super) fn is_complete(record: &Record, holdings: &Holdings) -> bool {
     let has = |id: &String| {
         holdings
@@ -149,38 +149,40 @@ pub(super) fn judge(
     purchase: &Purchase,
     holdings: Option<&Holdings>,
     claims: &Claims,
-    sight: Sight,
+    observation: Observation,
 ) -> Judgement {
-    let Passed { settled, too_long } = sight.passed(record, sight.absent_for());
+    let PassedWindows { settled, too_long } = observation.passed(record, observation.absent_for());
     let open_until_too_long = |reason| match too_long {
         true => Verdict::NeedsOperator(reason),
         false => Verdict::Open,
     };
-    let seen = |verdict| Judgement {
+    let judged = |verdict| Judgement {
         verdict,
         is_absent: false,
     };
     let Some(holdings) = holdings.filter(|holdings| is_complete(record, holdings)) else {
-        return seen(open_until_too_long(Reason::Unreadable));
+        return judged(open_until_too_long(Reason::Unreadable));
     };
     match Candidates::of(record, &purchase.terms.product_id, holdings, claims) {
-        Candidates::One(only) => seen(Verdict::Bought(only.id.clone())),
+        Candidates::One(only) => judged(Verdict::Bought(only.id.clone())),
         Candidates::None => Judgement {
             verdict: match record.write.state {
                 State::Unknown if settled => Verdict::NotDone,
-                // It was bought, the provider said so: only its id is missing.
+                // It was bought, as the provider said: only its id is missing.
                 State::Done => open_until_too_long(Reason::Unreadable),
                 _ => Verdict::Open,
             },
             is_absent: true,
         },
-        Candidates::Unclear if holdings.unreadable > 0 => seen(open_until_too_long(Reason::Unreadable)),
-        // Whose it is may still be told by an event.
-        Candidates::Unclear if claims.rivals > 0 => seen(open_until_too_long(Reason::Ambiguous)),
+        Candidates::Unclear if holdings.unreadable > 0 => judged(open_until_too_long(Reason::Unreadable)),
+        // An event may still say which order it belongs to.
+        Candidates::Unclear if claims.rivals > 0 => judged(open_until_too_long(Reason::Ambiguous)),
         Candidates::Unclear => {
-            let has_settled = sight.passed(record, sight.observed.watched_for).settled;
+            let has_settled = observation
+                .passed(record, observation.observed.watched_for)
+                .settled;
             let is_late = record.write.state == State::NotDone;
-            seen(match has_settled || is_late {
+            judged(match has_settled || is_late {
                 true => Verdict::NeedsOperator(Reason::Ambiguous),
                 false => Verdict::Open,
             })

@@ -29,7 +29,7 @@ pub fn purchase() -> Purchase {
     }
 }
 
-/// One that was looked for often enough.
+/// One that was checked often enough.
 pub fn record(baseline: &[&str]) -> Record {
     let at = Timestamp::from_second(1_000_000).unwrap();
     let baseline: Vec<String> = baseline.iter().map(|id| (*id).to_owned()).collect();
@@ -87,10 +87,10 @@ fn claims(ids: &[&str], rivals: i64) -> Claims {
     }
 }
 
-/// What is observed when it was always looked at and nothing has shown.
-pub fn after(seconds: u64) -> Sight {
+/// What is observed when it was always checked and nothing has shown.
+pub fn after(seconds: u64) -> Observation {
     let span = Duration::from_secs(seconds);
-    Sight {
+    Observation {
         windows: WINDOWS,
         observed: Observed {
             absent_for: Duration::ZERO,
@@ -111,8 +111,8 @@ fn every_case() {
     let ambiguous = NeedsOperator(Reason::Ambiguous);
     let unreadable = NeedsOperator(Reason::Unreadable);
     let none: &[(&str, &str)] = &[];
-    // What is there, what cannot be read, what is claimed, rivals; the
-    // verdict after 10 s, 60 s and 600 s.
+    // What is there, what cannot be read, what is claimed, rivals; the verdict
+    // after 10 s, 60 s and 600 s.
     for (present, unread, claimed, rivals, early, settled, late) in [
         (
             &[("A", "P"), ("N", "P")][..],
@@ -183,7 +183,7 @@ fn every_case() {
             Open,
             unreadable.clone(),
         ),
-        // What was there is gone: the list is not to be believed.
+        // What was there is gone: the list is not trusted.
         (none, 0, &[], 0, Open, Open, unreadable.clone()),
         (&[("N", "P")], 0, &[], 0, Open, Open, unreadable.clone()),
     ] {
@@ -221,11 +221,11 @@ fn not_placed_takes_several_looks_and_time_in_which_all_could_be_read() {
     );
     record.checks = LEAST_LOOKS;
     // Watched for long, but hardly ever readable.
-    let sight = Sight {
+    let observation = Observation {
         step: Duration::from_secs(59),
         ..after(600)
     };
-    let judged = judge(&record, &purchase(), Some(&nothing), &claims(&[], 0), sight);
+    let judged = judge(&record, &purchase(), Some(&nothing), &claims(&[], 0), observation);
     assert_eq!((judged.verdict, judged.is_absent), (Verdict::Open, true));
 }
 

@@ -1,9 +1,9 @@
-//! A batch of what came in, as one statement takes it: the events as one JSON
-//! text, and what could not be read as another.
+//! A batch of arrivals as one statement takes it: the events as one JSON text,
+//! and what could not be read as another.
 //!
-//! PostgreSQL does all of it in one statement of its own transaction, so that
-//! nothing is locked while a process that might freeze is to speak. SQLite,
-//! where the process that writes has the file to itself, takes a statement per
+//! PostgreSQL does it in one statement with its own transaction, so that no
+//! lock is held while a process that may freeze has to send the next one.
+//! SQLite, whose file has a single writing process, takes a statement per
 //! table.
 
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,7 @@ use super::{Appended, Arrival, row};
 use crate::store::row::{self as cells, Cells, Value, values};
 use crate::store::session::Session;
 
-/// The columns of a new event but for its number.
+/// The columns of a new event except its number.
 macro_rules! columns {
     () => {
         "event_id, type, occurred_at, received_at, iccid, msisdn, subscription_id, product_id, \
@@ -63,9 +63,10 @@ macro_rules! unreadable {
 
 /// `$1` the events, `$2` what could not be read.
 ///
-/// No row when somebody else appended since the statement began, which could
-/// not see that: the statement is repeated. At least one otherwise; a row
-/// without a number is no event. Listeners are notified with the commit.
+/// No row when another process appended since the statement began: the
+/// statement could not see that and is repeated. At least one row otherwise;
+/// one without a number is not an event. Listeners are notified with the
+/// commit.
 pub(in crate::store) const IN_ONE_STATEMENT: SqlStr = SqlStr::from_static(concat!(
     "WITH fresh AS (",
     fresh!("jsonb_each(CAST($1 AS jsonb))"),
@@ -98,16 +99,16 @@ const INSERT_UNREADABLE: SqlStr = SqlStr::from_static(unreadable!("json_each($1)
 
 /// A batch, written out.
 pub(in crate::store) struct Batch {
-    places: Vec<Place>,
+    elements: Vec<Element>,
     events: Map<String, Json>,
     unreadable: Map<String, Json>,
 }
 
-/// What stands at a place of the batch.
-enum Place {
-    /// An event with this id, for the first time.
+/// An element of the batch.
+enum Element {
+    /// The first event with this id.
     Event(String),
-    /// An event that stands further ahead too.
+    /// An event whose id occurs earlier in the batch.
     Again,
     Unreadable,
 }
@@ -115,23 +116,23 @@ enum Place {
 impl Batch {
     pub(in crate::store) fn of(arrivals: &[Arrival]) -> Self {
         let mut batch = Self {
-            places: Vec::with_capacity(arrivals.len()),
+            elements: Vec::with_capacity(arrivals.len()),
             events: Map::new(),
             unreadable: Map::new(),
         };
         let mut ids = HashSet::new();
         for arrival in arrivals {
-            let key = batch.places.len().to_string();
-            batch.places.push(match arrival {
+            let key = batch.elements.len().to_string();
+            batch.elements.push(match arrival {
                 Arrival::Event(incoming) => {
                     // As it is stored.
                     let id = cells::storable(&incoming.event.id);
                     if ids.insert(id.clone()) {
                         let members = row::MEMBERS.into_iter().zip(row::new_row(incoming));
                         batch.events.insert(key, object(members));
-                        Place::Event(id)
+                        Element::Event(id)
                     } else {
-                        Place::Again
+                        Element::Again
                     }
                 }
                 Arrival::Unreadable {
@@ -146,7 +147,7 @@ impl Batch {
                     batch
                         .unreadable
                         .insert(key, object(names.into_iter().zip(values)));
-                    Place::Unreadable
+                    Element::Unreadable
                 }
             });
         }
@@ -161,7 +162,7 @@ impl Batch {
         ])
     }
 
-    /// What became of each, by the rows of the events that were new.
+    /// What became of each element, by the rows of the events that were new.
     pub(in crate::store) fn answers(&self, rows: &[impl Cells]) -> sqlx::Result<Vec<Appended>> {
         let mut new: HashMap<String, Appended> = HashMap::new();
         for row in rows {
@@ -173,16 +174,16 @@ impl Batch {
                 new.insert(cells::text(row, "event_id")?, appended);
             }
         }
-        let answer = |place: &Place| match place {
-            Place::Event(id) => new.get(id).copied().unwrap_or(Appended::Known),
-            Place::Again => Appended::Known,
-            Place::Unreadable => Appended::Apart,
+        let answer = |element: &Element| match element {
+            Element::Event(id) => new.get(id).copied().unwrap_or(Appended::Known),
+            Element::Again => Appended::Known,
+            Element::Unreadable => Appended::Apart,
         };
-        Ok(self.places.iter().map(answer).collect())
+        Ok(self.elements.iter().map(answer).collect())
     }
 }
 
-/// Appends in a transaction of the caller's, in which nobody else writes.
+/// Appends in the caller's transaction, in which there is no other writer.
 pub(in crate::store) async fn append<S: Session>(
     session: &mut S,
     arrivals: &[Arrival],

@@ -1,7 +1,7 @@
-//! the log of events: what the provider reported, in the order in which it was
-//! made durable.
+//! The log of events: what the provider reported, in the order in which it
+//! became durable.
 //!
-//! Numbers have no gaps and follow the order of commits, whoever appends: a
+//! Numbers have no gaps and follow the order of commits of all replicas: a
 //! reader that has seen number *n* has seen everything before it.
 
 pub(super) mod append;
@@ -22,115 +22,115 @@ use crate::domain::event::{Event, Mark};
 use crate::domain::opaque::Opaque;
 use crate::domain::write::WriteId;
 
-/// What came in. It holds personal data.
+/// What was received. It holds personal data.
 #[derive(Clone)]
 pub enum Arrival {
     /// An event.
     Event(Box<Incoming>),
-    /// A body that was signed and cannot be read.
+    /// A body with a valid signature that cannot be read.
     Unreadable {
-        /// As it came.
+        /// As received.
         body: Bytes,
-        /// What is wrong with it; nothing of what is in it.
+        /// What is wrong with it; nothing of its content.
         reason: &'static str,
-        /// When.
+        /// When it was received.
         received_at: Timestamp,
     },
 }
 
-/// An event that came in.
+/// A received event.
 #[derive(Clone)]
 pub struct Incoming {
-    /// The event; `order_id` is the reference that it carries, and
-    /// `request_id` absent.
+    /// The event; `order_id` is the reference that it carries, and `request_id`
+    /// is absent.
     pub event: Event,
-    /// Its body as JSON, as it came.
+    /// Its body as JSON, as received.
     pub body: String,
 }
 
-/// What became of something that came in.
+/// What became of an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It has this number.
+    /// It was added with this number.
     New {
         /// Its place in the log.
         sequence: u64,
-        /// The order that it names, which is in the ledger.
+        /// The order that it names, if that is in the ledger.
         order_id: Option<WriteId>,
     },
-    /// It was there already.
+    /// It was in the log already.
     Known,
-    /// It is kept apart.
+    /// It is stored apart, as unreadable.
     Apart,
 }
 
 /// An event in the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logged {
-    /// Its place.
+    /// Its position.
     pub sequence: u64,
     /// The event, joined to its order.
     pub event: Event,
     /// Its body, without what is nested too deep to be passed on.
     pub attributes: Opaque,
-    /// Columns that could not be read; what is in them is absent.
+    /// Columns that could not be read; their values are absent.
     pub damaged: Vec<&'static str>,
 }
 
 impl Logged {
-    /// What tells it from another event with its number.
+    /// Distinguishes it from another event with its number.
     pub fn mark(&self) -> Mark {
         self.event.mark(self.sequence)
     }
 }
 
-/// What there is in the log.
+/// What the log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// The log's name, for as long as the database lives.
+    /// The log's name, which lasts as long as the database.
     pub log: Uuid,
-    /// Number of the earliest event that is kept; the next one's when there is
+    /// Number of the earliest event that is kept; the next number when there is
     /// none.
     pub earliest: u64,
-    /// Number of the last event that came; 0 before the first.
+    /// Number of the last event; 0 before the first.
     pub latest: u64,
-    /// When the last one that is kept came.
+    /// When the last event that is kept was received.
     pub last_received_at: Option<Timestamp>,
 }
 
 /// Keeps events. Every method is durable when it returns. With PostgreSQL none
-/// takes longer than `store.operation_timeout` allows; a caller that is dropped, and an
-/// error, leave it open whether a write happened.
+/// takes longer than `store.operation_timeout` allows; if the future is dropped
+/// or fails, the write may or may not have happened.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
-    /// Keeps all of these or, on an error, perhaps none: repeat them. Answers
-    /// in their order. An event whose id is in the log is `Known`, also when
-    /// it stands twice in `arrivals`.
+    /// Stores all of these or, on an error, perhaps none: repeat them. Returns
+    /// results in their order. An event whose id is in the log is `Known`, also
+    /// when it occurs twice in `arrivals`.
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>>;
 
     /// The events of an order, in the order of the log, without their bodies.
     async fn events_of(&self, order: WriteId) -> Result<Vec<Event>>;
 
-    /// Events after this number, at most so many, in order. The first is not
+    /// Events after this number, at most `limit`, in order. The first is not
     /// the next number when that one is no longer kept.
     async fn events_after(&self, sequence: u64, limit: u32) -> Result<Vec<Logged>>;
 
-    /// What there is.
+    /// What the log holds.
     async fn extent(&self) -> Result<Extent>;
 
-    /// Until when time has certainly passed, for whoever deletes by age. It
-    /// follows `now`, which may be wrong, at twice the pace of what `elapsed`
+    /// Until when time has certainly passed, for deletion by age. It follows
+    /// `now`, which may be wrong, at no more than twice the pace of `elapsed`
     /// since the last call: a clock that is ahead deletes nothing early, and a
     /// process that did not run for a while catches up. A clock that is behind
-    /// deletes less, and what is known to have passed stays known.
+    /// deletes less, and the stored value never decreases.
     async fn aged_until(&self, now: Timestamp, elapsed: Duration) -> Result<Timestamp>;
 
-    /// Forgets what came before this, in the order of the log. Returns how
-    /// many events.
+    /// Deletes what was received before this, in the order of the log. Returns
+    /// the number of events.
     async fn forget_events(&self, received_before: Timestamp) -> Result<u64>;
 
-    /// Bought orders that were settled within these bounds and that no event
-    /// names: the oldest, at most so many.
+    /// Placed orders that were settled within these bounds and that no event
+    /// names: the oldest, at most `limit`.
     async fn orders_without_event(
         &self,
         from: Timestamp,
@@ -138,7 +138,7 @@ pub trait EventLog: Send + Sync + 'static {
         limit: i64,
     ) -> Result<Vec<WriteId>>;
 
-    /// Notifies whenever another process may have appended, until it is dropped.
-    /// A store that cannot tell never notifies.
+    /// Notifies whenever another process may have appended, until it is
+    /// dropped. A store that cannot detect that never notifies.
     async fn listen(&self, appended: &Notify);
 }

@@ -1,5 +1,5 @@
-//! What the log does, once for both databases. Each function runs in a
-//! transaction of its caller's.
+//! The operations of the log, shared by both databases. Each function runs in
+//! its caller's transaction.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::domain::write::WriteId;
 use crate::store::row::{self as cells, Cells as _, values};
 use crate::store::session::Session;
 
-/// Events that are forgotten at once: others wait for no longer than that.
+/// Events that one transaction deletes: others wait no longer than for these.
 pub(in crate::store) const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 pub(in crate::store) async fn events_after<S: Session>(
@@ -60,7 +60,7 @@ pub(in crate::store) async fn extent<S: Session>(session: &mut S) -> sqlx::Resul
     })
 }
 
-/// Forgets up to [`FORGOTTEN_AT_ONCE`] events.
+/// Deletes up to [`FORGOTTEN_AT_ONCE`] events.
 pub(in crate::store) async fn forget<S: Session>(session: &mut S, before: Timestamp) -> sqlx::Result<u64> {
     let most = i64::try_from(FORGOTTEN_AT_ONCE).unwrap_or(i64::MAX);
     let oldest = session.rows(statements::OLDEST, values![most]).await?;

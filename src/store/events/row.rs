@@ -10,7 +10,7 @@ use crate::domain::write::{RequestId, WriteId};
 use crate::domain::{Iccid, Msisdn, SimIds};
 use crate::store::row::{self, Cells, Value, values};
 
-/// What an event that is appended says, in the order of [`new_row`].
+/// The members of an event that is appended, in the order of [`new_row`].
 pub(super) const MEMBERS: [&str; 12] = [
     "event_id",
     "type",
@@ -46,11 +46,11 @@ pub(super) fn new_row(incoming: &Incoming) -> Vec<Value> {
     ]
 }
 
-/// A row as an event. What is in a column that cannot be read is absent: one
-/// row must not keep everybody from those behind it.
+/// A row as an event. The value of a column that cannot be read is absent: one
+/// damaged row must not block the rows after it.
 ///
 /// # Errors
-/// When it is not known where it is.
+/// When its position is not known.
 pub(super) fn logged(row: &impl Cells) -> sqlx::Result<Logged> {
     let sequence = row::number(row, "sequence")?;
     let sequence = u64::try_from(sequence).map_err(|_| row::unusable("sequence"))?;
@@ -66,7 +66,7 @@ pub(super) fn logged(row: &impl Cells) -> sqlx::Result<Logged> {
     })
 }
 
-/// The columns of a row that are not its body; what cannot be read is absent.
+/// The columns of a row without its body; what cannot be read is absent.
 pub(super) fn event(row: &impl Cells) -> Event {
     columns(row, &mut Damaged::default())
 }
@@ -111,21 +111,21 @@ impl Damaged {
         read.ok()
     }
 
-    /// Of a column that may be empty.
+    /// Reads a nullable column.
     fn member<T>(&mut self, column: &'static str, read: sqlx::Result<Option<T>>) -> Option<T> {
         self.part(column, read).flatten()
     }
 }
 
-/// A place in the log as the databases count.
+/// A position in the log as the databases count.
 pub(super) fn number(sequence: u64) -> sqlx::Result<i64> {
     i64::try_from(sequence).map_err(|_| row::unusable("sequence"))
 }
 
-/// Below this magnitude a float holds every whole number.
+/// Below this magnitude a float holds every integer.
 const EXACT: u64 = 1 << 53;
 
-/// What is nested deeper than so many levels is nothing.
+/// What is nested deeper than this many levels becomes null.
 fn opaque(value: Json, levels: u32) -> Opaque {
     let Some(levels) = levels.checked_sub(1) else {
         return Opaque::Null;

@@ -13,16 +13,16 @@ pub(super) const OF_ORDER: SqlStr = SqlStr::from_static(
      transaction_id, infrastructure, order_id, request_id FROM events WHERE order_id = $1 ORDER BY sequence",
 );
 
-/// How far time has passed by what is stored; at first up to the newest row,
-/// and for an empty store up to now: `$1`.
+/// How far time has passed according to the store; initially up to the newest
+/// row, and for an empty store up to now: `$1`.
 pub(super) const AGED_UNTIL: SqlStr = SqlStr::from_static(
     "SELECT COALESCE(aged_until, (SELECT MAX(at) FROM (SELECT (SELECT received_at FROM events \
      ORDER BY sequence DESC LIMIT 1) AS at UNION ALL SELECT (SELECT updated_at FROM orders \
      ORDER BY id DESC LIMIT 1)) AS newest), $1) AS aged_until FROM event_log",
 );
 
-/// Never less than what was known: a clock that is behind for a moment would
-/// cost as long as it is behind by.
+/// Never decreases: otherwise a clock that is behind for a moment would delay
+/// deletion by as much as it is behind.
 pub(super) const AGE: SqlStr = SqlStr::from_static(
     "UPDATE event_log SET aged_until = CASE WHEN aged_until > $1 THEN aged_until ELSE $1 END",
 );

@@ -1,9 +1,9 @@
-//! Moves everything that is kept from a SQLite file to an empty PostgreSQL
+//! Moves the ledger and the log from a SQLite file to an empty PostgreSQL
 //! database, so that no order is lost and none is ever sent from both.
 //!
-//! The order of steps is what makes that so, wherever the process is killed:
+//! The order of steps guarantees that wherever the process is killed:
 //!
-//! 1. The file is claimed: no gateway uses it, and none can begin to.
+//! 1. The file is claimed: no gateway uses it, and none can start on it.
 //! 2. The target is locked and found empty. Nothing has been changed yet, so
 //!    every refusal comes before this.
 //! 3. The file is marked: from here on no gateway starts on it.
@@ -13,9 +13,9 @@
 //! 6. The mark says that the move has ended.
 //!
 //! Killed before 5, the target is empty and the file is marked; killed after
-//! it, the target is whole and the file is marked. Both look the same from
-//! outside, so that nobody orders anything, and the same command again tells
-//! them apart by the note and goes on from there.
+//! it, the target is complete and the file is marked. In both cases no gateway
+//! starts on the file, and the same command again distinguishes them by the
+//! note and continues from there.
 
 mod source;
 mod tables;
@@ -37,32 +37,32 @@ pub(super) use source::mark;
 use tables::{Digest, Table};
 use target::Found;
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Move, or end a move that was cut off.
+    /// Move, or complete an interrupted move.
     Move,
-    /// Forget a move that was cut off, so that the old ledger can be used
-    /// again. The target given has to be empty.
+    /// Abandon an interrupted move, so that the old ledger can be used again.
+    /// The target has to be empty.
     Abandon,
 }
 
-/// A moment of a move, in their order.
+/// A step of a move, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The source is claimed, the target is locked and empty.
     Ready,
     /// No gateway starts on the source any more.
     Marked,
-    /// A part of the rows is in the target's transaction.
+    /// One part of the rows is in the target's transaction.
     Copying,
-    /// All of them are.
+    /// All rows are.
     Copied,
-    /// They were read back and are the same.
+    /// They were read back and are equal.
     Compared,
     /// The target holds everything.
     Committed,
-    /// The source says so.
+    /// The source is marked as moved.
     Ended,
 }
 
@@ -92,12 +92,12 @@ impl Step {
     }
 }
 
-/// What a move came to.
+/// The result of a move.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// Everything is in the target now.
+    /// Everything was moved.
     Moved(Box<Moved>),
-    /// Everything was there already: only the mark was missing.
+    /// Everything had been moved already: only the mark was missing.
     Ended,
     /// The old ledger can be used again.
     Abandoned,
@@ -112,7 +112,7 @@ pub struct Moved {
     pub target: Inventory,
 }
 
-/// What a side holds.
+/// The content of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inventory {
     /// Orders by state: every state.
@@ -125,36 +125,35 @@ pub struct Inventory {
     pub checksum: String,
 }
 
-/// Why nothing was moved. Unless it says otherwise, both sides are as they
-/// were.
+/// Why nothing was moved. Unless it says otherwise, both sides are unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
-    /// Another direction.
+    /// The URLs are not SQLite to PostgreSQL.
     #[error("a ledger moves from SQLite (sqlite://FILE) to PostgreSQL (postgres://…) only")]
     Direction,
-    /// Nothing to do.
+    /// Both are the same.
     #[error("source and target are the same")]
     Same,
-    /// A wrong path must not make an empty ledger.
+    /// A wrong path must not create an empty ledger.
     #[error("source: there is no file {}", .0.display())]
     NoFile(PathBuf),
-    /// Some other database.
-    #[error("source: {} is no ledger of this gateway", .0.display())]
+    /// The file holds something else.
+    #[error("source: {} is not a ledger of this gateway", .0.display())]
     NoLedger(PathBuf),
-    /// Whoever uses it may be sending.
+    /// Its user may be sending.
     #[error("source: {} is in use: stop the gateway, or the other move, first", .0.display())]
     SourceInUse(PathBuf),
-    /// It is old news.
+    /// The move is complete.
     #[error("source: everything was moved to {0} already")]
     AlreadyMoved(String),
-    /// Then there would be two that hold it.
+    /// Otherwise there would be two copies.
     #[error(
         "source: a move to {0} was cut off, and this target is another database; give that one, or, \
          if it will never be used, run this command with --abandon first"
     )]
     BegunElsewhere(String),
-    /// There is no move to forget.
-    #[error("source: no move was cut off, there is nothing to abandon")]
+    /// There is no move to abandon.
+    #[error("source: no move was interrupted, there is nothing to abandon")]
     NothingBegun,
     /// The lock beside the file.
     #[error("source: cannot use {}: {error}", .path.display())]
@@ -170,38 +169,39 @@ pub enum MoveError {
     /// The target cannot be reached or written.
     #[error("target: {0}")]
     Target(Error),
-    /// A gateway would not notice what comes.
+    /// A running gateway would not notice the moved rows.
     #[error("target: it is in use: stop the gateways on it, they are started after the move")]
     TargetInUse,
-    /// Two ledgers do not become one.
+    /// Two ledgers cannot be merged.
     #[error("target: it is not empty, there is something in {0}")]
     NotEmpty(String),
-    /// A defect, or somebody's trigger.
-    #[error("target: what was written to {0} is not what was read back; nothing was moved")]
+    /// A defect, or a trigger in the target.
+    #[error("target: what was read back from {0} differs from what was written; nothing was moved")]
     Differs(String),
-    /// Nothing was moved, and no gateway starts on the source either.
-    #[error("{cause}; and the source could not be told: {unmarking}. Run this command again")]
+    /// Nothing was moved, but no gateway starts on the source either.
+    #[error("{cause}; and the source could not be unmarked: {unmarking}. Run this command again")]
     StillMarked {
         /// Why nothing was moved.
         cause: Box<MoveError>,
         /// Why the mark is still there.
         unmarking: Error,
     },
-    /// The answer to the commit was lost.
+    /// The reply to the commit was lost.
     #[error(
         "target: it is not known whether it holds everything now: {0}. Run the same command again, which \
          finds out; no gateway starts on the source meanwhile"
     )]
     CommitUnknown(Error),
-    /// The move stands.
+    /// The move is valid.
     #[error(
-        "source: everything is in the target, but the source could not be told: {0}. Run the same command again"
+        "source: everything is in the target, but the source could not be marked as moved: {0}. Run the same command again"
     )]
     MarkUnfinished(Error),
 }
 
-/// Moves everything from one to the other, telling `reached` of each step.
-/// Not cancel-safe in the sense that it may have to be run again; what holds
+/// Moves everything from one to the other, calling `reached` at each step. Not
+/// cancel-safe: it may have to be run again; what holds at each step holds when
+/// it is dropped there.
 /// at each step holds when it is dropped there.
 ///
 /// # Errors
@@ -225,7 +225,7 @@ pub async fn run(
     let tables = source.tables().await?;
     let mut connection = target::connect(url).await.map_err(MoveError::Target)?;
     if let Some(mark) = &begun {
-        // Gateways may be at work there by now: nothing is locked for this.
+        // Gateways may be running there by now: nothing is locked for this.
         let earlier = target::earlier(&mut connection).await.map_err(target_failed)?;
         if earlier == Some(mark.id) {
             source.end_mark().await.map_err(MoveError::MarkUnfinished)?;
@@ -234,7 +234,7 @@ pub async fn run(
     }
     let mut target = target::begin(&mut connection, &tables).await?;
     let log = match (target::found(&mut target, &tables).await?, &begun) {
-        // Its commit was still on the way.
+        // Its commit was still in flight.
         (Found::Moved(id), Some(mark)) if id == mark.id => {
             source.end_mark().await.map_err(MoveError::MarkUnfinished)?;
             return Ok(Outcome::Ended);
@@ -287,12 +287,12 @@ pub async fn run(
     reached(Step::Committed).await;
     source.end_mark().await.map_err(MoveError::MarkUnfinished)?;
     reached(Step::Ended).await;
-    // What could go wrong now changes nothing.
+    // An error from here on changes nothing.
     let _ = connection.close().await;
     Ok(Outcome::Moved(Box::new(moved)))
 }
 
-/// The note that tells a whole target from an empty one.
+/// The note that distinguishes a complete target from an empty one.
 struct Note {
     id: Uuid,
     from: String,
@@ -334,7 +334,7 @@ async fn copy(
             &written,
         ),
     };
-    // The same rows cannot be counted differently.
+    // Equal rows cannot have different counts.
     if moved.source != moved.target {
         return Err(MoveError::Differs("orders".into()));
     }
@@ -357,7 +357,7 @@ fn target_failed(error: sqlx::Error) -> MoveError {
     MoveError::Target(error.into())
 }
 
-/// What a ledger says about where it went.
+/// Where a ledger was moved to.
 pub(super) struct Mark {
     id: Uuid,
     to: String,
@@ -381,13 +381,13 @@ impl Mark {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Ready => "nobody uses the source, and the target is empty",
+            Self::Ready => "nothing uses the source, and the target is empty",
             Self::Marked => "no gateway starts on the source any more",
             Self::Copying => "the orders are copied",
             Self::Copied => "everything is copied, reading it back",
             Self::Compared => "both sides are the same",
             Self::Committed => "the target holds everything",
-            Self::Ended => "the source says where everything is",
+            Self::Ended => "the source is marked as moved",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The SQLite file that everything is moved from, and its mark.
+//! The SQLite file that is moved, and its mark.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ const REMOVE_MARK: SqlStr =
 
 const LOG: SqlStr = SqlStr::from_static("SELECT id FROM event_log");
 
-/// The mark of a ledger, if it went or is going anywhere.
+/// The mark of a ledger that was or is being moved.
 pub(in crate::store) async fn mark(connection: &mut SqliteConnection) -> sqlx::Result<Option<Mark>> {
     let Some(found) = connection.row(MARK, values![]).await? else {
         return Ok(None);
@@ -47,7 +47,7 @@ pub(in crate::store) async fn mark(connection: &mut SqliteConnection) -> sqlx::R
     }))
 }
 
-/// A ledger that nobody else uses.
+/// A ledger in exclusive use.
 pub(super) struct Source {
     connection: SqliteConnection,
     _claim: Claim,
@@ -76,7 +76,7 @@ impl Source {
         })
     }
 
-    /// `None` when something else is in the file.
+    /// `None` when the file holds something else.
     async fn open(path: &Path) -> Result<Option<SqliteConnection>> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -89,7 +89,7 @@ impl Source {
         drop(connection);
         let options = options
             .journal_mode(SqliteJournalMode::Wal)
-            // The mark is on the disk before anything else happens.
+            // The mark is on disk before anything else happens.
             .synchronous(SqliteSynchronous::Full);
         let mut connection = options.connect().await?;
         let migrated = migrations::sqlite().run(&mut connection).await;

@@ -1,5 +1,5 @@
-//! What is moved: every table and column that the schema has, so that a later
-//! step of the schema is moved as well without a word here.
+//! What is moved: every table and column of the schema, so that later
+//! migrations are moved as well without a change here.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use crate::domain::write::State;
 use crate::store::row::{self, Cells, Value, values};
 use crate::store::session::Session;
 
-/// Every column of every table of ours, by table and in order. The tables of
-/// the moves themselves and of the schema's steps belong to a database, not
-/// to the ledger.
+/// Every column of every table of the ledger, by table and in order. The tables
+/// of the moves themselves and of the migrations belong to a database, not to
+/// the ledger.
 pub(super) const COLUMNS: SqlStr = SqlStr::from_static(
     "SELECT m.name AS table_name, c.name AS column_name, c.type AS type, c.pk AS key \
      FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c \
@@ -70,7 +70,7 @@ pub(super) fn read(rows: &[impl Cells]) -> sqlx::Result<Vec<Table>> {
             }
             None => tables.push(Table {
                 name,
-                // Ours have theirs first.
+                // The gateway's tables have theirs first.
                 key: column.clone(),
                 columns: vec![column],
             }),
@@ -89,7 +89,7 @@ impl Table {
         quoted.join(", ")
     }
 
-    /// All rows in the order of the key, which both databases reckon alike:
+    /// All rows in the order of the key, which both databases compute alike:
     /// texts by their bytes.
     pub(super) fn select(&self, collation: &str) -> SqlStr {
         let by_bytes = if self.key.kind == Kind::Text {
@@ -106,7 +106,7 @@ impl Table {
         .into_sql_str()
     }
 
-    /// Lets nobody see or change anything in these until the end of the
+    /// Locks these against reading and writing until the end of the
     /// transaction.
     pub(super) fn lock(tables: &[Self]) -> SqlStr {
         let names: Vec<String> = tables.iter().map(|table| format!("\"{}\"", table.name)).collect();
@@ -117,7 +117,7 @@ impl Table {
         .into_sql_str()
     }
 
-    /// Takes rows as [`write_row`] writes them.
+    /// Reads rows as [`write_row`] writes them.
     pub(super) fn copy_in(&self) -> String {
         format!("COPY \"{}\" ({}) FROM STDIN", self.name, self.names())
     }
@@ -159,21 +159,21 @@ pub(super) fn write_row(buffer: &mut String, values: &[Value]) {
     buffer.push('\n');
 }
 
-/// What a table's rows come to.
+/// The digest of a table's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Digest {
     pub(super) rows: u64,
     hash: Vec<u8>,
 }
 
-/// Reckons a [`Digest`]. Each value says its kind and its length, so that no
-/// two lists of rows read the same.
-pub(super) struct Digesting {
+/// Computes a [`Digest`]. Each value is written with its kind and its length,
+/// so that no two lists of rows read the same.
+pub(super) struct Digester {
     rows: u64,
     context: Context,
 }
 
-impl Digesting {
+impl Digester {
     pub(super) fn new() -> Self {
         Self {
             rows: 0,
@@ -207,7 +207,7 @@ impl Digesting {
     }
 }
 
-/// One for all tables, for people to compare.
+/// One checksum for all tables, for people to compare.
 pub(super) fn checksum(tables: &[Table], digests: &[Digest]) -> String {
     let mut context = Context::new(&SHA256);
     for (table, digest) in tables.iter().zip(digests) {
@@ -243,12 +243,12 @@ pub(super) async fn census<S: Session>(session: &mut S) -> sqlx::Result<Census> 
     })
 }
 
-/// What all rows of an answer come to.
+/// The digest of all rows of an answer.
 pub(super) async fn digest<R: Cells>(
     table: &Table,
     mut rows: impl futures_util::Stream<Item = sqlx::Result<R>> + Unpin,
 ) -> sqlx::Result<Digest> {
-    let mut digesting = Digesting::new();
+    let mut digesting = Digester::new();
     while let Some(found) = rows.try_next().await? {
         digesting.add(&table.values(&found)?);
     }
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     fn digest_of(rows: &[&[Value]]) -> Digest {
-        let mut digesting = Digesting::new();
+        let mut digesting = Digester::new();
         rows.iter().for_each(|values| digesting.add(values));
         digesting.end()
     }
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_written_so_that_nothing_in_it_ends_it() {
+    fn a_row_is_escaped_so_that_no_value_ends_it() {
         let mut buffer = String::new();
         let values = values!["a\tb\nc\\N\r", None::<&str>, -7, "\\."];
         write_row(&mut buffer, &values);

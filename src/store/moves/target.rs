@@ -10,7 +10,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::source::Source;
-use super::tables::{self, Digest, Digesting, Table};
+use super::tables::{self, Digest, Digester, Table};
 use super::{MoveError, Note, target_failed};
 use crate::store::row::{self, values};
 use crate::store::session::Session as _;
@@ -19,12 +19,12 @@ use crate::store::{Error, Result, migrations};
 /// Not a gateway's, so that gateways can be told from it.
 const APPLICATION: &str = concat!(env!("CARGO_PKG_NAME"), " move-ledger");
 
-/// Rows go to the server in parts of about this size.
+/// Rows are sent to the server in parts of about this size.
 const PART: usize = 64 * 1024;
 
-/// The transaction takes as long as it takes, but waits for nobody for long,
-/// and its commit is on the disk before it is reported even where the
-/// database's default is otherwise.
+/// The transaction is not limited in time, but waits only briefly for locks,
+/// and its commit is on disk before it is reported even where the database's
+/// default is otherwise.
 const SETTINGS: SqlStr = SqlStr::from_static(
     "SELECT set_config('statement_timeout', '0', true), \
     set_config('idle_in_transaction_session_timeout', '0', true), \
@@ -37,7 +37,7 @@ const SETTINGS: SqlStr = SqlStr::from_static(
 /// PostgreSQL: "lock not available".
 const LOCKED: &str = "55P03";
 
-/// As far as this role can see.
+/// The gateways connected to it, as far as this role can see.
 const GATEWAYS: SqlStr = SqlStr::from_static(
     "SELECT COUNT(*) AS gateways FROM pg_stat_activity WHERE datname = current_database() \
      AND pid <> pg_backend_pid() AND application_name = $1",
@@ -47,7 +47,7 @@ const EARLIER: SqlStr = SqlStr::from_static("SELECT id FROM moves ORDER BY begun
 
 const LOG: SqlStr = SqlStr::from_static("SELECT id, last_sequence FROM event_log");
 
-/// The row of the log that the schema brings gives way to the source's.
+/// The row of the log that the schema creates is replaced by the source's.
 const CLEAR_LOG: SqlStr = SqlStr::from_static("DELETE FROM event_log");
 
 const NOTE: SqlStr = SqlStr::from_static(
@@ -55,10 +55,10 @@ const NOTE: SqlStr = SqlStr::from_static(
      VALUES ($1, 'from', $2, $3, $4, $4)",
 );
 
-/// The table with a row of the schema's own.
+/// The table with a row created by the schema.
 const EVENT_LOG: &str = "event_log";
 
-/// Connects and makes the tables.
+/// Connects and creates the tables.
 pub(super) async fn connect(url: &SecretString) -> Result<PgConnection> {
     let options: PgConnectOptions = url.expose_secret().parse()?;
     let options = options.disable_statement_logging().application_name(APPLICATION);
@@ -68,8 +68,8 @@ pub(super) async fn connect(url: &SecretString) -> Result<PgConnection> {
     Ok(connection)
 }
 
-/// Begins the one transaction, with the tables to itself: whoever moved here
-/// before and was cut off has ended then.
+/// Begins the only transaction and locks the tables: an earlier move that was
+/// interrupted has ended by then.
 pub(super) async fn begin<'c>(
     connection: &'c mut PgConnection,
     tables: &[Table],
@@ -101,7 +101,7 @@ pub(super) async fn begin<'c>(
     }
 }
 
-/// The move that brought what is there, if one did.
+/// The move that filled the target, if there was one.
 pub(super) async fn earlier(connection: &mut PgConnection) -> sqlx::Result<Option<Uuid>> {
     let Some(earlier) = connection.row(EARLIER, values![]).await? else {
         return Ok(None);
@@ -110,20 +110,20 @@ pub(super) async fn earlier(connection: &mut PgConnection) -> sqlx::Result<Optio
     Ok(Some(id.ok_or_else(|| row::unusable("id"))?))
 }
 
-/// What is in a target.
+/// The content of a target.
 pub(super) enum Found {
     /// Nothing but a log of events with this name.
     Empty {
         /// Its name.
         log: String,
     },
-    /// What this move brought.
+    /// What this move copied.
     Moved(Uuid),
-    /// Something of its own, in this table.
+    /// Other data, in this table.
     Rows(String),
 }
 
-/// Looks what there is.
+/// Determines the content.
 pub(super) async fn found(
     connection: &mut PgConnection,
     tables: &[Table],
@@ -143,7 +143,7 @@ async fn look(connection: &mut PgConnection, tables: &[Table]) -> sqlx::Result<F
     }
     let log = connection.row(LOG, values![]).await?;
     let log = log.ok_or(sqlx::Error::RowNotFound)?;
-    // All of them may have been forgotten; their numbers are not free.
+    // All of them may have been deleted; their numbers are not free.
     if row::number(&log, "last_sequence")? > 0 {
         return Ok(Found::Rows(EVENT_LOG.into()));
     }
@@ -152,7 +152,7 @@ async fn look(connection: &mut PgConnection, tables: &[Table]) -> sqlx::Result<F
     })
 }
 
-/// Copies a table; gives what was read.
+/// Copies a table; returns the digest of what was read.
 pub(super) async fn copy(
     connection: &mut PgConnection,
     table: &Table,
@@ -163,7 +163,7 @@ pub(super) async fn copy(
         let cleared = connection.execute(CLEAR_LOG, values![]).await;
         cleared.map_err(target_failed)?;
     }
-    let mut digesting = Digesting::new();
+    let mut digesting = Digester::new();
     let mut part = String::with_capacity(2 * PART);
     let copying = connection.copy_in_raw(&table.copy_in()).await;
     let mut copying = copying.map_err(target_failed)?;
@@ -188,7 +188,7 @@ pub(super) async fn digest(connection: &mut PgConnection, table: &Table) -> sqlx
     tables::digest(table, rows).await
 }
 
-/// Says where everything came from.
+/// Records where everything came from.
 pub(super) async fn note(
     connection: &mut PgConnection,
     note: &Note,

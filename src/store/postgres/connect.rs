@@ -1,4 +1,4 @@
-//! One connection to PostgreSQL: how it is made, and what ends it.
+//! One connection to PostgreSQL: how it is made, and which errors end it.
 
 use std::io;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use sqlx::{ConnectOptions as _, SqlStr};
 use crate::store::row::{Cells as _, values};
 use crate::store::session::Session as _;
 
-/// What every connection says first.
+/// Settings of every connection.
 ///
-/// Statements end by themselves, each sees what was committed before it, and a
-/// commit is on the disk before it is reported even where the database's
-/// default is otherwise. A transaction whose client is silent is ended, and a
-/// client that is gone is noticed, so that nothing of it is locked for long.
+/// Statements have a timeout, each sees what was committed before it, and a
+/// commit is on disk before it is reported even where the database's default is
+/// otherwise. A transaction whose client is silent is ended, and a lost client
+/// is noticed, so that its locks are not held for long.
 const SETTINGS: SqlStr = SqlStr::from_static(
     "SELECT set_config('statement_timeout', $1, false), \
     set_config('idle_in_transaction_session_timeout', $2, false), \
@@ -35,7 +35,7 @@ const READ_ONLY: &str = "25006";
 /// Ended by the server: what was idle in a transaction for too long.
 const IDLE_IN_TRANSACTION: &str = "25P03";
 
-/// Connects to a server that takes writes. Not bounded in time.
+/// Connects to a server that accepts writes. Not bounded in time.
 pub(super) async fn connect(
     options: &PgConnectOptions,
     operation_timeout: Duration,
@@ -45,13 +45,13 @@ pub(super) async fn connect(
     Ok(connection)
 }
 
-/// Sets what holds for every connection; an error when the server takes no
-/// writes. Not bounded in time.
+/// Applies the settings of every connection; an error when the server accepts
+/// no writes. Not bounded in time.
 pub(super) async fn prepare(connection: &mut PgConnection, operation_timeout: Duration) -> sqlx::Result<()> {
     let milliseconds = |time: Duration| time.as_millis().to_string();
     let seconds = |time: Duration| time.as_secs().max(1).to_string();
     let values = values![
-        // Before the client gives up, so that the connection can be kept.
+        // Before the client times out, so that the connection can be kept.
         &*milliseconds(operation_timeout * 4 / 5),
         &*milliseconds(operation_timeout),
         &*milliseconds(operation_timeout * 2),
@@ -67,14 +67,14 @@ pub(super) async fn prepare(connection: &mut PgConnection, operation_timeout: Du
     Ok(())
 }
 
-/// Whether nothing more can be done on the connection that said so.
+/// Whether the connection that returned the error cannot be used any more.
 pub(super) fn ends_connection(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
             true
         }
-        // "Operator intervention" but for a statement that took too long,
-        // "connection exception", and those of their own.
+        // "Operator intervention" except a statement timeout, "connection
+        // exception", and the classes of their own.
         error => code(error).is_some_and(|code| {
             only_reads(error)
                 || code == IDLE_IN_TRANSACTION
@@ -84,14 +84,14 @@ pub(super) fn ends_connection(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether the server does not take writes any more.
+/// Whether the server no longer accepts writes.
 pub(super) fn only_reads(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| code == READ_ONLY)
 }
 
-/// Whether a connection may be had a moment later: the server is starting,
-/// ending, full, only reading, or not there.
-pub(super) fn is_passing(error: &sqlx::Error) -> bool {
+/// Whether the error is transient: the server is starting, stopping, full,
+/// read-only, or not reachable.
+pub(super) fn is_transient(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
         error => code(error).is_some_and(|code| code.starts_with("57P") || code == "53300"),
@@ -110,8 +110,8 @@ mod tests {
     #[test]
     fn a_lost_connection_is_not_kept_and_a_refusal_does_not_cost_one() {
         let lost = sqlx::Error::Io(io::ErrorKind::ConnectionReset.into());
-        assert!(ends_connection(&lost) && is_passing(&lost) && !only_reads(&lost));
+        assert!(ends_connection(&lost) && is_transient(&lost) && !only_reads(&lost));
         let unreadable = sqlx::Error::RowNotFound;
-        assert!(!ends_connection(&unreadable) && !is_passing(&unreadable));
+        assert!(!ends_connection(&unreadable) && !is_transient(&unreadable));
     }
 }

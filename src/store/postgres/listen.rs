@@ -14,10 +14,10 @@ use super::connect::{connect, prepare};
 use super::pool::too_late;
 use crate::store::Error;
 
-/// The channel that appends notify.
+/// The channel that appends notify on.
 const CHANNEL: &str = "transatel_gateway_events";
 
-/// Pause before the server is asked again to notify of events.
+/// Pause before listening again after a failure.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 impl Ledger {
@@ -29,21 +29,21 @@ impl Ledger {
             let Err(error) = self.listen_on(&mut listener, notify).await;
             let silent = matches!(&error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut);
             let error = Error::from(error);
-            tracing::warn!(%error, "the database does not notify of new events: looking for them");
+            tracing::warn!(%error, "the database does not notify of new events: polling for them");
             tokio::time::sleep(LISTEN_AGAIN).await;
             if let (Some(listener), true) = (listener, silent) {
-                self.part_with(listener).await;
+                self.close(listener).await;
             }
         }
     }
 
-    /// Notifies at every notification, and when some may have been missed.
+    /// Passes notifications on, and notifies when some may have been missed.
     async fn listen_on(
         &self,
         listener: &mut Option<PgListener>,
         notify: &Notify,
     ) -> sqlx::Result<Infallible> {
-        // Beside the pool: the listener keeps its connection.
+        // Outside of the pool: the listener keeps its connection.
         let own = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(self.operation_timeout)
@@ -57,7 +57,7 @@ impl Ledger {
         };
         let listening = timeout(self.operation_timeout, listening);
         listening.await.map_err(|_| unanswered())??;
-        // Twice within an operation's time a silent connection is found out.
+        // Twice within an operation's time a silent connection is detected.
         let within = self.operation_timeout / 2;
         notify.notify_one();
         loop {
@@ -65,7 +65,7 @@ impl Ledger {
                 Ok(Ok(Some(_))) => notify.notify_one(),
                 Ok(Ok(None)) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(Err(error)) => return Err(error),
-                // Nothing to say, or nobody there to say it.
+                // No notification, or a dead connection.
                 Err(_) => {
                     let answer = async { listener.acquire().await?.ping().await };
                     timeout(within, answer).await.map_err(|_| unanswered())??;
@@ -76,9 +76,9 @@ impl Ledger {
 
     /// Closes a listener's connection, which may have gone silent.
     ///
-    /// A listener that is dropped takes leave of the server, and waits for the
-    /// answer forever: it is given a connection that answers to do so.
-    async fn part_with(&self, mut listener: PgListener) {
+    /// A dropped listener unlistens on its connection and waits for the reply
+    /// without a limit: it is given a connection that answers to do so.
+    async fn close(&self, mut listener: PgListener) {
         let fresh = loop {
             let connecting = connect(&self.options, self.operation_timeout);
             match timeout(self.operation_timeout, connecting).await {
@@ -86,7 +86,7 @@ impl Ledger {
                 Ok(Err(_)) | Err(_) => tokio::time::sleep(LISTEN_AGAIN).await,
             }
         };
-        // Without one it has nothing to take leave of.
+        // Without a connection it does not unlisten.
         if let Ok(Ok(connection)) = timeout(self.operation_timeout, listener.acquire()).await {
             drop(std::mem::replace(connection, fresh));
         }

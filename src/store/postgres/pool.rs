@@ -2,13 +2,12 @@
 //!
 //! Every operation runs in a task of its own that always finishes: a caller
 //! that gives up only stops waiting, so that no connection is left in the
-//! middle of a statement, which would cost it. As many run at once as there
-//! may be connections; more callers wait for their turn, and one that gives up
-//! leaves the line.
+//! middle of a statement and has to be closed. As many run at once as there are
+//! connections; more callers queue, and one that gives up leaves the queue.
 //!
-//! Every operation is bounded in time, and a connection on which one did not
-//! end in time is closed, never kept. A network that went silent took the idle
-//! connections with it: none that was made before is used again.
+//! Every operation is bounded in time, and a connection on which one timed out
+//! is closed, never kept. When a network goes silent, its idle connections are
+//! dead too: none that was made before is used again.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,18 +22,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use super::connect::{connect, ends_connection, is_passing, only_reads};
+use super::connect::{connect, ends_connection, is_transient, only_reads};
 use crate::store::{Error, Result};
 
-/// A connection is replaced when it is this old: servers' memory for one grows.
+/// A connection is replaced at this age: the server's memory for one grows.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// Pause before a failed connect is repeated; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a retired connection may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// Time limit for closing a retired connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The connections of one ledger.
 pub(super) struct Pool {
@@ -44,16 +43,16 @@ pub(super) struct Pool {
 
 struct Shared {
     options: PgConnectOptions,
-    /// Bounds an operation with everything that it needs.
+    /// Limits the time of an operation with everything that it needs.
     operation_timeout: Duration,
-    /// One for each connection that there may be.
+    /// One permit per connection.
     turns: Arc<Semaphore>,
     kept: Mutex<Kept>,
 }
 
-/// Connections that are idle.
+/// Idle connections.
 struct Kept {
-    /// The one that was idle for longest first.
+    /// The one that has been idle for longest first.
     idle: VecDeque<Pooled>,
     /// Connections that were made earlier are not used any more.
     trusted_since: Instant,
@@ -65,7 +64,7 @@ struct Pooled {
 }
 
 impl Pool {
-    /// Makes none yet.
+    /// Connects lazily.
     pub(super) fn new(options: PgConnectOptions, connections: u32, operation_timeout: Duration) -> Self {
         let turns = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
@@ -82,11 +81,11 @@ impl Pool {
         }
     }
 
-    /// Runs an operation on a connection and waits for what comes of it:
-    /// `operation_timeout` for its turn, and as long for the operation.
+    /// Runs an operation on a connection and waits for its result: up to
+    /// `operation_timeout` for a permit, and as long for the operation.
     ///
-    /// Cancel-safe: an operation that has begun is finished whether its caller
-    /// waits or not, and one that has not is not begun.
+    /// Cancel-safe: a started operation is finished whether its caller waits or
+    /// not, and one that has not started never does.
     pub(super) async fn run<T, W>(&self, operation: W) -> Result<T>
     where
         T: Send + 'static,
@@ -98,17 +97,17 @@ impl Pool {
             Arc::clone(&shared.turns).acquire_owned(),
         );
         let turn = turn.await.map_err(|_| too_late("every connection is in use"))?;
-        let turn = turn.map_err(|_| Error::going_down())?;
+        let turn = turn.map_err(|_| Error::shutting_down())?;
         let (answer, answered) = oneshot::channel();
         let task = async move {
             let result = shared.carry_out(operation).await;
             // Before the caller can want the next one.
             drop(turn);
-            // It may have gone.
+            // The caller may have gone.
             let _ = answer.send(result);
         };
         self.tasks.spawn(task.in_current_span());
-        let result = answered.await.map_err(|_| Error::going_down())?;
+        let result = answered.await.map_err(|_| Error::shutting_down())?;
         Ok(result?)
     }
 }
@@ -121,17 +120,17 @@ impl Shared {
         let deadline = Instant::now() + self.operation_timeout;
         let mut pooled = self.connection(deadline).await?;
         let Ok(result) = timeout_at(deadline, operation(&mut pooled.connection)).await else {
-            self.distrust();
+            self.discard_all();
             return Err(too_late("the server did not answer in time"));
         };
         match &result {
             Ok(_) => self.keep(pooled),
             Err(error) if ends_connection(error) => {
                 if only_reads(error) {
-                    self.distrust();
+                    self.discard_all();
                 }
             }
-            // What it did in a transaction is undone before it is idle.
+            // Roll back what it left in a transaction before it is idle.
             Err(_) => {
                 if let Ok(Ok(())) = timeout_at(deadline, pooled.connection.ping()).await {
                     self.keep(pooled);
@@ -141,24 +140,24 @@ impl Shared {
         result
     }
 
-    /// One that is idle and answers, or a new one.
+    /// An idle connection that answers, or a new one.
     async fn connection(&self, deadline: Instant) -> sqlx::Result<Pooled> {
         while let Some(mut pooled) = self.idle() {
             if pooled.made.elapsed() > LIFETIME {
-                let _ = timeout(GOODBYE, pooled.connection.close()).await;
+                let _ = timeout(CLOSE_TIMEOUT, pooled.connection.close()).await;
                 continue;
             }
             match timeout(self.operation_timeout / 2, pooled.connection.ping()).await {
                 Ok(Ok(())) => return Ok(pooled),
                 // The server closed it.
                 Ok(Err(_)) => {}
-                Err(_) => self.distrust(),
+                Err(_) => self.discard_all(),
             }
         }
         self.connect(deadline).await
     }
 
-    /// A new connection, from a server that may be starting at the moment.
+    /// A new connection, from a server that may just be starting.
     async fn connect(&self, deadline: Instant) -> sqlx::Result<Pooled> {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -169,7 +168,7 @@ impl Shared {
             };
             match connected {
                 Ok(connection) => return Ok(Pooled { connection, made }),
-                Err(error) if is_passing(&error) && Instant::now() + pause < deadline => {
+                Err(error) if is_transient(&error) && Instant::now() + pause < deadline => {
                     tokio::time::sleep(pause).await;
                     pause = LONGEST_PAUSE.min(2 * pause);
                 }
@@ -189,14 +188,14 @@ impl Shared {
         }
     }
 
-    /// Does not use any connection again that there is now.
-    fn distrust(&self) {
+    /// Discards all present connections.
+    fn discard_all(&self) {
         let mut kept = self.kept();
         kept.trusted_since = Instant::now();
-        let distrusted = std::mem::take(&mut kept.idle);
+        let discarded = std::mem::take(&mut kept.idle);
         drop(kept);
-        // Their sockets are closed, and nothing is said to the server.
-        drop(distrusted);
+        // Their sockets are closed without a message to the server.
+        drop(discarded);
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -204,7 +203,7 @@ impl Shared {
     }
 }
 
-/// What took too long may have happened or not.
+/// A timeout; the operation may or may not have taken effect.
 pub(super) fn too_late(why: &'static str) -> sqlx::Error {
     io::Error::new(io::ErrorKind::TimedOut, why).into()
 }

@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 
 use crate::store::OpenError;
 
-/// A file that is being opened. Others that open it wait until this is
-/// dropped: creating tables, ending leases and changing from the exclusive to
-/// the shared lock are one step for them.
+/// A file that is being opened. Others that open it wait until this is dropped:
+/// creating tables, ending leases and changing from the exclusive to the shared
+/// lock are one step for them.
 pub(super) struct Opening {
     in_use: File,
-    /// Nobody else uses it.
+    /// This process is its only user.
     pub(super) exclusive: bool,
     _gate: File,
 }
 
 impl Opening {
-    /// Lets others open it. Gives the lock that tells them that the file is
-    /// in use, and whether nobody else uses it.
+    /// Lets others open it. Returns the lock that shows them that the file is
+    /// in use, and whether this process is its only user.
     pub(super) fn opened(self) -> (File, bool) {
         (self.in_use, self.exclusive)
     }
 }
 
-/// Creates the file when it is missing and enters. Blocks while another
-/// process opens it.
+/// Creates the file when it is missing and locks it for opening. Blocks while
+/// another process opens it.
 pub(super) fn enter(path: &Path) -> Result<Opening, OpenError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder
@@ -44,8 +44,8 @@ pub(super) fn enter(path: &Path) -> Result<Opening, OpenError> {
     private(path)?;
     let exclusive = match in_use.try_lock() {
         Ok(()) => {
-            // A lock is not changed but given back and taken anew; nobody
-            // else tries meanwhile, because of the gate.
+            // A lock cannot be changed, only released and taken again; no other
+            // process tries meanwhile, because of the gate.
             in_use.unlock().map_err(failed)?;
             true
         }
@@ -60,14 +60,13 @@ pub(super) fn enter(path: &Path) -> Result<Opening, OpenError> {
     })
 }
 
-/// The only user of a file, for as long as it is kept: whoever else opens the
-/// file waits.
+/// Exclusive use of a file while it is held: others that open the file wait.
 pub(in crate::store) struct Claim {
     _gate: File,
     _in_use: File,
 }
 
-/// Claims a file that is there; `None` when somebody uses it. Never waits.
+/// Claims an existing file; `None` when it is in use. Never waits.
 pub(in crate::store) fn claim(path: &Path) -> Result<Option<Claim>, OpenError> {
     let claimed = |ending: &str| -> Result<Option<File>, OpenError> {
         let path = beside(path, ending);
@@ -87,8 +86,8 @@ pub(in crate::store) fn claim(path: &Path) -> Result<Option<Claim>, OpenError> {
     }))
 }
 
-/// Opens a file; a new one is for its owner only, since orders are personal
-/// data. SQLite gives its other files the same mode.
+/// Opens a file; a new one is readable by its owner only, since orders are
+/// personal data. SQLite gives its other files the same mode.
 fn private(path: &Path) -> Result<File, OpenError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);

@@ -1,6 +1,5 @@
-//! One task that writes for everybody, so that callers who write at the same
-//! time share one commit: a commit waits for the disk, and the disk takes as
-//! long for one order as for many.
+//! One task that makes all writes, so that concurrent writes share one commit:
+//! a commit waits for the disk, which takes as long for one order as for many.
 
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -10,17 +9,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::store::{Error, Result, backend};
 
-/// Jobs of one commit: others that use the file wait for no longer.
+/// Jobs of one commit: other users of the file wait no longer than for these.
 const JOBS_PER_COMMIT: usize = 64;
 
-/// Jobs that wait; callers beyond that wait to get in line.
-const LINE: usize = 256;
+/// Queued jobs; callers beyond that wait for room.
+const QUEUE: usize = 256;
 
-/// What a caller wants done, within a transaction.
+/// Work of a caller, within a transaction.
 type Work<T> = backend::Work<SqliteConnection, T>;
 
-/// The way to the writer. The writer ends when the last of these is gone and
-/// the line is empty.
+/// A handle to the writer. The writer ends when the last of these is dropped
+/// and the queue is empty.
 pub(super) struct Writer {
     line: mpsc::Sender<Box<dyn Job>>,
     _task: TaskTracker,
@@ -29,17 +28,16 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts one that owns a connection. Without `reopen`, a broken connection stays broken.
     pub(super) fn start(connection: SqliteConnection, reopen: Option<SqliteConnectOptions>) -> Self {
-        let (line, jobs) = mpsc::channel(LINE);
+        let (line, jobs) = mpsc::channel(QUEUE);
         let task = TaskTracker::new();
         task.spawn(write(jobs, connection, reopen));
         task.close();
         Self { line, _task: task }
     }
 
-    /// Has it done and waits until it is on the disk.
+    /// Runs the work and waits until it is on disk.
     ///
-    /// Cancel-safe: work that is in line is done whether its caller waits or
-    /// not.
+    /// Cancel-safe: queued work is done whether its caller waits or not.
     pub(super) async fn run<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let job = Box::new(Task {
@@ -53,10 +51,10 @@ impl Writer {
 }
 
 trait Job: Send {
-    /// Does it; `false` when it failed and has to be undone.
+    /// Runs it; `false` when it failed and has to be rolled back.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool>;
 
-    /// Tells the caller, if it still waits.
+    /// Answers the caller, if it still waits.
     fn answer(self: Box<Self>, committed: Result<()>);
 }
 
@@ -102,7 +100,7 @@ async fn write(
         for job in jobs.drain(..) {
             job.answer(committed.clone());
         }
-        // Whatever state the connection is in, a new one has none.
+        // Whatever the state of the connection, a new one has no transaction.
         if let (Err(_), Some(options)) = (&committed, &reopen) {
             match options.connect().await {
                 Ok(fresh) => connection = fresh,
@@ -113,11 +111,11 @@ async fn write(
         }
     }
     if let Err(error) = connection.close().await {
-        tracing::warn!(error = %Error::from(error), "the store was not closed well");
+        tracing::warn!(error = %Error::from(error), "the store was not closed cleanly");
     }
 }
 
-/// Runs the jobs in one transaction, each undone alone when it fails.
+/// Runs the jobs in one transaction, each rolled back alone when it fails.
 async fn commit(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> sqlx::Result<()> {
     // Immediate: no other process writes between what a job reads and writes.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;

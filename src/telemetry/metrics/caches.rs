@@ -1,4 +1,4 @@
-//! What the caches hold and do.
+//! Metrics of the caches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,8 +8,8 @@ use opentelemetry::metrics::Meter;
 
 use super::Metrics;
 
-/// What a cache did, counted since the start. It counts for itself, so that
-/// a hit costs one atomic addition.
+/// Counters of a cache since the start. The cache counts by itself, so that a
+/// hit costs one atomic addition.
 #[derive(Debug, Default)]
 pub struct CacheCounts {
     /// Answers from a fresh value.

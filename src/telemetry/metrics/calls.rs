@@ -1,4 +1,4 @@
-//! Calls of callers.
+//! Metrics of inbound calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,13 +9,12 @@ use super::super::Method;
 use super::Metrics;
 
 impl Metrics {
-    /// Where calls of a method are counted.
+    /// The counter for calls of a method.
     pub fn method(&self, name: &'static str) -> Method {
         Method::new(name, self.calls.clone())
     }
 
-    /// Shows how full the gateway is. Gives what counts the calls that are
-    /// turned away for it.
+    /// Shows how full the gateway is. Returns the counter of refused calls.
     pub fn watch_admission(&self, in_flight: Arc<AtomicUsize>, most: usize) -> Counter<u64> {
         self.meter
             .u64_observable_gauge("gateway.calls.in_flight")
@@ -32,7 +31,7 @@ impl Metrics {
             .u64_counter("gateway.calls.shed")
             .with_description("Calls answered OVERLOADED because too many were in flight")
             .build();
-        // There from the start: the first one must be seen as a change.
+        // Registered from the start: the first one must be visible as a change.
         shed.add(0, &[]);
         shed
     }

@@ -1,4 +1,4 @@
-//! Events of the provider, and the streams that pass them on.
+//! Metrics of the provider's events, and of the streams that pass them on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -23,7 +23,7 @@ impl Events {
             .u64_counter("gateway.events.damaged")
             .with_description("Times that an event was read from the log and could not be read as a whole")
             .build();
-        // There from the start: the first one must be seen as a change.
+        // Registered from the start: the first one must be visible as a change.
         damaged.add(0, &[]);
         Self {
             received: meter
@@ -62,7 +62,7 @@ impl Metrics {
         self.events.last_received.store(at.as_second(), Ordering::Relaxed);
     }
 
-    /// So many more streams of events are open.
+    /// The number of open streams has changed by `more`.
     pub fn streams(&self, more: i64) {
         self.events.streams.fetch_add(more, Ordering::Relaxed);
     }

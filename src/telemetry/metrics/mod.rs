@@ -1,8 +1,8 @@
-//! Every instrument of the gateway, in one folder: a file for each thing that
-//! is measured. Labels come from closed sets only.
+//! Every instrument of the gateway, one file per subject. Labels come from
+//! closed sets only.
 //!
-//! The table below is the one that operators read, and a test
-//! (`tests/it/operations/metrics.rs`) compares it with what a gateway shows.
+//! The table below is for operators, and a test
+//! (`tests/it/operations/metrics.rs`) compares it with what a gateway exposes.
 //!
 #![cfg_attr(doc, doc = include_str!("../../../docs/metrics.md"))]
 
@@ -101,20 +101,20 @@ impl Metrics {
         })
     }
 
-    /// Work beside the calls ended by a defect.
+    /// Background work ended by a defect.
     pub fn background_failed(&self, task: &'static str) {
         self.background_failures.add(1, &[KeyValue::new("task", task)]);
     }
 
-    /// The present figures in the Prometheus text format.
+    /// The current values in the Prometheus text format.
     ///
     /// # Errors
-    /// When a figure cannot be written, which is a defect.
+    /// When a value cannot be written, which is a defect.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// Pushes what is left. Blocks: call it where that is allowed.
+    /// Exports what is left. Blocks: call it where that is allowed.
     pub fn shutdown(&self) {
         if let Err(error) = self.exporters.shutdown_with_timeout(super::FLUSH_WITHIN) {
             tracing::debug!(%error, "not every metric was exported");
@@ -150,7 +150,7 @@ fn background_failures(meter: &Meter) -> Counter<u64> {
         .u64_counter("gateway.background.failures")
         .with_description("Background work that ended by a defect; the process is no longer ready")
         .build();
-    // There from the start: the first one must be seen as a change.
+    // Registered from the start: the first one must be visible as a change.
     for task in ["reconciliation", "events", "webhook", "certificates"] {
         failures.add(0, &[KeyValue::new("task", task)]);
     }

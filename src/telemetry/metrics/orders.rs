@@ -1,4 +1,4 @@
-//! Orders, and operations on SIMs.
+//! Metrics of orders and of operations on SIMs.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +8,11 @@ use opentelemetry::metrics::{Counter, Meter};
 
 use super::{Metrics, gauge};
 
-/// A state in the count of transitions: the provider shows more than one of
+/// A state in the count of transitions: the provider carried out more than once
 /// what was ordered once.
 pub const CARRIED_OUT_TWICE: &str = "carried_out_twice";
 
-/// A state in the count of transitions: taken back before it was sent.
+/// A state in the count of transitions: withdrawn before it was sent.
 pub const NOT_SENT: &str = "not_sent";
 
 /// Kind, state, and how many.
@@ -35,7 +35,8 @@ impl Orders {
                  carried_out_twice: the provider shows more than one of what was ordered once",
             )
             .build();
-        // There from the start: an alert on the first one needs a 0 before it.
+        // Registered from the start: an alert on the first one needs a 0 before
+        // it.
         for kind in ["purchase", "subscription"] {
             transitions.add(0, &labels(kind, CARRIED_OUT_TWICE));
         }
@@ -84,7 +85,7 @@ impl Metrics {
         self.orders.transitions.add(1, &labels(kind, state));
     }
 
-    /// How many writes of which kind are in which state.
+    /// The number of writes by kind and state.
     pub fn writes(&self, counts: Vec<Count>) {
         *self
             .orders
@@ -93,7 +94,7 @@ impl Metrics {
             .unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
-    /// For how long an order has been `UNKNOWN` at the longest.
+    /// Age of the oldest `UNKNOWN` order.
     pub fn orders_unknown_for(&self, age: jiff::SignedDuration) {
         self.orders
             .unknown_for

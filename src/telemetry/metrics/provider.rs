@@ -1,4 +1,4 @@
-//! Requests to the provider.
+//! Metrics of requests to the provider.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Secured connections of callers.
+//! Metrics of callers' TLS connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -42,7 +42,8 @@ impl Metrics {
         self.tls.handshakes.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
-    /// The certificate files have changed, and can be used or not.
+    /// The certificate files have changed; `usable` says whether they are
+    /// valid.
     pub fn certificates(&self, usable: bool) {
         let outcome = if usable { "ok" } else { "failed" };
         self.tls.reloads.add(1, &[KeyValue::new("outcome", outcome)]);

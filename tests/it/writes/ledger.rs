@@ -51,7 +51,7 @@ use transatel_gateway::domain::write::{
 };
 use transatel_gateway::domain::{Clock, Msisdn};
 use transatel_gateway::store::{
-    self, Attempt, Begun, Count, Filter, Key, Ledger, Look, Observed, Opened, Record, Released, Settled,
+    self, Attempt, Begun, Check, Count, Filter, Key, Ledger, Observed, Opened, Record, Released, Settled,
     Settlement, Slot, TakeOver,
 };
 use uuid::Uuid;
@@ -205,8 +205,8 @@ pub fn horizon() -> Timestamp {
 }
 
 /// A look at a record that found nothing out.
-pub fn look(record: &Record, next_check_at: Option<i64>) -> Look {
-    Look {
+pub fn look(record: &Record, next_check_at: Option<i64>) -> Check {
+    Check {
         at: at(40),
         was_due_at: record.due_at,
         observed: record.observed,

@@ -296,7 +296,7 @@ impl Model {
             .collect()
     }
 
-    fn postpone(&mut self, id: WriteId, attempt: i32, look: Look) {
+    fn postpone(&mut self, id: WriteId, attempt: i32, look: Check) {
         for row in &mut self.rows {
             let record = &mut row.record;
             let order = &mut record.write;
@@ -427,7 +427,7 @@ async fn agree(ledger: &dyn Ledger, steps: &[Step]) {
                 let id = ids[usize::from(order)];
                 let attempt = attempt_of(&model, id, false);
                 let row = model.rows.iter().find(|row| row.record.write.id == id);
-                let look = Look {
+                let look = Check {
                     at: now,
                     was_due_at: row.and_then(|row| row.record.due_at),
                     observed: Observed {

@@ -62,7 +62,7 @@ async fn what_cannot_be_moved_is_refused_before_anything_is_changed() {
         (
             &beside("empty.db"),
             &empty,
-            "empty.db is no ledger of this gateway",
+            "empty.db is not a ledger of this gateway",
         ),
         (&beside("text.db"), &empty, "file is not a database"),
     ] {
@@ -231,7 +231,9 @@ async fn what_reads_back_different_is_not_moved() {
         let (code, _, err) = move_ledger(&place.file, &to, &[]).await;
         assert_eq!(code, Some(1));
         assert!(
-            err.contains(&format!("what was written to {table} is not what was read back")),
+            err.contains(&format!(
+                "what was read back from {table} differs from what was written"
+            )),
             "{err}"
         );
         assert_eq!(rows(&to).await, 0);

@@ -1,5 +1,5 @@
-//! When this process looked at which write, by its monotonic clock: what a
-//! look adds to the time that a write has been observed for.
+//! When this process checked which write, by its monotonic clock: what a check
+//! adds to the time that a write has been observed for.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,24 +10,25 @@ use tokio::time::Instant;
 
 use crate::domain::write::WriteId;
 
-/// The looks of this process.
+/// The checks of this process.
 #[derive(Debug, Default)]
-pub(super) struct Looks(Mutex<HashMap<WriteId, Instant>>);
+pub(super) struct Checks(Mutex<HashMap<WriteId, Instant>>);
 
-impl Looks {
-    /// A write is looked at now. Returns for how long it has been observed
-    /// since somebody last did: never more than this process has measured
-    /// since its own last look, so that no step of a wall clock counts, and
-    /// never more than has passed since anybody's, so that two replicas do not
-    /// count the same time twice.
-    /// `None` when this process has not looked before: nothing is known then.
-    pub(super) fn look(&self, id: WriteId, now: Timestamp, last: Option<Timestamp>) -> Option<Duration> {
+impl Checks {
+    /// Records a check of a write. Returns for how long it has been observed
+    /// since the last check: never more than this process has measured since
+    /// its own last check, so that no step of a wall clock counts, and never
+    /// more than has passed since the last check of any process, so that two
+    /// replicas do not count the same time twice. `None` when this process has
+    /// not checked it before: nothing has been measured then.
+    pub(super) fn record(&self, id: WriteId, now: Timestamp, last: Option<Timestamp>) -> Option<Duration> {
         let before = self.note(id)?;
         let since_last = Duration::try_from(now.duration_since(last?)).unwrap_or_default();
         Some(before.elapsed().min(since_last))
     }
 
-    /// The write is observed from now on. Returns when it last was, here.
+    /// The write is observed from now on. Returns when it last was, in this
+    /// process.
     pub(super) fn note(&self, id: WriteId) -> Option<Instant> {
         self.lock().insert(id, Instant::now())
     }
@@ -53,23 +54,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_time_that_really_passed_is_counted() {
-        let looks = Looks::default();
+        let checks = Checks::default();
         let id = WriteId::new();
         let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
         let seconds = Duration::from_secs;
-        // Nobody here has looked before.
-        assert_eq!(looks.look(id, at(100), Some(at(0))), None);
+        // Not checked here before.
+        assert_eq!(checks.record(id, at(100), Some(at(0))), None);
         tokio::time::advance(seconds(10)).await;
-        assert_eq!(looks.look(id, at(110), Some(at(100))), Some(seconds(10)));
+        assert_eq!(checks.record(id, at(110), Some(at(100))), Some(seconds(10)));
         // The wall clock stepped an hour ahead, and an hour back.
         tokio::time::advance(seconds(10)).await;
-        assert_eq!(looks.look(id, at(3_720), Some(at(110))), Some(seconds(10)));
+        assert_eq!(checks.record(id, at(3_720), Some(at(110))), Some(seconds(10)));
         tokio::time::advance(seconds(10)).await;
-        assert_eq!(looks.look(id, at(130), Some(at(3_720))), Some(Duration::ZERO));
-        // Another replica looked four seconds ago.
+        assert_eq!(checks.record(id, at(130), Some(at(3_720))), Some(Duration::ZERO));
+        // Another replica checked four seconds ago.
         tokio::time::advance(seconds(10)).await;
-        assert_eq!(looks.look(id, at(140), Some(at(136))), Some(seconds(4)));
-        looks.forget(id);
-        assert_eq!(looks.look(id, at(150), Some(at(140))), None);
+        assert_eq!(checks.record(id, at(140), Some(at(136))), Some(seconds(4)));
+        checks.forget(id);
+        assert_eq!(checks.record(id, at(150), Some(at(140))), None);
     }
 }
