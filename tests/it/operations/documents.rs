@@ -222,7 +222,7 @@ fn tests_that_a_page_names_exist() {
 #[test]
 fn every_room_is_explained() {
     let page = page("ARCHITECTURE.md");
-    let rooms = page.section("## Rooms");
+    let rooms = page.section("## Modules");
     for entry in std::fs::read_dir("src").unwrap() {
         let path = entry.unwrap().path();
         let name = path.to_str().unwrap();
