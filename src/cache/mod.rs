@@ -11,7 +11,7 @@
 //! * A *fresh* value returns at once. A *stale* one returns at once, is
 //!   marked, and starts one refresh in the background.
 //! * A failed load is not cached, but not repeated within a hold that the user
-//! of the cache chooses by the error.
+//!   of the cache chooses by the error.
 //!
 //! A key that nearly every call needs is declared by the cache's user as its
 //! [resident](Load::resident) and is stored outside of moka: it is never

@@ -46,7 +46,7 @@ pub enum Error {
     /// No such product.
     #[error("the provider has no product {product_id:?}")]
     ProductNotFound {
-        /// As asked for.
+        /// As requested.
         product_id: String,
     },
     /// No such SIM.
@@ -58,7 +58,7 @@ pub enum Error {
     /// No such subscription on the SIM.
     #[error("the SIM has no subscription {subscription_id:?}")]
     SubscriptionNotFound {
-        /// As asked for.
+        /// As requested.
         subscription_id: String,
     },
     /// The other identifier is needed and cannot be found.
@@ -202,10 +202,10 @@ pub enum Error {
         /// What it costs, when that is known.
         price: Option<Money>,
     },
-    /// Our own ledger cannot be read or written.
+    /// The ledger cannot be read or written.
     #[error("the gateway's ledger of orders cannot be used at the moment: nothing was sent")]
     LedgerUnavailable,
-    /// Our own log of events cannot be read or written.
+    /// The log of events cannot be read or written.
     #[error("the gateway's log of events cannot be used at the moment")]
     EventLogUnavailable,
     /// The caller's deadline passed.

@@ -95,7 +95,7 @@ impl Certificates {
     pub async fn keep_current(&self) {
         loop {
             tokio::time::sleep(self.files.reload_interval).await;
-            match self.look().await {
+            match self.reload().await {
                 Ok(false) => {}
                 Ok(true) => {
                     tracing::info!("the certificates have changed: new connections use them");
@@ -112,7 +112,7 @@ impl Certificates {
     /// Whether there was something new. Invalid files are reported once (and
     /// unreadable ones every time); a half-replaced set is read again when the
     /// rest arrives.
-    async fn look(&self) -> Result<bool, CertificateError> {
+    async fn reload(&self) -> Result<bool, CertificateError> {
         let contents = Contents::read(&self.files).await;
         let digest = contents.as_ref().ok().map(Contents::digest);
         let before = {

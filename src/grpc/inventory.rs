@@ -60,7 +60,7 @@ impl pb::inventory_server::Inventory for Handler {
     ) -> Result<Response<Self::BatchGetInventoryStream>, Status> {
         let deadline = deadline::of(&request);
         let (sims, wanted) = parse::inventory::batch_get_inventory(request.get_ref())?;
-        let asked = request.into_inner().sims;
+        let requested = request.into_inner().sims;
         let entries = self.inventory.batch(sims, wanted, deadline).map(move |entry| {
             let entry = entry?;
             let outcome = match entry.outcome {
@@ -69,7 +69,7 @@ impl pb::inventory_server::Inventory for Handler {
             };
             Ok(pb::BatchGetInventoryResponse {
                 index: i32::try_from(entry.index).unwrap_or(i32::MAX),
-                sim: asked.get(entry.index).cloned(),
+                sim: requested.get(entry.index).cloned(),
                 outcome: Some(outcome),
             })
         });

@@ -13,23 +13,27 @@ use crate::domain::change::SubscriptionAction;
 use crate::domain::{Deadline, Result as DomainResult};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::Writes;
-use crate::service::writes::{Note, Request as Asked};
+use crate::service::writes::{Note, Request as WriteRequest};
 
 /// Answers the Provisioning service.
 pub struct Handler(pub Writes);
 
 impl Handler {
-    async fn order(&self, asked: DomainResult<Asked>, deadline: Deadline) -> Result<pb::Order, Status> {
-        let order = self.0.create_order(&asked?, deadline).await?;
+    async fn order(
+        &self,
+        parsed: DomainResult<WriteRequest>,
+        deadline: Deadline,
+    ) -> Result<pb::Order, Status> {
+        let order = self.0.create_order(&parsed?, deadline).await?;
         Ok(convert::order::order(order))
     }
 
     async fn operation(
         &self,
-        asked: DomainResult<Asked>,
+        parsed: DomainResult<WriteRequest>,
         deadline: Deadline,
     ) -> Result<pb::SimOperation, Status> {
-        let operation = self.0.change_sim(&asked?, deadline).await?;
+        let operation = self.0.change_sim(&parsed?, deadline).await?;
         Ok(convert::sim_operation::sim_operation(operation))
     }
 }
@@ -41,8 +45,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::CreateOrderRequest>,
     ) -> Result<Response<pb::CreateOrderResponse>, Status> {
         let deadline = deadline::of(&request);
-        let asked = parse::provisioning::create_order(request.get_ref(), caller(&request));
-        let order = Some(self.order(asked, deadline).await?);
+        let parsed = parse::provisioning::create_order(request.get_ref(), caller(&request));
+        let order = Some(self.order(parsed, deadline).await?);
         Ok(Response::new(pb::CreateOrderResponse { order }))
     }
 
@@ -108,14 +112,14 @@ impl pb::provisioning_server::Provisioning for Handler {
             subscription_id,
         } = request.get_ref();
         let action = SubscriptionAction::CancelRenewal;
-        let asked = parse::provisioning::subscription_change(
+        let parsed = parse::provisioning::subscription_change(
             request_id,
             sim.as_ref(),
             subscription_id,
             action,
             caller(&request),
         );
-        let order = Some(self.order(asked, deadline).await?);
+        let order = Some(self.order(parsed, deadline).await?);
         Ok(Response::new(pb::CancelRenewalResponse { order }))
     }
 
@@ -130,14 +134,14 @@ impl pb::provisioning_server::Provisioning for Handler {
             subscription_id,
         } = request.get_ref();
         let action = SubscriptionAction::Terminate;
-        let asked = parse::provisioning::subscription_change(
+        let parsed = parse::provisioning::subscription_change(
             request_id,
             sim.as_ref(),
             subscription_id,
             action,
             caller(&request),
         );
-        let order = Some(self.order(asked, deadline).await?);
+        let order = Some(self.order(parsed, deadline).await?);
         Ok(Response::new(pb::TerminateSubscriptionResponse { order }))
     }
 
@@ -146,8 +150,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ActivateSimRequest>,
     ) -> Result<Response<pb::ActivateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let asked = operations::plain(common!(request.get_ref()), SimAction::Activate, caller(&request));
-        let operation = Some(self.operation(asked, deadline).await?);
+        let parsed = operations::plain(common!(request.get_ref()), SimAction::Activate, caller(&request));
+        let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::ActivateSimResponse { operation }))
     }
 
@@ -156,8 +160,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::SuspendSimRequest>,
     ) -> Result<Response<pb::SuspendSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let asked = operations::plain(common!(request.get_ref()), SimAction::Suspend, caller(&request));
-        let operation = Some(self.operation(asked, deadline).await?);
+        let parsed = operations::plain(common!(request.get_ref()), SimAction::Suspend, caller(&request));
+        let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::SuspendSimResponse { operation }))
     }
 
@@ -166,12 +170,12 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ReactivateSimRequest>,
     ) -> Result<Response<pb::ReactivateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let asked = operations::plain(
+        let parsed = operations::plain(
             common!(request.get_ref()),
             SimAction::Reactivate,
             caller(&request),
         );
-        let operation = Some(self.operation(asked, deadline).await?);
+        let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::ReactivateSimResponse { operation }))
     }
 
@@ -180,8 +184,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::UpdateSimRequest>,
     ) -> Result<Response<pb::UpdateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let asked = operations::update(request.get_ref(), caller(&request));
-        let operation = Some(self.operation(asked, deadline).await?);
+        let parsed = operations::update(request.get_ref(), caller(&request));
+        let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::UpdateSimResponse { operation }))
     }
 
@@ -190,8 +194,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::SwapSimRequest>,
     ) -> Result<Response<pb::SwapSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let asked = operations::swap(request.get_ref(), caller(&request));
-        let operation = Some(self.operation(asked, deadline).await?);
+        let parsed = operations::swap(request.get_ref(), caller(&request));
+        let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::SwapSimResponse { operation }))
     }
 
@@ -200,8 +204,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::TerminateSimRequest>,
     ) -> Result<Response<pb::TerminateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let asked = operations::terminate(request.get_ref(), caller(&request));
-        let operation = Some(self.operation(asked, deadline).await?);
+        let parsed = operations::terminate(request.get_ref(), caller(&request));
+        let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::TerminateSimResponse { operation }))
     }
 

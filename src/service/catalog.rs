@@ -311,11 +311,11 @@ impl Load for Loader {
     /// not get a request per call; never so long that its recovery is noticed
     /// late.
     fn hold(&self, failure: &CallError, failures: u32) -> Duration {
-        let asked = match failure {
+        let retry_after = match failure {
             CallError::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
-        Duration::from_secs(u64::from(failures.min(5))).max(asked)
+        Duration::from_secs(u64::from(failures.min(5))).max(retry_after)
     }
 
     fn timed_out(&self) -> CallError {

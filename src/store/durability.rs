@@ -26,7 +26,7 @@ const REPLICATION: SqlStr = SqlStr::from_static(
 
 /// Describes what happens to a committed order when the database is lost.
 pub async fn durability(config: &config::Store) -> String {
-    let asked = async {
+    let query = async {
         match &config.url {
             StoreUrl::Memory => Ok("SQLite in memory: every order is forgotten with the process".to_owned()),
             StoreUrl::File(path) if !path.exists() => Ok("SQLite, a file that does not exist yet".to_owned()),
@@ -37,7 +37,7 @@ pub async fn durability(config: &config::Store) -> String {
             StoreUrl::Postgres(url) => postgres(url).await,
         }
     };
-    let answer = tokio::time::timeout(WITHIN, asked).await;
+    let answer = tokio::time::timeout(WITHIN, query).await;
     match answer {
         Ok(Ok(text)) => text,
         Ok(Err(error)) => format!("cannot be asked: {}", super::Error::from(error)),

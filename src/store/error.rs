@@ -22,7 +22,7 @@ enum Cause {
     Refused {
         code: String,
         constraint: Option<String>,
-        words: Option<String>,
+        message: Option<String>,
     },
     /// Any other failure, described by the gateway or the driver.
     Failed(String),
@@ -34,13 +34,13 @@ impl fmt::Display for Cause {
             Self::Refused {
                 code,
                 constraint,
-                words,
+                message,
             } => {
                 write!(f, "the database refused it with code {code}")?;
                 if let Some(constraint) = constraint {
                     write!(f, ", constraint {constraint}")?;
                 }
-                words.iter().try_for_each(|words| write!(f, ": {words}"))
+                message.iter().try_for_each(|message| write!(f, ": {message}"))
             }
             Self::Failed(text) => f.write_str(text),
         }
@@ -66,7 +66,7 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(refusal) => {
                 let code = refusal.code().unwrap_or_default().into_owned();
                 Cause::Refused {
-                    words: (!quotes_values(&code)).then(|| refusal.message().to_owned()),
+                    message: (!quotes_values(&code)).then(|| refusal.message().to_owned()),
                     constraint: refusal.constraint().map(str::to_owned),
                     code,
                 }

@@ -75,14 +75,14 @@ pub fn init(config: &config::Telemetry) -> Result<Telemetry, SetupError> {
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let tracer = tracer(config)?;
     // Only what this crate traces: see the module's first paragraph.
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
+    let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
     let traces = tracing_opentelemetry::layer()
         .with_tracer(tracer.tracer(NAME))
         .with_location(false)
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        .with_filter(ours);
+        .with_filter(own);
     let (filter, log_level) = LogLevel::new(&config.log_level).map_err(SetupError::Filter)?;
     let logs = fmt::layer()
         .event_format(format::Lines::new(config.log_format))

@@ -34,7 +34,7 @@ impl Secrets {
             Trust::Off => return None,
             Trust::Unsigned => {
                 tracing::warn!(
-                    "events are taken in without a signature: anybody who reaches the webhook can make them"
+                    "events are accepted without a signature: anyone who can reach the webhook can forge them"
                 );
                 (Vec::new(), Keys::Unchecked)
             }
@@ -54,7 +54,7 @@ impl Secrets {
             files,
             keys: ArcSwap::from_pointee(keys),
         };
-        secrets.look().await;
+        secrets.reload().await;
         Some(secrets)
     }
 
@@ -70,13 +70,13 @@ impl Secrets {
         }
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            self.look().await;
+            self.reload().await;
         }
     }
 
     /// Applies changes. A file that cannot be read or is empty, as it may be
     /// for a moment while it is replaced, leaves its last secret active.
-    async fn look(&self) {
+    async fn reload(&self) {
         let mut changed = false;
         for file in &self.files {
             let now = match tokio::fs::read_to_string(&file.path).await {

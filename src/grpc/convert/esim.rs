@@ -122,7 +122,7 @@ mod tests {
             ),
             (
                 "inner".to_owned(),
-                Opaque::Object(vec![("word".to_owned(), text("x"))]),
+                Opaque::Object(vec![("note".to_owned(), text("x"))]),
             ),
         ]));
         assert_eq!(converted.fields["none"].kind, Some(Kind::NullValue(0)));
@@ -136,11 +136,11 @@ mod tests {
         let Some(Kind::StructValue(inner)) = &converted.fields["inner"].kind else {
             panic!("no object");
         };
-        assert_eq!(inner.fields["word"].kind, Some(Kind::StringValue("x".to_owned())));
-        let bare = entry(text("word"));
+        assert_eq!(inner.fields["note"].kind, Some(Kind::StringValue("x".to_owned())));
+        let bare = entry(text("note"));
         assert_eq!(
             bare.fields["value"].kind,
-            Some(Kind::StringValue("word".to_owned()))
+            Some(Kind::StringValue("note".to_owned()))
         );
     }
 

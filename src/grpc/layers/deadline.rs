@@ -73,11 +73,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let asked = asked(request.headers()).map(|asked| asked.saturating_sub(AHEAD.min(asked / 10)));
+        let wait = requested(request.headers()).map(|wait| wait.saturating_sub(AHEAD.min(wait / 10)));
         let path = request.uri().path();
         let own = self.layer.exceptions.iter().find(|(method, _)| *method == path);
         let longest = own.map_or(self.layer.longest, |(_, longest)| *longest);
-        let deadline = Deadline::after(asked.map_or(longest, |asked| asked.min(longest)));
+        let deadline = Deadline::after(wait.map_or(longest, |wait| wait.min(longest)));
         request.extensions_mut().insert(deadline);
         Bounded {
             answer: tokio::time::timeout_at(deadline.at(), self.inner.call(request)),
@@ -116,7 +116,7 @@ pub fn of<T>(request: &tonic::Request<T>) -> Deadline {
 
 /// `grpc-timeout`: up to eight digits and a unit. A malformed one is ignored,
 /// as gRPC implementations do.
-fn asked(headers: &HeaderMap) -> Option<Duration> {
+fn requested(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -156,7 +156,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert("grpc-timeout", text.parse().unwrap());
-            assert_eq!(asked(&headers), expected, "{text}");
+            assert_eq!(requested(&headers), expected, "{text}");
         }
     }
 }

@@ -58,12 +58,12 @@ pub fn list_events(request: &pb::ListEventsRequest) -> Result<ListEvents> {
     let filter = violations.event_filter(request.filter.as_ref());
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
     let filter = violations.into_result(Some(filter))?;
-    let asked = request.filter.clone().unwrap_or_default();
+    let requested = request.filter.clone().unwrap_or_default();
     let fingerprint = Fingerprint::of(&(
-        asked.types,
-        asked.raw_types,
+        requested.types,
+        requested.raw_types,
         &filter.sims,
-        asked.include_infrastructure,
+        requested.include_infrastructure,
     ));
     let after = page_token::decode(List::Events, fingerprint, &request.page_token)
         .map_err(Error::PageTokenInvalid)?;
@@ -89,13 +89,13 @@ impl Violations {
             }
         }
         self.at_most("filter.raw_types", given.raw_types.len(), MOST);
-        for (at, word) in given.raw_types.iter().take(MOST).enumerate() {
+        for (at, name) in given.raw_types.iter().take(MOST).enumerate() {
             let field = format!("filter.raw_types[{at}]");
-            if word.is_empty() {
+            if name.is_empty() {
                 self.add(&field, "must not be empty");
             }
-            self.text(&field, word, LONGEST_TYPE);
-            filter.raw_types.insert(word.clone());
+            self.text(&field, name, LONGEST_TYPE);
+            filter.raw_types.insert(name.clone());
         }
         self.at_most("filter.sims", given.sims.len(), MOST);
         for (at, sim) in given.sims.iter().take(MOST).enumerate() {

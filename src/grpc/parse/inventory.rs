@@ -57,8 +57,11 @@ pub fn batch_get_inventory(request: &pb::BatchGetInventoryRequest) -> Result<(Ve
         violations.add("sims", "must have at least 1 element");
     }
     violations.at_most("sims", request.sims.len(), LARGEST_BATCH);
-    let asked = request.sims.iter().take(LARGEST_BATCH).enumerate();
-    let sims = asked
+    let sims = request
+        .sims
+        .iter()
+        .take(LARGEST_BATCH)
+        .enumerate()
         .filter_map(|(at, sim)| violations.sim(&format!("sims[{at}]"), Some(sim)))
         .collect();
     let wanted = Wanted {

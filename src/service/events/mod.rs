@@ -5,7 +5,7 @@
 //! * `intake` makes them durable, many in one commit.
 //! * `tail` holds the newest ones for all followers.
 //! * `stream` is one follower; it reads the log, so that there is no gap
-//! between past and new events.
+//!   between past and new events.
 //! * `watch` detects missing events.
 //!
 //! Guarantees that an event is acknowledged only after it was durable, and that a follower sees the log in order without gaps.

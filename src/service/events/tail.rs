@@ -206,7 +206,7 @@ async fn read(inner: &Inner, mut last: Last) -> Option<Last> {
 fn lost(inner: &Inner) -> Option<Last> {
     tracing::error!(
         "events that were read are no longer in the log: the database was replaced by one that had not \
-         received them; streams that stand on them end with EVENT_CURSOR_INVALID"
+         received them; streams whose cursor is one of them end with EVENT_CURSOR_INVALID"
     );
     inner.tail.clear();
     None

@@ -3,13 +3,13 @@
 //!
 //! * [`Writes`] is the interface.
 //! * `request` answers a request from the ledger or takes it, through its
-//! kind's preparation, to the executor.
+//!   kind's preparation, to the executor.
 //! * `purchase`, `subscription` and `sim` are the kinds: how each is prepared,
-//! sent and judged.
+//!   sent and judged.
 //! * `executor` carries out one attempt, detached from the call: begins it in
-//! the ledger, sends it once, settles it. `flight` is how calls wait for it.
+//!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
 //! * `reconcile` determines the outcome of attempts without an answer; `checks`
-//! measures for how long; `verdict` is what one check can conclude.
+//!   measures for how long; `verdict` is what one check can conclude.
 //! * `evidence` is what the provider's events prove.
 //! * `resolution` is what an operator decides where nothing can be determined.
 //!

@@ -45,7 +45,7 @@ impl Change {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Choice {
     /// The caller's choice: sent whatever the result.
-    Callers(Activation),
+    Caller(Activation),
     /// The gateway's choice: the other one is tried when this one is refused.
-    Ours(Activation),
+    Gateway(Activation),
 }

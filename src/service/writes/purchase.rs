@@ -146,7 +146,7 @@ impl Writes {
         deadline: Deadline,
     ) -> Result<(Choice, SimIds)> {
         let sims = &self.inner.sims;
-        let callers = terms.activation.map(Choice::Callers);
+        let callers = terms.activation.map(Choice::Caller);
         let record = match (&request.sim, callers) {
             (SimRef::Iccid(_), _) => Ok(self.line_of_card(&request.sim, deadline).await?),
             (SimRef::Msisdn(_), Some(choice)) => return Ok((choice, sims.known(&request.sim).await)),
@@ -158,13 +158,13 @@ impl Writes {
                     Some(SimStatus::Preactivated) | None => Activation::OnFirstUse,
                     Some(_) => Activation::Immediate,
                 };
-                (callers.unwrap_or(Choice::Ours(activation)), record.ids)
+                (callers.unwrap_or(Choice::Gateway(activation)), record.ids)
             }
             // The order's answer will show: the wrong choice is refused without
             // harm, while `subscribe` may put a SIM into service.
             Err(_) => {
                 let sim = sims.known(&request.sim).await;
-                (Choice::Ours(Activation::OnFirstUse), sim)
+                (Choice::Gateway(Activation::OnFirstUse), sim)
             }
         })
     }
@@ -210,10 +210,10 @@ impl Inner {
         choice: Choice,
         options: CallOptions,
     ) -> Outcome {
-        let (Choice::Callers(first) | Choice::Ours(first)) = choice;
+        let (Choice::Caller(first) | Choice::Gateway(first)) = choice;
         let outcome = self.order(record, purchase, first, options.clone()).await;
         match (choice, &outcome) {
-            (Choice::Ours(_), Outcome::Refused(failure))
+            (Choice::Gateway(_), Outcome::Refused(failure))
                 if failure.reason == Reason::SimStatusNotEligible =>
             {
                 self.steps.reached(Step::BetweenActivations).await;

@@ -157,8 +157,8 @@ fn labels_effect(labels: &Labels, sim: &SimRecord) -> Effect {
     });
     // The provider never shows it.
     let reference = labels.reference.as_ref().map(|_| None);
-    let asked = [group, metadata, reference].into_iter().flatten();
-    asked.fold(Effect::AsRequested, |effect, label| match (effect, label) {
+    let requested = [group, metadata, reference].into_iter().flatten();
+    requested.fold(Effect::AsRequested, |effect, label| match (effect, label) {
         (Effect::Different, _) | (_, Some(false)) => Effect::Different,
         (_, None) => Effect::Hidden,
         (effect, Some(true)) => effect,
@@ -345,7 +345,7 @@ mod tests {
                 .collect(),
         };
         let lyon = [("depot", "Lyon")];
-        for (asked, expected) in [
+        for (requested, expected) in [
             (labels(Some("fleet"), None, &[]), Effect::AsRequested),
             (labels(Some("other"), None, &[]), Effect::Different),
             (labels(None, None, &lyon), Effect::AsRequested),
@@ -358,8 +358,8 @@ mod tests {
             (labels(Some("fleet"), Some("R"), &lyon), Effect::Hidden),
             (labels(Some("other"), Some("R"), &lyon), Effect::Different),
         ] {
-            let action = SimAction::Update(asked.clone());
-            assert_eq!(effect(&action, &msisdn(), &sim(None)), expected, "{asked:?}");
+            let action = SimAction::Update(requested.clone());
+            assert_eq!(effect(&action, &msisdn(), &sim(None)), expected, "{requested:?}");
         }
         let shy = SimRecord {
             metadata: None,

@@ -241,7 +241,7 @@ fn a_repeat_is_judged_by_what_was_there_before_the_first_attempt() {
 }
 
 #[test]
-fn what_was_ordered_before_is_not_taken_for_the_orders() {
+fn a_subscription_from_before_the_order_is_not_counted() {
     let record = record(&[]);
     let mut holdings = holdings(&[("N", "P")], 0);
     for (seconds_before, expected) in [
@@ -260,7 +260,7 @@ fn what_was_ordered_before_is_not_taken_for_the_orders() {
 }
 
 #[test]
-fn what_was_not_placed_as_far_as_could_be_seen_may_show_later() {
+fn an_order_taken_for_not_placed_may_show_later() {
     let mut record = record(&["A"]);
     record.write.state = State::NotDone;
     let one = holdings(&[("A", "P"), ("N", "P")], 0);

@@ -16,7 +16,7 @@ use crate::store::row::{self, values};
 use crate::store::session::Session as _;
 use crate::store::{Error, Result, migrations};
 
-/// Not a gateway's, so that gateways can be told from it.
+/// Not a gateway's, so that gateways can be distinguished from it.
 const APPLICATION: &str = concat!(env!("CARGO_PKG_NAME"), " move-ledger");
 
 /// Rows are sent to the server in parts of about this size.
@@ -128,10 +128,10 @@ pub(super) async fn found(
     connection: &mut PgConnection,
     tables: &[Table],
 ) -> std::result::Result<Found, MoveError> {
-    look(connection, tables).await.map_err(target_failed)
+    inspect(connection, tables).await.map_err(target_failed)
 }
 
-async fn look(connection: &mut PgConnection, tables: &[Table]) -> sqlx::Result<Found> {
+async fn inspect(connection: &mut PgConnection, tables: &[Table]) -> sqlx::Result<Found> {
     if let Some(id) = earlier(connection).await? {
         return Ok(Found::Moved(id));
     }
