@@ -284,7 +284,7 @@ async fn ambiguous_subscriptions_are_left_to_an_operator() {
     })
     .await;
     let order = get(&mut client, &request).await.unwrap();
-    assert!(order.failure.unwrap().message.contains("cannot be told"));
+    assert!(order.failure.unwrap().message.contains("cannot be determined"));
     // It stays in the way of another one.
     let error = reason(&create(&mut client, &self::order(FRESH)).await.unwrap_err());
     assert_eq!(error.reason, "ORDER_IN_PROGRESS");
