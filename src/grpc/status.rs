@@ -286,3 +286,122 @@ fn name(reason: ErrorReason) -> &'static str {
     let name = reason.as_str_name();
     name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;
+
+/// One of every error there is, and what its metadata means: a new error has a
+/// line here, and `docs/errors.md` is written from it.
+#[cfg(test)]
+mod examples {
+    use super::{Duration, Error, LedgerState, ProviderDetail, Reason};
+    use crate::domain::error::{PageTokenFault, Violation};
+    use crate::domain::failure::Failure;
+    use crate::domain::money::{Currency, Money};
+    use crate::domain::sim::Identifier;
+    use crate::domain::write::{State, WriteId};
+    use crate::domain::{Caller, sim_operation};
+
+    pub(super) fn errors() -> Vec<Error> {
+        let provider = || ProviderDetail {
+            code: Some("C".into()),
+            request_id: Some("R".into()),
+        };
+        let retry_after = Duration::from_secs(1);
+        let price = Money::from_cents(Currency::parse("EUR").unwrap(), 1);
+        let id = WriteId::new();
+        let mut all = vec![
+            Error::InvalidRequest(vec![Violation {
+                field: "f".into(),
+                description: "d".into(),
+            }]),
+            Error::PageTokenInvalid(PageTokenFault::Foreign),
+            Error::EventCursorInvalid,
+            Error::EventCursorExpired,
+            Error::EventStreamTooSlow,
+            Error::EventLogUnavailable,
+            Error::ProductNotFound {
+                product_id: "P".into(),
+            },
+            Error::RequestIdReused,
+            Error::OrderNotFound,
+            Error::OrderNotFound.after_ledger(LedgerState::Nothing),
+            Error::OrderNotFound.after_ledger(LedgerState::Write(id, State::Done.order_name())),
+            Error::OrderInProgress { order_id: id },
+            Error::OrderNotResolvable { state: State::Done },
+            Error::SimOperationNotFound,
+            Error::SimOperationInProgress { operation_id: id },
+            Error::SimBusy { provider: provider() },
+            Error::SimOperationNotResolvable {
+                state: sim_operation::State::Failed,
+            },
+            Error::SubscriptionNotEligible { why: "w" },
+            Error::PriceAboveMaximum { price },
+            Error::PriceNotComparable { price: None },
+            Error::PriceNotComparable { price: Some(price) },
+            Error::LedgerUnavailable,
+            Error::CallerUnauthenticated,
+            Error::CallerNotAllowed {
+                caller: Caller::parse("shop.internal").unwrap(),
+            },
+            Error::SimNotFound { provider: provider() },
+            Error::SubscriptionNotFound {
+                subscription_id: "S".into(),
+            },
+            Error::SimNotResolvable {
+                needed: Identifier::Msisdn,
+            },
+            Error::EsimNotFound { provider: provider() },
+            Error::EsimNotReleased,
+            Error::OperationNotEnabled { provider: provider() },
+            Error::ProviderRejected { provider: provider() },
+            Error::ProviderCredentialsRejected { provider: provider() },
+            Error::ProviderRateLimited {
+                retry_after,
+                provider: provider(),
+            },
+            Error::ProviderUnavailable {
+                retry_after,
+                provider: provider(),
+            },
+            Error::ProviderCircuitOpen { retry_after },
+            Error::Overloaded { retry_after },
+            Error::ProviderProtocol { provider: provider() },
+            Error::DeadlineExceeded,
+            Error::ShuttingDown,
+            Error::Internal,
+        ];
+        for reason in Reason::ALL {
+            let failure = || Failure {
+                reason,
+                provider: provider(),
+            };
+            all.push(Error::OrderRejected {
+                order_id: id,
+                failure: failure(),
+            });
+            all.push(Error::SimOperationRejected {
+                operation_id: id,
+                failure: failure(),
+            });
+        }
+        all
+    }
+
+    /// Keys of the metadata: with which errors, and what it is.
+    pub(super) const KEYS: &str = "\
+| `known_state` | any error that was given after the ledger was read | what the ledger held for this `request_id`: `NONE`, or the order's state |
+| `known_order_id` | the same | that order's id; absent with `NONE` |
+| `order_id` | `ORDER_IN_PROGRESS`, a refused order | the order in the way, or the refused one |
+| `operation_id` | `SIM_OPERATION_IN_PROGRESS`, a refused operation | the operation in the way, or the refused one |
+| `state` | `ORDER_NOT_RESOLVABLE` | the state that it is in |
+| `price` | `PRICE_ABOVE_MAXIMUM`, `PRICE_NOT_COMPARABLE` | the price, where one is known |
+| `needed` | `SIM_NOT_RESOLVABLE` | `iccid` or `msisdn` |
+| `caller` | `CALLER_NOT_ALLOWED` | the name that the gateway knows the caller by |
+| `product_id` | `PRODUCT_NOT_FOUND` | the product; also in `ResourceInfo` |
+| `subscription_id` | `SUBSCRIPTION_NOT_FOUND` | the subscription; also in `ResourceInfo` |
+| `provider_code` | errors that Transatel caused | its error title, for support and for `PROVIDER_REJECTED` |
+| `provider_request_id` | errors that Transatel caused | its request id, which its support asks for |
+";
+}

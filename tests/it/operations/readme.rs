@@ -1,20 +1,12 @@
 //! The pages for callers and the contract's comments are true.
 
-use std::collections::BTreeMap;
-
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use serde_json::Value;
 use tonic_types::StatusExt as _;
 use transatel_gateway::config::{self, Sources};
-use transatel_gateway::domain::ProviderDetail;
-use transatel_gateway::domain::error::{LedgerState, PageTokenFault};
-use transatel_gateway::domain::failure::{Failure, Reason};
-use transatel_gateway::domain::money::{Currency, Money};
-use transatel_gateway::domain::sim::Identifier;
 use transatel_gateway::domain::sim_operation;
-use transatel_gateway::domain::write::{State, WriteId};
-use transatel_gateway::domain::{Caller, Error, error::Violation};
+use transatel_gateway::domain::write::State;
 use transatel_gateway::grpc::DESCRIPTORS;
 
 use crate::operations::grpcurl;
@@ -196,95 +188,6 @@ fn the_commands_come_first() {
     );
 }
 
-/// One of every error there is.
-fn every_error() -> Vec<Error> {
-    let provider = ProviderDetail::default;
-    let retry_after = std::time::Duration::from_secs(1);
-    vec![
-        Error::InvalidRequest(vec![Violation {
-            field: "f".into(),
-            description: "d".into(),
-        }]),
-        Error::PageTokenInvalid(PageTokenFault::Foreign),
-        Error::EventCursorInvalid,
-        Error::EventCursorExpired,
-        Error::EventStreamTooSlow,
-        Error::EventLogUnavailable,
-        Error::ProductNotFound {
-            product_id: "P".into(),
-        },
-        Error::RequestIdReused,
-        Error::OrderNotFound,
-        Error::OrderInProgress {
-            order_id: WriteId::new(),
-        },
-        Error::OrderNotResolvable { state: State::Done },
-        Error::SimOperationNotFound,
-        Error::SimOperationInProgress {
-            operation_id: WriteId::new(),
-        },
-        Error::SimBusy { provider: provider() },
-        Error::SimOperationNotResolvable {
-            state: sim_operation::State::Failed,
-        },
-        Error::SubscriptionNotEligible { why: "w" },
-        Error::PriceAboveMaximum {
-            price: Money::from_cents(Currency::parse("EUR").unwrap(), 1),
-        },
-        Error::PriceNotComparable { price: None },
-        Error::LedgerUnavailable,
-        Error::CallerUnauthenticated,
-        Error::CallerNotAllowed {
-            caller: Caller::parse("shop.internal").unwrap(),
-        },
-        Error::SimNotFound { provider: provider() },
-        Error::SubscriptionNotFound {
-            subscription_id: "S".into(),
-        },
-        Error::SimNotResolvable {
-            needed: Identifier::Msisdn,
-        },
-        Error::EsimNotFound { provider: provider() },
-        Error::EsimNotReleased,
-        Error::OperationNotEnabled { provider: provider() },
-        Error::ProviderRejected { provider: provider() },
-        Error::ProviderCredentialsRejected { provider: provider() },
-        Error::ProviderRateLimited {
-            retry_after,
-            provider: provider(),
-        },
-        Error::ProviderUnavailable {
-            retry_after,
-            provider: provider(),
-        },
-        Error::ProviderCircuitOpen { retry_after },
-        Error::Overloaded { retry_after },
-        Error::ProviderProtocol { provider: provider() },
-        Error::DeadlineExceeded,
-        Error::ShuttingDown,
-        Error::Internal,
-    ]
-    .into_iter()
-    .chain(Reason::ALL.into_iter().flat_map(|reason| {
-        let failure = Failure {
-            reason,
-            provider: provider(),
-        };
-        let (order_id, operation_id) = (WriteId::new(), WriteId::new());
-        [
-            Error::OrderRejected {
-                order_id,
-                failure: failure.clone(),
-            },
-            Error::SimOperationRejected {
-                operation_id,
-                failure,
-            },
-        ]
-    }))
-    .collect()
-}
-
 /// Settings that a page shows are settings; their files are not there.
 #[test]
 fn settings_that_a_page_shows_are_accepted() {
@@ -314,87 +217,6 @@ fn settings_that_a_page_shows_are_accepted() {
 }
 
 #[test]
-fn the_error_table_is_what_the_code_does() {
-    let page = page("docs/errors.md");
-    let mut documented: Vec<(String, String)> = page
-        .text
-        .lines()
-        .filter_map(|line| {
-            let mut cells = line.strip_prefix("| `")?.split('`');
-            let reason = cells.next()?;
-            let code = cells.nth(1)?;
-            let is_code = code
-                .chars()
-                .all(|letter| letter.is_ascii_uppercase() || letter == '_');
-            (is_code
-                && reason
-                    .chars()
-                    .all(|letter| letter.is_ascii_uppercase() || letter == '_'))
-            .then(|| (reason.to_owned(), code.to_owned()))
-        })
-        .collect();
-    let mut real: Vec<(String, String)> = every_error()
-        .into_iter()
-        .map(|error| {
-            let status = tonic::Status::from(error);
-            let reason = status.get_error_details().error_info().unwrap().reason.clone();
-            (reason, screaming(&format!("{:?}", status.code())))
-        })
-        .collect();
-    documented.sort();
-    real.sort();
-    real.dedup();
-    assert_eq!(documented, real);
-}
-
-/// What a row says of `RetryInfo` is what the error carries.
-#[test]
-fn the_error_table_says_which_errors_carry_a_time_to_wait() {
-    let page = page("docs/errors.md");
-    // A reason that an order was refused for waits for nothing.
-    let mut waits: BTreeMap<String, bool> = BTreeMap::new();
-    for error in every_error() {
-        let details = tonic::Status::from(error).get_error_details();
-        let reason = details.error_info().unwrap().reason.clone();
-        *waits.entry(reason).or_default() |= details.retry_info().is_some();
-    }
-    for (reason, waits) in waits {
-        let start = format!("| `{reason}` ");
-        let row = page.text.lines().find(|line| line.starts_with(&start));
-        assert_eq!(row.unwrap().contains("`RetryInfo`"), waits, "{reason}");
-    }
-}
-
-#[test]
-fn every_key_of_the_errors_metadata_is_explained() {
-    let detail = ProviderDetail {
-        code: Some("C".into()),
-        request_id: Some("R".into()),
-    };
-    let price = Money::from_cents(Currency::parse("EUR").unwrap(), 1);
-    let known = LedgerState::Write(WriteId::new(), State::Done.order_name());
-    let more = [
-        Error::ProviderRejected { provider: detail },
-        Error::PriceNotComparable { price: Some(price) },
-        Error::OrderNotFound.after_ledger(known),
-    ];
-    let mut real: Vec<String> = every_error()
-        .into_iter()
-        .chain(more)
-        .flat_map(|error| {
-            let details = tonic::Status::from(error).get_error_details();
-            details.error_info().unwrap().metadata.clone().into_keys()
-        })
-        .collect();
-    real.sort();
-    real.dedup();
-    let page = page("docs/errors.md");
-    let mut documented = first_cells(page.section("## Metadata"));
-    documented.sort();
-    assert_eq!(documented, real);
-}
-
-#[test]
 fn every_state_is_explained() {
     let page = page("docs/orders.md");
     let orders = State::ALL.map(|state| state.order_name().to_uppercase());
@@ -405,15 +227,4 @@ fn every_state_is_explained() {
         first_cells(page.section("## States of an operation on a SIM")),
         operations
     );
-}
-
-fn screaming(camel: &str) -> String {
-    let mut name = String::new();
-    for letter in camel.chars() {
-        if letter.is_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.extend(letter.to_uppercase());
-    }
-    name
 }
