@@ -1,10 +1,12 @@
-//! Writes two things:
+//! Writes three things:
 //!
 //! * `contract.rs`, the server's view. Messages that are answered from the
 //!   catalog cache are declared as `bytes` there: on the wire an embedded
 //!   message and a bytes field are the same, so a product is encoded once per
 //!   catalog refresh and copied into every answer.
 //! * `descriptor.bin`, the contract itself for server reflection.
+//! * `methods.rs`, the names of its methods, for rooms that must not know
+//!   protobuf.
 
 use std::path::PathBuf;
 use std::{env, error, fs};
@@ -26,13 +28,26 @@ const PREPARED: [&str; 4] = [
 fn main() -> Result<(), Box<dyn error::Error>> {
     let compiler = contract::compile("proto")?;
     // Encoded by the compiler itself: prost-types does not know every option.
-    let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("descriptor.bin");
-    fs::write(descriptor, compiler.encode_file_descriptor_set())?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
+    let contract = compiler.file_descriptor_set();
+    fs::write(out.join("methods.rs"), methods(&contract))?;
     contract::generate(
         tonic_prost_build::configure().build_client(false),
-        prepared(compiler.file_descriptor_set()),
+        prepared(contract),
         &compiler.descriptor_pool(),
     )
+}
+
+/// The services and the names of their methods, as a constant expression.
+fn methods(set: &FileDescriptorSet) -> String {
+    let files = set.file.iter().filter(|file| file.package() == contract::PACKAGE);
+    let services = files.flat_map(|file| &file.service).map(|service| {
+        let methods = service.method.iter().map(|method| method.name());
+        let methods: Vec<&str> = methods.collect();
+        format!("({:?}, &{methods:?} as &[&str])", service.name())
+    });
+    format!("&[{}]", services.collect::<Vec<_>>().join(", "))
 }
 
 /// The same contract on the wire, with the `PREPARED` fields as `bytes`.

@@ -14,7 +14,8 @@ use prost_types::{DescriptorProto, FileDescriptorSet};
 use protox::Compiler;
 use protox::prost_reflect::DescriptorPool;
 
-const PACKAGE: &str = "connectivity.v1";
+/// The contract's own package.
+pub const PACKAGE: &str = "connectivity.v1";
 
 /// Reads the contract in this folder, with its comments and what it imports.
 pub fn compile(folder: &str) -> Result<Compiler, Box<dyn error::Error>> {

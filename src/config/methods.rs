@@ -1,48 +1,7 @@
 //! The contract's methods by name, and patterns over them.
 
-/// The services and their methods. A test holds it to the contract.
-pub const METHODS: [(&str, &[&str]); 5] = [
-    (
-        "Catalog",
-        &[
-            "ListProducts",
-            "GetProduct",
-            "ListDestinations",
-            "CheckEligibility",
-        ],
-    ),
-    (
-        "Inventory",
-        &[
-            "GetInventory",
-            "GetSubscription",
-            "BatchGetInventory",
-            "GetSim",
-            "ListSims",
-        ],
-    ),
-    ("Esim", &["GetEsim", "GetInstallation"]),
-    (
-        "Provisioning",
-        &[
-            "CreateOrder",
-            "GetOrder",
-            "ListOrders",
-            "ResolveOrder",
-            "CancelRenewal",
-            "TerminateSubscription",
-            "ActivateSim",
-            "SuspendSim",
-            "ReactivateSim",
-            "TerminateSim",
-            "UpdateSim",
-            "SwapSim",
-            "GetSimOperation",
-            "ResolveSimOperation",
-        ],
-    ),
-    ("Events", &["StreamEvents", "ListEvents"]),
-];
+/// The services and their methods, written from the contract by `build.rs`.
+pub const METHODS: &[(&str, &[&str])] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
 
 /// Methods that may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,6 +56,27 @@ pub enum SimAction {
     },
 }
 
+impl SimAction {
+    /// Those that carry nothing but what they do.
+    pub const PLAIN: [Self; 4] = [Self::Activate, Self::Suspend, Self::Reactivate, Self::Terminate];
+
+    /// The labels that it changes.
+    pub fn labels(&self) -> Option<&Labels> {
+        match self {
+            Self::Update(labels) => Some(labels),
+            _ => None,
+        }
+    }
+
+    /// The card that it moves the line to.
+    pub fn new_iccid(&self) -> Option<&Iccid> {
+        match self {
+            Self::Swap { new_iccid } => Some(new_iccid),
+            _ => None,
+        }
+    }
+}
+
 /// Labels of a SIM; absent ones are not changed. They may describe a person:
 /// `Debug` prints none of them.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -58,20 +58,20 @@ pub(super) fn write(kind: &Kind) -> sqlx::Result<(&'static str, Option<String>)>
 }
 
 fn sim_details(terms: &SimTerms) -> Details {
-    let mut details = Details {
+    let Labels {
+        group,
+        reference,
+        metadata,
+    } = terms.action.labels().cloned().unwrap_or_default();
+    let new_iccid = terms.action.new_iccid();
+    Details {
+        subscription_id: None,
         rate_plan: terms.rate_plan.clone(),
-        ..Details::default()
-    };
-    match &terms.action {
-        SimAction::Update(labels) => {
-            details.group.clone_from(&labels.group);
-            details.reference.clone_from(&labels.reference);
-            details.metadata.clone_from(&labels.metadata);
-        }
-        SimAction::Swap { new_iccid } => details.new_iccid = Some(new_iccid.as_str().to_owned()),
-        SimAction::Activate | SimAction::Suspend | SimAction::Reactivate | SimAction::Terminate => {}
+        group,
+        reference,
+        metadata,
+        new_iccid: new_iccid.map(|iccid| iccid.as_str().to_owned()),
     }
-    details
 }
 
 fn subscription_name(action: SubscriptionAction) -> &'static str {
@@ -116,10 +116,6 @@ pub(super) fn read(name: &str, details: Option<&str>) -> Option<Stored> {
     let action = match name {
         "cancel_renewal" => return subscription(details, SubscriptionAction::CancelRenewal),
         "terminate_subscription" => return subscription(details, SubscriptionAction::Terminate),
-        "sim_activate" => SimAction::Activate,
-        "sim_suspend" => SimAction::Suspend,
-        "sim_reactivate" => SimAction::Reactivate,
-        "sim_terminate" => SimAction::Terminate,
         "sim_update" => SimAction::Update(Labels {
             group: details.group,
             reference: details.reference,
@@ -128,7 +124,9 @@ pub(super) fn read(name: &str, details: Option<&str>) -> Option<Stored> {
         "sim_swap" => SimAction::Swap {
             new_iccid: Iccid::parse(details.new_iccid.as_deref()?)?,
         },
-        _ => return None,
+        plain => SimAction::PLAIN
+            .into_iter()
+            .find(|action| sim_name(action) == plain)?,
     };
     Some(Stored::Sim(SimTerms {
         action,
@@ -181,11 +179,7 @@ mod tests {
             };
             all.push((Kind::Subscription(change), Stored::Subscription(terms)));
         }
-        for action in [
-            SimAction::Activate,
-            SimAction::Suspend,
-            SimAction::Reactivate,
-            SimAction::Terminate,
+        let carrying = [
             SimAction::Update(Labels {
                 group: Some("G".into()),
                 reference: None,
@@ -194,7 +188,8 @@ mod tests {
             SimAction::Swap {
                 new_iccid: iccid.clone(),
             },
-        ] {
+        ];
+        for action in SimAction::PLAIN.into_iter().chain(carrying) {
             let terms = SimTerms {
                 action,
                 rate_plan: Some("PLAN 7".into()),

@@ -12,7 +12,8 @@ pub fn sim_operation(operation: SimOperation) -> pb::SimOperation {
     let needs_operator = operation.needs_operator();
     let SimOperation { write, state: now } = operation;
     let change = write.kind;
-    let (kind, new_card) = kind(&change.terms.action);
+    let action = change.terms.action;
+    let new_iccid = action.new_iccid().map(|iccid| iccid.as_str().to_owned());
     let sim = SimIds {
         iccid: Some(change.iccid),
         msisdn: Some(change.msisdn),
@@ -21,7 +22,7 @@ pub fn sim_operation(operation: SimOperation) -> pb::SimOperation {
         operation_id: write.id.to_string(),
         request_id: write.request_id.to_string(),
         sim: Some(sim_ids(sim)),
-        kind: kind.into(),
+        kind: kind(&action).into(),
         state: state(now).into(),
         failure: write.failure.map(failure),
         provider_reference: write.provider_reference.unwrap_or_default(),
@@ -29,20 +30,20 @@ pub fn sim_operation(operation: SimOperation) -> pb::SimOperation {
         updated_at: Some(timestamp(write.updated_at)),
         next_check_at: write.next_check_at.map(timestamp),
         caller: write.caller.unwrap_or_default(),
-        new_iccid: new_card.unwrap_or_default(),
+        new_iccid: new_iccid.unwrap_or_default(),
         needs_operator,
     }
 }
 
-fn kind(action: &SimAction) -> (pb::SimOperationKind, Option<String>) {
+fn kind(action: &SimAction) -> pb::SimOperationKind {
     use pb::SimOperationKind as Kind;
     match action {
-        SimAction::Activate => (Kind::Activate, None),
-        SimAction::Suspend => (Kind::Suspend, None),
-        SimAction::Reactivate => (Kind::Reactivate, None),
-        SimAction::Terminate => (Kind::Terminate, None),
-        SimAction::Update(_) => (Kind::Update, None),
-        SimAction::Swap { new_iccid } => (Kind::Swap, Some(new_iccid.as_str().to_owned())),
+        SimAction::Activate => Kind::Activate,
+        SimAction::Suspend => Kind::Suspend,
+        SimAction::Reactivate => Kind::Reactivate,
+        SimAction::Terminate => Kind::Terminate,
+        SimAction::Update(_) => Kind::Update,
+        SimAction::Swap { .. } => Kind::Swap,
     }
 }
 

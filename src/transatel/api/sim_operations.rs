@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::orders::{Outcome, failed, refused};
 use super::sims::is_unknown_sim;
-use crate::domain::Error;
-use crate::domain::change::{SimAction, SimChange, SimTerms};
+use crate::domain::change::{OptionalOperation, SimChange, SimTerms};
 use crate::domain::failure::{Failure, Reason};
-use crate::transatel::client::endpoint::{self, Endpoint};
+use crate::domain::{Error, Iccid};
+use crate::transatel::client::endpoint;
 use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::{CallOptions, Request};
 use crate::transatel::{Transatel, lenient};
@@ -32,7 +32,7 @@ pub enum Progress {
     Failed,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WireChange<'a> {
     rate_plan: &'a str,
@@ -70,17 +70,6 @@ pub(in crate::transatel) struct Transaction {
     status: Option<String>,
 }
 
-fn endpoint_of(act: &SimAction) -> &'static Endpoint {
-    match act {
-        SimAction::Activate => &endpoint::ACTIVATE_SIM,
-        SimAction::Suspend => &endpoint::SUSPEND_SIM,
-        SimAction::Reactivate => &endpoint::REACTIVATE_SIM,
-        SimAction::Terminate => &endpoint::TERMINATE_SIM,
-        SimAction::Update(_) => &endpoint::UPDATE_SIM,
-        SimAction::Swap { .. } => &endpoint::SWAP_SIM,
-    }
-}
-
 impl Transatel {
     /// Whether a rate plan is configured for changes of SIMs that name none.
     pub fn has_rate_plan(&self) -> bool {
@@ -99,23 +88,21 @@ impl Transatel {
                 provider: Default::default(),
             });
         };
-        let mut body = WireChange {
+        let labels = action.labels();
+        let body = WireChange {
             rate_plan,
-            ..WireChange::default()
+            group: labels.and_then(|labels| labels.group.as_deref()),
+            external_reference: labels.and_then(|labels| labels.reference.as_deref()),
+            metadata: labels
+                .map(|labels| &labels.metadata)
+                .filter(|metadata| !metadata.is_empty()),
+            new_sim_serial: action.new_iccid().map(Iccid::as_str),
         };
-        match action {
-            SimAction::Update(labels) => {
-                body.group = labels.group.as_deref();
-                body.external_reference = labels.reference.as_deref();
-                body.metadata = Some(&labels.metadata).filter(|metadata| !metadata.is_empty());
-            }
-            SimAction::Swap { new_iccid } => body.new_sim_serial = Some(new_iccid.as_str()),
-            SimAction::Activate | SimAction::Suspend | SimAction::Reactivate | SimAction::Terminate => {}
-        }
+        let endpoint = endpoint::of_operation(OptionalOperation::of_sim(action));
         let Ok(body) = serde_json::to_vec(&body) else {
             return Outcome::NotSent(Error::Internal);
         };
-        let request = Request::new(endpoint_of(action), &[change.iccid.as_str()]).json(body);
+        let request = Request::new(endpoint, &[change.iccid.as_str()]).json(body);
         match self.client.call(&request, options).await {
             Ok(answer) => match answer.json::<Accepted>() {
                 Ok(accepted) => accepted.outcome(),

@@ -1,5 +1,6 @@
 //! A gateway and a simulated provider, started for one test on free ports.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 use transatel_gateway::app::{Addresses, App, Seams};
 use transatel_gateway::config::{self, Sources};
+use transatel_gateway::domain::change::OptionalOperation;
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Options, Sandbox, Webhook};
 
@@ -40,17 +42,17 @@ pub const SUBSCRIBER: &str = "/connectivity-management/subscribers/api/subscribe
 pub const LINE: &str = "/connectivity-management/subscribers/api/subscribers/msisdn/{msisdn}";
 
 /// What an account may have beyond buying, all of it; and a quick pace.
-pub const OPERATIONS: [(&str, &str); 6] = [
-    (
-        "TRANSATEL__ENABLED_OPERATIONS",
-        "CancelRenewal,TerminateSubscription,ActivateSim,SuspendSim,ReactivateSim,TerminateSim,UpdateSim,SwapSim",
-    ),
-    ("TRANSATEL__RATE_PLAN", "M2MA_WW_TSL_BUNDLES_1"),
-    ("OPERATIONS__POLL_AFTER", "20ms"),
-    ("ORDERS__RECONCILE_AFTER", "20ms"),
-    ("ORDERS__RECONCILE_AT_MOST", "50ms"),
-    ("ORDERS__SETTLE_WINDOW", "400ms"),
-];
+pub static OPERATIONS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+    let all = OptionalOperation::ALL.map(OptionalOperation::name).join(",");
+    vec![
+        ("TRANSATEL__ENABLED_OPERATIONS", all.leak()),
+        ("TRANSATEL__RATE_PLAN", "M2MA_WW_TSL_BUNDLES_1"),
+        ("OPERATIONS__POLL_AFTER", "20ms"),
+        ("ORDERS__RECONCILE_AFTER", "20ms"),
+        ("ORDERS__RECONCILE_AT_MOST", "50ms"),
+        ("ORDERS__SETTLE_WINDOW", "400ms"),
+    ]
+});
 
 /// A product that can always be bought.
 pub const FRANCE: &str = "WW_901O_STACK_ONEOFF_FRANCE_1GB_7D";

@@ -10,6 +10,9 @@ use api::SimOperationState::{Pending, Succeeded};
 use api::{SimOperationKind, SimOperationState};
 use tonic::transport::Endpoint;
 use tonic::{Request, Status};
+use transatel_gateway::domain::Iccid;
+use transatel_gateway::domain::change::{Labels, OptionalOperation, SimAction};
+use transatel_gateway::transatel::client::endpoint;
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Fault, Outcome, Script, SimStatus, Step};
 use uuid::Uuid;
@@ -36,6 +39,60 @@ pub enum Action {
     Swap {
         new_iccid: String,
     },
+}
+
+impl Action {
+    /// One of every kind, for a SIM with this card.
+    pub fn each(card: &str, spare: &str, label: &str) -> Vec<Self> {
+        vec![
+            Self::Activate,
+            Self::Suspend,
+            Self::Reactivate,
+            Self::Terminate {
+                confirm: card.to_owned(),
+            },
+            Self::Update {
+                group: label.to_owned(),
+                metadata: vec![("case".into(), label.to_owned())],
+            },
+            Self::Swap {
+                new_iccid: spare.to_owned(),
+            },
+        ]
+    }
+
+    /// As the ledger keeps it.
+    pub fn as_domain(&self) -> SimAction {
+        match self.clone() {
+            Self::Activate => SimAction::Activate,
+            Self::Suspend => SimAction::Suspend,
+            Self::Reactivate => SimAction::Reactivate,
+            Self::Terminate { .. } => SimAction::Terminate,
+            Self::Update { group, metadata } => SimAction::Update(Labels {
+                group: Some(group),
+                reference: None,
+                metadata: metadata.into_iter().collect(),
+            }),
+            Self::Swap { new_iccid } => SimAction::Swap {
+                new_iccid: Iccid::parse(&new_iccid).unwrap(),
+            },
+        }
+    }
+
+    /// The URL that it is sent to.
+    pub fn route(&self) -> &'static str {
+        endpoint::of_operation(OptionalOperation::of_sim(&self.as_domain())).template
+    }
+
+    /// The status that tells that it was carried out.
+    pub fn leads_to(&self) -> Option<SimStatus> {
+        match self {
+            Self::Activate | Self::Reactivate => Some(SimStatus::Active),
+            Self::Suspend => Some(SimStatus::Suspended),
+            Self::Terminate { .. } => Some(SimStatus::Terminated),
+            Self::Update { .. } | Self::Swap { .. } => None,
+        }
+    }
 }
 
 /// A change of a SIM that is asked for.
@@ -212,7 +269,7 @@ async fn every_operation_does_what_it_says() {
         new_iccid: iccid("40"),
     };
     let confirm = iccid("2");
-    for (number, action, kind, word, body, status) in [
+    let cases = [
         (
             15,
             Action::Activate,
@@ -259,13 +316,17 @@ async fn every_operation_does_what_it_says() {
         ),
         (
             2,
-            Action::Terminate { confirm },
+            Action::Terminate {
+                confirm: confirm.clone(),
+            },
             SimOperationKind::Terminate,
             "terminate",
             serde_json::json!({ "ratePlan": PLAN }),
             SimStatus::Terminated,
         ),
-    ] {
+    ];
+    assert_eq!(cases.len(), Action::each(&confirm, &confirm, "").len());
+    for (number, action, kind, word, body, status) in cases {
         control.clear_requests();
         let msisdn = format!("8824700000000{number:02}");
         let card = iccid(&msisdn);

@@ -38,19 +38,7 @@ const SETTINGS: [(&str, &str); 9] = [
 
 /// The last part of an operation's URL.
 fn word(action: &Action) -> &'static str {
-    match action {
-        Action::Activate => "activate",
-        Action::Suspend => "suspend",
-        Action::Reactivate => "reactivate",
-        Action::Terminate { .. } => "terminate",
-        Action::Update { .. } => "modify",
-        Action::Swap { .. } => "sim-swap",
-    }
-}
-
-/// The route of an operation.
-fn route(action: &Action) -> String {
-    format!("{SUBSCRIBER}/{}", word(action))
+    action.route().rsplit('/').next().unwrap()
 }
 
 #[derive(Clone, Debug)]
@@ -59,7 +47,7 @@ struct Case {
     /// apart.
     requests: Vec<Change>,
     calls: Vec<Call>,
-    faults: Vec<(&'static str, String, Step)>,
+    faults: Vec<(&'static str, &'static str, Step)>,
     outcomes: Vec<(Outcome, Duration)>,
     begins: SimStatus,
     names_status: bool,
@@ -69,21 +57,8 @@ struct Case {
 impl Case {
     fn of(seed: u64, msisdn: &str, card: &str, spare: &str) -> Self {
         let rng = &mut Rng::with_seed(seed);
-        let mut actions = vec![
-            Action::Activate,
-            Action::Suspend,
-            Action::Reactivate,
-            Action::Terminate {
-                confirm: card.to_owned(),
-            },
-            Action::Update {
-                group: format!("g{}", rng.u16(..)),
-                metadata: vec![("case".into(), seed.to_string())],
-            },
-            Action::Swap {
-                new_iccid: spare.to_owned(),
-            },
-        ];
+        let label = format!("g{}", rng.u16(..));
+        let mut actions = Action::each(card, spare, &label);
         rng.shuffle(&mut actions);
         actions.truncate(rng.usize(1..4));
         let requests: Vec<_> = actions
@@ -96,11 +71,11 @@ impl Case {
         let faults = (0..rng.usize(0..5))
             .map(|_| {
                 let (method, path) = match rng.u8(0..10) {
-                    0..=5 => ("POST", route(&requests[rng.usize(0..requests.len())].action)),
-                    6 => ("GET", TRANSACTION.to_owned()),
-                    7 => ("GET", SUBSCRIBER.to_owned()),
-                    8 => ("GET", LINE.to_owned()),
-                    _ => ("POST", TOKEN.to_owned()),
+                    0..=5 => ("POST", requests[rng.usize(0..requests.len())].action.route()),
+                    6 => ("GET", TRANSACTION),
+                    7 => ("GET", SUBSCRIBER),
+                    8 => ("GET", LINE),
+                    _ => ("POST", TOKEN),
                 };
                 (method, path, any_fault(rng))
             })
@@ -131,20 +106,12 @@ impl Case {
 
     /// Whether the SIM could be in the requested state without this request.
     fn may_be_so_anyway(&self, action: &Action) -> bool {
-        let puts_in_service = |action: &Action| matches!(action, Action::Activate | Action::Reactivate);
-        match action {
-            Action::Activate | Action::Reactivate => {
-                self.begins == SimStatus::Active
-                    || self
-                        .requests
-                        .iter()
-                        .filter(|request| puts_in_service(&request.action))
-                        .count()
-                        > 1
-            }
-            Action::Suspend => self.begins == SimStatus::Suspended,
-            Action::Terminate { .. } | Action::Update { .. } | Action::Swap { .. } => false,
-        }
+        let shows = |action: &Action, status| action.leads_to() == Some(status);
+        action.leads_to().is_some_and(|status| {
+            let all = self.requests.iter();
+            let same = all.filter(|request| shows(&request.action, status));
+            self.begins == status || same.count() > 1
+        })
     }
 }
 

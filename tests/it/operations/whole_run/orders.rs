@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{PRIVATE, Visitor};
 use crate::support::gateway::{FRANCE, ORDERS, Provisioning, SECRET, SUBSCRIPTIONS, by_msisdn, fetch, until};
-use crate::writes::follow_ups;
 use crate::writes::orders::order;
+use crate::writes::{follow_ups, sim_operations};
 
 impl Visitor {
     pub(super) async fn until_settled(&mut self, request_id: &str) -> Order {
@@ -129,21 +129,14 @@ impl Visitor {
             self.printed
                 .push(format!("{:?}", request.send(&mut client).await));
         }
-        for number in [12, 15] {
-            let sim = by_msisdn(&format!("88247{number:010}"));
-            let request_id = Uuid::new_v4().to_string();
-            let request = ActivateSimRequest {
-                request_id,
-                sim: sim.clone(),
-                ..Default::default()
-            };
-            let _ = ask!(self, client, activate_sim, request);
-            let request = ReactivateSimRequest {
-                request_id: Uuid::new_v4().to_string(),
-                sim,
-                ..Default::default()
-            };
-            let _ = ask!(self, client, reactivate_sim, request);
+        let spare = self.control.sim("100").unwrap().iccid;
+        for number in ["12", "15"] {
+            let sim = self.control.sim(number).unwrap();
+            for action in sim_operations::Action::each(&sim.iccid, &spare, "fleet-c") {
+                let request = sim_operations::Change::new(&sim.msisdn, action);
+                let answer = request.send(&mut client).await;
+                self.printed.push(format!("{answer:?}"));
+            }
         }
     }
 }

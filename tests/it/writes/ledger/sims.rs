@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use transatel_gateway::domain::Iccid;
-use transatel_gateway::domain::change::{Labels, SimAction, SimChange, SimTerms};
+use transatel_gateway::domain::change::{Labels, OptionalOperation, SimAction, SimChange, SimTerms};
 
 use super::*;
+use crate::writes::sim_operations::Action;
 
 suite! {
     a_sim_has_one_change_in_flight_beside_its_orders,
@@ -79,17 +80,13 @@ async fn every_change_is_found_as_it_was_written(stage: &Stage) {
         reference: Some("é\u{1F4F1}".into()),
         metadata: BTreeMap::from([("depot".into(), "Lyon".into()), ("gone".into(), String::new())]),
     });
-    let swap = SimAction::Swap {
-        new_iccid: Iccid::parse("8988247000000000407").unwrap(),
-    };
-    let actions = [
-        SimAction::Activate,
-        SimAction::Suspend,
-        SimAction::Reactivate,
-        SimAction::Terminate,
-        update,
-        swap,
-    ];
+    let each = Action::each("8988247000000000019", "8988247000000000407", "fleet");
+    let mut actions: Vec<_> = each.iter().map(Action::as_domain).collect();
+    let kept: Vec<_> = actions.iter().map(OptionalOperation::of_sim).collect();
+    for operation in OptionalOperation::ALL {
+        assert_eq!(operation.is_of_sims(), kept.contains(&operation), "{operation:?}");
+    }
+    actions.push(update);
     for (sim, action) in (1..).zip(actions) {
         let attempt = change(sim, action, request(sim.into()));
         let record = begun(ledger, attempt.clone()).await;
