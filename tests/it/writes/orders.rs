@@ -247,7 +247,10 @@ async fn states_are_counted() {
     let mut client = env.provisioning();
     create(&mut client, &order(FRESH)).await.unwrap();
     let metrics = env.gateway.metrics().await;
-    let count =
-        |state: &str| metrics.contains(&format!("gateway_orders_transitions_total{{state=\"{state}\""));
+    let count = |state: &str| {
+        metrics.contains(&format!(
+            "gateway_orders_transitions_total{{kind=\"purchase\",state=\"{state}\""
+        ))
+    };
     assert!(count("submitting") && count("placed"), "{metrics}");
 }
