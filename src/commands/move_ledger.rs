@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{CommandError, CommandResult, Sources, load};
-use crate::config::StoreUrl;
+use crate::config::{StoreUrl, secret_in};
 use crate::store::moves::{self, Inventory, Moved, Step, Task};
 
 /// What to move, and where to.
@@ -44,7 +44,7 @@ pub(super) async fn run(sources: Sources, options: Options) -> CommandResult {
             let text = text.map_err(|error| {
                 CommandError::other(format!("--to-file: cannot read {}: {error}", file.display()))
             })?;
-            address("--to-file", text.trim_end_matches(['\n', '\r']))?
+            address("--to-file", secret_in(&text))?
         }
         (None, None) => return Err(CommandError::other("give --to or --to-file")),
     };

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use super::address_range::AddressRange;
 use super::reader::Reader;
+use super::secret::secret_in;
 
 /// Where the provider posts events.
 #[derive(Clone, Debug)]
@@ -115,7 +116,7 @@ fn trust(reader: &mut Reader) -> Trust {
     let files: Vec<PathBuf> = reader.list(FILES).into_iter().map(PathBuf::from).collect();
     for file in &files {
         match std::fs::read_to_string(file) {
-            Ok(secret) if secret.trim_end_matches(['\n', '\r']).is_empty() => {
+            Ok(secret) if secret_in(&secret).is_empty() => {
                 reader.problem(FILES, format!("{} holds no secret", file.display()));
             }
             Ok(_) => {}

@@ -15,6 +15,7 @@ mod orders;
 mod print;
 mod provider;
 mod reader;
+mod secret;
 mod store;
 mod types;
 
@@ -30,6 +31,7 @@ pub use methods::{Grant, METHODS};
 pub use orders::Orders;
 pub use provider::{Outbound, Transatel};
 pub use reader::{Origin, Problem, Shown};
+pub use secret::secret_in;
 pub use store::{Store, StoreUrl};
 pub use types::{Admin, Catalog, Config, Grpc, Inventory, LogFormat, Sandbox, Shutdown, Telemetry};
 
@@ -131,7 +133,10 @@ fn finish(mut reader: Reader) -> Result<Loaded, Problems> {
 fn read_file(reader: &mut Reader, path: &Path) {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => reader.toml(&text, &Origin::File(name)),
+        Ok(text) => reader.toml(
+            text.strip_prefix('\u{FEFF}').unwrap_or(&text),
+            &Origin::File(name),
+        ),
         Err(error) => reader.problem("--config", format!("cannot read {name}: {error}")),
     }
 }

@@ -19,6 +19,13 @@ impl Currency {
             .then_some(Self(letters))
     }
 
+    /// Whether its smallest unit is a hundredth, by ISO 4217. `false` for a
+    /// code that is not listed.
+    pub fn has_cents(&self) -> bool {
+        let listed = iso_currency::Currency::from_code(self.code());
+        listed.and_then(iso_currency::Currency::exponent) == Some(2)
+    }
+
     /// The code in capitals.
     pub fn code(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -148,12 +148,12 @@ impl Amount {
         }
     }
 
-    /// The difference; `None` for different kinds or below zero.
+    /// The difference, at least 0; `None` for different kinds.
     pub fn less(self, other: Self) -> Option<Self> {
-        let whole = |a: i64, b: i64| a.checked_sub(b).filter(|rest| *rest >= 0);
+        let whole = |a: i64, b: i64| a.checked_sub(b).map(|rest| rest.max(0));
         match (self, other) {
             (Self::DataBytes(a), Self::DataBytes(b)) => whole(a, b).map(Self::DataBytes),
-            (Self::Voice(a), Self::Voice(b)) => a.checked_sub(b).map(Self::Voice),
+            (Self::Voice(a), Self::Voice(b)) => Some(Self::Voice(a.saturating_sub(b))),
             (Self::Messages(a), Self::Messages(b)) => whole(a, b).map(Self::Messages),
             (Self::Units(a), Self::Units(b)) => whole(a, b).map(Self::Units),
             (Self::DataBytes(_) | Self::Voice(_) | Self::Messages(_) | Self::Units(_), _) => None,

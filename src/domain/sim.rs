@@ -1,7 +1,9 @@
 //! How a SIM is named. Identifiers are personal data: neither `Debug` nor any
 //! other formatting prints them.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $shortest:literal, $longest:literal) => {
@@ -31,10 +33,98 @@ macro_rules! identifier {
     };
 }
 
-identifier! {
-    /// Integrated circuit card identifier: 13 to 20 digits, as the provider's
-    /// SIM management and connectivity APIs take it (there called `simSerial`).
-    Iccid, 13, 20
+/// Integrated circuit card identifier: 13 to 20 digits, as the provider's SIM
+/// management and connectivity APIs take it (there called `simSerial`).
+///
+/// One card is written in several ways: with the padding `F` of its storage on
+/// the card, in groups, and with or without the check digit at its end. All of
+/// them are read, and are equal; [`as_str`](Self::as_str) has the digits that
+/// were given. Of 19 digits that happen to end in a valid check digit without
+/// being meant to, the last one is taken for it: these are only equal to what
+/// is written the same.
+#[derive(Clone)]
+pub struct Iccid {
+    digits: Box<str>,
+    /// Without the check digit.
+    account: u8,
+}
+
+impl Iccid {
+    /// Reads the digits; `None` when there are too few, too many, or anything
+    /// else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().trim_end_matches(['F', 'f']);
+        let digits: String = text
+            .chars()
+            .filter(|symbol| !matches!(symbol, ' ' | '-'))
+            .collect();
+        let fits = (13..=20).contains(&digits.len());
+        if !fits || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let has_check_digit = digits.len() >= 19 && is_valid_luhn(&digits);
+        let account = digits.len() - usize::from(has_check_digit);
+        Some(Self {
+            account: u8::try_from(account).ok()?,
+            digits: digits.into(),
+        })
+    }
+
+    /// The digits as they were given. Not for logs.
+    pub fn as_str(&self) -> &str {
+        &self.digits
+    }
+
+    /// What names the card: the digits without the check digit.
+    fn card(&self) -> &str {
+        self.digits.get(..usize::from(self.account)).unwrap_or_default()
+    }
+}
+
+/// Whether the last digit is the check digit of the others (ISO/IEC 7812-1).
+fn is_valid_luhn(digits: &str) -> bool {
+    let values = digits.bytes().rev().map(|byte| u32::from(byte - b'0'));
+    let sum: u32 = values
+        .enumerate()
+        .map(|(place, value)| match (place % 2, value) {
+            (0, value) => value,
+            (_, value) if value > 4 => 2 * value - 9,
+            (_, value) => 2 * value,
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+impl PartialEq for Iccid {
+    fn eq(&self, other: &Self) -> bool {
+        self.card() == other.card()
+    }
+}
+
+impl Eq for Iccid {}
+
+impl Ord for Iccid {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.card().cmp(other.card())
+    }
+}
+
+impl PartialOrd for Iccid {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Iccid {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.card().hash(state);
+    }
+}
+
+impl fmt::Debug for Iccid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Iccid(<redacted>)")
+    }
 }
 
 identifier! {
@@ -105,6 +195,36 @@ mod tests {
             "１２３４５６",
         ] {
             assert!(Msisdn::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_card_is_equal_in_every_spelling() {
+        let iccid = |text: &str| Iccid::parse(text).unwrap();
+        let card = iccid("8988247000000000019");
+        for text in [
+            "8988247000000000019F",
+            "8988247000000000019f",
+            " 8988 2470 0000 0000 019 ",
+            "8988-2470-0000-0000-019",
+            "898824700000000001",
+        ] {
+            assert_eq!(iccid(text), card, "{text}");
+        }
+        // 20 digits with the check digit, and 19 without.
+        assert_eq!(iccid("89882470000000000022"), iccid("8988247000000000002"));
+        for text in ["8988247000000000027", "8988247000000000018", "898824700000000002"] {
+            assert_ne!(iccid(text), card, "{text}");
+        }
+        // What is sent is what was given.
+        assert_eq!(iccid("8988247000000000019F").as_str(), "8988247000000000019");
+        for text in [
+            "F",
+            "8988247000000000019G",
+            "8988247F000000000019",
+            "898824700000000001900",
+        ] {
+            assert!(Iccid::parse(text).is_none(), "{text}");
         }
     }
 

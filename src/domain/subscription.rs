@@ -143,7 +143,10 @@ impl Level {
 pub fn totals<'a>(balances: impl Iterator<Item = &'a Balance>) -> Vec<Balance> {
     let mut totals: Vec<Balance> = Vec::new();
     for balance in balances {
-        match totals.iter_mut().find(|total| total.resource == balance.resource) {
+        let same = |total: &&mut Balance| {
+            total.resource == balance.resource && total.level.is_counted_like(balance.level)
+        };
+        match totals.iter_mut().find(same) {
             None => totals.push(Balance {
                 period_start: None,
                 period_end: None,
@@ -156,6 +159,19 @@ pub fn totals<'a>(balances: impl Iterator<Item = &'a Balance>) -> Vec<Balance> {
 }
 
 impl Level {
+    /// Whether the two can be added: rows without a name may be of different
+    /// kinds.
+    fn is_counted_like(self, other: Self) -> bool {
+        let counted = |level: Self| match level {
+            Self::Limited { remaining, initial } => remaining.or(initial),
+            Self::Unlimited => None,
+        };
+        match (counted(self), counted(other)) {
+            (Some(one), Some(other)) => std::mem::discriminant(&one) == std::mem::discriminant(&other),
+            _ => true,
+        }
+    }
+
     fn plus(self, other: Self) -> Self {
         let sum = |a: Option<Amount>, b: Option<Amount>| a?.plus(b?);
         match (self, other) {
@@ -197,7 +213,9 @@ mod tests {
         for (remaining, initial, used) in [
             (Some(1), Some(5), Some(4)),
             (Some(5), Some(5), Some(0)),
-            (Some(6), Some(5), None),
+            // More than there was: nothing has been used.
+            (Some(6), Some(5), Some(0)),
+            (Some(0), Some(5), Some(5)),
             (None, Some(5), None),
             (Some(1), None, None),
         ] {

@@ -5,7 +5,7 @@
 //! provider, and that a call costs the size of its answer, not of the catalog:
 //! everything is indexed once per refresh (`catalog_index`).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::domain::eligibility::Eligibility;
 use crate::domain::error::PageTokenFault;
 use crate::domain::product::Freshness;
 use crate::domain::{Deadline, Error, Language, Money, Result, SimRef};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, metrics};
 use crate::transatel::api::catalog::Dropped;
 use crate::transatel::client::error::Need;
 use crate::transatel::client::request::CallOptions;
@@ -96,6 +96,7 @@ impl Catalog {
             prepare,
             metrics,
             reported: Mutex::default(),
+            unknown_countries: Mutex::default(),
         };
         // Every attempt with its token and the waits between them.
         let load_within = (outbound.catalog_timeout + outbound.retry_longest_wait) * outbound.read_attempts
@@ -260,6 +261,7 @@ struct Loader {
     /// What has been logged: a product that cannot be read is logged once, not
     /// per refresh.
     reported: Mutex<HashSet<Dropped>>,
+    unknown_countries: Mutex<BTreeSet<String>>,
 }
 
 /// Products that are remembered as logged; beyond that they are only counted.
@@ -280,6 +282,21 @@ impl Loader {
     }
 }
 
+impl Loader {
+    /// Once per code: the products are listed without it.
+    fn report_countries(&self, codes: BTreeSet<String>) {
+        let mut reported = self
+            .unknown_countries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for code in codes {
+            if reported.len() < MOST_REPORTED && reported.insert(code.clone()) {
+                tracing::warn!(code, "products of the catalog name a country that is not known");
+            }
+        }
+    }
+}
+
 impl Load for Loader {
     type Key = Language;
     type Value = Index;
@@ -289,7 +306,9 @@ impl Load for Loader {
     async fn load(&self, language: &Language) -> std::result::Result<Loaded<Index>, CallError> {
         let listing = self.provider.products(language).await?;
         let (read, dropped) = (listing.products.len(), listing.dropped.len());
+        let with_unknown_country = listing.with_unknown_country;
         self.report(listing.dropped);
+        self.report_countries(listing.unknown_countries);
         let prepare = self.prepare;
         let indexing = tokio::task::spawn_blocking(move || Index::new(listing.products, prepare));
         let index = indexing.await.map_err(|_| CallError::Unreadable {
@@ -298,7 +317,12 @@ impl Load for Loader {
             request_id: None,
         })?;
         let listed = index.len();
-        self.metrics.catalog(listed, dropped, read - listed);
+        self.metrics.catalog(metrics::Catalog {
+            listed,
+            dropped,
+            infrastructure: read - listed,
+            with_unknown_country,
+        });
         tracing::info!(language = language.as_str(), listed, dropped, "catalog loaded");
         Ok(Loaded {
             value: index,

@@ -15,6 +15,7 @@ use crate::domain::opaque::DEEPEST;
 use crate::domain::product::{is_infrastructure_id, is_infrastructure_tag};
 use crate::domain::write::WriteId;
 use crate::domain::{Iccid, Msisdn, SimIds};
+use crate::transatel::lenient;
 
 /// No member that is stored in a column of its own is longer.
 const LONGEST_MEMBER: usize = 255;
@@ -43,7 +44,7 @@ struct Envelope<'a> {
 /// # Errors
 /// What is wrong with the bytes; holds nothing of them.
 pub fn read(bytes: &[u8], received_at: Timestamp) -> Result<Report, &'static str> {
-    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| "not JSON with a header")?;
+    let envelope: Envelope<'_> = lenient::json(bytes).map_err(|_| "not JSON with a header")?;
     let raw = envelope.body.map_or("{}", RawValue::get);
     let body: Value = serde_json::from_str(raw).map_err(|_| "its body is not JSON")?;
     let id = match envelope.header.get("eventId") {

@@ -6,9 +6,13 @@
 //! object that has a member twice.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -306,9 +310,40 @@ pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
         .flatten())
 }
 
+/// The entries of an object as texts, each by itself: a number or a truth
+/// value as it is written; what is neither text nor these is left out.
+pub fn entries<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let text = |value: Value| match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Object(members) => {
+            let entries = members.into_iter();
+            let entries = entries.filter_map(|(key, value)| Some((key, text(value)?)));
+            Some(entries.collect())
+        }
+        _ => None,
+    })
+}
+
+/// JSON, with or without a byte order mark before it.
+pub fn json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(without_mark(body))
+}
+
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(body)
+}
+
 /// An answer that is an object. serde also reads a list as a struct, member by
 /// member: `["DONE"]` would be a status.
 pub fn answer<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json::Error> {
+    let body = without_mark(body);
     match body.trim_ascii_start().first() {
         Some(b'{') => serde_json::from_slice(body),
         _ => Err(serde_json::Error::custom("not an object")),
@@ -321,9 +356,25 @@ pub fn element(raw: &RawValue) -> Option<Value> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// A timestamp in RFC 3339 with any offset.
-pub fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<jiff::Timestamp>, D::Error> {
-    Ok(borrowed_text(deserializer)?.and_then(|text| text.trim().parse().ok()))
+/// A moment: RFC 3339 with any offset; without one it is UTC. A date that
+/// stands for "none" (the year 1 or 1970, or 9999) is absent.
+pub fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(borrowed_text(deserializer)?.and_then(|text| moment(&text)))
+}
+
+/// 1971-01-01T00:00:00Z: what is earlier stands for "none".
+const FIRST: Timestamp = Timestamp::constant(31_536_000, 0);
+/// 9999-01-01T00:00:00Z: what is later stands for "none".
+const LAST: Timestamp = Timestamp::constant(253_370_764_800, 0);
+
+fn moment(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let with_offset = text.parse::<Timestamp>().ok();
+    let at = with_offset.or_else(|| {
+        let in_utc = text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?;
+        Some(in_utc.timestamp())
+    })?;
+    (FIRST..LAST).contains(&at).then_some(at)
 }
 
 /// The letters of a word in uppercase: `Pre-Activated`, `Preactivated` and
@@ -361,6 +412,48 @@ mod tests {
         ] {
             assert_eq!(whole(&value), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn moments_in_every_shape_seen() {
+        let noon = Some("2026-11-28T12:00:00Z".parse().unwrap());
+        for (text, expected) in [
+            ("2026-11-28T12:00:00Z", noon),
+            ("2026-11-28T13:00:00+01:00", noon),
+            (" 2026-11-28T12:00:00.000Z ", noon),
+            ("2026-11-28T12:00:00", noon),
+            ("2026-11-28 12:00:00", noon),
+            ("2026-11-28", Some("2026-11-28T00:00:00Z".parse().unwrap())),
+            ("0001-01-01T00:00:00Z", None),
+            ("0001-01-01", None),
+            ("1970-01-01T00:00:00Z", None),
+            ("1970-01-01T01:00:00+01:00", None),
+            ("9999-12-31T23:59:59Z", None),
+            ("9999-12-31", None),
+            ("28/11/2026", None),
+            ("", None),
+        ] {
+            assert_eq!(moment(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn entries_are_read_one_by_one() {
+        let value = json!({ "depot": "Lyon", "shelf": 7, "sold": false, "old": null, "deep": { "a": 1 } });
+        let expected = [("depot", "Lyon"), ("shelf", "7"), ("sold", "false")];
+        let expected = expected.map(|(key, text)| (key.to_owned(), text.to_owned()));
+        assert_eq!(entries(value).unwrap(), Some(BTreeMap::from(expected)));
+        assert_eq!(entries(json!(["a"])).unwrap(), None);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_json() {
+        let body = "\u{FEFF}{\"a\":1}".as_bytes();
+        assert_eq!(answer::<Value>(body).unwrap(), json!({ "a": 1 }));
+        assert_eq!(
+            super::json::<Value>("\u{FEFF}[1]".as_bytes()).unwrap(),
+            json!([1])
+        );
     }
 
     #[test]

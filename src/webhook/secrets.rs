@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::signature::{Keys, key};
-use crate::config::Trust;
+use crate::config::{Trust, secret_in};
 
 /// Files are checked this often; the provider repeats what was refused
 /// meanwhile.
@@ -80,7 +80,7 @@ impl Secrets {
         let mut changed = false;
         for file in &self.files {
             let now = match tokio::fs::read_to_string(&file.path).await {
-                Ok(text) => SecretString::from(text.trim_end_matches(['\n', '\r'])),
+                Ok(text) => SecretString::from(secret_in(&text)),
                 Err(error) => {
                     tracing::warn!(%error, file = %file.path.display(), "a secret of the webhook cannot be read");
                     continue;

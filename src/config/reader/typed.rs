@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{Given, Origin, PREFIX, Reader, Shown};
+use crate::config::secret::secret_in;
 
 /// The longest duration.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
@@ -53,7 +54,7 @@ impl Reader {
                 None
             }
             (None, Some(path)) => match std::fs::read_to_string(&path) {
-                Ok(text) => Some(text.trim_end_matches(['\n', '\r']).to_owned()),
+                Ok(text) => Some(secret_in(&text).to_owned()),
                 Err(error) => {
                     self.problem(&file_key, format!("cannot read {path}: {error}"));
                     None

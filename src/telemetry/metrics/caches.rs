@@ -32,6 +32,20 @@ pub(super) struct Products {
     listed: AtomicU64,
     dropped: AtomicU64,
     infrastructure: AtomicU64,
+    unknown_country: AtomicU64,
+}
+
+/// What became of the products of a catalog.
+#[derive(Clone, Copy, Debug)]
+pub struct Catalog {
+    /// Shown to callers.
+    pub listed: usize,
+    /// Unreadable.
+    pub dropped: usize,
+    /// The provider's own.
+    pub infrastructure: usize,
+    /// Shown without a country whose code is not known.
+    pub with_unknown_country: usize,
 }
 
 impl Products {
@@ -40,12 +54,13 @@ impl Products {
         let shown = Arc::clone(&products);
         meter
             .u64_observable_gauge("gateway.catalog.products")
-            .with_description("Products of the catalog loaded last, by what became of them")
+            .with_description("Products of the catalog loaded last, by what became of them; unknown_country: listed without a country whose code is not known")
             .with_callback(move |observer| {
                 for (kind, count) in [
                     ("listed", &shown.listed),
                     ("dropped", &shown.dropped),
                     ("infrastructure", &shown.infrastructure),
+                    ("unknown_country", &shown.unknown_country),
                 ] {
                     observer.observe(count.load(Ordering::Relaxed), &[KeyValue::new("kind", kind)]);
                 }
@@ -57,11 +72,12 @@ impl Products {
 
 impl Metrics {
     /// A catalog was loaded.
-    pub fn catalog(&self, listed: usize, dropped: usize, infrastructure: usize) {
+    pub fn catalog(&self, catalog: Catalog) {
         let store = |counter: &AtomicU64, count| counter.store(count as u64, Ordering::Relaxed);
-        store(&self.products.listed, listed);
-        store(&self.products.dropped, dropped);
-        store(&self.products.infrastructure, infrastructure);
+        store(&self.products.listed, catalog.listed);
+        store(&self.products.dropped, catalog.dropped);
+        store(&self.products.infrastructure, catalog.infrastructure);
+        store(&self.products.unknown_country, catalog.with_unknown_country);
     }
 
     /// Shows what the caches did.

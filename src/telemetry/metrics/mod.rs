@@ -22,7 +22,7 @@ use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 
-pub use caches::CacheCounts;
+pub use caches::{CacheCounts, Catalog};
 pub use orders::{CARRIED_OUT_TWICE, NOT_SENT};
 
 use super::NAME;

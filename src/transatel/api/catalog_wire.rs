@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::countries::country;
 use super::resources;
 use crate::domain::eligibility::{Mode, Verdict};
 use crate::domain::money::Currency;
@@ -31,6 +32,10 @@ pub struct Listing {
     pub products: Vec<Product>,
     /// The others.
     pub dropped: Vec<Dropped>,
+    /// Country codes that are not known.
+    pub unknown_countries: BTreeSet<String>,
+    /// Products that name one.
+    pub with_unknown_country: usize,
 }
 
 /// A product that could not be read.
@@ -42,9 +47,22 @@ pub struct Dropped {
     pub reason: &'static str,
 }
 
+impl Listing {
+    /// A product is listed without a country that is not known.
+    fn note_unknown_countries(&mut self, codes: &[String]) {
+        let mut unknown = codes.iter().filter(|code| country(code).is_none()).peekable();
+        self.with_unknown_country += usize::from(unknown.peek().is_some());
+        let short = unknown.filter(|code| code.len() <= LONGEST_CODE);
+        self.unknown_countries.extend(short.cloned());
+    }
+}
+
+/// Nothing longer is meant as the code of a country.
+const LONGEST_CODE: usize = 20;
+
 /// Reads the whole catalog. Only an answer without a list is an error.
 pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
-    let wrapper: Wrapper<'_> = serde_json::from_slice(body)?;
+    let wrapper: Wrapper<'_> = lenient::json(body)?;
     let mut listing = Listing::default();
     let mut seen = HashSet::new();
     for (place, raw) in wrapper.products.iter().enumerate() {
@@ -62,6 +80,7 @@ pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
                     reason: "productId occurs twice",
                 },
                 Some((id, definition)) => {
+                    listing.note_unknown_countries(&definition.country_list);
                     let product = product(id, definition, wire.availability, wire.prices);
                     listing.products.push(product);
                     continue;
@@ -75,9 +94,9 @@ pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
 
 /// The answer is the list's wrapper; a bare product is accepted too.
 pub fn read_eligibility(body: &[u8], ids: &[&str]) -> Result<HashMap<String, Verdict>, serde_json::Error> {
-    let products = match serde_json::from_slice(body) {
+    let products = match lenient::json(body) {
         Ok(Wrapper { products }) => products,
-        Err(_) => vec![serde_json::from_slice(body)?],
+        Err(_) => vec![lenient::json(body)?],
     };
     let mut verdicts = HashMap::new();
     for product in products {
@@ -249,10 +268,7 @@ fn product(
             }
         })
         .partition(Result::is_ok);
-    let listed = definition
-        .country_list
-        .iter()
-        .filter_map(|code| Country::parse(code));
+    let listed = definition.country_list.iter().filter_map(|code| country(code));
     let countries: BTreeSet<Country> = listed.chain(tag_countries.into_iter().flatten()).collect();
     let availability = availability.unwrap_or_default();
     let prices = prices.unwrap_or_default();
@@ -331,7 +347,8 @@ fn validity(count: Option<i64>, unit: Option<String>) -> Option<Validity> {
 
 /// A price: an array of arrays as documented, an array, or a bare object. The
 /// first element is the price, as integrators read it. Amounts in anything but
-/// cents are left out: their unit is not documented.
+/// cents of a currency that has them are left out: their unit is not
+/// documented, and 500 "cents" of yen may be 500 or 5.
 fn price(fee: &Value) -> Option<Money> {
     match fee {
         Value::Array(items) => price(items.first()?),
@@ -339,7 +356,8 @@ fn price(fee: &Value) -> Option<Money> {
             let unit = lenient::letters(element.get("unit")?.as_str()?);
             let currency = Currency::parse(element.get("currency")?.as_str()?.trim())?;
             let cents = lenient::whole(element.get("amount")?).filter(|cents| *cents >= 0)?;
-            matches!(unit.as_str(), "CENT" | "CENTS").then(|| Money::from_cents(currency, cents))
+            let is_in_cents = matches!(unit.as_str(), "CENT" | "CENTS") && currency.has_cents();
+            is_in_cents.then(|| Money::from_cents(currency, cents))
         }
         _ => None,
     }
@@ -353,7 +371,7 @@ fn networks(wire: WireNetworks) -> Option<CountryNetworks> {
         })
     };
     Some(CountryNetworks {
-        country: Country::parse(&wire.country?)?,
+        country: country(&wire.country?)?,
         operators: wire.operators.into_iter().filter_map(operator).collect(),
     })
 }

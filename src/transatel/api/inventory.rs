@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::catalog_wire::category;
+use super::countries::country;
 use super::resources;
 use crate::domain::product::{Amount, Category, Grant, is_infrastructure_id, is_infrastructure_tag};
 use crate::domain::subscription::{Balance, End, Holdings, Level, Status};
@@ -149,14 +150,14 @@ fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tags, D::Error> {
 
 fn countries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Country>, D::Error> {
     let mut countries = Vec::new();
-    lenient::each_text(deserializer, |code| countries.extend(Country::parse(code)))?;
+    lenient::each_text(deserializer, |code| countries.extend(country(code)))?;
     Ok(countries)
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct WireBalance {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     resource_name: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     resource_label: Option<String>,
@@ -175,7 +176,7 @@ struct WireBalance {
 /// Reads element by element: odd bytes in one never hide the others. One
 /// without an id cannot be named to callers and is only counted.
 pub(in crate::transatel) fn read(body: &[u8]) -> Result<Holdings, serde_json::Error> {
-    let wrapper: Wrapper<'_> = serde_json::from_slice(body)?;
+    let wrapper: Wrapper<'_> = lenient::json(body)?;
     let mut holdings = Holdings::default();
     for element in wrapper.product_subscriptions {
         match wire(element).and_then(subscription) {
@@ -213,21 +214,31 @@ fn subscription(wire: WireSubscription) -> Option<Subscription> {
         .collect();
     let countries = definition.country_list.into_iter();
     let countries = Country::set_of(countries.chain(definition.tags.countries));
+    // The status decides first: a date may stand for "none", or be planned.
+    let activated_at = wire.activation_date.filter(|_| !is_waiting(status));
     Some(Subscription {
         id: wire.subscription_id.filter(|id| !id.is_empty())?,
         end: wire
             .expiration_date
-            .map(|at| end(at, wire.activation_date.is_some(), status)),
+            .map(|at| end(at, activated_at.is_some(), status)),
         infrastructure: definition.tags.infrastructure || is_infrastructure_id(&product_id),
         product_id,
         category: definition.product_category,
         status,
         raw_status,
         ordered_at: wire.subscription_date,
-        activated_at: wire.activation_date,
+        activated_at,
         balances,
         countries,
     })
+}
+
+/// Whether a subscription has certainly not started.
+fn is_waiting(status: Option<Status>) -> bool {
+    matches!(
+        status,
+        Some(Status::Pending | Status::Scheduled | Status::WaitingForFirstUse)
+    )
 }
 
 /// Before a subscription has started, its expiration date is the deadline for
@@ -258,9 +269,14 @@ fn status(word: &str) -> Option<Status> {
     }
 }
 
-/// A missing or zero start value is looked up in the product's allowances.
+/// A missing or zero start value is looked up in the product's allowances. A
+/// row that carries a quantity is shown, also without a name.
 fn balance(wire: WireBalance, granted: impl Fn(&str) -> Option<Grant>) -> Option<Balance> {
-    let resource = wire.resource_name.filter(|name| !name.is_empty())?;
+    let is_empty = wire.resource_value.is_none() && wire.resource_start_value.is_none();
+    if wire.resource_name.is_none() && is_empty {
+        return None;
+    }
+    let resource = wire.resource_name.unwrap_or_default();
     let unit = wire.resource_unit.unwrap_or_default();
     let start = match wire.resource_start_value.filter(|start| *start != 0) {
         Some(resources::UNLIMITED) => Some(Grant::Unlimited),
@@ -277,7 +293,7 @@ fn balance(wire: WireBalance, granted: impl Fn(&str) -> Option<Grant>) -> Option
     } else {
         let remaining = wire
             .resource_value
-            .and_then(|value| resources::amount(value, &unit));
+            .and_then(|value| resources::remaining(value, &unit));
         Level::Limited { remaining, initial }
     };
     Some(Balance {

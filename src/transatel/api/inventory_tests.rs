@@ -49,7 +49,9 @@ fn the_expiration_date_is_a_deadline_until_the_subscription_has_started() {
         ("scheduled", false, End::ActivationDeadline(at)),
         ("dreaming", false, End::ActivationDeadline(at)),
         ("dreaming", true, End::Expiry(at)),
-        ("readyForUse", true, End::Expiry(at)),
+        // The status decides first.
+        ("readyForUse", true, End::ActivationDeadline(at)),
+        ("pending", true, End::ActivationDeadline(at)),
         ("active", false, End::Expiry(at)),
         ("canceled", false, End::Expiry(at)),
         ("suspended", false, End::Expiry(at)),
@@ -103,7 +105,19 @@ fn balances_with_every_fallback() {
         (json!(1024), json!(null), json!(-1), Level::Unlimited),
         (json!(null), json!(5120), json!(null), limited(None, bytes(5120))),
         (json!(1.5), json!(5120), json!(null), limited(None, bytes(5120))),
-        (json!(-7), json!(5120), json!(null), limited(None, bytes(5120))),
+        // More was used than there was.
+        (
+            json!(-7),
+            json!(5120),
+            json!(null),
+            limited(bytes(0), bytes(5120)),
+        ),
+        (
+            json!("-312"),
+            json!(5120),
+            json!(null),
+            limited(bytes(0), bytes(5120)),
+        ),
     ] {
         let mut row = json!({"resourceName": "R", "resourceUnit": "KB", "resourceValue": value});
         row["resourceStartValue"] = start.clone();

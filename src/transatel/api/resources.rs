@@ -16,6 +16,12 @@ pub const UNLIMITED: i64 = -1;
 /// Bytes in the provider's KB.
 const KB: i64 = 1024;
 
+/// What is left, in the provider's unit: a line that used more than it had is
+/// shown below zero, and has nothing left.
+pub fn remaining(value: i64, unit: &str) -> Option<Amount> {
+    amount(value.max(0), unit)
+}
+
 /// A quantity in the provider's unit; `None` when it is below zero or does
 /// not fit.
 pub fn amount(value: i64, unit: &str) -> Option<Amount> {
@@ -32,7 +38,7 @@ pub fn amount(value: i64, unit: &str) -> Option<Amount> {
 #[derive(Deserialize, Default, Debug)]
 #[serde(default, rename_all = "camelCase")]
 pub struct WireAllowance {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     resource_name: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     resource_unit: Option<String>,
@@ -53,8 +59,10 @@ fn allowance(wire: WireAllowance) -> Option<Allowance> {
         Some(value) => amount(value, &unit).map_or(Grant::Unknown, Grant::Limited),
         None => Grant::Unknown,
     };
-    Some(Allowance {
-        resource: wire.resource_name?,
+    // What carries a quantity is shown, also without a name.
+    let is_empty = wire.resource_name.is_none() && wire.resource_value.is_none();
+    (!is_empty).then(|| Allowance {
+        resource: wire.resource_name.unwrap_or_default(),
         grant,
     })
 }

@@ -74,7 +74,7 @@ impl Transatel {
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct WireEsim {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     sim_serial: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     status: Option<String>,
@@ -120,7 +120,7 @@ fn profile(wire: WireEsim, iccid: &Iccid) -> Result<Profile, &'static str> {
     if wire
         .sim_serial
         .as_deref()
-        .is_some_and(|serial| serial.trim() != iccid.as_str())
+        .is_some_and(|serial| Iccid::parse(serial).as_ref() != Some(iccid))
     {
         return Err("it is about another SIM");
     }
@@ -261,7 +261,7 @@ mod tests {
             assert_eq!(read(&body), Err(why), "{body}");
         }
         // Members that cannot be read are absent.
-        let odd = json!({ "simSerial": 1, "status": "enabled", "statusDate": "soon", "eid": [], "history": "none" });
+        let odd = json!({ "simSerial": [1], "status": "enabled", "statusDate": "soon", "eid": [], "history": "none" });
         let profile = read(&odd).unwrap();
         assert_eq!(
             (profile.status_changed_at, profile.eid, profile.history.len()),

@@ -12,8 +12,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::countries::country;
 use super::sim_management::esim_status;
-use crate::domain::{Country, Iccid, Msisdn, SimIds, SimRecord, SimRef, SimStatus};
+use crate::domain::{Iccid, Msisdn, SimIds, SimRecord, SimRef, SimStatus};
 use crate::transatel::client::endpoint;
 use crate::transatel::client::error::CallError;
 use crate::transatel::client::request::{CallOptions, Request};
@@ -144,9 +145,9 @@ pub(in crate::transatel) fn read_page(body: &[u8]) -> Result<SimPage, serde_json
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct WireSim {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     sim_serial: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::id")]
     msisdn: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     status: Option<String>,
@@ -154,7 +155,7 @@ struct WireSim {
     rate_plan: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     group: Option<String>,
-    #[serde(deserialize_with = "lenient::object")]
+    #[serde(deserialize_with = "lenient::entries")]
     metadata: Option<BTreeMap<String, String>>,
     #[serde(deserialize_with = "lenient::timestamp")]
     activation_date: Option<Timestamp>,
@@ -190,7 +191,7 @@ fn record(wire: WireSim) -> SimRecord {
         metadata: wire.metadata,
         activated_at: wire.activation_date,
         last_seen_at: wire.last_seen_date,
-        last_country: wire.last_origin_country.as_deref().and_then(Country::parse),
+        last_country: wire.last_origin_country.as_deref().and_then(country),
         esim_status: wire.last_esim_profile_status.as_deref().and_then(esim_status),
         as_of: SystemTime::now(),
     }

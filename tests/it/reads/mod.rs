@@ -4,6 +4,7 @@ pub mod cache;
 pub mod catalog;
 pub mod esim;
 pub mod inventory;
+pub mod odd_bytes;
 pub mod provider_faults;
 pub mod swapped_sims;
 pub mod token;
