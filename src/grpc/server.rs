@@ -49,6 +49,9 @@ pub struct Services {
     pub events: Events,
 }
 
+/// The health service of gRPC.
+const HEALTH: &str = "grpc.health.v1.Health";
+
 impl Services {
     /// Full names of the services, for health.
     pub const NAMES: [&'static str; 5] = [CATALOG, INVENTORY, ESIM, PROVISIONING, EVENTS];
@@ -65,11 +68,15 @@ impl Services {
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 // So that grpcurl can print the details of an error.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 .with_service_name(CATALOG)
                 .with_service_name(INVENTORY)
                 .with_service_name(ESIM)
                 .with_service_name(PROVISIONING)
                 .with_service_name(EVENTS)
+                .with_service_name(HEALTH)
+                .with_service_name("grpc.reflection.v1.ServerReflection")
+                .with_service_name("grpc.reflection.v1alpha.ServerReflection")
         };
         let catalog = CatalogServer::new(CatalogHandler(self.catalog));
         let inventory = InventoryServer::new(InventoryHandler::new(self.inventory, self.sims));

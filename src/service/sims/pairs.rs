@@ -104,7 +104,8 @@ pub(super) struct Loader {
 /// A pair changes only by a swap, which is rare and reported by an event; a day
 /// bounds how long reads go to the wrong number after a missed one.
 const PAIR_FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
-const PAIR_USABLE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Not longer: numbers of ended SIMs are given to others.
+const PAIR_USABLE_FOR: Duration = PAIR_FRESH_FOR;
 
 /// A pair that the provider reported this long ago, as the cache keeps it.
 fn kept(pair: SimIds, age: Duration) -> Loaded<SimIds> {

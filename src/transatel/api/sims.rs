@@ -202,10 +202,14 @@ pub fn sim_status(word: &str) -> Option<SimStatus> {
     match lenient::letters(word).as_str() {
         "PREACTIVATED" => Some(SimStatus::Preactivated),
         "ACTIVE" => Some(SimStatus::Active),
-        "SUSPENDED" | "SUSPENDEDBYTHEPROVIDER" => Some(SimStatus::Suspended),
-        "OPERATORBARRED" | "BARRED" => Some(SimStatus::Barred),
+        "SUSPENDED" => Some(SimStatus::Suspended),
+        // Not our own suspension: only the account manager, or the operator,
+        // ends it.
+        "OPERATORBARRED" | "BARRED" | "SUSPENDEDBYTHEPROVIDER" | "SUSPENDEDBYOPERATOR" => {
+            Some(SimStatus::Barred)
+        }
         "TESTMODE" => Some(SimStatus::Test),
-        "TARIFFHOLIDAY" => Some(SimStatus::OnHold),
+        "TARIFFHOLIDAY" | "SLEEPMODE" => Some(SimStatus::OnHold),
         "TERMINATED" => Some(SimStatus::Terminated),
         "LOADED" | "AVAILABLE" => Some(SimStatus::Available),
         _ => None,
@@ -238,10 +242,18 @@ mod tests {
                 SimStatus::Preactivated,
             ),
             (&["Active", "ACTIVE"], SimStatus::Active),
-            (&["Suspended", "Suspended by the provider"], SimStatus::Suspended),
-            (&["Operator_Barred", "OPERATOR-BARRED"], SimStatus::Barred),
+            (&["Suspended"], SimStatus::Suspended),
+            (
+                &[
+                    "Operator_Barred",
+                    "OPERATOR-BARRED",
+                    "Suspended by the provider",
+                    "Suspended by operator",
+                ],
+                SimStatus::Barred,
+            ),
             (&["TestMode", "Test mode"], SimStatus::Test),
-            (&["Tariff_Holiday"], SimStatus::OnHold),
+            (&["Tariff_Holiday", "Sleep mode"], SimStatus::OnHold),
             (&["Terminated"], SimStatus::Terminated),
             (&["Loaded", "Available"], SimStatus::Available),
         ] {
@@ -250,7 +262,7 @@ mod tests {
             }
             assert_eq!(sim_status(word(status)), Some(status));
         }
-        for word in ["", "Scraped", "Sleep mode"] {
+        for word in ["", "Scraped"] {
             assert_eq!(sim_status(word), None, "{word}");
         }
     }

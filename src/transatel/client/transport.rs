@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
-use url::Url;
+use url::{Host, Url};
 
 use super::endpoint::{Api, Kind};
 use super::error::{CallError, Refusal, retry_after};
@@ -141,6 +141,9 @@ impl Transport {
             let builder = reqwest::Client::builder().tls_certs_merge(authorities.clone());
             let builder = match &proxy {
                 Some(proxy) => builder.proxy(proxy.clone()),
+                // The simulator, or something beside the process: a proxy of
+                // the environment cannot reach it.
+                None if is_loopback(&base_url) => builder.no_proxy(),
                 None => builder,
             };
             builder
@@ -341,6 +344,16 @@ impl Transport {
                 "a request to the provider failed: {failure}"
             );
         }
+    }
+}
+
+/// Whether an address is this machine's own.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

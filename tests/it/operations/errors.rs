@@ -2,7 +2,9 @@
 
 use transatel_gateway_client::connectivity::v1::*;
 
-use crate::support::gateway::{TestEnv, by_iccid, by_msisdn, get, violations};
+use transatel_simulator::{Fault, Script};
+
+use crate::support::gateway::{FRANCE, PRODUCTS, TestEnv, by_iccid, by_msisdn, get, reason, violations};
 
 #[tokio::test]
 async fn every_violation_of_a_list_is_named_at_once() {
@@ -106,4 +108,60 @@ async fn the_longest_product_id_that_is_allowed_is_looked_up() {
         crate::support::gateway::reason(&status).reason,
         "PRODUCT_NOT_FOUND"
     );
+}
+
+/// What a client has to take in as trailers: the message with each odd byte as
+/// three, the details in base64.
+fn size(status: &tonic::Status) -> usize {
+    status.message().len() * 3 + status.details().len().div_ceil(3) * 4
+}
+
+#[tokio::test]
+async fn an_error_is_small_however_much_is_wrong() {
+    let env = TestEnv::open().await;
+    let request = BatchGetInventoryRequest {
+        sims: (0..160)
+            .filter_map(|n| by_iccid(&format!("not a card {n}")))
+            .collect(),
+        ..Default::default()
+    };
+    let mut inventory = env.inventory();
+    let status = match inventory.batch_get_inventory(request).await {
+        Err(status) => status,
+        Ok(answer) => answer.into_inner().message().await.unwrap_err(),
+    };
+    let named = violations(&status);
+    assert!((10..=20).contains(&(named.len() - 1)), "{named:?}");
+    assert!(size(&status) < 4096, "{} bytes", size(&status));
+    let more = status.message().to_owned() + &format!("{:?}", reason(&status).details);
+    assert!(
+        more.contains(&format!("and {} more", 161 - named.len())),
+        "{more}"
+    );
+
+    // The longest text that a caller can have echoed.
+    let request = GetProductRequest {
+        product_id: "\u{1F4F1}".repeat(100),
+        ..Default::default()
+    };
+    let status = env.catalog().get_product(request).await.unwrap_err();
+    assert!(size(&status) < 4096, "{} bytes", size(&status));
+}
+
+#[tokio::test]
+async fn a_time_to_wait_also_reaches_the_retries_of_grpc() {
+    let env = TestEnv::open().await;
+    let limited = Fault::RateLimited {
+        retry_after: Some(std::time::Duration::from_secs(2)),
+    };
+    env.control()
+        .queue(Script::on("GET", PRODUCTS).then(limited.step().forever()));
+    let request = CheckEligibilityRequest {
+        sim: by_msisdn("882470000000001"),
+        product_ids: vec![FRANCE.into()],
+    };
+    let status = env.catalog().check_eligibility(request).await.unwrap_err();
+    assert_eq!(reason(&status).reason, "PROVIDER_RATE_LIMITED");
+    let pushback = status.metadata().get("grpc-retry-pushback-ms");
+    assert_eq!(pushback.unwrap().to_str().unwrap(), "2000");
 }

@@ -100,7 +100,7 @@ async fn a_provider_that_is_down_does_not_hold_readiness_back() {
 }
 
 #[tokio::test]
-async fn both_reflections_list_only_public_services() {
+async fn both_reflections_list_every_service() {
     let env = TestEnv::open().await;
     let listed = [
         "connectivity.v1.Catalog",
@@ -108,6 +108,9 @@ async fn both_reflections_list_only_public_services() {
         "connectivity.v1.Esim",
         "connectivity.v1.Provisioning",
         "connectivity.v1.Events",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
     ];
     let channel = env.gateway.channel.clone();
 
