@@ -281,6 +281,9 @@ fn ci_steps() -> Vec<String> {
 fn commands_of_the_contributors_guide_exist() {
     let steps = ci_steps();
     let integration = sources(&["tests"]);
+    let is_in_it = |name: &str| {
+        integration.contains(&format!("mod {name};")) || integration.contains(&format!("fn {name}("))
+    };
     let unit = sources(&["src"]);
     let commands = commands(&page("CONTRIBUTING.md"));
     assert!(commands.len() > 10, "{commands:?}");
@@ -295,10 +298,11 @@ fn commands_of_the_contributors_guide_exist() {
                     assert!(steps.iter().any(|known| known == step), "{command}: no such step");
                 }
             }
+            ["cargo", "test", "--test", "it", "--", ref names @ ..] => {
+                assert!(names.iter().all(|name| is_in_it(name)), "{command}: no such test");
+            }
             ["cargo", "test", "--test", "it", name] => {
-                let is_module = integration.contains(&format!("mod {name};"));
-                let is_test = integration.contains(&format!("fn {name}("));
-                assert!(is_module || is_test, "{command}: no such test");
+                assert!(is_in_it(name), "{command}: no such test");
             }
             ["cargo", "test", "--lib", name] => {
                 let found = unit.contains(&format!("mod {name}")) || unit.contains(&format!("fn {name}("));
