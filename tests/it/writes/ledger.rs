@@ -32,6 +32,7 @@ pub(crate) use suite_of;
 
 mod attempts;
 mod files;
+mod former_release;
 mod model;
 mod races;
 mod servers;
