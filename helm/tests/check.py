@@ -601,7 +601,7 @@ class Notes(unittest.TestCase):
         for part, case, options in [
             ("networkPolicy is off", "nothing", ""),
             ("may buy", "default", ""),
-            ("needs to know who calls", "default", "config.callers.allow.x={*}"),
+            ("needs the callers' names", "default", "config.callers.allow.x={*}"),
             ("service.type LoadBalancer", "everything", ""),
             ("without config.transatel.mvno_ref", "default", ""),
             ("credentials are in the release's values", "postgres", ""),
