@@ -61,7 +61,11 @@ fn free_ports() -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn the_sandbox_greets_with_calls_that_work_as_pasted_and_ends_on_ctrl_c() {
-    let mut process = Process::start(&["serve", "--sandbox"], &free_ports());
+    // As on a machine behind a proxy: the simulator is not asked through it.
+    let proxied = ["HTTP_PROXY", "http_proxy", "ALL_PROXY"]
+        .map(|name| (name.to_owned(), "http://127.0.0.1:9".to_owned()));
+    let environment = [free_ports(), proxied.to_vec()].concat();
+    let mut process = Process::start(&["serve", "--sandbox"], &environment);
     let mut address = None;
     let mut calls = Vec::new();
     let mut attach = None;

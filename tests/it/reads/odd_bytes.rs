@@ -125,20 +125,6 @@ async fn a_date_that_stands_for_none_is_none() {
 }
 
 #[tokio::test]
-async fn each_entry_of_the_metadata_is_read_by_itself() {
-    let sim = json!({
-        "simSerial": "8988247000000000019", "msisdn": "+882470000000001", "status": "Active",
-        "metadata": { "depot": "Lyon", "shelf": 7, "old": null },
-    });
-    let env = answering(SEARCH, &json!({ "sims": [sim], "totalPages": 1 }).to_string()).await;
-    let request = api::GetSimRequest {
-        sim: by_iccid("8988247000000000019"),
-    };
-    let sim = env.inventory().get_sim(request).await.unwrap().into_inner();
-    assert_eq!(sim.sim.unwrap().msisdn, LINE_OF_A_CUSTOMER);
-}
-
-#[tokio::test]
 async fn one_card_is_found_however_it_is_written() {
     for (asked, answered) in [
         ("8988247000000000019", json!("8988247000000000019F")),
