@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Iccid;
-use crate::domain::change::SubscriptionAction;
-use crate::domain::change::{Labels, SimAction, SimTerms};
-use crate::domain::write::{Kind, SubscriptionTerms};
+use crate::domain::change::{Labels, SimAction, SimTerms, SubscriptionAction};
+use crate::domain::write::{Kind, State, SubscriptionTerms};
 
 #[derive(Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -92,19 +91,15 @@ fn sim_name(action: &SimAction) -> &'static str {
     }
 }
 
-/// The kind's name in metrics, by the name in `act`.
-pub(super) fn metric_name(act: &str) -> Option<&'static str> {
+/// Kind and state of a row as metrics name them, by the name in `act`. A row
+/// whose kind cannot be read is counted too.
+pub(super) fn labels(act: &str, state: State) -> (&'static str, &'static str) {
     match act {
-        BUY => Some("purchase"),
-        "cancel_renewal" | "terminate_subscription" => Some("subscription"),
-        sim if sim.starts_with("sim_") => Some("sim"),
-        _ => None,
+        BUY => ("purchase", state.order_name()),
+        "cancel_renewal" | "terminate_subscription" => ("subscription", state.order_name()),
+        sim if sim.starts_with("sim_") => ("sim", state.name()),
+        _ => ("unknown", state.order_name()),
     }
-}
-
-/// Whether the kind of this metric name is an operation on a SIM.
-pub(super) fn is_of_sims(metric_name: &str) -> bool {
-    metric_name == "sim"
 }
 
 /// `None` when the columns do not hold a kind.
@@ -204,7 +199,7 @@ mod tests {
         for (kind, stored) in all {
             let (name, details) = write(&kind).unwrap();
             assert_eq!(read(name, details.as_deref()), Some(stored));
-            assert_eq!(metric_name(name), Some(kind.name()));
+            assert_eq!(labels(name, State::Unknown).0, kind.name());
         }
         for (name, details) in [
             ("buys", None),

@@ -299,7 +299,7 @@ pub struct Filter {
 /// How many writes of a kind are in a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// [`Kind::name`].
+    /// [`Kind::name`], or `unknown` when it cannot be read.
     pub kind: &'static str,
     /// The state's name for that kind.
     pub state: &'static str,

@@ -368,12 +368,7 @@ pub(super) async fn counts<S: Session>(session: &mut S) -> sqlx::Result<Vec<Coun
     let rows = session.rows(statements::COUNTS, values![]).await?;
     let mut counts: Vec<Count> = Vec::new();
     for found in &rows {
-        let kind = kind::metric_name(&row::text(found, "act")?).ok_or_else(|| row::unusable("act"))?;
-        let state = row::state(found)?;
-        let state = match kind::is_of_sims(kind) {
-            true => state.name(),
-            false => state.order_name(),
-        };
+        let (kind, state) = kind::labels(&row::text(found, "act")?, row::state(found)?);
         let writes = row::number(found, "writes")?;
         // Several values of `act` are of one kind.
         match counts

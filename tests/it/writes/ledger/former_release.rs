@@ -7,8 +7,17 @@ use transatel_gateway::domain::sim_operation::{self, SimOperation};
 
 use super::*;
 
-/// What each row held: `act`, `details`, product, card, state, subscription.
-const ROWS: [(&str, &str, &str, &str, &str, &str); 7] = [
+/// `act`, `details`, product, card, state, subscription.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
+const ROWS: [Row; 7] = [
     ("'buy'", "NULL", "P", "NULL", "placed", "'SUB-1'"),
     (
         "'buy'",
@@ -66,8 +75,11 @@ fn id(row: usize) -> WriteId {
     ))
 }
 
-fn inserts() -> String {
-    let rows = ROWS.iter().enumerate();
+/// A kind that this release does not know.
+const UNKNOWN_KIND: Row = ("'sell'", "NULL", "P", "NULL", "unknown", "NULL");
+
+fn inserts(rows: &[Row]) -> String {
+    let rows = rows.iter().enumerate();
     let rows = rows.map(|(at, (act, details, product, card, state, subscription))| {
         format!(
             "INSERT INTO orders (id, request_id, iccid, msisdn, product_id, reference, created_at, updated_at, \
@@ -137,17 +149,33 @@ async fn are_read(ledger: &dyn Ledger) {
     assert_eq!(page.len(), 4);
 }
 
-#[tokio::test]
-async fn a_sqlite_file_of_the_former_release_is_read() {
+/// A SQLite file with these rows.
+async fn file_with(rows: &[Row]) -> Folder {
     let folder = Folder::new();
     drop(folder.open().await);
     let url = format!("sqlite://{}", folder.file().display());
     let mut file = SqliteConnection::connect(&url).await.unwrap();
-    file.execute(sqlx::raw_sql(AssertSqlSafe(inserts())))
-        .await
-        .unwrap();
+    let sql = AssertSqlSafe(inserts(rows));
+    file.execute(sqlx::raw_sql(sql)).await.unwrap();
     file.close().await.unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_sqlite_file_of_the_former_release_is_read() {
+    let folder = file_with(&ROWS).await;
     are_read(&*folder.open().await.ledger).await;
+}
+
+#[tokio::test]
+async fn a_row_of_an_unknown_kind_is_counted_with_the_others() {
+    let folder = file_with(&[ROWS[0], UNKNOWN_KIND]).await;
+    let counts = folder.open().await.ledger.counts().await.unwrap();
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|count| (count.kind, count.state, count.writes))
+        .collect();
+    assert_eq!(counts, [("purchase", "placed", 1), ("unknown", "unknown", 1)]);
 }
 
 #[tokio::test]
@@ -158,7 +186,7 @@ async fn a_postgresql_database_of_the_former_release_is_read() {
     drop(open_postgres(&url).await);
     let mut server = PgConnection::connect(&url).await.unwrap();
     server
-        .execute(sqlx::raw_sql(AssertSqlSafe(inserts())))
+        .execute(sqlx::raw_sql(AssertSqlSafe(inserts(&ROWS))))
         .await
         .unwrap();
     server.close().await.unwrap();
