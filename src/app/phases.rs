@@ -51,9 +51,9 @@ impl<'a> Phase<'a> {
 }
 
 /// Runs the phases in their order.
-/// The first error of a phase; later phases are skipped.
+///
 /// # Errors
-/// The first error of a phase; those after it are left out.
+/// The first error of a phase; the phases after it are skipped.
 pub(super) async fn run(phases: Vec<Phase<'_>>) -> Result<(), RunError> {
     for phase in phases {
         let work = tokio::time::timeout(phase.within, phase.work);

@@ -11,6 +11,16 @@ pub struct Failure {
     pub provider: ProviderDetail,
 }
 
+impl From<Reason> for Failure {
+    /// Of the gateway's own: the provider said nothing about it.
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            provider: ProviderDetail::default(),
+        }
+    }
+}
+
 impl Failure {
     /// For people; holds no identifier of a SIM.
     pub fn message(&self) -> String {

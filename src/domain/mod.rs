@@ -26,6 +26,7 @@ pub mod provider_detail;
 pub mod sim;
 pub mod sim_operation;
 pub mod sim_record;
+mod state;
 pub mod subscription;
 pub mod write;
 

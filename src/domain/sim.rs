@@ -39,14 +39,14 @@ macro_rules! identifier {
 /// One card is written in several ways: with the padding `F` of its storage on
 /// the card, in groups, and with or without the check digit at its end. All of
 /// them are read, and are equal; [`as_str`](Self::as_str) has the digits that
-/// were given. Of 19 digits that happen to end in a valid check digit without
-/// being meant to, the last one is taken for it: these are only equal to what
-/// is written the same.
+/// were given. A card of 20 digits that is written without its check digit is
+/// not recognized in one case of ten: its 19 digits then end in what looks like
+/// one.
 #[derive(Clone)]
 pub struct Iccid {
     digits: Box<str>,
-    /// Without the check digit.
-    account: u8,
+    /// How many of them name the card: all, or all but the check digit.
+    card_length: u8,
 }
 
 impl Iccid {
@@ -63,9 +63,9 @@ impl Iccid {
             return None;
         }
         let has_check_digit = digits.len() >= 19 && is_valid_luhn(&digits);
-        let account = digits.len() - usize::from(has_check_digit);
+        let card_length = digits.len() - usize::from(has_check_digit);
         Some(Self {
-            account: u8::try_from(account).ok()?,
+            card_length: u8::try_from(card_length).ok()?,
             digits: digits.into(),
         })
     }
@@ -77,7 +77,9 @@ impl Iccid {
 
     /// What names the card: the digits without the check digit.
     fn card(&self) -> &str {
-        self.digits.get(..usize::from(self.account)).unwrap_or_default()
+        self.digits
+            .get(..usize::from(self.card_length))
+            .unwrap_or_default()
     }
 }
 

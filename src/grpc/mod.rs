@@ -5,6 +5,7 @@
 //! into messages, `status` is the only place where an error becomes a `Status`.
 //! No decisions are made here.
 
+mod bounds;
 mod catalog;
 mod certificates;
 mod connection;

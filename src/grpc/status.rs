@@ -10,8 +10,9 @@ use std::time::Duration;
 use prost::Message as _;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
+use super::bounds;
 use crate::domain::Error;
 use crate::domain::ProviderDetail;
 use crate::domain::error::LedgerState;
@@ -232,44 +233,6 @@ fn refused(reason: Reason) -> Code {
     }
 }
 
-/// Clients refuse trailers that are too large (grpcio at 8 KiB, proxies
-/// earlier), and then show nothing of the error. These bounds keep message and
-/// details below 4 KiB together, also when they are encoded: of the message
-/// each byte may become three, of the details three become four.
-const LONGEST_MESSAGE: usize = 300;
-const LONGEST_VALUE: usize = 256;
-const MOST_VIOLATIONS: usize = 20;
-const LONGEST_VIOLATIONS: usize = 1_600;
-
-/// A text that is cut off where it is too long.
-fn bounded(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        text.truncate(text.floor_char_boundary(most - '…'.len_utf8()));
-        text.push('…');
-    }
-    text
-}
-
-/// As many violations as fit, and how many more there are.
-fn shown(violations: Vec<(String, String)>) -> Vec<FieldViolation> {
-    let all = violations.len();
-    let mut left = LONGEST_VIOLATIONS;
-    let mut shown = Vec::new();
-    for (field, description) in violations.into_iter().take(MOST_VIOLATIONS) {
-        let (field, description) = (bounded(field, LONGEST_VALUE), bounded(description, LONGEST_VALUE));
-        let Some(rest) = left.checked_sub(field.len() + description.len()) else {
-            break;
-        };
-        left = rest;
-        shown.push(FieldViolation::new(field, description));
-    }
-    if shown.len() < all {
-        let more = all - shown.len();
-        shown.push(FieldViolation::new("", format!("and {more} more")));
-    }
-    shown
-}
-
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let Row {
@@ -279,24 +242,24 @@ impl From<Error> for Status {
             advice,
         } = row(&error);
         let metadata = metadata.into_iter();
-        let metadata = metadata.map(|(key, value)| (key.to_owned(), bounded(value, LONGEST_VALUE)));
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), bounds::value(value)));
         let metadata: HashMap<String, String> = metadata.collect();
         let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, metadata);
         let mut pushback = None;
         match advice {
             Advice::None => {}
             Advice::Violations(violations) => {
-                details.set_bad_request(shown(violations));
+                details.set_bad_request(bounds::violations(violations));
             }
             Advice::RetryAfter(wait) => {
                 details.set_retry_info(Some(wait));
                 pushback = Some(wait);
             }
             Advice::NotFound(kind, name) => {
-                details.set_resource_info(kind, bounded(name, LONGEST_VALUE), "", "");
+                details.set_resource_info(kind, bounds::value(name), "", "");
             }
         }
-        let message = bounded(error.to_string(), LONGEST_MESSAGE);
+        let message = bounds::message(error.to_string());
         let mut status = Self::with_error_details(code, message, details);
         if let Some(wait) = pushback {
             // gRPC's own retries (gRFC A6) go by it, and not by `RetryInfo`.

@@ -6,6 +6,7 @@
 //! everything is indexed once per refresh (`catalog_index`).
 
 use std::collections::{BTreeSet, HashSet};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -95,8 +96,8 @@ impl Catalog {
             default_language: config.default_language.clone(),
             prepare,
             metrics,
-            reported: Mutex::default(),
-            unknown_countries: Mutex::default(),
+            dropped: Logged::default(),
+            unknown_countries: Logged::default(),
         };
         // Every attempt with its token and the waits between them.
         let load_within = (outbound.catalog_timeout + outbound.retry_longest_wait) * outbound.read_attempts
@@ -258,41 +259,43 @@ struct Loader {
     default_language: Language,
     prepare: Prepare,
     metrics: Arc<Metrics>,
-    /// What has been logged: a product that cannot be read is logged once, not
-    /// per refresh.
-    reported: Mutex<HashSet<Dropped>>,
-    unknown_countries: Mutex<BTreeSet<String>>,
+    dropped: Logged<Dropped>,
+    unknown_countries: Logged<String>,
 }
 
-/// Products that are remembered as logged; beyond that they are only counted.
-const MOST_REPORTED: usize = 1000;
+/// What has been logged: each once, not once per refresh.
+#[derive(Debug)]
+struct Logged<T>(Mutex<HashSet<T>>);
 
-impl Loader {
-    fn report(&self, dropped: Vec<Dropped>) {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        for product in dropped {
-            if reported.len() < MOST_REPORTED && reported.insert(product.clone()) {
-                tracing::warn!(
-                    product_id = product.id,
-                    reason = product.reason,
-                    "a product cannot be read"
-                );
-            }
-        }
+/// As many are remembered; beyond that they are only counted.
+const MOST_LOGGED: usize = 1000;
+
+impl<T> Default for Logged<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone + Eq + Hash> Logged<T> {
+    /// Whether it has to be logged now.
+    fn is_new(&self, item: &T) -> bool {
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.len() < MOST_LOGGED && logged.insert(item.clone())
     }
 }
 
 impl Loader {
-    /// Once per code: the products are listed without it.
-    fn report_countries(&self, codes: BTreeSet<String>) {
-        let mut reported = self
-            .unknown_countries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for code in codes {
-            if reported.len() < MOST_REPORTED && reported.insert(code.clone()) {
-                tracing::warn!(code, "products of the catalog name a country that is not known");
-            }
+    fn report(&self, dropped: &[Dropped], unknown_countries: &BTreeSet<String>) {
+        for product in dropped.iter().filter(|product| self.dropped.is_new(product)) {
+            tracing::warn!(
+                product_id = product.id,
+                reason = product.reason,
+                "a product cannot be read"
+            );
+        }
+        let countries = unknown_countries.iter();
+        for code in countries.filter(|code| self.unknown_countries.is_new(code)) {
+            tracing::warn!(code, "products of the catalog name a country that is not known");
         }
     }
 }
@@ -307,8 +310,7 @@ impl Load for Loader {
         let listing = self.provider.products(language).await?;
         let (read, dropped) = (listing.products.len(), listing.dropped.len());
         let with_unknown_country = listing.with_unknown_country;
-        self.report(listing.dropped);
-        self.report_countries(listing.unknown_countries);
+        self.report(&listing.dropped, &listing.unknown_countries);
         let prepare = self.prepare;
         let indexing = tokio::task::spawn_blocking(move || Index::new(listing.products, prepare));
         let index = indexing.await.map_err(|_| CallError::Unreadable {

@@ -11,6 +11,7 @@ pub mod event;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod lenient;
+mod moment;
 pub mod probe;
 
 use std::sync::Arc;

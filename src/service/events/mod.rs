@@ -8,7 +8,8 @@
 //!   between past and new events.
 //! * `watch` detects missing events.
 //!
-//! Guarantees that an event is acknowledged only after it was durable, and that a follower sees the log in order without gaps.
+//! Guarantees that an event is acknowledged only after it was durable, and that
+//! a follower sees the log in order without gaps.
 
 mod filter;
 mod intake;

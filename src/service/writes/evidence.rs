@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{Inner, Key, Record, Writes};
 use crate::domain::event::Event;
-use crate::domain::failure::{Failure, Reason};
+use crate::domain::failure::Reason;
 use crate::domain::write::{Kind, State, Write};
 use crate::store::{self, Settled, Settlement};
 use crate::telemetry::metrics;
@@ -100,10 +100,7 @@ impl Inner {
         if self.evidence(&record).await? != Evidence::Doubtful {
             return Ok(record);
         }
-        let failure = Failure {
-            reason: Reason::Ambiguous,
-            provider: Default::default(),
-        };
+        let failure = Reason::Ambiguous.into();
         let settled = self
             .settle_record(&record, Settlement::NeedsOperator(failure))
             .await?;

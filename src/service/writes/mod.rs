@@ -1,5 +1,5 @@
 //! Writes: orders, which cost money, and operations on SIMs. Each is sent once,
-//! and its outcome is always determined.
+//! and followed until its outcome is known or an operator decides.
 //!
 //! * [`Writes`] is the interface.
 //! * `request` answers a request from the ledger or takes it, through its
@@ -42,8 +42,7 @@ use uuid::Uuid;
 
 use super::{Catalog, Sims};
 use crate::config;
-use crate::domain::change::OptionalOperation;
-use crate::domain::change::SimTerms;
+use crate::domain::change::{OptionalOperation, SimTerms};
 use crate::domain::write::{Kind, Order, PurchaseTerms, RequestId, State, SubscriptionTerms, Write, WriteId};
 use crate::domain::{Clock, Deadline, Error, Iccid, Result, SimRef};
 use crate::store::{self, EventLog, Filter, Ledger, Record, Slot};
@@ -126,7 +125,7 @@ pub struct Request {
 pub enum Terms {
     /// A purchase.
     Purchase(PurchaseTerms),
-    /// A change of a subscription; its product is observed_for up.
+    /// A change of a subscription; its product is looked up.
     Subscription(SubscriptionTerms),
     /// A change of the SIM.
     Sim {

@@ -6,7 +6,7 @@ use super::reconcile::done;
 use super::steps::Step;
 use super::verdict::{Candidates, Judgement, Observation, is_complete, judge};
 use super::{Inner, Request, Writes, unavailable};
-use crate::domain::failure::{Failure, Reason};
+use crate::domain::failure::Reason;
 use crate::domain::sim::Identifier;
 use crate::domain::subscription::Holdings;
 use crate::domain::write::{Activation, Line, Purchase, PurchaseTerms};
@@ -108,10 +108,7 @@ impl Writes {
         let settlement = match Candidates::of(record, &terms.product_id, holdings, &claims) {
             Candidates::None => return Ok(None),
             Candidates::One(only) => done(record, Some(only.id.clone())),
-            Candidates::Unclear => Settlement::NeedsOperator(Failure {
-                reason: Reason::Ambiguous,
-                provider: Default::default(),
-            }),
+            Candidates::Unclear => Settlement::NeedsOperator(Reason::Ambiguous.into()),
         };
         let settled = inner
             .settle_record(record, settlement)
@@ -248,12 +245,11 @@ impl Inner {
         observation: Observation,
         options: CallOptions,
     ) -> store::Result<Judgement> {
-        let msisdn = purchase.line.msisdn.clone();
-        let holdings = self.provider.all_subscriptions(&msisdn, options).await;
-        let slot = Slot::Product {
-            msisdn,
-            product_id: purchase.terms.product_id.clone(),
-        };
+        let holdings = self
+            .provider
+            .all_subscriptions(&purchase.line.msisdn, options)
+            .await;
+        let slot = Slot::of(&record.write.kind);
         let claims = self.ledger.claims(&slot, record.write.id).await?;
         Ok(judge(
             record,

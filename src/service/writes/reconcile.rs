@@ -17,7 +17,7 @@ use super::steps::Step;
 use super::verdict::{Judgement, Observation, Verdict, Windows};
 use super::{Inner, Key, State, Writes};
 use crate::domain::Deadline;
-use crate::domain::failure::{Failure, Reason};
+use crate::domain::failure::Reason;
 use crate::domain::write::Kind;
 use crate::store::{self, Check, Observed, Record, Settled, Settlement, TakeOver};
 use crate::transatel::client::request::CallOptions;
@@ -255,10 +255,7 @@ impl Inner {
             }
             (State::Unknown, Verdict::NeedsOperator(reason))
             | (State::NotDone, Verdict::NeedsOperator(reason @ Reason::Ambiguous)) => {
-                Settlement::NeedsOperator(Failure {
-                    reason,
-                    provider: Default::default(),
-                })
+                Settlement::NeedsOperator(reason.into())
             }
             // It was bought, as the provider said; only the subscription id is
             // missing.

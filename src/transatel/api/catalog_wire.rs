@@ -4,6 +4,7 @@
 //! cannot be read is absent, and never fails its product.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::mem;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -48,12 +49,24 @@ pub struct Dropped {
 }
 
 impl Listing {
-    /// A product is listed without a country that is not known.
-    fn note_unknown_countries(&mut self, codes: &[String]) {
-        let mut unknown = codes.iter().filter(|code| country(code).is_none()).peekable();
-        self.with_unknown_country += usize::from(unknown.peek().is_some());
-        let short = unknown.filter(|code| code.len() <= LONGEST_CODE);
-        self.unknown_countries.extend(short.cloned());
+    /// The countries of a product. Codes that are not known are noted: the
+    /// product is listed without them.
+    fn countries(&mut self, codes: Vec<String>) -> BTreeSet<Country> {
+        let mut known = BTreeSet::new();
+        let mut is_complete = true;
+        for code in codes {
+            match country(&code) {
+                Some(country) => _ = known.insert(country),
+                None => {
+                    is_complete = false;
+                    if code.len() <= LONGEST_CODE {
+                        self.unknown_countries.insert(code);
+                    }
+                }
+            }
+        }
+        self.with_unknown_country += usize::from(!is_complete);
+        known
     }
 }
 
@@ -79,9 +92,9 @@ pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
                     id,
                     reason: "productId occurs twice",
                 },
-                Some((id, definition)) => {
-                    listing.note_unknown_countries(&definition.country_list);
-                    let product = product(id, definition, wire.availability, wire.prices);
+                Some((id, mut definition)) => {
+                    let countries = listing.countries(mem::take(&mut definition.country_list));
+                    let product = product(id, definition, countries, wire.availability, wire.prices);
                     listing.products.push(product);
                     continue;
                 }
@@ -253,6 +266,7 @@ impl WireVerdict {
 fn product(
     id: String,
     definition: WireDefinition,
+    mut countries: BTreeSet<Country>,
     availability: Option<WireAvailability>,
     prices: Option<WirePrices>,
 ) -> Product {
@@ -268,8 +282,7 @@ fn product(
             }
         })
         .partition(Result::is_ok);
-    let listed = definition.country_list.iter().filter_map(|code| country(code));
-    let countries: BTreeSet<Country> = listed.chain(tag_countries.into_iter().flatten()).collect();
+    countries.extend(tag_countries.into_iter().flatten());
     let availability = availability.unwrap_or_default();
     let prices = prices.unwrap_or_default();
     let category = definition.product_category.as_deref().and_then(category);

@@ -143,10 +143,7 @@ impl Accepted {
         let status = self.transaction_status.or(self.status);
         let transaction = self.transaction_id.filter(|id| !id.is_empty());
         match status.as_deref().map(progress) {
-            Some(Progress::Failed) => Outcome::Refused(Failure {
-                reason: Reason::Rejected,
-                provider: Default::default(),
-            }),
+            Some(Progress::Failed) => Outcome::Refused(Reason::Rejected.into()),
             _ => Outcome::Accepted { transaction },
         }
     }

@@ -121,11 +121,16 @@ pub static TOKEN: Endpoint = Endpoint {
 };
 
 /// The whole catalog.
-pub static CATALOG: Endpoint =
-    required_read("catalog", Api::Catalog, "/ocs/catalog/api/cos/{cosRef}/products");
+pub static CATALOG: Endpoint = read(
+    Need::Required,
+    "catalog",
+    Api::Catalog,
+    "/ocs/catalog/api/cos/{cosRef}/products",
+);
 
 /// Products, separated by commas, and whether a subscriber may get them.
-pub static ELIGIBILITY: Endpoint = required_read(
+pub static ELIGIBILITY: Endpoint = read(
+    Need::Required,
     "eligibility",
     Api::Catalog,
     "/ocs/catalog/api/cos/{cosRef}/products/{productId}",
@@ -142,38 +147,48 @@ pub static ORDERS: Endpoint = Endpoint {
 };
 
 /// The subscriptions of a SIM.
-pub static INVENTORY: Endpoint = required_read(
+pub static INVENTORY: Endpoint = read(
+    Need::Required,
     "inventory",
     Api::Inventory,
     "/ocs/inventory/api/subscriptions/products",
 );
 
 /// The profile of an eSIM.
-pub static ESIM: Endpoint = required_read(
+pub static ESIM: Endpoint = read(
+    Need::Required,
     "eSIM",
     Api::SimManagement,
     "/sim-management/sims/api/esims/sim-serial/{simSerial}",
 );
 
 /// SIM Search.
-pub static SIM_SEARCH: Endpoint = optional_read("SIM search", Api::SimSearch, "/sim-search/api/sim/search");
+pub static SIM_SEARCH: Endpoint = read(
+    Need::Optional,
+    "SIM search",
+    Api::SimSearch,
+    "/sim-search/api/sim/search",
+);
 
 /// The subscriber on a SIM, by ICCID.
-pub static SUBSCRIBER_BY_ICCID: Endpoint = optional_read(
+pub static SUBSCRIBER_BY_ICCID: Endpoint = read(
+    Need::Optional,
     "subscriber by ICCID",
     Api::Connectivity,
     "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}",
 );
 
 /// The subscriber on a SIM, by MSISDN.
-pub static SUBSCRIBER_BY_MSISDN: Endpoint = optional_read(
+pub static SUBSCRIBER_BY_MSISDN: Endpoint = read(
+    Need::Optional,
     "subscriber by MSISDN",
     Api::Connectivity,
     "/connectivity-management/subscribers/api/subscribers/msisdn/{msisdn}",
 );
 
 /// The transaction that carries out a change of a SIM.
-pub static SIM_TRANSACTION: Endpoint = optional_read(
+pub static SIM_TRANSACTION: Endpoint = read(
+    Need::Optional,
     "SIM transaction",
     Api::Connectivity,
     "/connectivity-management/subscribers/api/transactions/{transactionId}",
@@ -197,7 +212,7 @@ pub static REACTIVATE_SIM: Endpoint = sim_change(
     "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/reactivate",
 );
 
-/// Ends a SIM for good.
+/// Ends a SIM permanently.
 pub static TERMINATE_SIM: Endpoint = sim_change(
     "TerminateSim",
     "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/terminate",
@@ -242,25 +257,14 @@ pub fn of_operation(operation: OptionalOperation) -> &'static Endpoint {
     }
 }
 
-const fn required_read(name: &'static str, api: Api, template: &'static str) -> Endpoint {
+const fn read(need: Need, name: &'static str, api: Api, template: &'static str) -> Endpoint {
     Endpoint {
         name,
         api,
         method: Method::GET,
         template,
         kind: Kind::Read,
-        need: Need::Required,
-    }
-}
-
-const fn optional_read(name: &'static str, api: Api, template: &'static str) -> Endpoint {
-    Endpoint {
-        name,
-        api,
-        method: Method::GET,
-        template,
-        kind: Kind::Read,
-        need: Need::Optional,
+        need,
     }
 }
 
