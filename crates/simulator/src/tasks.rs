@@ -11,7 +11,7 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// Runs work to its end, whoever waits for it. `None` when the simulator stopped first.
+    /// Runs work to its end, whether its caller waits or not. `None` when the simulator stopped first.
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
-use transatel_gateway::config::{Store, StoreUrl};
+use transatel_gateway::config::StoreUrl;
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::domain::opaque::Opaque;
 use transatel_gateway::domain::write::{State, WriteId};
-use transatel_gateway::domain::{Clock, Iccid, SimIds};
+use transatel_gateway::domain::{Iccid, SimIds};
 use transatel_gateway::store::events::{Appended, Arrival, EventLog, Incoming};
 use transatel_gateway::store::{self, Ledger};
 
 use crate::support::postgres;
 use crate::writes::ledger::{
-    at, begun, horizon, in_state, msisdn, placed, request, settled, suite_of, unknown, wanted,
+    at, begun, horizon, in_state, msisdn, open, placed, request, settled, suite_of, unknown, wanted,
 };
 
 suite_of! { crate::events::event_log::Stage:
@@ -45,34 +45,21 @@ pub struct Stage {
     _folder: Option<tempfile::TempDir>,
 }
 
-async fn opened(url: StoreUrl) -> store::Opened {
-    store::open(
-        &Store {
-            url,
-            connections: 10,
-            operation_timeout: crate::support::postgres::OPERATION_TIMEOUT,
-        },
-        Clock::system(),
-    )
-    .await
-    .unwrap()
-}
-
 impl Stage {
     pub async fn file() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let url = || StoreUrl::File(folder.path().join("store.db"));
-        let one = opened(url()).await;
+        let one = open(url()).await;
         Some(Self {
             log: one.events,
-            other: opened(url()).await.events,
+            other: open(url()).await.events,
             ledger: one.ledger,
             _folder: Some(folder),
         })
     }
 
     pub async fn memory() -> Option<Self> {
-        let one = opened(StoreUrl::Memory).await;
+        let one = open(StoreUrl::Memory).await;
         Some(Self {
             other: one.events.clone(),
             log: one.events,
@@ -83,10 +70,10 @@ impl Stage {
 
     pub async fn postgresql() -> Option<Self> {
         let url = postgres::database().await?;
-        let one = opened(StoreUrl::parse(&url).unwrap()).await;
+        let one = open(StoreUrl::parse(&url).unwrap()).await;
         Some(Self {
             log: one.events,
-            other: opened(StoreUrl::parse(&url).unwrap()).await.events,
+            other: open(StoreUrl::parse(&url).unwrap()).await.events,
             ledger: one.ledger,
             _folder: None,
         })
@@ -352,7 +339,7 @@ async fn many_may_append_at_once(stage: &Stage) {
                     1_000 * (writer + 1) + turn
                 };
                 log.append(vec![named(id)]).await.unwrap();
-                // Whoever reads meanwhile sees no gap.
+                // A concurrent reader sees no gap.
                 let read = ids(&**log, seen).await;
                 for (at, (sequence, _)) in (seen + 1..).zip(&read) {
                     assert_eq!(*sequence, at);
@@ -371,7 +358,7 @@ async fn many_may_append_at_once(stage: &Stage) {
 async fn a_log_keeps_its_name(stage: &Stage) {
     let name = stage.log.extent().await.unwrap().log;
     assert_eq!(stage.other.extent().await.unwrap().log, name);
-    let elsewhere = opened(StoreUrl::Memory).await.events;
+    let elsewhere = open(StoreUrl::Memory).await.events;
     assert_ne!(elsewhere.extent().await.unwrap().log, name);
 }
 

@@ -1,5 +1,5 @@
 //! A gateway that is killed (`kill -9`) again and again while events are
-//! posted to it: each is in the log once, and whoever follows and resumes
+//! posted to it: each is in the log once, and a follower that resumes
 //! sees each at least once and none out of order.
 //!
 //! `EVENTS=200000` posts more.

@@ -163,7 +163,7 @@ async fn a_stream_across_a_failover_ends_and_skips_nothing() {
     log.fail_over(2).await;
     log.post(&["3c", "4c"]).await;
     assert_eq!(end(follower).await, (vec![], INVALID.into()));
-    // Whoever begins now sees all that there is.
+    // A follower that begins now sees all that there is.
     let mut follower = Follower::start(&mut log.events.clone(), from_the_beginning()).await;
     for id in ["1", "2", "3c", "4c"] {
         assert_eq!(follower.event().await.event_id, id);

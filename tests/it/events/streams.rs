@@ -1,4 +1,4 @@
-//! Events from the provider to whoever follows them.
+//! Events from the provider to their followers.
 
 use std::time::Duration;
 

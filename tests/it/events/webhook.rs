@@ -1,4 +1,4 @@
-//! What is posted to the webhook, by whoever.
+//! What is posted to the webhook, by the provider and by others.
 
 use std::time::{Duration, Instant};
 

@@ -242,7 +242,7 @@ async fn frames(address: SocketAddr) -> Vec<u8> {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         socket.read_exact(&mut vec![0; length as usize]).await.unwrap();
         types.push(head[3]);
-        // A connection without a call may be closed by whoever is asked to go.
+        // A connection without a call may be closed by the side that is asked to go.
         if head[3] == GOAWAY {
             break;
         }

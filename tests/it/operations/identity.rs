@@ -239,7 +239,7 @@ async fn certificates_are_exchanged_without_a_restart() {
         reaches(connect(address, &next, Some(&own))).await
     })
     .await;
-    // Whoever shows a certificate of the former authority is a stranger now.
+    // A certificate of the former authority is not trusted any more.
     let stale = !reaches(connect(address, &next, Some(&pair))).await;
     assert!(stale);
     // Connections that exist go on.
@@ -296,7 +296,7 @@ async fn tls_alone_encrypts_and_names_nobody() {
     })
     .await;
     assert_eq!(buy(gateway.channel.clone()).await.unwrap().caller, "");
-    // Whoever does not trust its authority does not connect.
+    // A client that does not trust its authority does not connect.
     assert!(
         connect(gateway.addresses.grpc, &Authority::new(), None)
             .await

@@ -245,7 +245,7 @@ async fn a_turn_that_comes_too_late_is_not_waited_for() {
             let error = reason(&status);
             assert_eq!((error.code, &*error.reason), says, "{wait}");
         }
-        // Whoever was refused sent nothing.
+        // A refused call sent nothing.
         let turns = 1 + begin.elapsed().as_secs();
         assert!(env.control().received("GET", PRODUCTS) <= turns, "{wait}");
     }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tonic::{Code, Request};
 use transatel_simulator::{Fault, Script};
 
-use crate::support::gateway::{CATALOG, FRANCE, StillClock, TOKEN, TestEnv, get, reason, until};
+use crate::support::gateway::{CATALOG, FRANCE, StillClock, TOKEN, TestEnv, get, is_stale, reason, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_cold_callers_cost_one_token_and_one_catalog() {
@@ -99,28 +99,12 @@ async fn a_stale_catalog_is_refreshed_in_the_background_by_one_request() {
     env.catalog().get_product(get(FRANCE)).await.unwrap();
     control.queue(Script::on("GET", CATALOG).then(Fault::hold("refresh").step()));
     until("the catalog is stale", async || {
-        env.catalog()
-            .get_product(get(FRANCE))
-            .await
-            .unwrap()
-            .into_inner()
-            .freshness
-            .unwrap()
-            .stale
+        is_stale(&mut env.catalog()).await
     })
     .await;
     let calls = (0..100).map(|_| {
         let mut catalog = env.catalog();
-        async move {
-            catalog
-                .get_product(get(FRANCE))
-                .await
-                .unwrap()
-                .into_inner()
-                .freshness
-                .unwrap()
-                .stale
-        }
+        async move { is_stale(&mut catalog).await }
     });
     assert!(
         join_all(calls).await.into_iter().all(|stale| stale),
@@ -130,14 +114,7 @@ async fn a_stale_catalog_is_refreshed_in_the_background_by_one_request() {
     assert_eq!(control.received("GET", CATALOG), 2);
     control.release("refresh");
     until("the catalog is fresh again", async || {
-        !env.catalog()
-            .get_product(get(FRANCE))
-            .await
-            .unwrap()
-            .into_inner()
-            .freshness
-            .unwrap()
-            .stale
+        !is_stale(&mut env.catalog()).await
     })
     .await;
 }

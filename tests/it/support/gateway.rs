@@ -414,6 +414,12 @@ pub fn get(product_id: &str) -> api::GetProductRequest {
     }
 }
 
+/// Whether the catalog that a product is answered from is stale.
+pub async fn is_stale(catalog: &mut api::catalog_client::CatalogClient<Channel>) -> bool {
+    let answer = catalog.get_product(get(FRANCE)).await.unwrap();
+    answer.into_inner().freshness.unwrap().stale
+}
+
 /// A SIM by its number.
 pub fn by_msisdn(msisdn: &str) -> Option<api::SimRef> {
     Some(api::SimRef {

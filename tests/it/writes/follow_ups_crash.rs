@@ -1,4 +1,4 @@
-//! A gateway that is killed (`kill -9`) while it ends a subscription, and whoever
+//! A gateway that is killed (`kill -9`) while it ends a subscription, and the process that
 //! comes after it on the same ledger.
 
 use transatel_gateway::service::writes::steps::Step;

@@ -66,13 +66,13 @@ impl Case {
     }
 }
 
-struct Place {
+struct Harness {
     sandbox: Sandbox,
     gateway: Gateway,
     subscriptions: Vec<(String, Uuid)>,
 }
 
-impl Place {
+impl Harness {
     async fn open(cases: u64) -> Self {
         let sims = 100 + 4 * u32::try_from(cases).unwrap();
         let sandbox = Sandbox::start(Options {
@@ -177,8 +177,8 @@ fn the_documents_say_how_many_cases() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_said_of_an_order_about_a_subscription_is_so() {
     Run::from_environment("FOLLOW_UPS", CASES)
-        .over(AT_ONCE, Place::open, async |place, seed, number| {
-            place.run(seed, number).await;
+        .over(AT_ONCE, Harness::open, async |harness, seed, number| {
+            harness.run(seed, number).await;
         })
         .await;
 }

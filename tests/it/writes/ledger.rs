@@ -293,16 +293,22 @@ impl Folder {
 }
 
 pub async fn open(url: StoreUrl) -> Opened {
-    store::open(
-        &Store {
-            url,
-            connections: 10,
-            operation_timeout: crate::support::postgres::OPERATION_TIMEOUT,
-        },
-        Clock::system(),
-    )
-    .await
-    .unwrap()
+    try_open(url).await.unwrap()
+}
+
+/// Why a store is not opened.
+pub async fn refused(url: StoreUrl) -> String {
+    let error = try_open(url).await.err().expect("opened");
+    error.to_string()
+}
+
+async fn try_open(url: StoreUrl) -> Result<Opened, store::OpenError> {
+    let config = Store {
+        url,
+        connections: 10,
+        operation_timeout: crate::support::postgres::OPERATION_TIMEOUT,
+    };
+    store::open(&config, Clock::system()).await
 }
 
 pub async fn open_postgres(url: &str) -> Arc<dyn Ledger> {

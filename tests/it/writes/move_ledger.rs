@@ -252,7 +252,7 @@ async fn callers_notice_nothing_of_a_move() {
     for event in &listed[..3] {
         assert_eq!(follower.event().await.event_id, event.event_id);
     }
-    let place = follower.token;
+    let harness = follower.token;
     old.process.signal("KILL").await;
     old.process.ended().await;
     control.release("post");
@@ -344,8 +344,8 @@ async fn callers_notice_nothing_of_a_move() {
     assert_eq!(reason(&again).metadata, reason(&refusal).metadata);
     assert_eq!(control.received("POST", ORDERS), sent);
 
-    // The log goes on where the place is, without gap or repeat.
-    let mut follower = Follower::start(&mut new.events, everything(after(&place))).await;
+    // The log goes on where the harness is, without gap or repeat.
+    let mut follower = Follower::start(&mut new.events, everything(after(&harness))).await;
     let request = CreateOrderRequest {
         sim: by_msisdn(&control.find_sims(Criteria::FRESH, 1)[0].msisdn),
         ..order("")
@@ -375,13 +375,13 @@ async fn callers_notice_nothing_of_a_move() {
     assert_eq!(control.received("POST", ORDERS), sent + 2);
 }
 
-/// A place for a ledger that is to be moved.
-struct Place {
+/// A harness for a ledger that is to be moved.
+struct Harness {
     _folder: tempfile::TempDir,
     file: PathBuf,
 }
 
-impl Place {
+impl Harness {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ledger.db");

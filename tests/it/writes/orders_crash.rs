@@ -1,5 +1,5 @@
 //! A gateway that is killed (`kill -9`) at every step of an order, and
-//! whoever comes after it on the same ledger.
+//! the process that comes after it on the same ledger.
 
 use std::time::Duration;
 

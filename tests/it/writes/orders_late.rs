@@ -55,6 +55,16 @@ fn bought(env: &TestEnv) -> usize {
     env.control().sim(FRESH).unwrap().bought().count()
 }
 
+/// The order becomes `PLACED`, a repeat answers so, and it was sent and bought
+/// once.
+async fn assert_placed_once(env: &TestEnv, request: &CreateOrderRequest) {
+    let mut client = env.provisioning();
+    until_state(&mut client, request, OrderState::Placed).await;
+    let repeated = create(&mut client, request).await.unwrap();
+    assert_eq!(repeated.state(), OrderState::Placed);
+    assert_eq!((posts(env), bought(env)), (1, 1));
+}
+
 #[tokio::test]
 async fn an_event_that_comes_after_not_placed_places_the_order() {
     let env = TestEnv::with_events(&SOON).await;
@@ -91,12 +101,7 @@ async fn a_subscription_that_shows_after_not_placed_places_the_order() {
     hide(&control, FRESH, Visibility::Held);
     let request = not_placed(&mut client).await;
     assert_eq!(control.show_inventory(FRESH).unwrap(), 1);
-    until_state(&mut client, &request, OrderState::Placed).await;
-    assert_eq!(
-        create(&mut client, &request).await.unwrap().state(),
-        OrderState::Placed
-    );
-    assert_eq!((posts(&env), bought(&env)), (1, 1));
+    assert_placed_once(&env, &request).await;
 }
 
 #[tokio::test]
@@ -184,12 +189,7 @@ async fn an_event_corrects_a_refusal() {
     let refused = create(&mut client, &request).await.unwrap_err();
     assert_eq!(reason(&refused).reason, "PROVIDER_REJECTED");
     control.release_events(EventOrder::AsHappened);
-    until_state(&mut client, &request, OrderState::Placed).await;
-    assert_eq!(
-        create(&mut client, &request).await.unwrap().state(),
-        OrderState::Placed
-    );
-    assert_eq!((posts(&env), bought(&env)), (1, 1));
+    assert_placed_once(&env, &request).await;
 }
 
 #[tokio::test]

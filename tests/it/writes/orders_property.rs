@@ -84,13 +84,13 @@ impl Case {
 }
 
 /// One provider and one gateway, for many cases after each other.
-struct Place {
+struct Harness {
     sandbox: Sandbox,
     gateway: Gateway,
     sims: Vec<String>,
 }
 
-impl Place {
+impl Harness {
     async fn open(cases: u64) -> Self {
         let sandbox = Sandbox::start(Options {
             sims: 60 + u32::try_from(cases).unwrap(),
@@ -238,8 +238,8 @@ fn the_documents_say_how_many_cases() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_is_bought_at_most_once_and_its_final_state_is_true() {
     Run::from_environment("ORDERS", CASES)
-        .over(AT_ONCE, Place::open, async |place, seed, number| {
-            place.run(seed, &place.sims[number]).await;
+        .over(AT_ONCE, Harness::open, async |harness, seed, number| {
+            harness.run(seed, &harness.sims[number]).await;
         })
         .await;
 }

@@ -1,5 +1,5 @@
 //! A gateway that is killed (`kill -9`) at every step of an operation on a
-//! SIM, and whoever comes after it on the same ledger.
+//! SIM, and the process that comes after it on the same ledger.
 
 use api::SimOperationState::{Failed, Succeeded};
 use transatel_gateway::service::writes::steps::Step;

@@ -116,12 +116,12 @@ impl Case {
 }
 
 /// One provider and one gateway, for many cases after each other.
-struct Place {
+struct Harness {
     sandbox: Sandbox,
     gateway: Gateway,
 }
 
-impl Place {
+impl Harness {
     async fn open(cases: u64) -> Self {
         let sandbox = Sandbox::start(Options {
             sims: 60 + 2 * u32::try_from(cases).unwrap(),
@@ -314,8 +314,8 @@ fn the_documents_say_how_many_cases() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_is_taken_at_most_once_and_known_for_what_it_is() {
     Run::from_environment("OPERATIONS", CASES)
-        .over(AT_ONCE, Place::open, async |place, seed, number| {
-            place.run(seed, number).await;
+        .over(AT_ONCE, Harness::open, async |harness, seed, number| {
+            harness.run(seed, number).await;
         })
         .await;
 }

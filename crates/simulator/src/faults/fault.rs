@@ -86,7 +86,7 @@ pub(crate) const FAULTS: &[Kind] = &[
     Kind::new(
         "delay",
         &["for"],
-        "the answer comes this much later; without commit it is carried out then, whoever still waits",
+        "the answer comes this much later; without commit it is carried out then, whether the caller still waits or not",
     ),
     Kind::new(
         "hold",

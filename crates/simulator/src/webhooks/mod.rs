@@ -1,7 +1,7 @@
-//! Events: what happens at the provider, posted to whoever asked for it.
+//! Events: what happens at the provider, posted to the webhooks that are registered.
 //!
 //! State is the source: an event is made where a subscription, a line or a profile
-//! changes, whoever changed it, and nothing else makes one but a control call.
+//! changes, whatever changed it, and nothing else makes one but a control call.
 //! A change only puts its event into a bounded queue, so requests never wait for
 //! a receiver. One task sends; another moves the simulator on in time, so that a
 //! subscription that ends tells of it while nobody looks.

@@ -1,6 +1,6 @@
 //! What is to happen by itself, and when.
 //!
-//! Whoever looks at the provider first does what is due: a read never sees a
+//! The first access to the provider does what is due: a read never sees a
 //! state that time has overtaken. [`Agenda::sooner`] lets a task sleep until the
 //! next entry.
 

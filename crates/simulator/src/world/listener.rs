@@ -1,4 +1,4 @@
-//! The way from what happens to a SIM to whoever wants to know.
+//! Passes on what happens to a SIM.
 
 use std::fmt::Debug;
 

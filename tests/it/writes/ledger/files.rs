@@ -2,23 +2,8 @@
 //! in it when the process dies.
 
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
-use transatel_gateway::store::OpenError;
 
 use super::*;
-
-async fn refused(url: StoreUrl) -> String {
-    let refused = store::open(
-        &Store {
-            url,
-            connections: 1,
-            operation_timeout: crate::support::postgres::OPERATION_TIMEOUT,
-        },
-        Clock::system(),
-    )
-    .await;
-    let error: OpenError = refused.err().expect("opened");
-    error.to_string()
-}
 
 #[tokio::test]
 async fn everything_is_there_when_it_is_opened_again() {

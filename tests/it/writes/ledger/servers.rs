@@ -108,16 +108,7 @@ async fn defaults_of_the_database_do_not_weaken_the_ledger() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named_with_its_setting_and_without_the_password() {
     let url = StoreUrl::parse("postgres://shop:hunter2@127.0.0.1:1/orders").unwrap();
-    let refused = store::open(
-        &Store {
-            url,
-            connections: 1,
-            operation_timeout: crate::support::postgres::OPERATION_TIMEOUT,
-        },
-        Clock::system(),
-    )
-    .await;
-    let text = refused.err().expect("opened").to_string();
+    let text = refused(url).await;
     assert!(text.starts_with("store.url: the order ledger: "), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
 }

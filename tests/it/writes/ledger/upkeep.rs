@@ -110,7 +110,7 @@ async fn what_lies_beyond_the_horizon_is_due_now(stage: &Stage) {
         ledger.take_due(at(0), at(3_600), at(600), 9).await.unwrap().len(),
         1
     );
-    // As was the clock of whoever leased it.
+    // As was the clock of the process that leased it.
     assert_eq!(ledger.take_due(at(0), at(60), at(600), 9).await.unwrap().len(), 1);
     assert_eq!(ledger.take_due(at(1), at(60), at(600), 9).await.unwrap().len(), 0);
 }

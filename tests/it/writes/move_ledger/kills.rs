@@ -13,7 +13,7 @@ use transatel_gateway::store::events::{Arrival, Extent, Incoming, Logged};
 use transatel_gateway::store::moves::Step;
 use transatel_gateway::store::{self, Key, Opened, Record};
 
-use super::{Place, move_ledger, url};
+use super::{Harness, move_ledger, url};
 use crate::support::postgres;
 use crate::support::process::{Process, command};
 use crate::support::stopping;
@@ -34,8 +34,8 @@ pub(super) async fn open(url: StoreUrl) -> Result<Opened, String> {
     opened.map_err(|error| error.to_string())
 }
 
-async fn open_file(place: &Place) -> Result<Opened, String> {
-    open(StoreUrl::File(place.file.clone())).await
+async fn open_file(harness: &Harness) -> Result<Opened, String> {
+    open(StoreUrl::File(harness.file.clone())).await
 }
 
 /// Everything that can be asked of a ledger.
@@ -60,8 +60,8 @@ async fn contents(opened: &Opened, ids: &[WriteId]) -> Contents {
 
 /// A ledger with an order in every state, and events that quote all that may
 /// be in a text.
-pub(super) async fn fill(place: &Place) -> (Vec<WriteId>, Contents) {
-    let opened = open_file(place).await.unwrap();
+pub(super) async fn fill(harness: &Harness) -> (Vec<WriteId>, Contents) {
+    let opened = open_file(harness).await.unwrap();
     let mut ids = Vec::new();
     for (sim, state) in (1..).zip(State::ALL) {
         ids.push(in_state(&*opened.ledger, sim, state).await.write.id);
@@ -117,11 +117,11 @@ pub(super) async fn rows(url: &str) -> i64 {
 const WHOLE: i64 = 6 + EVENTS as i64 + 1 + 1;
 
 /// The target holds what the source held, and the source is closed.
-async fn assert_moved(place: &Place, to: &str, ids: &[WriteId], before: &Contents) {
+async fn assert_moved(harness: &Harness, to: &str, ids: &[WriteId], before: &Contents) {
     assert_eq!(rows(to).await, WHOLE);
     let target = open(StoreUrl::parse(to).unwrap()).await.unwrap();
     assert_eq!(contents(&target, ids).await, *before);
-    let refusal = open_file(place).await.err().unwrap();
+    let refusal = open_file(harness).await.err().unwrap();
     assert!(
         refusal.contains("was moved to postgres://postgres@localhost/"),
         "{refusal}"
@@ -160,12 +160,12 @@ async fn assert_moved(place: &Place, to: &str, ids: &[WriteId], before: &Content
 }
 
 /// A move that stops at a step.
-fn stopping(place: &Place, to: &str, step: Step) -> Process {
-    stopping::move_until(step, &url(&place.file), to)
+fn stopping(harness: &Harness, to: &str, step: Step) -> Process {
+    stopping::move_until(step, &url(&harness.file), to)
 }
 
-async fn kill_at(place: &Place, to: &str, step: Step) {
-    let mut process = stopping(place, to, step);
+async fn kill_at(harness: &Harness, to: &str, step: Step) {
+    let mut process = stopping(harness, to, step);
     process.logged("stopped at a step").await;
     process.signal("KILL").await;
     assert_eq!(process.ended().await, None, "{step:?}");
@@ -177,16 +177,16 @@ async fn killed_at_every_step_it_is_ended_by_the_same_command_again() {
         let Some(to) = postgres::database().await else {
             return;
         };
-        let place = Place::new();
-        let (ids, before) = fill(&place).await;
-        kill_at(&place, &to, step).await;
+        let harness = Harness::new();
+        let (ids, before) = fill(&harness).await;
+        kill_at(&harness, &to, step).await;
         let committed = matches!(step, Step::Committed | Step::Ended);
         // The server may not have noticed yet; the next move waits for that.
         crate::support::gateway::until("the target is empty or whole", async || {
             rows(&to).await == if committed { WHOLE } else { 0 }
         })
         .await;
-        match (step, open_file(&place).await) {
+        match (step, open_file(&harness).await) {
             (Step::Ready, Ok(opened)) => assert_eq!(contents(&opened, &ids).await, before),
             (Step::Ready, Err(error)) => panic!("{error}"),
             (Step::Ended, opened) => assert!(opened.err().unwrap().contains("was moved to")),
@@ -201,7 +201,7 @@ async fn killed_at_every_step_it_is_ended_by_the_same_command_again() {
         } else {
             None
         };
-        let (code, out, err) = move_ledger(&place.file, &to, &[]).await;
+        let (code, out, err) = move_ledger(&harness.file, &to, &[]).await;
         if step == Step::Ended {
             assert_eq!(code, Some(1));
             assert!(err.contains("was moved to"), "{err}");
@@ -209,7 +209,7 @@ async fn killed_at_every_step_it_is_ended_by_the_same_command_again() {
             assert_eq!(code, Some(0), "{step:?}: {err}");
             assert_eq!(out.contains("was in"), committed, "{step:?}: {out}");
         }
-        assert_moved(&place, &to, &ids, &before).await;
+        assert_moved(&harness, &to, &ids, &before).await;
     }
 }
 
@@ -218,11 +218,11 @@ async fn killed_at_whatever_moment_nothing_is_lost() {
     let Some(to) = postgres::database().await else {
         return;
     };
-    let place = Place::new();
-    let (ids, before) = fill(&place).await;
+    let harness = Harness::new();
+    let (ids, before) = fill(&harness).await;
     let mut whole = false;
     for turn in 0.. {
-        let from = url(&place.file);
+        let from = url(&harness.file);
         let mut child = command(&["move-ledger", "--from", &from, "--to", &to], &[])
             .stderr(std::process::Stdio::piped())
             .stdout(std::process::Stdio::null())
@@ -245,9 +245,9 @@ async fn killed_at_whatever_moment_nothing_is_lost() {
     }
     assert!(whole);
     // Cut off between the two commits or not, this finds out.
-    let (_, _, err) = move_ledger(&place.file, &to, &[]).await;
+    let (_, _, err) = move_ledger(&harness.file, &to, &[]).await;
     assert!(err.is_empty() || err.contains("was moved to"), "{err}");
-    assert_moved(&place, &to, &ids, &before).await;
+    assert_moved(&harness, &to, &ids, &before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -255,34 +255,34 @@ async fn a_move_that_was_cut_off_goes_to_its_target_or_is_abandoned() {
     let (Some(to), Some(other)) = (postgres::database().await, postgres::database().await) else {
         return;
     };
-    let place = Place::new();
-    let (ids, before) = fill(&place).await;
-    let (code, _, err) = move_ledger(&place.file, &to, &["--abandon"]).await;
+    let harness = Harness::new();
+    let (ids, before) = fill(&harness).await;
+    let (code, _, err) = move_ledger(&harness.file, &to, &["--abandon"]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("there is nothing to abandon"), "{err}");
 
-    kill_at(&place, &to, Step::Copied).await;
-    let (code, _, err) = move_ledger(&place.file, &other, &[]).await;
+    kill_at(&harness, &to, Step::Copied).await;
+    let (code, _, err) = move_ledger(&harness.file, &other, &[]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("this target is another database"), "{err}");
     assert_eq!(rows(&other).await, 0);
 
-    let (code, out, err) = move_ledger(&place.file, &to, &["--abandon"]).await;
+    let (code, out, err) = move_ledger(&harness.file, &to, &["--abandon"]).await;
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("may be started"), "{out}");
-    let opened = open_file(&place).await.unwrap();
+    let opened = open_file(&harness).await.unwrap();
     assert_eq!(contents(&opened, &ids).await, before);
     drop(opened);
-    let (code, _, err) = move_ledger(&place.file, &other, &[]).await;
+    let (code, _, err) = move_ledger(&harness.file, &other, &[]).await;
     assert_eq!(code, Some(0), "{err}");
-    assert_moved(&place, &other, &ids, &before).await;
+    assert_moved(&harness, &other, &ids, &before).await;
 
     // Once it is whole there is no way back.
-    let place = Place::new();
-    let (ids, before) = fill(&place).await;
-    kill_at(&place, &to, Step::Committed).await;
-    let (code, out, err) = move_ledger(&place.file, &to, &["--abandon"]).await;
+    let harness = Harness::new();
+    let (ids, before) = fill(&harness).await;
+    kill_at(&harness, &to, Step::Committed).await;
+    let (code, out, err) = move_ledger(&harness.file, &to, &["--abandon"]).await;
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("was in"), "{out}");
-    assert_moved(&place, &to, &ids, &before).await;
+    assert_moved(&harness, &to, &ids, &before).await;
 }

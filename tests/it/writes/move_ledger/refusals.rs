@@ -7,18 +7,18 @@ use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use transatel_gateway::config::StoreUrl;
 
 use super::kills::{fill, open, rows};
-use super::{Place, move_ledger, url};
+use super::{Harness, move_ledger, url};
 use crate::operations::commands::run;
 use crate::support::postgres;
 use crate::writes::ledger::in_state;
 
 /// Refuses and changes nothing; gives what it says.
-async fn refused(place: &Place, from: &str, to: &str, code: i32) -> String {
+async fn refused(harness: &Harness, from: &str, to: &str, code: i32) -> String {
     let (exit, out, err) = run(&["move-ledger", "--from", from, "--to", to], &[]).await;
     assert_eq!((exit, out.as_str()), (Some(code), ""), "{err}");
     assert!(!err.contains("hunter2"), "{err}");
     // Unmarked: a gateway starts on it.
-    if let Err(error) = open(StoreUrl::File(place.file.clone())).await {
+    if let Err(error) = open(StoreUrl::File(harness.file.clone())).await {
         panic!("{error}");
     }
     err
@@ -35,10 +35,10 @@ async fn what_cannot_be_moved_is_refused_before_anything_is_changed() {
     let Some(empty) = postgres::database().await else {
         return;
     };
-    let place = Place::new();
-    fill(&place).await;
-    let from = url(&place.file);
-    let folder = place.file.parent().unwrap();
+    let harness = Harness::new();
+    fill(&harness).await;
+    let from = url(&harness.file);
+    let folder = harness.file.parent().unwrap();
     let beside = |name: &str| url(&folder.join(name));
     std::fs::write(folder.join("empty.db"), "").unwrap();
     std::fs::write(folder.join("text.db"), "no database at all. ".repeat(200)).unwrap();
@@ -66,7 +66,7 @@ async fn what_cannot_be_moved_is_refused_before_anything_is_changed() {
         ),
         (&beside("text.db"), &empty, "file is not a database"),
     ] {
-        let err = refused(&place, from, to, 1).await;
+        let err = refused(&harness, from, to, 1).await;
         assert!(err.contains(says), "{from} {to}: {err}");
     }
     let mut made: Vec<_> = std::fs::read_dir(folder)
@@ -101,14 +101,14 @@ async fn a_source_that_is_in_use_or_of_a_newer_gateway_is_refused() {
     let Some(to) = postgres::database().await else {
         return;
     };
-    let place = Place::new();
-    fill(&place).await;
-    let using = open(StoreUrl::File(place.file.clone())).await.unwrap();
-    let err = refused(&place, &url(&place.file), &to, 1).await;
+    let harness = Harness::new();
+    fill(&harness).await;
+    let using = open(StoreUrl::File(harness.file.clone())).await.unwrap();
+    let err = refused(&harness, &url(&harness.file), &to, 1).await;
     assert!(err.contains("ledger.db is in use: stop the gateway"), "{err}");
     drop(using);
 
-    let mut file = SqliteConnection::connect(&url(&place.file)).await.unwrap();
+    let mut file = SqliteConnection::connect(&url(&harness.file)).await.unwrap();
     file.execute(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
          VALUES (9999, 'newer', TRUE, x'00', 0)",
@@ -116,7 +116,7 @@ async fn a_source_that_is_in_use_or_of_a_newer_gateway_is_refused() {
     .await
     .unwrap();
     file.close().await.unwrap();
-    let (code, _, err) = move_ledger(&place.file, &to, &[]).await;
+    let (code, _, err) = move_ledger(&harness.file, &to, &[]).await;
     assert_eq!(code, Some(1));
     assert!(
         err.contains("source: ") && err.contains("made by a newer gateway"),
@@ -127,9 +127,9 @@ async fn a_source_that_is_in_use_or_of_a_newer_gateway_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_is_not_empty_or_in_use_is_refused() {
-    let place = Place::new();
-    fill(&place).await;
-    let from = url(&place.file);
+    let harness = Harness::new();
+    fill(&harness).await;
+    let from = url(&harness.file);
     let event = "INSERT INTO events (sequence, event_id, type, received_at, infrastructure, body) \
                  VALUES (1, 'a', 'T', 0, 0, '{}')";
     let unreadable = "INSERT INTO unreadable_events VALUES ('a', 0, 'no JSON', '')";
@@ -166,13 +166,13 @@ async fn a_target_that_is_not_empty_or_in_use_is_refused() {
         let gateway = open(StoreUrl::parse(&to).unwrap()).await.unwrap();
         execute(&to, change).await;
         if change == "SELECT 1" {
-            let err = refused(&place, &from, &to, 1).await;
+            let err = refused(&harness, &from, &to, 1).await;
             assert!(err.contains(says), "{err}");
             continue;
         }
         drop(gateway);
         gone(&to).await;
-        let err = refused(&place, &from, &to, 1).await;
+        let err = refused(&harness, &from, &to, 1).await;
         assert!(err.contains(says), "{change}: {err}");
     }
     let Some(to) = postgres::database().await else {
@@ -187,7 +187,7 @@ async fn a_target_that_is_not_empty_or_in_use_is_refused() {
     .await;
     drop(gateway);
     gone(&to).await;
-    let err = refused(&place, &from, &to, 1).await;
+    let err = refused(&harness, &from, &to, 1).await;
     assert!(
         err.contains("it is not empty, there is something in orders"),
         "{err}"
@@ -213,8 +213,8 @@ async fn what_reads_back_different_is_not_moved() {
     let Some(to) = postgres::database().await else {
         return;
     };
-    let place = Place::new();
-    fill(&place).await;
+    let harness = Harness::new();
+    fill(&harness).await;
     drop(open(StoreUrl::parse(&to).unwrap()).await.unwrap());
     gone(&to).await;
     for (table, column) in [("orders", "caller"), ("events", "body")] {
@@ -228,7 +228,7 @@ async fn what_reads_back_different_is_not_moved() {
             .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(meddle)))
             .await
             .unwrap();
-        let (code, _, err) = move_ledger(&place.file, &to, &[]).await;
+        let (code, _, err) = move_ledger(&harness.file, &to, &[]).await;
         assert_eq!(code, Some(1));
         assert!(
             err.contains(&format!(
@@ -237,13 +237,17 @@ async fn what_reads_back_different_is_not_moved() {
             "{err}"
         );
         assert_eq!(rows(&to).await, 0);
-        drop(open(StoreUrl::File(place.file.clone())).await.expect("unmarked"));
+        drop(
+            open(StoreUrl::File(harness.file.clone()))
+                .await
+                .expect("unmarked"),
+        );
         let restore = format!("DROP TRIGGER meddle ON {table}");
         server
             .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(restore)))
             .await
             .unwrap();
     }
-    let (code, _, err) = move_ledger(&place.file, &to, &[]).await;
+    let (code, _, err) = move_ledger(&harness.file, &to, &[]).await;
     assert_eq!(code, Some(0), "{err}");
 }
