@@ -62,8 +62,10 @@ pub fn measure<const SERVERS: usize>(
         }
     }
     let sizes: Vec<u64> = runs.iter().map(|runs| runs.reply_bytes).collect();
+    // The moment at which the catalog was read is a few bytes shorter in one
+    // process than in another.
     assert!(
-        sizes.iter().all(|size| *size == sizes[0]),
+        sizes.iter().all(|size| size.abs_diff(sizes[0]) <= 4),
         "the servers answer differently: {sizes:?}"
     );
     runs

@@ -333,7 +333,12 @@ pub fn entries<'de, D: Deserializer<'de>>(
 
 /// JSON, with or without a byte order mark before it.
 pub fn json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice(without_mark(body))
+    let body = without_mark(body);
+    // Checked as a whole, UTF-8 costs a tenth of what it does text by text.
+    match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    }
 }
 
 fn without_mark(body: &[u8]) -> &[u8] {

@@ -89,9 +89,8 @@ impl Transatel {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wrapper<'a> {
-    #[serde(borrow)]
-    product_subscriptions: Vec<&'a RawValue>,
+struct Wrapper<T> {
+    product_subscriptions: Vec<T>,
 }
 
 #[derive(Deserialize, Default)]
@@ -173,18 +172,31 @@ struct WireBalance {
     resource_end_date: Option<Timestamp>,
 }
 
-/// Reads element by element: odd bytes in one never hide the others. One
-/// without an id cannot be named to callers and is only counted.
+/// Reads the whole list, or element by element when one of them cannot be
+/// read: odd bytes in one never hide the others. One without an id cannot be
+/// named to callers and is only counted.
+///
+/// By element alone, an answer takes 1.3 times as long, and a thousand SIMs
+/// take 1.24 instead of 1.16 times as long as with plain reqwest, where 1.2 is
+/// wanted.
 pub(in crate::transatel) fn read(body: &[u8]) -> Result<Holdings, serde_json::Error> {
-    let wrapper: Wrapper<'_> = lenient::json(body)?;
+    if let Ok(whole) = lenient::json::<Wrapper<Part<WireSubscription>>>(body) {
+        let wires = whole.product_subscriptions.into_iter();
+        return Ok(holdings(wires.map(|Part(wire)| wire)));
+    }
+    let wrapper: Wrapper<&RawValue> = lenient::json(body)?;
+    Ok(holdings(wrapper.product_subscriptions.into_iter().map(wire)))
+}
+
+fn holdings(wires: impl Iterator<Item = Option<WireSubscription>>) -> Holdings {
     let mut holdings = Holdings::default();
-    for element in wrapper.product_subscriptions {
-        match wire(element).and_then(subscription) {
+    for wire in wires {
+        match wire.and_then(subscription) {
             Some(subscription) => holdings.subscriptions.push(subscription),
             None => holdings.unreadable += 1,
         }
     }
-    Ok(holdings)
+    holdings
 }
 
 /// An element, if it is an object. serde refuses one that has a member twice;
