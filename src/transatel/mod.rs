@@ -54,7 +54,7 @@ struct Account {
 }
 
 impl Transatel {
-    /// Prepares the account; sends nothing yet.
+    /// Prepares the account; sends nothing yet. Reads run on `tasks`.
     ///
     /// # Errors
     /// When the HTTP client cannot be built, for example because the
@@ -67,7 +67,7 @@ impl Transatel {
     ) -> Result<Self, BuildError> {
         let base_url: Url = account.base_url.clone();
         let transport = Arc::new(Transport::new(base_url, outbound, Arc::clone(&metrics))?);
-        let tokens = TokenSource::new(account, outbound, Arc::clone(&transport), tasks);
+        let tokens = TokenSource::new(account, outbound, Arc::clone(&transport), tasks.clone());
         let backoff = Backoff {
             first: outbound.retry_first_wait,
             longest: outbound.retry_longest_wait,
@@ -79,6 +79,7 @@ impl Transatel {
             guards: Guards::new(outbound, metrics),
             attempts: outbound.read_attempts,
             timeout: outbound.attempt_timeout,
+            tasks,
         };
         let account = Account {
             cos: account.cos.clone(),

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::Transatel;
 use super::api::sim_management;
+use super::client::answer::Answer;
 use super::client::endpoint::{self, Api, Endpoint, Kind};
 use super::client::error::{CallError, Need};
 use super::client::request::{CallOptions, Request};
 use super::client::token::Grant;
-use super::client::transport::Answer;
 use crate::domain::{Iccid, Msisdn};
 
 /// Not in any API of the provider.

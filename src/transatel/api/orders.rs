@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::domain::failure::{Failure, Reason};
 use crate::domain::write::{Activation, WriteId};
 use crate::domain::{Error, Msisdn};
+use crate::transatel::client::answer::Answer;
 use crate::transatel::client::endpoint;
 use crate::transatel::client::error::{CallError, MALFORMED_REQUEST_TITLES, Need, Refusal};
 use crate::transatel::client::request::{CallOptions, Request};
-use crate::transatel::client::transport::Answer;
 use crate::transatel::{Transatel, lenient};
 
 /// How one send of an order, or of a change of a SIM, ended.

@@ -14,10 +14,10 @@ use crate::domain::ProviderDetail;
 use crate::domain::esim::{ActivationCode, Eid};
 use crate::domain::opaque::Opaque;
 use crate::domain::{Error, EsimStatus, Iccid};
+use crate::transatel::client::answer::Answer;
 use crate::transatel::client::endpoint;
 use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::{CallOptions, Request};
-use crate::transatel::client::transport::Answer;
 use crate::transatel::{Transatel, lenient};
 
 /// An eSIM profile with its activation material.

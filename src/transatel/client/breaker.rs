@@ -2,15 +2,17 @@
 //!
 //! After a number of failures in a row it opens and nothing is sent for a
 //! while; then one call at a time is admitted as a probe, and its answer
-//! decides. A decision of the provider (4xx) shows that the API works. A 429
+//! decides. A connection that is lost takes every call on it along, which is
+//! one failure of the API: an exchange that broke counts only if it was
+//! admitted after the last one that counted. A decision of the provider (4xx) shows that the API works. A 429
 //! neither opens nor closes it: an API that rejects calls has not recovered.
 //!
 //! Guarantees that a call is either refused before anything is sent or not
 //! touched: an outcome that is known stays known. Own code, since the
 //! maintained breakers wrap a service and know success and failure only; this
-//! one needs four kinds of sample, and tokio's clock, which tests can pause.
+//! one needs five kinds of sample, and tokio's clock, which tests can pause.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,6 +26,8 @@ pub enum Sample {
     Alive,
     /// It does not, or it is broken.
     Failed,
+    /// The connection was lost before the end of the answer.
+    Lost,
     /// It rejects calls for their rate.
     Throttled,
     /// Nothing: the attempt ended for a reason of our own.
@@ -34,10 +38,8 @@ impl Sample {
     /// What a failed attempt says.
     pub fn of(failure: &CallError) -> Self {
         match failure {
-            CallError::Connect(_)
-            | CallError::Broken(_)
-            | CallError::Timeout { by_deadline: false }
-            | CallError::Unreadable { truncated: true, .. } => Self::Failed,
+            CallError::Connect(_) | CallError::Timeout { by_deadline: false } => Self::Failed,
+            CallError::Broken(_) | CallError::Unreadable { truncated: true, .. } => Self::Lost,
             CallError::Refused(refusal) => match refusal.status {
                 429 => Self::Throttled,
                 501 => Self::Alive,
@@ -57,9 +59,22 @@ impl Sample {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant },
+    Closed {
+        failures: u32,
+        /// When the last lost connection was counted.
+        lost_at: Option<Instant>,
+    },
+    Open {
+        until: Instant,
+    },
     Probing,
+}
+
+impl State {
+    const CLOSED: Self = Self::Closed {
+        failures: 0,
+        lost_at: None,
+    };
 }
 
 /// One API's breaker.
@@ -76,7 +91,7 @@ impl Breaker {
         Self {
             failures,
             open_for,
-            state: Mutex::new(State::Closed { failures: 0 }),
+            state: Mutex::new(State::CLOSED),
         }
     }
 
@@ -85,7 +100,7 @@ impl Breaker {
     ///
     /// # Errors
     /// The time after which a call may be admitted again.
-    pub fn admit(&self) -> Result<Pass<'_>, Duration> {
+    pub fn admit(self: &Arc<Self>) -> Result<Pass, Duration> {
         let mut state = self.state();
         let probe = match *state {
             State::Closed { .. } => false,
@@ -98,7 +113,11 @@ impl Breaker {
             },
             State::Probing => return Err(PROBE_AFTER),
         };
-        Ok(Pass { breaker: self, probe })
+        Ok(Pass {
+            breaker: Arc::clone(self),
+            probe,
+            admitted_at: Instant::now(),
+        })
     }
 
     /// Whether calls are rejected now, and for how long. Admits nothing.
@@ -121,22 +140,38 @@ impl Breaker {
         }
     }
 
-    fn record(&self, probe: bool, sample: Sample) {
-        let opened = Instant::now() + self.open_for;
+    fn record(&self, probe: bool, admitted_at: Instant, sample: Sample) {
+        let now = Instant::now();
+        let opened = now + self.open_for;
         let mut state = self.state();
         *state = match (*state, sample) {
-            (State::Probing, Sample::Alive) if probe => State::Closed { failures: 0 },
-            (State::Probing, Sample::Failed | Sample::Throttled) if probe => State::Open { until: opened },
-            // The next call is the probe.
-            (State::Probing, Sample::Nothing) if probe => State::Open {
-                until: Instant::now(),
-            },
-            (State::Closed { .. }, Sample::Alive) => State::Closed { failures: 0 },
-            (State::Closed { failures }, Sample::Failed) if failures + 1 >= self.failures => {
+            (State::Probing, Sample::Alive) if probe => State::CLOSED,
+            (State::Probing, Sample::Failed | Sample::Lost | Sample::Throttled) if probe => {
                 State::Open { until: opened }
             }
-            (State::Closed { failures }, Sample::Failed) => State::Closed {
+            // The next call is the probe.
+            (State::Probing, Sample::Nothing) if probe => State::Open { until: now },
+            (State::Closed { lost_at, .. }, Sample::Alive) => State::Closed { failures: 0, lost_at },
+            // On the connection whose loss is counted already.
+            (
+                same @ State::Closed {
+                    lost_at: Some(lost_at),
+                    ..
+                },
+                Sample::Lost,
+            ) if admitted_at < lost_at => same,
+            (State::Closed { failures, .. }, Sample::Failed | Sample::Lost)
+                if failures + 1 >= self.failures =>
+            {
+                State::Open { until: opened }
+            }
+            (State::Closed { failures, lost_at }, Sample::Failed) => State::Closed {
                 failures: failures + 1,
+                lost_at,
+            },
+            (State::Closed { failures, .. }, Sample::Lost) => State::Closed {
+                failures: failures + 1,
+                lost_at: Some(now),
             },
             // Late answers to calls from before it opened decide nothing.
             (same, _) => same,
@@ -153,23 +188,24 @@ const PROBE_AFTER: Duration = Duration::from_secs(1);
 
 /// An admitted call.
 #[derive(Debug)]
-pub struct Pass<'a> {
-    breaker: &'a Breaker,
+pub struct Pass {
+    breaker: Arc<Breaker>,
     probe: bool,
+    admitted_at: Instant,
 }
 
-impl Pass<'_> {
+impl Pass {
     /// Records how the attempt ended.
     pub fn record(mut self, sample: Sample) {
-        self.breaker.record(self.probe, sample);
+        self.breaker.record(self.probe, self.admitted_at, sample);
         self.probe = false;
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Pass {
     fn drop(&mut self) {
         if self.probe {
-            self.breaker.record(true, Sample::Nothing);
+            self.breaker.record(true, self.admitted_at, Sample::Nothing);
         }
     }
 }
@@ -180,8 +216,8 @@ mod tests {
 
     const OPEN_FOR: Duration = Duration::from_secs(10);
 
-    fn after(samples: &[Sample]) -> Breaker {
-        let breaker = Breaker::new(3, OPEN_FOR);
+    fn after(samples: &[Sample]) -> Arc<Breaker> {
+        let breaker = Arc::new(Breaker::new(3, OPEN_FOR));
         for sample in samples {
             breaker.admit().unwrap().record(*sample);
         }
@@ -190,10 +226,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_failures_in_a_row_open_it() {
-        use Sample::{Alive, Failed, Nothing, Throttled};
+        use Sample::{Alive, Failed, Lost, Nothing, Throttled};
         for (samples, level) in [
             (vec![Failed; 2], 0),
             (vec![Failed; 3], 2),
+            (vec![Lost; 3], 2),
+            (vec![Lost, Failed, Lost], 2),
+            (vec![Lost, Lost, Alive, Lost, Lost], 0),
             (vec![Failed, Failed, Alive, Failed, Failed], 0),
             (vec![Failed, Throttled, Failed, Throttled], 0),
             (vec![Failed, Throttled, Failed, Nothing, Failed], 2),
@@ -205,10 +244,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_lost_connection_counts_once_however_many_calls_were_on_it() {
+        let breaker = after(&[]);
+        let lose = async |calls: usize| {
+            let passes: Vec<_> = (0..calls).map(|_| breaker.admit().unwrap()).collect();
+            tokio::time::advance(Duration::from_millis(1)).await;
+            passes.into_iter().for_each(|pass| pass.record(Sample::Lost));
+        };
+        lose(40).await;
+        lose(40).await;
+        assert_eq!(breaker.level(), 0);
+        lose(1).await;
+        assert_eq!(breaker.level(), 2, "three connections in a row");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_probe_at_a_time_decides() {
         for (sample, level) in [
             (Sample::Alive, 0),
             (Sample::Failed, 2),
+            (Sample::Lost, 2),
             (Sample::Throttled, 2),
             (Sample::Nothing, 1),
         ] {
@@ -234,7 +289,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn answers_to_calls_from_before_it_opened_decide_nothing() {
-        let breaker = Breaker::new(1, OPEN_FOR);
+        let breaker = Arc::new(Breaker::new(1, OPEN_FOR));
         let (early, late) = (breaker.admit().unwrap(), breaker.admit().unwrap());
         let latest = breaker.admit().unwrap();
         early.record(Sample::Failed);

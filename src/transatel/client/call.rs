@@ -1,16 +1,27 @@
 //! A call to one of the provider's APIs: a token, one or more attempts, and
 //! the rule that only reads are repeated.
+//!
+//! An attempt at a read runs detached from its caller, who stops waiting at
+//! the deadline. Reads share HTTP/2 connections, and a stream that is reset
+//! while its answer is on the way counts against its connection: when a
+//! thousand impatient callers have left, the connection is closed, and patient
+//! ones lose their answers. A read that nobody waits for any more still
+//! occupies its place in the bulkhead, as it does at the provider.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
+use super::answer::Answer;
 use super::endpoint::Kind;
 use super::error::{CallError, Refusal};
-use super::guard::Guards;
+use super::guard::{Guards, Permit};
 use super::request::{CallOptions, Request};
 use super::retry::{Backoff, worth_another_try};
 use super::token::{Token, TokenSource};
-use super::transport::{Answer, Attempt, Transport};
+use super::transport::{Attempt, Transport, time_to_answer};
+use crate::telemetry::propagation;
 
 /// Makes calls.
 pub struct Client {
@@ -20,13 +31,15 @@ pub struct Client {
     pub(in crate::transatel) guards: Guards,
     pub(in crate::transatel) attempts: u32,
     pub(in crate::transatel) timeout: Duration,
+    /// Reads run on it.
+    pub(in crate::transatel) tasks: TaskTracker,
 }
 
 impl Client {
     /// Makes a call and returns its successful answer.
     ///
-    /// Cancel-safe for reads. A write that is dropped may have been carried
-    /// out.
+    /// Cancel-safe for reads, which end by themselves. A write that is dropped
+    /// may have been carried out.
     ///
     /// # Errors
     /// The failure of the last attempt.
@@ -78,10 +91,11 @@ impl Client {
             request,
             authorization: token.authorization(),
             timeout: options.attempt.unwrap_or(self.timeout),
-            options,
+            deadline: options.deadline,
+            lease: options.lease.as_ref(),
             resend,
         };
-        match self.guarded(first).await {
+        match self.guarded(first, options).await {
             Err(CallError::Refused(Refusal { status: 401, .. })) if self.tokens.refuse(&token).await => {
                 let token = self.token(options).await?;
                 let replay = Attempt {
@@ -89,21 +103,53 @@ impl Client {
                     resend: resend + 1,
                     ..first
                 };
-                self.guarded(replay).await
+                self.guarded(replay, options).await
             }
             other => other,
         }
     }
 
     /// Sends if the guards admit it. What they reject was not sent.
-    async fn guarded(&self, attempt: Attempt<'_>) -> Result<Answer, CallError> {
-        let (api, options) = (attempt.request.endpoint.api, attempt.options);
+    async fn guarded(&self, attempt: Attempt<'_>, options: &CallOptions) -> Result<Answer, CallError> {
+        let api = attempt.request.endpoint.api;
         let permit = self.guards.admit(api, options.deadline, options.purpose).await?;
-        let result = self.transport.exchange(attempt).await;
-        if let Some(permit) = permit {
-            permit.settle(&result);
+        match attempt.request.kind {
+            Kind::Read => self.read(attempt, permit).await,
+            Kind::Write => {
+                let result = self.transport.exchange(attempt).await;
+                settle(permit, &result);
+                result
+            }
         }
-        result
+    }
+
+    /// Sends on a task of its own and waits for the answer until the deadline.
+    /// Without a deadline it is on one already: that of a load which callers
+    /// share.
+    async fn read(&self, attempt: Attempt<'_>, permit: Option<Permit>) -> Result<Answer, CallError> {
+        let exchange = self.transport.exchange(Attempt {
+            deadline: None,
+            ..attempt
+        });
+        let work = async move {
+            let result = exchange.await;
+            settle(permit, &result);
+            result
+        };
+        let Some(deadline) = attempt.deadline else {
+            return work.await;
+        };
+        let left = time_to_answer(deadline);
+        if left.is_zero() {
+            return Err(CallError::NoTimeLeft);
+        }
+        let answer = self.tasks.spawn(propagation::carried(work));
+        match tokio::time::timeout(left, answer).await {
+            Ok(Ok(result)) => result,
+            // The task panicked, or the process ends.
+            Ok(Err(_)) => Err(CallError::Broken("the read was aborted".into())),
+            Err(_) => Err(CallError::Timeout { by_deadline: true }),
+        }
     }
 
     async fn token(&self, options: &CallOptions) -> Result<Arc<Token>, CallError> {
@@ -114,5 +160,11 @@ impl Client {
                 .await
                 .unwrap_or(Err(CallError::NoTimeLeft)),
         }
+    }
+}
+
+fn settle(permit: Option<Permit>, result: &Result<Answer, CallError>) {
+    if let Some(permit) = permit {
+        permit.settle(result);
     }
 }

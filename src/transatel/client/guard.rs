@@ -10,16 +10,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tower::retry::budget::{Budget as _, TpsBudget};
 
+use super::answer::Answer;
 use super::breaker::{Breaker, Pass, Sample};
 use super::endpoint::Api;
 use super::error::CallError;
 use super::pace::Pace;
 use super::request::Purpose;
-use super::transport::Answer;
 use crate::config::Outbound;
 use crate::domain::Deadline;
 use crate::telemetry::Metrics;
@@ -40,10 +40,10 @@ pub struct Guards {
 }
 
 struct Guard {
-    breaker: Breaker,
-    room: Semaphore,
+    breaker: Arc<Breaker>,
+    room: Arc<Semaphore>,
     /// Also needed by calls that are not for an order.
-    shared: Semaphore,
+    shared: Arc<Semaphore>,
     retries: TpsBudget,
 }
 
@@ -55,9 +55,9 @@ fn kept_for_orders(concurrency: usize) -> usize {
 }
 
 /// A request that may be sent.
-pub struct Permit<'a> {
-    _room: (Option<SemaphorePermit<'a>>, SemaphorePermit<'a>),
-    pass: Pass<'a>,
+pub struct Permit {
+    _room: (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit),
+    pass: Pass,
 }
 
 impl Guards {
@@ -65,9 +65,11 @@ impl Guards {
     pub fn new(outbound: &Outbound, metrics: Arc<Metrics>) -> Self {
         let guard = |api| {
             let guard = Guard {
-                breaker: Breaker::new(outbound.breaker_failures, outbound.breaker_open_for),
-                room: Semaphore::new(outbound.concurrency),
-                shared: Semaphore::new(outbound.concurrency - kept_for_orders(outbound.concurrency)),
+                breaker: Arc::new(Breaker::new(outbound.breaker_failures, outbound.breaker_open_for)),
+                room: Arc::new(Semaphore::new(outbound.concurrency)),
+                shared: Arc::new(Semaphore::new(
+                    outbound.concurrency - kept_for_orders(outbound.concurrency),
+                )),
                 retries: TpsBudget::new(BUDGET_OVER, RETRIES_A_SECOND, outbound.retry_ratio),
             };
             (api, guard)
@@ -99,7 +101,7 @@ impl Guards {
         api: Api,
         deadline: Option<Deadline>,
         purpose: Purpose,
-    ) -> Result<Option<Permit<'_>>, CallError> {
+    ) -> Result<Option<Permit>, CallError> {
         let Some(guard) = self.of(api) else {
             return Ok(None);
         };
@@ -117,9 +119,9 @@ impl Guards {
         let room = async {
             let shared = match purpose {
                 Purpose::Order => None,
-                Purpose::Other => Some(guard.shared.acquire().await?),
+                Purpose::Other => Some(Arc::clone(&guard.shared).acquire_owned().await?),
             };
-            let room = guard.room.acquire().await?;
+            let room = Arc::clone(&guard.room).acquire_owned().await?;
             self.pace.turn().await;
             Ok::<_, AcquireError>((shared, room))
         };
@@ -159,7 +161,7 @@ impl Guards {
     }
 }
 
-impl Permit<'_> {
+impl Permit {
     /// The request ended.
     pub fn settle(self, result: &Result<Answer, CallError>) {
         self.pass.record(match result {

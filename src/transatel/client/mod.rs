@@ -5,12 +5,13 @@
 //! * [`request`] is what is asked, and within which bounds.
 //! * [`call`] makes a call of it: a token, attempts, and the rule that only
 //!   reads are repeated.
-//! * [`transport`] is the one function that sends.
+//! * [`transport`] is the one function that sends, [`answer`] what comes back.
 //! * `guard` admits calls: bulkhead, rate limit, circuit `breaker`, and the
 //!   budget of retries.
 //! * [`token`] keeps the OAuth2 token.
 //! * [`error`] is how a call fails.
 
+pub mod answer;
 mod breaker;
 pub mod call;
 pub mod endpoint;

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use super::endpoint;
 use super::error::CallError;
-use super::request::{CallOptions, Request};
+use super::request::Request;
 use super::transport::{Attempt, Transport};
 use crate::cache::{Bounds, Counts, Load, Loaded, LoadingCache};
 use crate::config;
@@ -262,7 +262,8 @@ impl Load for Loader {
                 request: &request,
                 authorization,
                 timeout: self.timeout,
-                options: &CallOptions::detached(),
+                deadline: None,
+                lease: None,
                 resend: 0,
             })
             .await;

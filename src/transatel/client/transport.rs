@@ -5,84 +5,31 @@
 //! Retries and tokens are the caller's (`call`). No identifier, query string,
 //! token or body reaches a span or a log from here.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::{Host, Url};
 
-use super::endpoint::{Api, Kind};
+use super::answer::Answer;
+use super::endpoint::{Endpoint, Kind};
 use super::error::{CallError, Refusal, retry_after};
 use super::leased_body::{LeaseOver, LeasedBody};
-use super::request::{CallOptions, Request};
+use super::request::Request;
 use crate::config::Outbound;
+use crate::domain::{Deadline, Lease};
 use crate::telemetry::{Metrics, propagation};
-use crate::transatel::lenient;
 
 /// The provider's name for the id of a request, which its support asks for.
 pub const REQUEST_ID: &str = "x-tsl-request-id";
 
 /// Kept back from a deadline, so that an answer can still reach the caller.
 const DEADLINE_MARGIN: Duration = Duration::from_millis(50);
-
-/// A successful answer.
-#[derive(Debug)]
-pub struct Answer {
-    /// `X-TSL-Request-Id`.
-    pub request_id: Option<String>,
-    /// `Allow`: methods that the account may use there. Only `OPTIONS`
-    /// answers have it.
-    pub allow: Option<String>,
-    /// The whole body.
-    pub body: Bytes,
-    api: Api,
-    metrics: Arc<Metrics>,
-}
-
-impl Answer {
-    /// Reads the body as a JSON object.
-    ///
-    /// # Errors
-    /// [`CallError::Unreadable`], without anything of the body in its text.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
-        lenient::answer(&self.body).map_err(|error| self.unreadable(&error))
-    }
-
-    /// The error for an answer that is not JSON of the expected shape; counts
-    /// it.
-    pub fn unreadable(&self, error: &serde_json::Error) -> CallError {
-        // Only the class and the place: the message itself may quote values.
-        let why = format!(
-            "{:?} error at line {} column {}",
-            error.classify(),
-            error.line(),
-            error.column()
-        );
-        self.contradicts(why)
-    }
-
-    /// The error for an answer that is readable and contradicts the request;
-    /// counts it. The reason must hold nothing of the answer.
-    pub fn contradicts(&self, why: impl Into<String>) -> CallError {
-        let why = why.into();
-        self.metrics.unreadable(self.api.name());
-        tracing::warn!(
-            api = self.api.name(),
-            request_id = self.request_id.as_deref(),
-            "an answer of the provider cannot be used: {why}"
-        );
-        CallError::Unreadable {
-            why,
-            truncated: false,
-            request_id: self.request_id.clone(),
-        }
-    }
-}
 
 /// Why the HTTP client cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -109,10 +56,21 @@ pub struct Attempt<'a> {
     pub authorization: &'a HeaderValue,
     /// The bound on it, beside the deadline.
     pub timeout: Duration,
-    /// Deadline and lease.
-    pub options: &'a CallOptions,
+    /// When it is given up; `None` for one that nobody in particular waits for.
+    pub deadline: Option<Deadline>,
+    /// Of a write: nothing is sent after it has ended.
+    pub lease: Option<&'a Lease>,
     /// Earlier attempts at the same call.
     pub resend: u32,
+}
+
+/// An attempt that needs nothing of its caller any more.
+struct Prepared {
+    request: reqwest::RequestBuilder,
+    endpoint: &'static Endpoint,
+    bound: Duration,
+    by_deadline: bool,
+    span: Span,
 }
 
 /// Connections to the provider.
@@ -171,22 +129,65 @@ impl Transport {
     }
 
     /// Sends once and reads the answer within the timeout and the deadline.
+    /// The future borrows nothing, so that it can outlive the caller.
     ///
     /// Cancel-safe in that nothing is left running; the provider may still
     /// have carried the request out.
     ///
     /// # Errors
     /// Every [`CallError`] but [`CallError::Token`].
-    pub async fn exchange(&self, attempt: Attempt<'_>) -> Result<Answer, CallError> {
+    pub fn exchange(
+        self: &Arc<Self>,
+        attempt: Attempt<'_>,
+    ) -> impl Future<Output = Result<Answer, CallError>> + Send + use<> {
+        let prepared = self.prepare(attempt);
+        let transport = Arc::clone(self);
+        async move {
+            let (endpoint, span) = (prepared.endpoint, prepared.span.clone());
+            let started = Instant::now();
+            let result = transport.bounded(prepared).instrument(span.clone()).await;
+            let outcome = result.as_ref().map_or_else(CallError::kind, |_| "ok");
+            transport
+                .metrics
+                .attempt(endpoint.api.name(), outcome, started.elapsed());
+            note(endpoint, &result, &span);
+            result
+        }
+    }
+
+    fn prepare(&self, attempt: Attempt<'_>) -> Prepared {
         let request = attempt.request;
         let span = propagation::part(|| self.span(request, attempt.resend));
-        let started = Instant::now();
-        let result = self.bounded(attempt, &span).instrument(span.clone()).await;
-        let outcome = result.as_ref().map_or_else(CallError::kind, |_| "ok");
-        self.metrics
-            .attempt(request.endpoint.api.name(), outcome, started.elapsed());
-        self.note(request, &result, &span);
-        result
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, attempt.authorization.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(language) = request
+            .language
+            .and_then(|language| HeaderValue::from_str(language).ok())
+        {
+            headers.insert(ACCEPT_LANGUAGE, language);
+        }
+        propagation::inject(&span, &mut headers);
+        let client = match request.kind {
+            Kind::Read => &self.reads,
+            Kind::Write => &self.writes,
+        };
+        let mut builder = client.request(request.method.clone(), request.url(&self.base_url));
+        if let Some((content_type, body)) = &request.body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            builder = builder.body(match attempt.lease {
+                Some(lease) => reqwest::Body::wrap(LeasedBody::new(body.clone(), lease.clone())),
+                None => reqwest::Body::from(body.clone()),
+            });
+        }
+        let left = attempt.deadline.map(time_to_answer);
+        Prepared {
+            request: builder.headers(headers),
+            endpoint: request.endpoint,
+            bound: left.map_or(attempt.timeout, |left| left.min(attempt.timeout)),
+            by_deadline: left.is_some_and(|left| left < attempt.timeout),
+            span,
+        }
     }
 
     fn span(&self, request: &Request<'_>, resend: u32) -> Span {
@@ -211,50 +212,25 @@ impl Transport {
         span
     }
 
-    async fn bounded(&self, attempt: Attempt<'_>, span: &Span) -> Result<Answer, CallError> {
-        let timeout = attempt.timeout;
-        let deadline = attempt.options.deadline;
-        let left = deadline.map(|deadline| deadline.remaining().saturating_sub(DEADLINE_MARGIN));
-        let by_deadline = left.is_some_and(|left| left < timeout);
-        let bound = left.map_or(timeout, |left| left.min(timeout));
+    async fn bounded(&self, prepared: Prepared) -> Result<Answer, CallError> {
+        let (bound, by_deadline) = (prepared.bound, prepared.by_deadline);
         if bound.is_zero() {
             return Err(CallError::NoTimeLeft);
         }
-        match tokio::time::timeout(bound, self.send(attempt, span)).await {
+        match tokio::time::timeout(bound, self.send(prepared)).await {
             Ok(result) => result,
             Err(_) => Err(CallError::Timeout { by_deadline }),
         }
     }
 
-    async fn send(&self, attempt: Attempt<'_>, span: &Span) -> Result<Answer, CallError> {
-        let request = attempt.request;
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, attempt.authorization.clone());
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(language) = request
-            .language
-            .and_then(|language| HeaderValue::from_str(language).ok())
-        {
-            headers.insert(ACCEPT_LANGUAGE, language);
-        }
-        propagation::inject(span, &mut headers);
-        let client = match request.kind {
-            Kind::Read => &self.reads,
-            Kind::Write => &self.writes,
-        };
-        let mut builder = client.request(request.method.clone(), request.url(&self.base_url));
-        if let Some((content_type, body)) = &request.body {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            builder = builder.body(match &attempt.options.lease {
-                Some(lease) => reqwest::Body::wrap(LeasedBody::new(body.clone(), lease.clone())),
-                None => reqwest::Body::from(body.clone()),
-            });
-        }
-        let response = builder
-            .headers(headers)
-            .send()
-            .await
-            .map_err(|error| classify(&error))?;
+    async fn send(&self, prepared: Prepared) -> Result<Answer, CallError> {
+        let Prepared {
+            request,
+            endpoint,
+            span,
+            ..
+        } = prepared;
+        let response = request.send().await.map_err(|error| classify(&error))?;
 
         let status = response.status();
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
@@ -271,12 +247,12 @@ impl Transport {
         }
         let body = self.read(response, request_id.as_deref()).await;
         if status.is_success() {
-            let body = body.inspect_err(|_| self.metrics.unreadable(request.endpoint.api.name()))?;
+            let body = body.inspect_err(|_| self.metrics.unreadable(endpoint.api.name()))?;
             return Ok(Answer {
                 body,
                 request_id,
                 allow: (!allow.is_empty()).then(|| allow.join(",")),
-                api: request.endpoint.api,
+                api: endpoint.api,
                 metrics: Arc::clone(&self.metrics),
             });
         }
@@ -318,32 +294,37 @@ impl Transport {
             }
         }
     }
+}
 
-    /// Records the outcome in the span and, if an operator would look for it,
-    /// in the log.
-    fn note(&self, request: &Request<'_>, result: &Result<Answer, CallError>, span: &Span) {
-        let Err(failure) = result else { return };
-        span.record("error.type", failure.kind());
-        span.record("otel.status_code", "ERROR");
-        if let CallError::Refused(refusal) = failure {
-            tracing::debug!(
-                parent: span,
-                api = request.endpoint.api.name(),
-                template = request.endpoint.template,
-                status = refusal.status,
-                code = refusal.title.as_deref(),
-                request_id = refusal.request_id.as_deref(),
-                "the provider refused a request"
-            );
-        } else {
-            tracing::warn!(
-                parent: span,
-                api = request.endpoint.api.name(),
-                template = request.endpoint.template,
-                failure = failure.kind(),
-                "a request to the provider failed: {failure}"
-            );
-        }
+/// What is left of a deadline for an answer of the provider.
+pub(super) fn time_to_answer(deadline: Deadline) -> Duration {
+    deadline.remaining().saturating_sub(DEADLINE_MARGIN)
+}
+
+/// Records the outcome in the span and, if an operator would look for it, in
+/// the log.
+fn note(endpoint: &Endpoint, result: &Result<Answer, CallError>, span: &Span) {
+    let Err(failure) = result else { return };
+    span.record("error.type", failure.kind());
+    span.record("otel.status_code", "ERROR");
+    if let CallError::Refused(refusal) = failure {
+        tracing::debug!(
+            parent: span,
+            api = endpoint.api.name(),
+            template = endpoint.template,
+            status = refusal.status,
+            code = refusal.title.as_deref(),
+            request_id = refusal.request_id.as_deref(),
+            "the provider refused a request"
+        );
+    } else {
+        tracing::warn!(
+            parent: span,
+            api = endpoint.api.name(),
+            template = endpoint.template,
+            failure = failure.kind(),
+            "a request to the provider failed: {failure}"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod catalog;
 pub mod esim;
+pub mod given_up;
 pub mod inventory;
 pub mod odd_bytes;
 pub mod provider_faults;

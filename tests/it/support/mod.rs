@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod collector;
+pub mod front;
 pub mod gateway;
 pub mod late_provider;
 pub mod markdown;

@@ -2,6 +2,7 @@
 //! this one again (`stopping`).
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
@@ -39,6 +40,24 @@ impl Process {
     /// Starts the gateway.
     pub fn start(arguments: &[&str], environment: &[(String, String)]) -> Self {
         Self::spawn(command(arguments, environment))
+    }
+
+    /// Starts the gateway from a shell that sets limits first.
+    pub fn start_limited(limits: &str, arguments: &[&str], environment: &[(String, String)]) -> Self {
+        let gateway = env!("CARGO_BIN_EXE_transatel-gateway");
+        let script = format!("{limits} && exec \"$0\" \"$@\"");
+        let arguments = [&["-c", &script, gateway], arguments].concat();
+        Self::spawn(run("/bin/sh", &arguments, environment))
+    }
+
+    /// The processor time that it has used.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id().unwrap())).unwrap();
+        // After the name, which may hold blanks; in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks = fields.split(' ').skip(11).take(2);
+        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(10 * ticks)
     }
 
     /// Starts this test binary with one test that is ignored otherwise.
