@@ -6,6 +6,7 @@
 
 mod background;
 mod build;
+mod descriptors;
 mod phases;
 mod run;
 
@@ -74,6 +75,7 @@ pub struct App {
     config: Config,
     grpc: TcpListener,
     certificates: Option<Arc<Certificates>>,
+    max_connections: usize,
     admin: TcpListener,
     services: Services,
     metrics: Arc<Metrics>,

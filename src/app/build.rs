@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use super::{App, Seams, StartError};
+use super::{App, Seams, StartError, descriptors};
 use crate::config::{self, Config};
 use crate::grpc::{self, Certificates, Services};
 use crate::service::{Catalog, Esims, Events, Inventory, Sims, Writes, catalog, events, writes};
@@ -70,6 +70,7 @@ impl App {
             config,
             grpc,
             certificates,
+            max_connections: descriptors::for_callers(),
             admin,
             services: Services {
                 catalog: reads.catalog,

@@ -44,6 +44,7 @@ impl App {
         let server = Server {
             listener: self.grpc,
             certificates: self.certificates,
+            max_connections: self.max_connections,
             services: self.services,
             health: health_server,
             every_call: EveryCall {

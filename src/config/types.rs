@@ -68,6 +68,10 @@ pub struct Grpc {
     pub max_in_flight: usize,
     /// Age at which a connection is asked to reconnect, before jitter.
     pub max_connection_age: Duration,
+    /// From a connection to its HTTP/2 preface, TLS included.
+    pub handshake_timeout: Duration,
+    /// From the preface to the first call.
+    pub first_call_timeout: Duration,
     /// `[grpc.tls]`; `None`: plain text.
     pub tls: Option<Tls>,
 }
@@ -198,6 +202,8 @@ impl Grpc {
             keepalive_timeout: reader.duration("grpc.keepalive_timeout", SECOND),
             max_in_flight: reader.number("grpc.max_in_flight", 1, 1_000_000) as usize,
             max_connection_age: reader.duration("grpc.max_connection_age", SECOND),
+            handshake_timeout: reader.duration("grpc.handshake_timeout", Duration::from_millis(1)),
+            first_call_timeout: reader.duration("grpc.first_call_timeout", Duration::from_millis(1)),
             tls: Tls::read(reader),
         }
     }

@@ -1,30 +1,25 @@
-//! Connections of callers: plain text or TLS, each with its peer.
+//! A connection of a caller: plain text or TLS, with its peer.
 
+use std::future::Future as _;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::Stream;
+use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::{Connected, TcpIncoming};
+use tonic::transport::server::Connected;
 use webpki::EndEntityCert;
 
-use super::certificates::Certificates;
 use crate::domain::Caller;
-
-/// A handshake that takes longer is aborted: their number is bounded.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-
-/// Handshakes in parallel; more connections wait in the listener's queue.
-const HANDSHAKES: usize = 512;
 
 /// The peer of a connection.
 #[derive(Clone, Debug)]
@@ -33,24 +28,71 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     /// Its name, from its certificate.
     pub caller: Option<Caller>,
+    has_called: Arc<AtomicBool>,
 }
 
-/// A connection of a caller.
+impl Peer {
+    /// Notes that a call came: the connection is in use.
+    pub fn note_call(&self) {
+        // Most often it is known: reading is cheaper than writing.
+        if !self.has_called.load(Ordering::Relaxed) {
+            self.has_called.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What bytes go through.
 #[derive(Debug)]
-pub enum Connection {
+pub enum Socket {
     /// Plain text.
     Plain(TcpStream),
     /// TLS.
     Secured(Box<TlsStream<TcpStream>>),
 }
 
+/// A connection on which HTTP/2 has begun.
+#[derive(Debug)]
+pub struct Connection {
+    socket: Socket,
+    /// Read already, for the server to read again.
+    preface: Bytes,
+    /// Runs out for a peer that makes no call; `None` once it has made one.
+    first_call: Option<Pin<Box<Sleep>>>,
+    has_called: Arc<AtomicBool>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// A socket, and what was read of it. It fails when no call comes within
+    /// `first_call`, and holds its `place` among the connections until it ends.
+    pub fn new(socket: Socket, preface: Bytes, first_call: Duration, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            socket,
+            preface,
+            first_call: Some(Box::pin(tokio::time::sleep(first_call))),
+            has_called: Arc::default(),
+            _place: place,
+        }
+    }
+
+    /// Whether the time for the first call has run out. Wakes the task when it
+    /// does.
+    fn is_unused(&mut self, context: &mut Context<'_>) -> bool {
+        if self.has_called.load(Ordering::Relaxed) {
+            self.first_call = None;
+        }
+        let timer = self.first_call.as_mut();
+        timer.is_some_and(|timer| timer.as_mut().poll(context).is_ready())
+    }
+}
+
 impl Connected for Connection {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        let (socket, caller) = match self {
-            Self::Plain(socket) => (socket, None),
-            Self::Secured(stream) => {
+        let (socket, caller) = match &self.socket {
+            Socket::Plain(socket) => (socket, None),
+            Socket::Secured(stream) => {
                 let (socket, session) = stream.get_ref();
                 let certificate = session.peer_certificates().and_then(<[_]>::first);
                 (socket, certificate.and_then(name))
@@ -59,6 +101,7 @@ impl Connected for Connection {
         Peer {
             address: socket.peer_addr().ok().map(|address| address.ip()),
             caller,
+            has_called: Arc::clone(&self.has_called),
         }
     }
 }
@@ -76,87 +119,28 @@ fn name(certificate: &CertificateDer<'_>) -> Option<Caller> {
     }
 }
 
-/// Accepts connections; handshakes do not wait for each other.
-pub struct Incoming {
-    sockets: TcpIncoming,
-    certificates: Option<Arc<Certificates>>,
-    handshakes: JoinSet<Option<Connection>>,
-}
-
-impl Incoming {
-    /// Plain text without certificates.
-    pub fn new(listener: TcpListener, certificates: Option<Arc<Certificates>>) -> Self {
-        Self {
-            sockets: TcpIncoming::from(listener).with_nodelay(Some(true)),
-            certificates,
-            handshakes: JoinSet::new(),
-        }
-    }
-
-    /// A connection whose handshake has succeeded; the others are dropped.
-    fn poll_secured(&mut self, context: &mut Context<'_>) -> Poll<Option<Connection>> {
-        while let Some(ended) = ready!(self.handshakes.poll_join_next(context)) {
-            if let Ok(Some(connection)) = ended {
-                return Poll::Ready(Some(connection));
-            }
-        }
-        Poll::Ready(None)
-    }
-}
-
-impl Stream for Incoming {
-    type Item = io::Result<Connection>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Poll::Ready(Some(connection)) = self.poll_secured(context) {
-                return Poll::Ready(Some(Ok(connection)));
-            }
-            if self.handshakes.len() >= HANDSHAKES {
-                return Poll::Pending;
-            }
-            let Some(socket) = ready!(Pin::new(&mut self.sockets).poll_next(context)) else {
-                return Poll::Ready(None);
-            };
-            match (socket, self.certificates.clone()) {
-                (Err(error), _) => return Poll::Ready(Some(Err(error))),
-                (Ok(socket), None) => return Poll::Ready(Some(Ok(Connection::Plain(socket)))),
-                (Ok(socket), Some(certificates)) => {
-                    self.handshakes.spawn(secure(socket, certificates));
-                }
-            }
-        }
-    }
-}
-
-async fn secure(socket: TcpStream, certificates: Arc<Certificates>) -> Option<Connection> {
-    let acceptor: TlsAcceptor = certificates.acceptor();
-    let peer = socket.peer_addr().ok();
-    let peer = peer.map(tracing::field::display);
-    match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(socket)).await {
-        Ok(Ok(stream)) => {
-            certificates.metrics().handshake("ok");
-            Some(Connection::Secured(Box::new(stream)))
-        }
-        // A port probe.
-        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            certificates.metrics().handshake("left");
-            None
-        }
-        Ok(Err(error)) => {
-            tracing::info!(peer, %error, "a connection was refused in its TLS handshake");
-            certificates.metrics().handshake("failed");
-            None
-        }
-        Err(_) => {
-            tracing::info!(peer, "a connection was closed: its TLS handshake takes too long");
-            certificates.metrics().handshake("timed_out");
-            None
-        }
-    }
-}
-
 impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.preface.is_empty() {
+            let length = this.preface.len().min(buffer.remaining());
+            buffer.put_slice(&this.preface.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        match Pin::new(&mut this.socket).poll_read(context, buffer) {
+            Poll::Pending if this.first_call.is_some() && this.is_unused(context) => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -169,7 +153,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
@@ -207,5 +191,31 @@ impl AsyncWrite for Connection {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Secured(stream) => Pin::new(stream).poll_shutdown(context),
         }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().socket).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().socket).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(context)
     }
 }

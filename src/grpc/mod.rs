@@ -17,6 +17,7 @@ mod forwarded;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod health;
+mod incoming;
 mod inventory;
 pub mod layers;
 mod page_token;
@@ -30,6 +31,7 @@ pub use convert::event::prepare_event;
 pub use convert::prepare_product;
 pub use events::STREAM_EVENTS;
 pub use health::Health;
+pub use incoming::Limits;
 pub use inventory::BATCH_GET_INVENTORY;
 pub use server::{EveryCall, ServeError, Server, Services};
 

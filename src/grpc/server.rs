@@ -7,15 +7,16 @@ use std::time::Duration;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
+use tonic::codec::CompressionEncoding::Gzip;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 
 use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
 use super::certificates::Certificates;
-use super::connection::Incoming;
 use super::dispatch::{Dispatch, entry};
 use super::esim::Handler as EsimHandler;
 use super::events::Handler as EventsHandler;
+use super::incoming::{Incoming, Limits};
 use super::inventory::Handler as InventoryHandler;
 use super::layers::admission::Admission;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
@@ -84,11 +85,15 @@ impl Services {
         let provisioning = ProvisioningServer::new(ProvisioningHandler(self.orders));
         let events = EventsServer::new(EventsHandler(self.events));
         Ok(Dispatch::new([
-            entry(catalog.max_decoding_message_size(most)),
-            entry(inventory.max_decoding_message_size(most)),
-            entry(esims.max_decoding_message_size(most)),
-            entry(provisioning.max_decoding_message_size(most)),
-            entry(events.max_decoding_message_size(most)),
+            entry(catalog.max_decoding_message_size(most).accept_compressed(Gzip)),
+            entry(inventory.max_decoding_message_size(most).accept_compressed(Gzip)),
+            entry(esims.max_decoding_message_size(most).accept_compressed(Gzip)),
+            entry(
+                provisioning
+                    .max_decoding_message_size(most)
+                    .accept_compressed(Gzip),
+            ),
+            entry(events.max_decoding_message_size(most).accept_compressed(Gzip)),
             entry(health),
             entry(reflection().build_v1()?),
             entry(reflection().build_v1alpha()?),
@@ -125,6 +130,8 @@ pub struct Server<H: HealthApi> {
     pub listener: TcpListener,
     /// TLS of connections; `None` for plain text.
     pub certificates: Option<Arc<Certificates>>,
+    /// How many connections the process has descriptors for.
+    pub max_connections: usize,
     /// The services.
     pub services: Services,
     /// The health service.
@@ -152,7 +159,12 @@ impl<H: HealthApi> Server<H> {
             callers,
         } = self.every_call;
         let secured = self.certificates.is_some();
-        let incoming = Incoming::new(self.listener, self.certificates);
+        let limits = Limits {
+            connections: self.max_connections,
+            handshake: config.handshake_timeout,
+            first_call: config.first_call_timeout,
+        };
+        let incoming = Incoming::new(self.listener, self.certificates, limits);
         tonic::transport::Server::builder()
             .layer(Gate(Identity::new(secured, callers.forwarded)))
             .layer(TelemetryLayer::new(&metrics, methods(), sampling))
@@ -160,16 +172,25 @@ impl<H: HealthApi> Server<H> {
             .layer(Gate(Admission::new(config.max_in_flight, &metrics)))
             .layer(DeadlineLayer::new(config.max_deadline, deadlines))
             .max_concurrent_streams(config.max_streams_per_connection)
+            .http2_max_pending_accept_reset_streams(Some(resets(config.max_streams_per_connection)))
             .http2_max_header_list_size(config.max_header_bytes)
             .http2_keepalive_interval(Some(config.keepalive_interval))
             .http2_keepalive_timeout(Some(config.keepalive_timeout))
             // Without a grace period: with one, calls in flight would be cut
             // off.
             .max_connection_age(jittered(config.max_connection_age))
-            .serve_with_incoming_shutdown(dispatch, incoming, stop)
+            .serve_with_incoming_shutdown(dispatch, incoming.connections(), stop)
             .await?;
         Ok(())
     }
+}
+
+/// Calls on one connection that may be cancelled before the server has seen
+/// them; one more, and the connection is closed with all that is on it. A
+/// client with short deadlines, or a proxy that many callers share, cancels as
+/// many as it may have in flight, more than once before a busy server looks.
+fn resets(streams: u32) -> usize {
+    4 * streams as usize
 }
 
 /// Varied by up to a tenth, so that replicas that started together do not

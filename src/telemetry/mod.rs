@@ -10,6 +10,7 @@ mod log_level;
 mod method;
 pub mod metrics;
 pub mod propagation;
+mod seldom;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use tracing_subscriber::{Layer as _, fmt};
 pub use log_level::{ChangeError, LogLevel};
 pub use method::Method;
 pub use metrics::Metrics;
+pub use seldom::Seldom;
 
 use crate::config;
 

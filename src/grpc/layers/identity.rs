@@ -17,7 +17,8 @@ use crate::domain::Caller;
 use crate::grpc::connection::Peer;
 use crate::grpc::forwarded;
 
-/// Puts the [`Caller`] of a call into its extensions.
+/// Puts the [`Caller`] of a call into its extensions, and notes on its
+/// connection that there was a call.
 #[derive(Clone)]
 pub struct Identity(Source);
 
@@ -84,6 +85,9 @@ impl Decide for Identity {
     type Held = ();
 
     fn decide<B>(&self, request: &mut Request<B>) -> Result<(), Box<Status>> {
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            peer.note_call();
+        }
         if let Some(caller) = self.caller(request) {
             request.extensions_mut().insert(caller);
         }

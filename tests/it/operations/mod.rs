@@ -3,6 +3,7 @@
 pub mod background;
 pub mod chart;
 pub mod commands;
+pub mod connections;
 pub mod dependencies;
 pub mod doctor;
 pub mod documents;
