@@ -172,7 +172,7 @@ impl<H: HealthApi> Server<H> {
             .layer(Gate(Admission::new(config.max_in_flight, &metrics)))
             .layer(DeadlineLayer::new(config.max_deadline, deadlines))
             .max_concurrent_streams(config.max_streams_per_connection)
-            .http2_max_pending_accept_reset_streams(Some(resets(config.max_streams_per_connection)))
+            .http2_max_pending_accept_reset_streams(Some(CANCELLED_UNSEEN))
             .http2_max_header_list_size(config.max_header_bytes)
             .http2_keepalive_interval(Some(config.keepalive_interval))
             .http2_keepalive_timeout(Some(config.keepalive_timeout))
@@ -187,11 +187,9 @@ impl<H: HealthApi> Server<H> {
 
 /// Calls on one connection that may be cancelled before the server has seen
 /// them; one more, and the connection is closed with all that is on it. A
-/// client with short deadlines, or a proxy that many callers share, cancels as
-/// many as it may have in flight, more than once before a busy server looks.
-fn resets(streams: u32) -> usize {
-    4 * streams as usize
-}
+/// client with deadlines of 5 ms, as a proxy that many callers share, starts
+/// and cancels more than a thousand while a busy server waits for a processor.
+const CANCELLED_UNSEEN: usize = 10_000;
 
 /// Varied by up to a tenth, so that replicas that started together do not
 /// disconnect their clients together.
