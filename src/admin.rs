@@ -2,18 +2,25 @@
 //! the log level, which is all that can be changed. Plain text, never public.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
+use crate::config;
 use crate::grpc::Health;
+use crate::listener::{self, Connection, Limits, Listener, read_body};
 use crate::telemetry::{ChangeError, LogLevel, Metrics, REVISION};
 
 /// What operators can see and change.
@@ -31,25 +38,62 @@ pub struct Admin {
 /// Longer than any sensible list of directives.
 const LONGEST_LEVEL: usize = 4096;
 
+/// How long a scraper's connection is kept between two scrapes.
+const IDLE: Duration = Duration::from_secs(600);
+
 impl Admin {
-    /// Serves until `stop`.
-    ///
-    /// # Errors
-    /// When the listener fails.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> std::io::Result<()> {
+    /// Serves until asked to stop; requests that were received by then are
+    /// still answered.
+    pub async fn serve(self, listener: TcpListener, config: config::Admin, stop: CancellationToken) {
         let router = Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .route("/metrics", get(scrape))
             .route("/buildinfo", get(build_info))
             .route("/loglevel", get(show_log_level).put(change_log_level))
-            .layer(DefaultBodyLimit::max(LONGEST_LEVEL))
             .with_state(self);
-        axum::serve(listener, router).with_graceful_shutdown(stop).await
+        let limits = Limits {
+            connections: config.max_connections,
+            head: config.read_timeout,
+            idle: IDLE,
+        };
+        let endpoint = Arc::new(Endpoint {
+            router,
+            read_timeout: config.read_timeout,
+        });
+        listener::serve(Listener::new(listener, "admin"), limits, endpoint, stop).await;
+    }
+}
+
+/// The router behind bounds on what is read.
+struct Endpoint {
+    router: Router,
+    read_timeout: Duration,
+}
+
+impl listener::Endpoint for Endpoint {
+    type Body = Body;
+
+    fn admits(&self, _: IpAddr) -> bool {
+        true
+    }
+
+    async fn answer(&self, request: axum::http::Request<Incoming>, connection: &Connection) -> Response {
+        let (head, body) = request.into_parts();
+        let body = match read_body(body, LONGEST_LEVEL, self.read_timeout).await {
+            Ok(body) => body,
+            Err(error) => {
+                // The rest of the body is not read.
+                let close = (CONNECTION, HeaderValue::from_static("close"));
+                return (error.status(), [close]).into_response();
+            }
+        };
+        connection.request_is_complete();
+        let request = Request::from_parts(head, Body::from(body));
+        match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
     }
 }
 

@@ -65,9 +65,6 @@ pub enum RunError {
     /// The gRPC side.
     #[error(transparent)]
     Grpc(#[from] grpc::ServeError),
-    /// The admin side.
-    #[error("admin server: {0}")]
-    Admin(io::Error),
 }
 
 /// A gateway that is ready to run: its ports are bound.

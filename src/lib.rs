@@ -25,6 +25,7 @@ pub mod domain;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod grpc;
+pub mod listener;
 pub mod service;
 pub mod store;
 pub mod telemetry;

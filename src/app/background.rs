@@ -1,5 +1,5 @@
-//! Supervised background work: reconciliation, events, the webhook and the
-//! rotation of certificates.
+//! Supervised background work: reconciliation, events, the webhook, the admin
+//! port and the rotation of certificates.
 //!
 //! Such work ends only when it is asked to. If it ends otherwise, which takes a
 //! defect, the process continues to serve what it can, but it must not count as
@@ -25,6 +25,7 @@ pub(super) enum Task {
     Events,
     Webhook,
     Certificates,
+    Admin,
 }
 
 impl Task {
@@ -34,11 +35,13 @@ impl Task {
             Self::Events => "events",
             Self::Webhook => "webhook",
             Self::Certificates => "certificates",
+            Self::Admin => "admin",
         }
     }
 }
 
 /// Starts and supervises such work.
+#[derive(Clone)]
 pub(super) struct Background {
     pub(super) tasks: TaskTracker,
     pub(super) health: Health,

@@ -1,6 +1,5 @@
 //! Serves, and shuts down when asked to.
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -63,8 +62,8 @@ impl App {
             metrics: Arc::clone(&self.metrics),
             log_level: self.log_level,
         };
-        let admin = admin.serve(self.admin, ends.admin.clone().cancelled_owned());
-        let (mut calls, mut admin) = (pin!(calls), pin!(admin));
+        let admin = serve_operators(&background, admin, self.admin, &self.config.admin, &ends);
+        let mut calls = pin!(calls);
         let shutdown = self.config.shutdown;
         let noticed = async {
             starting("catalog", catalog.warm_up(self.config.catalog.warm_up)).await;
@@ -77,7 +76,6 @@ impl App {
         };
         tokio::select! {
             result = &mut calls => return Ok(result?),
-            result = &mut admin => return result.map_err(RunError::Admin),
             () = noticed => {}
         }
         let running = Running {
@@ -132,6 +130,27 @@ fn open_webhook(
     Some(background.start(Task::Webhook, end.clone(), webhook.serve(listener, end)))
 }
 
+/// Until the end: neither it nor its requests are among the tasks that the
+/// shutdown waits for before.
+fn serve_operators(
+    background: &Background,
+    admin: Admin,
+    listener: TcpListener,
+    config: &config::Admin,
+    ends: &Ends,
+) -> JoinHandle<()> {
+    let own = Background {
+        tasks: TaskTracker::new(),
+        ..background.clone()
+    };
+    let end = ends.admin.clone();
+    own.start(
+        Task::Admin,
+        end.clone(),
+        admin.serve(listener, config.clone(), end),
+    )
+}
+
 /// Aborted at the end: it leaves nothing unfinished.
 fn rotate(background: &Background, certificates: Option<Arc<Certificates>>) -> Option<JoinHandle<()>> {
     let certificates = certificates?;
@@ -158,7 +177,7 @@ impl Running {
         self,
         shutdown: config::Shutdown,
         calls: impl Future<Output = Result<(), grpc::ServeError>> + Send + 'a,
-        admin: impl Future<Output = io::Result<()>> + Send + 'a,
+        admin: JoinHandle<()>,
     ) -> Vec<Phase<'a>> {
         let Self {
             ends,
@@ -211,8 +230,7 @@ impl Running {
             .when_overdue(|| tracing::debug!("background loads are cut off")),
             Phase::new("admin", TASKS_WITHIN, async move {
                 ends.admin.cancel();
-                let _ = admin.await;
-                Ok(())
+                ended(admin).await
             }),
             Phase::new("metrics", FLUSH_WITHIN, async move {
                 // Blocks, and is bounded by the same time itself.

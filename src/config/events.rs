@@ -28,6 +28,8 @@ pub struct Webhook {
     pub max_connections: usize,
     /// Bound on reading a request's head, and on reading its body.
     pub read_timeout: Duration,
+    /// How long a connection is kept between two requests.
+    pub idle_timeout: Duration,
     /// Bound on making an event durable.
     pub commit_timeout: Duration,
 }
@@ -100,6 +102,7 @@ impl Webhook {
             max_body_bytes: reader.number("webhook.max_body_bytes", 1_024, 16_777_216) as usize,
             max_connections: reader.number("webhook.max_connections", 1, 65_536) as usize,
             read_timeout: reader.duration("webhook.read_timeout", MILLISECOND),
+            idle_timeout: reader.duration("webhook.idle_timeout", MILLISECOND),
             commit_timeout: reader.duration("webhook.commit_timeout", MILLISECOND),
         }
     }

@@ -10,7 +10,7 @@ use super::events::{Events, Webhook};
 use super::identity::{Callers, Tls};
 use super::orders::Orders;
 use super::provider::{Outbound, Transatel};
-use super::reader::{Reader, SECOND};
+use super::reader::{MILLISECOND, Reader, SECOND};
 use super::store::Store;
 use crate::domain::Language;
 
@@ -81,6 +81,10 @@ pub struct Grpc {
 pub struct Admin {
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Bound on reading a request's head, and on reading its body.
+    pub read_timeout: Duration,
 }
 
 /// The catalog cache.
@@ -163,6 +167,8 @@ impl Config {
             callers: Callers::read(reader, certificates),
             admin: Admin {
                 listen: reader.socket_address("admin.listen"),
+                max_connections: reader.number("admin.max_connections", 1, 65_536) as usize,
+                read_timeout: reader.duration("admin.read_timeout", MILLISECOND),
             },
             outbound: Outbound::read(reader),
             catalog: Catalog::read(reader),

@@ -1,23 +1,28 @@
 //! One request, from its headers to its answer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::Empty;
+use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use super::arrival;
 use super::secrets::Secrets;
 use super::signature::{HEADER, Received};
+use crate::config::AddressRange;
+use crate::listener::{self, BodyError, Connection, read_body};
 use crate::service::Events;
 use crate::telemetry::Metrics;
 
 /// Answers requests to the webhook.
 pub(super) struct Endpoint {
     pub(super) path: String,
+    /// Empty: everyone may connect.
+    pub(super) allowed_addresses: Vec<AddressRange>,
     pub(super) max_body_bytes: usize,
     pub(super) read_timeout: Duration,
     pub(super) commit_timeout: Duration,
@@ -26,15 +31,20 @@ pub(super) struct Endpoint {
     pub(super) metrics: Arc<Metrics>,
 }
 
-impl Endpoint {
-    /// Answers. `whole` is called once the whole request was received: from
-    /// then on its connection must not be closed.
-    pub(super) async fn answer(
-        &self,
-        request: Request<Incoming>,
-        whole: impl FnOnce(),
-    ) -> Response<Empty<Bytes>> {
-        let status = match self.take(request, whole).await {
+impl listener::Endpoint for Endpoint {
+    type Body = Empty<Bytes>;
+
+    fn admits(&self, peer: IpAddr) -> bool {
+        let allowed = &self.allowed_addresses;
+        let admits = allowed.is_empty() || allowed.iter().any(|range| range.contains(peer));
+        if !admits {
+            tracing::warn!(address = %peer, "an address that is not allowed connected to the webhook");
+        }
+        admits
+    }
+
+    async fn answer(&self, request: Request<Incoming>, connection: &Connection) -> Response<Empty<Bytes>> {
+        let status = match self.take(request, connection).await {
             Ok(()) => StatusCode::NO_CONTENT,
             Err(status) => status,
         };
@@ -47,8 +57,10 @@ impl Endpoint {
         }
         response
     }
+}
 
-    async fn take(&self, request: Request<Incoming>, whole: impl FnOnce()) -> Result<(), StatusCode> {
+impl Endpoint {
+    async fn take(&self, request: Request<Incoming>, connection: &Connection) -> Result<(), StatusCode> {
         if request.uri().path() != self.path {
             return Err(StatusCode::NOT_FOUND);
         }
@@ -56,8 +68,9 @@ impl Endpoint {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
         let (head, body) = request.into_parts();
-        let body = self.read(body).await?;
-        whole();
+        let body = read_body(body, self.max_body_bytes, self.read_timeout).await;
+        let body = body.map_err(|error| self.unread(error))?;
+        connection.request_is_complete();
         let mut signatures = head.headers.get_all(HEADER).iter();
         let signature = signatures.next().filter(|_| signatures.next().is_none());
         let received = Received::new(body, signature.map(header::HeaderValue::as_bytes));
@@ -74,24 +87,15 @@ impl Endpoint {
         }
     }
 
-    async fn read(&self, body: Incoming) -> Result<Bytes, StatusCode> {
-        let too_large = || {
-            self.metrics.event("too_large");
-            tracing::warn!("something larger than webhook.max_body_bytes was posted to the webhook");
-            StatusCode::PAYLOAD_TOO_LARGE
-        };
-        if body.size_hint().lower() > self.max_body_bytes as u64 {
-            return Err(too_large());
-        }
-        let limited = Limited::new(body, self.max_body_bytes).collect();
-        match tokio::time::timeout(self.read_timeout, limited).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-            Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
-            Err(_) => {
-                self.metrics.event("too_slow");
-                Err(StatusCode::REQUEST_TIMEOUT)
+    fn unread(&self, error: BodyError) -> StatusCode {
+        match error {
+            BodyError::TooLarge => {
+                self.metrics.event("too_large");
+                tracing::warn!("something larger than webhook.max_body_bytes was posted to the webhook");
             }
+            BodyError::TooSlow => self.metrics.event("too_slow"),
+            BodyError::Broken => {}
         }
+        error.status()
     }
 }

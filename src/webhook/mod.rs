@@ -1,17 +1,15 @@
 //! The webhook, to which the provider posts events: verify, make durable,
 //! answer 204.
 //!
-//! Owns a listener of its own. Guarantees that a body is not parsed before its
-//! signature is verified, that 204 is answered only for what is durable, and
-//! that a peer that is slow, endless or malformed does not affect others:
-//! headers, bodies, connections and time are bounded. What events mean is left
-//! to others.
+//! Owns a port of its own, with bounds on connections, bodies and time.
+//! Guarantees that a body is not parsed before its signature is verified, and
+//! that 204 is answered only for what is durable. What events mean is left to
+//! others.
 
 mod answer;
 mod arrival;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-mod listener;
 mod secrets;
 mod signature;
 
@@ -21,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use crate::listener::{self, Limits, Listener};
 use crate::service::Events;
 use crate::telemetry::Metrics;
 use answer::Endpoint;
@@ -49,9 +48,15 @@ impl Webhook {
     /// Accepts events until asked to stop; requests that were received by then
     /// are still answered, within the bounds of a request.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let limits = Limits {
+            connections: self.config.max_connections,
+            head: self.config.read_timeout,
+            idle: self.config.idle_timeout,
+        };
         let secrets = Arc::new(self.secrets);
         let endpoint = Arc::new(Endpoint {
-            path: self.config.path.clone(),
+            path: self.config.path,
+            allowed_addresses: self.config.allowed_addresses,
             max_body_bytes: self.config.max_body_bytes,
             read_timeout: self.config.read_timeout,
             commit_timeout: self.config.commit_timeout,
@@ -60,7 +65,7 @@ impl Webhook {
             metrics: self.metrics,
         });
         tokio::join!(
-            listener::accept(listener, &self.config, endpoint, stop.clone()),
+            listener::serve(Listener::new(listener, "webhook"), limits, endpoint, stop.clone()),
             stop.run_until_cancelled(secrets.keep_current()),
         );
     }

@@ -151,7 +151,7 @@ fn background_failures(meter: &Meter) -> Counter<u64> {
         .with_description("Background work that ended by a defect; the process is no longer ready")
         .build();
     // Registered from the start: the first one must be visible as a change.
-    for task in ["reconciliation", "events", "webhook", "certificates"] {
+    for task in ["reconciliation", "events", "webhook", "certificates", "admin"] {
         failures.add(0, &[KeyValue::new("task", task)]);
     }
     failures

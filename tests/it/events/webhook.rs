@@ -99,7 +99,7 @@ impl EventSource {
         }
     }
 
-    async fn deliver(&self, body: String) -> Option<u16> {
+    pub async fn deliver(&self, body: String) -> Option<u16> {
         deliver(&self.client, &self.url, body).await
     }
 
@@ -124,7 +124,7 @@ impl EventSource {
         ids(&self.gateway).await
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.gateway.addresses.webhook.unwrap())
             .await
             .unwrap()

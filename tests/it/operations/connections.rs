@@ -224,7 +224,7 @@ async fn cancelled_calls_cost_no_neighbour_its_connection() {
 async fn without_descriptors_new_callers_wait_and_the_process_stays_well() {
     let sandbox = simulator().await;
     let environment = settings(&sandbox.base_url(), &[("TELEMETRY__LOG_FORMAT", "json")]);
-    let mut process = Process::start_limited("ulimit -n 128", &["serve"], &environment);
+    let mut process = Process::start_with_descriptors(128, &["serve"], &environment);
     let listening: Value = serde_json::from_str(&process.logged("\"listening\"").await).unwrap();
     let address = |of: &str| listening[of].as_str().unwrap().parse::<SocketAddr>().unwrap();
     let (grpc, admin) = (address("grpc"), address("admin"));

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 /// Room → rooms it may use. `telemetry` and `config` are under everybody's
 /// feet; `app` and `commands` know every part.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("domain", &[]),
+    ("listener", &[]),
     ("cache", &["telemetry"]),
     ("config", &["domain"]),
     ("telemetry", &["config"]),
@@ -23,9 +24,16 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     // It reads events by the provider's own JSON.
     (
         "webhook",
-        &["config", "domain", "service", "telemetry", "transatel"],
+        &[
+            "config",
+            "domain",
+            "listener",
+            "service",
+            "telemetry",
+            "transatel",
+        ],
     ),
-    ("admin", &["grpc", "telemetry"]),
+    ("admin", &["config", "grpc", "listener", "telemetry"]),
     // Not in the gateway: what fuzz targets call.
     ("fuzzing", &["config", "grpc", "transatel", "webhook"]),
     (

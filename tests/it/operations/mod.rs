@@ -15,6 +15,7 @@ pub mod identity;
 pub mod layering;
 pub mod log_level;
 pub mod metrics;
+pub mod ports;
 pub mod provider_tls;
 pub mod readme;
 pub mod resilience;

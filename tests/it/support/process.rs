@@ -42,10 +42,10 @@ impl Process {
         Self::spawn(command(arguments, environment))
     }
 
-    /// Starts the gateway from a shell that sets limits first.
-    pub fn start_limited(limits: &str, arguments: &[&str], environment: &[(String, String)]) -> Self {
+    /// Starts the gateway with at most so many file descriptors.
+    pub fn start_with_descriptors(most: u32, arguments: &[&str], environment: &[(String, String)]) -> Self {
+        let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
         let gateway = env!("CARGO_BIN_EXE_transatel-gateway");
-        let script = format!("{limits} && exec \"$0\" \"$@\"");
         let arguments = [&["-c", &script, gateway], arguments].concat();
         Self::spawn(run("/bin/sh", &arguments, environment))
     }
