@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
@@ -17,6 +17,9 @@ use crate::config::AddressRange;
 use crate::listener::{self, BodyError, Connection, read_body};
 use crate::service::Events;
 use crate::telemetry::Metrics;
+
+/// What balancers and their operators ask to see whether the port answers.
+const HEALTH: [&str; 2] = ["/", "/healthz"];
 
 /// Answers requests to the webhook.
 pub(super) struct Endpoint {
@@ -32,7 +35,7 @@ pub(super) struct Endpoint {
 }
 
 impl listener::Endpoint for Endpoint {
-    type Body = Empty<Bytes>;
+    type Body = Full<Bytes>;
 
     fn admits(&self, peer: IpAddr) -> bool {
         let allowed = &self.allowed_addresses;
@@ -43,12 +46,15 @@ impl listener::Endpoint for Endpoint {
         admits
     }
 
-    async fn answer(&self, request: Request<Incoming>, connection: &Connection) -> Response<Empty<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>, connection: &Connection) -> Response<Full<Bytes>> {
+        if is_health_check(&request) {
+            return Response::new(Full::from("ok\n"));
+        }
         let status = match self.take(request, connection).await {
             Ok(()) => StatusCode::NO_CONTENT,
             Err(status) => status,
         };
-        let mut response = Response::new(Empty::new());
+        let mut response = Response::new(Full::default());
         *response.status_mut() = status;
         if status != StatusCode::NO_CONTENT && status != StatusCode::SERVICE_UNAVAILABLE {
             // The rest of its body is not read.
@@ -57,6 +63,13 @@ impl listener::Endpoint for Endpoint {
         }
         response
     }
+}
+
+/// Whether the request only checks that the port answers. 200 says that it is
+/// served, not that an event could be stored: that is decided for each event.
+fn is_health_check(request: &Request<Incoming>) -> bool {
+    let reads = request.method() == Method::GET || request.method() == Method::HEAD;
+    reads && HEALTH.contains(&request.uri().path())
 }
 
 impl Endpoint {

@@ -147,6 +147,42 @@ async fn silent_peers_of_the_admin_port_make_room_for_a_probe() {
 }
 
 #[tokio::test]
+async fn a_balancer_asks_the_webhook_for_its_health_without_a_signature() {
+    let source = EventSource::open(&[]).await;
+    let mut kept = source.connect().await;
+    for (request, status) in [
+        ("GET /", "200"),
+        ("HEAD /", "200"),
+        ("GET /healthz", "200"),
+        ("HEAD /healthz", "200"),
+        ("GET /?from=balancer", "200"),
+    ] {
+        let request = format!("{request} HTTP/1.1\r\nhost: x\r\n\r\n");
+        assert_eq!(exchange(&mut kept, request.as_bytes()).await, status, "{request}");
+        if request.starts_with("GET") {
+            assert_eq!(kept.read_exact(&mut [0; 3]).await.unwrap(), 3);
+        }
+    }
+    // The connection is kept, for checks and for events.
+    assert_eq!(exchange(&mut kept, &event("A")).await, "204");
+    for (request, status) in [
+        ("POST /", "404"),
+        ("POST /healthz", "404"),
+        ("PUT /", "404"),
+        ("GET /health", "404"),
+        ("GET /webhooks/transatel", "405"),
+    ] {
+        let request = format!("{request} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+        let mut socket = source.connect().await;
+        assert_eq!(
+            exchange(&mut socket, request.as_bytes()).await,
+            status,
+            "{request}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn without_file_descriptors_the_ports_pause_and_say_so_once() {
     const LINE: &str = "connections cannot be accepted";
     let secret = Secret::new(SECRET);
