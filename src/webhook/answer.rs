@@ -11,8 +11,9 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use super::arrival;
+use super::diagnosis::Diagnosis;
 use super::secrets::Secrets;
-use super::signature::{HEADER, Received};
+use super::signature::{HEADER, Received, Unverified};
 use crate::config::AddressRange;
 use crate::listener::{self, BodyError, Connection, read_body};
 use crate::service::Events;
@@ -30,6 +31,7 @@ pub(super) struct Endpoint {
     pub(super) read_timeout: Duration,
     pub(super) commit_timeout: Duration,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) diagnosis: Diagnosis,
     pub(super) events: Events,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -87,11 +89,8 @@ impl Endpoint {
         let mut signatures = head.headers.get_all(HEADER).iter();
         let signature = signatures.next().filter(|_| signatures.next().is_none());
         let received = Received::new(body, signature.map(header::HeaderValue::as_bytes));
-        let verified = received.verify(&self.secrets.keys()).map_err(|_| {
-            self.metrics.event("wrong_signature");
-            tracing::warn!("something was posted to the webhook without a valid signature");
-            StatusCode::UNAUTHORIZED
-        })?;
+        let verified = received.verify(&self.secrets.keys());
+        let verified = verified.map_err(|unverified| self.unsigned(&unverified))?;
         let arrival = arrival::read(verified, Timestamp::now());
         match tokio::time::timeout(self.commit_timeout, self.events.receive(arrival)).await {
             Ok(Ok(_)) => Ok(()),
@@ -110,5 +109,18 @@ impl Endpoint {
             BodyError::Broken => {}
         }
         error.status()
+    }
+
+    fn unsigned(&self, unverified: &Unverified) -> StatusCode {
+        self.metrics.event("wrong_signature");
+        if let Some(unlogged) = self.diagnosis.is_due() {
+            let reason = unverified.reason(&self.secrets.all());
+            tracing::warn!(
+                reason,
+                unlogged,
+                "something was posted to the webhook without a valid signature"
+            );
+        }
+        StatusCode::UNAUTHORIZED
     }
 }

@@ -8,6 +8,7 @@
 
 mod answer;
 mod arrival;
+mod diagnosis;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod secrets;
@@ -23,6 +24,7 @@ use crate::listener::{self, Limits, Listener};
 use crate::service::Events;
 use crate::telemetry::Metrics;
 use answer::Endpoint;
+use diagnosis::Diagnosis;
 use secrets::Secrets;
 
 /// The webhook, ready to serve.
@@ -61,6 +63,7 @@ impl Webhook {
             read_timeout: self.config.read_timeout,
             commit_timeout: self.config.commit_timeout,
             secrets: Arc::clone(&secrets),
+            diagnosis: Diagnosis::default(),
             events: self.events,
             metrics: self.metrics,
         });

@@ -2,7 +2,7 @@
 //! is rotated without a restart.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The keys that signatures are checked with.
 pub(super) struct Secrets {
+    /// Not in a file.
+    direct: Option<SecretString>,
     files: Vec<File>,
     keys: ArcSwap<Keys>,
 }
@@ -24,33 +26,44 @@ pub(super) struct Secrets {
 struct File {
     path: PathBuf,
     /// Its content when it was last read.
-    last: std::sync::Mutex<Option<SecretString>>,
+    last: Mutex<Option<SecretString>>,
+}
+
+impl File {
+    fn last(&self) -> Option<SecretString> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, secret: SecretString) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret);
+    }
 }
 
 impl Secrets {
     /// `None` when events are not to be accepted.
     pub(super) async fn of(trust: &Trust) -> Option<Self> {
-        let (files, keys) = match trust {
+        let (direct, files, keys) = match trust {
             Trust::Off => return None,
             Trust::Unsigned => {
                 tracing::warn!(
                     "events are accepted without a signature: anyone who can reach the webhook can forge them"
                 );
-                (Vec::new(), Keys::Unchecked)
+                (None, Vec::new(), Keys::Unchecked)
             }
             Trust::Secret(secret) => {
-                let secret = secret.expose_secret();
-                (Vec::new(), Keys::Any(vec![key(secret.as_bytes())]))
+                let keys = vec![key(secret.expose_secret().as_bytes())];
+                (Some(secret.clone()), Vec::new(), Keys::Any(keys))
             }
             Trust::Files(paths) => {
                 let file = |path: &PathBuf| File {
                     path: path.clone(),
-                    last: std::sync::Mutex::default(),
+                    last: Mutex::default(),
                 };
-                (paths.iter().map(file).collect(), Keys::Any(Vec::new()))
+                (None, paths.iter().map(file).collect(), Keys::Any(Vec::new()))
             }
         };
         let secrets = Self {
+            direct,
             files,
             keys: ArcSwap::from_pointee(keys),
         };
@@ -61,6 +74,12 @@ impl Secrets {
     /// The active keys.
     pub(super) fn keys(&self) -> Arc<Keys> {
         self.keys.load_full()
+    }
+
+    /// The active secrets themselves, to find out why a signature is not valid.
+    pub(super) fn all(&self) -> Vec<SecretString> {
+        let files = self.files.iter().filter_map(File::last);
+        self.direct.iter().cloned().chain(files).collect()
     }
 
     /// Watches the files; never returns.
@@ -90,10 +109,7 @@ impl Secrets {
                 tracing::warn!(file = %file.path.display(), "a secret of the webhook is empty");
                 continue;
             }
-            let mut last = file
-                .last
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let last = file.last();
             let same = last
                 .as_ref()
                 .is_some_and(|last| last.expose_secret() == now.expose_secret());
@@ -101,19 +117,14 @@ impl Secrets {
                 if last.is_some() {
                     tracing::info!(file = %file.path.display(), "a secret of the webhook has changed");
                 }
-                *last = Some(now);
+                file.set(now);
                 changed = true;
             }
         }
         if changed {
-            let secrets = self.files.iter().filter_map(|file| {
-                let last = file
-                    .last
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                last.as_ref().map(|secret| key(secret.expose_secret().as_bytes()))
-            });
-            self.keys.store(Arc::new(Keys::Any(secrets.collect())));
+            let secrets = self.files.iter().filter_map(File::last);
+            let keys = secrets.map(|secret| key(secret.expose_secret().as_bytes()));
+            self.keys.store(Arc::new(Keys::Any(keys.collect())));
         }
     }
 }

@@ -12,15 +12,18 @@ pub(super) const HEADER: &str = "x-tsl-signature-256";
 /// A body of unknown origin.
 pub(super) struct Received {
     body: Bytes,
-    signature: Option<Vec<u8>>,
+    header: Option<Vec<u8>>,
 }
 
 /// A body with a valid signature, or one that is accepted unchecked.
 pub(super) struct Verified(Bytes);
 
-/// The body was signed with none of the secrets, or not at all.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotSigned;
+/// A body that was signed with none of the secrets, or not at all. It can be
+/// examined, and not read.
+pub(super) struct Unverified(Received);
+
+/// Length of a digest.
+pub(super) const DIGEST_BYTES: usize = 32;
 
 /// The active keys.
 #[derive(Clone)]
@@ -36,25 +39,39 @@ impl Received {
     pub(super) fn new(body: Bytes, header: Option<&[u8]>) -> Self {
         Self {
             body,
-            signature: header.and_then(read),
+            header: header.map(<[u8]>::to_vec),
         }
     }
 
     /// Compares with every key in constant time.
-    pub(super) fn verify(self, keys: &Keys) -> Result<Verified, NotSigned> {
+    pub(super) fn verify(self, keys: &Keys) -> Result<Verified, Unverified> {
         let keys = match keys {
             Keys::Unchecked => return Ok(Verified(self.body)),
             Keys::Any(keys) => keys,
         };
-        let signature = self.signature.ok_or(NotSigned)?;
+        let Some(signature) = self.header.as_deref().and_then(read) else {
+            return Err(Unverified(self));
+        };
         let fits = keys.iter().fold(false, |fits, key| {
             fits | hmac::verify(key, &self.body, &signature).is_ok()
         });
         if fits {
             Ok(Verified(self.body))
         } else {
-            Err(NotSigned)
+            Err(Unverified(self))
         }
+    }
+}
+
+impl Unverified {
+    /// Its signature header, if it had a single one.
+    pub(super) fn header(&self) -> Option<&[u8]> {
+        self.0.header.as_deref()
+    }
+
+    /// Whether this is the body's digest with this key.
+    pub(super) fn is_signed_with(&self, key: &hmac::Key, digest: &[u8]) -> bool {
+        hmac::verify(key, &self.0.body, digest).is_ok()
     }
 }
 
@@ -73,10 +90,17 @@ pub(super) fn key(secret: &[u8]) -> hmac::Key {
 /// The bytes of `sha256=<64 hex digits>`.
 fn read(header: &[u8]) -> Option<Vec<u8>> {
     let digits = header.strip_prefix(b"sha256=")?;
-    if digits.len() != 64 {
+    if digits.len() != 2 * DIGEST_BYTES {
         return None;
     }
-    let (pairs, _) = digits.as_chunks::<2>();
+    hexadecimal(digits)
+}
+
+/// The bytes of an even number of hexadecimal digits.
+pub(super) fn hexadecimal(digits: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, []) = digits.as_chunks::<2>() else {
+        return None;
+    };
     pairs
         .iter()
         .map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?))
@@ -136,6 +160,6 @@ mod tests {
         let mut body = BODY.to_vec();
         body[0] ^= 1;
         let received = Received::new(body.into(), Some(SIGNATURE.as_bytes()));
-        assert_eq!(received.verify(&keys).err(), Some(NotSigned));
+        assert!(received.verify(&keys).is_err());
     }
 }

@@ -7,3 +7,4 @@ pub mod events_failover;
 pub mod events_replicas;
 pub mod streams;
 pub mod webhook;
+pub mod webhook_signatures;
