@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
+use secrecy::ExposeSecret as _;
 
+use super::postgres_address::{PostgresAddress, SHAPE};
 use super::reader::Reader;
 
 /// Where orders are kept.
@@ -28,34 +28,11 @@ pub enum StoreUrl {
     /// SQLite in a file.
     File(PathBuf),
     /// PostgreSQL; may hold a password.
-    Postgres(SecretString),
+    Postgres(PostgresAddress),
 }
 
 /// Below this, connections to a server that is only busy would be thrown away.
 const SHORTEST_OPERATION: Duration = Duration::from_millis(100);
-
-/// Parameters of a PostgreSQL address that the driver knows. It would ignore
-/// any other, and log it with its value.
-const PARAMETERS: [&str; 18] = [
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "options",
-    "password",
-    "port",
-    "ssl-ca",
-    "ssl-cert",
-    "ssl-key",
-    "ssl-mode",
-    "ssl-root-cert",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "statement-cache-capacity",
-    "user",
-];
 
 impl Store {
     /// `None` is a problem already recorded.
@@ -92,17 +69,9 @@ impl StoreUrl {
         if let Some(path) = text.strip_prefix("sqlite:") {
             return Self::file(path.strip_prefix("//").unwrap_or(path));
         }
-        match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => {
-                let known = |name: &str| {
-                    PARAMETERS.contains(&name) || name.starts_with("options[") && name.ends_with(']')
-                };
-                match url.query_pairs().find(|(name, _)| !known(name)) {
-                    Some((name, _)) => Err(format!("PostgreSQL knows no parameter {name:?}")),
-                    None => Ok(Self::Postgres(text.into())),
-                }
-            }
-            _ => Err("has to be sqlite://FILE, sqlite::memory: or postgres://USER@HOST/DATABASE".into()),
+        match PostgresAddress::parse(text) {
+            Some(address) => Ok(Self::Postgres(address?)),
+            None => Err(SHAPE.into()),
         }
     }
 
@@ -124,10 +93,8 @@ impl StoreUrl {
         self.redacted().unwrap_or_else(|| "<redacted>".into())
     }
 
-    /// Without the password; `None` when there is no saying what is secret in
-    /// it.
+    /// Without the password; `None` when it is not text.
     fn redacted(&self) -> Option<String> {
-        const HIDDEN: &str = "redacted";
         match self {
             Self::Memory => Some("sqlite::memory:".into()),
             Self::File(path) => {
@@ -137,21 +104,7 @@ impl StoreUrl {
                     path.replace('%', "%25").replace('?', "%3F")
                 ))
             }
-            Self::Postgres(text) => {
-                let mut url = Url::parse(text.expose_secret()).ok()?;
-                if url.password().is_some() {
-                    url.set_password(Some(HIDDEN)).ok()?;
-                }
-                if url.query().is_some() {
-                    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-                    url.query_pairs_mut().clear().extend_pairs(
-                        pairs
-                            .iter()
-                            .map(|(name, value)| (name, if name == "password" { HIDDEN } else { value })),
-                    );
-                }
-                Some(url.into())
-            }
+            Self::Postgres(address) => Some(address.shown().to_owned()),
         }
     }
 }

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, SqlStr};
 
+use super::postgres::{Servers, Session};
 use super::row::{self, values};
 use super::session::Session as _;
 use crate::config;
-use crate::config::StoreUrl;
+use crate::config::{PostgresAddress, StoreUrl};
 
 /// Time limit of the check.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -34,7 +33,7 @@ pub async fn durability(config: &config::Store) -> String {
                 let options = SqliteConnectOptions::new().filename(path).read_only(true);
                 sqlite(&options).await
             }
-            StoreUrl::Postgres(url) => postgres(url).await,
+            StoreUrl::Postgres(address) => postgres(address).await,
         }
     };
     let answer = tokio::time::timeout(WITHIN, query).await;
@@ -57,9 +56,9 @@ async fn sqlite(options: &SqliteConnectOptions) -> sqlx::Result<String> {
     ))
 }
 
-async fn postgres(url: &SecretString) -> sqlx::Result<String> {
-    let options: PgConnectOptions = url.expose_secret().parse()?;
-    let mut connection: PgConnection = options.disable_statement_logging().connect().await?;
+async fn postgres(address: &PostgresAddress) -> sqlx::Result<String> {
+    let servers = Servers::new(address, |options| options)?;
+    let mut connection = servers.connect(WITHIN, Session::AsItIs).await?;
     let found = connection.row(REPLICATION, values![]).await?;
     connection.close().await?;
     let found = found.ok_or(sqlx::Error::RowNotFound)?;

@@ -6,16 +6,19 @@
 mod connect;
 mod listen;
 mod pool;
+mod servers;
 mod time;
+
+pub(super) use connect::Session;
+pub(super) use servers::Servers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _, SqlStr};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, SqlStr};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -25,7 +28,9 @@ use super::events::{Appended, Arrival};
 use super::row::values;
 use super::session::Session as _;
 use super::{Attempt, Begun, OpenError, Result, Slot, migrations, operations};
-use pool::{Pool, too_late};
+use crate::config::PostgresAddress;
+use connect::too_late;
+use pool::Pool;
 use time::DatabaseTime;
 
 /// How often a begin is repeated after a conflict that the lock does not
@@ -41,7 +46,7 @@ const LOCK_SLOT: SqlStr =
 /// Writes and events in PostgreSQL.
 pub(super) struct Ledger {
     pool: Pool,
-    options: PgConnectOptions,
+    servers: Arc<Servers>,
     operation_timeout: Duration,
     time: DatabaseTime,
 }
@@ -49,16 +54,16 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Connects and brings the tables up to date.
     pub(super) async fn open(
-        url: &SecretString,
+        address: &PostgresAddress,
         connections: u32,
         operation_timeout: Duration,
     ) -> std::result::Result<Self, OpenError> {
-        let mut options: PgConnectOptions = url.expose_secret().parse()?;
-        options = options.disable_statement_logging();
-        if options.get_application_name().is_none() {
-            options = options.application_name(env!("CARGO_PKG_NAME"));
-        }
-        let connecting = timeout(operation_timeout, connect::connect(&options, operation_timeout));
+        let servers = Servers::new(address, |options| match options.get_application_name() {
+            Some(_) => options,
+            None => options.application_name(env!("CARGO_PKG_NAME")),
+        })?;
+        let connecting = servers.connect(operation_timeout, Session::Operations(operation_timeout));
+        let connecting = timeout(operation_timeout, connecting);
         let mut connection = connecting
             .await
             .map_err(|_| too_late("no connection could be made in time"))??;
@@ -66,9 +71,10 @@ impl Ledger {
         connection.execute(UNBOUNDED, values![]).await?;
         migrations::postgres().run(&mut connection).await?;
         connection.close().await?;
+        let servers = Arc::new(servers);
         let ledger = Self {
-            pool: Pool::new(options.clone(), connections, operation_timeout),
-            options,
+            pool: Pool::new(Arc::clone(&servers), connections, operation_timeout),
+            servers,
             operation_timeout,
             time: DatabaseTime::default(),
         };

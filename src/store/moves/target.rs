@@ -1,23 +1,27 @@
 //! The PostgreSQL database that everything is moved to.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, SqlSafeStr as _, SqlStr, Transaction,
-};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection as _, Postgres, SqlSafeStr as _, SqlStr, Transaction};
 use uuid::Uuid;
 
 use super::source::Source;
 use super::tables::{self, Digest, Digester, Table};
 use super::{MoveError, Note, target_failed};
+use crate::config::PostgresAddress;
+use crate::store::postgres::{Servers, Session};
 use crate::store::row::{self, values};
 use crate::store::session::Session as _;
 use crate::store::{Error, Result, migrations};
 
 /// Not a gateway's, so that gateways can be distinguished from it.
 const APPLICATION: &str = concat!(env!("CARGO_PKG_NAME"), " move-ledger");
+
+/// With several servers, each of them has its part of this time.
+const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 
 /// Rows are sent to the server in parts of about this size.
 const PART: usize = 64 * 1024;
@@ -59,10 +63,9 @@ const NOTE: SqlStr = SqlStr::from_static(
 const EVENT_LOG: &str = "event_log";
 
 /// Connects and creates the tables.
-pub(super) async fn connect(url: &SecretString) -> Result<PgConnection> {
-    let options: PgConnectOptions = url.expose_secret().parse()?;
-    let options = options.disable_statement_logging().application_name(APPLICATION);
-    let mut connection = options.connect().await?;
+pub(super) async fn connect(address: &PostgresAddress) -> Result<PgConnection> {
+    let servers = Servers::new(address, |options| options.application_name(APPLICATION))?;
+    let mut connection = servers.connect(CONNECT_WITHIN, Session::AsItIs).await?;
     let migrated = migrations::postgres().run(&mut connection).await;
     migrated.map_err(|error| Error::from_migration(&error))?;
     Ok(connection)

@@ -1,10 +1,10 @@
-//! One connection to PostgreSQL: how it is made, and which errors end it.
+//! One connection to PostgreSQL: how it is prepared, and which errors end it.
 
 use std::io;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, SqlStr};
+use sqlx::SqlStr;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use crate::store::row::{Cells as _, values};
 use crate::store::session::Session as _;
@@ -29,25 +29,43 @@ const SETTINGS: SqlStr = SqlStr::from_static(
     current_setting('transaction_read_only') AS read_only",
 );
 
+const READ_ONLY_STATE: SqlStr =
+    SqlStr::from_static("SELECT current_setting('transaction_read_only') AS read_only");
+
 /// "Read-only SQL transaction".
 const READ_ONLY: &str = "25006";
 
 /// Ended by the server: what was idle in a transaction for too long.
 const IDLE_IN_TRANSACTION: &str = "25P03";
 
-/// Connects to a server that accepts writes. Not bounded in time.
-pub(super) async fn connect(
-    options: &PgConnectOptions,
-    operation_timeout: Duration,
-) -> sqlx::Result<PgConnection> {
-    let mut connection = options.connect().await?;
-    prepare(&mut connection, operation_timeout).await?;
-    Ok(connection)
+/// What a connection is for.
+#[derive(Clone, Copy)]
+pub(in crate::store) enum Session {
+    /// Operations that take up to this long.
+    Operations(Duration),
+    /// Something else, with the server's own settings.
+    AsItIs,
 }
 
-/// Applies the settings of every connection; an error when the server accepts
-/// no writes. Not bounded in time.
-pub(super) async fn prepare(connection: &mut PgConnection, operation_timeout: Duration) -> sqlx::Result<()> {
+/// Prepares a connection for its purpose; an error when the server accepts no
+/// writes. Not bounded in time.
+pub(super) async fn prepare(connection: &mut PgConnection, session: Session) -> sqlx::Result<()> {
+    let found = match session {
+        Session::Operations(timeout) => apply_settings(connection, timeout).await?,
+        Session::AsItIs => connection.row(READ_ONLY_STATE, values![]).await?,
+    };
+    let found = found.ok_or(sqlx::Error::RowNotFound)?;
+    if found.text("read_only")?.is_some_and(|value| value == "on") {
+        let why = "the server only reads: it is a standby, or default_transaction_read_only is on";
+        return Err(io::Error::other(why).into());
+    }
+    Ok(())
+}
+
+async fn apply_settings(
+    connection: &mut PgConnection,
+    operation_timeout: Duration,
+) -> sqlx::Result<Option<PgRow>> {
     let milliseconds = |time: Duration| time.as_millis().to_string();
     let seconds = |time: Duration| time.as_secs().max(1).to_string();
     let values = values![
@@ -58,13 +76,7 @@ pub(super) async fn prepare(connection: &mut PgConnection, operation_timeout: Du
         &*seconds(operation_timeout),
         &*seconds(operation_timeout / 3),
     ];
-    let settings = connection.row(SETTINGS, values).await?;
-    let settings = settings.ok_or(sqlx::Error::RowNotFound)?;
-    if settings.text("read_only")?.is_some_and(|value| value == "on") {
-        let why = "the server only reads: it is a standby, or default_transaction_read_only is on";
-        return Err(io::Error::other(why).into());
-    }
-    Ok(())
+    connection.row(SETTINGS, values).await
 }
 
 /// Whether the connection that returned the error cannot be used any more.
@@ -96,6 +108,11 @@ pub(super) fn is_transient(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(_) => true,
         error => code(error).is_some_and(|code| code.starts_with("57P") || code == "53300"),
     }
+}
+
+/// A timeout; the operation may or may not have taken effect.
+pub(super) fn too_late(why: &'static str) -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, why).into()
 }
 
 fn code(error: &sqlx::Error) -> Option<String> {

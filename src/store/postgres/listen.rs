@@ -10,8 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::Ledger;
-use super::connect::{connect, prepare};
-use super::pool::too_late;
+use super::connect::{Session, prepare, too_late};
 use crate::store::Error;
 
 /// The channel that appends notify on.
@@ -43,16 +42,25 @@ impl Ledger {
         listener: &mut Option<PgListener>,
         notify: &Notify,
     ) -> sqlx::Result<Infallible> {
+        let server = timeout(
+            self.operation_timeout,
+            self.servers.options(self.operation_timeout),
+        );
+        let server = server.await.map_err(|_| unanswered())??;
         // Outside of the pool: the listener keeps its connection.
         let own = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(self.operation_timeout)
-            .connect_lazy_with(self.options.clone());
+            .connect_lazy_with(server);
         let connecting = timeout(self.operation_timeout, PgListener::connect_with(&own));
         let listener = listener.insert(connecting.await.map_err(|_| unanswered())??);
         listener.eager_reconnect(false);
         let listening = async {
-            prepare(listener.acquire().await?, self.operation_timeout).await?;
+            prepare(
+                listener.acquire().await?,
+                Session::Operations(self.operation_timeout),
+            )
+            .await?;
             listener.listen(CHANNEL).await
         };
         let listening = timeout(self.operation_timeout, listening);
@@ -80,7 +88,8 @@ impl Ledger {
     /// without a limit: it is given a connection that answers to do so.
     async fn close(&self, mut listener: PgListener) {
         let fresh = loop {
-            let connecting = connect(&self.options, self.operation_timeout);
+            let session = Session::Operations(self.operation_timeout);
+            let connecting = self.servers.connect(self.operation_timeout, session);
             match timeout(self.operation_timeout, connecting).await {
                 Ok(Ok(fresh)) => break fresh,
                 Ok(Err(_)) | Err(_) => tokio::time::sleep(LISTEN_AGAIN).await,

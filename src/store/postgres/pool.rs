@@ -10,19 +10,19 @@
 //! dead too: none that was made before is used again.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use super::connect::{connect, ends_connection, is_transient, only_reads};
+use super::connect::{Session, ends_connection, is_transient, only_reads, too_late};
+use super::servers::Servers;
 use crate::store::{Error, Result};
 
 /// A connection is replaced at this age: the server's memory for one grows.
@@ -42,7 +42,7 @@ pub(super) struct Pool {
 }
 
 struct Shared {
-    options: PgConnectOptions,
+    servers: Arc<Servers>,
     /// Limits the time of an operation with everything that it needs.
     operation_timeout: Duration,
     /// One permit per connection.
@@ -65,11 +65,11 @@ struct Pooled {
 
 impl Pool {
     /// Connects lazily.
-    pub(super) fn new(options: PgConnectOptions, connections: u32, operation_timeout: Duration) -> Self {
+    pub(super) fn new(servers: Arc<Servers>, connections: u32, operation_timeout: Duration) -> Self {
         let turns = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             shared: Arc::new(Shared {
-                options,
+                servers,
                 operation_timeout,
                 turns: Arc::new(Semaphore::new(turns.min(Semaphore::MAX_PERMITS))),
                 kept: Mutex::new(Kept {
@@ -162,7 +162,8 @@ impl Shared {
         let mut pause = FIRST_PAUSE;
         loop {
             let made = Instant::now();
-            let connecting = connect(&self.options, self.operation_timeout);
+            let session = Session::Operations(self.operation_timeout);
+            let connecting = self.servers.connect(self.operation_timeout, session);
             let Ok(connected) = timeout_at(deadline, connecting).await else {
                 return Err(too_late("no connection could be made in time"));
             };
@@ -201,9 +202,4 @@ impl Shared {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A timeout; the operation may or may not have taken effect.
-pub(super) fn too_late(why: &'static str) -> sqlx::Error {
-    io::Error::new(io::ErrorKind::TimedOut, why).into()
 }

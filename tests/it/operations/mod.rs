@@ -22,6 +22,7 @@ pub mod resilience;
 pub mod rolling_restart;
 pub mod secrecy;
 pub mod shutdown_facts;
+pub mod store_servers;
 pub mod store_trouble;
 pub mod telemetry;
 pub mod whole_run;

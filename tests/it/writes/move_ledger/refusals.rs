@@ -50,7 +50,7 @@ async fn what_cannot_be_moved_is_refused_before_anything_is_changed() {
         (&from, &beside("other.db"), direction),
         (&empty, &from, direction),
         ("sqlite::memory:", &empty, direction),
-        (&from, "postgres:/shop:hunter2@host", "target: "),
+        (&from, "postgres:/shop:hunter2@host", "--to: has to be"),
         (&from, "mysql://shop:hunter2@host/x", "--to: has to be"),
         (password, &from, direction),
         (
