@@ -18,6 +18,7 @@ mod provider;
 mod reader;
 mod secret;
 mod store;
+mod telemetry;
 mod types;
 
 use std::collections::BTreeMap;
@@ -35,7 +36,8 @@ pub use provider::{Outbound, Transatel};
 pub use reader::{Origin, Problem, Shown};
 pub use secret::secret_in;
 pub use store::{Store, StoreUrl};
-pub use types::{Admin, Catalog, Config, Grpc, Inventory, LogFormat, Sandbox, Shutdown, Telemetry};
+pub use telemetry::{LogFormat, Telemetry};
+pub use types::{Admin, Catalog, Config, Grpc, Inventory, Sandbox, Shutdown};
 
 use reader::Reader;
 

@@ -4,14 +4,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use url::Url;
-
 use super::events::{Events, Webhook};
 use super::identity::{Callers, Tls};
 use super::orders::Orders;
 use super::provider::{Outbound, Transatel};
 use super::reader::{MILLISECOND, Reader, SECOND};
 use super::store::Store;
+use super::telemetry::Telemetry;
 use crate::domain::Language;
 
 /// All settings. `default.toml` says what each is for.
@@ -113,28 +112,6 @@ pub struct Inventory {
     pub sim_ids: u32,
 }
 
-/// Logs, traces and metrics.
-#[derive(Clone, Debug)]
-pub struct Telemetry {
-    /// Collector, when there is one.
-    pub otlp_endpoint: Option<Url>,
-    /// Share of own traces that are recorded.
-    pub sample_ratio: f64,
-    /// Shape of a log line.
-    pub log_format: LogFormat,
-    /// Level or directives.
-    pub log_level: String,
-}
-
-/// Shape of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For collectors.
-    Json,
-}
-
 /// Bounds of the shutdown.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
@@ -231,21 +208,6 @@ impl Catalog {
     }
 }
 
-impl Telemetry {
-    fn read(reader: &mut Reader) -> Self {
-        Self {
-            otlp_endpoint: reader.optional_url("telemetry.otlp_endpoint"),
-            sample_ratio: reader.ratio("telemetry.sample_ratio"),
-            log_format: reader.choice(
-                "telemetry.log_format",
-                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-                LogFormat::Text,
-            ),
-            log_level: log_level(reader),
-        }
-    }
-}
-
 fn language(reader: &mut Reader) -> Language {
     const KEY: &str = "catalog.default_language";
     let tag = reader.text(KEY);
@@ -256,13 +218,4 @@ fn language(reader: &mut Reader) -> Language {
         );
         Language::english()
     })
-}
-
-fn log_level(reader: &mut Reader) -> String {
-    const KEY: &str = "telemetry.log_level";
-    let level = reader.text(KEY);
-    if let Err(problem) = super::log_filter(&level) {
-        reader.problem(KEY, problem);
-    }
-    level
 }

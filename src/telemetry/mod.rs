@@ -5,6 +5,7 @@
 //! the exporter's own spans would be exported, which creates more spans, and so
 //! on. Nothing that is recorded names a SIM, a token or an activation code.
 
+mod collector;
 mod format;
 mod log_level;
 mod method;
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt as _, TraceId, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SamplingResult, SdkTracerProvider, ShouldSample};
@@ -113,10 +113,8 @@ fn tracer(config: &config::Telemetry) -> Result<SdkTracerProvider, SetupError> {
         // the provider.
         return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
     };
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint.as_str())
-        .build()?;
+    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic();
+    let exporter = collector::towards(exporter, endpoint, config).build()?;
     let own = Roots(Sampler::TraceIdRatioBased(config.sample_ratio));
     Ok(builder
         .with_sampler(Sampler::ParentBased(Box::new(own)))

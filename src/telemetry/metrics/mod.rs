@@ -18,14 +18,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
-use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 
 pub use caches::{CacheCounts, Catalog};
 pub use orders::{CARRIED_OUT_TWICE, NOT_SENT};
 
-use super::NAME;
+use super::{NAME, collector};
 use crate::config;
 
 /// Why metrics cannot be set up.
@@ -74,11 +73,9 @@ impl Metrics {
             .with_resource(super::resource())
             .with_reader(scrape);
         if let Some(endpoint) = &config.otlp_endpoint {
-            let push = opentelemetry_otlp::MetricExporter::builder()
-                .with_tonic()
-                .with_endpoint(endpoint.as_str())
-                .build()?;
-            exporters = exporters.with_periodic_exporter(push);
+            let push = opentelemetry_otlp::MetricExporter::builder().with_tonic();
+            let push = collector::towards(push, endpoint, config);
+            exporters = exporters.with_periodic_exporter(push.build()?);
         }
         let exporters = exporters.build();
         let meter = exporters.meter(NAME);

@@ -64,7 +64,7 @@ const OWNED: [(&str, &[&str]); 10] = [
     ("sqlx", &["store"]),
     ("serde_json", &["transatel", "doctor", "store", "telemetry"]),
     ("moka", &["cache"]),
-    ("rustls", &["grpc", "transatel"]),
+    ("rustls", &["config", "grpc", "telemetry", "transatel"]),
     ("tokio_rustls", &["grpc"]),
     ("webpki", &["grpc"]),
     ("transatel_simulator", &["commands"]),

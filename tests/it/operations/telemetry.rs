@@ -9,8 +9,10 @@ use transatel_gateway_client::connectivity::v1::BatchGetInventoryRequest;
 use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
 use transatel_gateway_client::connectivity::v1::inventory_client::InventoryClient;
 
+use crate::operations::commands::run;
 use crate::support::collector::Collector;
 use crate::support::gateway::{CATALOG, FRANCE, TOKEN, by_msisdn, get, settings, simulator};
+use crate::support::pki::Authority;
 use crate::support::process::Process;
 
 const INVENTORY: &str = "/ocs/inventory/api/subscriptions/products";
@@ -144,4 +146,88 @@ async fn a_trace_that_nobody_records_goes_on_to_the_provider_from_every_sim_of_a
     }
     gateway.signal("TERM").await;
     assert_eq!(gateway.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_collector_behind_tls_is_trusted_by_the_authority_in_the_file() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let collector = Collector::start_with_tls(&authority.server()).await;
+    let sandbox = simulator().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (trusted, reaches) in [(&other, false), (&authority, true)] {
+        std::fs::write(&file, trusted.pem()).unwrap();
+        let more = [
+            ("TELEMETRY__OTLP_ENDPOINT", collector.endpoint()),
+            ("TELEMETRY__OTLP_CA_FILE", file.path().to_str().unwrap()),
+        ];
+        let mut environment = settings(&sandbox.base_url(), &more);
+        let (code, _, text) = run(&["check-config"], &environment).await;
+        assert_eq!(code, Some(0), "{text}");
+        // Spans are exported this often.
+        environment.push(("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "50".to_owned()));
+        let mut gateway = Process::start(&["serve"], &environment);
+        let line = gateway.logged("listening").await;
+        let address = line.split("grpc=").nth(1).unwrap().split(' ').next().unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        gateway.logged("ready").await;
+        let mut catalog = CatalogClient::new(endpoint.connect().await.unwrap());
+        catalog.get_product(get(FRANCE)).await.unwrap();
+        if !reaches {
+            let line = gateway.logged("BatchSpanProcessor.ExportError").await;
+            assert!(line.contains("invalid peer certificate"), "{line}");
+            catalog.get_product(get(FRANCE)).await.unwrap();
+        }
+        gateway.signal("TERM").await;
+        assert_eq!(gateway.ended().await, Some(0));
+        let names = collector.spans().into_iter().map(|span| span.name);
+        assert_eq!(
+            names
+                .into_iter()
+                .any(|name| name == "connectivity.v1.Catalog/GetProduct"),
+            reaches
+        );
+    }
+}
+
+#[tokio::test]
+async fn authorities_of_the_collector_that_cannot_be_used_are_a_problem_of_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("good", &Authority::new().pem());
+    let nothing = file("nothing", "no certificate");
+    let broken = file(
+        "broken",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    for (endpoint, file, said) in [
+        ("https://collector:4317", &*nothing, "holds no certificate"),
+        (
+            "https://collector:4317",
+            &*broken,
+            "holds a certificate that cannot be used",
+        ),
+        (
+            "https://collector:4317",
+            "/does/not/exist",
+            "cannot read /does/not/exist",
+        ),
+        ("http://collector:4317", &*good, "is not https"),
+    ] {
+        let more = [
+            ("TELEMETRY__OTLP_ENDPOINT", endpoint),
+            ("TELEMETRY__OTLP_CA_FILE", file),
+        ];
+        for command in ["check-config", "serve"] {
+            let (code, _, text) = run(&[command], &settings("http://127.0.0.1:9", &more)).await;
+            assert_eq!(code, Some(64), "{command}: {text}");
+            assert!(
+                text.contains("  telemetry.otlp_ca_file: ") && text.contains(said),
+                "{said} not in {text}"
+            );
+        }
+    }
 }

@@ -19,9 +19,11 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
+
+use crate::support::pki::Pair;
 
 /// Everything that came, in the order in which it came.
 #[derive(Default)]
@@ -42,10 +44,21 @@ pub struct Collector {
 
 impl Collector {
     pub async fn start() -> Self {
+        Self::listen(Server::builder(), "http://127.0.0.1").await
+    }
+
+    /// Behind TLS, under the name `localhost`.
+    pub async fn start_with_tls(pair: &Pair) -> Self {
+        let identity = Identity::from_pem(&pair.certificate, &pair.key);
+        let tls = ServerTlsConfig::new().identity(identity);
+        Self::listen(Server::builder().tls_config(tls).unwrap(), "https://localhost").await
+    }
+
+    async fn listen(mut server: Server, host: &str) -> Self {
         let received = Received::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let router = Server::builder()
+        let endpoint = format!("{host}:{}", listener.local_addr().unwrap().port());
+        let router = server
             .add_service(TraceServiceServer::new(received.clone()))
             .add_service(MetricsServiceServer::new(received.clone()));
         let mut running = JoinSet::new();
