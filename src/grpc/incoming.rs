@@ -16,18 +16,16 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::certificates::Certificates;
 use super::connection::{Connection, Socket};
-use crate::telemetry::Seldom;
+use crate::listener::{Listener, LogLimit};
 
 /// Connections that have not begun HTTP/2 yet. One more, and the oldest of
 /// them is closed: an honest caller needs milliseconds.
 const OPENING: usize = 512;
-
-/// Pause after `accept` failed, which is a lack of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a client of HTTP/2 sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -58,11 +56,10 @@ impl Incoming {
     pub fn new(listener: TcpListener, certificates: Option<Arc<Certificates>>, limits: Limits) -> Self {
         Self {
             accepting: Accepting {
-                listener,
+                listener: Listener::new(listener, "grpc"),
                 room: Arc::new(Semaphore::new(limits.connections)),
                 most: limits.connections,
-                full: Seldom::default(),
-                failing: Seldom::default(),
+                full: LogLimit::default(),
             },
             certificates,
             limits,
@@ -122,18 +119,17 @@ impl Incoming {
 
 /// Accepts as long as there is room.
 struct Accepting {
-    listener: TcpListener,
+    listener: Listener,
     room: Arc<Semaphore>,
     most: usize,
-    full: Seldom,
-    failing: Seldom,
+    full: LogLimit,
 }
 
 impl Accepting {
     /// The next connection, once there is room for it. Cancel-safe.
-    async fn next(&self) -> (TcpStream, OwnedSemaphorePermit) {
+    async fn next(&mut self) -> (TcpStream, OwnedSemaphorePermit) {
         let room = Arc::clone(&self.room);
-        if room.available_permits() == 0 && self.full.is_due() {
+        if room.available_permits() == 0 && self.full.add(Instant::now()).is_some() {
             tracing::warn!(
                 connections = self.most,
                 "no room for more connections: accepting pauses until one of them ends"
@@ -142,17 +138,8 @@ impl Accepting {
         let Ok(place) = room.acquire_owned().await else {
             return pending().await;
         };
-        loop {
-            match self.listener.accept().await {
-                Ok((socket, _)) => return (socket, place),
-                Err(error) => {
-                    if self.failing.is_due() {
-                        tracing::warn!(%error, "connections cannot be accepted: accepting pauses again and again");
-                    }
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
+        let (socket, _) = self.listener.accept().await;
+        (socket, place)
     }
 }
 

@@ -8,18 +8,17 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+use super::LogLimit;
+
 /// Pause after an `accept` that failed for a lack of file descriptors or
 /// memory. Short: whoever waits to connect waits as long.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// Such a lack is logged once in this time.
-const LOGGED_EVERY: Duration = Duration::from_secs(60);
 
 /// A port that is listened on.
 pub struct Listener {
     sockets: TcpListener,
     port: &'static str,
-    failures: Failures,
+    failures: LogLimit,
 }
 
 impl Listener {
@@ -28,7 +27,7 @@ impl Listener {
         Self {
             sockets,
             port,
-            failures: Failures::default(),
+            failures: LogLimit::default(),
         }
     }
 
@@ -67,28 +66,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Counts what failed between two log lines.
-#[derive(Default)]
-struct Failures {
-    unlogged: u64,
-    last_line: Option<Instant>,
-}
-
-impl Failures {
-    /// Counts one more; how many there were since the last line when another
-    /// one is due.
-    fn add(&mut self, now: Instant) -> Option<u64> {
-        self.unlogged += 1;
-        let due = self
-            .last_line
-            .is_none_or(|last| now.duration_since(last) >= LOGGED_EVERY);
-        due.then(|| {
-            self.last_line = Some(now);
-            std::mem::take(&mut self.unlogged)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,15 +80,5 @@ mod tests {
         for lack in [EMFILE, ENFILE, ENOMEM] {
             assert!(!is_of_one_connection(&io::Error::from_raw_os_error(lack)));
         }
-    }
-
-    #[test]
-    fn a_lack_that_lasts_is_logged_at_once_and_then_once_a_minute() {
-        let mut failures = Failures::default();
-        let start = Instant::now();
-        let lines: Vec<(u32, u64)> = (0..6_100)
-            .filter_map(|turn| Some((turn, failures.add(start + turn * PAUSE)?)))
-            .collect();
-        assert_eq!(lines, [(0, 1), (3_000, 3_000), (6_000, 3_000)]);
     }
 }

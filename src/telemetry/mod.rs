@@ -11,7 +11,6 @@ mod log_level;
 mod method;
 pub mod metrics;
 pub mod propagation;
-mod seldom;
 
 use std::time::Duration;
 
@@ -28,7 +27,6 @@ use tracing_subscriber::{Layer as _, fmt};
 pub use log_level::{ChangeError, LogLevel};
 pub use method::Method;
 pub use metrics::Metrics;
-pub use seldom::Seldom;
 
 use crate::config;
 

@@ -5,7 +5,8 @@ Envoy against the gateway and the simulated provider.
     python tests/clients/check.py [-v] [Class.test …]
 
 Needs nginx, envoy, node and openssl on the path, grpcio with its tools and
-status, and a built gateway (`cargo build`).
+status, the packages of package.json where NODE_PATH says, and a built gateway
+(`cargo build`).
 """
 
 import concurrent.futures

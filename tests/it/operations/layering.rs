@@ -19,7 +19,10 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         "service",
         &["cache", "config", "domain", "store", "telemetry", "transatel"],
     ),
-    ("grpc", &["config", "domain", "pb", "service", "telemetry"]),
+    (
+        "grpc",
+        &["config", "domain", "listener", "pb", "service", "telemetry"],
+    ),
     ("doctor", &["config", "domain", "telemetry", "transatel"]),
     // It reads events by the provider's own JSON.
     (
