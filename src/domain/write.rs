@@ -154,18 +154,9 @@ pub struct PurchaseTerms {
 pub enum Activation {
     /// When the SIM first uses data; the SIM stays pre-activated until then.
     OnFirstUse,
-    /// On a SIM that is in service.
+    /// On a SIM that is in service. Puts a pre-activated SIM into service, which
+    /// cannot be undone.
     Immediate,
-}
-
-impl Activation {
-    /// The other one.
-    pub fn other(self) -> Self {
-        match self {
-            Self::OnFirstUse => Self::Immediate,
-            Self::Immediate => Self::OnFirstUse,
-        }
-    }
 }
 
 /// A change of a subscription that is on a SIM.

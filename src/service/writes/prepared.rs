@@ -46,6 +46,8 @@ impl Change {
 pub(super) enum Choice {
     /// The caller's choice: sent whatever the result.
     Caller(Activation),
-    /// The gateway's choice: the other one is tried when this one is refused.
+    /// The gateway's choice, by the status of the SIM. When `OnFirstUse` is
+    /// refused for that status, `Immediate` is tried; never the other way
+    /// round.
     Gateway(Activation),
 }

@@ -150,15 +150,12 @@ impl Writes {
             (SimRef::Msisdn(_), None) => sims.record_for_order(&request.sim, deadline).await,
         };
         Ok(match record {
-            Ok(record) => {
-                let activation = match record.status {
-                    Some(SimStatus::Preactivated) | None => Activation::OnFirstUse,
-                    Some(_) => Activation::Immediate,
-                };
-                (callers.unwrap_or(Choice::Gateway(activation)), record.ids)
-            }
-            // The order's answer will show: the wrong choice is refused without
-            // harm, while `subscribe` may put a SIM into service.
+            Ok(record) => (
+                callers.unwrap_or(Choice::Gateway(fitting(record.status))),
+                record.ids,
+            ),
+            // The order's answer will show: the first use is refused without
+            // harm on a SIM in service.
             Err(_) => {
                 let sim = sims.known(&request.sim).await;
                 (Choice::Gateway(Activation::OnFirstUse), sim)
@@ -198,8 +195,11 @@ impl Writes {
 }
 
 impl Inner {
-    /// Sends a purchase; with the other activation too when the first was the
-    /// gateway's choice and was definitely refused.
+    /// Sends a purchase. When the gateway chose the first use and the provider
+    /// definitely refuses that for the SIM's status, the SIM is in service
+    /// already, and the purchase is sent again for such a SIM. Never the other
+    /// way round: to put a pre-activated SIM into service is charged and cannot
+    /// be undone, so that it is not tried after a refusal of any kind.
     pub(super) async fn send_purchase(
         &self,
         record: &Record,
@@ -210,11 +210,11 @@ impl Inner {
         let (Choice::Caller(first) | Choice::Gateway(first)) = choice;
         let outcome = self.order(record, purchase, first, options.clone()).await;
         match (choice, &outcome) {
-            (Choice::Gateway(_), Outcome::Refused(failure))
+            (Choice::Gateway(Activation::OnFirstUse), Outcome::Refused(failure))
                 if failure.reason == Reason::SimStatusNotEligible =>
             {
                 self.steps.reached(Step::BetweenActivations).await;
-                self.order(record, purchase, first.other(), options).await
+                self.order(record, purchase, Activation::Immediate, options).await
             }
             _ => outcome,
         }
@@ -258,6 +258,22 @@ impl Inner {
             &claims,
             observation,
         ))
+    }
+}
+
+/// The activation that fits a SIM of this status. Only a SIM that is known to
+/// have been in service is ordered for immediately.
+fn fitting(status: Option<SimStatus>) -> Activation {
+    match status {
+        Some(SimStatus::Preactivated | SimStatus::Available) | None => Activation::OnFirstUse,
+        Some(
+            SimStatus::Active
+            | SimStatus::Suspended
+            | SimStatus::Barred
+            | SimStatus::Test
+            | SimStatus::OnHold
+            | SimStatus::Terminated,
+        ) => Activation::Immediate,
     }
 }
 

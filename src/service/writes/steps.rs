@@ -16,7 +16,8 @@ pub enum Step {
     BeforeDurable,
     /// `SUBMITTING` is durable, nothing is sent.
     Durable,
-    /// The first activation was refused, the other one is not sent yet.
+    /// The first use was refused for the SIM's status, the order for a SIM in
+    /// service is not sent yet.
     BetweenActivations,
     /// The provider has answered or timed out; nothing is recorded of it.
     Answered,

@@ -172,7 +172,9 @@ async fn an_answer_waits_for_its_own_events_only() {
     let control = bench.sandbox.control();
     control.queue(orders(Fault::AfterEvents.step().times(3)));
     control.disturb_events([Disturbance::Hold, Disturbance::Pass, Disturbance::Lose]);
-    post(&bench, &order(SIM, "subscribe", "refused")).await;
+    control.configure(|settings| settings.subscribe_activates = false);
+    let refused = post(&bench, &order(SIM, "subscribe", "refused")).await;
+    assert_eq!(refused.0, StatusCode::BAD_REQUEST);
     control.send_event("held", serde_json::json!({}));
     assert_eq!(
         post(&bench, &order(SIM, "preload", "passed")).await.0,

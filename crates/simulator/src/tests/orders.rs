@@ -168,7 +168,6 @@ async fn every_refusal_has_its_title_and_buys_nothing() {
             "PRODUCT_NOT_ELIGIBLE",
         ),
         (with(999_999, "preload"), 400, "SUBSCRIBER_NOT_FOUND"),
-        (with(1, "subscribe"), 400, status),
         (with(2, "preload"), 400, status),
         (with(12, "subscribe"), 400, status),
         (with(13, "subscribe"), 400, status),
@@ -206,12 +205,48 @@ async fn an_empty_account_buys_nothing() {
 }
 
 #[tokio::test]
+async fn subscribe_puts_a_pre_activated_sim_into_service_unless_the_account_refuses_it() {
+    let bench = Bench::start().await;
+    let control = bench.sandbox.control();
+    control.set_price(FRANCE, 300);
+    let before = control.account_balance();
+    let subscribe = order("882470000000001", "subscribe", "r");
+    control.configure(|settings| settings.subscribe_activates = false);
+    let (status, body) = post(&bench, &subscribe).await;
+    assert_eq!(
+        (status.as_u16(), title(&body)),
+        (400, "SUBSCRIBER_STATUS_NOT_ELIGIBLE")
+    );
+    assert_eq!(control.sim("1").unwrap().status, SimStatus::PreActivated);
+
+    control.configure(|settings| settings.subscribe_activates = true);
+    assert_eq!(post(&bench, &subscribe).await.0, StatusCode::CREATED);
+    let sim = control.sim("1").unwrap();
+    assert_eq!(sim.status, SimStatus::Active);
+    let bought: Vec<_> = sim
+        .bought()
+        .map(|subscription| subscription.status.as_str())
+        .collect();
+    assert_eq!(
+        bought,
+        ["pendingForFirstUse"],
+        "the subscription waits for its country"
+    );
+    assert_eq!(control.account_balance(), before - 300);
+    // A SIM in service takes no preload any more.
+    let preload = order("882470000000001", "preload", "r");
+    assert_eq!(
+        title(&post(&bench, &preload).await.1),
+        "SUBSCRIBER_STATUS_NOT_ELIGIBLE"
+    );
+}
+
+#[tokio::test]
 async fn accounts_differ_by_settings() {
     let bench = Bench::start().await;
     let control = bench.sandbox.control();
     control.configure(|settings| {
         settings.preload_configured = false;
-        settings.subscribe_activates = true;
         settings.answers_name_subscription = false;
     });
     let preload = order("882470000000001", "preload", "r");

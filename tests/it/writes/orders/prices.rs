@@ -6,10 +6,22 @@ use api::OrderState;
 use tonic::Code;
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_gateway_client::google::r#type::Money;
-use transatel_simulator::{Criteria, Fault, Script, SimStatus};
+use transatel_simulator::{Control, Criteria, Fault, Script, SimStatus};
 
 use super::{FRESH, create, euros, order, sent};
 use crate::support::gateway::{FRANCE, ORDERS, TestEnv, reason, until};
+
+/// The types of the orders that were sent, in their order.
+fn order_types(control: &Control) -> Vec<String> {
+    let requests = control.requests();
+    let posts = requests.iter().filter(|request| request.route == Some(ORDERS));
+    posts
+        .map(|post| {
+            let body: serde_json::Value = serde_json::from_str(&post.body).unwrap();
+            body["orderType"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
 
 #[tokio::test]
 async fn the_gateway_chooses_the_activation_by_the_sims_status() {
@@ -18,16 +30,7 @@ async fn the_gateway_chooses_the_activation_by_the_sims_status() {
     let mut client = env.provisioning();
     let fresh = control.find_sims(Criteria::FRESH, 3);
     let used = control.find_sims(Criteria::IN_USE, 3);
-    let types = || -> Vec<String> {
-        let requests = control.requests();
-        let posts = requests.iter().filter(|request| request.route == Some(ORDERS));
-        posts
-            .map(|post| {
-                let body: serde_json::Value = serde_json::from_str(&post.body).unwrap();
-                body["orderType"].as_str().unwrap().to_owned()
-            })
-            .collect()
-    };
+    let types = || order_types(&control);
     create(&mut client, &order(&fresh[0].msisdn)).await.unwrap();
     create(&mut client, &order(&used[0].msisdn)).await.unwrap();
     assert_eq!(types(), ["preload", "subscribe"]);
@@ -58,6 +61,59 @@ async fn the_gateway_chooses_the_activation_by_the_sims_status() {
     let error = reason(&create(&mut client, &wrong).await.unwrap_err());
     assert_eq!(error.reason, "SIM_STATUS_NOT_ELIGIBLE");
     assert_eq!(types(), ["preload"]);
+}
+
+#[tokio::test]
+async fn a_refused_order_for_a_sim_in_service_is_not_tried_as_a_preload() {
+    let env = TestEnv::open().await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    let used = control.find_sims(Criteria::IN_USE, 2);
+    let refused = Fault::problem(400, "SUBSCRIBER_STATUS_NOT_ELIGIBLE").step();
+    control.queue(Script::on("POST", ORDERS).then(refused.forever()));
+    for (sim, activation) in [
+        (&used[0], api::Activation::Unspecified),
+        (&used[1], api::Activation::Immediate),
+    ] {
+        control.clear_requests();
+        let request = api::CreateOrderRequest {
+            activation: activation.into(),
+            ..order(&sim.msisdn)
+        };
+        // Also when the caller repeats it.
+        for _ in 0..2 {
+            let error = reason(&create(&mut client, &request).await.unwrap_err());
+            assert_eq!(error.reason, "SIM_STATUS_NOT_ELIGIBLE", "{activation:?}");
+        }
+        assert_eq!(order_types(&control), ["subscribe"], "{activation:?}");
+    }
+
+    // The search lags behind: the SIM is pre-activated, and shown as in service.
+    control.clear_faults();
+    control.clear_requests();
+    control.configure(|settings| {
+        settings.search_lag = Duration::from_secs(3600);
+        settings.subscribe_activates = false;
+    });
+    let sim = &used[0].msisdn;
+    control.set_sim_status(sim, SimStatus::PreActivated).unwrap();
+    let error = reason(&create(&mut client, &order(sim)).await.unwrap_err());
+    assert_eq!(error.reason, "SIM_STATUS_NOT_ELIGIBLE");
+    assert_eq!(order_types(&control), ["subscribe"]);
+}
+
+#[tokio::test]
+async fn an_order_that_a_caller_starts_immediately_puts_a_pre_activated_sim_into_service() {
+    let env = TestEnv::open().await;
+    let control = env.control();
+    let request = api::CreateOrderRequest {
+        activation: api::Activation::Immediate.into(),
+        ..order(FRESH)
+    };
+    let placed = create(&mut env.provisioning(), &request).await.unwrap();
+    assert_eq!(placed.state(), OrderState::Placed);
+    assert_eq!(order_types(&control), ["subscribe"]);
+    assert_eq!(control.sim(FRESH).unwrap().status, SimStatus::Active);
 }
 
 #[tokio::test]

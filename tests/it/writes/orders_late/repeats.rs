@@ -23,7 +23,6 @@ async fn an_event_that_comes_before_a_repeat_is_sent_keeps_it_from_being_sent() 
         control
             .set_webhook(Some(Webhook::new(gateway.webhook(), SECRET)))
             .unwrap();
-        control.configure(|settings| settings.subscribe_activates = true);
         control.hold_events();
         hide(&control, FRESH, Visibility::Never);
         let mut client = gateway.provisioning();

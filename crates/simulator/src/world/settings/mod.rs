@@ -42,8 +42,8 @@ pub struct Settings {
     pub catalog_published: bool,
     /// Whether `preload` orders are configured on the account; without, they answer 501 "Missing configuration".
     pub preload_configured: bool,
-    /// Whether a `subscribe` order activates a Pre-Activated SIM, as older documentation says, instead of being
-    /// refused with `SUBSCRIBER_STATUS_NOT_ELIGIBLE`.
+    /// Whether a `subscribe` order activates a Pre-Activated SIM, as the provider's portal does, instead of being
+    /// refused with `SUBSCRIBER_STATUS_NOT_ELIGIBLE`. Which of the two the API of this offer does is not proven.
     pub subscribe_activates: bool,
     /// Whether the answer to an order names the new subscription. The provider types it as optional.
     pub answers_name_subscription: bool,
@@ -76,7 +76,7 @@ impl Settings {
             denied,
             catalog_published: true,
             preload_configured: true,
-            subscribe_activates: false,
+            subscribe_activates: true,
             answers_name_subscription: true,
             search_lag: Duration::ZERO,
             inventory: InventorySettings::default(),
