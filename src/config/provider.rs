@@ -37,6 +37,9 @@ pub struct Transatel {
     pub terminate_order_type: String,
     /// The member of an order that names a subscription.
     pub subscription_member: String,
+    /// The member of an add-on's order that names the subscription that it is
+    /// added to; without it add-ons cannot be ordered.
+    pub parent_member: Option<String>,
     /// Statuses of subscriptions that are not over, as the inventory takes them.
     pub live_statuses: Vec<String>,
     /// Statuses of subscriptions that are over.
@@ -97,6 +100,7 @@ impl Transatel {
         let cancel_renewal_order_type = reader.text("transatel.cancel_renewal_order_type");
         let terminate_order_type = reader.text("transatel.terminate_order_type");
         let subscription_member = reader.text("transatel.subscription_member");
+        let parent_member = parent_member(reader);
         let live_statuses = reader.list("transatel.live_statuses");
         let ended_statuses = reader.list("transatel.ended_statuses");
         if live_statuses.is_empty() {
@@ -117,6 +121,7 @@ impl Transatel {
             cancel_renewal_order_type,
             terminate_order_type,
             subscription_member,
+            parent_member,
             live_statuses,
             ended_statuses,
         })
@@ -182,6 +187,32 @@ fn proxy(reader: &mut Reader) -> Option<Url> {
         reader.problem(KEY, "may not hold a user or a password");
     }
     Some(url)
+}
+
+/// Members that an order has anyway.
+const ORDER_MEMBERS: [&str; 7] = [
+    "bind",
+    "mvnoRef",
+    "orderType",
+    "payment",
+    "product",
+    "source",
+    "transactionReference",
+];
+
+/// A path of members that is not a member which the order has already.
+fn parent_member(reader: &mut Reader) -> Option<String> {
+    const KEY: &str = "transatel.parent_member";
+    let path = reader.optional_text(KEY)?;
+    let mut names = path.split('/').filter(|name| !name.is_empty());
+    match (names.next(), names.next()) {
+        (None, _) => reader.problem(KEY, "names no member, for example parentSubscriptionId"),
+        (Some(only), None) if ORDER_MEMBERS.contains(&only) => {
+            reader.problem(KEY, format!("{only:?} is a member that every order has"));
+        }
+        (Some(_), _) => {}
+    }
+    Some(path)
 }
 
 fn enabled_operations(reader: &mut Reader) -> Vec<OptionalOperation> {

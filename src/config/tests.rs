@@ -40,6 +40,29 @@ fn everything_that_is_missing_is_named_at_once() {
 }
 
 #[test]
+fn the_parent_of_an_add_on_has_a_member_of_its_own() {
+    const KEY: &str = "GATEWAY__TRANSATEL__PARENT_MEMBER";
+    for (member, known) in [
+        ("", None),
+        ("parentSubscriptionId", Some("parentSubscriptionId")),
+        ("/product/parent", Some("/product/parent")),
+    ] {
+        let config = load(&with_credentials(&[(KEY, member)])).unwrap().config;
+        assert_eq!(config.transatel.parent_member.as_deref(), known);
+    }
+    for (member, expected) in [
+        ("/", "transatel.parent_member: names no member"),
+        (
+            "/product",
+            "transatel.parent_member: \"product\" is a member that every order has",
+        ),
+    ] {
+        let report = problems(&with_credentials(&[(KEY, member)]));
+        assert!(report[0].starts_with(expected), "{report:?}");
+    }
+}
+
+#[test]
 fn bad_values_unknown_keys_and_missing_ones_are_one_report() {
     let report = problems(&environment(&[
         ("GATEWAY__GRPC__LISTEN", "nowhere"),

@@ -83,6 +83,20 @@ pub enum Error {
         /// What the provider said.
         provider: ProviderDetail,
     },
+    /// The product is an add-on, and the gateway does not know how an order
+    /// names the subscription that it is added to.
+    #[error("the product is an add-on, which needs transatel.parent_member: nothing was sent")]
+    AddOnNotEnabled {
+        /// The subscriptions on the SIM that it could be added to.
+        parents: Vec<String>,
+    },
+    /// The request does not name a subscription that the add-on can be added
+    /// to.
+    #[error("{}: nothing was sent", no_parent(parents))]
+    ParentSubscriptionRequired {
+        /// The subscriptions on the SIM that it can be added to.
+        parents: Vec<String>,
+    },
     /// The provider refused for a reason of its own.
     #[error("the provider refused the request: {}", provider.code_or("no code given"))]
     ProviderRejected {
@@ -261,6 +275,15 @@ pub struct Violation {
     pub field: String,
     /// What is wrong and what would be valid. Holds no identifier of a SIM.
     pub description: String,
+}
+
+fn no_parent(parents: &[String]) -> &'static str {
+    match parents {
+        [] => "the product is an add-on, and the SIM has no subscription that it can be added to",
+        _ => {
+            "the product is an add-on: parent_subscription_id has to name a subscription that it can be added to"
+        }
+    }
 }
 
 fn summary(violations: &[Violation]) -> String {

@@ -65,6 +65,11 @@ pub fn is_infrastructure_id(id: &str) -> bool {
 }
 
 impl Product {
+    /// Whether it is only sold on top of a subscription of another product.
+    pub fn is_add_on(&self) -> bool {
+        self.category == Some(Category::AddOn) || !self.parent_ids.is_empty()
+    }
+
     /// Whether this is the provider's infrastructure and not for sale.
     pub fn is_infrastructure(&self) -> bool {
         is_infrastructure_id(&self.id) || self.tags.iter().any(|tag| is_infrastructure_tag(tag))

@@ -147,6 +147,8 @@ pub struct PurchaseTerms {
     pub reference: String,
     /// Nothing more expensive is bought.
     pub max_price: Option<Money>,
+    /// For an add-on: the subscription that it is added to.
+    pub parent: Option<String>,
 }
 
 /// When a subscription starts.

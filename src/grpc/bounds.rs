@@ -22,6 +22,22 @@ pub(super) fn value(text: String) -> String {
     bounded(text, LONGEST_VALUE)
 }
 
+/// As many values as fit into one, separated by commas; none is cut off.
+pub(super) fn list(values: &[String]) -> String {
+    let mut list = String::new();
+    for value in values {
+        let length = list.len() + usize::from(!list.is_empty()) + value.len();
+        if length > LONGEST_VALUE {
+            break;
+        }
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(value);
+    }
+    list
+}
+
 /// A text that is cut off where it is too long.
 fn bounded(mut text: String, most: usize) -> String {
     if text.len() > most {

@@ -70,6 +70,14 @@ impl Row {
         self
     }
 
+    /// The subscriptions that an add-on can be added to, if there are any.
+    fn parents(self, ids: &[String]) -> Self {
+        match ids {
+            [] => self,
+            ids => self.with("parent_subscription_ids", bounds::list(ids)),
+        }
+    }
+
     fn field(mut self, field: &str, error: &Error) -> Self {
         self.advice = Advice::Violations(vec![(field.to_owned(), error.to_string())]);
         self
@@ -128,6 +136,12 @@ fn row(error: &Error) -> Row {
         Error::EsimNotReleased => Row::new(Code::FailedPrecondition, R::EsimNotReleased),
         Error::OperationNotEnabled { provider } => {
             Row::new(Code::FailedPrecondition, R::OperationNotEnabled).provider(provider)
+        }
+        Error::AddOnNotEnabled { parents } => {
+            Row::new(Code::FailedPrecondition, R::OperationNotEnabled).parents(parents)
+        }
+        Error::ParentSubscriptionRequired { parents } => {
+            Row::new(Code::FailedPrecondition, R::ParentSubscriptionRequired).parents(parents)
         }
         Error::ProviderRejected { provider } => {
             Row::new(Code::FailedPrecondition, R::ProviderRejected).provider(provider)
@@ -364,6 +378,13 @@ mod examples {
             Error::EsimNotFound { provider: provider() },
             Error::EsimNotReleased,
             Error::OperationNotEnabled { provider: provider() },
+            Error::AddOnNotEnabled {
+                parents: vec!["S".into()],
+            },
+            Error::ParentSubscriptionRequired { parents: Vec::new() },
+            Error::ParentSubscriptionRequired {
+                parents: vec!["S".into()],
+            },
             Error::ProviderRejected { provider: provider() },
             Error::ProviderCredentialsRejected { provider: provider() },
             Error::ProviderRateLimited {
@@ -410,6 +431,7 @@ mod examples {
 | `caller` | `CALLER_NOT_ALLOWED` | the name that the gateway knows the caller by |
 | `product_id` | `PRODUCT_NOT_FOUND` | the product; also in `ResourceInfo` |
 | `subscription_id` | `SUBSCRIPTION_NOT_FOUND` | the subscription; also in `ResourceInfo` |
+| `parent_subscription_ids` | `PARENT_SUBSCRIPTION_REQUIRED`, `OPERATION_NOT_ENABLED` for an add-on | the subscriptions on the SIM that the add-on can be added to, separated by commas; absent when there is none |
 | `provider_code` | errors that Transatel caused | its error title, for support and for `PROVIDER_REJECTED` |
 | `provider_request_id` | errors that Transatel caused | its request id, which its support asks for |
 ";

@@ -20,8 +20,8 @@ use crate::cache::{Bounds, Cached, Counts, Load, Loaded, LoadingCache};
 use crate::config;
 use crate::domain::eligibility::Eligibility;
 use crate::domain::error::PageTokenFault;
-use crate::domain::product::Freshness;
-use crate::domain::{Deadline, Error, Language, Money, Result, SimRef};
+use crate::domain::product::{Freshness, Product};
+use crate::domain::{Deadline, Error, Language, Result, SimRef};
 use crate::telemetry::{Metrics, metrics};
 use crate::transatel::api::catalog::Dropped;
 use crate::transatel::client::error::Need;
@@ -183,22 +183,21 @@ impl Catalog {
         Ok((entry, freshness(&cached)))
     }
 
-    /// The price of a product in a catalog that is not stale; `None` when the
-    /// provider gives none.
+    /// A product in a catalog that is not stale, whether it is on sale or not.
     ///
     /// Cancel-safe.
     ///
+    /// # Errors
     /// `PRODUCT_NOT_FOUND`; the provider's errors when a fresh catalog cannot
     /// be loaded.
-    /// fresh can be had.
-    pub async fn price(&self, id: &str) -> Result<Option<Money>> {
+    pub async fn fresh_product(&self, id: &str) -> Result<Arc<Product>> {
         let cached = self
             .cache
             .get_fresh(&self.default_language)
             .await
             .map_err(|failure| failure.into_error(Need::Required))?;
         let entry = cached.value.entry(id);
-        let found = entry.map(|entry| entry.product.price);
+        let found = entry.map(|entry| Arc::clone(&entry.product));
         found.ok_or_else(|| Error::ProductNotFound {
             product_id: id.to_owned(),
         })

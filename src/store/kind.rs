@@ -24,13 +24,18 @@ struct Details {
     metadata: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     new_iccid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
 }
 
 /// The content of the columns `act` and `details`.
 #[derive(Debug, PartialEq)]
 pub(super) enum Stored {
     /// A purchase: everything else has columns.
-    Purchase,
+    Purchase {
+        /// The subscription that an add-on is added to.
+        parent: Option<String>,
+    },
     /// A change of a subscription.
     Subscription(SubscriptionTerms),
     /// A change of a SIM.
@@ -42,7 +47,19 @@ const BUY: &str = "buy";
 /// The columns `act` and `details`.
 pub(super) fn write(kind: &Kind) -> sqlx::Result<(&'static str, Option<String>)> {
     let (name, details) = match kind {
-        Kind::Purchase(_) => return Ok((BUY, None)),
+        Kind::Purchase(purchase) => {
+            let Some(parent) = &purchase.terms.parent else {
+                return Ok((BUY, None));
+            };
+            let parent = Some(parent.clone());
+            (
+                BUY,
+                Details {
+                    parent,
+                    ..Details::default()
+                },
+            )
+        }
         Kind::Subscription(change) => (
             subscription_name(change.terms.action),
             Details {
@@ -70,6 +87,7 @@ fn sim_details(terms: &SimTerms) -> Details {
         reference,
         metadata,
         new_iccid: new_iccid.map(|iccid| iccid.as_str().to_owned()),
+        parent: None,
     }
 }
 
@@ -104,11 +122,16 @@ pub(super) fn labels(act: &str, state: State) -> (&'static str, &'static str) {
 
 /// `None` when the columns do not hold a kind.
 pub(super) fn read(name: &str, details: Option<&str>) -> Option<Stored> {
-    if name == BUY {
-        return Some(Stored::Purchase);
+    if name == BUY && details.is_none() {
+        return Some(Stored::Purchase { parent: None });
     }
     let details: Details = serde_json::from_str(details?).ok()?;
     let action = match name {
+        BUY => {
+            return Some(Stored::Purchase {
+                parent: details.parent,
+            });
+        }
         "cancel_renewal" => return subscription(details, SubscriptionAction::CancelRenewal),
         "terminate_subscription" => return subscription(details, SubscriptionAction::Terminate),
         "sim_update" => SimAction::Update(Labels {
@@ -151,17 +174,22 @@ mod tests {
             msisdn: msisdn.clone(),
             iccid: None,
         };
-        let purchase = Kind::Purchase(Purchase {
-            line: line.clone(),
-            terms: PurchaseTerms {
+        let purchase = |parent: Option<String>| {
+            let terms = PurchaseTerms {
                 product_id: "P".into(),
                 activation: None,
                 reference: String::new(),
                 max_price: None,
-            },
-            subscription_id: None,
-        });
-        let mut all = vec![(purchase, Stored::Purchase)];
+                parent: parent.clone(),
+            };
+            let purchase = Purchase {
+                line: line.clone(),
+                terms,
+                subscription_id: None,
+            };
+            (Kind::Purchase(purchase), Stored::Purchase { parent })
+        };
+        let mut all = vec![purchase(None), purchase(Some("S\"1".into()))];
         for action in [SubscriptionAction::CancelRenewal, SubscriptionAction::Terminate] {
             let terms = SubscriptionTerms {
                 subscription_id: "S\"1".into(),

@@ -207,13 +207,14 @@ fn kind(row: &impl Cells) -> sqlx::Result<Kind> {
     let msisdn = parsed(row, "msisdn", Msisdn::parse)?.ok_or_else(|| unusable("msisdn"))?;
     let iccid = parsed(row, "iccid", Iccid::parse)?;
     Ok(match stored.ok_or_else(|| unusable("act"))? {
-        Stored::Purchase => Kind::Purchase(Purchase {
+        Stored::Purchase { parent } => Kind::Purchase(Purchase {
             line: Line { msisdn, iccid },
             terms: PurchaseTerms {
                 product_id: text(row, "product_id")?,
                 activation: parsed(row, "activation", activation_named)?,
                 reference: text(row, "reference")?,
                 max_price: price(row)?,
+                parent,
             },
             subscription_id: row.text("subscription_id")?,
         }),

@@ -29,6 +29,7 @@ pub fn order(order: Order) -> pb::Order {
             activation: activation(purchase.terms.activation).into(),
             subscription_id: purchase.subscription_id.unwrap_or_default(),
             reference: purchase.terms.reference,
+            parent_subscription_id: purchase.terms.parent.unwrap_or_default(),
             ..common
         },
         OrderKind::Subscription(change) => pb::Order {

@@ -40,11 +40,14 @@ pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) ->
     };
     violations.text("reference", &request.reference, LONGEST_REFERENCE);
     let max_price = violations.money("max_price", request.max_price.as_ref());
+    let parent = &request.parent_subscription_id;
+    violations.text("parent_subscription_id", parent, LONGEST_SUBSCRIPTION_ID);
     let terms = PurchaseTerms {
         product_id: request.product_id.clone(),
         activation,
         reference: request.reference.clone(),
         max_price,
+        parent: (!parent.is_empty()).then(|| parent.clone()),
     };
     let parsed = request_id.zip(sim).map(|(request_id, sim)| Request {
         request_id,

@@ -5,7 +5,7 @@
 //! * `request` answers a request from the ledger or takes it, through its
 //!   kind's preparation, to the executor.
 //! * `purchase`, `subscription` and `sim` are the kinds: how each is prepared,
-//!   sent and judged.
+//!   sent and judged. `add_on` is what the purchase of an add-on needs.
 //! * `executor` carries out one attempt, detached from the call: begins it in
 //!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
 //! * `reconcile` determines the outcome of attempts without an answer; `checks`
@@ -17,6 +17,7 @@
 //! durably holds it as `SUBMITTING`, and from no other state is anything ever
 //! sent.
 
+mod add_on;
 mod checks;
 mod evidence;
 mod executor;

@@ -1,12 +1,16 @@
 //! Purchases: what is checked before one is sent, how it is sent, and how its
 //! outcome is judged.
 
+use std::sync::Arc;
+
+use super::add_on;
 use super::prepared::{Change, Choice, Prepared, Ready};
 use super::reconcile::done;
 use super::steps::Step;
 use super::verdict::{Candidates, Judgement, Observation, is_complete, judge};
 use super::{Inner, Request, Writes, unavailable};
 use crate::domain::failure::Reason;
+use crate::domain::product::Product;
 use crate::domain::sim::Identifier;
 use crate::domain::subscription::Holdings;
 use crate::domain::write::{Activation, Line, Purchase, PurchaseTerms};
@@ -28,7 +32,8 @@ impl Writes {
         deadline: Deadline,
     ) -> Result<Prepared> {
         self.ensure_account()?;
-        self.ensure_price(terms).await?;
+        let product = self.product_at_price(terms).await?;
+        add_on::ensure_takes_parent(&product, terms.parent.as_deref())?;
         let msisdn = match self.inner.sims.known(&request.sim).await.msisdn {
             Some(msisdn) => msisdn,
             None => self.number_of_card(&request.sim, deadline).await?,
@@ -67,6 +72,8 @@ impl Writes {
         {
             return Ok(Prepared::Settled(Box::new(settled)));
         }
+        let enabled = self.inner.provider.can_order_add_ons();
+        add_on::ensure_parent(&product, terms.parent.as_deref(), enabled, &holdings)?;
         let purchase = Purchase {
             line: Line {
                 msisdn,
@@ -183,14 +190,17 @@ impl Writes {
         Ok(record)
     }
 
-    /// The product exists, and its price in a catalog that is not stale is at
-    /// most what the caller allows.
-    async fn ensure_price(&self, terms: &PurchaseTerms) -> Result<()> {
+    /// The product; its price, in a catalog that is not stale, is at most what
+    /// the caller allows.
+    async fn product_at_price(&self, terms: &PurchaseTerms) -> Result<Arc<Product>> {
         let catalog = &self.inner.catalog;
         let Some(most) = terms.max_price else {
-            return catalog.product(None, &terms.product_id).await.map(|_| ());
+            let (entry, _) = catalog.product(None, &terms.product_id).await?;
+            return Ok(entry.product);
         };
-        ensure_at_most(catalog.price(&terms.product_id).await?, most)
+        let product = catalog.fresh_product(&terms.product_id).await?;
+        ensure_at_most(product.price, most)?;
+        Ok(product)
     }
 }
 
@@ -231,7 +241,7 @@ impl Inner {
             return Outcome::NotSent(error);
         }
         let (msisdn, product_id) = (&purchase.line.msisdn, &purchase.terms.product_id);
-        let action = OrderAct::Buy(activation);
+        let action = OrderAct::Buy(activation, purchase.terms.parent.as_deref());
         self.provider
             .order(record.write.id, msisdn, product_id, action, options)
             .await

@@ -24,6 +24,7 @@ pub fn purchase() -> Purchase {
             activation: None,
             reference: String::new(),
             max_price: None,
+            parent: None,
         },
         subscription_id: None,
     }

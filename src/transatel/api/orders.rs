@@ -14,7 +14,7 @@ use crate::transatel::client::answer::Answer;
 use crate::transatel::client::endpoint;
 use crate::transatel::client::error::{CallError, MALFORMED_REQUEST_TITLES, Need, Refusal};
 use crate::transatel::client::request::{CallOptions, Request};
-use crate::transatel::{Transatel, lenient};
+use crate::transatel::{Account, Transatel, lenient};
 
 /// How one send of an order, or of a change of a SIM, ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +56,8 @@ struct WireOrder<'a> {
 /// What an order does: the provider's order types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderAct<'a> {
-    /// Buys a product.
-    Buy(Activation),
+    /// Buys a product; an add-on for this subscription.
+    Buy(Activation, Option<&'a str>),
     /// Lets a subscription end with its period.
     CancelRenewal(&'a str),
     /// Ends a subscription at once.
@@ -101,6 +101,11 @@ impl Transatel {
         self.account.mvno_ref.is_some()
     }
 
+    /// Whether the account is configured for orders of add-ons.
+    pub fn can_order_add_ons(&self) -> bool {
+        self.account.parent_member.is_some()
+    }
+
     /// Sends an order once. A 401 was not carried out: it is sent again with
     /// a new token, once.
     ///
@@ -119,11 +124,8 @@ impl Transatel {
             });
         };
         let reference = id.to_string();
-        let (order_type, subscription_id) = match act {
-            OrderAct::Buy(Activation::OnFirstUse) => ("preload", None),
-            OrderAct::Buy(Activation::Immediate) => ("subscribe", None),
-            OrderAct::CancelRenewal(id) => (self.account.cancel_renewal_order_type.as_str(), Some(id)),
-            OrderAct::Terminate(id) => (self.account.terminate_order_type.as_str(), Some(id)),
+        let Some((order_type, named)) = self.account.order_of(act) else {
+            return Outcome::NotSent(Error::AddOnNotEnabled { parents: Vec::new() });
         };
         let body = WireOrder {
             order_type,
@@ -131,14 +133,14 @@ impl Transatel {
                 msisdn: msisdn.as_str(),
             },
             product: WireProduct { product_id },
-            payment: subscription_id.is_none().then_some(WirePayment {
+            payment: matches!(act, OrderAct::Buy(..)).then_some(WirePayment {
                 provider: &self.account.payment_provider,
             }),
             source: &self.account.source,
             mvno_ref,
             transaction_reference: reference.clone(),
         };
-        let Ok(body) = self.with_subscription(&body, subscription_id) else {
+        let Ok(body) = with_subscription(&body, named) else {
             return Outcome::NotSent(Error::Internal);
         };
         let request = Request::new(&endpoint::ORDERS, &[]).json(body);
@@ -147,32 +149,65 @@ impl Transatel {
             Err(failure) => failed(failure),
         }
     }
+}
 
-    /// The body, with the subscription's id in the configured member: the
-    /// documents do not name it.
-    fn with_subscription(&self, body: &WireOrder<'_>, id: Option<&str>) -> serde_json::Result<Vec<u8>> {
-        let Some(id) = id else {
-            return serde_json::to_vec(body);
+/// A subscription that an order names.
+struct Named<'a> {
+    /// Path of the member that names it.
+    member: &'a str,
+    id: &'a str,
+}
+
+impl Account {
+    /// The type of an order, and the subscription that it names. `None` for an
+    /// add-on when it is not configured how an order names its parent.
+    fn order_of<'a>(&'a self, act: OrderAct<'a>) -> Option<(&'a str, Option<Named<'a>>)> {
+        let subscription = |id| {
+            Some(Named {
+                member: &self.subscription_member,
+                id,
+            })
         };
-        let mut body = serde_json::to_value(body)?;
-        let mut place = &mut body;
-        let members = self
-            .account
-            .subscription_member
-            .split('/')
-            .filter(|name| !name.is_empty());
-        for name in members {
-            if !place.is_object() {
-                *place = serde_json::json!({});
+        Some(match act {
+            OrderAct::Buy(activation, parent) => {
+                let named = match parent {
+                    None => None,
+                    Some(id) => Some(Named {
+                        member: self.parent_member.as_deref()?,
+                        id,
+                    }),
+                };
+                let order_type = match activation {
+                    Activation::OnFirstUse => "preload",
+                    Activation::Immediate => "subscribe",
+                };
+                (order_type, named)
             }
-            let serde_json::Value::Object(object) = place else {
-                break;
-            };
-            place = object.entry(name).or_insert(serde_json::Value::Null);
-        }
-        *place = id.into();
-        serde_json::to_vec(&body)
+            OrderAct::CancelRenewal(id) => (&self.cancel_renewal_order_type, subscription(id)),
+            OrderAct::Terminate(id) => (&self.terminate_order_type, subscription(id)),
+        })
     }
+}
+
+/// The body, with the subscription's id in the configured member: the documents
+/// do not name it.
+fn with_subscription(body: &WireOrder<'_>, named: Option<Named<'_>>) -> serde_json::Result<Vec<u8>> {
+    let Some(Named { member, id }) = named else {
+        return serde_json::to_vec(body);
+    };
+    let mut body = serde_json::to_value(body)?;
+    let mut place = &mut body;
+    for name in member.split('/').filter(|name| !name.is_empty()) {
+        if !place.is_object() {
+            *place = serde_json::json!({});
+        }
+        let serde_json::Value::Object(object) = place else {
+            break;
+        };
+        place = object.entry(name).or_insert(serde_json::Value::Null);
+    }
+    *place = id.into();
+    serde_json::to_vec(&body)
 }
 
 /// A success counts only if it has the documented shape and is about this

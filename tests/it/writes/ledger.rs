@@ -90,6 +90,7 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
                     activation: None,
                     reference: String::new(),
                     max_price: None,
+                    parent: None,
                 },
                 subscription_id: None,
             }),

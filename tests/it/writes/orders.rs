@@ -1,5 +1,6 @@
 //! Orders, over gRPC: bought once, known always.
 
+mod add_ons;
 mod callers;
 mod listing;
 mod outcomes;

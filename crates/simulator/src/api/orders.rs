@@ -17,7 +17,7 @@ use crate::{
         clock::iso,
         follow_ups::{Aim, FollowUp, follow},
         provider::Provider,
-        purchase::{Purchase, buy},
+        purchase::{Ordered, Purchase, buy},
         refusal::{INSUFFICIENT_FUND, Refusal, SUBSCRIBER_NOT_FOUND},
         settings::{Settings, follow_ups::FollowUpSettings},
         stock::ids::is_msisdn,
@@ -39,6 +39,9 @@ struct Order {
     /// What it says of a subscription that is there already; not part of a purchase.
     #[serde(skip)]
     aim: Aim,
+    /// The subscription that an add-on is added to.
+    #[serde(skip)]
+    parent: Option<Uuid>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,12 +77,14 @@ enum Action {
 }
 
 impl Order {
-    fn read(call: &Call, settings: &FollowUpSettings) -> Result<Self, Problem> {
+    fn read(call: &Call, settings: &Settings) -> Result<Self, Problem> {
         let wrong = |error: serde_json::Error| Problem::bad_request(error.to_string());
         let mut body: Value = serde_json::from_slice(&call.body).map_err(wrong)?;
-        let aim = take_aim(&mut body, settings)?;
+        let parent = take_parent(&mut body, &settings.add_on_parent_member)?;
+        let aim = take_aim(&mut body, &settings.follow_ups)?;
         let mut order: Self = serde_json::from_value(body).map_err(wrong)?;
         order.aim = aim;
+        order.parent = parent;
         if !is_msisdn(&order.bind.msisdn) {
             return Err(Problem::bad_request("'bind.msisdn' must match [0-9]{6,15}"));
         }
@@ -136,6 +141,19 @@ impl Order {
     }
 }
 
+/// Takes the parent of an add-on out of a body. One client sends `null` for other products.
+fn take_parent(body: &mut Value, member: &str) -> Result<Option<Uuid>, Problem> {
+    let value = body.as_object_mut().and_then(|members| members.remove(member));
+    match value.filter(|value| !value.is_null()) {
+        None => Ok(None),
+        Some(value) => value
+            .as_str()
+            .and_then(|id| Uuid::try_parse(id).ok())
+            .map(Some)
+            .ok_or_else(|| Problem::bad_request(format!("'{member}' is no UUID"))),
+    }
+}
+
 /// Reads the aim from a body and takes its members out.
 fn take_aim(body: &mut Value, settings: &FollowUpSettings) -> Result<Aim, Problem> {
     let pointers = [
@@ -171,7 +189,7 @@ fn take_aim(body: &mut Value, settings: &FollowUpSettings) -> Result<Aim, Proble
 /// `POST /orders/products`.
 pub(crate) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, Problem> {
     let settings = provider.settings.load();
-    let order = Order::read(call, &settings.follow_ups)?;
+    let order = Order::read(call, &settings)?;
     let action = order.action(&settings.follow_ups)?;
     // Named first when it is missing, so that something that is no order gets that answer.
     if !matches!(action, Action::Follow(_)) {
@@ -199,14 +217,15 @@ pub(crate) fn order_product(provider: &Provider, call: &Call) -> Result<Reply, P
             let product_id = order.product.as_ref().map(|product| product.product_id.as_str());
             follow(provider, follow_up, &order.aim, number, product_id, reference)?
         }
-        Action::Buy(purchase) => buy(
-            provider,
-            &settings,
-            purchase,
-            number,
-            order.product_id()?,
-            reference,
-        )?,
+        Action::Buy(purchase) => {
+            let ordered = Ordered {
+                purchase,
+                product_id: order.product_id()?,
+                parent: order.parent,
+                reference,
+            };
+            buy(provider, &settings, number, ordered)?
+        }
     };
     Tally::bump(&provider.tally.orders_accepted);
     Ok(accepted(provider, &settings, order, subscription_id, now))

@@ -83,6 +83,8 @@ pub struct SubscriptionView {
     pub in_inventory: bool,
     /// KB that are left, while it runs.
     pub left_kb: Option<i64>,
+    /// The subscription that an add-on was ordered for.
+    pub parent: Option<Uuid>,
     /// `transactionReference` of its order.
     pub transaction_reference: Option<String>,
 }
@@ -135,6 +137,7 @@ impl SubscriptionView {
                 Phase::Running(started) => Some(started.left_kb),
                 Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => None,
             },
+            parent: subscription.parent,
             transaction_reference: subscription.reference.clone(),
         }
     }

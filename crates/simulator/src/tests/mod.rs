@@ -1,5 +1,6 @@
 //! The simulator through its sockets, as a client meets it.
 
+mod add_ons;
 mod catalog;
 mod control;
 mod documentation;

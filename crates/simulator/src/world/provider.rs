@@ -102,6 +102,7 @@ impl Provider {
 
     /// Sends out what has happened to a SIM, and sees to it that what time will bring is sent too.
     fn tell(&self, sim: &mut Sim) {
+        sim.end_add_ons();
         let news = sim.take_news();
         if !self.listener.is_wanted() {
             return;

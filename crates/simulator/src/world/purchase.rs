@@ -12,9 +12,16 @@ use crate::world::{
         product::{Category, Product},
     },
     provider::Provider,
-    refusal::{INSUFFICIENT_FUND, PRODUCT_NOT_FOUND, Refusal, STATUS_NOT_ELIGIBLE, SUBSCRIBER_NOT_FOUND},
+    refusal::{
+        INSUFFICIENT_FUND, NO_PARENT, PRODUCT_NOT_FOUND, Refusal, STATUS_NOT_ELIGIBLE, SUBSCRIBER_NOT_FOUND,
+    },
     settings::Settings,
-    stock::{ids::SimNumber, sim::Sim, status::SimStatus, subscription::Phase},
+    stock::{
+        ids::SimNumber,
+        sim::Sim,
+        status::SimStatus,
+        subscription::{Phase, Subscription},
+    },
 };
 
 /// How a product is bought.
@@ -25,18 +32,33 @@ pub(crate) enum Purchase {
     Subscribe,
 }
 
+/// What is bought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ordered<'a> {
+    pub(crate) purchase: Purchase,
+    pub(crate) product_id: &'a str,
+    /// The subscription that an add-on is added to.
+    pub(crate) parent: Option<Uuid>,
+    pub(crate) reference: Option<&'a String>,
+}
+
 /// Buys a product for a SIM, and gives the id of the new subscription.
 pub(crate) fn buy(
     provider: &Provider,
     settings: &Settings,
-    purchase: Purchase,
     number: SimNumber,
-    product_id: &str,
-    reference: Option<&String>,
+    ordered: Ordered<'_>,
 ) -> Result<(Uuid, Timestamp), Refusal> {
+    let Ordered {
+        purchase,
+        product_id,
+        parent,
+        reference,
+    } = ordered;
     let product = provider.catalog.product(product_id).ok_or(PRODUCT_NOT_FOUND)?;
     let placed = provider.with_sim(number, |sim, now| {
         let mode = check(&product, sim, purchase, settings, now)?;
+        check_parent(&product, sim, parent)?;
         if !provider.account.pay(product.price_cents) {
             return Err(INSUFFICIENT_FUND);
         }
@@ -47,6 +69,7 @@ pub(crate) fn buy(
         let (shown, oddity) = sim.next_showing(&settings.inventory, now);
         let id = sim.add(Arc::clone(&product), now, |subscription| {
             subscription.reference = reference.cloned();
+            subscription.parent = parent;
             subscription.shown = shown;
             subscription.oddity = oddity;
             match phase {
@@ -86,6 +109,23 @@ fn check(
             title: key,
             detail: message,
         }),
+    }
+}
+
+/// An add-on is added to a live subscription of one of its parents, anything else to none.
+fn check_parent(product: &Product, sim: &Sim, parent: Option<Uuid>) -> Result<(), Refusal> {
+    if product.category != Category::AddOn {
+        return match parent {
+            None => Ok(()),
+            Some(_) => Err(Refusal::bad_request("Only an add-on has a parent subscription")),
+        };
+    }
+    let named = parent.and_then(|id| sim.subscription(id));
+    let fits = |named: &Subscription| named.is_live() && product.parents.contains(&named.product.id);
+    if named.is_some_and(fits) {
+        Ok(())
+    } else {
+        Err(NO_PARENT)
     }
 }
 

@@ -29,6 +29,11 @@ pub(crate) const STATUS_NOT_ELIGIBLE: Refusal = Refusal {
     title: "SUBSCRIBER_STATUS_NOT_ELIGIBLE",
     detail: "Order failed - Subscriber's status is not compatible with the order",
 };
+/// The documents do not say how the provider refuses it.
+pub(crate) const NO_PARENT: Refusal = Refusal {
+    title: "PRODUCT_NOT_ELIGIBLE",
+    detail: "Order failed - An add-on needs a product subscription that it is added to",
+};
 pub(crate) const INSUFFICIENT_FUND: Refusal = Refusal {
     title: "INSUFFICIENT_FUND",
     detail: "Order failed - The balance does not cover the price",

@@ -101,6 +101,7 @@ async fn bad_input_names_everything_and_sends_nothing() {
             units: -1,
             nanos: 0,
         }),
+        parent_subscription_id: "s".repeat(256),
     };
     let error = create(&mut client, &bad).await.unwrap_err();
     assert_eq!(
@@ -109,6 +110,7 @@ async fn bad_input_names_everything_and_sends_nothing() {
             "activation",
             "max_price",
             "max_price.currency_code",
+            "parent_subscription_id",
             "product_id",
             "reference",
             "request_id",

@@ -120,6 +120,23 @@ impl Sim {
         for subscription in &mut self.subscriptions {
             subscription.settle(now);
         }
+        self.end_add_ons();
+    }
+
+    /// Ends each add-on whose parent has ended.
+    pub(crate) fn end_add_ons(&mut self) {
+        for position in 0..self.subscriptions.len() {
+            let parent = self
+                .subscriptions
+                .get(position)
+                .filter(|add_on| add_on.is_live())
+                .and_then(|add_on| self.subscription(add_on.parent?));
+            if let Some(Phase::Ended { at, .. }) = parent.map(|parent| parent.phase)
+                && let Some(add_on) = self.subscriptions.get_mut(position)
+            {
+                add_on.end(at, SubscriptionEvent::Terminated);
+            }
+        }
     }
 
     pub(crate) fn set_status(&mut self, status: SimStatus, now: Timestamp) {

@@ -69,6 +69,8 @@ pub(crate) struct Subscription {
     pub(crate) preloaded: bool,
     /// `transactionReference` of the order. The inventory does not show it.
     pub(crate) reference: Option<String>,
+    /// For an add-on that was ordered: the subscription that it ends with.
+    pub(crate) parent: Option<Uuid>,
     pub(crate) phase: Phase,
     pub(crate) renewal_canceled: bool,
     /// A status word in place of the one that follows from the phase.
@@ -93,6 +95,7 @@ impl Subscription {
             ordered_at,
             preloaded: false,
             reference: None,
+            parent: None,
             phase: Phase::Waiting,
             renewal_canceled: false,
             word: None,
