@@ -106,13 +106,6 @@ impl Reads {
         let outbound = &config.outbound;
         let provider = Transatel::new(&config.transatel, outbound, Arc::clone(metrics), tasks.clone())?;
         let sims = Sims::new(provider.clone(), config.inventory, outbound, tasks.clone());
-        let inventory = Inventory::new(
-            provider.clone(),
-            sims.clone(),
-            config.inventory,
-            outbound,
-            tasks.clone(),
-        );
         let catalog = Catalog::new(catalog::Parts {
             provider: provider.clone(),
             sims: sims.clone(),
@@ -122,6 +115,14 @@ impl Reads {
             metrics: Arc::clone(metrics),
             tasks: tasks.clone(),
         });
+        let inventory = Inventory::new(
+            provider.clone(),
+            sims.clone(),
+            catalog.clone(),
+            config.inventory,
+            outbound,
+            tasks.clone(),
+        );
         let esims = Esims::new(provider.clone(), sims.clone());
         metrics.watch_caches(vec![
             ("token", provider.token_counts()),

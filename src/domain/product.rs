@@ -26,7 +26,7 @@ pub struct Product {
     pub tags: Vec<String>,
     /// What it grants, one entry per resource.
     pub allowances: Vec<Allowance>,
-    /// Sold as unlimited: amounts are the provider's fair-use information.
+    /// Sold as unlimited: amounts of data are fair-use volumes.
     pub unlimited: bool,
     /// How long it lasts once started.
     pub validity: Option<Validity>,
@@ -115,6 +115,8 @@ pub struct Allowance {
     pub resource: String,
     /// How much.
     pub grant: Grant,
+    /// Only how much of an unlimited product has full speed.
+    pub fair_use: bool,
 }
 
 /// How much of a resource is granted.

@@ -30,9 +30,20 @@ pub struct Subscription {
     pub countries: Vec<Country>,
     /// The provider's infrastructure, not a customer's.
     pub infrastructure: bool,
+    /// Its data is not limited, as far as is known.
+    pub unlimited: bool,
 }
 
 impl Subscription {
+    /// Records that its data is not limited: amounts of data only say how much
+    /// of it has full speed.
+    pub fn set_unlimited(&mut self) {
+        self.unlimited = true;
+        for balance in &mut self.balances {
+            balance.fair_use |= balance.level.is_limited_data();
+        }
+    }
+
     /// Whether it can be used now.
     pub fn is_usable(&self) -> bool {
         matches!(self.status, Some(Status::Active | Status::Canceled))
@@ -104,6 +115,8 @@ pub struct Balance {
     pub label: String,
     /// How much.
     pub level: Level,
+    /// Only how much of an unlimited subscription has full speed.
+    pub fair_use: bool,
     /// Start of the period.
     pub period_start: Option<Timestamp>,
     /// End of the period.
@@ -125,6 +138,16 @@ pub enum Level {
 }
 
 impl Level {
+    /// Whether it is an amount of data.
+    fn is_limited_data(self) -> bool {
+        match self {
+            Self::Limited { remaining, initial } => {
+                matches!(remaining.or(initial), Some(Amount::DataBytes(_)))
+            }
+            Self::Unlimited => false,
+        }
+    }
+
     /// What was used; `None` when that is not known.
     pub fn used(self) -> Option<Amount> {
         match self {
@@ -137,14 +160,16 @@ impl Level {
     }
 }
 
-/// Sums balances per resource, in the order in which resources first occur. One
-/// unlimited row makes the resource unlimited; one unknown row makes the sum
-/// unknown.
+/// Sums balances per resource, in the order in which resources first occur,
+/// fair-use volumes apart. One unlimited row makes the resource unlimited; one
+/// unknown row makes the sum unknown.
 pub fn totals<'a>(balances: impl Iterator<Item = &'a Balance>) -> Vec<Balance> {
     let mut totals: Vec<Balance> = Vec::new();
     for balance in balances {
         let same = |total: &&mut Balance| {
-            total.resource == balance.resource && total.level.is_counted_like(balance.level)
+            total.resource == balance.resource
+                && total.fair_use == balance.fair_use
+                && total.level.is_counted_like(balance.level)
         };
         match totals.iter_mut().find(same) {
             None => totals.push(Balance {
@@ -203,9 +228,43 @@ mod tests {
             resource: resource.into(),
             label: "L".into(),
             level,
+            fair_use: false,
             period_start: None,
             period_end: None,
         }
+    }
+
+    #[test]
+    fn fair_use_is_summed_apart() {
+        let mut unlimited = Subscription {
+            id: "S".into(),
+            product_id: "P".into(),
+            category: None,
+            status: None,
+            raw_status: String::new(),
+            ordered_at: None,
+            activated_at: None,
+            end: None,
+            balances: vec![balance("R", Some(0), Some(5)), balance("R", None, None)],
+            countries: Vec::new(),
+            infrastructure: false,
+            unlimited: false,
+        };
+        unlimited.set_unlimited();
+        let fair_use: Vec<bool> = unlimited.balances.iter().map(|row| row.fair_use).collect();
+        assert_eq!((unlimited.unlimited, fair_use), (true, vec![true, false]));
+        let rows = [balance("R", Some(7), Some(9)), unlimited.balances.remove(0)];
+        let totals = totals(rows.iter());
+        let remaining: Vec<(bool, Level)> =
+            totals.iter().map(|total| (total.fair_use, total.level)).collect();
+        let limited = |remaining, initial| balance("", remaining, initial).level;
+        assert_eq!(
+            remaining,
+            [
+                (false, limited(Some(7), Some(9))),
+                (true, limited(Some(0), Some(5)))
+            ]
+        );
     }
 
     #[test]

@@ -66,6 +66,7 @@ fn allowance(allowance: &Allowance) -> pb::Allowance {
         resource: allowance.resource.clone(),
         amount,
         unlimited,
+        fair_use: allowance.fair_use,
     }
 }
 
@@ -207,6 +208,7 @@ pub fn subscription(subscription: Subscription) -> pb::Subscription {
         balances: subscription.balances.into_iter().map(balance).collect(),
         countries: subscription.countries.iter().map(Country::to_string).collect(),
         infrastructure: subscription.infrastructure,
+        unlimited: subscription.unlimited,
     }
 }
 
@@ -239,6 +241,7 @@ fn balance(balance: Balance) -> pb::Balance {
         unlimited,
         period_start: balance.period_start.map(timestamp),
         period_end: balance.period_end.map(timestamp),
+        fair_use: balance.fair_use,
     }
 }
 

@@ -230,6 +230,11 @@ impl Catalog {
             .await
     }
 
+    /// The products in the default language, if they are cached. Loads nothing.
+    pub(super) async fn loaded(&self) -> Option<Arc<Index>> {
+        self.cache.peek(&self.default_language).await
+    }
+
     /// Counters of the cache, for the metrics.
     pub fn counts(&self) -> Arc<Counts> {
         self.cache.counts()

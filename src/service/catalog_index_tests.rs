@@ -85,7 +85,7 @@ prop_compose! {
             tags: tags.into_iter().map(str::to_owned).collect(),
             category,
             price: cents.map(|cents| Money::from_cents(Currency::parse(currency).unwrap(), cents)),
-            allowances: data.map(|amount| Allowance { resource: "DATA".into(), grant: grant(amount) }).into_iter().collect(),
+            allowances: data.map(|amount| Allowance { resource: "DATA".into(), grant: grant(amount), fair_use: false }).into_iter().collect(),
             validity: days.map(|count| Validity { count, unit }),
             available,
             parent_ids: parents.into_iter().map(str::to_owned).collect(),

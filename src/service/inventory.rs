@@ -1,14 +1,15 @@
 //! Inventory: the subscriptions of SIMs, always read live.
 //!
 //! Identical concurrent reads are one request: they share a load whose result
-//! is not cached.
+//! is not cached. What only the catalog says of a product is joined from the
+//! cached one, if there is any; no read of an inventory loads it.
 
 use std::sync::Arc;
 
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio_util::task::TaskTracker;
 
-use super::Sims;
+use super::{Catalog, Sims};
 use crate::cache::{Counts, SharedLoads};
 use crate::config;
 use crate::domain::subscription::{Balance, totals};
@@ -24,6 +25,7 @@ pub struct Inventory {
     provider: Transatel,
     reads: SharedLoads<Read, Vec<Subscription>, Error>,
     sims: Sims,
+    catalog: Catalog,
     at_once: usize,
 }
 
@@ -63,6 +65,7 @@ impl Inventory {
     pub fn new(
         provider: Transatel,
         sims: Sims,
+        catalog: Catalog,
         config: config::Inventory,
         outbound: &config::Outbound,
         tasks: TaskTracker,
@@ -72,6 +75,7 @@ impl Inventory {
             provider,
             reads: SharedLoads::new("inventory", load_within, tasks),
             sims,
+            catalog,
             at_once: config.batch_concurrency as usize,
         }
     }
@@ -89,7 +93,8 @@ impl Inventory {
         };
         let all = self.read(&read).await?;
         let visible = |subscription: &&Subscription| wanted.infrastructure || !subscription.infrastructure;
-        let subscriptions: Vec<Subscription> = all.iter().filter(visible).cloned().collect();
+        let mut subscriptions: Vec<Subscription> = all.iter().filter(visible).cloned().collect();
+        self.join(&mut subscriptions).await;
         let usable = subscriptions
             .iter()
             .filter(|subscription| subscription.is_usable());
@@ -103,6 +108,22 @@ impl Inventory {
             subscriptions,
             totals,
         })
+    }
+
+    /// Adds what the catalog says of the products.
+    async fn join(&self, subscriptions: &mut [Subscription]) {
+        if subscriptions.iter().all(|subscription| subscription.unlimited) {
+            return;
+        }
+        let Some(catalog) = self.catalog.loaded().await else {
+            return;
+        };
+        for subscription in subscriptions {
+            let sold = catalog.entry(&subscription.product_id);
+            if sold.is_some_and(|sold| sold.product.unlimited) {
+                subscription.set_unlimited();
+            }
+        }
     }
 
     async fn read(&self, read: &Read) -> Result<Arc<Vec<Subscription>>> {

@@ -28,7 +28,8 @@
 //! GB/30 days of every country and region and the world (`WORLDWIDE`);
 //! `WW_901O_STACK_RECURRING_FRANCE_5GB_1M` renews each month and is a parent of
 //! the add-on `WW_901O_STACK_ADDON_FRANCE_1GB_30D`.
-//! `WW_901O_STACK_ONEOFF_FRANCE_UNLIMITED_7D` has no volume.
+//! `WW_901O_STACK_ONEOFF_FRANCE_UNLIMITED_7D_FUP2` is unlimited: 2 GB of it have
+//! full speed (`DATA_BUNDLE_FUP`).
 //! `WW_901O_STACK_ONEOFF_ODD_…_1GB_7D` have odd JSON, one deviation each.
 //! `WW_901O_STACK_ONEOFF_FRANCE_2GB_10D` is not for sale, `…_EUROPE_2GB_10D` leaves
 //! the sale after 30 days. `WW_901O_WALLEDGARDEN_…` are infrastructure.
@@ -52,7 +53,7 @@
 //! | 13 | Terminated, with a past |
 //! | 14 – 18 | Loaded, Available, TestMode, Operator_Barred, Tariff_Holiday |
 //! | 19 | three of the same subscription, one running |
-//! | 20 | an unlimited subscription |
+//! | 20 | an unlimited subscription whose balance is -1 |
 //! | 21, 22 | `resourceStartValue` missing, 0 |
 //! | 23, 24, 25 | several balance rows, `balances` empty, numbers as text and float |
 //! | 26 | a recurring subscription and its add-on |

@@ -218,6 +218,7 @@ mod tests {
                 balances: Vec::new(),
                 countries: Vec::new(),
                 infrastructure,
+                unlimited: false,
             };
             let name = format!("{category:?} {status:?} {product_id:?} {infrastructure}");
             assert_eq!(

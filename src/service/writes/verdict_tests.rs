@@ -71,6 +71,7 @@ fn on_sim(id: &str, product_id: &str) -> Subscription {
         balances: Vec::new(),
         countries: Vec::new(),
         infrastructure: false,
+        unlimited: false,
     }
 }
 

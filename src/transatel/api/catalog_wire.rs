@@ -288,6 +288,9 @@ fn product(
     let category = definition.product_category.as_deref().and_then(category);
     let validity_period = definition.validity_period.unwrap_or_default();
     let deferral = definition.deferred_activation_period.unwrap_or_default();
+    let unlimited = definition
+        .unlimited
+        .unwrap_or_else(|| resources::are_unlimited(&definition.allowances));
     Product {
         id,
         name,
@@ -295,8 +298,8 @@ fn product(
         category,
         countries: countries.into_iter().collect(),
         tags: tags.into_iter().filter_map(Result::err).collect(),
-        allowances: resources::allowances(definition.allowances),
-        unlimited: definition.unlimited.unwrap_or_default(),
+        allowances: resources::allowances(definition.allowances, unlimited),
+        unlimited,
         validity: validity(
             validity_period.validity_duration,
             validity_period.validity_duration_unit,

@@ -112,7 +112,8 @@ fn allowances_in_every_unit() {
             product.allowances,
             [Allowance {
                 resource: "R".into(),
-                grant: expected
+                grant: expected,
+                fair_use: false
             }],
             "{value} {unit}"
         );
@@ -123,6 +124,57 @@ fn allowances_in_every_unit() {
     );
     assert_eq!(several.allowances.len(), 2);
     assert_eq!(read(json!({"allowances": []}), json!({})).allowances, []);
+}
+
+#[test]
+fn an_unlimited_product_has_a_fair_use_volume() {
+    let allowance = |name: &str, unit: &str, value: i64| json!({"resourceName": name, "resourceUnit": unit, "resourceValue": value});
+    for (definition, unlimited, fair_use) in [
+        (
+            json!({"unlimited": true, "allowances": {"data": [allowance("DATA_BUNDLE_FUP", "KB", 5)]}}),
+            true,
+            true,
+        ),
+        // Each alone says it.
+        (
+            json!({"allowances": {"data": [allowance("data_bundle_fup", "KB", 5)]}}),
+            true,
+            true,
+        ),
+        (
+            json!({"unlimited": true, "allowances": {"data": [allowance("DATA_BUNDLE", "KB", 5)]}}),
+            true,
+            true,
+        ),
+        (
+            json!({"allowances": {"data": [allowance("DATA_BUNDLE", "KB", -1)]}}),
+            true,
+            false,
+        ),
+        // Not of data.
+        (
+            json!({"unlimited": true, "allowances": {"voice": [allowance("VOICE", "SECOND", 5)]}}),
+            true,
+            false,
+        ),
+        (
+            json!({"allowances": {"sms": [allowance("SMS", "SMS", -1)]}}),
+            false,
+            false,
+        ),
+        (
+            json!({"unlimited": false, "allowances": {"data": [allowance("DATA_BUNDLE", "KB", 5)]}}),
+            false,
+            false,
+        ),
+    ] {
+        let product = read(definition.clone(), json!({}));
+        assert_eq!(
+            (product.unlimited, product.allowances[0].fair_use),
+            (unlimited, fair_use),
+            "{definition}"
+        );
+    }
 }
 
 #[test]

@@ -122,6 +122,8 @@ struct WireDefinition {
     #[serde(deserialize_with = "countries")]
     country_list: Vec<Country>,
     allowances: Lists<resources::WireAllowance>,
+    #[serde(deserialize_with = "lenient::boolean")]
+    unlimited: Option<bool>,
 }
 
 fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Category>, D::Error> {
@@ -172,6 +174,18 @@ struct WireBalance {
     resource_end_date: Option<Timestamp>,
 }
 
+impl WireBalance {
+    /// Whether the row is one of an unlimited subscription.
+    fn is_unlimited_data(&self) -> bool {
+        let unit = self.resource_unit.as_deref().unwrap_or_default();
+        let values = [self.resource_value, self.resource_start_value];
+        self.resource_name.as_deref().is_some_and(resources::is_fair_use)
+            || values
+                .into_iter()
+                .any(|value| resources::is_unlimited_data(value, unit))
+    }
+}
+
 /// Reads the whole list, or element by element when one of them cannot be
 /// read: odd bytes in one never hide the others. One without an id cannot be
 /// named to callers and is only counted.
@@ -213,14 +227,17 @@ fn subscription(wire: WireSubscription) -> Option<Subscription> {
     let product_id = definition.product_id.unwrap_or_default();
     let raw_status = wire.status.unwrap_or_default();
     let status = status(&raw_status);
-    let allowances = resources::allowances(definition.allowances);
+    let balances = wire.balances.0;
+    let unlimited = definition.unlimited.unwrap_or_else(|| {
+        resources::are_unlimited(&definition.allowances)
+            || balances.iter().any(WireBalance::is_unlimited_data)
+    });
+    let allowances = resources::allowances(definition.allowances, unlimited);
     let granted = |resource: &str| {
         let own = allowances.iter().find(|allowance| allowance.resource == resource);
         own.map(|allowance| allowance.grant)
     };
-    let balances = wire
-        .balances
-        .0
+    let balances = balances
         .into_iter()
         .filter_map(|row| balance(row, granted))
         .collect();
@@ -228,7 +245,7 @@ fn subscription(wire: WireSubscription) -> Option<Subscription> {
     let countries = Country::set_of(countries.chain(definition.tags.countries));
     // The status decides first: a date may stand for "none", or be planned.
     let activated_at = wire.activation_date.filter(|_| !is_waiting(status));
-    Some(Subscription {
+    let mut subscription = Subscription {
         id: wire.subscription_id.filter(|id| !id.is_empty())?,
         end: wire
             .expiration_date
@@ -242,7 +259,12 @@ fn subscription(wire: WireSubscription) -> Option<Subscription> {
         activated_at,
         balances,
         countries,
-    })
+        unlimited: false,
+    };
+    if unlimited {
+        subscription.set_unlimited();
+    }
+    Some(subscription)
 }
 
 /// Whether a subscription has certainly not started.
@@ -308,7 +330,9 @@ fn balance(wire: WireBalance, granted: impl Fn(&str) -> Option<Grant>) -> Option
             .and_then(|value| resources::remaining(value, &unit));
         Level::Limited { remaining, initial }
     };
+    let is_limited = matches!(level, Level::Limited { .. });
     Some(Balance {
+        fair_use: is_limited && resources::is_fair_use(&resource),
         resource,
         label: wire.resource_label.unwrap_or_default(),
         level,

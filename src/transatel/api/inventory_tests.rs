@@ -298,3 +298,41 @@ proptest! {
         prop_assert_eq!(super::read(twice.as_bytes()).unwrap(), read);
     }
 }
+
+#[test]
+fn an_unlimited_subscription_is_recognized_by_its_rows_or_its_product() {
+    let row = |name: &str, unit: &str, value: i64| json!({"resourceName": name, "resourceUnit": unit, "resourceValue": value});
+    for (definition, row, unlimited, fair_use) in [
+        (json!({}), row("DATA_BUNDLE_FUP", "KB", 0), true, true),
+        (json!({}), row("DATA_BUNDLE", "KB", -1), true, false),
+        (
+            json!({"unlimited": true}),
+            row("DATA_BUNDLE", "KB", 7),
+            true,
+            true,
+        ),
+        (
+            json!({"allowances": {"data": [row("DATA_BUNDLE_FUP", "KB", 9)]}}),
+            row("DATA_BUNDLE", "KB", 7),
+            true,
+            true,
+        ),
+        (json!({}), row("VOICE", "SECOND", -1), false, false),
+        (json!({}), row("DATA_BUNDLE", "KB", 7), false, false),
+        (
+            json!({"unlimited": false}),
+            row("DATA_BUNDLE", "KB", 7),
+            false,
+            false,
+        ),
+    ] {
+        let subscription = read_one(json!({
+            "subscriptionId": "S", "status": "active", "productDefinition": definition, "balances": {"data": [row]}
+        }));
+        assert_eq!(
+            (subscription.unlimited, subscription.balances[0].fair_use),
+            (unlimited, fair_use),
+            "{row}"
+        );
+    }
+}

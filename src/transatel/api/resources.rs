@@ -13,6 +13,22 @@ use crate::transatel::lenient::{self, Lists};
 /// The provider's number for "no limit".
 pub const UNLIMITED: i64 = -1;
 
+/// The provider's name of the volume of an unlimited product that has full
+/// speed.
+const FAIR_USE: &str = "DATA_BUNDLE_FUP";
+
+/// Whether a resource is only the fair-use volume of an unlimited product.
+pub fn is_fair_use(resource: &str) -> bool {
+    resource.trim().eq_ignore_ascii_case(FAIR_USE)
+}
+
+/// Whether this is the provider's "no limit" of data, and not of voice or
+/// messages.
+pub fn is_unlimited_data(value: Option<i64>, unit: &str) -> bool {
+    let is_data = || !matches!(lenient::letters(unit).as_str(), "SECOND" | "SECONDS" | "SMS");
+    value == Some(UNLIMITED) && is_data()
+}
+
 /// Bytes in the provider's KB.
 const KB: i64 = 1024;
 
@@ -46,10 +62,30 @@ pub struct WireAllowance {
     resource_value: Option<i64>,
 }
 
+impl WireAllowance {
+    fn is_unlimited_data(&self) -> bool {
+        let unit = self.resource_unit.as_deref().unwrap_or_default();
+        self.resource_name.as_deref().is_some_and(is_fair_use) || is_unlimited_data(self.resource_value, unit)
+    }
+}
+
+/// Whether allowances are those of an unlimited product: they name a fair-use
+/// volume, or say "no limit" of data.
+pub fn are_unlimited(allowances: &Lists<WireAllowance>) -> bool {
+    allowances.0.iter().any(WireAllowance::is_unlimited_data)
+}
+
 /// Allowances of every kind: `data` is documented, its siblings for voice and
-/// messages are not, so every list of resources counts.
-pub fn allowances(allowances: Lists<WireAllowance>) -> Vec<Allowance> {
-    allowances.0.into_iter().filter_map(allowance).collect()
+/// messages are not, so every list of resources counts. Of an `unlimited`
+/// product, amounts of data are fair-use volumes.
+pub fn allowances(allowances: Lists<WireAllowance>, unlimited: bool) -> Vec<Allowance> {
+    let allowance = |mut allowance: Allowance| {
+        let is_data = matches!(allowance.grant, Grant::Limited(Amount::DataBytes(_)));
+        allowance.fair_use = is_data && (unlimited || is_fair_use(&allowance.resource));
+        allowance
+    };
+    let read = allowances.0.into_iter().filter_map(self::allowance);
+    read.map(allowance).collect()
 }
 
 fn allowance(wire: WireAllowance) -> Option<Allowance> {
@@ -64,5 +100,6 @@ fn allowance(wire: WireAllowance) -> Option<Allowance> {
     (!is_empty).then(|| Allowance {
         resource: wire.resource_name.unwrap_or_default(),
         grant,
+        fair_use: false,
     })
 }

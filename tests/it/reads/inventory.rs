@@ -3,6 +3,7 @@
 
 mod batches;
 mod sims;
+mod unlimited;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -216,9 +216,6 @@ fn balances(subscription: &Subscription, started: Started) -> Vec<Value> {
         row
     };
     let (value, start) = (started.left_kb, product.data_kb);
-    if product.unlimited {
-        return vec![row(name, json!(-1), Some(json!(-1)))];
-    }
     match subscription.shape {
         BalanceShape::Usual => vec![row(name, json!(value), Some(json!(start)))],
         BalanceShape::NoStartValue => vec![row(name, json!(value), None)],
@@ -235,6 +232,7 @@ fn balances(subscription: &Subscription, started: Started) -> Vec<Value> {
                 Some(Value::from(f64::from(1_048_576_u32))),
             )]
         }
+        BalanceShape::MinusOne => vec![row(name, json!(-1), Some(json!(-1)))],
         BalanceShape::Empty => Vec::new(),
     }
 }

@@ -213,3 +213,45 @@ async fn sims_can_be_found_by_what_they_are() {
     };
     assert_eq!(control.find_sims(physical, 1)[0].number, 3);
 }
+
+#[tokio::test]
+async fn an_unlimited_subscription_counts_its_fair_use_down_and_works_on() {
+    const UNLIMITED: &str = "WW_901O_STACK_ONEOFF_FRANCE_UNLIMITED_7D_FUP2";
+    let bench = Bench::start().await;
+    let control = bench.sandbox.control();
+    let product = bench.get(&format!("{PRODUCTS}/{UNLIMITED}")).await.1;
+    let definition = &product["products"][0]["productDefinition"];
+    assert_eq!(definition["unlimited"], true);
+    assert_eq!(
+        definition["allowances"]["data"][0]["resourceName"],
+        "DATA_BUNDLE_FUP"
+    );
+
+    control.grant("38", UNLIMITED).unwrap();
+    control.grant("38", FRANCE).unwrap();
+    control.attach("38", "FR").unwrap();
+    let left = || -> Vec<i64> {
+        let sim = control.sim("38").unwrap();
+        sim.bought()
+            .filter_map(|subscription| subscription.left_kb)
+            .collect()
+    };
+    assert_eq!(left(), [2 << 20, 1 << 20]);
+    // When the fair-use volume is spent, the others are used, and then it gives the rest.
+    assert_eq!(control.use_data("38", 5 << 29).unwrap(), 0);
+    assert_eq!(left(), [0, 1 << 19]);
+    assert_eq!(control.use_data("38", 5 << 30).unwrap(), 0);
+    assert_eq!(left(), [0, 0]);
+    let (_, body) = bench
+        .get("/ocs/inventory/api/subscriptions/products?msisdn=882470000000038&withBalances=true")
+        .await;
+    let rows: Vec<_> = body["productSubscriptions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|element| element["productDefinition"]["productId"] == UNLIMITED)
+        .map(|element| &element["balances"]["data"][0])
+        .collect();
+    assert_eq!(rows[0]["resourceName"], "DATA_BUNDLE_FUP");
+    assert_eq!(rows[0]["resourceValue"], 0);
+}

@@ -70,9 +70,10 @@ impl Generator {
         // A few countries have plans without a volume limit.
         if POPULAR.iter().take(12).any(|code| *code == country.alpha2) {
             for count in [7, 15] {
-                let mut product = self.one_off(place, 2, count);
+                let gigabytes = 2;
+                let mut product = self.one_off(place, gigabytes, count);
                 product.id = format!(
-                    "WW_901O_STACK_ONEOFF_{}_UNLIMITED_{count}D",
+                    "WW_901O_STACK_ONEOFF_{}_UNLIMITED_{count}D_FUP{gigabytes}",
                     id_part(place.english())
                 );
                 product.unlimited = true;

@@ -194,10 +194,13 @@ impl fmt::Debug for Written {
 pub(crate) const WALLED_GARDEN: &str = "WALLED_GARDEN";
 
 impl Product {
-    /// The name of the data resource: products of one country, of several, and infrastructure count apart.
+    /// The name of the data resource: products of one country, of several, the fair-use volume of unlimited ones, and
+    /// infrastructure count apart.
     pub(crate) fn resource_name(&self) -> &'static str {
         if self.infrastructure {
             "DATA"
+        } else if self.unlimited {
+            "DATA_BUNDLE_FUP"
         } else if self.countries.len() == 1 {
             "DATA_BUNDLE_COUNTRY"
         } else {

@@ -318,7 +318,8 @@ impl Sim {
         Ok(())
     }
 
-    /// Uses data where the SIM was last seen, from the oldest subscription on, and says how many KB no subscription gave.
+    /// Uses data where the SIM was last seen, from the oldest subscription on, and says how many KB no subscription
+    /// gave. An unlimited one whose fair-use volume is spent gives the rest, after all others.
     pub(crate) fn use_data(&mut self, kb: i64, now: Timestamp) -> Result<i64, Impossible> {
         if self.status != SimStatus::Active {
             return Err(Impossible::Status(self.status));
@@ -336,7 +337,12 @@ impl Sim {
         let usable = self.subscriptions.iter_mut().filter(|subscription| {
             !subscription.product.infrastructure && subscription.product.covers(country)
         });
-        Ok(usable.fold(kb, |left, subscription| left - subscription.consume(left, now)))
+        let mut is_unlimited = false;
+        let left = usable.fold(kb, |left, subscription| {
+            is_unlimited |= subscription.is_unlimited();
+            left - subscription.consume(left, now)
+        });
+        Ok(if is_unlimited { 0 } else { left })
     }
 
     /// The options of the line, as `{name, value}`.

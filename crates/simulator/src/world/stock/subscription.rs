@@ -58,6 +58,8 @@ pub(crate) enum BalanceShape {
     Empty,
     /// Numbers are a float and a text.
     OddNumbers,
+    /// -1, as one integrator reads what an unlimited subscription has.
+    MinusOne,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,11 +243,15 @@ impl Subscription {
         }
     }
 
-    /// Uses up to so many KB and says how many there were.
+    /// Whether it runs, and its data is not limited.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.product.unlimited && matches!(self.phase, Phase::Running(_))
+    }
+
+    /// Uses up to so many KB and says how many there were. Of an unlimited subscription, those with full speed.
     pub(crate) fn consume(&mut self, wanted_kb: i64, at: Timestamp) -> i64 {
         let low = self.product.data_kb.saturating_mul(LOW_PERCENT) / 100;
         let (taken, left) = match &mut self.phase {
-            Phase::Running(_) if self.product.unlimited => return wanted_kb,
             Phase::Running(started) => {
                 let taken = wanted_kb.min(started.left_kb);
                 started.left_kb -= taken;
@@ -253,6 +259,10 @@ impl Subscription {
             }
             Phase::Waiting | Phase::Scheduled(_) | Phase::Ended { .. } => return 0,
         };
+        // Which events the fair-use volume causes, if any, is not known.
+        if self.product.unlimited {
+            return taken;
+        }
         if left <= low && left + taken > low {
             self.note(at, SubscriptionEvent::Low);
         }

@@ -16,7 +16,7 @@ use crate::world::{
 
 const FRANCE: &str = "WW_901O_STACK_ONEOFF_FRANCE_1GB_7D";
 const FRANCE_LARGE: &str = "WW_901O_STACK_ONEOFF_FRANCE_5GB_30D";
-const FRANCE_UNLIMITED: &str = "WW_901O_STACK_ONEOFF_FRANCE_UNLIMITED_7D";
+const FRANCE_UNLIMITED: &str = "WW_901O_STACK_ONEOFF_FRANCE_UNLIMITED_7D_FUP2";
 const FRANCE_MONTHLY: &str = "WW_901O_STACK_RECURRING_FRANCE_5GB_1M";
 const FRANCE_ADD_ON: &str = "WW_901O_STACK_ADDON_FRANCE_1GB_30D";
 const EUROPE: &str = "WW_901O_STACK_ONEOFF_EUROPE_10GB_30D";
@@ -80,7 +80,7 @@ pub(crate) fn sim(number: u32, delivery: &mut Delivery<'_>) -> Option<Sim> {
             delivery.waiting(&mut sim, FRANCE, Duration::from_secs(3600));
             sim
         }
-        20 => active_with(delivery, FRANCE_UNLIMITED, 2, BalanceShape::Usual),
+        20 => active_with(delivery, FRANCE_UNLIMITED, 2, BalanceShape::MinusOne),
         21 => active_with(delivery, FRANCE, 1, BalanceShape::NoStartValue),
         22 => active_with(delivery, FRANCE, 1, BalanceShape::ZeroStartValue),
         23 => active_with(delivery, FRANCE, 1, BalanceShape::SeveralRows),
