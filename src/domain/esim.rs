@@ -27,8 +27,42 @@ pub struct Esim {
     pub eid: Option<Eid>,
     /// Whether any device can download it now.
     pub installable: bool,
+    /// Whether it can be downloaded again; `None` when that is not known, or it
+    /// was never on a device.
+    pub reinstallable: Option<Reinstallable>,
     /// Its history, in the provider's order and format. Empty unless requested.
     pub history: Vec<Opaque>,
+}
+
+/// Whether a profile that was on a device can be downloaded again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reinstallable {
+    /// Deleted from its device.
+    Usually,
+    /// On a device: it has to be deleted there first.
+    NotWhileOnDevice,
+    /// Deleted, and downloaded as often as is usual.
+    DownloadsUsedUp,
+}
+
+/// Downloads of one profile, the first included, that the provider's documents
+/// call usual. It differs between eSIM products.
+const USUAL_DOWNLOADS: usize = 5;
+
+impl Reinstallable {
+    /// By the status of the profile, and by its downloads where those are known.
+    pub fn of(status: Option<EsimStatus>, downloads: Option<usize>) -> Option<Self> {
+        match status? {
+            EsimStatus::Available | EsimStatus::Allocated | EsimStatus::Released => None,
+            EsimStatus::Downloaded | EsimStatus::Installed | EsimStatus::Enabled | EsimStatus::Disabled => {
+                Some(Self::NotWhileOnDevice)
+            }
+            EsimStatus::Deleted => match downloads {
+                Some(USUAL_DOWNLOADS..) => Some(Self::DownloadsUsedUp),
+                Some(_) | None => Some(Self::Usually),
+            },
+        }
+    }
 }
 
 /// Identifies the chip that profiles are installed on. Personal data: `Debug`

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::Sims;
 use super::qr_code::{self, Picture};
-use crate::domain::esim::{ActivationCode, Esim};
+use crate::domain::esim::{ActivationCode, Esim, Reinstallable};
 use crate::domain::{Deadline, Error, EsimStatus, Iccid, Msisdn, Result, SimRef};
 use crate::transatel::Transatel;
 use crate::transatel::api::sim_management::Profile;
@@ -90,6 +90,7 @@ impl Esims {
         let profile = self.provider.esim(&iccid, with_history, options).await?;
         Ok(Esim {
             installable: installable(&profile),
+            reinstallable: Reinstallable::of(profile.status, profile.downloads),
             iccid,
             msisdn,
             status: profile.status,
@@ -183,6 +184,7 @@ mod tests {
             eid: with_eid.then(|| Eid::parse("89001012012341234012345678901224").unwrap()),
             code: with_code.then(|| ActivationCode::parse("1$rsp.example$ID").unwrap()),
             history: Vec::new(),
+            downloads: None,
         }
     }
 

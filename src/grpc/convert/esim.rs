@@ -4,7 +4,7 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
 use super::{sim_ids, timestamp};
-use crate::domain::esim::{Eid, Esim};
+use crate::domain::esim::{Eid, Esim, Reinstallable};
 use crate::domain::opaque::Opaque;
 use crate::domain::{EsimStatus, SimIds};
 use crate::pb::connectivity::v1 as pb;
@@ -24,6 +24,16 @@ pub fn profile(esim: Esim) -> pb::EsimProfile {
         eid: esim.eid.as_ref().map(Eid::as_str).unwrap_or_default().to_owned(),
         installable: esim.installable,
         history: esim.history.into_iter().map(entry).collect(),
+        reinstallable: reinstallable(esim.reinstallable).into(),
+    }
+}
+
+fn reinstallable(reinstallable: Option<Reinstallable>) -> pb::Reinstallable {
+    match reinstallable {
+        None => pb::Reinstallable::Unspecified,
+        Some(Reinstallable::Usually) => pb::Reinstallable::Usually,
+        Some(Reinstallable::NotWhileOnDevice) => pb::Reinstallable::NotWhileOnDevice,
+        Some(Reinstallable::DownloadsUsedUp) => pb::Reinstallable::DownloadsUsedUp,
     }
 }
 
@@ -154,6 +164,7 @@ mod tests {
             status_changed_at: None,
             eid: Eid::parse("89001012012341234012345678901224"),
             installable: false,
+            reinstallable: None,
             history: vec![Opaque::Text("in-history".to_owned())],
         });
         let printed = format!("{profile:?}");

@@ -36,6 +36,8 @@ pub struct Profile {
     /// What happened to it, without activation material; empty unless asked
     /// for.
     pub history: Vec<Opaque>,
+    /// How often it was downloaded, as far as the history shows.
+    pub downloads: Option<usize>,
 }
 
 /// The title of the refusal for a physical or unknown SIM.
@@ -139,6 +141,7 @@ fn profile(wire: WireEsim, iccid: &Iccid) -> Result<Profile, &'static str> {
         raw_status,
         status_changed_at: wire.status_date,
         eid: wire.eid.as_deref().and_then(Eid::parse),
+        downloads: downloads(&wire.history),
         history: wire
             .history
             .into_iter()
@@ -169,6 +172,21 @@ pub(in crate::transatel) fn esim_status(word: &str) -> Option<EsimStatus> {
         "DELETED" => EsimStatus::Deleted,
         _ => return None,
     })
+}
+
+/// How often a profile was downloaded, by the entries that name that status.
+/// `None` when none does: their shape is not documented, and may be another one.
+fn downloads(history: &[Value]) -> Option<usize> {
+    let names_it = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|word| esim_status(word) == Some(EsimStatus::Downloaded))
+    };
+    let is_download = |entry: &&Value| match entry {
+        Value::Object(members) => members.values().any(names_it),
+        other => names_it(other),
+    };
+    Some(history.iter().filter(is_download).count()).filter(|count| *count > 0)
 }
 
 #[cfg(test)]
@@ -223,6 +241,25 @@ mod tests {
             json!({ "matchingId": "ID-1" }),
         ] {
             assert_eq!(code_of(&members), None, "{members}");
+        }
+    }
+
+    #[test]
+    fn downloads_are_counted_where_the_history_is_understood() {
+        for (history, downloads) in [
+            (json!([]), None),
+            (json!([{ "kind": 7 }, "released", null, ["downloaded"]]), None),
+            (
+                json!([{ "status": "downloaded" }, { "status": "enabled" }]),
+                Some(1),
+            ),
+            (
+                json!([{ "type": "status", "to": "Downloaded" }, "DOWNLOADED"]),
+                Some(2),
+            ),
+        ] {
+            let profile = read(&json!({ "status": "deleted", "history": history })).unwrap();
+            assert_eq!(profile.downloads, downloads, "{history}");
         }
     }
 

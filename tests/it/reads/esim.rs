@@ -106,6 +106,54 @@ async fn a_profile_stops_being_installable_once_a_device_has_it() {
 }
 
 #[tokio::test]
+async fn a_deleted_profile_can_usually_be_downloaded_again_and_one_on_a_device_cannot() {
+    use Reinstallable::{DownloadsUsedUp, NotWhileOnDevice, Unspecified, Usually};
+    let env = TestEnv::open().await;
+    for (number, expected) in [
+        (5, Unspecified),
+        (6, Unspecified),
+        (1, Unspecified),
+        (7, NotWhileOnDevice),
+        (8, NotWhileOnDevice),
+        (16, NotWhileOnDevice),
+        (9, NotWhileOnDevice),
+        (10, Usually),
+    ] {
+        let esim = get_esim(&env, number).await.unwrap();
+        assert_eq!(esim.reinstallable(), expected, "{number}");
+    }
+    // Four downloads after the first one; only the history shows them.
+    let control = env.control();
+    let with_history = async || {
+        let request = GetEsimRequest {
+            sim: by_iccid(&iccid(&env, 10)),
+            include_history: true,
+        };
+        let answer = client(&env).get_esim(request).await.unwrap();
+        answer.into_inner().esim.unwrap().reinstallable()
+    };
+    for downloads in 2..=5 {
+        assert_eq!(with_history().await, Usually, "before download {downloads}");
+        for status in [ProfileStatus::Downloaded, ProfileStatus::Enabled] {
+            control.set_esim_status("10", status).unwrap();
+            assert_eq!(with_history().await, NotWhileOnDevice);
+        }
+        control.set_esim_status("10", ProfileStatus::Deleted).unwrap();
+    }
+    assert_eq!(with_history().await, DownloadsUsedUp);
+    assert_eq!(get_esim(&env, 10).await.unwrap().reinstallable(), Usually);
+    // A history of another shape says nothing, and neither does another status.
+    for (body, expected) in [
+        (json!({ "status": "deleted", "history": [{ "n": 9 }] }), Usually),
+        (json!({ "status": "Confiscated" }), Unspecified),
+    ] {
+        let answer = Fault::body(200, body.to_string()).step();
+        control.queue(Script::on("GET", ESIM).then(answer));
+        assert_eq!(with_history().await, expected, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_sim_may_be_named_by_its_number() {
     let env = TestEnv::open().await;
     let truth = env.control().sim("1").unwrap();
