@@ -68,6 +68,14 @@ pub struct SimRecord {
     pub as_of: SystemTime,
 }
 
+impl SimRecord {
+    /// Whether the SIM has ended permanently: its number is given to another
+    /// one in time.
+    pub fn has_ended(&self) -> bool {
+        self.status == Some(SimStatus::Terminated)
+    }
+}
+
 /// The status of a SIM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SimStatus {

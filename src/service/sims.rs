@@ -2,10 +2,11 @@
 //!
 //! OCS needs the MSISDN, SIM Management the ICCID, and callers have either. A
 //! pair is found through SIM Search, else through Connectivity Management, and
-//! cached under both identifiers: it changes only by a swap, and is dropped
-//! when an event or an operation reports one or a record disagrees with it. An
-//! answer counts only if it is about the requested SIM. The status is never
-//! cached.
+//! cached under both identifiers: it changes by a swap, and ends with the SIM,
+//! whose number is then given to another one. It is dropped when an event or an
+//! operation reports either, and when a record disagrees with it or shows that
+//! the SIM has ended. An answer counts only if it is about the requested SIM.
+//! The status is never cached.
 //!
 //! A cached pair serves reads. What costs money or changes a SIM uses
 //! [`Sims::line`] or [`Sims::subscriber`], which ask the provider.
@@ -161,7 +162,7 @@ impl Sims {
     ) -> Result<SimRecord> {
         match find(&self.provider, sim, options, enough).await? {
             Found::Record(record) => {
-                self.note(&record.ids).await;
+                self.note(&record).await;
                 Ok(record)
             }
             Found::Unknown(provider) => Err(Error::SimNotFound { provider }),
@@ -185,7 +186,7 @@ impl Sims {
             }
             failure.into_error(Need::Optional)
         })?;
-        self.note(&record.ids).await;
+        self.note(&record).await;
         Ok(record)
     }
 
@@ -209,6 +210,9 @@ impl Sims {
             .search_sims(status, group, page, size, CallOptions::until(deadline))
             .await
             .map_err(|failure| failure.into_error(Need::Optional))?;
+        for ended in answer.records.iter().filter(|record| record.has_ended()) {
+            self.forget(&ended.ids).await;
+        }
         let whole = answer.length as u64 >= u64::from(size);
         let next = if whole {
             Some(Position {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Sims;
 use super::lookup::{Found, find, is_pair, other_name};
 use crate::cache::{Load, Loaded};
-use crate::domain::{Error, Result, SimIds, SimRef};
+use crate::domain::{Error, Result, SimIds, SimRecord, SimRef};
 use crate::transatel::Transatel;
 use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::CallOptions;
@@ -51,11 +51,14 @@ impl Sims {
                     self.forget(&found.value).await;
                     return Ok(self.cache.get(sim).await?.value);
                 }
+                // That of a SIM that has ended is cached under no name.
                 None => {
-                    let age = found.as_of.elapsed().unwrap_or_default();
-                    self.cache
-                        .put(&name, kept(SimIds::clone(&found.value), age))
-                        .await;
+                    if self.cache.peek(sim).await.is_some() {
+                        let age = found.as_of.elapsed().unwrap_or_default();
+                        self.cache
+                            .put(&name, kept(SimIds::clone(&found.value), age))
+                            .await;
+                    }
                 }
             }
         }
@@ -63,8 +66,13 @@ impl Sims {
     }
 
     /// Records what the provider just reported about a SIM: pairs that disagree
-    /// are replaced.
-    pub(super) async fn note(&self, live: &SimIds) {
+    /// are replaced, and those of a SIM that has ended are dropped.
+    pub(super) async fn note(&self, record: &SimRecord) {
+        let live = &record.ids;
+        if record.has_ended() {
+            self.forget(live).await;
+            return;
+        }
         if live.iccid.is_none() || live.msisdn.is_none() {
             return;
         }
@@ -125,6 +133,12 @@ impl Load for Loader {
     async fn load(&self, sim: &SimRef) -> Result<Loaded<SimIds>> {
         let options = CallOptions::detached();
         match find(&self.provider, sim, options, is_pair).await? {
+            // Its number is given to another SIM: the answer is only shared.
+            Found::Record(record) if is_pair(&record) && record.has_ended() => Ok(Loaded {
+                value: record.ids,
+                fresh_for: Duration::ZERO,
+                usable_for: Duration::ZERO,
+            }),
             Found::Record(record) if is_pair(&record) => Ok(kept(record.ids, Duration::ZERO)),
             Found::Record(_) | Found::NotPermitted(_) => Err(Error::SimNotResolvable {
                 needed: other_name(sim),

@@ -183,7 +183,7 @@ impl Writes {
     /// `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and the provider's errors.
     pub(super) async fn line_of_card(&self, card: &SimRef, deadline: Deadline) -> Result<SimRecord> {
         let record = self.inner.sims.line(card, deadline).await?;
-        if record.status == Some(SimStatus::Terminated) {
+        if record.has_ended() {
             let needed = Identifier::Msisdn;
             return Err(Error::SimNotResolvable { needed });
         }

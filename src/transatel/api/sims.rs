@@ -31,7 +31,8 @@ pub struct SimPage {
 
 impl Transatel {
     /// The record of one SIM in SIM Search; `None` when the search does not
-    /// know it. An answer about another SIM is ignored.
+    /// know it. An answer about another SIM is ignored, and so is the SIM that
+    /// had a number before, if another one has it now.
     ///
     /// # Errors
     /// What any read may give; 403 when the account has no SIM Search.
@@ -45,11 +46,13 @@ impl Transatel {
             SimRef::Msisdn(msisdn) => ("msisdn", msisdn.as_str()),
         };
         let filter = format!("eq:{id}");
-        // A page of two shows whether the filter was applied.
+        // A page of two shows whether the filter was applied, and who had the
+        // number before.
         let page = self
             .search(&[(name, &filter), ("size", "2"), ("page", "1")], options)
             .await?;
-        Ok(page.records.into_iter().find(|record| record.ids.is(sim)))
+        let own = page.records.into_iter().filter(|record| record.ids.is(sim));
+        Ok(own.min_by_key(SimRecord::has_ended))
     }
 
     /// One page of the SIMs of the account, counted from 1.

@@ -2,10 +2,11 @@
 
 pub mod cache;
 pub mod catalog;
+mod ended_sims;
 pub mod esim;
 pub mod given_up;
 pub mod inventory;
 pub mod odd_bytes;
 pub mod provider_faults;
-pub mod swapped_sims;
+mod swapped_sims;
 pub mod token;
