@@ -204,16 +204,16 @@ pub enum Error {
         /// Its state.
         state: sim_operation::State,
     },
-    /// The product costs more than the caller allows.
-    #[error("the product costs {price}: more than max_price")]
+    /// The list price is above what the caller allows.
+    #[error("the product's list price is {price}: more than max_price")]
     PriceAboveMaximum {
-        /// What it costs.
+        /// The list price.
         price: Money,
     },
     /// The product's price and the caller's maximum cannot be compared.
-    #[error("max_price cannot be checked: {}", .price.map_or_else(|| "no price is known".to_owned(), |price| format!("the product costs {price}")))]
+    #[error("max_price cannot be checked: {}", .price.map_or_else(|| "no list price is known".to_owned(), |price| format!("the product's list price is {price}")))]
     PriceNotComparable {
-        /// What it costs, when that is known.
+        /// The list price, when it is known.
         price: Option<Money>,
     },
     /// The ledger cannot be read or written.

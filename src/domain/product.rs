@@ -34,9 +34,10 @@ pub struct Product {
     pub activation_window: Option<Validity>,
     /// Periods of a recurring product.
     pub max_periods: Option<i32>,
-    /// Price of an order; `None` when not given in a known unit.
+    /// The provider's retail list price of an order; `None` when not given in a
+    /// known unit. What the account is charged is not known.
     pub price: Option<Money>,
-    /// Price of each further period.
+    /// List price of each further period.
     pub renewal_price: Option<Money>,
     /// Whether the provider sells it now.
     pub available: bool,

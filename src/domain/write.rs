@@ -145,7 +145,7 @@ pub struct PurchaseTerms {
     pub activation: Option<Activation>,
     /// The caller's own reference; may be empty.
     pub reference: String,
-    /// Nothing more expensive is bought.
+    /// Nothing with a higher list price is bought.
     pub max_price: Option<Money>,
     /// For an add-on: the subscription that it is added to.
     pub parent: Option<String>,

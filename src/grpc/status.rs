@@ -426,7 +426,7 @@ mod examples {
 | `order_id` | `ORDER_IN_PROGRESS`, a refused order | the order in the way, or the refused one |
 | `operation_id` | `SIM_OPERATION_IN_PROGRESS`, a refused operation | the operation in the way, or the refused one |
 | `state` | `ORDER_NOT_RESOLVABLE` | the state that it is in |
-| `price` | `PRICE_ABOVE_MAXIMUM`, `PRICE_NOT_COMPARABLE` | the price, where one is known |
+| `price` | `PRICE_ABOVE_MAXIMUM`, `PRICE_NOT_COMPARABLE` | the product's list price, where one is known |
 | `needed` | `SIM_NOT_RESOLVABLE` | `iccid` or `msisdn` |
 | `caller` | `CALLER_NOT_ALLOWED` | the name that the gateway knows the caller by |
 | `product_id` | `PRODUCT_NOT_FOUND` | the product; also in `ResourceInfo` |

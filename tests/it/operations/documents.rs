@@ -341,6 +341,29 @@ const AVOIDED: [&str; 14] = [
     "whoever", "Whoever", "nobody's",
 ];
 
+/// The catalog's fee is a list price: nobody may take it for what the account
+/// is charged.
+#[test]
+fn the_contract_calls_every_amount_of_money_a_list_price() {
+    let mut amounts = 0;
+    for file in files("proto/connectivity") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut comment = String::new();
+        for line in text.lines().map(str::trim) {
+            if let Some(words) = line.strip_prefix("//") {
+                comment.push_str(words);
+                continue;
+            }
+            if line.starts_with("google.type.Money ") {
+                assert!(comment.contains("list price"), "{}: {line}", file.display());
+                amounts += 1;
+            }
+            comment.clear();
+        }
+    }
+    assert_eq!(amounts, 4);
+}
+
 #[test]
 fn pages_use_the_words_of_the_trade() {
     for page in pages() {

@@ -126,10 +126,15 @@ async fn a_price_limit_is_checked_against_a_fresh_catalog() {
         max_price: Some(max_price),
         ..order(FRESH)
     };
-    let error = reason(&create(&mut client, &at_most(euros(3))).await.unwrap_err());
+    let status = create(&mut client, &at_most(euros(3))).await.unwrap_err();
+    let error = reason(&status);
     assert_eq!(
         (error.code, error.reason.as_str()),
         (Code::FailedPrecondition, "PRICE_ABOVE_MAXIMUM")
+    );
+    assert_eq!(
+        status.message(),
+        "the product's list price is 3.50 EUR: more than max_price"
     );
     assert_eq!(error.metadata["price"], "3.50 EUR");
     let dollars = Money {
