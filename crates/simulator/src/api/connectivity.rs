@@ -130,7 +130,11 @@ pub(crate) fn begin(provider: &Provider, call: &Call, change: Change) -> Result<
     if let Some(members) = body.as_object_mut() {
         members.insert(settings.status_member.clone(), json!("PENDING"));
     }
-    Ok(Reply::json(StatusCode::CREATED, &body))
+    let status = match settings.answers_accepted {
+        true => StatusCode::ACCEPTED,
+        false => StatusCode::CREATED,
+    };
+    Ok(Reply::json(status, &body))
 }
 
 /// `GET /transactions/{transactionId}`.

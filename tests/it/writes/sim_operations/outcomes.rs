@@ -52,6 +52,29 @@ async fn an_operation_ends_as_its_transaction_does() {
 }
 
 #[tokio::test]
+async fn an_operation_that_is_answered_202_is_followed_to_its_end_too() {
+    let env = TestEnv::with_operations(&[("ORDERS__ESCALATE_AFTER", "1h")]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    control.configure(|settings| settings.operations.answers_accepted = true);
+    for (outcome, expected) in [(Outcome::Fail, Failed), (Outcome::Finish, Succeeded)] {
+        control.decide_operation(IN_USE, outcome, None).unwrap();
+        let request = suspend(IN_USE);
+        let accepted = request.send(&mut client).await.unwrap();
+        assert_eq!(accepted.state(), Pending, "{outcome:?}");
+        assert!(
+            !accepted.provider_reference.is_empty(),
+            "its transaction is known"
+        );
+        request.until(&mut client, expected).await;
+    }
+    let requests = control.requests();
+    let posts = requests.iter().filter(|request| request.route == Some(SUSPEND));
+    let statuses: Vec<_> = posts.map(|post| post.status).collect();
+    assert_eq!(statuses, [Some(202), Some(202)]);
+}
+
+#[tokio::test]
 async fn an_operation_that_hangs_is_given_up_and_found_out_from_the_sim() {
     let settings = [
         ("OPERATIONS__GIVE_UP_AFTER", "700ms"),

@@ -32,7 +32,9 @@ pub struct OperationSettings {
     pub delay: Duration,
     /// What becomes of transactions that begin from now on, when no control call says otherwise.
     pub outcome: Outcome,
-    /// The member of the 201 that says `PENDING`. `transactionStatus` is documented; one integrator reads `status`.
+    /// Whether an accepted operation is answered 202. The provider's overview names 201 and 202.
+    pub answers_accepted: bool,
+    /// The member of the answer that says `PENDING`. `transactionStatus` is documented; one integrator reads `status`.
     pub status_member: String,
     /// Whether `ratePlan` must be given. All but one integrator send it.
     pub rate_plan_required: bool,
@@ -46,6 +48,7 @@ impl Default for OperationSettings {
             configured: true,
             delay: Duration::from_secs(1),
             outcome: Outcome::Finish,
+            answers_accepted: false,
             status_member: "transactionStatus".to_owned(),
             rate_plan_required: true,
             preactivated_not_ready: false,
