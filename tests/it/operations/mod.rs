@@ -25,4 +25,5 @@ pub mod shutdown_facts;
 pub mod store_servers;
 pub mod store_trouble;
 pub mod telemetry;
+mod user_agent;
 pub mod whole_run;
