@@ -2,11 +2,14 @@
 //! permissions that the gateway needs, and are answers as documented?
 //!
 //! Read-only: a token, `OPTIONS` on every URL that the gateway uses or may
-//! use, one catalog, one SIM if it is named, and errors made on purpose. What
+//! use, one catalog, searches of SIMs, one SIM if it is named, and errors made
+//! on purpose. What
 //! it finds ([`Report`]) holds no secret and no complete identifier. Printing
 //! it is the command's.
 
+mod catalog;
 mod report;
+mod search;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,8 +113,7 @@ impl Doctor<'_> {
     /// The checks that need a token.
     async fn rest(&self, report: &mut Report) -> Option<()> {
         let (no_iccid, no_msisdn) = unassigned()?;
-        let (catalog, product_id) = self.catalog().await;
-        report.add(catalog);
+        let product_id = self.catalog(report).await;
         let named = Subject {
             product_id: product_id.unwrap_or_else(|| "NO_SUCH_PRODUCT".to_owned()),
             iccid: self.named.iccid.clone().unwrap_or_else(|| no_iccid.clone()),
@@ -124,6 +126,7 @@ impl Doctor<'_> {
         for operation in OptionalOperation::ALL {
             report.add(self.operation(operation, &named).await);
         }
+        self.filters(report).await;
         let options = || CallOptions::until(Deadline::after(CHECK_WITHIN));
         if self.named.iccid.is_some() {
             let check = Check::named("this eSIM", &endpoint::ESIM);
@@ -154,36 +157,6 @@ impl Doctor<'_> {
         let looked = self.provider.probe_wrong_path(&unknown, options()).await;
         report.add(check.refused_as("NOT_FOUND", looked));
         Some(())
-    }
-
-    /// Reads the whole catalog; returns a product of it.
-    async fn catalog(&self) -> (Check, Option<String>) {
-        let check = Check::named("catalog content", &endpoint::CATALOG);
-        let listing = match self
-            .provider
-            .products(&self.config.catalog.default_language)
-            .await
-        {
-            Ok(listing) => listing,
-            Err(failure) if failure.is_refused_as("CATALOG_NOT_FOUND") => {
-                let mut check = check.failed(&failure);
-                check.note.push_str(": see transatel.cos");
-                return (check, None);
-            }
-            Err(failure) => return (check.failed(&failure), None),
-        };
-        let note = format!(
-            "{} products, {} dropped",
-            listing.products.len(),
-            listing.dropped.len()
-        );
-        let verdict = if listing.products.is_empty() {
-            Verdict::Differs
-        } else {
-            Verdict::Ok
-        };
-        let product_id = listing.products.into_iter().next().map(|product| product.id);
-        (check.is(verdict, note), product_id)
     }
 
     /// Whether the account may use an operation that not every account has.

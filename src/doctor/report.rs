@@ -69,6 +69,11 @@ impl Check {
         Self::new(name, &endpoint.method, endpoint.template, endpoint.need)
     }
 
+    /// One that the gateway does not depend on.
+    pub(super) fn optional(name: &'static str, endpoint: &Endpoint) -> Self {
+        Self::new(name, &endpoint.method, endpoint.template, Need::Optional)
+    }
+
     /// A check of what the account may do at an endpoint.
     pub(super) fn options(name: &'static str, endpoint: &Endpoint, need: Need) -> Self {
         Self::new(name, &Method::OPTIONS, endpoint.template, need)

@@ -9,13 +9,13 @@ use http::Method;
 use serde_json::Value;
 
 use super::Transatel;
-use super::api::sim_management;
+use super::api::{resources, sim_management, sims};
 use super::client::answer::Answer;
 use super::client::endpoint::{self, Api, Endpoint, Kind};
 use super::client::error::{CallError, Need};
 use super::client::request::{CallOptions, Request};
 use super::client::token::Grant;
-use crate::domain::{Iccid, Msisdn};
+use crate::domain::{Iccid, Msisdn, SimRecord};
 
 /// Not in any API of the provider.
 pub static WRONG_PATH: Endpoint = Endpoint {
@@ -29,6 +29,8 @@ pub static WRONG_PATH: Endpoint = Endpoint {
 
 /// The note of an inventory without subscriptions.
 pub const NO_SUBSCRIPTIONS: &str = "no subscriptions";
+
+const FILTER_NOT_APPLIED: &str = "the filter is not applied: other SIMs are found";
 
 /// No transaction has this id.
 const NO_TRANSACTION: &str = "00000000-0000-4000-8000-000000000000";
@@ -80,6 +82,23 @@ fn finding(answer: &Answer, note: impl Into<String>) -> Finding {
         note: note.into(),
         request_id: answer.request_id.clone(),
     }
+}
+
+/// What the inventory shows of an unlimited subscription, which is not
+/// documented.
+fn fair_use_row(subscription: &Value) -> Option<String> {
+    let rows = subscription.pointer("/balances/data")?.as_array()?;
+    let row = rows.iter().find(|row| {
+        let name = row.get("resourceName").and_then(Value::as_str);
+        name.is_some_and(resources::is_fair_use)
+    })?;
+    let left = match row.get("resourceValue").and_then(Value::as_i64) {
+        Some(resources::UNLIMITED) => "-1",
+        Some(0) => "0",
+        Some(_) => "some",
+        None => "an unknown amount",
+    };
+    Some(format!("{left} left of a fair-use volume"))
 }
 
 impl Transatel {
@@ -153,6 +172,8 @@ impl Transatel {
             1 => "1 subscription".to_owned(),
             count => format!("{count} subscriptions"),
         };
+        let fair_use = subscriptions.iter().filter_map(fair_use_row).next();
+        let note = fair_use.map_or(note.clone(), |row| format!("{note}, {row}"));
         Ok(finding(&answer, note))
     }
 
@@ -202,10 +223,7 @@ impl Transatel {
         let serial =
             |sim: &Value| sim.get("simSerial").and_then(Value::as_str) == Some(subject.iccid.as_str());
         if sims.iter().any(|sim| !serial(sim)) {
-            return Err(differs(
-                &answer,
-                "the filter is not applied: other SIMs are found",
-            ));
+            return Err(differs(&answer, FILTER_NOT_APPLIED));
         }
         let has = |member: &str| {
             sims.iter()
@@ -220,6 +238,35 @@ impl Transatel {
                 _ => "found without MSISDN".to_owned(),
             },
         ))
+    }
+
+    /// Searches for SIMs by a filter that only records match which `fits`
+    /// accepts.
+    ///
+    /// # Errors
+    /// See [`ProbeError`].
+    pub async fn probe_filter(
+        &self,
+        parameter: &str,
+        value: &str,
+        fits: impl Fn(&SimRecord) -> bool,
+        options: CallOptions,
+    ) -> Result<Finding, ProbeError> {
+        let request = Request {
+            query: &[(parameter, value), ("size", "2"), ("page", "1")],
+            ..Request::new(&endpoint::SIM_SEARCH, &[])
+        };
+        let answer = self.client.call(&request, options).await?;
+        let page = sims::read_page(&answer.body).map_err(|error| answer.unreadable(&error))?;
+        if !page.records.iter().all(fits) {
+            return Err(differs(&answer, FILTER_NOT_APPLIED));
+        }
+        let note = if page.length == 0 {
+            "accepted, no SIM found"
+        } else {
+            "accepted"
+        };
+        Ok(finding(&answer, note))
     }
 
     /// Requests a path that does not exist.

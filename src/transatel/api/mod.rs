@@ -7,7 +7,7 @@ mod countries;
 pub(in crate::transatel) mod esim_history;
 pub mod inventory;
 pub mod orders;
-mod resources;
+pub(in crate::transatel) mod resources;
 pub mod sim_management;
 pub mod sim_operations;
 pub mod sims;

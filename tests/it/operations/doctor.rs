@@ -84,6 +84,14 @@ async fn a_healthy_account_is_all_ok() {
         let harmless = matches!(request.method.as_str(), "GET" | "OPTIONS") || request.route == Some(TOKEN);
         assert!(harmless, "{} {}", request.method, request.path);
     }
+    let name = concat!("transatel-gateway/", env!("CARGO_PKG_VERSION"));
+    for request in sandbox.control().requests() {
+        assert_eq!(
+            request.headers["user-agent"], name,
+            "{} {}",
+            request.method, request.path
+        );
+    }
     // For buying, and for each kind of order that is optional.
     assert_eq!(sandbox.control().received("OPTIONS", ORDERS), 3);
 }
@@ -100,6 +108,14 @@ async fn the_table_shows_every_check_and_what_it_saw() {
         "Allow: POST, OPTIONS; enabled here",
         "enabled here, the kind of order cannot be asked",
         " products, ",
+        "ok             optional  list price ",
+        " EUR; compare it with the price list of your contract",
+        "24, with allowances DATA_BUNDLE_FUP",
+        ", all with parentProductIds",
+        "ok             optional  SIMs by status ",
+        "ok             optional  SIMs by group ",
+        "accepted, no SIM found",
+        "orderReference: ignored, the filter is not applied",
         "Allow: POST, OPTIONS",
         "released, activation code",
         "404 ESIM_NOT_FOUND",
@@ -179,6 +195,10 @@ async fn each_thing_that_is_wrong_is_named() {
                     "not_permitted",
                     "403 INSUFFICIENT_PERMISSION",
                 ),
+                ("SIMs by status", "not_permitted", "403"),
+                ("SIMs by group", "not_permitted", "403"),
+                ("SIMs by order", "not_permitted", "403"),
+                ("SIMs by SIM order", "not_permitted", "403"),
             ],
             code: 0,
         },
@@ -317,7 +337,37 @@ async fn each_thing_that_is_wrong_is_named() {
                     Fault::body(200, r#"{"sims":[{"simSerial":"8988247000000000027"}]}"#),
                 )
             },
-            named: &[("this SIM in search", "differs", "the filter is not applied")],
+            named: &[
+                ("this SIM in search", "differs", "the filter is not applied"),
+                ("SIMs by status", "differs", "the filter is not applied"),
+                ("SIMs by group", "differs", "the filter is not applied"),
+            ],
+            code: 0,
+        },
+        Case {
+            what: "the search refuses filters",
+            wrong: |sandbox| {
+                fault(sandbox, "GET", SEARCH, Fault::problem(400, "BAD_REQUEST"));
+            },
+            named: &[
+                ("this SIM in search", "differs", "400 BAD_REQUEST"),
+                ("SIMs by status", "differs", "400 BAD_REQUEST"),
+                ("SIMs by group", "differs", "400 BAD_REQUEST"),
+            ],
+            code: 0,
+        },
+        Case {
+            what: "the catalog is of another kind",
+            wrong: |sandbox| {
+                let body = r#"{"products":[{"productDefinition":{"productId":"A","productCategory":"Add-on",
+                    "unlimited":true,"allowances":{"data":[{"resourceName":"ALL","resourceValue":-1}]}}}]}"#;
+                fault(sandbox, "GET", CATALOG, Fault::body(200, body));
+            },
+            named: &[
+                ("list price", "differs", "no product on sale has a price"),
+                ("unlimited products", "differs", "1, with allowances ALL"),
+                ("add-ons", "differs", "1 without parentProductIds"),
+            ],
             code: 0,
         },
         Case {
