@@ -12,6 +12,7 @@ use crate::service::catalog::{Order, Position, Query};
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 const MOST_COUNTRIES: usize = 250;
+const MOST_CATEGORIES: usize = 20;
 const MOST_TAGS: usize = 20;
 const LONGEST_TEXT: usize = 200;
 const MOST_ELIGIBILITIES: usize = 50;
@@ -47,24 +48,27 @@ pub struct ListProducts {
 /// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
 pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> {
     let mut violations = Violations::default();
-    violations.at_most("countries", request.countries.len(), MOST_COUNTRIES);
-    violations.at_most("tags", request.tags.len(), MOST_TAGS);
     violations.text("query", &request.query, LONGEST_TEXT);
     violations.text("parent_product_id", &request.parent_product_id, LONGEST_ID);
-    let countries = request.countries.iter().take(MOST_COUNTRIES + 1).enumerate();
+    let countries = violations.bounded("countries", request.countries.iter(), MOST_COUNTRIES);
     let countries = countries
+        .enumerate()
         .filter_map(|(at, code)| violations.country(&format!("countries[{at}]"), code))
         .collect();
     let mut categories = Vec::new();
-    for (at, number) in request.categories.iter().enumerate() {
+    let numbers = violations.bounded("categories", request.categories.iter(), MOST_CATEGORIES);
+    for (at, number) in numbers.enumerate() {
         match category(*number) {
             Some(category) if !categories.contains(&category) => categories.push(category),
             Some(_) => {}
             None => violations.add(format!("categories[{at}]"), "must be a known category"),
         }
     }
-    for (at, tag) in request.tags.iter().take(MOST_TAGS + 1).enumerate() {
+    let mut tags = Vec::new();
+    let given = violations.bounded("tags", request.tags.iter(), MOST_TAGS);
+    for (at, tag) in given.enumerate() {
         violations.text(&format!("tags[{at}]"), tag, LONGEST_ID);
+        tags.push(tag.clone());
     }
     let order = ORDERS
         .iter()
@@ -83,7 +87,7 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
         categories,
         parent: Some(request.parent_product_id.clone()).filter(|parent| !parent.is_empty()),
         text: request.query.clone(),
-        tags: request.tags.clone(),
+        tags,
         include_unavailable: request.include_unavailable,
         order: order.unwrap_or(Order::Id),
     };
@@ -144,14 +148,9 @@ pub fn check_eligibility(request: &pb::CheckEligibilityRequest) -> Result<SimRef
     if request.product_ids.is_empty() {
         violations.add("product_ids", "must have at least 1 element");
     }
-    violations.at_most("product_ids", request.product_ids.len(), MOST_ELIGIBILITIES);
     let mut seen = HashSet::new();
-    for (at, id) in request
-        .product_ids
-        .iter()
-        .take(MOST_ELIGIBILITIES + 1)
-        .enumerate()
-    {
+    let ids = violations.bounded("product_ids", request.product_ids.iter(), MOST_ELIGIBILITIES);
+    for (at, id) in ids.enumerate() {
         let field = format!("product_ids[{at}]");
         violations.product_id(&field, id);
         if !seen.insert(id) {

@@ -79,8 +79,8 @@ impl Violations {
     fn event_filter(&mut self, given: Option<&pb::EventFilter>) -> Filter {
         let mut filter = Filter::default();
         let Some(given) = given else { return filter };
-        self.at_most("filter.types", given.types.len(), MOST);
-        for (at, number) in given.types.iter().take(MOST).enumerate() {
+        let types = self.bounded("filter.types", given.types.iter(), MOST);
+        for (at, number) in types.enumerate() {
             match convert::event::event_type_of(*number) {
                 Some(kind) => {
                     filter.types.insert(kind);
@@ -88,8 +88,8 @@ impl Violations {
                 None => self.add(format!("filter.types[{at}]"), "must be a known type"),
             }
         }
-        self.at_most("filter.raw_types", given.raw_types.len(), MOST);
-        for (at, name) in given.raw_types.iter().take(MOST).enumerate() {
+        let raw_types = self.bounded("filter.raw_types", given.raw_types.iter(), MOST);
+        for (at, name) in raw_types.enumerate() {
             let field = format!("filter.raw_types[{at}]");
             if name.is_empty() {
                 self.add(&field, "must not be empty");
@@ -97,8 +97,8 @@ impl Violations {
             self.text(&field, name, LONGEST_TYPE);
             filter.raw_types.insert(name.clone());
         }
-        self.at_most("filter.sims", given.sims.len(), MOST);
-        for (at, sim) in given.sims.iter().take(MOST).enumerate() {
+        let sims = self.bounded("filter.sims", given.sims.iter(), MOST);
+        for (at, sim) in sims.enumerate() {
             filter
                 .sims
                 .extend(self.sim(&format!("filter.sims[{at}]"), Some(sim)));

@@ -56,11 +56,8 @@ pub fn batch_get_inventory(request: &pb::BatchGetInventoryRequest) -> Result<(Ve
     if request.sims.is_empty() {
         violations.add("sims", "must have at least 1 element");
     }
-    violations.at_most("sims", request.sims.len(), LARGEST_BATCH);
-    let sims = request
-        .sims
-        .iter()
-        .take(LARGEST_BATCH)
+    let given = violations.bounded("sims", request.sims.iter(), LARGEST_BATCH);
+    let sims = given
         .enumerate()
         .filter_map(|(at, sim)| violations.sim(&format!("sims[{at}]"), Some(sim)))
         .collect();
@@ -103,9 +100,9 @@ pub struct ListSims {
 /// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
 pub fn list_sims(request: &pb::ListSimsRequest) -> Result<ListSims> {
     let mut violations = Violations::default();
-    violations.at_most("statuses", request.statuses.len(), MOST_STATUSES);
     let mut statuses = Vec::new();
-    for (at, number) in request.statuses.iter().take(MOST_STATUSES).enumerate() {
+    let numbers = violations.bounded("statuses", request.statuses.iter(), MOST_STATUSES);
+    for (at, number) in numbers.enumerate() {
         match status(*number) {
             Some(status) if !statuses.contains(&status) => statuses.push(status),
             Some(_) => {}

@@ -8,6 +8,8 @@ pub mod inventory;
 pub mod provisioning;
 pub mod sim_operations;
 
+use std::iter::Take;
+
 use crate::domain::error::Violation;
 use crate::domain::{Country, Error, Iccid, Language, Msisdn, Result, SimRef, language, product};
 use crate::pb::connectivity::v1 as pb;
@@ -105,11 +107,14 @@ impl Violations {
         country
     }
 
-    /// At most this many elements.
-    pub fn at_most(&mut self, field: &str, count: usize, most: usize) {
-        if count > most {
+    /// The elements of a list or a map that has at most `most` of them. Of a
+    /// longer one only as many are looked at: what is built for each element
+    /// is bounded before anything is built.
+    pub fn bounded<I: ExactSizeIterator>(&mut self, field: &str, elements: I, most: usize) -> Take<I> {
+        if elements.len() > most {
             self.add(field, format!("must have at most {most} elements"));
         }
+        elements.take(most)
     }
 
     /// A page size: zero is the default, larger ones are capped.

@@ -127,9 +127,9 @@ pub fn list_orders(request: &pb::ListOrdersRequest) -> Result<ListOrders> {
     let mut violations = Violations::default();
     let given = request.sim.as_ref().filter(|sim| sim.id.is_some());
     let sim = given.and_then(|sim| violations.sim("sim", Some(sim)));
-    violations.at_most("states", request.states.len(), MOST_STATES);
     let mut states = Vec::new();
-    for (at, number) in request.states.iter().take(MOST_STATES).enumerate() {
+    let numbers = violations.bounded("states", request.states.iter(), MOST_STATES);
+    for (at, number) in numbers.enumerate() {
         match state(*number) {
             Some(state) if !states.contains(&state) => states.push(state),
             Some(_) => {}

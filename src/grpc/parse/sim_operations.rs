@@ -1,5 +1,7 @@
 //! Requests for operations on SIMs.
 
+use std::collections::BTreeMap;
+
 use super::Violations;
 use super::provisioning::LONGEST_NOTE;
 use crate::domain::change::{
@@ -54,21 +56,25 @@ pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<
     if request.group.is_empty() && request.reference.is_empty() && request.metadata.is_empty() {
         violations.add("group", "give at least one of group, reference and metadata");
     }
-    violations.at_most("metadata", request.metadata.len(), MOST_METADATA);
-    let keys_fit = |key: &String| (1..=LONGEST_METADATA_KEY).contains(&key.chars().count());
-    if !request.metadata.keys().all(keys_fit) {
+    let mut metadata = BTreeMap::new();
+    let (mut keys_fit, mut values_fit) = (true, true);
+    for (key, value) in violations.bounded("metadata", request.metadata.iter(), MOST_METADATA) {
+        keys_fit &= (1..=LONGEST_METADATA_KEY).contains(&key.chars().count());
+        values_fit &= value.chars().count() <= LONGEST_METADATA_VALUE;
+        metadata.insert(key.clone(), value.clone());
+    }
+    if !keys_fit {
         let rule = format!("keys must have 1 to {LONGEST_METADATA_KEY} characters");
         violations.add("metadata", rule);
     }
-    let too_long = |value: &String| value.chars().count() > LONGEST_METADATA_VALUE;
-    if request.metadata.values().any(too_long) {
+    if !values_fit {
         let rule = format!("values must have at most {LONGEST_METADATA_VALUE} characters");
         violations.add("metadata", rule);
     }
     let labels = Labels {
         group: given(&request.group),
         reference: given(&request.reference),
-        metadata: request.metadata.clone().into_iter().collect(),
+        metadata,
     };
     finish(
         violations,

@@ -1,6 +1,7 @@
 //! Running it: settings, commands, telemetry, chart, documents and rules of the code.
 
 pub mod background;
+pub mod bounded_requests;
 pub mod chart;
 pub mod commands;
 pub mod connections;

@@ -108,9 +108,14 @@ impl Process {
         format!("{:?} {lines:#?}", self.child.try_wait())
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Sends a signal by name, such as `TERM`.
     pub async fn signal(&self, name: &str) {
-        let pid = self.child.id().unwrap().to_string();
+        let pid = self.id().to_string();
         assert!(
             Command::new("kill")
                 .args([&format!("-{name}"), &pid])
