@@ -34,6 +34,12 @@ pub enum Error {
     /// The caller of a stream does not read.
     #[error("the stream was not read for too long: resume with the last resume token")]
     EventStreamTooSlow,
+    /// The call has too many or too large headers.
+    #[error("the metadata of a call must have at most {most} bytes, with 32 added for each entry")]
+    MetadataTooLarge {
+        /// In bytes.
+        most: usize,
+    },
     /// The caller is unauthenticated.
     #[error("the caller is unauthenticated: a certificate or a name by the mesh is needed")]
     CallerUnauthenticated,

@@ -22,6 +22,7 @@ use super::layers::admission::Admission;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
 use super::layers::gate::Gate;
 use super::layers::identity::Identity;
+use super::layers::metadata::MetadataLimit;
 use super::layers::policy::Access;
 use super::layers::telemetry::TelemetryLayer;
 use super::provisioning::Handler as ProvisioningHandler;
@@ -168,12 +169,13 @@ impl<H: HealthApi> Server<H> {
         tonic::transport::Server::builder()
             .layer(Gate(Identity::new(secured, callers.forwarded)))
             .layer(TelemetryLayer::new(&metrics, methods(), sampling))
+            .layer(Gate(MetadataLimit::new(config.max_header_bytes)))
             .layer(Gate(Access::new(callers.policy.as_ref())))
             .layer(Gate(Admission::new(config.max_in_flight, &metrics)))
             .layer(DeadlineLayer::new(config.max_deadline, deadlines))
             .max_concurrent_streams(config.max_streams_per_connection)
             .http2_max_pending_accept_reset_streams(Some(CANCELLED_UNSEEN))
-            .http2_max_header_list_size(config.max_header_bytes)
+            .http2_max_header_list_size(MetadataLimit::accepted(config.max_header_bytes))
             .http2_keepalive_interval(Some(config.keepalive_interval))
             .http2_keepalive_timeout(Some(config.keepalive_timeout))
             // Without a grace period: with one, calls in flight would be cut

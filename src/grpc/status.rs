@@ -116,6 +116,7 @@ fn row(error: &Error) -> Row {
         }
         Error::EventCursorExpired => Row::new(Code::OutOfRange, R::EventCursorExpired),
         Error::EventStreamTooSlow => Row::new(Code::ResourceExhausted, R::EventStreamTooSlow),
+        Error::MetadataTooLarge { .. } => Row::new(Code::ResourceExhausted, R::MetadataTooLarge),
         Error::CallerUnauthenticated => Row::new(Code::Unauthenticated, R::CallerUnauthenticated),
         Error::CallerNotAllowed { caller } => {
             Row::new(Code::PermissionDenied, R::CallerNotAllowed).with("caller", caller)
@@ -343,6 +344,7 @@ mod examples {
             Error::EventCursorInvalid,
             Error::EventCursorExpired,
             Error::EventStreamTooSlow,
+            Error::MetadataTooLarge { most: 1 },
             Error::EventLogUnavailable,
             Error::ProductNotFound {
                 product_id: "P".into(),

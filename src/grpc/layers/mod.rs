@@ -1,14 +1,16 @@
 //! What happens to every call before and after its handler.
 //!
 //! From the outside in: [`identity`] identifies the caller; [`telemetry`] sees
-//! every answer as the caller does; [`policy`] checks what a caller may call;
+//! every answer as the caller does;
+//! [`metadata`] bounds headers; [`policy`] checks what a caller may call;
 //! [`admission`] refuses calls when there are too many, and [`deadline`] ends a
-//! call in time. Three of them decide before the call and share one layer,
+//! call in time. Four of them decide before the call and share one layer,
 //! [`gate`].
 
 pub mod admission;
 pub mod deadline;
 pub mod gate;
 pub mod identity;
+pub mod metadata;
 pub mod policy;
 pub mod telemetry;

@@ -15,6 +15,7 @@ pub mod health;
 pub mod identity;
 pub mod layering;
 pub mod log_level;
+pub mod metadata_limits;
 pub mod metrics;
 pub mod ports;
 pub mod provider_tls;
