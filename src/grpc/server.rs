@@ -199,22 +199,26 @@ fn jittered(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
-/// Full names of all methods that are served.
-fn methods() -> Vec<&'static str> {
-    const OTHERS: [&str; 4] = [
-        "grpc.health.v1.Health/Check",
-        "grpc.health.v1.Health/Watch",
-        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+/// Full names of all methods that are served, and whether they stream.
+fn methods() -> Vec<(&'static str, bool)> {
+    const OTHERS: [(&str, bool); 4] = [
+        ("grpc.health.v1.Health/Check", false),
+        ("grpc.health.v1.Health/Watch", true),
+        ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", true),
+        (
+            "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            true,
+        ),
     ];
     let set = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default();
-    let mut methods: Vec<&'static str> = OTHERS.to_vec();
+    let mut methods = OTHERS.to_vec();
     for file in &set.file {
         for service in &file.service {
             for method in &service.method {
                 let name = format!("{}.{}/{}", file.package(), service.name(), method.name());
                 // Once per process and method: labels live as long as it does.
-                methods.push(Box::leak(name.into_boxed_str()));
+                let name: &'static str = Box::leak(name.into_boxed_str());
+                methods.push((name, method.server_streaming()));
             }
         }
     }

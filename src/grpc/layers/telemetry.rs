@@ -1,6 +1,6 @@
 //! One measurement per call, in the caller's trace, and one span when the call
 //! is recorded. A call that is not recorded still has a trace, for its log
-//! lines and for the provider.
+//! lines, for the provider, and for the caller to ask about.
 //!
 //! Method names come from the contract; anything else a client may send is
 //! counted as `_OTHER`, so that labels stay a closed set.
@@ -21,6 +21,7 @@ use tower::{Layer, Service};
 use tracing::span::Entered;
 use tracing::{Span, field};
 
+use super::request_info;
 use crate::domain::Caller;
 use crate::telemetry::{Method, Metrics, Sampling, propagation};
 
@@ -31,20 +32,32 @@ pub struct TelemetryLayer(Arc<Calls>);
 /// The instruments of calls.
 struct Calls {
     /// The methods that exist, by request path.
-    methods: HashMap<String, Arc<Method>>,
-    other: Arc<Method>,
+    methods: HashMap<String, Arc<Called>>,
+    other: Arc<Called>,
     sampling: Sampling,
+}
+
+/// A method.
+struct Called {
+    counts: Method,
+    /// Whether its answer may end with an error after it has begun.
+    streams: bool,
 }
 
 const OTHER: &str = "_OTHER";
 
 impl TelemetryLayer {
     /// Observes calls to these methods.
-    pub fn new(metrics: &Metrics, methods: Vec<&'static str>, sampling: Sampling) -> Self {
-        let method = |name| (format!("/{name}"), Arc::new(metrics.method(name)));
+    pub fn new(metrics: &Metrics, methods: Vec<(&'static str, bool)>, sampling: Sampling) -> Self {
+        let called = |name, streams| {
+            let counts = metrics.method(name);
+            Arc::new(Called { counts, streams })
+        };
+        let methods = methods.into_iter();
+        let methods = methods.map(|(name, streams)| (format!("/{name}"), called(name, streams)));
         Self(Arc::new(Calls {
-            methods: methods.into_iter().map(method).collect(),
-            other: Arc::new(metrics.method(OTHER)),
+            methods: methods.collect(),
+            other: called(OTHER, false),
             sampling,
         }))
     }
@@ -87,7 +100,7 @@ where
         let parent = propagation::extract(request.headers());
         let caller = request.extensions().get::<Caller>().cloned();
         let trace = if self.calls.sampling.records(parent.as_ref()) {
-            Trace::Recorded(span(method.name(), parent, caller.as_ref()))
+            Trace::Recorded(span(method.counts.name(), parent, caller.as_ref()))
         } else {
             Trace::Unrecorded(parent.unwrap_or_else(propagation::unrecorded))
         };
@@ -161,7 +174,7 @@ pin_project! {
         answer: F,
         trace: Trace,
         started: Instant,
-        method: Arc<Method>,
+        method: Arc<Called>,
         caller: Option<Caller>,
     }
 }
@@ -175,8 +188,8 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let _inside = this.trace.enter();
-        let answer = ready!(this.answer.poll(context));
-        if let Ok(response) = &answer {
+        let mut answer = ready!(this.answer.poll(context));
+        if let Ok(response) = &mut answer {
             // An answer without a message carries its status in the headers;
             // one with a message was successful.
             let code = response
@@ -185,18 +198,30 @@ where
                 .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
             this.trace.record(code);
             if code != Code::Ok {
-                let caller = this.caller.as_ref().map(Caller::as_str);
-                tracing::info!(
-                    method = this.method.name(),
-                    status = name(code),
-                    caller,
-                    "call failed"
-                );
+                failed(this.method, code, this.caller.as_ref());
             }
-            this.method.call(name(code), this.started.elapsed());
+            this.method.counts.call(name(code), this.started.elapsed());
+            let trace = propagation::current();
+            request_info::add(response.headers_mut(), trace.trace_id(), code);
+            if this.method.streams && code == Code::Ok {
+                let (method, caller) = (Arc::clone(this.method), this.caller.take());
+                let id = trace.trace_id();
+                let failed =
+                    move |code| propagation::after(&trace, || failed(&method, code, caller.as_ref()));
+                return Poll::Ready(answer.map(|response| request_info::add_to_end(response, id, failed)));
+            }
         }
         Poll::Ready(answer)
     }
+}
+
+fn failed(method: &Called, code: Code, caller: Option<&Caller>) {
+    tracing::info!(
+        method = method.counts.name(),
+        status = name(code),
+        caller = caller.map(Caller::as_str),
+        "call failed"
+    );
 }
 
 /// Whether a status means a fault of the server, not of the caller.

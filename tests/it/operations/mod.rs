@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod bounded_requests;
+pub mod call_ids;
 pub mod chart;
 pub mod commands;
 pub mod connections;
