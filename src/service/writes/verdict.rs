@@ -107,8 +107,8 @@ impl<'a> Candidates<'a> {
                 && !claims.subscription_ids.contains(&subscription.id)
         };
         let may_be = |subscription: &&Subscription| {
-            // The provider may not name the product.
-            subscription.product_id == product_id || subscription.product_id.is_empty()
+            // The provider may not name the product, or name it in its own way.
+            subscription.product_id.is_empty() || is_alike(&subscription.product_id, product_id)
         };
         let earliest = record.write.created_at - CLOCKS_DIFFER_BY;
         let is_earlier =
@@ -128,6 +128,14 @@ impl<'a> Candidates<'a> {
             (Some(_), _) => Self::Unclear,
         }
     }
+}
+
+/// Whether two ids differ at most in letter case and in what is around them:
+/// then it is not certain that they name two products.
+fn is_alike(one: &str, other: &str) -> bool {
+    let around = |letter: char| !letter.is_alphanumeric();
+    one.trim_matches(around)
+        .eq_ignore_ascii_case(other.trim_matches(around))
 }
 
 /// Whether an inventory shows everything that was there when the order was last

@@ -174,6 +174,25 @@ fn every_case() {
             ambiguous.clone(),
             ambiguous.clone(),
         ),
+        // What is written in another way may be the order's.
+        (
+            &[("A", "P"), ("N", "p")],
+            0,
+            &[],
+            0,
+            Open,
+            ambiguous.clone(),
+            ambiguous.clone(),
+        ),
+        (
+            &[("A", "P"), ("N", "\u{FEFF}P\0")],
+            0,
+            &[],
+            0,
+            Open,
+            ambiguous.clone(),
+            ambiguous.clone(),
+        ),
         // What cannot be read may be the order's, or a second one.
         (&[("A", "P")], 1, &[], 0, Open, Open, unreadable.clone()),
         (
