@@ -7,15 +7,15 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::domain::event::{Event, LONGEST_ID};
 use crate::domain::opaque::DEEPEST;
 use crate::domain::product::{is_infrastructure_id, is_infrastructure_tag};
 use crate::domain::write::WriteId;
 use crate::domain::{Iccid, Msisdn, SimIds};
-use crate::transatel::lenient;
+use crate::transatel::{lenient, moment};
 
 /// No member that is stored in a column of its own is longer.
 const LONGEST_MEMBER: usize = 255;
@@ -25,17 +25,19 @@ pub struct Report {
     /// What could be read; `order_id` is the reference that it carries, and
     /// `request_id` is absent.
     pub event: Event,
-    /// The event's own body as JSON, as it came.
+    /// The event's own body as JSON, as it came; without what is unreadable.
     pub body: String,
     /// Whether callers can be shown all of the body: it is not nested deeper
     /// than they can read.
     pub is_shown_whole: bool,
+    /// Whether the body is as it came: nothing of it was unreadable.
+    pub is_kept_whole: bool,
 }
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    header: Value,
     #[serde(borrow)]
+    header: &'a RawValue,
     body: Option<&'a RawValue>,
 }
 
@@ -45,14 +47,14 @@ struct Envelope<'a> {
 /// What is wrong with the bytes; holds nothing of them.
 pub fn read(bytes: &[u8], received_at: Timestamp) -> Result<Report, &'static str> {
     let envelope: Envelope<'_> = lenient::json(bytes).map_err(|_| "not JSON with a header")?;
-    let raw = envelope.body.map_or("{}", RawValue::get);
-    let body: Value = serde_json::from_str(raw).map_err(|_| "its body is not JSON")?;
-    let id = match envelope.header.get("eventId") {
+    let header = lenient::tree(envelope.header);
+    let body = envelope.body.map_or(Value::Object(Map::new()), lenient::tree);
+    let id = match header.get("eventId") {
         Some(Value::String(id)) if !id.is_empty() && id.len() <= LONGEST_ID => id.clone(),
         Some(Value::Number(id)) => id.to_string(),
         _ => return Err("it has no event id"),
     };
-    let header = |name: &str| envelope.header.get(name).and_then(Value::as_str);
+    let header = |name: &str| header.get(name).and_then(Value::as_str);
     let member = |pointer: &str| text(&body, pointer);
     let product_id = member("/productSubscription/productDefinition/productId")
         .or_else(|| member("/productSubscription/productId"))
@@ -64,7 +66,7 @@ pub fn read(bytes: &[u8], received_at: Timestamp) -> Result<Report, &'static str
             .chars()
             .take(LONGEST_MEMBER)
             .collect(),
-        occurred_at: header("eventDate").and_then(|date| date.trim().parse().ok()),
+        occurred_at: header("eventDate").and_then(moment::read),
         received_at,
         sim: SimIds {
             iccid: member("/iccid")
@@ -81,10 +83,17 @@ pub fn read(bytes: &[u8], received_at: Timestamp) -> Result<Report, &'static str
         request_id: None,
         transaction_id: member("/transactionId"),
     };
+    let raw = envelope.body.map_or("{}", RawValue::get);
+    let is_kept_whole = serde_json::from_str::<Value>(raw).is_ok();
     Ok(Report {
         event,
-        body: raw.to_owned(),
-        is_shown_whole: fits(&body, DEEPEST),
+        is_shown_whole: is_kept_whole && fits(&body, DEEPEST),
+        body: if is_kept_whole {
+            raw.to_owned()
+        } else {
+            body.to_string()
+        },
+        is_kept_whole,
     })
 }
 
@@ -162,6 +171,27 @@ mod tests {
         assert_eq!(event.product_id.as_deref(), Some("P"));
         assert_eq!(event.order_id, Some(order));
         assert!(!event.infrastructure);
+    }
+
+    #[test]
+    fn dates_are_read_as_everywhere_else() {
+        for (date, expected) in [
+            ("2026-02-01T10:00:00", "2026-02-01T10:00:00Z".parse().ok()),
+            ("0001-01-01T00:00:00Z", None),
+        ] {
+            let text = json!({ "header": { "eventId": "E", "eventDate": date } }).to_string();
+            assert_eq!(read(&text).unwrap().event.occurred_at, expected, "{date}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_read_is_left_out_alone() {
+        let text = r#"{"header":{"eventId":"E"},"body":{"msisdn":"882470000000001","odd":1e999,"iccid":"1","iccid":"2"}}"#;
+        let report = read(text).unwrap();
+        assert_eq!(report.event.sim.msisdn.unwrap().as_str(), "882470000000001");
+        assert!(!report.is_kept_whole && !report.is_shown_whole);
+        let kept: Value = serde_json::from_str(&report.body).unwrap();
+        assert_eq!(kept["msisdn"], "882470000000001");
     }
 
     #[test]

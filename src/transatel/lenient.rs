@@ -3,7 +3,10 @@
 //!
 //! [`list`] and [`object`] read into a tree first, and accept any content.
 //! [`Part`] and [`Lists`] read large answers without one, and fail on an
-//! object that has a member twice.
+//! object that has a member twice, or something that cannot be represented:
+//! then [`element`] and [`record`] read it from its [`tree`](tree::tree).
+
+mod tree;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,6 +21,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::moment;
+use tree::Tree;
+pub use tree::tree;
 
 /// Visitor methods that make a value of each of the `$taken` kinds absent.
 macro_rules! absent {
@@ -135,6 +140,29 @@ pub fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
         Simple::Integer(number) => Some(number.to_string()),
         Simple::Text(_) | Simple::Bool(_) | Simple::Float(_) | Simple::Other => None,
     })
+}
+
+/// A member that decides something: one that cannot be read is not one that is
+/// absent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Said {
+    /// Absent or null.
+    #[default]
+    Nothing,
+    /// This.
+    Text(String),
+    /// Something else.
+    Unreadable,
+}
+
+impl<'de> Deserialize<'de> for Said {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Option::<Simple<'de>>::deserialize(deserializer)? {
+            None => Self::Nothing,
+            Some(Simple::Text(text)) => Self::Text(text.into_owned()),
+            Some(Simple::Bool(_) | Simple::Integer(_) | Simple::Float(_) | Simple::Other) => Self::Unreadable,
+        })
+    }
 }
 
 /// `true` and `false`, also as text.
@@ -290,7 +318,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lists<T> {
 /// A list; anything else is an empty one, and elements that cannot be read
 /// are left out.
 pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
+    Ok(match Tree::deserialize(deserializer)?.0 {
         Value::Array(items) => items
             .into_iter()
             .filter_map(|item| serde_json::from_value(item).ok())
@@ -303,7 +331,7 @@ pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> 
 pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
+    let Tree(value) = Tree::deserialize(deserializer)?;
     Ok(value
         .is_object()
         .then(|| serde_json::from_value(value).ok())
@@ -321,7 +349,7 @@ pub fn entries<'de, D: Deserializer<'de>>(
         Value::Bool(value) => Some(value.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     };
-    Ok(match Value::deserialize(deserializer)? {
+    Ok(match Tree::deserialize(deserializer)?.0 {
         Value::Object(members) => {
             let entries = members.into_iter();
             let entries = entries.filter_map(|(key, value)| Some((key, text(value)?)));
@@ -355,10 +383,20 @@ pub fn answer<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json
     }
 }
 
-/// An element of a list, read by itself: one that is nested too deeply, or has
-/// a number or text that cannot be represented, fails alone.
-pub fn element(raw: &RawValue) -> Option<Value> {
-    serde_json::from_str(raw.get()).ok()
+/// As [`answer`], for an answer whose members do not depend on each other: one
+/// that cannot be read is absent.
+pub fn record<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    answer(body).or_else(|error| {
+        let object: Option<T> = json(body).ok().and_then(element);
+        object.ok_or(error)
+    })
+}
+
+/// An element of a list, read by itself; `None` when it is not an object.
+pub fn element<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
+    let direct: Result<Part<T>, _> = serde_json::from_str(raw.get());
+    let Part(object) = direct.or_else(|_| Part::deserialize(tree(raw))).ok()?;
+    object
 }
 
 /// A moment; see [`moment::read`].

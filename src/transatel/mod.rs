@@ -10,6 +10,8 @@ pub mod client;
 pub mod event;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+#[cfg(test)]
+mod hostile;
 mod lenient;
 mod moment;
 pub mod probe;

@@ -12,7 +12,12 @@ pub(super) fn read(verified: Verified, received_at: Timestamp) -> Arrival {
     let body = verified.into_body();
     match event::read(&body, received_at) {
         Ok(report) => {
-            if !report.is_shown_whole {
+            if !report.is_kept_whole {
+                tracing::warn!(
+                    event_id = report.event.id,
+                    "a part of an event cannot be read: the rest is kept"
+                );
+            } else if !report.is_shown_whole {
                 tracing::warn!(
                     event_id = report.event.id,
                     "an event is nested deeper than callers can read: the deeper levels are kept and not shown"

@@ -8,6 +8,7 @@ use super::arrival;
 use super::signature::{Keys, Received, key};
 use crate::domain::event::LONGEST_ID;
 use crate::service::events::Arrival;
+use crate::transatel::event;
 
 const SECRET: &[u8] = b"a secret of the webhook";
 
@@ -26,7 +27,10 @@ pub fn envelope(bytes: &[u8]) {
             assert!((1..=LONGEST_ID).contains(&incoming.event.id.len()));
             let part = incoming.body.as_bytes();
             assert!(
-                part == b"{}" || bytes.windows(part.len()).any(|window| window == part),
+                part == b"{}"
+                    || bytes.windows(part.len()).any(|window| window == part)
+                    // A part of it cannot be read, and is left out.
+                    || event::read(bytes, Timestamp::UNIX_EPOCH).is_ok_and(|report| !report.is_kept_whole),
                 "the body is not as it came"
             );
             for text in [&incoming.event.product_id, &incoming.event.subscription_id] {

@@ -18,7 +18,7 @@ use crate::domain::product::{
     Category, CountryNetworks, LONGEST_ID, Operator, Product, Validity, ValidityUnit,
 };
 use crate::domain::{Country, Money};
-use crate::transatel::lenient::{self, Lists};
+use crate::transatel::lenient::{self, Lists, Said};
 
 #[derive(Deserialize)]
 struct Wrapper<'a> {
@@ -83,9 +83,9 @@ pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
             id: format!("#{place}"),
             reason,
         };
-        let dropped = match serde_json::from_str::<WireProduct>(raw.get()) {
-            Err(_) => without_id("not an object"),
-            Ok(wire) => match wire.definition.unwrap_or_default().id() {
+        let dropped = match lenient::element::<WireProduct>(raw) {
+            None => without_id("not an object"),
+            Some(wire) => match wire.definition.unwrap_or_default().id() {
                 None => without_id("no productId"),
                 Some((id, _)) if id.len() > LONGEST_ID => without_id("productId longer than 100 characters"),
                 Some((id, _)) if !seen.insert(id.clone()) => Dropped {
@@ -112,23 +112,37 @@ pub fn read_eligibility(body: &[u8], ids: &[&str]) -> Result<HashMap<String, Ver
         Err(_) => vec![lenient::json(body)?],
     };
     let mut verdicts = HashMap::new();
-    for product in products {
-        let product = lenient::element(product);
-        let Some(Ok(wire)) = product.map(serde_json::from_value::<WireProduct>) else {
-            continue;
+    for raw in products {
+        let product = lenient::tree(raw);
+        let id = match named(&product) {
+            Said::Text(id) => id,
+            // The answer to a single id may leave the id out.
+            Said::Nothing => match ids {
+                [id] => (*id).to_owned(),
+                _ => continue,
+            },
+            Said::Unreadable => continue,
         };
-        let named = wire.definition.unwrap_or_default().id().map(|(id, _)| id);
-        // The answer to a single id may leave the id out.
-        let only = || match ids {
-            [id] => Some((*id).to_owned()),
-            _ => None,
-        };
-        if let (Some(id), Some(verdict)) = (named.or_else(only), wire.can_subscribe.map(WireVerdict::verdict))
-        {
-            verdicts.insert(id, verdict);
+        let wire: Option<WireProduct> = serde_json::from_value(product).ok();
+        if let Some(verdict) = wire.and_then(|wire| wire.can_subscribe) {
+            verdicts.insert(id, verdict.verdict());
         }
     }
     Ok(verdicts)
+}
+
+/// The id that a product names.
+fn named(product: &Value) -> Said {
+    let id = match product.get("productDefinition") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(definition)) => definition.get("productId"),
+        Some(_) => return Said::Unreadable,
+    };
+    match id {
+        None | Some(Value::Null) => Said::Nothing,
+        Some(Value::String(id)) if !id.is_empty() => Said::Text(id.clone()),
+        Some(_) => Said::Unreadable,
+    }
 }
 
 #[derive(Deserialize, Default)]

@@ -6,7 +6,6 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::catalog_wire::category;
@@ -82,8 +81,10 @@ impl Transatel {
             language: language.map(Language::as_str),
             ..Request::new(&endpoint::INVENTORY, &[])
         };
-        let result = self.client.call(&request, options).await;
-        result.and_then(|answer| read(&answer.body).map_err(|error| answer.unreadable(&error)))
+        let answer = self.client.call(&request, options).await?;
+        let holdings = read(&answer.body).map_err(|error| answer.unreadable(&error))?;
+        answer.has_unreadable(holdings.unreadable);
+        Ok(holdings)
     }
 }
 
@@ -199,7 +200,7 @@ pub(in crate::transatel) fn read(body: &[u8]) -> Result<Holdings, serde_json::Er
         return Ok(holdings(wires.map(|Part(wire)| wire)));
     }
     let wrapper: Wrapper<&RawValue> = lenient::json(body)?;
-    Ok(holdings(wrapper.product_subscriptions.into_iter().map(wire)))
+    Ok(holdings(wrapper.product_subscriptions.into_iter().map(lenient::element)))
 }
 
 fn holdings(wires: impl Iterator<Item = Option<WireSubscription>>) -> Holdings {
@@ -211,15 +212,6 @@ fn holdings(wires: impl Iterator<Item = Option<WireSubscription>>) -> Holdings {
         }
     }
     holdings
-}
-
-/// An element, if it is an object. serde refuses one that has a member twice;
-/// in a tree of it the last one counts.
-fn wire(element: &RawValue) -> Option<WireSubscription> {
-    let Part(wire) = serde_json::from_str(element.get())
-        .or_else(|_| serde_json::from_str::<Value>(element.get()).and_then(Part::deserialize))
-        .ok()?;
-    wire
 }
 
 fn subscription(wire: WireSubscription) -> Option<Subscription> {

@@ -14,7 +14,8 @@ use crate::transatel::client::answer::Answer;
 use crate::transatel::client::endpoint;
 use crate::transatel::client::error::{CallError, MALFORMED_REQUEST_TITLES, Need, Refusal};
 use crate::transatel::client::request::{CallOptions, Request};
-use crate::transatel::{Account, Transatel, lenient};
+use crate::transatel::lenient::{self, Said};
+use crate::transatel::{Account, Transatel};
 
 /// How one send of an order, or of a change of a SIM, ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,12 +88,10 @@ pub(in crate::transatel) struct Receipt {
     id: Option<String>,
     #[serde(deserialize_with = "lenient::id")]
     order_reference: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
-    status: Option<String>,
+    status: Said,
     #[serde(deserialize_with = "lenient::id")]
     subscription_id: Option<String>,
-    #[serde(deserialize_with = "lenient::id")]
-    transaction_reference: Option<String>,
+    transaction_reference: Said,
 }
 
 impl Transatel {
@@ -213,8 +212,12 @@ fn with_subscription(body: &WireOrder<'_>, named: Option<Named<'_>>) -> serde_js
 /// A success counts only if it has the documented shape and is about this
 /// order: `done` is the only status that integrators have seen.
 fn accepted(answer: &Answer, reference: &str) -> Outcome {
-    let Ok(receipt) = answer.json::<Receipt>() else {
-        return Outcome::Unknown;
+    let receipt = match lenient::answer::<Receipt>(&answer.body) {
+        Ok(receipt) => receipt,
+        Err(error) => {
+            answer.unreadable(&error);
+            return Outcome::Unknown;
+        }
     };
     receipt.placed(reference).unwrap_or_else(|| {
         answer.contradicts("it accepts an order in a way that is not known");
@@ -228,11 +231,16 @@ impl Receipt {
         let names = |text: Option<String>| text.filter(|text| !text.is_empty());
         let provider_reference = names(self.order_reference).or(names(self.id));
         let subscription_id = names(self.subscription_id);
-        let done = self
-            .status
-            .as_deref()
-            .is_none_or(|status| status.eq_ignore_ascii_case("done"));
-        let ours = self.transaction_reference.is_none_or(|echo| echo == reference);
+        let done = match self.status {
+            Said::Nothing => true,
+            Said::Text(status) => status.eq_ignore_ascii_case("done"),
+            Said::Unreadable => false,
+        };
+        let ours = match self.transaction_reference {
+            Said::Nothing => true,
+            Said::Text(echo) => echo == reference,
+            Said::Unreadable => false,
+        };
         let named = provider_reference.is_some() || subscription_id.is_some();
         (done && ours && named).then_some(Outcome::Placed {
             subscription_id,

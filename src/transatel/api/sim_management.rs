@@ -113,7 +113,7 @@ pub(in crate::transatel) fn read_body(
     body: &[u8],
     iccid: &Iccid,
 ) -> Result<Result<Profile, &'static str>, serde_json::Error> {
-    Ok(profile(lenient::answer(body)?, iccid))
+    Ok(profile(lenient::record(body)?, iccid))
 }
 
 /// The profile, or why it cannot be one.

@@ -82,7 +82,9 @@ impl Transatel {
             ..Request::new(&endpoint::SIM_SEARCH, &[])
         };
         let answer = self.client.call(&request, options).await?;
-        read_page(&answer.body).map_err(|error| answer.unreadable(&error))
+        let page = read_page(&answer.body).map_err(|error| answer.unreadable(&error))?;
+        answer.has_unreadable(page.length - page.records.len());
+        Ok(page)
     }
 
     /// The subscriber on a SIM, as Connectivity Management knows it.
@@ -172,11 +174,11 @@ struct WireSim {
 
 /// A record of Connectivity Management.
 pub(in crate::transatel) fn read_record(body: &[u8]) -> Result<SimRecord, serde_json::Error> {
-    lenient::answer(body).map(record)
+    lenient::record(body).map(record)
 }
 
 fn found(element: &RawValue) -> Option<SimRecord> {
-    let record = record(serde_json::from_value(lenient::element(element)?).ok()?);
+    let record = record(lenient::element(element)?);
     (record.ids != SimIds::default()).then_some(record)
 }
 

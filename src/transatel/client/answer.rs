@@ -30,7 +30,7 @@ impl Answer {
     /// # Errors
     /// [`CallError::Unreadable`], without anything of the body in its text.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
-        lenient::answer(&self.body).map_err(|error| self.unreadable(&error))
+        lenient::record(&self.body).map_err(|error| self.unreadable(&error))
     }
 
     /// The error for an answer that is not JSON of the expected shape; counts
@@ -44,6 +44,19 @@ impl Answer {
             error.column()
         );
         self.contradicts(why)
+    }
+
+    /// Reports elements of an answer's list that cannot be read and are left
+    /// out, once for the answer.
+    pub fn has_unreadable(&self, elements: usize) {
+        if elements > 0 {
+            tracing::warn!(
+                api = self.api.name(),
+                request_id = self.request_id.as_deref(),
+                elements,
+                "an answer of the provider has elements that cannot be read"
+            );
+        }
     }
 
     /// The error for an answer that is readable and contradicts the request;

@@ -109,7 +109,7 @@ impl Refusal {
     /// Reads an error answer; with a body that is not JSON it has a status
     /// alone.
     pub fn read(status: u16, body: &[u8], retry_after: Option<Duration>, request_id: Option<String>) -> Self {
-        let body: WireProblem = lenient::answer(body).unwrap_or_default();
+        let body: WireProblem = lenient::record(body).unwrap_or_default();
         let title = [body.title, body.error_code, body.code, body.error]
             .into_iter()
             .flatten()

@@ -217,6 +217,9 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(86_400);
 impl Granted {
     /// The token and how long it is used; `None` when it cannot be sent.
     pub(in crate::transatel) fn token(self) -> Option<Loaded<Token>> {
+        if self.access_token.trim().is_empty() {
+            return None;
+        }
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", self.access_token)).ok()?;
         authorization.set_sensitive(true);
         let lifetime = self

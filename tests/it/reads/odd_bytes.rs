@@ -7,7 +7,10 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_gateway_client::google::r#type::Money;
 use transatel_simulator::{Fault, Script};
 
-use crate::support::gateway::{CATALOG, LINE, ORDERS, SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason};
+use crate::support::gateway::{
+    CATALOG, LINE, ORDERS, SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason, settings, simulator,
+};
+use crate::support::process::Process;
 use crate::writes::orders::{create, order};
 
 const LINE_OF_A_CUSTOMER: &str = "882470000000001";
@@ -202,6 +205,52 @@ async fn a_byte_order_mark_is_no_part_of_an_answer() {
         .await
         .unwrap_err();
     assert_eq!(reason(&status).reason, "INSUFFICIENT_FUNDS");
+}
+
+#[tokio::test]
+async fn what_is_left_out_of_an_answer_is_logged_once_for_the_answer() {
+    let sandbox = simulator().await;
+    let more = [("TELEMETRY__LOG_FORMAT", "json"), ("CATALOG__WARM_UP", "0s")];
+    let mut gateway = Process::start(&["serve"], &settings(&sandbox.base_url(), &more));
+    let listening: Value = serde_json::from_str(&gateway.logged("listening").await).unwrap();
+    let address = format!("http://{}", listening["grpc"].as_str().unwrap());
+    gateway.logged("ready").await;
+    let mut inventory = api::inventory_client::InventoryClient::connect(address)
+        .await
+        .unwrap();
+    let list = json!([7, { "status": "active" }, { "subscriptionId": "S", "status": "active" }]);
+    for (route, list) in [(SUBSCRIPTIONS, "productSubscriptions"), (SEARCH, "sims")].map(|(route, name)| {
+        let mut list = list.clone();
+        list[2]["simSerial"] = json!("8988247000000000019");
+        (route, json!({ name: list, "totalPages": 1 }))
+    }) {
+        let answer = Fault::body(200, list.to_string()).step();
+        sandbox.control().queue(Script::on("GET", route).then(answer));
+    }
+    let request = api::GetInventoryRequest {
+        sim: by_msisdn(LINE_OF_A_CUSTOMER),
+        ..Default::default()
+    };
+    let answer = inventory.get_inventory(request).await.unwrap().into_inner();
+    assert_eq!(answer.subscriptions.len(), 1);
+    let answer = inventory
+        .list_sims(api::ListSimsRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(answer.into_inner().sims.len(), 1);
+
+    gateway.signal("TERM").await;
+    let mut logged = Vec::new();
+    while let Some(line) = gateway.stderr.next_line().await.unwrap() {
+        if line.contains("elements that cannot be read") {
+            let line: Value = serde_json::from_str(&line).unwrap();
+            logged.push((line["api"].clone(), line["elements"].clone()));
+        }
+    }
+    assert_eq!(
+        logged,
+        [(json!("inventory"), json!(2)), (json!("sim_search"), json!(2))]
+    );
 }
 
 #[tokio::test]
