@@ -5,6 +5,7 @@ pub mod catalog;
 mod ended_sims;
 pub mod esim;
 pub mod given_up;
+pub mod hostile;
 pub mod inventory;
 pub mod odd_bytes;
 pub mod provider_faults;

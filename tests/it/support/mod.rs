@@ -5,6 +5,7 @@ pub mod front;
 pub mod gateway;
 pub mod late_provider;
 pub mod markdown;
+pub mod mutation;
 pub mod pki;
 pub mod postgres;
 pub mod process;
