@@ -124,6 +124,25 @@ fn kept(pair: SimIds, age: Duration) -> Loaded<SimIds> {
     }
 }
 
+impl Loader {
+    /// The identifiers of a SIM that has ended, without its number when that
+    /// is another SIM's by now: what is read by the number would be another
+    /// customer's. Where SIMs cannot be looked up by number, it is kept.
+    async fn without_number_of_another(&self, ended: SimIds) -> Result<SimIds> {
+        let Some(number) = ended.msisdn.clone().map(SimRef::Msisdn) else {
+            return Ok(ended);
+        };
+        match find(&self.provider, &number, CallOptions::detached(), is_pair).await {
+            Ok(Found::Record(now)) if now.ids.iccid != ended.iccid => Ok(SimIds {
+                msisdn: None,
+                ..ended
+            }),
+            Ok(_) | Err(Error::SimNotResolvable { .. }) => Ok(ended),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl Load for Loader {
     type Key = SimRef;
     type Value = SimIds;
@@ -135,7 +154,7 @@ impl Load for Loader {
         match find(&self.provider, sim, options, is_pair).await? {
             // Its number is given to another SIM: the answer is only shared.
             Found::Record(record) if is_pair(&record) && record.has_ended() => Ok(Loaded {
-                value: record.ids,
+                value: self.without_number_of_another(record.ids).await?,
                 fresh_for: Duration::ZERO,
                 usable_for: Duration::ZERO,
             }),

@@ -5,7 +5,7 @@ use serde_json::json;
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Script, SimStatus};
 
-use crate::support::gateway::{TestEnv, by_iccid, by_msisdn, until};
+use crate::support::gateway::{TestEnv, by_iccid, by_msisdn, reason, until};
 
 const SEARCH: &str = "/sim-search/api/sim/search";
 /// In use.
@@ -91,4 +91,21 @@ async fn a_number_is_looked_up_again_after_a_reading_shows_that_its_sim_ended() 
         give_number_to(&env, &new);
         assert_eq!(card(&env).await, new, "listed: {listed}");
     }
+}
+
+#[tokio::test]
+async fn an_ended_sim_is_not_read_by_a_number_that_is_another_sims_now() {
+    let env = TestEnv::open().await;
+    let ended = env.control().sim(ENDS).unwrap().iccid;
+    let request = api::GetInventoryRequest {
+        sim: by_iccid(&ended),
+        ..Default::default()
+    };
+    env.control().set_sim_status(ENDS, SimStatus::Terminated).unwrap();
+    let mut inventory = env.inventory();
+    inventory.get_inventory(request.clone()).await.unwrap();
+    give_number_to(&env, &env.control().sim("9").unwrap().iccid);
+    let refused = reason(&inventory.get_inventory(request).await.unwrap_err());
+    assert_eq!(refused.reason, "SIM_NOT_RESOLVABLE");
+    assert_eq!(refused.metadata["needed"], "msisdn");
 }
