@@ -200,7 +200,9 @@ pub(in crate::transatel) fn read(body: &[u8]) -> Result<Holdings, serde_json::Er
         return Ok(holdings(wires.map(|Part(wire)| wire)));
     }
     let wrapper: Wrapper<&RawValue> = lenient::json(body)?;
-    Ok(holdings(wrapper.product_subscriptions.into_iter().map(lenient::element)))
+    Ok(holdings(
+        wrapper.product_subscriptions.into_iter().map(lenient::element),
+    ))
 }
 
 fn holdings(wires: impl Iterator<Item = Option<WireSubscription>>) -> Holdings {
