@@ -40,6 +40,7 @@ impl App {
             rotation: rotate(&background, self.certificates.clone()),
         };
         let (catalog, events) = (self.services.catalog.clone(), self.services.events.clone());
+        let orders = self.services.orders.clone();
         let server = Server {
             listener: self.grpc,
             certificates: self.certificates,
@@ -82,6 +83,7 @@ impl App {
             ends,
             started,
             health,
+            orders,
             events,
             submissions: self.submissions,
             tasks: self.tasks,
@@ -163,6 +165,7 @@ struct Running {
     ends: Ends,
     started: Started,
     health: Health,
+    orders: Writes,
     events: Events,
     submissions: TaskTracker,
     tasks: TaskTracker,
@@ -183,6 +186,7 @@ impl Running {
             ends,
             started,
             health,
+            orders,
             events,
             submissions,
             tasks,
@@ -193,6 +197,7 @@ impl Running {
             Phase::new("calls", shutdown.drain, async move {
                 ends.new_work.cancel();
                 events.end_streams();
+                orders.end_waits();
                 health.end().await;
                 Ok(calls.await?)
             })

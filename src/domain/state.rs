@@ -74,6 +74,11 @@ impl State {
         matches!(self, Self::Submitting | Self::Unknown | Self::NeedsOperator)
     }
 
+    /// Whether its outcome is still to come, without an operator.
+    pub fn is_unsettled(self) -> bool {
+        matches!(self, Self::Submitting | Self::Unknown)
+    }
+
     /// Whether `next` may follow.
     pub fn may_become(self, next: Self) -> bool {
         matches!(

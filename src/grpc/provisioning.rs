@@ -54,8 +54,8 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::GetOrderRequest>,
     ) -> Result<Response<pb::GetOrderResponse>, Status> {
         let deadline = deadline::of(&request);
-        let key = parse::provisioning::get_order(request.get_ref())?;
-        let order = self.0.get(key, deadline).await?;
+        let (key, wait) = parse::provisioning::get_order(request.get_ref())?;
+        let order = self.0.get(key, wait, deadline).await?;
         Ok(Response::new(pb::GetOrderResponse {
             order: Some(convert::order::order(order)),
         }))
@@ -212,8 +212,9 @@ impl pb::provisioning_server::Provisioning for Handler {
         &self,
         request: Request<pb::GetSimOperationRequest>,
     ) -> Result<Response<pb::GetSimOperationResponse>, Status> {
-        let key = operations::get(request.get_ref())?;
-        let operation = self.0.operation(key).await?;
+        let deadline = deadline::of(&request);
+        let (key, wait) = operations::get(request.get_ref())?;
+        let operation = self.0.operation(key, wait, deadline).await?;
         Ok(Response::new(pb::GetSimOperationResponse {
             operation: Some(convert::sim_operation::sim_operation(operation)),
         }))

@@ -1,5 +1,7 @@
 //! Requests of the Provisioning service.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::Violations;
@@ -19,6 +21,9 @@ pub(super) const LONGEST_NOTE: usize = 500;
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 const MOST_STATES: usize = 20;
+/// Beyond any deadline that `grpc.max_deadline` should allow; a longer wait is a
+/// mistake of the caller.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Parses a `CreateOrderRequest`.
 ///
@@ -88,11 +93,11 @@ pub fn subscription_change(
     violations.into_result(parsed)
 }
 
-/// Parses the key of a `GetOrderRequest`.
+/// Parses a `GetOrderRequest` into the key and the wait.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn get_order(request: &pb::GetOrderRequest) -> Result<Key> {
+pub fn get_order(request: &pb::GetOrderRequest) -> Result<(Key, Duration)> {
     use pb::get_order_request::Key as Given;
     let mut violations = Violations::default();
     let key = match &request.key {
@@ -103,7 +108,8 @@ pub fn get_order(request: &pb::GetOrderRequest) -> Result<Key> {
         Some(Given::OrderId(id)) => violations.order_id("order_id", id).map(Key::Write),
         Some(Given::RequestId(id)) => violations.request_id("request_id", id).map(Key::Request),
     };
-    violations.into_result(key)
+    let wait = violations.wait(request.wait.as_ref());
+    violations.into_result(key.zip(wait))
 }
 
 /// A parsed `ListOrdersRequest`.
@@ -221,6 +227,28 @@ impl Violations {
 
     pub(super) fn resolution(&mut self, field: &str) {
         self.add(field, "is required: RESOLUTION_PLACED or RESOLUTION_NOT_PLACED");
+    }
+
+    /// How long to wait for an outcome; zero when it is absent.
+    pub(super) fn wait(&mut self, wait: Option<&prost_types::Duration>) -> Option<Duration> {
+        let Some(given) = wait else {
+            return Some(Duration::ZERO);
+        };
+        let seconds = u64::try_from(given.seconds).ok();
+        let nanos = u32::try_from(given.nanos)
+            .ok()
+            .filter(|nanos| *nanos < 1_000_000_000);
+        let wait = seconds
+            .zip(nanos)
+            .map(|(seconds, nanos)| Duration::new(seconds, nanos));
+        let wait = wait.filter(|wait| *wait <= LONGEST_WAIT);
+        if wait.is_none() {
+            self.add(
+                "wait",
+                format!("must be a duration from 0 to {} s", LONGEST_WAIT.as_secs()),
+            );
+        }
+        wait
     }
 
     fn money(&mut self, field: &str, money: Option<&google::Money>) -> Option<Money> {

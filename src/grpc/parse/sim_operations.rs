@@ -1,6 +1,7 @@
 //! Requests for operations on SIMs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Violations;
 use super::provisioning::LONGEST_NOTE;
@@ -135,11 +136,11 @@ fn finish(
     }))
 }
 
-/// Parses the key of a `GetSimOperationRequest`.
+/// Parses a `GetSimOperationRequest` into the key and the wait.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn get(request: &pb::GetSimOperationRequest) -> Result<Key> {
+pub fn get(request: &pb::GetSimOperationRequest) -> Result<(Key, Duration)> {
     use pb::get_sim_operation_request::Key as Given;
     let mut violations = Violations::default();
     let key = match &request.key {
@@ -150,7 +151,8 @@ pub fn get(request: &pb::GetSimOperationRequest) -> Result<Key> {
         Some(Given::OperationId(id)) => violations.order_id("operation_id", id).map(Key::Write),
         Some(Given::RequestId(id)) => violations.request_id("request_id", id).map(Key::Request),
     };
-    violations.into_result(key)
+    let wait = violations.wait(request.wait.as_ref());
+    violations.into_result(key.zip(wait))
 }
 
 /// Parses a `ResolveSimOperationRequest` into the operation, the resolution,

@@ -103,12 +103,14 @@ impl Inner {
                 return;
             }
         };
-        let listed = Listed::new(&self.flights, record.write.id, record.attempt, &flight);
+        let id = record.write.id;
+        let listed = Listed::new(&self.flights, id, record.attempt, &flight);
         self.steps.reached(Step::Durable).await;
         if !flight.start_sending(record.write.clone()) {
             self.release(&record).await;
             flight.end(None);
             listed.settled();
+            self.waits.notify(id);
             return;
         }
         self.report(&record.write);
@@ -118,6 +120,8 @@ impl Inner {
         self.steps.reached(Step::Settled).await;
         flight.end(Some(answer));
         listed.settled();
+        // Also when it was withdrawn, or settled by another process first.
+        self.waits.notify(id);
     }
 
     /// Sends the change of its kind. Each send checks the lease first.

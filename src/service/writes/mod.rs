@@ -10,6 +10,7 @@
 //!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
 //! * `reconcile` determines the outcome of attempts without an answer; `checks`
 //!   measures for how long; `verdict` is what one check can conclude.
+//! * `waits` is how reads wait for an outcome.
 //! * `evidence` is what the provider's events prove.
 //! * `resolution` is what an operator decides where nothing can be determined.
 //!
@@ -32,6 +33,7 @@ mod sim;
 pub mod steps;
 mod subscription;
 mod verdict;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +54,7 @@ use crate::transatel::Transatel;
 use checks::Checks;
 use flight::Flights;
 use steps::Steps;
+use waits::Waits;
 
 pub use crate::store::{Key, Note};
 pub use resolution::Resolution;
@@ -76,9 +79,10 @@ struct Inner {
     process: Uuid,
     /// Tasks of attempts in flight: the last ones to be waited for at shutdown.
     submissions: TaskTracker,
-    /// Tasks that follow attempts of other processes.
+    /// Tasks that follow what other processes record.
     followers: TaskTracker,
     flights: Flights,
+    waits: Waits,
     checks: Checks,
     /// Notified when a check may be due sooner than planned.
     wake_up: Notify,
@@ -209,6 +213,7 @@ impl Writes {
                 submissions,
                 followers: TaskTracker::new(),
                 flights: Flights::default(),
+                waits: Waits::default(),
                 checks: Checks::default(),
                 wake_up: Notify::new(),
             }),
@@ -229,16 +234,19 @@ impl Writes {
         write.into_order().ok_or(Error::RequestIdReused)
     }
 
-    /// An order by one of its ids.
+    /// An order by one of its ids, settled if that happens within `wait`.
+    /// Cancel-safe.
     ///
     /// # Errors
     /// `ORDER_NOT_FOUND`, `LEDGER_UNAVAILABLE`; `DEADLINE_EXCEEDED` when it
     /// cannot be determined in time whether an order that may be repeated was
     /// carried out after all.
-    pub async fn get(&self, key: Key, deadline: Deadline) -> Result<Order> {
+    pub async fn get(&self, key: Key, wait: Duration, deadline: Deadline) -> Result<Order> {
         let record = self.find_order(key).await?;
-        let write = self.confirmed(record, deadline).await?.write;
-        write.into_order().ok_or(Error::OrderNotFound)
+        let record = self.confirmed(record, deadline).await?;
+        let record = self.settled_within(wait, record, deadline).await?;
+        let order = record.and_then(|record| record.write.into_order());
+        order.ok_or(Error::OrderNotFound)
     }
 
     /// An order that is not known to have been carried out, after its events in
@@ -336,8 +344,10 @@ fn unavailable(error: store::Error) -> Error {
 }
 
 impl Inner {
-    /// Reports a state that was reached, in the metrics and the log.
+    /// Reports a state that was reached, in the metrics and the log and to the
+    /// calls that wait for it.
     fn report(&self, write: &Write) {
+        self.waits.notify(write.id);
         let (kind, state) = (write.kind.name(), write.state_name());
         self.metrics.write(kind, state);
         let (order_id, caller) = (write.id, write.caller.as_deref());

@@ -1,5 +1,7 @@
 //! Operations on SIMs as callers see them.
 
+use std::time::Duration;
+
 use super::{Key, Note, Request, Resolution, Writes};
 use crate::domain::change::SimChange;
 use crate::domain::write::{Write, WriteId};
@@ -19,12 +21,16 @@ impl Writes {
         Ok(self.as_operation(change))
     }
 
-    /// An operation by one of its ids.
+    /// An operation by one of its ids, settled if that happens within `wait`.
+    /// Cancel-safe.
     ///
     /// # Errors
     /// `SIM_OPERATION_NOT_FOUND`, `LEDGER_UNAVAILABLE`.
-    pub async fn operation(&self, key: Key) -> Result<SimOperation> {
+    pub async fn operation(&self, key: Key, wait: Duration, deadline: Deadline) -> Result<SimOperation> {
         let record = self.find(key).await?;
+        let record = record.filter(|record| !record.write.is_order());
+        let record = record.ok_or(Error::SimOperationNotFound)?;
+        let record = self.settled_within(wait, record, deadline).await?;
         let change = record.and_then(|record| record.write.into_sim_change());
         Ok(self.as_operation(change.ok_or(Error::SimOperationNotFound)?))
     }

@@ -158,6 +158,7 @@ impl Inner {
             });
             if is_it {
                 self.ledger.release(id, attempt, now).await?;
+                self.waits.notify(id);
             }
             return Ok(());
         }

@@ -117,6 +117,7 @@ async fn the_name_in_the_certificate_is_in_the_ledger_and_decides() {
     assert_eq!(order.caller, SHOP);
     let request = api::GetOrderRequest {
         key: Some(api::get_order_request::Key::OrderId(order.order_id)),
+        wait: None,
     };
     let kept = ProvisioningClient::new(shop.clone())
         .get_order(request)

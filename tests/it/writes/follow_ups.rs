@@ -75,7 +75,11 @@ impl FollowUp {
 
     pub async fn get(&self, client: &mut Provisioning) -> Result<api::Order, Status> {
         let key = api::get_order_request::Key::RequestId(self.request_id.clone());
-        let answer = client.get_order(api::GetOrderRequest { key: Some(key) }).await?;
+        let request = api::GetOrderRequest {
+            key: Some(key),
+            wait: None,
+        };
+        let answer = client.get_order(request).await?;
         Ok(answer.into_inner().order.unwrap())
     }
 

@@ -209,7 +209,12 @@ async fn page(orders: &mut Provisioning, page_token: &str) -> ListOrdersResponse
 
 async fn by_order_id(orders: &mut Provisioning, order_id: &str) -> Order {
     let key = get_order_request::Key::OrderId(order_id.into());
-    let answer = orders.get_order(GetOrderRequest { key: Some(key) }).await;
+    let answer = orders
+        .get_order(GetOrderRequest {
+            key: Some(key),
+            wait: None,
+        })
+        .await;
     answer.unwrap().into_inner().order.unwrap()
 }
 

@@ -5,6 +5,7 @@ mod callers;
 mod listing;
 mod outcomes;
 mod prices;
+mod waits;
 
 use api::OrderState;
 use tokio::task::JoinHandle;
@@ -56,7 +57,11 @@ pub fn spawn_create(
 
 pub async fn get(client: &mut Provisioning, request: &api::CreateOrderRequest) -> Result<api::Order, Status> {
     let key = api::get_order_request::Key::RequestId(request.request_id.clone());
-    let answer = client.get_order(api::GetOrderRequest { key: Some(key) }).await?;
+    let request = api::GetOrderRequest {
+        key: Some(key),
+        wait: None,
+    };
+    let answer = client.get_order(request).await?;
     Ok(answer.into_inner().order.unwrap())
 }
 

@@ -166,7 +166,10 @@ impl Change {
     /// The operation as the ledger has it.
     pub async fn get(&self, client: &mut Provisioning) -> Result<api::SimOperation, Status> {
         let key = api::get_sim_operation_request::Key::RequestId(self.request_id.clone());
-        let request = api::GetSimOperationRequest { key: Some(key) };
+        let request = api::GetSimOperationRequest {
+            key: Some(key),
+            wait: None,
+        };
         Ok(client
             .get_sim_operation(request)
             .await?

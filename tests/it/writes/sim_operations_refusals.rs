@@ -263,7 +263,10 @@ async fn a_request_id_identifies_one_request_of_any_kind() {
         api::get_sim_operation_request::Key::OperationId(placed.order_id.clone()),
         api::get_sim_operation_request::Key::RequestId(order.request_id.clone()),
     ] {
-        let request = api::GetSimOperationRequest { key: Some(key) };
+        let request = api::GetSimOperationRequest {
+            key: Some(key),
+            wait: None,
+        };
         let refused = client.get_sim_operation(request).await.unwrap_err();
         assert_eq!(reason(&refused).reason, "SIM_OPERATION_NOT_FOUND");
     }
@@ -399,7 +402,7 @@ async fn bad_input_names_everything_and_sends_nothing() {
             "{request:?}"
         );
     }
-    let keyless = api::GetSimOperationRequest { key: None };
+    let keyless = api::GetSimOperationRequest::default();
     assert_eq!(
         violations(&client.get_sim_operation(keyless).await.unwrap_err()),
         ["key"]

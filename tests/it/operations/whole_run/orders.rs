@@ -15,7 +15,13 @@ impl Visitor {
     pub(super) async fn until_settled(&mut self, request_id: &str) -> Order {
         let mut client = Provisioning::new(self.channel.clone());
         let key = get_order_request::Key::RequestId(request_id.to_owned());
-        let request = GetOrderRequest { key: Some(key) };
+        let request = GetOrderRequest {
+            key: Some(key),
+            wait: Some(prost_types::Duration {
+                seconds: 0,
+                nanos: 1_000_000,
+            }),
+        };
         let mut order = Order::default();
         until("the order is settled", async || {
             let answer = ask!(self, client, get_order, request.clone()).unwrap();

@@ -130,7 +130,7 @@ async fn bad_input_names_everything_and_sends_nothing() {
         ["max_price"]
     );
     let nameless = client
-        .get_order(api::GetOrderRequest { key: None })
+        .get_order(api::GetOrderRequest::default())
         .await
         .unwrap_err();
     assert_eq!(violations(&nameless), ["key"]);
