@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Longest SPIFFE ID (its specification, section 2.3).
-const LONGEST_ID: usize = 2048;
+pub const LONGEST_ID: usize = 2048;
 /// Longest DNS name, and longest part of one (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;

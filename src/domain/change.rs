@@ -7,7 +7,7 @@ use std::fmt;
 use super::{Iccid, Msisdn};
 
 /// What can be done with a subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SubscriptionAction {
     /// Let it end with its period.
     CancelRenewal,

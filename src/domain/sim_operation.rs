@@ -98,6 +98,7 @@ mod tests {
             created_at: at,
             updated_at: at,
             next_check_at: None,
+            note: None,
         }
     }
 

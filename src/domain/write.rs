@@ -90,6 +90,26 @@ pub struct Write<K = Kind> {
     pub updated_at: Timestamp,
     /// When the gateway checks its outcome again, while that is open.
     pub next_check_at: Option<Timestamp>,
+    /// What an operator recorded about it.
+    pub note: Option<Note>,
+}
+
+/// Who resolved a write and why, kept for the audit. The text may name a
+/// person: `Debug` does not print it.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Note {
+    /// Who.
+    pub by: Option<String>,
+    /// Why; may be empty.
+    pub text: String,
+}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Note")
+            .field("by", &self.by)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An order: a purchase or a change of a subscription.
@@ -113,6 +133,15 @@ pub enum OrderKind {
     Purchase(Purchase),
     /// Changes a subscription that is on a SIM.
     Subscription(SubscriptionChange),
+}
+
+/// What an order does, without its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderAction {
+    /// Buys a product.
+    Buy,
+    /// Changes a subscription.
+    Subscription(SubscriptionAction),
 }
 
 /// The SIM of an order, as resolved: orders name it by the number.
@@ -234,6 +263,7 @@ impl<K> Write<K> {
             created_at: self.created_at,
             updated_at: self.updated_at,
             next_check_at: self.next_check_at,
+            note: self.note,
         })
     }
 }

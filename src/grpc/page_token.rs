@@ -49,7 +49,7 @@ impl PageStart for Position {
     }
 }
 
-/// The last order of the previous page.
+/// The last order or operation of the previous page.
 impl PageStart for WriteId {
     fn write(&self, token: &mut Vec<u8>) {
         token.extend(self.0.as_bytes());
@@ -98,6 +98,8 @@ pub enum List {
     Events,
     /// `Events.StreamEvents`
     EventStream,
+    /// `Provisioning.ListSimOperations`
+    SimOperations,
 }
 
 /// Changes when the layout of a token does.

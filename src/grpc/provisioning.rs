@@ -67,7 +67,11 @@ impl pb::provisioning_server::Provisioning for Handler {
     ) -> Result<Response<pb::ListOrdersResponse>, Status> {
         let list = parse::provisioning::list_orders(request.get_ref())?;
         // One more than the page, to know whether there is another.
-        let mut orders = self.0.list(&list.wanted, list.after, list.page_size + 1).await?;
+        let limit = list.page_size + 1;
+        let mut orders = self
+            .0
+            .list(list.sim.as_ref(), &list.filter, list.after, limit)
+            .await?;
         let size = list.page_size as usize;
         let more = orders.len() > size;
         orders.truncate(size);
@@ -217,6 +221,29 @@ impl pb::provisioning_server::Provisioning for Handler {
         let operation = self.0.operation(key, wait, deadline).await?;
         Ok(Response::new(pb::GetSimOperationResponse {
             operation: Some(convert::sim_operation::sim_operation(operation)),
+        }))
+    }
+
+    async fn list_sim_operations(
+        &self,
+        request: Request<pb::ListSimOperationsRequest>,
+    ) -> Result<Response<pb::ListSimOperationsResponse>, Status> {
+        let list = operations::list(request.get_ref())?;
+        // One more than the page, to know whether there is another.
+        let limit = list.page_size + 1;
+        let mut page = self.0.list_operations(&list.filter, list.after, limit).await?;
+        let size = list.page_size as usize;
+        let more = page.len() > size;
+        page.truncate(size);
+        let last = page.last().filter(|_| more);
+        let token = last
+            .map(|operation| page_token::encode(List::SimOperations, list.fingerprint, &operation.write.id));
+        Ok(Response::new(pb::ListSimOperationsResponse {
+            next_page_token: token.unwrap_or_default(),
+            operations: page
+                .into_iter()
+                .map(convert::sim_operation::sim_operation)
+                .collect(),
         }))
     }
 

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use super::events::{Appended, Arrival, EventLog, Extent, Logged, operations as log};
 use super::session::Session;
 use super::{
-    Attempt, Begun, Check, Claims, Count, Filter, Key, Ledger, Note, Record, Released, Result, Settled,
-    Settlement, Slot, SlotStatus, TakeOver, operations,
+    Attempt, Begun, Check, Claims, Count, Filter, Key, Ledger, Note, OperationFilter, Record, Released,
+    Result, Settled, Settlement, Slot, SlotStatus, TakeOver, operations, pages,
 };
 use crate::domain::event::Event;
 use crate::domain::write::{Write, WriteId};
@@ -128,7 +128,18 @@ impl<B: Backend> Ledger for B {
 
     async fn page(&self, filter: &Filter, after: Option<WriteId>, limit: i64) -> Result<Vec<Write>> {
         let filter = filter.clone();
-        self.read(work!(session => operations::page(session, &filter, after, limit)))
+        self.read(work!(session => pages::orders(session, &filter, after, limit)))
+            .await
+    }
+
+    async fn page_of_operations(
+        &self,
+        filter: &OperationFilter,
+        after: Option<WriteId>,
+        limit: i64,
+    ) -> Result<Vec<Write>> {
+        let filter = filter.clone();
+        self.read(work!(session => pages::operations(session, &filter, after, limit)))
             .await
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Iccid;
 use crate::domain::change::{Labels, SimAction, SimTerms, SubscriptionAction};
-use crate::domain::write::{Kind, State, SubscriptionTerms};
+use crate::domain::write::{Kind, OrderAction, State, SubscriptionTerms};
 
 #[derive(Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -95,6 +95,14 @@ fn subscription_name(action: SubscriptionAction) -> &'static str {
     match action {
         SubscriptionAction::CancelRenewal => "cancel_renewal",
         SubscriptionAction::Terminate => "terminate_subscription",
+    }
+}
+
+/// The name of what an order does.
+pub(super) fn order_name(action: OrderAction) -> &'static str {
+    match action {
+        OrderAction::Buy => BUY,
+        OrderAction::Subscription(action) => subscription_name(action),
     }
 }
 

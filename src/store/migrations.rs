@@ -6,7 +6,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 4] = [
+const STEPS: [(i64, &str, &str, &str); 5] = [
     (
         1,
         "orders",
@@ -30,6 +30,12 @@ const STEPS: [(i64, &str, &str, &str); 4] = [
         "late evidence",
         include_str!("../../migrations/sqlite/0004_late_evidence.sql"),
         include_str!("../../migrations/postgres/0004_late_evidence.sql"),
+    ),
+    (
+        5,
+        "lists",
+        include_str!("../../migrations/sqlite/0005_lists.sql"),
+        include_str!("../../migrations/postgres/0005_lists.sql"),
     ),
 ];
 

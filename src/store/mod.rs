@@ -17,6 +17,7 @@ mod migrations;
 pub mod moves;
 mod open;
 mod operations;
+mod pages;
 mod postgres;
 mod row;
 mod session;
@@ -29,10 +30,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::Msisdn;
 use crate::domain::failure::Failure;
-use crate::domain::write::{Kind, RequestId, State, Write, WriteId};
+use crate::domain::write::{Kind, OrderAction, RequestId, State, Write, WriteId};
+use crate::domain::{Msisdn, SimRef, sim_operation};
 
+pub use crate::domain::write::Note;
 pub use durability::durability;
 pub use error::{Error, Result};
 pub use events::EventLog;
@@ -254,15 +256,6 @@ pub struct Check {
     pub next_check_at: Option<Timestamp>,
 }
 
-/// Who resolved a write and why, kept for the audit.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Note {
-    /// Who.
-    pub by: Option<String>,
-    /// Why; may be empty.
-    pub text: String,
-}
-
 /// Which subscriptions of a SIM belong to orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
@@ -283,13 +276,38 @@ pub enum Key {
     Request(RequestId),
 }
 
-/// Selects orders.
+/// Selects orders. What is absent does not filter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of this SIM.
     pub msisdn: Option<Msisdn>,
     /// In one of these states; empty for all.
     pub states: Vec<State>,
+    /// Created at or after.
+    pub created_from: Option<Timestamp>,
+    /// Created before.
+    pub created_until: Option<Timestamp>,
+    /// With this reference of the caller's; not empty.
+    pub reference: Option<String>,
+    /// Of this product.
+    pub product_id: Option<String>,
+    /// That do this.
+    pub action: Option<OrderAction>,
+    /// That this caller requested.
+    pub caller: Option<String>,
+}
+
+/// Selects operations on SIMs. What is absent does not filter.
+#[derive(Clone, Debug, Default)]
+pub struct OperationFilter {
+    /// On this SIM, by the identifier that it had when they were requested.
+    pub sim: Option<SimRef>,
+    /// In one of these states; empty for all.
+    pub states: Vec<sim_operation::State>,
+    /// An accepted operation that has not changed since is no longer pending.
+    pub given_up_since: Timestamp,
+    /// That only an operator can settle.
+    pub needs_operator: bool,
     /// Created at or after.
     pub created_from: Option<Timestamp>,
     /// Created before.
@@ -372,6 +390,14 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Orders, newest first, beginning after one of them.
     async fn page(&self, filter: &Filter, after: Option<WriteId>, limit: i64) -> Result<Vec<Write>>;
+
+    /// Operations on SIMs, newest first, beginning after one of them.
+    async fn page_of_operations(
+        &self,
+        filter: &OperationFilter,
+        after: Option<WriteId>,
+        limit: i64,
+    ) -> Result<Vec<Write>>;
 
     /// Deletes settled writes that have not changed since. Returns how many.
     async fn purge(&self, unchanged_since: Timestamp) -> Result<u64>;

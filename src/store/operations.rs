@@ -12,8 +12,8 @@ use super::error::Error;
 use super::row::{self, values};
 use super::session::Session;
 use super::{
-    Attempt, Begun, Check, Claims, Count, Filter, Key, Note, Record, Released, Settled, Settlement, Slot,
-    SlotStatus, TakeOver, kind, statements,
+    Attempt, Begun, Check, Claims, Count, Key, Note, Record, Released, Settled, Settlement, Slot, SlotStatus,
+    TakeOver, kind, statements,
 };
 use crate::domain::Iccid;
 use crate::domain::failure::Failure;
@@ -331,29 +331,6 @@ pub(super) async fn claims<S: Session>(
             .collect::<sqlx::Result<_>>()?,
         rivals: row::number(&rivals, "rivals")?,
     })
-}
-
-pub(super) async fn page<S: Session>(
-    session: &mut S,
-    filter: &Filter,
-    after: Option<WriteId>,
-    limit: i64,
-) -> sqlx::Result<Vec<Write>> {
-    let mut values = Vec::new();
-    values.extend(after.map(row::Value::from));
-    values.extend(
-        filter
-            .msisdn
-            .as_ref()
-            .map(|msisdn| row::Value::from(msisdn.as_str())),
-    );
-    values.extend(filter.created_from.map(row::Value::from));
-    values.extend(filter.created_until.map(row::Value::from));
-    values.push(limit.max(0).into());
-    let rows = session
-        .rows(statements::page(filter, after.is_some()), values)
-        .await?;
-    rows.iter().map(|found| Ok(row::record(found)?.write)).collect()
 }
 
 /// Deletes up to [`PURGED_AT_ONCE`].

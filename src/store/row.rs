@@ -17,7 +17,8 @@ use crate::domain::change::SimChange;
 use crate::domain::failure::{Failure, Reason};
 use crate::domain::money::Currency;
 use crate::domain::write::{
-    Activation, Kind, Line, Purchase, PurchaseTerms, RequestId, State, SubscriptionChange, Write, WriteId,
+    Activation, Kind, Line, Note, Purchase, PurchaseTerms, RequestId, State, SubscriptionChange, Write,
+    WriteId,
 };
 use crate::domain::{Iccid, Money, Msisdn};
 
@@ -199,7 +200,16 @@ fn write(row: &impl Cells) -> sqlx::Result<Write> {
         created_at: needed("created_at")?,
         updated_at: needed("updated_at")?,
         next_check_at: time(row, "next_check_at")?.filter(|_| is_open),
+        note: note(row)?,
     })
+}
+
+fn note(row: &impl Cells) -> sqlx::Result<Option<Note>> {
+    let Some(text) = row.text("note")? else {
+        return Ok(None);
+    };
+    let by = row.text("noted_by")?;
+    Ok(Some(Note { by, text }))
 }
 
 fn kind(row: &impl Cells) -> sqlx::Result<Kind> {

@@ -3,7 +3,6 @@
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
-use super::Filter;
 use crate::domain::write::State;
 
 /// States in flight, as the partial index `orders_one_in_flight` has them.
@@ -44,9 +43,10 @@ macro_rules! columns {
          max_price_units, max_price_nanos, caller, state, subscription_id, provider_reference, \
          failure_reason, failure_provider_code, failure_provider_request_id, created_at, updated_at, \
          next_check_at, attempt, baseline, sent_by, checks, act, details, first_baseline, checked_at, \
-         absent_for, watched_for"
+         absent_for, watched_for, note, noted_by"
     };
 }
+pub(super) use columns;
 
 pub(super) const FIND: SqlStr =
     SqlStr::from_static(concat!("SELECT ", columns!(), " FROM orders WHERE id = $1"));
@@ -224,35 +224,9 @@ pub(super) fn settle(next: State, names_subscription: bool, by_operator: bool) -
     .into_sql_str()
 }
 
-/// A page of orders, which have a product, newest first. Values in this order,
-/// each only when it is there: `after`, MSISDN, from, until, and always the
-/// limit.
-pub(super) fn page(filter: &Filter, after: bool) -> SqlStr {
-    let mut sql = concat!("SELECT ", columns!(), " FROM orders WHERE product_id <> ''").to_owned();
-    let mut place = 1;
-    let mut condition = |there: bool, text: &str| {
-        if there {
-            sql.push_str(&format!(" AND {text} ${place}"));
-            place += 1;
-        }
-    };
-    condition(after, "id <");
-    condition(filter.msisdn.is_some(), "msisdn =");
-    condition(filter.created_from.is_some(), "created_at >=");
-    condition(filter.created_until.is_some(), "created_at <");
-    if !filter.states.is_empty() {
-        sql.push_str(&format!(
-            " AND state IN ({})",
-            names(filter.states.iter().copied())
-        ));
-    }
-    sql.push_str(&format!(" ORDER BY id DESC LIMIT ${place}"));
-    AssertSqlSafe(sql).into_sql_str()
-}
-
 /// The names of states as literals. In the order of `State::ALL` and without
 /// duplicates, so that there are few texts to prepare.
-fn names(states: impl Iterator<Item = State>) -> String {
+pub(super) fn names(states: impl Iterator<Item = State>) -> String {
     let wanted: Vec<State> = states.collect();
     let names = State::ALL.into_iter().filter(|state| wanted.contains(state));
     let quoted: Vec<String> = names.map(|state| format!("'{}'", state.order_name())).collect();

@@ -4,7 +4,7 @@ use super::{sim_ids, timestamp};
 use crate::domain::SimIds;
 use crate::domain::change::SubscriptionAction;
 use crate::domain::failure::{Failure, Reason};
-use crate::domain::write::{Activation, Line, Order, OrderKind, State};
+use crate::domain::write::{Activation, Line, Note, Order, OrderKind, State};
 use crate::pb::connectivity::v1 as pb;
 
 /// An order.
@@ -19,6 +19,7 @@ pub fn order(order: Order) -> pb::Order {
         updated_at: Some(timestamp(order.updated_at)),
         next_check_at: order.next_check_at.map(timestamp),
         caller: order.caller.unwrap_or_default(),
+        operator_decision: order.note.map(operator_decision),
         ..Default::default()
     };
     match order.kind {
@@ -43,6 +44,14 @@ pub fn order(order: Order) -> pb::Order {
             subscription_id: change.terms.subscription_id,
             ..common
         },
+    }
+}
+
+/// What an operator recorded.
+pub fn operator_decision(note: Note) -> pb::OperatorDecision {
+    pb::OperatorDecision {
+        caller: note.by.unwrap_or_default(),
+        note: note.text,
     }
 }
 

@@ -32,6 +32,7 @@ pub fn sim_operation(operation: SimOperation) -> pb::SimOperation {
         caller: write.caller.unwrap_or_default(),
         new_iccid: new_iccid.unwrap_or_default(),
         needs_operator,
+        operator_decision: write.note.map(order::operator_decision),
     }
 }
 

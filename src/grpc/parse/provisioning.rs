@@ -8,19 +8,19 @@ use super::Violations;
 use crate::domain::change::SubscriptionAction;
 use crate::domain::money::{Currency, Money};
 use crate::domain::write::{
-    Activation, LONGEST_REFERENCE, PurchaseTerms, RequestId, State, SubscriptionTerms, WriteId,
+    Activation, LONGEST_REFERENCE, OrderAction, PurchaseTerms, RequestId, State, SubscriptionTerms, WriteId,
 };
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, SimRef, caller, product};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::pb::google::r#type as google;
-use crate::service::writes::{Key, Request, Resolution, Terms, Wanted};
+use crate::service::writes::{Filter, Key, Request, Resolution, Terms};
 
 const LONGEST_SUBSCRIPTION_ID: usize = 255;
 pub(super) const LONGEST_NOTE: usize = 500;
-const DEFAULT_PAGE: u32 = 50;
-const LARGEST_PAGE: u32 = 1000;
-const MOST_STATES: usize = 20;
+pub(super) const DEFAULT_PAGE: u32 = 50;
+pub(super) const LARGEST_PAGE: u32 = 1000;
+pub(super) const MOST_STATES: usize = 20;
 /// Beyond any deadline that `grpc.max_deadline` should allow; a longer wait is a
 /// mistake of the caller.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -115,8 +115,10 @@ pub fn get_order(request: &pb::GetOrderRequest) -> Result<(Key, Duration)> {
 /// A parsed `ListOrdersRequest`.
 #[derive(Debug)]
 pub struct ListOrders {
-    /// The filter.
-    pub wanted: Wanted,
+    /// Of this SIM.
+    pub sim: Option<SimRef>,
+    /// The rest of the filter.
+    pub filter: Filter,
     /// The last order of the previous page.
     pub after: Option<WriteId>,
     /// Orders per page.
@@ -144,17 +146,34 @@ pub fn list_orders(request: &pb::ListOrdersRequest) -> Result<ListOrders> {
     }
     let created_from = violations.moment("created_after", request.created_after.as_ref());
     let created_until = violations.moment("created_before", request.created_before.as_ref());
+    violations.text("reference", &request.reference, LONGEST_REFERENCE);
+    violations.text("product_id", &request.product_id, product::LONGEST_ID);
+    violations.text("caller", &request.caller, caller::LONGEST_ID);
+    let action = violations.action("kind", request.kind);
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
     violations.into_result(Some(()))?;
-    let fingerprint = Fingerprint::of(&(&sim, &states, created_from, created_until));
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let (reference, product_id) = (given(&request.reference), given(&request.product_id));
+    let caller = given(&request.caller);
+    let older = (&sim, &states, created_from, created_until);
+    // Without the later fields, tokens of the former release stay valid.
+    let fingerprint = match (&reference, &product_id, action, &caller) {
+        (None, None, None, None) => Fingerprint::of(&older),
+        later => Fingerprint::of(&(older, later)),
+    };
     let after = page_token::decode(List::Orders, fingerprint, &request.page_token)
         .map_err(Error::PageTokenInvalid)?;
     Ok(ListOrders {
-        wanted: Wanted {
-            sim,
+        sim,
+        filter: Filter {
+            msisdn: None,
             states,
             created_from,
             created_until,
+            reference,
+            product_id,
+            action,
+            caller,
         },
         after,
         page_size,
@@ -251,6 +270,21 @@ impl Violations {
         wait
     }
 
+    /// `None` when it is unspecified.
+    fn action(&mut self, field: &str, number: i32) -> Option<OrderAction> {
+        use SubscriptionAction::{CancelRenewal, Terminate};
+        match pb::OrderKind::try_from(number) {
+            Ok(pb::OrderKind::Unspecified) => None,
+            Ok(pb::OrderKind::Buy) => Some(OrderAction::Buy),
+            Ok(pb::OrderKind::CancelRenewal) => Some(OrderAction::Subscription(CancelRenewal)),
+            Ok(pb::OrderKind::TerminateSubscription) => Some(OrderAction::Subscription(Terminate)),
+            Err(_) => {
+                self.add(field, "is not one of the documented values");
+                None
+            }
+        }
+    }
+
     fn money(&mut self, field: &str, money: Option<&google::Money>) -> Option<Money> {
         let given = money?;
         let currency = Currency::parse(&given.currency_code);
@@ -274,7 +308,11 @@ impl Violations {
         currency.and(amount)
     }
 
-    fn moment(&mut self, field: &str, moment: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
+    pub(super) fn moment(
+        &mut self,
+        field: &str,
+        moment: Option<&prost_types::Timestamp>,
+    ) -> Option<Timestamp> {
         let given = moment?;
         let nanos = u32::try_from(given.nanos)
             .ok()
@@ -289,5 +327,29 @@ impl Violations {
             self.add(field, "must be a time from year -9999 to 9999");
         }
         read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bound to the four filters that it knew.
+    #[test]
+    fn a_page_token_of_the_former_release_is_read() {
+        let nothing: (Option<SimRef>, Vec<State>) = Default::default();
+        let time: Option<Timestamp> = None;
+        let fingerprint = Fingerprint::of(&(&nothing.0, &nothing.1, time, time));
+        let last = WriteId::new();
+        let request = pb::ListOrdersRequest {
+            page_token: page_token::encode(List::Orders, fingerprint, &last),
+            ..Default::default()
+        };
+        assert_eq!(list_orders(&request).unwrap().after, Some(last));
+        let other = pb::ListOrdersRequest {
+            caller: "shop".into(),
+            ..request
+        };
+        assert!(matches!(list_orders(&other), Err(Error::PageTokenInvalid(_))));
     }
 }

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Violations;
-use super::provisioning::LONGEST_NOTE;
+use super::provisioning::{DEFAULT_PAGE, LARGEST_PAGE, LONGEST_NOTE, MOST_STATES};
 use crate::domain::change::{
     LONGEST_GROUP, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, LONGEST_RATE_PLAN, Labels, MOST_METADATA,
     SimAction, SimTerms,
 };
+use crate::domain::sim_operation::State;
 use crate::domain::write::{LONGEST_REFERENCE, WriteId};
-use crate::domain::{Iccid, Result};
+use crate::domain::{Error, Iccid, Result};
+use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
-use crate::service::writes::{Key, Request, Resolution, Terms};
+use crate::service::writes::{Key, OperationFilter, Request, Resolution, Terms};
 
 /// The fields that the requests of all operations share.
 #[derive(Clone, Copy, Debug)]
@@ -153,6 +155,69 @@ pub fn get(request: &pb::GetSimOperationRequest) -> Result<(Key, Duration)> {
     };
     let wait = violations.wait(request.wait.as_ref());
     violations.into_result(key.zip(wait))
+}
+
+/// A parsed `ListSimOperationsRequest`.
+#[derive(Debug)]
+pub struct ListSimOperations {
+    /// The filter.
+    pub filter: OperationFilter,
+    /// The last operation of the previous page.
+    pub after: Option<WriteId>,
+    /// Operations per page.
+    pub page_size: u32,
+    /// What a token for the next page is bound to.
+    pub fingerprint: Fingerprint,
+}
+
+/// Parses; the token last, because it is bound to all the rest.
+///
+/// # Errors
+/// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
+pub fn list(request: &pb::ListSimOperationsRequest) -> Result<ListSimOperations> {
+    let mut violations = Violations::default();
+    let given = request.sim.as_ref().filter(|sim| sim.id.is_some());
+    let sim = given.and_then(|sim| violations.sim("sim", Some(sim)));
+    let mut states = Vec::new();
+    let numbers = violations.bounded("states", request.states.iter(), MOST_STATES);
+    for (at, number) in numbers.enumerate() {
+        match state(*number) {
+            Some(state) if !states.contains(&state) => states.push(state),
+            Some(_) => {}
+            None => violations.add(format!("states[{at}]"), "must be a known state"),
+        }
+    }
+    let created_from = violations.moment("created_after", request.created_after.as_ref());
+    let created_until = violations.moment("created_before", request.created_before.as_ref());
+    let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
+    violations.into_result(Some(()))?;
+    let needs_operator = request.needs_operator;
+    let fingerprint = Fingerprint::of(&(&sim, &states, needs_operator, created_from, created_until));
+    let after = page_token::decode(List::SimOperations, fingerprint, &request.page_token)
+        .map_err(Error::PageTokenInvalid)?;
+    Ok(ListSimOperations {
+        filter: OperationFilter {
+            sim,
+            states,
+            needs_operator,
+            created_from,
+            created_until,
+            ..OperationFilter::default()
+        },
+        after,
+        page_size,
+        fingerprint,
+    })
+}
+
+fn state(number: i32) -> Option<State> {
+    match pb::SimOperationState::try_from(number).ok()? {
+        pb::SimOperationState::Unspecified => None,
+        pb::SimOperationState::Pending => Some(State::Pending),
+        pb::SimOperationState::Succeeded => Some(State::Succeeded),
+        pb::SimOperationState::Failed => Some(State::Failed),
+        pb::SimOperationState::Unknown => Some(State::Unknown),
+    }
 }
 
 /// Parses a `ResolveSimOperationRequest` into the operation, the resolution,

@@ -10,6 +10,7 @@
 //!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
 //! * `reconcile` determines the outcome of attempts without an answer; `checks`
 //!   measures for how long; `verdict` is what one check can conclude.
+//! * `lists` are pages of what the ledger holds.
 //! * `waits` is how reads wait for an outcome.
 //! * `evidence` is what the provider's events prove.
 //! * `resolution` is what an operator decides where nothing can be determined.
@@ -23,6 +24,7 @@ mod checks;
 mod evidence;
 mod executor;
 mod flight;
+mod lists;
 mod operations;
 mod prepared;
 mod purchase;
@@ -38,7 +40,6 @@ mod waits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -48,7 +49,7 @@ use crate::config;
 use crate::domain::change::{OptionalOperation, SimTerms};
 use crate::domain::write::{Kind, Order, PurchaseTerms, RequestId, State, SubscriptionTerms, Write, WriteId};
 use crate::domain::{Clock, Deadline, Error, Iccid, Result, SimRef};
-use crate::store::{self, EventLog, Filter, Ledger, Record, Slot};
+use crate::store::{self, EventLog, Ledger, Record, Slot};
 use crate::telemetry::Metrics;
 use crate::transatel::Transatel;
 use checks::Checks;
@@ -56,7 +57,7 @@ use flight::Flights;
 use steps::Steps;
 use waits::Waits;
 
-pub use crate::store::{Key, Note};
+pub use crate::store::{Filter, Key, Note, OperationFilter};
 pub use resolution::Resolution;
 
 /// The use cases that change something. Cheap to clone.
@@ -164,19 +165,6 @@ impl Terms {
     }
 }
 
-/// Selects orders. What is absent does not filter.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// Of this SIM.
-    pub sim: Option<SimRef>,
-    /// In one of these states.
-    pub states: Vec<State>,
-    /// Created at or after.
-    pub created_from: Option<Timestamp>,
-    /// Created before.
-    pub created_until: Option<Timestamp>,
-}
-
 /// The caller gets its answer this long before its deadline, so that it arrives
 /// in time.
 const ANSWER_AHEAD: Duration = Duration::from_millis(100);
@@ -264,26 +252,6 @@ impl Writes {
             Err(_) if as_known.write.may_be_sent_again() => Err(Error::DeadlineExceeded),
             Ok(Err(_)) | Err(_) => Ok(as_known),
         }
-    }
-
-    /// Orders, newest first, at most `limit`, beginning after one of them.
-    ///
-    /// # Errors
-    /// `LEDGER_UNAVAILABLE`, and those of finding a SIM's MSISDN.
-    pub async fn list(&self, wanted: &Wanted, after: Option<WriteId>, limit: u32) -> Result<Vec<Order>> {
-        let msisdn = match &wanted.sim {
-            None => None,
-            Some(sim) => Some(self.inner.sims.msisdn(sim).await?),
-        };
-        let filter = Filter {
-            msisdn,
-            states: wanted.states.clone(),
-            created_from: wanted.created_from,
-            created_until: wanted.created_until,
-        };
-        let page = self.inner.ledger.page(&filter, after, i64::from(limit)).await;
-        let writes = page.map_err(unavailable)?.into_iter();
-        Ok(writes.filter_map(Write::into_order).collect())
     }
 
     /// The operation that the request needs is enabled.

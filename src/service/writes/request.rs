@@ -135,6 +135,7 @@ impl Writes {
                 created_at,
                 updated_at: now,
                 next_check_at: None,
+                note: None,
             },
             baseline: ready.baseline,
             generation: ready.generation,

@@ -46,6 +46,7 @@ pub fn record(baseline: &[&str]) -> Record {
             created_at: at,
             updated_at: at,
             next_check_at: Some(at),
+            note: None,
         },
         attempt: 1,
         first_baseline: baseline.clone(),

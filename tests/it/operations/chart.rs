@@ -371,7 +371,7 @@ async fn the_calls_in_the_runbook_reach_the_gateway() {
         }
         made += 1;
     }
-    assert_eq!(made, 4);
+    assert_eq!(made, 6);
 }
 
 #[test]

@@ -25,7 +25,7 @@ const SUPPORT: &str = "support.internal";
 /// The shop may buy, support may look, everybody with a name may browse.
 const POLICY: (&str, &str) = (
     "CALLERS__ALLOW",
-    r#"{ "spiffe://company.example/ns/shop/sa/web" = ["Provisioning/CreateOrder", "Provisioning/GetOrder"],
+    r#"{ "spiffe://company.example/ns/shop/sa/web" = ["Provisioning/CreateOrder", "Provisioning/GetOrder", "Provisioning/ListOrders"],
          "support.internal" = ["Esim/GetEsim", "Inventory/*"], "*" = ["Catalog/*"] }"#,
 );
 
@@ -124,6 +124,15 @@ async fn the_name_in_the_certificate_is_in_the_ledger_and_decides() {
         .await
         .unwrap();
     assert_eq!(kept.into_inner().order.unwrap().caller, SHOP);
+    for (caller, orders) in [(SHOP, 1), ("another", 0)] {
+        let request = api::ListOrdersRequest {
+            caller: caller.into(),
+            ..Default::default()
+        };
+        let mut client = ProvisioningClient::new(shop.clone());
+        let listed = client.list_orders(request).await.unwrap().into_inner().orders;
+        assert_eq!(listed.len(), orders, "{caller}");
+    }
 
     // What it may not, although the next one may.
     let request = api::GetEsimRequest::default();

@@ -33,6 +33,7 @@ pub(crate) use suite_of;
 mod attempts;
 mod files;
 mod former_release;
+mod lists;
 mod model;
 mod races;
 mod servers;
@@ -99,6 +100,7 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
             created_at: at(0),
             updated_at: at(0),
             next_check_at: None,
+            note: None,
         },
         baseline: Vec::new(),
         generation: 0,

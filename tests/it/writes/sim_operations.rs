@@ -1,6 +1,7 @@
 //! Operations on SIMs, over gRPC: sent once, followed to their
 //! end.
 
+mod listing;
 mod outcomes;
 
 use std::collections::HashMap;

@@ -116,6 +116,11 @@ impl Visitor {
             ..Default::default()
         };
         ask!(self, client, list_orders, listed).unwrap();
+        let listed = ListSimOperationsRequest {
+            sim: by_msisdn("882470000000003"),
+            ..Default::default()
+        };
+        ask!(self, client, list_sim_operations, listed).unwrap();
         let resolution = ResolveSimOperationRequest {
             operation_id: Uuid::new_v4().to_string(),
             resolution: Resolution::NotPlaced.into(),

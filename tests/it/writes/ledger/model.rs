@@ -162,7 +162,14 @@ impl Model {
         Begun::Yes(Box::new(record))
     }
 
-    fn settle(&mut self, id: WriteId, attempt: i32, settlement: &Settlement, now: Timestamp) -> Settled {
+    fn settle(
+        &mut self,
+        id: WriteId,
+        attempt: i32,
+        settlement: &Settlement,
+        note: Option<&Note>,
+        now: Timestamp,
+    ) -> Settled {
         let Some(place) = self.rows.iter().position(|row| row.record.write.id == id) else {
             return Settled::Gone;
         };
@@ -209,6 +216,7 @@ impl Model {
         record.write.state = settlement.state();
         purchase_mut(&mut record.write).subscription_id = subscription;
         record.write.failure = None;
+        record.write.note = note.cloned().or(record.write.note.take());
         record.write.next_check_at = None;
         let due_at = record.due_at.take();
         match settlement {
@@ -397,8 +405,8 @@ async fn agree(ledger: &dyn Ledger, steps: &[Step]) {
             } => {
                 let id = ids[usize::from(order)];
                 let attempt = attempt_of(&model, id, attempt_off);
-                let expected = model.settle(id, attempt, &settlement, now);
                 let note = attempt_off.then(Note::default);
+                let expected = model.settle(id, attempt, &settlement, note.as_ref(), now);
                 let answer = ledger.settle(id, attempt, settlement, note, now).await.unwrap();
                 assert_eq!(format!("{answer:?}"), format!("{expected:?}"));
             }

@@ -71,6 +71,12 @@ async fn each_settlement_writes_what_it_knows(stage: &Stage) {
     let Settled::Yes(bought) = answer else {
         panic!("{answer:?}")
     };
+    let kept = bought.write.note.clone().unwrap();
+    assert_eq!(
+        (kept.by.as_deref(), kept.text.as_str()),
+        (Some("ops"), "seen on the invoice")
+    );
+    assert!(!format!("{kept:?}").contains("invoice"));
     assert_eq!(bought.write.failure, None);
     assert_eq!(bought.write.provider_reference.as_deref(), Some("REF"));
     assert_eq!(

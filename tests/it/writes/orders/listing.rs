@@ -7,7 +7,9 @@ use transatel_gateway_client::google::r#type::Money;
 use transatel_simulator::SimStatus;
 
 use super::{FRESH, create, get, order};
-use crate::support::gateway::{ORDERS, SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason, violations};
+use crate::support::gateway::{
+    FRANCE, ORDERS, SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason, violations,
+};
 
 #[tokio::test]
 async fn orders_are_listed_newest_first_while_more_come() {
@@ -82,6 +84,86 @@ async fn orders_are_listed_newest_first_while_more_come() {
     assert_eq!(
         (error.code, error.reason.as_str()),
         (Code::InvalidArgument, "PAGE_TOKEN_INVALID")
+    );
+}
+
+#[tokio::test]
+async fn orders_are_listed_by_reference_product_and_kind() {
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
+    let referred = api::CreateOrderRequest {
+        reference: "shop 17".into(),
+        ..order(FRESH)
+    };
+    let first = create(&mut client, &referred).await.unwrap();
+    let second = create(&mut client, &order(FRESH)).await.unwrap();
+    let caller = client.clone();
+    let list = |filter: api::ListOrdersRequest| {
+        let mut client = caller.clone();
+        async move {
+            let page = client.list_orders(filter).await.unwrap().into_inner();
+            page.orders
+        }
+    };
+    let all = api::ListOrdersRequest::default;
+    let reference = |reference: &str| api::ListOrdersRequest {
+        reference: reference.into(),
+        ..all()
+    };
+    let found = list(reference("shop 17")).await;
+    assert_eq!((found.len(), &found[0]), (1, &first));
+    assert_eq!(list(reference("shop 18")).await, []);
+    let product = |product_id: &str| api::ListOrdersRequest {
+        product_id: product_id.into(),
+        ..all()
+    };
+    let both = [second, first];
+    assert_eq!(list(product(FRANCE)).await, both);
+    assert_eq!(list(product("NO_SUCH")).await, []);
+    let kind = |kind: api::OrderKind| api::ListOrdersRequest {
+        kind: kind.into(),
+        ..all()
+    };
+    assert_eq!(list(kind(api::OrderKind::Buy)).await, both);
+    assert_eq!(list(kind(api::OrderKind::CancelRenewal)).await, []);
+    // Nobody is named without certificates.
+    let by_caller = api::ListOrdersRequest {
+        caller: "shop".into(),
+        ..all()
+    };
+    assert_eq!(list(by_caller).await, []);
+
+    let page = api::ListOrdersRequest {
+        page_size: 1,
+        ..product(FRANCE)
+    };
+    let token = client
+        .list_orders(page.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .next_page_token;
+    let next = api::ListOrdersRequest {
+        page_token: token.clone(),
+        ..page
+    };
+    assert_eq!(list(next).await, both[1..]);
+    let foreign = api::ListOrdersRequest {
+        page_token: token,
+        ..all()
+    };
+    let error = reason(&client.list_orders(foreign).await.unwrap_err());
+    assert_eq!(error.reason, "PAGE_TOKEN_INVALID");
+    let bad = api::ListOrdersRequest {
+        reference: "r".repeat(101),
+        product_id: "p".repeat(101),
+        kind: 99,
+        caller: "c".repeat(2049),
+        ..all()
+    };
+    assert_eq!(
+        violations(&client.list_orders(bad).await.unwrap_err()),
+        ["caller", "kind", "product_id", "reference"]
     );
 }
 

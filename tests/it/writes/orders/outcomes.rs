@@ -312,6 +312,14 @@ async fn ambiguous_subscriptions_are_left_to_an_operator() {
         (resolved.state(), &resolved.subscription_id),
         (OrderState::Placed, &ours)
     );
+    let decision = resolved.operator_decision.unwrap();
+    assert_eq!(
+        (decision.caller.as_str(), decision.note.as_str()),
+        ("", "seen in the portal")
+    );
+    let read = get(&mut client, &request).await.unwrap();
+    assert_eq!(read.operator_decision, Some(decision));
+    assert_eq!(order.operator_decision, None);
     // The same word again is fine, another one is too late.
     client.resolve_order(resolve.clone()).await.unwrap();
     let other = api::ResolveOrderRequest {
