@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod callers;
 mod events;
 mod operations;
 mod reads;

@@ -1,7 +1,8 @@
 //! One of each in the tree: two versions of these do not work together. And
 //! what was measured and is not used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 fn read(file: &str) -> toml::Table {
     std::fs::read_to_string(file).unwrap().parse().unwrap()
@@ -64,4 +65,37 @@ fn what_changes_between_patches_is_pinned() {
         pinned += 1;
     }
     assert!(pinned >= 5);
+}
+
+#[test]
+fn callers_do_not_depend_on_the_server() {
+    let arguments = "tree --offline --locked --package transatel-gateway-client --edges normal --prefix none --format {p}";
+    let tree = Command::new(env!("CARGO"))
+        .args(arguments.split(' '))
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{tree:?}");
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains("tonic") && names.len() > 30, "{names:?}");
+    for name in &names {
+        let of_the_server = [
+            "transatel-gateway",
+            "transatel-simulator",
+            "axum",
+            "matchit",
+            "moka",
+            "reqwest",
+        ];
+        assert!(
+            !of_the_server.contains(name) && !name.starts_with("sqlx") && !name.starts_with("opentelemetry"),
+            "{name} is in the tree of callers"
+        );
+    }
+    // 63 when this was written. TLS is the caller's choice.
+    assert!(
+        !names.contains("rustls") && names.len() < 75,
+        "{}: {names:?}",
+        names.len()
+    );
 }

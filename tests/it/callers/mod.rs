@@ -1,0 +1,4 @@
+//! What `crates/client` does for callers, against the gateway.
+
+mod follower;
+mod retrying;
