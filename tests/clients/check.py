@@ -49,9 +49,10 @@ def generated():
     )
     assert code == 0, "protoc refuses the contract"
     sys.path.insert(0, folder)
+    return folder
 
 
-generated()
+GENERATED = generated()
 from connectivity.v1 import catalog_pb2, catalog_pb2_grpc  # noqa: E402
 from connectivity.v1 import esim_pb2, esim_pb2_grpc  # noqa: E402
 from connectivity.v1 import events_pb2, events_pb2_grpc  # noqa: E402
@@ -242,6 +243,142 @@ class Grpcio(unittest.TestCase):
             self.assertEqual(placed.state, provisioning_pb2.ORDER_STATE_PLACED)
             self.assertEqual(placed.order_id, known.order_id)
         self.assertEqual(orders_accepted(self.gateway.sandbox), 60)
+
+
+class ServiceConfig(unittest.TestCase):
+    """`clients/service_config.json`, as grpcio takes it."""
+
+    TEXT = (ROOT / "clients/service_config.json").read_text()
+
+    def setUp(self):
+        # One attempt at a read, so that it fails when the provider does.
+        self.gateway = Gateway(self, TRANSATEL__READ_ATTEMPTS=1)
+        self.msisdn = sims(self.gateway.sandbox, 1)[0][0]
+
+    def channel(self, *options):
+        channel = grpc.insecure_channel(self.gateway.address, [("grpc.use_local_subchannel_pool", 1), *options])
+        self.addCleanup(channel.close)
+        return channel
+
+    def provider_fails_once(self):
+        path = "/ocs/inventory/api/subscriptions/products"
+        fault = {"method": "GET", "path": path, "steps": [{"fault": "status", "status": 503}]}
+        fetch(f"{self.gateway.sandbox}/__sandbox/faults", fault)
+
+    def test_reads_and_writes_are_repeated_when_the_gateway_asks_for_it(self):
+        plain, configured = self.channel(), self.channel(("grpc.service_config", self.TEXT))
+        read = inventory_pb2.GetInventoryRequest(sim=types_pb2.SimRef(msisdn=self.msisdn))
+        self.provider_fails_once()
+        with self.assertRaises(grpc.RpcError) as caught:
+            inventory_pb2_grpc.InventoryStub(plain).GetInventory(read)
+        self.assertEqual(reason(caught.exception), (grpc.StatusCode.UNAVAILABLE, "PROVIDER_UNAVAILABLE"))
+
+        self.provider_fails_once()
+        began = time.monotonic()
+        inventory_pb2_grpc.InventoryStub(configured).GetInventory(read)
+        self.assertGreaterEqual(time.monotonic() - began, 0.9, "the repeat waited as the gateway asked")
+
+        self.provider_fails_once()
+        order = provisioning_pb2.CreateOrderRequest(
+            request_id=str(uuid.uuid4()), sim=types_pb2.SimRef(msisdn=self.msisdn), product_id=FRANCE
+        )
+        placed = provisioning_pb2_grpc.ProvisioningStub(configured).CreateOrder(order).order
+        self.assertEqual(placed.state, provisioning_pb2.ORDER_STATE_PLACED)
+        self.assertEqual(orders_accepted(self.gateway.sandbox), 1)
+
+    def test_a_call_without_a_deadline_gets_that_of_its_method(self):
+        config = json.loads(self.TEXT)
+        for group in config["methodConfig"]:
+            group["timeout"] = "0.2s"
+        fault = {"method": "GET", "path": "/ocs/inventory/api/subscriptions/products", "steps": [{"fault": "hang"}]}
+        fetch(f"{self.gateway.sandbox}/__sandbox/faults", fault)
+        stub = inventory_pb2_grpc.InventoryStub(self.channel(("grpc.service_config", json.dumps(config))))
+        with self.assertRaises(grpc.RpcError) as caught:
+            stub.GetInventory(inventory_pb2.GetInventoryRequest(sim=types_pb2.SimRef(msisdn=self.msisdn)))
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
+
+    def test_calls_go_to_all_gateways_that_are_healthy(self):
+        provider = Provider(self)
+        gateways = [Gateway(self, provider, SHUTDOWN__PROPAGATION_DELAY="10s") for _ in range(2)]
+        # An order that only the first one knows shows who answers.
+        known = str(uuid.uuid4())
+        with grpc.insecure_channel(gateways[0].address) as channel:
+            buy(provisioning_pb2_grpc.ProvisioningStub(channel), sims(provider.url, 1)[0][0], known)
+        both = "ipv4:" + ",".join(gateway.address for gateway in gateways)
+        # Otherwise the list of addresses would be the authority, which is not one.
+        options = [("grpc.service_config", self.TEXT), ("grpc.default_authority", "gateway")]
+        channel = grpc.insecure_channel(both, options)
+        self.addCleanup(channel.close)
+        stub = provisioning_pb2_grpc.ProvisioningStub(channel)
+
+        def answers():
+            found = []
+            for _ in range(10):
+                try:
+                    stub.GetOrder(provisioning_pb2.GetOrderRequest(request_id=known))
+                    found.append(0)
+                except grpc.RpcError as error:
+                    self.assertEqual(reason(error)[1], "ORDER_NOT_FOUND")
+                    found.append(1)
+            return set(found)
+
+        until("both answer", lambda: answers() == {0, 1})
+        stopping = gateways[0].process.process
+        stopping.send_signal(signal.SIGTERM)
+        until("the one that stops is left alone", lambda: answers() == {1})
+        self.assertIsNone(stopping.poll(), "and it still answers")
+
+    def test_every_method_but_the_endless_one_is_in_it_once(self):
+        groups = json.loads(self.TEXT)["methodConfig"]
+        named = [(name["service"], name["method"]) for group in groups for name in group["name"]]
+        files = (catalog_pb2, esim_pb2, events_pb2, inventory_pb2, provisioning_pb2)
+        services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+        methods = [(service.full_name, method.name) for service in services for method in service.methods]
+        methods.remove(("connectivity.v1.Events", "StreamEvents"))
+        self.assertEqual(sorted(named), sorted(methods))
+
+
+class Examples(unittest.TestCase):
+    """The examples of `clients`, each run twice as a shop that is restarted."""
+
+    def shop(self, *command):
+        gateway = Gateway(self, EVENTS__MAX_STREAM_AGE="1s", GRPC__MAX_CONNECTION_AGE="2s")
+        token = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) / "token"
+        (msisdn, _), (second, _) = sims(gateway.sandbox, 2)
+        arguments = [*command, gateway.address, "1001/1", msisdn, token]
+        env = dict(os.environ) | {"PYTHONPATH": GENERATED}
+
+        first = Process(self, *arguments, env=env)
+        order = first.printed(r"order (\S+) ORDER_STATE_PLACED")[1]
+        first.printed("error NOT_FOUND PRODUCT_NOT_FOUND")
+        bought = first.printed(rf"event (\S+) OCS/PRODUCT/PRELOADED {order}")[1]
+        # Over at least one end of the stream.
+        time.sleep(1.5)
+        fetch(f"{gateway.sandbox}/__sandbox/sims/{msisdn}/attach", {"country": "FR"})
+        started = first.printed(rf"event (\S+) OCS/PRODUCT/ACTIVATED {order}")[1]
+        ids = re.findall(r"^event (\S+)", first.text(), re.MULTILINE)
+        self.assertEqual(len(ids), len(set(ids)), "no event twice over the ends of streams")
+        first.end()
+
+        again = Process(self, *arguments, env=env)
+        self.assertEqual(again.printed(r"order (\S+) ORDER_STATE_PLACED")[1], order)
+        self.assertEqual(orders_accepted(gateway.sandbox), 1)
+        with grpc.insecure_channel(gateway.address) as channel:
+            other = buy(provisioning_pb2_grpc.ProvisioningStub(channel), second, str(uuid.uuid4()))
+        again.printed(rf"event (\S+) OCS/PRODUCT/PRELOADED {other.order_id}")
+        self.assertNotIn(bought, again.text(), "it continues after the stored token")
+
+        again.end()
+        token.write_text("foreign")
+        lost = Process(self, *arguments, env=env)
+        lost.printed("events were lost")
+        lost.printed(rf"event {started} ")
+
+    def test_python(self):
+        self.shop(sys.executable, ROOT / "clients/python/shop.py")
+
+    def test_javascript(self):
+        self.shop("node", ROOT / "clients/javascript/shop.js")
 
 
 class GrpcJs(unittest.TestCase):
