@@ -169,6 +169,12 @@ pub enum Error {
         /// Why.
         failure: Failure,
     },
+    /// The provider would refuse the order: it was validated, and not sent.
+    #[error("{}", .failure.message())]
+    OrderNotAcceptable {
+        /// Why.
+        failure: Failure,
+    },
     /// No such operation.
     #[error("there is no such operation on a SIM")]
     SimOperationNotFound,

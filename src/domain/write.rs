@@ -230,6 +230,15 @@ impl Kind {
         }
     }
 
+    /// What an order with it changes; `None` for an operation on a SIM.
+    pub fn into_order(self) -> Option<OrderKind> {
+        match self {
+            Self::Purchase(purchase) => Some(OrderKind::Purchase(purchase)),
+            Self::Subscription(change) => Some(OrderKind::Subscription(change)),
+            Self::Sim(_) => None,
+        }
+    }
+
     /// The card, when it is known.
     pub fn iccid(&self) -> Option<&Iccid> {
         match self {
@@ -271,11 +280,7 @@ impl<K> Write<K> {
 impl Write {
     /// The order that it is.
     pub fn into_order(self) -> Option<Order> {
-        self.with_kind(|kind| match kind {
-            Kind::Purchase(purchase) => Some(OrderKind::Purchase(purchase)),
-            Kind::Subscription(change) => Some(OrderKind::Subscription(change)),
-            Kind::Sim(_) => None,
-        })
+        self.with_kind(Kind::into_order)
     }
 
     /// The change of a SIM that it is.

@@ -12,7 +12,7 @@ use crate::domain::change::{SimAction, SubscriptionAction};
 use crate::domain::{Deadline, Result as DomainResult};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::Writes;
-use crate::service::writes::{Note, Request as WriteRequest};
+use crate::service::writes::{Note, Request as WriteRequest, Validated};
 
 /// Answers the Provisioning service.
 pub struct Handler(pub Writes);
@@ -27,12 +27,25 @@ impl Handler {
         Ok(convert::order::order(order))
     }
 
+    async fn validated(
+        &self,
+        parsed: DomainResult<WriteRequest>,
+        deadline: Deadline,
+    ) -> Result<pb::Order, Status> {
+        let request = parsed?;
+        Ok(match self.0.validate_order(&request, deadline).await? {
+            Validated::Known(order) => convert::order::order(*order),
+            Validated::Valid(kind) => convert::order::validated(request.request_id, request.caller, kind),
+        })
+    }
+
     async fn operation(
         &self,
         parsed: DomainResult<WriteRequest>,
         deadline: Deadline,
     ) -> Result<pb::SimOperation, Status> {
-        let operation = self.0.change_sim(&parsed?, deadline).await?;
+        let request = parsed?;
+        let operation = Box::pin(self.0.change_sim(&request, deadline)).await?;
         Ok(convert::sim_operation::sim_operation(operation))
     }
 }
@@ -45,8 +58,11 @@ impl pb::provisioning_server::Provisioning for Handler {
     ) -> Result<Response<pb::CreateOrderResponse>, Status> {
         let deadline = deadline::of(&request);
         let parsed = parse::provisioning::create_order(request.get_ref(), caller(&request));
-        let order = Some(self.order(parsed, deadline).await?);
-        Ok(Response::new(pb::CreateOrderResponse { order }))
+        let order = match request.get_ref().validate_only {
+            true => self.validated(parsed, deadline).await?,
+            false => self.order(parsed, deadline).await?,
+        };
+        Ok(Response::new(pb::CreateOrderResponse { order: Some(order) }))
     }
 
     async fn get_order(

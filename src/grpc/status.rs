@@ -181,6 +181,10 @@ fn row(error: &Error) -> Row {
                 .with("order_id", order_id)
                 .provider(&failure.provider)
         }
+        Error::OrderNotAcceptable { failure } => {
+            let reason = super::convert::order::reason(failure.reason);
+            Row::new(refused(failure.reason), reason).provider(&failure.provider)
+        }
         Error::SimOperationNotFound => Row::new(Code::NotFound, R::SimOperationNotFound),
         Error::SimOperationInProgress { operation_id } => {
             Row::new(Code::Aborted, R::SimOperationInProgress).with("operation_id", operation_id)
@@ -413,6 +417,7 @@ mod examples {
                 order_id: id,
                 failure: failure(),
             });
+            all.push(Error::OrderNotAcceptable { failure: failure() });
             all.push(Error::SimOperationRejected {
                 operation_id: id,
                 failure: failure(),

@@ -4,7 +4,7 @@ use super::{sim_ids, timestamp};
 use crate::domain::SimIds;
 use crate::domain::change::SubscriptionAction;
 use crate::domain::failure::{Failure, Reason};
-use crate::domain::write::{Activation, Line, Note, Order, OrderKind, State};
+use crate::domain::write::{Activation, Line, Note, Order, OrderKind, RequestId, State};
 use crate::pb::connectivity::v1 as pb;
 
 /// An order.
@@ -22,7 +22,21 @@ pub fn order(order: Order) -> pb::Order {
         operator_decision: order.note.map(operator_decision),
         ..Default::default()
     };
-    match order.kind {
+    with_kind(order.kind, common)
+}
+
+/// What was validated: an order without an id, a state and times.
+pub fn validated(request_id: RequestId, caller: Option<String>, kind: OrderKind) -> pb::Order {
+    let common = pb::Order {
+        request_id: request_id.to_string(),
+        caller: caller.unwrap_or_default(),
+        ..Default::default()
+    };
+    with_kind(kind, common)
+}
+
+fn with_kind(kind: OrderKind, common: pb::Order) -> pb::Order {
+    match kind {
         OrderKind::Purchase(purchase) => pb::Order {
             kind: pb::OrderKind::Buy.into(),
             sim: Some(sim(purchase.line)),

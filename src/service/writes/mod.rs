@@ -6,6 +6,7 @@
 //!   kind's preparation, to the executor.
 //! * `purchase`, `subscription` and `sim` are the kinds: how each is prepared,
 //!   sent and judged. `add_on` is what the purchase of an add-on needs.
+//! * `validation` answers what a purchase would get, without one.
 //! * `executor` carries out one attempt, detached from the call: begins it in
 //!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
 //! * `reconcile` determines the outcome of attempts without an answer; `checks`
@@ -34,6 +35,7 @@ mod resolution;
 mod sim;
 pub mod steps;
 mod subscription;
+mod validation;
 mod verdict;
 mod waits;
 
@@ -59,6 +61,7 @@ use waits::Waits;
 
 pub use crate::store::{Filter, Key, Note, OperationFilter};
 pub use resolution::Resolution;
+pub use validation::Validated;
 
 /// The use cases that change something. Cheap to clone.
 #[derive(Clone)]

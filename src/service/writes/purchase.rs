@@ -273,7 +273,7 @@ impl Inner {
 
 /// The activation that fits a SIM of this status. Only a SIM that is known to
 /// have been in service is ordered for immediately.
-fn fitting(status: Option<SimStatus>) -> Activation {
+pub(super) fn fitting(status: Option<SimStatus>) -> Activation {
     match status {
         Some(SimStatus::Preactivated | SimStatus::Available) | None => Activation::OnFirstUse,
         Some(

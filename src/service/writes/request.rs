@@ -56,7 +56,7 @@ impl Writes {
 
     /// One request, one id: anything else is a mistake of the caller that must
     /// not be answered with another request's write.
-    async fn ensure_same(&self, record: &Record, request: &Request) -> Result<()> {
+    pub(super) async fn ensure_same(&self, record: &Record, request: &Request) -> Result<()> {
         let known = &record.write.kind;
         if !request.terms.agree_with(known) {
             return Err(Error::RequestIdReused);
@@ -98,18 +98,7 @@ impl Writes {
         let lease = Lease::begin(&inner.clock, inner.config.lease);
         inner.steps.reached(Step::BeforeReads).await;
         let before = again.as_ref();
-        let prepared = match &request.terms {
-            Terms::Purchase(terms) => self.prepare_purchase(request, terms, before, deadline).await?,
-            Terms::Subscription(terms) => {
-                self.prepare_subscription_change(request, terms, before, deadline)
-                    .await?
-            }
-            Terms::Sim { terms, confirmed } => {
-                self.prepare_sim_change(request, terms, confirmed.as_ref(), deadline)
-                    .await?
-            }
-        };
-        let ready = match prepared {
+        let ready = match self.prepare(request, before, deadline).await? {
             Prepared::Ready(ready) => ready,
             Prepared::Settled(record) => return Ok(Some(outcome(record.write))),
             Prepared::Stale => return Ok(None),
@@ -149,6 +138,26 @@ impl Writes {
             lease,
         };
         inner.submit(planned, deadline.at() - ANSWER_AHEAD).await
+    }
+
+    /// Everything that is checked before a write is sent, by its kind.
+    pub(super) async fn prepare(
+        &self,
+        request: &Request,
+        before: Option<&Record>,
+        deadline: Deadline,
+    ) -> Result<Prepared> {
+        match &request.terms {
+            Terms::Purchase(terms) => self.prepare_purchase(request, terms, before, deadline).await,
+            Terms::Subscription(terms) => {
+                self.prepare_subscription_change(request, terms, before, deadline)
+                    .await
+            }
+            Terms::Sim { terms, confirmed } => {
+                self.prepare_sim_change(request, terms, confirmed.as_ref(), deadline)
+                    .await
+            }
+        }
     }
 
     /// The generation of a slot without a write in flight. `None` when the

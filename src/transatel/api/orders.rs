@@ -273,6 +273,19 @@ pub(in crate::transatel) fn failed(failure: CallError) -> Outcome {
     }
 }
 
+/// What an order gets that the provider's eligibility read speaks against: its
+/// codes there are those of orders.
+pub fn not_eligible(code: &str) -> Failure {
+    if code.is_empty() {
+        return Reason::ProductNotEligible.into();
+    }
+    refused(Refusal {
+        status: 400,
+        title: Some(code.to_owned()),
+        ..Refusal::default()
+    })
+}
+
 /// By title; by status only where the title says nothing.
 pub(in crate::transatel) fn refused(refusal: Refusal) -> Failure {
     let reason = match () {

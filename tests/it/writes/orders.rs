@@ -5,6 +5,7 @@ mod callers;
 mod listing;
 mod outcomes;
 mod prices;
+mod validation;
 mod waits;
 
 use api::OrderState;

@@ -66,6 +66,13 @@ impl Visitor {
             self.control.queue(Script::on("POST", ORDERS).then(fault));
             let _ = ask!(self, client, create_order, order("882470000000041"));
         }
+        for msisdn in ["882470000000041", "882470000000002"] {
+            let validated = CreateOrderRequest {
+                validate_only: true,
+                ..order(msisdn)
+            };
+            let _ = ask!(self, client, create_order, validated);
+        }
         // Somebody else buys the same while an order is lost, and no event
         // tells which is whose.
         self.control.set_webhook(None).unwrap();
