@@ -5,6 +5,12 @@
 //! intersects bitmaps (20 machine words for 1,200 products) and reads one page
 //! off the result: it never visits products that are not in the answer. Words
 //! of the texts have posting lists, so that a text query costs its matches.
+//! Bounds on data, validity and price are ranges of an order, and radio
+//! technologies have bitmaps; only a query with such a filter pays for it.
+
+mod order;
+mod ranges;
+mod technologies;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash as _, Hasher as _};
@@ -17,39 +23,17 @@ use foldhash::{HashMap, HashMapExt as _};
 use crate::domain::digest::Digest;
 use crate::domain::product::{Category, Product};
 use crate::domain::{Country, Money};
+use order::sort_key;
+use technologies::Technologies;
+
+pub use order::Order;
 
 /// Prepares the message of a product: made once per refresh, copied into every
 /// answer. Opaque to the service.
 pub type Prepare = fn(&Product) -> Bytes;
 
-/// The order of a list. Ties are sorted by id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Order {
-    /// By id.
-    Id,
-    /// Cheapest first; without a price last.
-    Price,
-    /// Most expensive first; without a price last.
-    PriceDescending,
-    /// Most data first, unlimited before all others.
-    Data,
-    /// Longest first.
-    Validity,
-}
-
-impl Order {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Id,
-        Self::Price,
-        Self::PriceDescending,
-        Self::Data,
-        Self::Validity,
-    ];
-}
-
 /// A filter; an empty member does not filter.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Query {
     /// Covers all of them.
     pub countries: Vec<Country>,
@@ -63,6 +47,16 @@ pub struct Query {
     pub tags: Vec<String>,
     /// Includes products that are not on sale.
     pub include_unavailable: bool,
+    /// Grants at least as many bytes of data, or unlimited data.
+    pub min_data_bytes: Option<i64>,
+    /// Lasts at least as many days; a month counts as 30.
+    pub min_days: Option<i64>,
+    /// Has a list price in this currency of at most this.
+    pub max_price: Option<Money>,
+    /// Has unlimited data, or has not.
+    pub unlimited: Option<bool>,
+    /// Has one of them, in each of the countries if there are any.
+    pub technologies: Vec<String>,
     /// The order.
     pub order: Order,
 }
@@ -96,6 +90,7 @@ enum Facet {
     /// In lowercase.
     Tag(String),
     Available,
+    Unlimited,
 }
 
 /// The products in one of the orders.
@@ -114,6 +109,7 @@ pub struct Index {
     rankings: HashMap<Order, Ranking>,
     /// Word in lowercase → products.
     words: BTreeMap<String, Vec<usize>>,
+    technologies: Technologies,
     destinations: Arc<[Destination]>,
     snapshot: u64,
 }
@@ -142,6 +138,7 @@ impl Index {
             .collect();
         let mut index = Self {
             words: words(&entries),
+            technologies: Technologies::of(&entries),
             snapshot: snapshot(&entries),
             destinations: Arc::new([]),
             entries,
@@ -221,19 +218,33 @@ impl Index {
         for word in split(&query.text) {
             matches.intersect_with(&self.ranks_of_word(&word, ranking));
         }
+        match (query.unlimited, ranking.facets.get(&Facet::Unlimited)) {
+            (None, _) | (Some(false), None) => {}
+            (Some(false), Some(unlimited)) => matches.difference_with(unlimited),
+            (Some(true), unlimited) => matches.intersect_with(unlimited?),
+        }
+        for products in self.within_bounds(query) {
+            matches.intersect_with(&self.ranks_of(products.iter().copied(), ranking));
+        }
+        if !query.technologies.is_empty() {
+            let products = self.technologies.select(&query.technologies, &query.countries);
+            matches.intersect_with(&self.ranks_of(products?.ones(), ranking));
+        }
         Some(matches)
     }
 
     fn ranks_of_word(&self, prefix: &str, ranking: &Ranking) -> FixedBitSet {
-        let mut ranks = FixedBitSet::with_capacity(self.len());
         let begin_with = self
             .words
             .range(prefix.to_owned()..)
             .take_while(|(word, _)| word.starts_with(prefix));
-        for product in begin_with.flat_map(|(_, products)| products) {
-            if let Some(rank) = ranking.ranks.get(*product) {
-                ranks.insert(*rank);
-            }
+        self.ranks_of(begin_with.flat_map(|(_, products)| products).copied(), ranking)
+    }
+
+    fn ranks_of(&self, products: impl Iterator<Item = usize>, ranking: &Ranking) -> FixedBitSet {
+        let mut ranks = FixedBitSet::with_capacity(self.len());
+        for rank in products.filter_map(|product| ranking.ranks.get(product)) {
+            ranks.insert(*rank);
         }
         ranks
     }
@@ -247,12 +258,8 @@ impl Index {
             .collect();
         let cheapest_first = |country| Query {
             countries: vec![country],
-            categories: Vec::new(),
-            parent: None,
-            text: String::new(),
-            tags: Vec::new(),
-            include_unavailable: false,
             order: Order::Price,
+            ..Query::default()
         };
         let destination = |country| {
             let (cheapest, total) = self.select(&cheapest_first(country), 0, 1);
@@ -294,45 +301,19 @@ impl Ranking {
     }
 }
 
-/// Sorts ascending: missing values go last; for a descending order the sign is
-/// reversed.
-fn sort_key(product: &Product, order: Order) -> (bool, Option<[u8; 3]>, i128) {
-    match order {
-        Order::Id => (false, None, 0),
-        Order::Price | Order::PriceDescending => {
-            let Some(price) = product.price else {
-                return (true, None, 0);
-            };
-            let (currency, units, nanos) = price.sort_key();
-            let amount = i128::from(units) * 1_000_000_000 + i128::from(nanos);
-            let currency = <[u8; 3]>::try_from(currency.code().as_bytes()).ok();
-            (
-                false,
-                currency,
-                if order == Order::Price { amount } else { -amount },
-            )
-        }
-        Order::Data if product.has_unlimited_data() => (false, None, i128::MIN),
-        Order::Data => product
-            .data_bytes()
-            .map_or((true, None, 0), |bytes| (false, None, -i128::from(bytes))),
-        Order::Validity => product.validity.map_or((true, None, 0), |validity| {
-            (false, None, -i128::from(validity.approximate_days()))
-        }),
-    }
-}
-
 fn facets(product: &Product) -> Vec<Facet> {
     let countries = product.countries.iter().map(|country| Facet::Country(*country));
     let tags = product.tags.iter().map(|tag| Facet::Tag(tag.to_lowercase()));
     let parents = product.parent_ids.iter().cloned().map(Facet::Parent);
     let category = product.category.map(Facet::Category);
     let available = product.available.then_some(Facet::Available);
+    let unlimited = product.has_unlimited_data().then_some(Facet::Unlimited);
     countries
         .chain(tags)
         .chain(parents)
         .chain(category)
         .chain(available)
+        .chain(unlimited)
         .collect()
 }
 

@@ -4,7 +4,7 @@ use proptest::sample::{select, subsequence};
 
 use super::*;
 use crate::domain::money::Currency;
-use crate::domain::product::{Allowance, Amount, Grant, Validity, ValidityUnit};
+use crate::domain::product::{Allowance, Amount, CountryNetworks, Grant, Operator, Validity, ValidityUnit};
 
 fn product(id: &str) -> Product {
     Product {
@@ -34,15 +34,7 @@ fn prepare(product: &Product) -> Bytes {
 }
 
 fn everything() -> Query {
-    Query {
-        countries: Vec::new(),
-        categories: Vec::new(),
-        parent: None,
-        text: String::new(),
-        tags: Vec::new(),
-        include_unavailable: false,
-        order: Order::Id,
-    }
+    Query::default()
 }
 
 fn ids(index: &Index, query: &Query) -> Vec<String> {
@@ -75,7 +67,17 @@ prop_compose! {
         months: bool,
         available: bool,
         parents in subsequence(vec!["A", "B"], 0..2),
+        unlimited in proptest::bool::weighted(0.2),
+        technologies in vec(subsequence(vec!["3G", "4G", "lte", "5G"], 0..3), 0..6),
     ) -> Product {
+        let operators = countries().into_iter().cycle().zip(technologies);
+        let networks = operators.map(|(country, technologies)| CountryNetworks {
+            country,
+            operators: vec![Operator {
+                name: "Operator".into(),
+                technologies: technologies.into_iter().map(str::to_owned).collect(),
+            }],
+        });
         let grant = |amount| if amount < 0 { Grant::Unlimited } else { Grant::Limited(Amount::DataBytes(amount)) };
         let unit = if months { ValidityUnit::Months } else { ValidityUnit::Days };
         Product {
@@ -89,9 +91,28 @@ prop_compose! {
             validity: days.map(|count| Validity { count, unit }),
             available,
             parent_ids: parents.into_iter().map(str::to_owned).collect(),
+            unlimited,
+            networks: networks.collect(),
             ..product(&id)
         }
     }
+}
+
+/// Seldom enough for most queries to find something.
+fn sometimes<S: Strategy>(values: S) -> impl Strategy<Value = Option<S::Value>> {
+    proptest::option::weighted(0.2, values)
+}
+
+/// Whether a product has one of the technologies, in this country or anywhere.
+fn has_technology(product: &Product, names: &[String], country: Option<Country>) -> bool {
+    let networks = product.networks.iter();
+    let there = networks.filter(|network| country.is_none_or(|country| network.country == country));
+    let mut operators = there.flat_map(|network| &network.operators);
+    operators.any(|operator| {
+        let own = operator.technologies.iter();
+        let mut own = own.map(|name| name.to_lowercase());
+        own.any(|own| names.iter().any(|name| name.to_lowercase() == own))
+    })
 }
 
 prop_compose! {
@@ -103,10 +124,19 @@ prop_compose! {
         tags in subsequence(vec!["stack", "PROMO"], 0..2),
         include_unavailable: bool,
         order in select(Order::ALL.to_vec()),
+        min_data_bytes in sometimes(0..4_i64),
+        min_days in sometimes(select(vec![1, 2, 3, 29, 30, 31, 60, 90, 91])),
+        cents in sometimes(0..5_i64),
+        currency in select(vec!["EUR", "USD", "CHF"]),
+        unlimited in sometimes(any::<bool>()),
+        technologies in sometimes(subsequence(vec!["3g", "LTE", "5G", "6G"], 1..3)),
     ) -> Query {
         Query {
             countries, categories, parent: parent.map(str::to_owned), text: text.into(),
             tags: tags.into_iter().map(str::to_owned).collect(), include_unavailable, order,
+            min_data_bytes, min_days, unlimited,
+            max_price: cents.map(|cents| Money::from_cents(Currency::parse(currency).unwrap(), cents)),
+            technologies: technologies.into_iter().flatten().map(str::to_owned).collect(),
         }
     }
 }
@@ -136,6 +166,28 @@ fn by_hand(products: &[Product], query: &Query) -> BTreeSet<String> {
                 .tags
                 .iter()
                 .all(|tag| product.tags.iter().any(|own| own.eq_ignore_ascii_case(tag)))
+            && query.min_data_bytes.is_none_or(|least| {
+                product.has_unlimited_data() || product.data_bytes().is_some_and(|bytes| bytes >= least)
+            })
+            && query.min_days.is_none_or(|least| {
+                product
+                    .validity
+                    .is_some_and(|validity| validity.approximate_days() >= least)
+            })
+            && query.max_price.is_none_or(|most| {
+                let price = product.price;
+                price.is_some_and(|price| price.compare(&most).is_some_and(std::cmp::Ordering::is_le))
+            })
+            && query
+                .unlimited
+                .is_none_or(|unlimited| product.has_unlimited_data() == unlimited)
+            && (query.technologies.is_empty()
+                || match query.countries.as_slice() {
+                    [] => has_technology(product, &query.technologies, None),
+                    countries => countries
+                        .iter()
+                        .all(|country| has_technology(product, &query.technologies, Some(*country))),
+                })
             && split(&query.text).all(|prefix| words.iter().any(|word| word.starts_with(&prefix)))
     };
     products

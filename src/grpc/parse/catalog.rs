@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Violations;
-use crate::domain::product::{Category, LONGEST_ID};
+use crate::domain::product::{Category, LONGEST_ID, Validity, ValidityUnit};
 use crate::domain::{Language, Result, SimRef};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
@@ -14,6 +14,7 @@ const LARGEST_PAGE: u32 = 1000;
 const MOST_COUNTRIES: usize = 250;
 const MOST_CATEGORIES: usize = 20;
 const MOST_TAGS: usize = 20;
+const MOST_TECHNOLOGIES: usize = 20;
 const LONGEST_TEXT: usize = 200;
 const MOST_ELIGIBILITIES: usize = 50;
 
@@ -70,6 +71,21 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
         violations.text(&format!("tags[{at}]"), tag, LONGEST_ID);
         tags.push(tag.clone());
     }
+    if request.min_data_bytes < 0 {
+        violations.add("min_data_bytes", "must not be negative");
+    }
+    let min_validity = violations.validity("min_validity", request.min_validity.as_ref());
+    let max_price = violations.money("max_price", request.max_price.as_ref());
+    let mut technologies = Vec::new();
+    let given = violations.bounded("technologies", request.technologies.iter(), MOST_TECHNOLOGIES);
+    for (at, technology) in given.enumerate() {
+        let field = format!("technologies[{at}]");
+        if technology.is_empty() {
+            violations.add(&field, "must not be empty");
+        }
+        violations.text(&field, technology, LONGEST_ID);
+        technologies.push(technology.clone());
+    }
     let order = ORDERS
         .iter()
         .find(|(text, _)| *text == request.order_by)
@@ -89,6 +105,11 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
         text: request.query.clone(),
         tags,
         include_unavailable: request.include_unavailable,
+        min_data_bytes: Some(request.min_data_bytes).filter(|bytes| *bytes > 0),
+        min_days: min_validity.map(|validity| validity.approximate_days()),
+        max_price,
+        unlimited: request.unlimited,
+        technologies,
         order: order.unwrap_or(Order::Id),
     };
     let query = violations.into_result(Some(query))?;
@@ -106,6 +127,26 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
         start,
         fingerprint,
     })
+}
+
+impl Violations {
+    /// An optional length of time as it is sold.
+    fn validity(&mut self, field: &str, given: Option<&pb::Validity>) -> Option<Validity> {
+        let given = given?;
+        if given.count < 1 {
+            self.add(format!("{field}.count"), "must be at least 1");
+        }
+        let unit = match pb::ValidityUnit::try_from(given.unit) {
+            Ok(pb::ValidityUnit::Days) => Some(ValidityUnit::Days),
+            Ok(pb::ValidityUnit::Months) => Some(ValidityUnit::Months),
+            Ok(pb::ValidityUnit::Unspecified) | Err(_) => None,
+        };
+        if unit.is_none() {
+            self.add(format!("{field}.unit"), "must be a known unit");
+        }
+        let count = given.count;
+        unit.map(|unit| Validity { count, unit })
+    }
 }
 
 fn category(number: i32) -> Option<Category> {

@@ -11,8 +11,10 @@ pub mod sim_operations;
 use std::iter::Take;
 
 use crate::domain::error::Violation;
+use crate::domain::money::{Currency, Money};
 use crate::domain::{Country, Error, Iccid, Language, Msisdn, Result, SimRef, language, product};
 use crate::pb::connectivity::v1 as pb;
+use crate::pb::google::r#type as google;
 use pb::sim_ref::Id;
 
 /// Collects the violations of a request.
@@ -105,6 +107,30 @@ impl Violations {
             self.add(field, "must be an ISO 3166-1 alpha-2 or alpha-3 code, or XK");
         }
         country
+    }
+
+    /// An optional amount that is not negative.
+    pub fn money(&mut self, field: &str, money: Option<&google::Money>) -> Option<Money> {
+        let given = money?;
+        let currency = Currency::parse(&given.currency_code);
+        if currency.is_none() {
+            self.add(
+                format!("{field}.currency_code"),
+                "must be an ISO 4217 code such as EUR",
+            );
+        }
+        // Any currency: here only the amount matters.
+        let any = currency.or_else(|| Currency::parse("XXX"))?;
+        let amount = Money::new(any, given.units, given.nanos);
+        match amount {
+            None => self.add(
+                field,
+                "units and nanos must have the same sign, and nanos be less than a unit",
+            ),
+            Some(amount) if amount.is_negative() => self.add(field, "must not be negative"),
+            Some(_) => {}
+        }
+        currency.and(amount)
     }
 
     /// The elements of a list or a map that has at most `most` of them. Of a

@@ -6,14 +6,12 @@ use jiff::Timestamp;
 
 use super::Violations;
 use crate::domain::change::SubscriptionAction;
-use crate::domain::money::{Currency, Money};
 use crate::domain::write::{
     Activation, LONGEST_REFERENCE, OrderAction, PurchaseTerms, RequestId, State, SubscriptionTerms, WriteId,
 };
 use crate::domain::{Error, Result, SimRef, caller, product};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
-use crate::pb::google::r#type as google;
 use crate::service::writes::{Filter, Key, Request, Resolution, Terms};
 
 const LONGEST_SUBSCRIPTION_ID: usize = 255;
@@ -283,29 +281,6 @@ impl Violations {
                 None
             }
         }
-    }
-
-    fn money(&mut self, field: &str, money: Option<&google::Money>) -> Option<Money> {
-        let given = money?;
-        let currency = Currency::parse(&given.currency_code);
-        if currency.is_none() {
-            self.add(
-                format!("{field}.currency_code"),
-                "must be an ISO 4217 code such as EUR",
-            );
-        }
-        // Any currency: here only the amount matters.
-        let any = currency.or_else(|| Currency::parse("XXX"))?;
-        let amount = Money::new(any, given.units, given.nanos);
-        match amount {
-            None => self.add(
-                field,
-                "units and nanos must have the same sign, and nanos be less than a unit",
-            ),
-            Some(amount) if amount.is_negative() => self.add(field, "must not be negative"),
-            Some(_) => {}
-        }
-        currency.and(amount)
     }
 
     pub(super) fn moment(

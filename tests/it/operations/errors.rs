@@ -1,6 +1,7 @@
 //! Bad input: every violation at once, and nothing is sent upstream.
 
 use transatel_gateway_client::connectivity::v1::*;
+use transatel_gateway_client::google::r#type::Money;
 
 use transatel_simulator::{Fault, Script};
 
@@ -19,6 +20,14 @@ async fn every_violation_of_a_list_is_named_at_once() {
         order_by: "cheapest".into(),
         page_size: -1,
         page_token: "foreign".into(),
+        min_data_bytes: -1,
+        min_validity: Some(Validity { count: 0, unit: 99 }),
+        max_price: Some(Money {
+            currency_code: "EURO".into(),
+            units: -1,
+            nanos: 0,
+        }),
+        technologies: vec!["".into(), "5G".into(), "T".repeat(101)],
         ..Default::default()
     };
     assert_eq!(
@@ -29,11 +38,18 @@ async fn every_violation_of_a_list_is_named_at_once() {
             "countries[1]",
             "countries[2]",
             "language_code",
+            "max_price",
+            "max_price.currency_code",
+            "min_data_bytes",
+            "min_validity.count",
+            "min_validity.unit",
             "order_by",
             "page_size",
             "parent_product_id",
             "query",
             "tags[0]",
+            "technologies[0]",
+            "technologies[2]",
         ]
     );
     nothing_was_sent(&env).await;

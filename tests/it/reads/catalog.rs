@@ -1,9 +1,12 @@
 //! The Catalog service as a shop uses it.
 
+mod filters;
+
 use std::collections::HashSet;
 
 use tonic::Code;
 use transatel_gateway_client::connectivity::v1::*;
+use transatel_gateway_client::google::r#type::Money;
 
 use crate::support::gateway::{
     CATALOG, FRANCE, PRODUCTS, TestEnv, by_iccid, by_msisdn, get, is_stale, reason,
@@ -13,6 +16,14 @@ fn list() -> ListProductsRequest {
     ListProductsRequest {
         page_size: 1000,
         ..Default::default()
+    }
+}
+
+fn euros(units: i64) -> Money {
+    Money {
+        currency_code: "EUR".into(),
+        units,
+        nanos: 0,
     }
 }
 
@@ -105,6 +116,34 @@ async fn a_page_token_is_refused_for_another_request_and_after_the_catalog_chang
         },
         ListProductsRequest {
             language_code: "fr".into(),
+            page_token: token.clone(),
+            ..first.clone()
+        },
+        ListProductsRequest {
+            min_data_bytes: 1,
+            page_token: token.clone(),
+            ..first.clone()
+        },
+        ListProductsRequest {
+            min_validity: Some(Validity {
+                count: 1,
+                unit: ValidityUnit::Days.into(),
+            }),
+            page_token: token.clone(),
+            ..first.clone()
+        },
+        ListProductsRequest {
+            max_price: Some(euros(100_000)),
+            page_token: token.clone(),
+            ..first.clone()
+        },
+        ListProductsRequest {
+            unlimited: Some(false),
+            page_token: token.clone(),
+            ..first.clone()
+        },
+        ListProductsRequest {
+            technologies: vec!["4G".into()],
             page_token: token.clone(),
             ..first.clone()
         },

@@ -1,0 +1,37 @@
+//! Bounds of a query on data, validity and price: each is a range of the
+//! products in the order of that value.
+
+use super::order::{SortKey, largest_first, price_key, sort_key};
+use super::{Index, Order, Query};
+
+impl Index {
+    /// For each bound of the query the products within it.
+    pub(super) fn within_bounds(&self, query: &Query) -> impl Iterator<Item = &[usize]> {
+        let most = query.max_price.map(price_key);
+        let price = most.map(|(present, currency, most)| {
+            let from = (present, currency, i128::MIN);
+            self.range(Order::Price, from, (present, currency, most))
+        });
+        let first = (false, None, i128::MIN);
+        let data = query.min_data_bytes.map(largest_first);
+        let data = data.map(|last| self.range(Order::Data, first, last));
+        let validity = query.min_days.map(largest_first);
+        let validity = validity.map(|last| self.range(Order::Validity, first, last));
+        price.into_iter().chain(data).chain(validity)
+    }
+
+    /// The products from one key to another, both included.
+    fn range(&self, order: Order, from: SortKey, to: SortKey) -> &[usize] {
+        let Some(ranking) = self.rankings.get(&order) else {
+            return &[];
+        };
+        let key = |product: &usize| {
+            let entry = self.entries.get(*product);
+            entry.map(|entry| sort_key(&entry.product, order))
+        };
+        let products = &ranking.products;
+        let start = products.partition_point(|product| key(product) < Some(from));
+        let end = products.partition_point(|product| key(product) <= Some(to));
+        products.get(start..end).unwrap_or_default()
+    }
+}
