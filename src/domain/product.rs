@@ -1,5 +1,6 @@
 //! What can be bought.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -217,10 +218,12 @@ pub struct Operator {
 }
 
 /// How old a cached answer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Freshness {
     /// When the provider gave the answer.
     pub as_of: SystemTime,
     /// Older than the bound at the time of the answer.
     pub stale: bool,
+    /// Identifies the content.
+    pub version: Arc<str>,
 }

@@ -132,6 +132,7 @@ pub fn freshness(freshness: Freshness) -> pb::Freshness {
     pb::Freshness {
         as_of: Some(freshness.as_of.into()),
         stale: freshness.stale,
+        version: freshness.version.as_ref().into(),
     }
 }
 

@@ -253,6 +253,7 @@ fn freshness(cached: &Cached<Index>) -> Freshness {
     Freshness {
         as_of: cached.as_of,
         stale: cached.stale,
+        version: cached.value.version(),
     }
 }
 

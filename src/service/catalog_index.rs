@@ -112,6 +112,8 @@ pub struct Index {
     technologies: Technologies,
     destinations: Arc<[Destination]>,
     snapshot: u64,
+    /// The snapshot as callers see it.
+    version: Arc<str>,
 }
 
 impl Index {
@@ -136,10 +138,12 @@ impl Index {
             .into_iter()
             .map(|order| (order, Ranking::new(&entries, &facets, order)))
             .collect();
+        let snapshot = snapshot(&entries);
         let mut index = Self {
             words: words(&entries),
             technologies: Technologies::of(&entries),
-            snapshot: snapshot(&entries),
+            snapshot,
+            version: format!("{snapshot:016x}").into(),
             destinations: Arc::new([]),
             entries,
             by_id,
@@ -153,6 +157,11 @@ impl Index {
     /// another replica of the same build.
     pub fn snapshot(&self) -> u64 {
         self.snapshot
+    }
+
+    /// The same for callers: in hexadecimal.
+    pub fn version(&self) -> Arc<str> {
+        Arc::clone(&self.version)
     }
 
     /// Products in it.

@@ -44,14 +44,14 @@ async fn a_dead_provider_leaves_the_catalog_served_and_marked_stale() {
     let env = TestEnv::open().await;
     let mut catalog = env.catalog();
     let fresh = catalog.get_product(get(FRANCE)).await.unwrap().into_inner();
-    assert!(!fresh.freshness.unwrap().stale);
+    assert!(!fresh.freshness.as_ref().unwrap().stale);
     env.control().set_dead(true).await.unwrap();
     for hours in [1, 10, 12] {
         tokio::time::advance(Duration::from_secs(hours * 3600)).await;
         let stale = catalog.get_product(get(FRANCE)).await.unwrap().into_inner();
         let freshness = stale.freshness.unwrap();
         assert!(freshness.stale);
-        assert_eq!(freshness.as_of, fresh.freshness.unwrap().as_of);
+        assert_eq!(freshness.as_of, fresh.freshness.as_ref().unwrap().as_of);
         assert_eq!(stale.product, fresh.product);
     }
     // A day later nothing is sold from it any more.

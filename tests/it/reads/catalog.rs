@@ -1,6 +1,7 @@
 //! The Catalog service as a shop uses it.
 
 mod filters;
+mod version;
 
 use std::collections::HashSet;
 
