@@ -18,7 +18,8 @@ use prost_types::field_descriptor_proto::Type;
 mod contract;
 
 /// Fields that the server fills with already encoded messages.
-const PREPARED: [&str; 4] = [
+const PREPARED: [&str; 5] = [
+    "EligibleProduct.product",
     "GetProductResponse.product",
     "ListProductsResponse.products",
     "StreamEventsResponse.event",

@@ -23,16 +23,9 @@ impl pb::catalog_server::Catalog for Handler {
             .0
             .list(list.language.as_ref(), &list.query, list.start, list.page_size)
             .await?;
-        let token = |next: Position| {
-            let position = page_token::Position {
-                within: next.snapshot,
-                offset: next.offset,
-            };
-            page_token::encode(List::Products, list.fingerprint, &position)
-        };
         Ok(Response::new(pb::ListProductsResponse {
             products: page.products,
-            next_page_token: page.next.map(token).unwrap_or_default(),
+            next_page_token: token(List::Products, &list, page.next),
             total_size: i32::try_from(page.total).unwrap_or(i32::MAX),
             freshness: Some(convert::freshness(page.freshness)),
         }))
@@ -78,4 +71,40 @@ impl pb::catalog_server::Catalog for Handler {
         let results = results.into_iter().map(convert::eligibility).collect();
         Ok(Response::new(pb::CheckEligibilityResponse { results }))
     }
+
+    async fn list_eligible_products(
+        &self,
+        request: Request<pb::ListEligibleProductsRequest>,
+    ) -> Result<Response<pb::ListEligibleProductsResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let (sim, list) = parse::catalog::list_eligible_products(request.get_ref())?;
+        let (language, query) = (list.language.as_ref(), &list.query);
+        let (page, eligibilities) = self
+            .0
+            .list_eligible(&sim, language, query, list.start, list.page_size, deadline)
+            .await?;
+        let products = page.products.into_iter().zip(eligibilities);
+        let products = products.map(|(product, eligibility)| pb::EligibleProduct {
+            product,
+            eligibility: Some(convert::eligibility(eligibility)),
+        });
+        Ok(Response::new(pb::ListEligibleProductsResponse {
+            products: products.collect(),
+            next_page_token: token(List::EligibleProducts, &list, page.next),
+            total_size: i32::try_from(page.total).unwrap_or(i32::MAX),
+            freshness: Some(convert::freshness(page.freshness)),
+        }))
+    }
+}
+
+/// The token of the next page; empty when there is none.
+fn token(kind: List, list: &parse::catalog::ListProducts, next: Option<Position>) -> String {
+    let token = next.map(|next| {
+        let position = page_token::Position {
+            within: next.snapshot,
+            offset: next.offset,
+        };
+        page_token::encode(kind, list.fingerprint, &position)
+    });
+    token.unwrap_or_default()
 }

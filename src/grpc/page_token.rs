@@ -100,6 +100,8 @@ pub enum List {
     EventStream,
     /// `Provisioning.ListSimOperations`
     SimOperations,
+    /// `Catalog.ListEligibleProducts`
+    EligibleProducts,
 }
 
 /// Changes when the layout of a token does.

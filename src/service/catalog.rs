@@ -144,25 +144,32 @@ impl Catalog {
         page_size: u32,
     ) -> Result<Page> {
         let cached = self.cached(language).await?;
-        let index = &cached.value;
-        if start.is_some_and(|start| start.snapshot != index.snapshot()) {
-            return Err(Error::PageTokenInvalid(PageTokenFault::Outdated));
-        }
-        let offset = start.map_or(0, |start| start.offset);
-        let (entries, total) = index.select(query, offset as usize, page_size as usize);
-        let products: Vec<Bytes> = entries.into_iter().map(|entry| entry.prepared.clone()).collect();
-        let after = offset.saturating_add(u32::try_from(products.len()).unwrap_or(u32::MAX));
-        let total = u32::try_from(total).unwrap_or(u32::MAX);
-        let next = (after < total).then_some(Position {
-            snapshot: index.snapshot(),
-            offset: after,
-        });
-        Ok(Page {
-            products,
-            next,
-            total,
-            freshness: freshness(&cached),
-        })
+        let (page, _) = page(&cached, query, start, page_size)?;
+        Ok(page)
+    }
+
+    /// One page of the products that match, with the verdict on each for a SIM.
+    /// The verdicts are live.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// Those of [`list`](Self::list) and
+    /// [`check_eligibility`](Self::check_eligibility).
+    pub async fn list_eligible(
+        &self,
+        sim: &SimRef,
+        language: Option<&Language>,
+        query: &Query,
+        start: Option<Position>,
+        page_size: u32,
+        deadline: Deadline,
+    ) -> Result<(Page, Vec<Eligibility>)> {
+        let cached = self.cached(language).await?;
+        let (page, entries) = page(&cached, query, start, page_size)?;
+        let ids: Vec<String> = entries.iter().map(|entry| entry.product.id.clone()).collect();
+        let verdicts = self.check_eligibility(sim, &ids, deadline).await?;
+        Ok((page, verdicts))
     }
 
     /// One product, whether it is on sale or not.
@@ -247,6 +254,35 @@ impl Catalog {
             .await
             .map_err(|failure| failure.into_error(Need::Required))
     }
+}
+
+/// A page, and the products on it.
+fn page<'a>(
+    cached: &'a Cached<Index>,
+    query: &Query,
+    start: Option<Position>,
+    page_size: u32,
+) -> Result<(Page, Vec<&'a Entry>)> {
+    let index = &cached.value;
+    if start.is_some_and(|start| start.snapshot != index.snapshot()) {
+        return Err(Error::PageTokenInvalid(PageTokenFault::Outdated));
+    }
+    let offset = start.map_or(0, |start| start.offset);
+    let (entries, total) = index.select(query, offset as usize, page_size as usize);
+    let products: Vec<Bytes> = entries.iter().map(|entry| entry.prepared.clone()).collect();
+    let after = offset.saturating_add(u32::try_from(products.len()).unwrap_or(u32::MAX));
+    let total = u32::try_from(total).unwrap_or(u32::MAX);
+    let next = (after < total).then_some(Position {
+        snapshot: index.snapshot(),
+        offset: after,
+    });
+    let page = Page {
+        products,
+        next,
+        total,
+        freshness: freshness(cached),
+    };
+    Ok((page, entries))
 }
 
 fn freshness(cached: &Cached<Index>) -> Freshness {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Violations;
 use crate::domain::product::{Category, LONGEST_ID, Validity, ValidityUnit};
-use crate::domain::{Language, Result, SimRef};
+use crate::domain::{Country, Error, Language, Result, SimRef};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::catalog::{Order, Position, Query};
@@ -16,7 +16,9 @@ const MOST_CATEGORIES: usize = 20;
 const MOST_TAGS: usize = 20;
 const MOST_TECHNOLOGIES: usize = 20;
 const LONGEST_TEXT: usize = 200;
+/// As many as one request to the provider names.
 const MOST_ELIGIBILITIES: usize = 50;
+const DEFAULT_ELIGIBLE: u32 = 20;
 
 /// Values of `order_by`.
 const ORDERS: [(&str, Order); 6] = [
@@ -51,20 +53,8 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
     let mut violations = Violations::default();
     violations.text("query", &request.query, LONGEST_TEXT);
     violations.text("parent_product_id", &request.parent_product_id, LONGEST_ID);
-    let countries = violations.bounded("countries", request.countries.iter(), MOST_COUNTRIES);
-    let countries = countries
-        .enumerate()
-        .filter_map(|(at, code)| violations.country(&format!("countries[{at}]"), code))
-        .collect();
-    let mut categories = Vec::new();
-    let numbers = violations.bounded("categories", request.categories.iter(), MOST_CATEGORIES);
-    for (at, number) in numbers.enumerate() {
-        match category(*number) {
-            Some(category) if !categories.contains(&category) => categories.push(category),
-            Some(_) => {}
-            None => violations.add(format!("categories[{at}]"), "must be a known category"),
-        }
-    }
+    let countries = violations.countries(&request.countries);
+    let categories = violations.categories(&request.categories);
     let mut tags = Vec::new();
     let given = violations.bounded("tags", request.tags.iter(), MOST_TAGS);
     for (at, tag) in given.enumerate() {
@@ -86,16 +76,7 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
         violations.text(&field, technology, LONGEST_ID);
         technologies.push(technology.clone());
     }
-    let order = ORDERS
-        .iter()
-        .find(|(text, _)| *text == request.order_by)
-        .map(|(_, order)| *order);
-    if order.is_none() {
-        violations.add(
-            "order_by",
-            "must be price, price desc, data, validity or product_id",
-        );
-    }
+    let order = violations.order(&request.order_by);
     let language = violations.language("language_code", &request.language_code);
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
     let query = Query {
@@ -110,16 +91,11 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
         max_price,
         unlimited: request.unlimited,
         technologies,
-        order: order.unwrap_or(Order::Id),
+        order,
     };
     let query = violations.into_result(Some(query))?;
     let fingerprint = Fingerprint::of(&(&query, &language));
-    let start = page_token::decode(List::Products, fingerprint, &request.page_token)
-        .map_err(crate::domain::Error::PageTokenInvalid)?
-        .map(|position: page_token::Position| Position {
-            snapshot: position.within,
-            offset: position.offset,
-        });
+    let start = start(List::Products, fingerprint, &request.page_token)?;
     Ok(ListProducts {
         query,
         language,
@@ -129,7 +105,79 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
     })
 }
 
+fn start(list: List, fingerprint: Fingerprint, token: &str) -> Result<Option<Position>> {
+    let position = page_token::decode(list, fingerprint, token).map_err(Error::PageTokenInvalid)?;
+    Ok(position.map(|position: page_token::Position| Position {
+        snapshot: position.within,
+        offset: position.offset,
+    }))
+}
+
+/// Parses a `ListEligibleProductsRequest` into the SIM and the list.
+///
+/// # Errors
+/// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
+pub fn list_eligible_products(request: &pb::ListEligibleProductsRequest) -> Result<(SimRef, ListProducts)> {
+    let mut violations = Violations::default();
+    let sim = violations.sim("sim", request.sim.as_ref());
+    let countries = violations.countries(&request.countries);
+    let categories = violations.categories(&request.categories);
+    let order = violations.order(&request.order_by);
+    let language = violations.language("language_code", &request.language_code);
+    let page_size = violations.page_size(request.page_size, DEFAULT_ELIGIBLE, MOST_ELIGIBILITIES as u32);
+    let query = Query {
+        countries,
+        categories,
+        order,
+        ..Query::default()
+    };
+    let sim = violations.into_result(sim)?;
+    let fingerprint = Fingerprint::of(&(&sim, &query, &language));
+    let start = start(List::EligibleProducts, fingerprint, &request.page_token)?;
+    let list = ListProducts {
+        query,
+        language,
+        page_size,
+        start,
+        fingerprint,
+    };
+    Ok((sim, list))
+}
+
 impl Violations {
+    fn countries(&mut self, codes: &[String]) -> Vec<Country> {
+        let codes = self
+            .bounded("countries", codes.iter(), MOST_COUNTRIES)
+            .enumerate();
+        codes
+            .filter_map(|(at, code)| self.country(&format!("countries[{at}]"), code))
+            .collect()
+    }
+
+    fn categories(&mut self, numbers: &[i32]) -> Vec<Category> {
+        let mut categories = Vec::new();
+        let numbers = self.bounded("categories", numbers.iter(), MOST_CATEGORIES);
+        for (at, number) in numbers.enumerate() {
+            match category(*number) {
+                Some(category) if !categories.contains(&category) => categories.push(category),
+                Some(_) => {}
+                None => self.add(format!("categories[{at}]"), "must be a known category"),
+            }
+        }
+        categories
+    }
+
+    fn order(&mut self, order_by: &str) -> Order {
+        let order = ORDERS.iter().find(|(text, _)| *text == order_by);
+        if order.is_none() {
+            self.add(
+                "order_by",
+                "must be price, price desc, data, validity or product_id",
+            );
+        }
+        order.map_or(Order::Id, |(_, order)| *order)
+    }
+
     /// An optional length of time as it is sold.
     fn validity(&mut self, field: &str, given: Option<&pb::Validity>) -> Option<Validity> {
         let given = given?;

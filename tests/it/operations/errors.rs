@@ -100,6 +100,26 @@ async fn every_other_request_is_checked_too() {
         let status = catalog.check_eligibility(request).await.unwrap_err();
         assert_eq!(violations(&status), ["product_ids[1]", "product_ids[2]", field]);
     }
+    let request = ListEligibleProductsRequest {
+        sim: by_msisdn("12345"),
+        countries: vec!["ZZ".into()],
+        categories: vec![99],
+        page_size: -1,
+        page_token: "foreign".into(),
+        language_code: "??".into(),
+        order_by: "cheapest".into(),
+    };
+    assert_eq!(
+        violations(&catalog.list_eligible_products(request).await.unwrap_err()),
+        [
+            "categories[0]",
+            "countries[0]",
+            "language_code",
+            "order_by",
+            "page_size",
+            "sim.msisdn",
+        ]
+    );
     let many = (0..51).map(|number| format!("P{number}")).collect();
     let request = CheckEligibilityRequest {
         sim: by_msisdn("882470000000001"),

@@ -71,6 +71,13 @@ impl Catalog for Slow {
     ) -> Result<Response<CheckEligibilityResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn list_eligible_products(
+        &self,
+        _: Request<ListEligibleProductsRequest>,
+    ) -> Result<Response<ListEligibleProductsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 pub struct Bare {

@@ -41,6 +41,13 @@ impl Visitor {
                 product_ids: vec![FRANCE.into(), "NO_SUCH".into()],
             };
             ask!(self, catalog, check_eligibility, request).unwrap();
+            let request = ListEligibleProductsRequest {
+                sim: by_msisdn("882470000000001"),
+                countries: vec!["FR".into()],
+                page_size: 2,
+                ..Default::default()
+            };
+            ask!(self, catalog, list_eligible_products, request).unwrap();
         }
     }
 
