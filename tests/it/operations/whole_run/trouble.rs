@@ -10,7 +10,7 @@ use transatel_simulator::{Fault, Script};
 
 use super::{PRIVATE, Visitor};
 use crate::events::webhook::client;
-use crate::support::gateway::{FRANCE, SUBSCRIPTIONS, TOKEN, by_iccid, by_msisdn, get};
+use crate::support::gateway::{FRANCE, SUBSCRIPTIONS, TOKEN, by_iccid, by_msisdn, get, until};
 
 impl Visitor {
     /// Requests that are none of ours.
@@ -61,7 +61,14 @@ impl Visitor {
             ..Default::default()
         });
         hurried.set_timeout(Duration::from_millis(150));
+        let before = self.control.received("GET", SUBSCRIPTIONS);
         assert!(inventory.get_inventory(hurried).await.is_err());
+        // On a busy machine it is sent when its caller has left: it must not
+        // take the fault of the next one.
+        until("the read is sent", async || {
+            self.control.received("GET", SUBSCRIPTIONS) > before
+        })
+        .await;
         self.control.clear_faults();
         self.control
             .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Hang));
