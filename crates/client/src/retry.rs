@@ -1,9 +1,10 @@
 //! Calls that are repeated where that is safe.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status, TimeoutExpired};
 
 use crate::backoff::Backoff;
 use crate::{Reason, Repeatable};
@@ -107,12 +108,8 @@ where
         request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         let status = match timeout_at(deadline, call(request)).await {
             Ok(Ok(answer)) => return Ok(answer),
-            // tonic's own timer says CANCELLED when it ends the call.
-            Ok(Err(status)) if status.code() == Code::Cancelled && Instant::now() >= deadline => {
-                return Err(Status::deadline_exceeded("no answer within the deadline"));
-            }
-            Ok(Err(status)) => status,
-            Err(_) => return Err(Status::deadline_exceeded("no answer within the deadline")),
+            Ok(Err(status)) if !timer_of_the_channel(&status) => status,
+            _ => return Err(Status::deadline_exceeded("no answer within the deadline")),
         };
         if repeats + 1 >= retry.attempts || !message.is_repeatable() || !Reason::of(&status).is_transient() {
             return Err(status);
@@ -124,6 +121,19 @@ where
         }
         repeats += 1;
     }
+}
+
+/// Whether tonic's own timer, which goes by the same deadline, ended the call. It
+/// says CANCELLED.
+fn timer_of_the_channel(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.is::<TimeoutExpired>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::*;
@@ -129,4 +130,13 @@ async fn a_call_that_is_not_answered_ends_at_the_deadline() {
         .await;
     assert_eq!(answer.unwrap_err().code(), Code::DeadlineExceeded);
     assert_eq!(began.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_timer_of_the_channel_is_a_passed_deadline_too() {
+    let timer = || Status::from_error(Box::new(TimeoutExpired(())));
+    assert_eq!(timer().code(), Code::Cancelled);
+    let answer: Result<Response<()>, Status> =
+        retrying(retry(), order(), |_| std::future::ready(Err(timer()))).await;
+    assert_eq!(answer.unwrap_err().code(), Code::DeadlineExceeded);
 }
