@@ -50,20 +50,21 @@ const buy = (line, productId) =>
 function follow(handle) {
   const resumeToken = fs.existsSync(tokenFile) ? fs.readFileSync(tokenFile, "utf8") : "";
   const stream = events.StreamEvents({ resumeToken, start: "START_EARLIEST" });
-  const resume = () => setTimeout(() => follow(handle), 1000 * Math.random());
   stream.on("data", (message) => {
     if (message.event) handle(message.event);
-    fs.writeFileSync(tokenFile, message.resumeToken);
+    // Replaced as a whole: a process that ends here leaves the old token.
+    fs.writeFileSync(`${tokenFile}.new`, message.resumeToken);
+    fs.renameSync(`${tokenFile}.new`, tokenFile);
   });
-  stream.on("end", resume);
-  stream.on("error", (error) => {
-    stream.removeListener("end", resume);
-    const lost = ["EVENT_CURSOR_EXPIRED", "EVENT_CURSOR_INVALID"].includes(reason(error));
+  stream.on("error", () => {});
+  // The one end that every stream has, with an error or without.
+  stream.on("status", (status) => {
+    const lost = ["EVENT_CURSOR_EXPIRED", "EVENT_CURSOR_INVALID"].includes(reason(status));
     if (lost) console.log("events were lost: compare with Inventory");
     if (lost) fs.rmSync(tokenFile);
     const lasting = [grpc.status.INVALID_ARGUMENT, grpc.status.PERMISSION_DENIED, grpc.status.UNAUTHENTICATED];
-    if (!lost && lasting.includes(error.code)) throw error;
-    resume();
+    if (!lost && lasting.includes(status.code)) throw new Error(`${status.code} ${status.details}`);
+    setTimeout(() => follow(handle), 1000 * Math.random());
   });
 }
 

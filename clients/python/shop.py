@@ -43,7 +43,10 @@ def follow(channel, file, handle):
             for message in events_pb2_grpc.EventsStub(channel).StreamEvents(request):
                 if message.HasField("event"):
                     handle(message.event)
-                file.write_text(message.resume_token)
+                # Replaced as a whole: a process that ends here leaves the old token.
+                fresh = file.with_suffix(".new")
+                fresh.write_text(message.resume_token)
+                fresh.replace(file)
         except grpc.RpcError as error:
             if reason(error) in ("EVENT_CURSOR_EXPIRED", "EVENT_CURSOR_INVALID"):
                 print("events were lost: compare with Inventory", flush=True)
