@@ -37,10 +37,11 @@ repeatable! {
     // Reads, and resolutions: a repeated one returns the order as it is.
     always:
         ListProductsRequest GetProductRequest ListDestinationsRequest CheckEligibilityRequest
+        ListEligibleProductsRequest
         GetEsimRequest GetInstallationRequest
         StreamEventsRequest ListEventsRequest
         GetInventoryRequest GetSubscriptionRequest BatchGetInventoryRequest GetSimRequest ListSimsRequest
-        GetOrderRequest ListOrdersRequest GetSimOperationRequest
+        GetOrderRequest ListOrdersRequest GetSimOperationRequest ListSimOperationsRequest
         ResolveOrderRequest ResolveSimOperationRequest;
     with_a_request_id:
         CreateOrderRequest CancelRenewalRequest TerminateSubscriptionRequest
