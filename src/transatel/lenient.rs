@@ -378,7 +378,7 @@ fn without_mark(body: &[u8]) -> &[u8] {
 pub fn answer<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json::Error> {
     let body = without_mark(body);
     match body.trim_ascii_start().first() {
-        Some(b'{') => serde_json::from_slice(body),
+        Some(b'{') => json(body),
         _ => Err(serde_json::Error::custom("not an object")),
     }
 }
