@@ -59,7 +59,7 @@ impl Incoming {
                 listener: Listener::new(listener, "grpc"),
                 room: Arc::new(Semaphore::new(limits.connections)),
                 most: limits.connections,
-                full: LogLimit::default(),
+                full: LogLimit::a_minute(1),
             },
             certificates,
             limits,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::LogLimit;
 
 /// Pause after an `accept` that failed for a lack of file descriptors or
-/// memory. Short: whoever waits to connect waits as long.
+/// memory. Short: a peer that wants to connect waits as long.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A port that is listened on.
@@ -27,7 +27,7 @@ impl Listener {
         Self {
             sockets,
             port,
-            failures: LogLimit::default(),
+            failures: LogLimit::a_minute(1),
         }
     }
 

@@ -33,7 +33,7 @@ impl BodyError {
 /// announces more is not read at all.
 ///
 /// # Errors
-/// Why there is no whole body; the connection should be closed then.
+/// Why a body could not be read to its end; the connection should be closed.
 pub async fn read_body(body: Incoming, max_bytes: usize, within: Duration) -> Result<Bytes, BodyError> {
     if body.size_hint().lower() > max_bytes as u64 {
         return Err(BodyError::TooLarge);

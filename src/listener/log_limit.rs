@@ -4,26 +4,39 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// One line is written in this time.
-const EVERY: Duration = Duration::from_secs(60);
+/// Lines are counted over this time.
+const PERIOD: Duration = Duration::from_secs(60);
 
-/// Counts what happened between two log lines.
-#[derive(Debug, Default)]
+/// Limits lines, and counts what happened between two of them.
+#[derive(Debug)]
 pub struct LogLimit {
+    most: u32,
+    written: u32,
     unlogged: u64,
-    last_line: Option<Instant>,
+    began: Option<Instant>,
 }
 
 impl LogLimit {
-    /// Counts one more; how many there were since the last line when another
-    /// one is due: at once, and then once a minute.
+    /// At most so many lines a minute.
+    pub fn a_minute(most: u32) -> Self {
+        Self {
+            most,
+            written: 0,
+            unlogged: 0,
+            began: None,
+        }
+    }
+
+    /// Counts one more. When a line is due: how many there were since the last
+    /// one, this one included.
     pub fn add(&mut self, now: Instant) -> Option<u64> {
         self.unlogged += 1;
-        let due = self
-            .last_line
-            .is_none_or(|last| now.duration_since(last) >= EVERY);
-        due.then(|| {
-            self.last_line = Some(now);
+        if self.began.is_none_or(|began| now.duration_since(began) >= PERIOD) {
+            self.began = Some(now);
+            self.written = 0;
+        }
+        (self.written < self.most).then(|| {
+            self.written += 1;
             std::mem::take(&mut self.unlogged)
         })
     }
@@ -35,7 +48,7 @@ mod tests {
 
     #[test]
     fn what_lasts_is_logged_at_once_and_then_once_a_minute() {
-        let mut limit = LogLimit::default();
+        let mut limit = LogLimit::a_minute(1);
         let start = Instant::now();
         let lines: Vec<(u32, u64)> = (0..6_100)
             .filter_map(|turn| Some((turn, limit.add(start + turn * Duration::from_millis(20))?)))

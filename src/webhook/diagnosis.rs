@@ -3,7 +3,6 @@
 //! Nothing is accepted here, and nothing of a secret or a signature is logged.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -13,42 +12,27 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::signature::{DIGEST_BYTES, Unverified, hexadecimal, key};
+use crate::listener::LogLimit;
 
-/// So many are examined and logged in [`PERIOD`]: each costs some digests of a
-/// body that anyone can send.
-const IN_ONE_PERIOD: u32 = 3;
-const PERIOD: Duration = Duration::from_secs(60);
+/// So many are examined and logged a minute: each costs some digests of a body
+/// that anyone can send.
+const A_MINUTE: u32 = 3;
 
 /// Limits how many invalid signatures are examined.
-#[derive(Default)]
-pub(super) struct Diagnosis(Mutex<Window>);
+pub(super) struct Diagnosis(Mutex<LogLimit>);
 
-#[derive(Default)]
-struct Window {
-    began: Option<Instant>,
-    examined: u32,
-    unlogged: u64,
+impl Default for Diagnosis {
+    fn default() -> Self {
+        Self(Mutex::new(LogLimit::a_minute(A_MINUTE)))
+    }
 }
 
 impl Diagnosis {
     /// Whether one more is to be examined and logged; if so, how many were not
     /// since the last one.
     pub(super) fn is_due(&self) -> Option<u64> {
-        let now = Instant::now();
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if window
-            .began
-            .is_none_or(|began| now.duration_since(began) >= PERIOD)
-        {
-            window.began = Some(now);
-            window.examined = 0;
-        }
-        if window.examined >= IN_ONE_PERIOD {
-            window.unlogged += 1;
-            return None;
-        }
-        window.examined += 1;
-        Some(std::mem::take(&mut window.unlogged))
+        let mut limit = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        limit.add(Instant::now()).map(|count| count - 1)
     }
 }
 
@@ -231,7 +215,7 @@ mod tests {
         let diagnosis = Diagnosis::default();
         let due = || (0..100).filter_map(|_| diagnosis.is_due()).collect::<Vec<_>>();
         assert_eq!(due(), [0, 0, 0]);
-        tokio::time::advance(PERIOD).await;
+        tokio::time::advance(std::time::Duration::from_secs(60)).await;
         assert_eq!(due(), [97, 0, 0]);
     }
 }
