@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -36,41 +38,49 @@ impl Front {
         let acceptor = acceptor(authority, name, &[]);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let accepted = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&accepted);
-        let mut connections = JoinSet::new();
-        connections.spawn(async move {
-            let mut served = JoinSet::new();
-            while let Ok((connection, _)) = listener.accept().await {
-                counted.fetch_add(1, Ordering::SeqCst);
-                served.spawn(tunnel(acceptor.clone(), connection, behind));
-            }
+        let connections = stream::unfold(listener, async |listener| {
+            let (connection, _) = listener.accept().await.ok()?;
+            Some((connection, listener))
         });
-        let front = Self {
-            accepted,
-            _connections: connections,
-        };
-        (front, address)
+        let serve = move |connection| tunnel(acceptor.clone(), connection, behind);
+        (Self::serve(connections, serve), address)
     }
 
     /// HTTP/2, on a Unix socket.
     pub fn start_http2(authority: &Authority, name: &str, behind: SocketAddr, socket: &Path) -> Self {
         let acceptor = acceptor(authority, name, &[b"h2"]);
-        let listener = UnixListener::bind(socket).unwrap();
+        let connections = stream::unfold(UnixListener::bind(socket).unwrap(), async |listener| {
+            let (connection, _) = listener.accept().await.ok()?;
+            Some((connection, listener))
+        });
         let client = Client::builder(TokioExecutor::new()).build_http();
+        Self::serve(connections, move |connection| {
+            serve_http2(acceptor.clone(), connection, behind, client.clone())
+        })
+    }
+
+    fn serve<C, F>(
+        connections: impl Stream<Item = C> + Send + 'static,
+        serve: impl Fn(C) -> F + Send + 'static,
+    ) -> Self
+    where
+        C: Send,
+        F: Future<Output = ()> + Send + 'static,
+    {
         let accepted = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&accepted);
-        let mut connections = JoinSet::new();
-        connections.spawn(async move {
+        let mut running = JoinSet::new();
+        running.spawn(async move {
+            let mut connections = pin!(connections);
             let mut served = JoinSet::new();
-            while let Ok((connection, _)) = listener.accept().await {
+            while let Some(connection) = connections.next().await {
                 counted.fetch_add(1, Ordering::SeqCst);
-                served.spawn(serve_http2(acceptor.clone(), connection, behind, client.clone()));
+                served.spawn(serve(connection));
             }
         });
         Self {
             accepted,
-            _connections: connections,
+            _connections: running,
         }
     }
 
