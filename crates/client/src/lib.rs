@@ -55,7 +55,7 @@
 //!         }
 //!     }
 //!     Err(status) => match Reason::of(&status) {
-//!         reason if reason.reason == ErrorReason::PriceAboveMaximum => println!("dearer than expected"),
+//!         reason if reason.reason == ErrorReason::PriceAboveMaximum => println!("above the maximum price"),
 //!         reason => println!("{:?} {}, call {}", reason.code, reason.name, reason.trace_id),
 //!     },
 //! }
