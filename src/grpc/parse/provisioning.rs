@@ -18,7 +18,7 @@ const LONGEST_SUBSCRIPTION_ID: usize = 255;
 pub(super) const LONGEST_NOTE: usize = 500;
 pub(super) const DEFAULT_PAGE: u32 = 50;
 pub(super) const LARGEST_PAGE: u32 = 1000;
-pub(super) const MOST_STATES: usize = 20;
+const MOST_STATES: usize = 20;
 /// Beyond any deadline that `grpc.max_deadline` should allow; a longer wait is a
 /// mistake of the caller.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -133,15 +133,7 @@ pub fn list_orders(request: &pb::ListOrdersRequest) -> Result<ListOrders> {
     let mut violations = Violations::default();
     let given = request.sim.as_ref().filter(|sim| sim.id.is_some());
     let sim = given.and_then(|sim| violations.sim("sim", Some(sim)));
-    let mut states = Vec::new();
-    let numbers = violations.bounded("states", request.states.iter(), MOST_STATES);
-    for (at, number) in numbers.enumerate() {
-        match state(*number) {
-            Some(state) if !states.contains(&state) => states.push(state),
-            Some(_) => {}
-            None => violations.add(format!("states[{at}]"), "must be a known state"),
-        }
-    }
+    let states = violations.states(&request.states, state);
     let created_from = violations.moment("created_after", request.created_after.as_ref());
     let created_until = violations.moment("created_before", request.created_before.as_ref());
     violations.text("reference", &request.reference, LONGEST_REFERENCE);
@@ -244,6 +236,24 @@ impl Violations {
 
     pub(super) fn resolution(&mut self, field: &str) {
         self.add(field, "is required: RESOLUTION_PLACED or RESOLUTION_NOT_PLACED");
+    }
+
+    /// The states that a list is filtered by, each once.
+    pub(super) fn states<T: PartialEq>(
+        &mut self,
+        numbers: &[i32],
+        state: impl Fn(i32) -> Option<T>,
+    ) -> Vec<T> {
+        let mut states = Vec::new();
+        let numbers = self.bounded("states", numbers.iter(), MOST_STATES);
+        for (at, number) in numbers.enumerate() {
+            match state(*number) {
+                Some(state) if !states.contains(&state) => states.push(state),
+                Some(_) => {}
+                None => self.add(format!("states[{at}]"), "must be a known state"),
+            }
+        }
+        states
     }
 
     /// How long to wait for an outcome; zero when it is absent.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Violations;
-use super::provisioning::{DEFAULT_PAGE, LARGEST_PAGE, LONGEST_NOTE, MOST_STATES};
+use super::provisioning::{DEFAULT_PAGE, LARGEST_PAGE, LONGEST_NOTE};
 use crate::domain::change::{
     LONGEST_GROUP, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, LONGEST_RATE_PLAN, Labels, MOST_METADATA,
     SimAction, SimTerms,
@@ -178,15 +178,7 @@ pub fn list(request: &pb::ListSimOperationsRequest) -> Result<ListSimOperations>
     let mut violations = Violations::default();
     let given = request.sim.as_ref().filter(|sim| sim.id.is_some());
     let sim = given.and_then(|sim| violations.sim("sim", Some(sim)));
-    let mut states = Vec::new();
-    let numbers = violations.bounded("states", request.states.iter(), MOST_STATES);
-    for (at, number) in numbers.enumerate() {
-        match state(*number) {
-            Some(state) if !states.contains(&state) => states.push(state),
-            Some(_) => {}
-            None => violations.add(format!("states[{at}]"), "must be a known state"),
-        }
-    }
+    let states = violations.states(&request.states, state);
     let created_from = violations.moment("created_after", request.created_after.as_ref());
     let created_until = violations.moment("created_before", request.created_before.as_ref());
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
