@@ -49,7 +49,7 @@ const buy = (line, productId) =>
 // Hands over every event at least once. The file keeps the last token.
 function follow(handle) {
   const resumeToken = fs.existsSync(tokenFile) ? fs.readFileSync(tokenFile, "utf8") : "";
-  const stream = events.StreamEvents({ resumeToken, start: "START_EARLIEST" });
+  const stream = events.StreamEvents({ resumeToken, start: "STREAM_START_EARLIEST" });
   stream.on("data", (message) => {
     if (message.event) handle(message.event);
     // Replaced as a whole: a process that ends here leaves the old token.

@@ -38,7 +38,7 @@ def follow(channel, file, handle):
     lasting = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
     while True:
         token = file.read_text() if file.exists() else ""
-        request = events_pb2.StreamEventsRequest(resume_token=token, start=events_pb2.START_EARLIEST)
+        request = events_pb2.StreamEventsRequest(resume_token=token, start=events_pb2.STREAM_START_EARLIEST)
         try:
             for message in events_pb2_grpc.EventsStub(channel).StreamEvents(request):
                 if message.HasField("event"):

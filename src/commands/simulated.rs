@@ -155,7 +155,7 @@ fn welcome(addresses: &Addresses, sandbox: &Sandbox, connect: &str) {
     println!("Ctrl-C stops it.");
 }
 
-const FOLLOW: &str = "grpcurl -plaintext -d '{\"start\":\"START_EARLIEST\"}' {address} \
+const FOLLOW: &str = "grpcurl -plaintext -d '{\"start\":\"STREAM_START_EARLIEST\"}' {address} \
                       connectivity.v1.Events/StreamEvents";
 const ATTACH: &str = "curl -H 'content-type: application/json' -d '{\"country\":\"FR\"}' \
                       {sandbox}/__sandbox/sims/882470000000004/attach";

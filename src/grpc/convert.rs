@@ -95,7 +95,7 @@ fn validity(validity: Validity) -> pb::Validity {
 }
 
 fn networks(networks: &CountryNetworks) -> pb::CountryNetworks {
-    let operator = |operator: &crate::domain::product::Operator| pb::Operator {
+    let operator = |operator: &crate::domain::product::Operator| pb::NetworkOperator {
         name: operator.name.clone(),
         technologies: operator.technologies.clone(),
     };

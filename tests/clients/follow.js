@@ -23,7 +23,7 @@ let stopping = false;
 
 function follow() {
   streams += 1;
-  stream = client.StreamEvents(token ? { resumeToken: token } : { start: "START_EARLIEST" });
+  stream = client.StreamEvents(token ? { resumeToken: token } : { start: "STREAM_START_EARLIEST" });
   stream.on("data", (message) => {
     if (message.event) console.log(`event ${message.event.eventId}`);
     // Kept after the event was handled.

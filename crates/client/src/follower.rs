@@ -13,7 +13,7 @@ use crate::backoff::Backoff;
 use crate::connectivity::v1::events_client::EventsClient;
 use crate::connectivity::v1::stream_events_response::Message;
 use crate::connectivity::v1::{
-    ErrorReason, Event, EventFilter, Start, StreamEventsRequest, StreamEventsResponse,
+    ErrorReason, Event, EventFilter, StreamStart, StreamEventsRequest, StreamEventsResponse,
 };
 
 /// A stream without a message for this long is given up: the gateway sends one
@@ -173,9 +173,9 @@ where
             Some(stream) => stream,
             none => {
                 let (resume_token, start) = match &self.position {
-                    Position::Latest => (String::new(), Start::Latest),
-                    Position::Earliest => (String::new(), Start::Earliest),
-                    Position::After(token) => (token.clone(), Start::Unspecified),
+                    Position::Latest => (String::new(), StreamStart::Latest),
+                    Position::Earliest => (String::new(), StreamStart::Earliest),
+                    Position::After(token) => (token.clone(), StreamStart::Unspecified),
                 };
                 let request = StreamEventsRequest {
                     resume_token,

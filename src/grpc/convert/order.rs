@@ -76,11 +76,11 @@ fn sim(line: Line) -> pb::SimIds {
     })
 }
 
-fn activation(activation: Option<Activation>) -> pb::Activation {
+fn activation(activation: Option<Activation>) -> pb::ActivationMode {
     match activation {
-        None => pb::Activation::Unspecified,
-        Some(Activation::OnFirstUse) => pb::Activation::OnFirstUse,
-        Some(Activation::Immediate) => pb::Activation::Immediate,
+        None => pb::ActivationMode::Unspecified,
+        Some(Activation::OnFirstUse) => pb::ActivationMode::OnFirstUse,
+        Some(Activation::Immediate) => pb::ActivationMode::Immediate,
     }
 }
 

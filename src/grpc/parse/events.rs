@@ -23,9 +23,9 @@ pub const ANY: Fingerprint = Fingerprint::ANY;
 pub fn stream_events(request: &pb::StreamEventsRequest) -> Result<(Start, Filter)> {
     let mut violations = Violations::default();
     let filter = violations.event_filter(request.filter.as_ref());
-    let start = match pb::Start::try_from(request.start) {
-        Ok(pb::Start::Unspecified | pb::Start::Latest) => Start::Latest,
-        Ok(pb::Start::Earliest) => Start::Earliest,
+    let start = match pb::StreamStart::try_from(request.start) {
+        Ok(pb::StreamStart::Unspecified | pb::StreamStart::Latest) => Start::Latest,
+        Ok(pb::StreamStart::Earliest) => Start::Earliest,
         Err(_) => {
             violations.add("start", "is not one of the documented values");
             Start::Latest

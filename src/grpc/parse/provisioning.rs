@@ -32,10 +32,10 @@ pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) ->
     let request_id = violations.request_id("request_id", &request.request_id);
     let sim = violations.sim("sim", request.sim.as_ref());
     violations.product_id("product_id", &request.product_id);
-    let activation = match pb::Activation::try_from(request.activation) {
-        Ok(pb::Activation::Unspecified) => None,
-        Ok(pb::Activation::OnFirstUse) => Some(Activation::OnFirstUse),
-        Ok(pb::Activation::Immediate) => Some(Activation::Immediate),
+    let activation = match pb::ActivationMode::try_from(request.activation) {
+        Ok(pb::ActivationMode::Unspecified) => None,
+        Ok(pb::ActivationMode::OnFirstUse) => Some(Activation::OnFirstUse),
+        Ok(pb::ActivationMode::Immediate) => Some(Activation::Immediate),
         Err(_) => {
             violations.add("activation", "is not one of the documented values");
             None
@@ -179,20 +179,20 @@ pub fn resolve_order(request: &pb::ResolveOrderRequest) -> Result<(WriteId, Reso
     let mut violations = Violations::default();
     let id = violations.order_id("order_id", &request.order_id);
     let subscription_id = &request.subscription_id;
-    let resolution = match pb::Resolution::try_from(request.resolution) {
-        Ok(pb::Resolution::Placed) => {
+    let resolution = match pb::OperatorResolution::try_from(request.resolution) {
+        Ok(pb::OperatorResolution::Placed) => {
             if subscription_id.is_empty() {
-                violations.add("subscription_id", "is required with RESOLUTION_PLACED");
+                violations.add("subscription_id", "is required with OPERATOR_RESOLUTION_PLACED");
             }
             Some(Resolution::Bought(subscription_id.clone()))
         }
-        Ok(pb::Resolution::NotPlaced) => {
+        Ok(pb::OperatorResolution::NotPlaced) => {
             if !subscription_id.is_empty() {
-                violations.add("subscription_id", "must be empty with RESOLUTION_NOT_PLACED");
+                violations.add("subscription_id", "must be empty with OPERATOR_RESOLUTION_NOT_PLACED");
             }
             Some(Resolution::NotDone)
         }
-        Ok(pb::Resolution::Unspecified) | Err(_) => {
+        Ok(pb::OperatorResolution::Unspecified) | Err(_) => {
             violations.resolution("resolution");
             None
         }
@@ -235,7 +235,7 @@ impl Violations {
     }
 
     pub(super) fn resolution(&mut self, field: &str) {
-        self.add(field, "is required: RESOLUTION_PLACED or RESOLUTION_NOT_PLACED");
+        self.add(field, "is required: OPERATOR_RESOLUTION_PLACED or OPERATOR_RESOLUTION_NOT_PLACED");
     }
 
     /// The states that a list is filtered by, each once.

@@ -220,10 +220,10 @@ fn state(number: i32) -> Option<State> {
 pub fn resolve(request: &pb::ResolveSimOperationRequest) -> Result<(WriteId, Resolution, String)> {
     let mut violations = Violations::default();
     let id = violations.order_id("operation_id", &request.operation_id);
-    let resolution = match pb::Resolution::try_from(request.resolution) {
-        Ok(pb::Resolution::Placed) => Some(Resolution::Done),
-        Ok(pb::Resolution::NotPlaced) => Some(Resolution::NotDone),
-        Ok(pb::Resolution::Unspecified) | Err(_) => {
+    let resolution = match pb::OperatorResolution::try_from(request.resolution) {
+        Ok(pb::OperatorResolution::Placed) => Some(Resolution::Done),
+        Ok(pb::OperatorResolution::NotPlaced) => Some(Resolution::NotDone),
+        Ok(pb::OperatorResolution::Unspecified) | Err(_) => {
             violations.resolution("resolution");
             None
         }

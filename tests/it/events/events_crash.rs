@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::json;
 use tonic::transport::Endpoint;
 use transatel_gateway_client::connectivity::v1::stream_events_response::Message;
-use transatel_gateway_client::connectivity::v1::{Start, StreamEventsRequest};
+use transatel_gateway_client::connectivity::v1::{StreamStart, StreamEventsRequest};
 
 use crate::events::webhook::{all, client, deliver, envelope};
 use crate::support::gateway::{Events, SECRET, Secret, settings, spawn};
@@ -94,7 +94,7 @@ impl Crashes {
         while first.len() < events() as usize {
             let request = StreamEventsRequest {
                 resume_token: token.clone(),
-                start: Start::Earliest.into(),
+                start: StreamStart::Earliest.into(),
                 filter: None,
             };
             let stream = match self.ports.events().await {

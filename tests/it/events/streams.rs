@@ -25,7 +25,7 @@ const ICCID: &str = "8988247000000000019";
 
 pub fn from_the_beginning() -> StreamEventsRequest {
     StreamEventsRequest {
-        start: Start::Earliest.into(),
+        start: StreamStart::Earliest.into(),
         ..Default::default()
     }
 }

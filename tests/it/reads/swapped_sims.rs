@@ -93,7 +93,7 @@ fn by_card(old: &str, new: &str) -> Vec<Option<api::SimRef>> {
 async fn buy(
     swap: &Swap,
     sim: Option<api::SimRef>,
-    activation: api::Activation,
+    activation: api::ActivationMode,
 ) -> Result<api::Order, Status> {
     let request = api::CreateOrderRequest {
         sim,
@@ -105,7 +105,7 @@ async fn buy(
 
 #[tokio::test]
 async fn an_order_for_the_new_card_goes_to_the_line_that_moved_there() {
-    for activation in [api::Activation::Unspecified, api::Activation::Immediate] {
+    for activation in [api::ActivationMode::Unspecified, api::ActivationMode::Immediate] {
         let swap = Swap::known_by(by_card).await;
         swap.carry_out().await;
         let before = swap.bought(LINE);
@@ -121,7 +121,7 @@ async fn an_order_for_the_new_card_goes_to_the_line_that_moved_there() {
 
 #[tokio::test]
 async fn an_order_for_the_old_card_buys_nothing_for_the_line_that_left_it() {
-    for activation in [api::Activation::Unspecified, api::Activation::Immediate] {
+    for activation in [api::ActivationMode::Unspecified, api::ActivationMode::Immediate] {
         let swap = Swap::known_by(by_card).await;
         swap.carry_out().await;
         let before = swap.bought(LINE);
@@ -136,7 +136,7 @@ async fn an_order_by_number_goes_to_that_number_and_names_its_new_card() {
     let swap = Swap::known_by(|_, _| vec![by_msisdn(LINE)]).await;
     swap.carry_out().await;
     let before = swap.bought(LINE);
-    let order = buy(&swap, by_msisdn(LINE), api::Activation::Unspecified)
+    let order = buy(&swap, by_msisdn(LINE), api::ActivationMode::Unspecified)
         .await
         .unwrap();
     let sim = order.sim.unwrap();
@@ -173,10 +173,10 @@ async fn an_order_for_a_card_that_is_known_costs_two_reads() {
         requests.iter().filter(|request| request.method == "GET").count()
     };
     // The catalog is read once.
-    buy(&swap, by_iccid(&swap.old), api::Activation::Unspecified)
+    buy(&swap, by_iccid(&swap.old), api::ActivationMode::Unspecified)
         .await
         .unwrap();
-    for activation in [api::Activation::Unspecified, api::Activation::Immediate] {
+    for activation in [api::ActivationMode::Unspecified, api::ActivationMode::Immediate] {
         let before = reads();
         buy(&swap, by_iccid(&swap.old), activation).await.unwrap();
         assert_eq!(reads() - before, 2, "{activation:?}");

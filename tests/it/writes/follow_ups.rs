@@ -392,7 +392,7 @@ async fn an_operator_can_say_what_became_of_it() {
     let stuck = request.until(&mut client, OrderState::NeedsOperator).await;
     let resolve = |subscription_id: String| api::ResolveOrderRequest {
         order_id: stuck.order_id.clone(),
-        resolution: api::Resolution::Placed.into(),
+        resolution: api::OperatorResolution::Placed.into(),
         subscription_id,
         note: String::new(),
     };

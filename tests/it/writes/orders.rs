@@ -180,7 +180,7 @@ async fn a_request_id_identifies_one_order() {
             ..request.clone()
         },
         api::CreateOrderRequest {
-            activation: api::Activation::OnFirstUse.into(),
+            activation: api::ActivationMode::OnFirstUse.into(),
             ..request.clone()
         },
         api::CreateOrderRequest {

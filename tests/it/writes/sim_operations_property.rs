@@ -241,7 +241,7 @@ impl Harness {
                     self.end_hanging(msisdn);
                     let word = api::ResolveSimOperationRequest {
                         operation_id: operation.operation_id,
-                        resolution: api::Resolution::NotPlaced.into(),
+                        resolution: api::OperatorResolution::NotPlaced.into(),
                         note: String::new(),
                     };
                     client.resolve_sim_operation(word).await.unwrap();

@@ -245,7 +245,7 @@ async fn a_request_id_identifies_one_request_of_any_kind() {
     );
     let resolve = api::ResolveOrderRequest {
         order_id: begun.operation_id.clone(),
-        resolution: api::Resolution::NotPlaced.into(),
+        resolution: api::OperatorResolution::NotPlaced.into(),
         ..Default::default()
     };
     let refused = client.resolve_order(resolve).await.unwrap_err();

@@ -37,7 +37,7 @@ impl Visitor {
     pub(super) async fn orders(&mut self) {
         let mut client = Provisioning::new(self.channel.clone());
         let order = |msisdn: &str| CreateOrderRequest {
-            activation: Activation::OnFirstUse.into(),
+            activation: ActivationMode::OnFirstUse.into(),
             ..order(msisdn)
         };
         for msisdn in ["882470000000041", "882470000000042", "882470000000043"] {
@@ -100,7 +100,7 @@ impl Visitor {
         .await;
         let resolution = ResolveOrderRequest {
             order_id: doubtful.order_id,
-            resolution: Resolution::NotPlaced.into(),
+            resolution: OperatorResolution::NotPlaced.into(),
             note: "the provider says so".into(),
             ..Default::default()
         };
@@ -130,7 +130,7 @@ impl Visitor {
         ask!(self, client, list_sim_operations, listed).unwrap();
         let resolution = ResolveSimOperationRequest {
             operation_id: Uuid::new_v4().to_string(),
-            resolution: Resolution::NotPlaced.into(),
+            resolution: OperatorResolution::NotPlaced.into(),
             ..Default::default()
         };
         ask!(self, client, resolve_sim_operation, resolution).unwrap_err();

@@ -239,7 +239,7 @@ async fn bad_input_names_everything_and_sends_nothing() {
     );
     let resolve = api::ResolveOrderRequest {
         order_id: "x".into(),
-        resolution: api::Resolution::Placed.into(),
+        resolution: api::OperatorResolution::Placed.into(),
         subscription_id: String::new(),
         note: "n".repeat(501),
     };

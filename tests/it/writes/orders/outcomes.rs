@@ -52,7 +52,7 @@ async fn a_refusal_is_final_and_says_why() {
     for (at, (status, title, code, expected)) in cases.into_iter().enumerate() {
         fault(&env, Fault::problem(status, title));
         let request = api::CreateOrderRequest {
-            activation: api::Activation::OnFirstUse.into(),
+            activation: api::ActivationMode::OnFirstUse.into(),
             ..order(FRESH)
         };
         let refused = create(&mut client, &request).await.unwrap_err();
@@ -170,7 +170,7 @@ async fn an_outcome_that_is_not_known_is_found_out() {
             let name = format!("{kind:?}, carried out: {done}");
             fault(&env, if done { kind.after_commit() } else { kind.step() });
             let request = api::CreateOrderRequest {
-                activation: api::Activation::OnFirstUse.into(),
+                activation: api::ActivationMode::OnFirstUse.into(),
                 ..order(&msisdn)
             };
             env.control()
@@ -297,7 +297,7 @@ async fn ambiguous_subscriptions_are_left_to_an_operator() {
     let ours = subscriptions[0].subscription_id.to_string();
     let resolve = api::ResolveOrderRequest {
         order_id: order.order_id.clone(),
-        resolution: api::Resolution::Placed.into(),
+        resolution: api::OperatorResolution::Placed.into(),
         subscription_id: ours.clone(),
         note: "seen in the portal".into(),
     };

@@ -55,7 +55,7 @@ async fn the_gateway_chooses_the_activation_by_the_sims_status() {
     // Whatever the caller says is passed on and stays.
     control.clear_requests();
     let wrong = api::CreateOrderRequest {
-        activation: api::Activation::OnFirstUse.into(),
+        activation: api::ActivationMode::OnFirstUse.into(),
         ..order(&used[2].msisdn)
     };
     let error = reason(&create(&mut client, &wrong).await.unwrap_err());
@@ -72,8 +72,8 @@ async fn a_refused_order_for_a_sim_in_service_is_not_tried_as_a_preload() {
     let refused = Fault::problem(400, "SUBSCRIBER_STATUS_NOT_ELIGIBLE").step();
     control.queue(Script::on("POST", ORDERS).then(refused.forever()));
     for (sim, activation) in [
-        (&used[0], api::Activation::Unspecified),
-        (&used[1], api::Activation::Immediate),
+        (&used[0], api::ActivationMode::Unspecified),
+        (&used[1], api::ActivationMode::Immediate),
     ] {
         control.clear_requests();
         let request = api::CreateOrderRequest {
@@ -107,7 +107,7 @@ async fn an_order_that_a_caller_starts_immediately_puts_a_pre_activated_sim_into
     let env = TestEnv::open().await;
     let control = env.control();
     let request = api::CreateOrderRequest {
-        activation: api::Activation::Immediate.into(),
+        activation: api::ActivationMode::Immediate.into(),
         ..order(FRESH)
     };
     let placed = create(&mut env.provisioning(), &request).await.unwrap();

@@ -114,7 +114,7 @@ fn at_most(max_price: Money, msisdn: &str) -> api::CreateOrderRequest {
     }
 }
 
-fn starting(activation: api::Activation, msisdn: &str) -> api::CreateOrderRequest {
+fn starting(activation: api::ActivationMode, msisdn: &str) -> api::CreateOrderRequest {
     api::CreateOrderRequest {
         activation: activation.into(),
         ..order(msisdn)
@@ -143,7 +143,7 @@ async fn a_validated_order_gets_the_answer_of_the_real_one_and_leaves_no_trace()
         reference: "shop 17".into(),
         ..at_most(euros(4), &fresh[1].msisdn)
     };
-    let (first_use, at_once) = (api::Activation::OnFirstUse, api::Activation::Immediate);
+    let (first_use, at_once) = (api::ActivationMode::OnFirstUse, api::ActivationMode::Immediate);
     let used = |at: usize| used[at].msisdn.as_str();
     let cases = [
         ("a fresh SIM", order(&fresh[0].msisdn), None),
@@ -239,7 +239,7 @@ async fn a_validated_order_meets_what_the_provider_and_the_ledger_say_at_the_mom
         }] });
         control.queue(Script::on("GET", PRODUCTS).then(Fault::body(200, verdict.to_string())));
         fault(&env, Fault::problem(400, code));
-        let request = starting(api::Activation::OnFirstUse, &fresh[2].msisdn);
+        let request = starting(api::ActivationMode::OnFirstUse, &fresh[2].msisdn);
         let found = same_answer(&env, &request, code).await;
         assert_eq!(found.as_deref(), Some(expected), "{code}");
         control.clear_faults();

@@ -163,7 +163,7 @@ async fn the_operations_that_need_an_operator_are_found_and_so_is_who_resolved_t
 
     let decision = api::ResolveSimOperationRequest {
         operation_id: found[0].operation_id.clone(),
-        resolution: api::Resolution::NotPlaced.into(),
+        resolution: api::OperatorResolution::NotPlaced.into(),
         note: "not in the portal".into(),
     };
     let answer = client.resolve_sim_operation(decision).await.unwrap();

@@ -112,8 +112,8 @@ async fn an_outcome_that_cannot_be_found_out_is_left_to_an_operator() {
     let control = env.control();
     let mut client = env.provisioning();
     for (resolution, other, expected) in [
-        (api::Resolution::NotPlaced, api::Resolution::Placed, Failed),
-        (api::Resolution::Placed, api::Resolution::NotPlaced, Succeeded),
+        (api::OperatorResolution::NotPlaced, api::OperatorResolution::Placed, Failed),
+        (api::OperatorResolution::Placed, api::OperatorResolution::NotPlaced, Succeeded),
     ] {
         control.decide_operation(IN_USE, Outcome::Hang, None).unwrap();
         let request = suspend(IN_USE);
@@ -131,7 +131,7 @@ async fn an_outcome_that_cannot_be_found_out_is_left_to_an_operator() {
         assert_eq!(error.reason, "SIM_OPERATION_IN_PROGRESS");
         assert_eq!(error.metadata["operation_id"], stuck.operation_id);
 
-        let word = |resolution: api::Resolution| api::ResolveSimOperationRequest {
+        let word = |resolution: api::OperatorResolution| api::ResolveSimOperationRequest {
             operation_id: stuck.operation_id.clone(),
             resolution: resolution.into(),
             note: "seen in the portal".into(),
@@ -151,7 +151,7 @@ async fn an_outcome_that_cannot_be_found_out_is_left_to_an_operator() {
     }
     let unknown = api::ResolveSimOperationRequest {
         operation_id: Uuid::now_v7().to_string(),
-        resolution: api::Resolution::Placed.into(),
+        resolution: api::OperatorResolution::Placed.into(),
         note: String::new(),
     };
     let error = reason(&client.resolve_sim_operation(unknown).await.unwrap_err());
