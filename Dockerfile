@@ -36,6 +36,7 @@ COPY build build
 COPY migrations migrations
 COPY proto proto
 COPY src src
+COPY third_party third_party
 ARG REVISION
 # Cargo goes by times, and the copies are older than the crate without code.
 RUN touch build.rs src/lib.rs src/main.rs \

@@ -11,8 +11,12 @@
 use std::path::PathBuf;
 use std::{env, error, fs};
 
-use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use protox::Compiler;
+use protox::prost_reflect::prost::Message as _;
+use protox::prost_reflect::prost::encoding::{WireType, encode_key, encode_varint};
+use protox::prost_reflect::{DynamicMessage, ReflectMessage as _};
 
 #[path = "build/contract.rs"]
 mod contract;
@@ -27,10 +31,9 @@ const PREPARED: [&str; 5] = [
 ];
 
 fn main() -> Result<(), Box<dyn error::Error>> {
-    let compiler = contract::compile("proto")?;
-    // Encoded by the compiler itself: prost-types does not know every option.
+    let compiler = contract::compile(".")?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
+    fs::write(out.join("descriptor.bin"), descriptors(&compiler)?)?;
     let contract = compiler.file_descriptor_set();
     fs::write(out.join("methods.rs"), methods(&contract))?;
     contract::generate(
@@ -38,6 +41,26 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         prepared(contract),
         &compiler.descriptor_pool(),
     )
+}
+
+/// The contract with what it imports, for reflection. Encoded with every option:
+/// prost-types knows the standard ones only.
+fn descriptors(compiler: &Compiler) -> Result<Vec<u8>, Box<dyn error::Error>> {
+    let mut set = Vec::new();
+    for file in compiler.descriptor_pool().files() {
+        let mut content = file.encode_to_vec();
+        if file.package_name() == contract::RULES {
+            // Its comments are four fifths of it, and nobody asks us for them.
+            let kind = FileDescriptorProto::default().descriptor();
+            let mut file = DynamicMessage::decode(kind, content.as_slice())?;
+            file.clear_field_by_name("source_code_info");
+            content = file.encode_to_vec();
+        }
+        encode_key(1, WireType::LengthDelimited, &mut set);
+        encode_varint(content.len() as u64, &mut set);
+        set.extend(content);
+    }
+    Ok(set)
 }
 
 /// The services and the names of their methods, as a constant expression.

@@ -17,18 +17,25 @@ use protox::prost_reflect::DescriptorPool;
 /// The contract's own package.
 pub const PACKAGE: &str = "connectivity.v1";
 
-/// Reads the contract in this folder, with its comments and what it imports.
-pub fn compile(folder: &str) -> Result<Compiler, Box<dyn error::Error>> {
-    println!("cargo::rerun-if-changed={folder}");
+/// The package of the rules that fields are annotated with.
+pub const RULES: &str = "buf.validate";
+
+/// Reads the contract of the repository with this root, with its comments and
+/// what it imports.
+pub fn compile(root: &str) -> Result<Compiler, Box<dyn error::Error>> {
+    let ours = Path::new(root).join("proto");
+    let imported = Path::new(root).join("third_party");
+    println!("cargo::rerun-if-changed={}", ours.display());
+    println!("cargo::rerun-if-changed={}", imported.display());
     let mut files = Vec::new();
-    for entry in fs::read_dir(Path::new(folder).join(PACKAGE.replace('.', "/")))? {
+    for entry in fs::read_dir(ours.join(PACKAGE.replace('.', "/")))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "proto") {
-            files.push(path.strip_prefix(folder)?.to_path_buf());
+            files.push(path.strip_prefix(&ours)?.to_path_buf());
         }
     }
     files.sort();
-    let mut compiler = Compiler::new([folder])?;
+    let mut compiler = Compiler::new([ours, imported])?;
     compiler
         .include_imports(true)
         .include_source_info(true)
@@ -40,11 +47,13 @@ pub fn compile(folder: &str) -> Result<Compiler, Box<dyn error::Error>> {
 /// what `builder` makes of the services.
 pub fn generate(
     builder: tonic_prost_build::Builder,
-    set: FileDescriptorSet,
+    mut set: FileDescriptorSet,
     pool: &DescriptorPool,
 ) -> Result<(), Box<dyn error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let redactions = Redactions::of(pool, &set);
+    // Rules for callers' tools: no code of ours uses their types.
+    set.file.retain(|file| file.package() != RULES);
     builder
         .out_dir(&out)
         .include_file("contract.rs")

@@ -4,6 +4,7 @@ mod move_ledger;
 #[cfg(feature = "sandbox")]
 mod simulated;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use crate::app::{App, Seams};
 use crate::config::{self, Config, Loaded, Problems, Sources};
 use crate::doctor::{self, Named};
 use crate::domain::{Iccid, Msisdn};
+use crate::grpc::DESCRIPTORS;
 use crate::store;
 use crate::telemetry;
 
@@ -70,6 +72,9 @@ enum Command {
         #[arg(long, value_parser = msisdn)]
         msisdn: Option<Msisdn>,
     },
+    /// Write the contract to the standard output as a descriptor set, for tools
+    /// that cannot use reflection.
+    DescriptorSet,
     /// Move all orders and events from a SQLite file to an empty PostgreSQL
     /// database. Stop the gateway first.
     MoveLedger(move_ledger::Options),
@@ -112,6 +117,10 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
             print!("{}", loaded.to_toml());
             ExitCode::SUCCESS
         }),
+        Command::DescriptorSet => std::io::stdout()
+            .write_all(DESCRIPTORS)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(CommandError::other),
         #[cfg(feature = "sandbox")]
         Command::Doctor {
             json,

@@ -13,7 +13,7 @@ const protobuf = require("protobufjs");
 
 const root = path.join(__dirname, "../..");
 const files = ["provisioning", "events"].map((name) => `connectivity/v1/${name}.proto`);
-const loaded = loader.loadSync(files, { includeDirs: [path.join(root, "proto")], enums: String, longs: String, oneofs: true });
+const loaded = loader.loadSync(files, { includeDirs: [path.join(root, "proto"), path.join(root, "third_party")], enums: String, longs: String, oneofs: true });
 const { Provisioning, Events } = grpc.loadPackageDefinition(loaded).connectivity.v1;
 const details = protobuf.parse(`syntax = "proto3"; message Any { string type_url = 1; bytes value = 2; }
   message Status { int32 code = 1; string message = 2; repeated Any details = 3; }

@@ -1,6 +1,6 @@
 """A shop: buys, reads the reason of an error, and follows events.
 
-    python -m grpc_tools.protoc -Iproto --python_out=generated --grpc_python_out=generated proto/connectivity/v1/*.proto
+    python -m grpc_tools.protoc -Iproto -Ithird_party --python_out=generated --grpc_python_out=generated proto/connectivity/v1/*.proto
     PYTHONPATH=generated python clients/python/shop.py 127.0.0.1:50051 1001/1 882470000000001 token
 """
 

@@ -41,7 +41,7 @@ def generated():
     import grpc_tools
     from grpc_tools import protoc
 
-    includes = [f"-I{ROOT}/proto", f"-I{pathlib.Path(grpc_tools.__file__).parent}/_proto"]
+    includes = [f"-I{ROOT}/proto", f"-I{ROOT}/third_party", f"-I{pathlib.Path(grpc_tools.__file__).parent}/_proto"]
     folder = tempfile.mkdtemp()
     files = sorted((ROOT / "proto/connectivity/v1").glob("*.proto"))
     code = protoc.main(

@@ -13,7 +13,7 @@ use crate::backoff::Backoff;
 use crate::connectivity::v1::events_client::EventsClient;
 use crate::connectivity::v1::stream_events_response::Message;
 use crate::connectivity::v1::{
-    ErrorReason, Event, EventFilter, StreamStart, StreamEventsRequest, StreamEventsResponse,
+    ErrorReason, Event, EventFilter, StreamEventsRequest, StreamEventsResponse, StreamStart,
 };
 
 /// A stream without a message for this long is given up: the gateway sends one

@@ -188,7 +188,10 @@ pub fn resolve_order(request: &pb::ResolveOrderRequest) -> Result<(WriteId, Reso
         }
         Ok(pb::OperatorResolution::NotPlaced) => {
             if !subscription_id.is_empty() {
-                violations.add("subscription_id", "must be empty with OPERATOR_RESOLUTION_NOT_PLACED");
+                violations.add(
+                    "subscription_id",
+                    "must be empty with OPERATOR_RESOLUTION_NOT_PLACED",
+                );
             }
             Some(Resolution::NotDone)
         }
@@ -235,7 +238,10 @@ impl Violations {
     }
 
     pub(super) fn resolution(&mut self, field: &str) {
-        self.add(field, "is required: OPERATOR_RESOLUTION_PLACED or OPERATOR_RESOLUTION_NOT_PLACED");
+        self.add(
+            field,
+            "is required: OPERATOR_RESOLUTION_PLACED or OPERATOR_RESOLUTION_NOT_PLACED",
+        );
     }
 
     /// The states that a list is filtered by, each once.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::json;
 use tonic::transport::Endpoint;
 use transatel_gateway_client::connectivity::v1::stream_events_response::Message;
-use transatel_gateway_client::connectivity::v1::{StreamStart, StreamEventsRequest};
+use transatel_gateway_client::connectivity::v1::{StreamEventsRequest, StreamStart};
 
 use crate::events::webhook::{all, client, deliver, envelope};
 use crate::support::gateway::{Events, SECRET, Secret, settings, spawn};

@@ -1,6 +1,8 @@
 //! The commands, as a new user meets them.
 
+use prost_reflect::DescriptorPool;
 use serde_json::Value;
+use transatel_gateway::grpc::DESCRIPTORS;
 
 use crate::operations::grpcurl;
 use crate::support::gateway::{SECRET, Secret, fetch, settings, simulator};
@@ -51,6 +53,22 @@ async fn settings_are_checked_and_printed_without_secrets() {
         let (code, again, err) = run(&arguments, &[]).await;
         assert_eq!((code, again, err.as_str()), (Some(0), printed.clone(), ""));
     }
+}
+
+#[tokio::test]
+async fn the_descriptor_set_is_what_reflection_serves_with_every_option() {
+    let output = command(&["descriptor-set"], &[]).output().await.unwrap();
+    assert!(output.status.success());
+    let pool = DescriptorPool::decode(output.stdout.as_slice()).unwrap();
+    assert_eq!(output.stdout, DESCRIPTORS);
+    let secret = pool.get_message_by_name("connectivity.v1.SimRef").unwrap();
+    let iccid = secret.get_field_by_name("iccid").unwrap();
+    let redacted = iccid
+        .options()
+        .get_field_by_name("debug_redact")
+        .unwrap()
+        .as_bool();
+    assert_eq!(redacted, Some(true));
 }
 
 fn free_ports() -> Vec<(String, String)> {

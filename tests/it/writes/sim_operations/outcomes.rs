@@ -112,8 +112,16 @@ async fn an_outcome_that_cannot_be_found_out_is_left_to_an_operator() {
     let control = env.control();
     let mut client = env.provisioning();
     for (resolution, other, expected) in [
-        (api::OperatorResolution::NotPlaced, api::OperatorResolution::Placed, Failed),
-        (api::OperatorResolution::Placed, api::OperatorResolution::NotPlaced, Succeeded),
+        (
+            api::OperatorResolution::NotPlaced,
+            api::OperatorResolution::Placed,
+            Failed,
+        ),
+        (
+            api::OperatorResolution::Placed,
+            api::OperatorResolution::NotPlaced,
+            Succeeded,
+        ),
     ] {
         control.decide_operation(IN_USE, Outcome::Hang, None).unwrap();
         let request = suspend(IN_USE);
