@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::layers::deadline;
 use super::page_token::{self, List};
-use super::{convert, parse};
+use super::{compression, convert, parse};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::Catalog;
 use crate::service::catalog::Position;
@@ -18,17 +18,21 @@ impl pb::catalog_server::Catalog for Handler {
         &self,
         request: Request<pb::ListProductsRequest>,
     ) -> Result<Response<pb::ListProductsResponse>, Status> {
+        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let list = parse::catalog::list_products(request.get_ref())?;
         let page = self
             .0
             .list(list.language.as_ref(), &list.query, list.start, list.page_size)
             .await?;
-        Ok(Response::new(pb::ListProductsResponse {
-            products: page.products,
-            next_page_token: token(List::Products, &list, page.next),
-            total_size: i32::try_from(page.total).unwrap_or(i32::MAX),
-            freshness: Some(convert::freshness(page.freshness)),
-        }))
+        Ok(compression::list(
+            accepts_gzip,
+            pb::ListProductsResponse {
+                products: page.products,
+                next_page_token: token(List::Products, &list, page.next),
+                total_size: i32::try_from(page.total).unwrap_or(i32::MAX),
+                freshness: Some(convert::freshness(page.freshness)),
+            },
+        ))
     }
 
     async fn get_product(
@@ -50,12 +54,16 @@ impl pb::catalog_server::Catalog for Handler {
         &self,
         request: Request<pb::ListDestinationsRequest>,
     ) -> Result<Response<pb::ListDestinationsResponse>, Status> {
+        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let language = parse::catalog::list_destinations(request.get_ref())?;
         let (destinations, freshness) = self.0.destinations(language.as_ref()).await?;
-        Ok(Response::new(pb::ListDestinationsResponse {
-            destinations: destinations.iter().map(convert::destination).collect(),
-            freshness: Some(convert::freshness(freshness)),
-        }))
+        Ok(compression::list(
+            accepts_gzip,
+            pb::ListDestinationsResponse {
+                destinations: destinations.iter().map(convert::destination).collect(),
+                freshness: Some(convert::freshness(freshness)),
+            },
+        ))
     }
 
     async fn check_eligibility(
@@ -76,6 +84,7 @@ impl pb::catalog_server::Catalog for Handler {
         &self,
         request: Request<pb::ListEligibleProductsRequest>,
     ) -> Result<Response<pb::ListEligibleProductsResponse>, Status> {
+        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let deadline = deadline::of(&request);
         let (sim, list) = parse::catalog::list_eligible_products(request.get_ref())?;
         let (language, query) = (list.language.as_ref(), &list.query);
@@ -88,12 +97,15 @@ impl pb::catalog_server::Catalog for Handler {
             product,
             eligibility: Some(convert::eligibility(eligibility)),
         });
-        Ok(Response::new(pb::ListEligibleProductsResponse {
-            products: products.collect(),
-            next_page_token: token(List::EligibleProducts, &list, page.next),
-            total_size: i32::try_from(page.total).unwrap_or(i32::MAX),
-            freshness: Some(convert::freshness(page.freshness)),
-        }))
+        Ok(compression::list(
+            accepts_gzip,
+            pb::ListEligibleProductsResponse {
+                products: products.collect(),
+                next_page_token: token(List::EligibleProducts, &list, page.next),
+                total_size: i32::try_from(page.total).unwrap_or(i32::MAX),
+                freshness: Some(convert::freshness(page.freshness)),
+            },
+        ))
     }
 }
 

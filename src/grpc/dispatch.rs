@@ -18,6 +18,8 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
 
+use super::compression;
+
 /// The response future of a generated service.
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
@@ -34,22 +36,65 @@ pub struct Dispatch {
 pub struct Entry {
     name: &'static str,
     call: Call,
+    /// Takes the calls whose answers may be compressed.
+    compressing: Option<Call>,
 }
 
-/// Makes an entry of a generated service.
-pub fn entry<S>(service: S) -> Entry
-where
+/// A generated service.
+pub trait Generated:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answer>
+    + NamedService
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Generated for S where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answer>
         + NamedService
         + Clone
         + Send
         + Sync
-        + 'static,
+        + 'static
 {
+}
+
+/// Makes an entry of a service.
+pub fn entry<S: Generated>(service: S) -> Entry {
     Entry {
         name: S::NAME,
-        // Generated services are always ready.
-        call: Box::new(move |request| service.clone().call(request)),
+        call: call(service),
+        compressing: None,
+    }
+}
+
+/// Makes an entry of a service, of which a second one answers lists to callers
+/// that accept gzip.
+pub fn compressing<S: Generated>(service: S, compressing: S) -> Entry {
+    Entry {
+        compressing: Some(call(compressing)),
+        ..entry(service)
+    }
+}
+
+fn call<S: Generated>(service: S) -> Call {
+    // Generated services are always ready.
+    Box::new(move |request| service.clone().call(request))
+}
+
+impl Entry {
+    fn answer(&self, request: Request<Body>) -> Answer {
+        match &self.compressing {
+            Some(compressing)
+                if compression::is_list(request.uri().path())
+                    && compression::is_accepted(request.headers()) =>
+            {
+                compressing(request)
+            }
+            _ => (self.call)(request),
+        }
     }
 }
 
@@ -74,7 +119,7 @@ impl Service<Request<Body>> for Dispatch {
     fn call(&mut self, request: Request<Body>) -> Answer {
         let name = service(request.uri().path());
         match self.services.iter().find(|entry| entry.name == name) {
-            Some(entry) => (entry.call)(request),
+            Some(entry) => entry.answer(request),
             None => Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
         }
     }

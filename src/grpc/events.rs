@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::layers::deadline;
 use super::page_token::{self, List};
-use super::parse;
+use super::{compression, parse};
 use crate::domain::event::Cursor;
 use crate::pb::connectivity::v1 as pb;
 use crate::service::Events;
@@ -39,13 +39,17 @@ impl pb::events_server::Events for Handler {
         &self,
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
+        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let list = parse::events::list_events(request.get_ref())?;
         let page = self.0.list(list.after, list.filter, list.page_size).await?;
         let token = |next| page_token::encode(List::Events, list.fingerprint, &next);
-        Ok(Response::new(pb::ListEventsResponse {
-            events: page.events.into_iter().map(|entry| entry.encoded).collect(),
-            next_page_token: page.next.map(token).unwrap_or_default(),
-        }))
+        Ok(compression::list(
+            accepts_gzip,
+            pb::ListEventsResponse {
+                events: page.events.into_iter().map(|entry| entry.encoded).collect(),
+                next_page_token: page.next.map(token).unwrap_or_default(),
+            },
+        ))
     }
 }
 

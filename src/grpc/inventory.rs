@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::layers::deadline;
 use super::page_token::{self, List};
-use super::{convert, parse, status};
+use super::{compression, convert, parse, status};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::{Inventory, Sims};
 
@@ -90,6 +90,7 @@ impl pb::inventory_server::Inventory for Handler {
         &self,
         request: Request<pb::ListSimsRequest>,
     ) -> Result<Response<pb::ListSimsResponse>, Status> {
+        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let deadline = deadline::of(&request);
         let list = parse::inventory::list_sims(request.get_ref())?;
         let page = self
@@ -109,9 +110,12 @@ impl pb::inventory_server::Inventory for Handler {
             };
             page_token::encode(List::Sims, list.fingerprint, &position)
         };
-        Ok(Response::new(pb::ListSimsResponse {
-            next_page_token: page.next.map(token).unwrap_or_default(),
-            sims: page.sims.into_iter().map(convert::sim_record).collect(),
-        }))
+        Ok(compression::list(
+            accepts_gzip,
+            pb::ListSimsResponse {
+                next_page_token: page.next.map(token).unwrap_or_default(),
+                sims: page.sims.into_iter().map(convert::sim_record).collect(),
+            },
+        ))
     }
 }

@@ -8,6 +8,7 @@
 mod bounds;
 mod catalog;
 mod certificates;
+mod compression;
 mod connection;
 mod convert;
 mod dispatch;

@@ -7,7 +7,7 @@ use super::layers::identity::caller;
 use super::page_token::{self, List};
 use super::parse::sim_operations as operations;
 use super::parse::sim_operations::common;
-use super::{convert, parse};
+use super::{compression, convert, parse};
 use crate::domain::change::{SimAction, SubscriptionAction};
 use crate::domain::{Deadline, Result as DomainResult};
 use crate::pb::connectivity::v1 as pb;
@@ -81,6 +81,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         &self,
         request: Request<pb::ListOrdersRequest>,
     ) -> Result<Response<pb::ListOrdersResponse>, Status> {
+        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let list = parse::provisioning::list_orders(request.get_ref())?;
         // One more than the page, to know whether there is another.
         let limit = list.page_size + 1;
@@ -93,10 +94,13 @@ impl pb::provisioning_server::Provisioning for Handler {
         orders.truncate(size);
         let last = orders.last().filter(|_| more);
         let token = last.map(|order| page_token::encode(List::Orders, list.fingerprint, &order.id));
-        Ok(Response::new(pb::ListOrdersResponse {
-            next_page_token: token.unwrap_or_default(),
-            orders: orders.into_iter().map(convert::order::order).collect(),
-        }))
+        Ok(compression::list(
+            accepts_gzip,
+            pb::ListOrdersResponse {
+                next_page_token: token.unwrap_or_default(),
+                orders: orders.into_iter().map(convert::order::order).collect(),
+            },
+        ))
     }
 
     async fn resolve_order(
@@ -244,6 +248,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         &self,
         request: Request<pb::ListSimOperationsRequest>,
     ) -> Result<Response<pb::ListSimOperationsResponse>, Status> {
+        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let list = operations::list(request.get_ref())?;
         // One more than the page, to know whether there is another.
         let limit = list.page_size + 1;
@@ -254,13 +259,16 @@ impl pb::provisioning_server::Provisioning for Handler {
         let last = page.last().filter(|_| more);
         let token = last
             .map(|operation| page_token::encode(List::SimOperations, list.fingerprint, &operation.write.id));
-        Ok(Response::new(pb::ListSimOperationsResponse {
-            next_page_token: token.unwrap_or_default(),
-            operations: page
-                .into_iter()
-                .map(convert::sim_operation::sim_operation)
-                .collect(),
-        }))
+        Ok(compression::list(
+            accepts_gzip,
+            pb::ListSimOperationsResponse {
+                next_page_token: token.unwrap_or_default(),
+                operations: page
+                    .into_iter()
+                    .map(convert::sim_operation::sim_operation)
+                    .collect(),
+            },
+        ))
     }
 
     async fn resolve_sim_operation(

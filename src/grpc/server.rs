@@ -13,7 +13,7 @@ use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 use super::DESCRIPTORS;
 use super::catalog::Handler as CatalogHandler;
 use super::certificates::Certificates;
-use super::dispatch::{Dispatch, entry};
+use super::dispatch::{Dispatch, compressing, entry};
 use super::esim::Handler as EsimHandler;
 use super::events::Handler as EventsHandler;
 use super::incoming::{Incoming, Limits};
@@ -85,16 +85,20 @@ impl Services {
         let esims = EsimServer::new(EsimHandler(self.esims));
         let provisioning = ProvisioningServer::new(ProvisioningHandler(self.orders));
         let events = EventsServer::new(EventsHandler(self.events));
-        Ok(Dispatch::new([
-            entry(catalog.max_decoding_message_size(most).accept_compressed(Gzip)),
-            entry(inventory.max_decoding_message_size(most).accept_compressed(Gzip)),
-            entry(esims.max_decoding_message_size(most).accept_compressed(Gzip)),
-            entry(
-                provisioning
+        macro_rules! bounded {
+            ($service:expr) => {{
+                let service = $service
                     .max_decoding_message_size(most)
-                    .accept_compressed(Gzip),
-            ),
-            entry(events.max_decoding_message_size(most).accept_compressed(Gzip)),
+                    .accept_compressed(Gzip);
+                compressing(service.clone(), service.send_compressed(Gzip))
+            }};
+        }
+        Ok(Dispatch::new([
+            bounded!(catalog),
+            bounded!(inventory),
+            bounded!(esims),
+            bounded!(provisioning),
+            bounded!(events),
             entry(health),
             entry(reflection().build_v1()?),
             entry(reflection().build_v1alpha()?),

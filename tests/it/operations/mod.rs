@@ -5,6 +5,7 @@ pub mod bounded_requests;
 pub mod call_ids;
 pub mod chart;
 pub mod commands;
+pub mod compression;
 pub mod connections;
 pub mod dependencies;
 pub mod doctor;
