@@ -7,6 +7,7 @@ pub mod chart;
 pub mod commands;
 pub mod compression;
 pub mod connections;
+pub mod contract_defaults;
 pub mod dependencies;
 pub mod doctor;
 pub mod documents;
