@@ -123,7 +123,7 @@ impl Reads {
             outbound,
             tasks.clone(),
         );
-        let esims = Esims::new(provider.clone(), sims.clone());
+        let esims = Esims::new(provider.clone(), sims.clone(), config.esim.clone());
         metrics.watch_caches(vec![
             ("token", provider.token_counts()),
             ("catalog", catalog.counts()),

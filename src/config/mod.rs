@@ -5,6 +5,7 @@
 //! exists is complete and valid, and that a report of problems is complete.
 
 mod address_range;
+mod esim;
 mod events;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -26,6 +27,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use address_range::AddressRange;
+pub use esim::Esim;
 pub use events::{Events, Trust, Wake, Webhook};
 pub use identity::{Callers, Forwarded, Policy, Tls};
 pub use log_filter::log_filter;

@@ -63,6 +63,26 @@ fn the_parent_of_an_add_on_has_a_member_of_its_own() {
 }
 
 #[test]
+fn an_access_point_name_is_one_word() {
+    const KEY: &str = "GATEWAY__ESIM__APN";
+    for (apn, known) in [
+        ("", None),
+        ("internet", Some("internet")),
+        ("apn-2.example_x", Some("apn-2.example_x")),
+    ] {
+        let config = load(&with_credentials(&[(KEY, apn)])).unwrap().config;
+        assert_eq!(config.esim.apn.as_deref(), known);
+    }
+    for apn in ["my apn", "apn\u{e9}", &"a".repeat(101)] {
+        let report = problems(&with_credentials(&[(KEY, apn)]));
+        assert!(
+            report[0].starts_with("esim.apn: must have at most 100"),
+            "{report:?}"
+        );
+    }
+}
+
+#[test]
 fn bad_values_unknown_keys_and_missing_ones_are_one_report() {
     let report = problems(&environment(&[
         ("GATEWAY__GRPC__LISTEN", "nowhere"),

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::esim::Esim;
 use super::events::{Events, Webhook};
 use super::identity::{Callers, Tls};
 use super::orders::Orders;
@@ -30,6 +31,8 @@ pub struct Config {
     pub catalog: Catalog,
     /// `[inventory]`
     pub inventory: Inventory,
+    /// `[esim]`
+    pub esim: Esim,
     /// `[store]`
     pub store: Store,
     /// `[orders]`
@@ -149,6 +152,7 @@ impl Config {
             },
             outbound: Outbound::read(reader),
             catalog: Catalog::read(reader),
+            esim: Esim::read(reader),
             inventory: Inventory {
                 batch_concurrency: reader.number("inventory.batch_concurrency", 1, 256),
                 batch_deadline: reader.duration("inventory.batch_deadline", SECOND),

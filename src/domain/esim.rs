@@ -113,6 +113,13 @@ const LONGEST: usize = 255;
 /// Format, address, matching id, object identifier, flag.
 const MOST_PARTS: usize = 5;
 
+/// Index of the flag for a confirmation code. The object identifier before it
+/// may be empty.
+const CONFIRMATION_FLAG: usize = 4;
+
+/// The only value of the flag that asks for the code.
+const CONFIRMATION_REQUIRED: &str = "1";
+
 impl ActivationCode {
     /// Parses a code with any number of `LPA:` prefixes in any letter case.
     /// `None` when a part is missing or no device would accept it.
@@ -152,6 +159,11 @@ impl ActivationCode {
     /// Host name of the server that has the profile.
     pub fn smdp_address(&self) -> &str {
         self.code.get(FORMAT.len()..self.address_end).unwrap_or_default()
+    }
+
+    /// Whether a device asks for a confirmation code before the download.
+    pub fn needs_confirmation(&self) -> bool {
+        self.code.split('$').nth(CONFIRMATION_FLAG) == Some(CONFIRMATION_REQUIRED)
     }
 
     /// Identifies the profile at its server; the secret part.
@@ -215,6 +227,29 @@ mod tests {
             assert_eq!(code.link(), format!("LPA:{text}"));
             assert_eq!((code.smdp_address(), code.matching_id()), ("a.example", "ID"));
         }
+    }
+
+    #[test]
+    fn only_the_flag_says_that_a_confirmation_code_is_needed() {
+        for (text, needed) in [
+            ("1$a.example$ID", false),
+            ("1$a.example$1", false),
+            ("1$1$1", false),
+            ("1$a.example$ID$1", false),
+            ("1$a.example$ID$1.3.6.1.4.1.31746", false),
+            ("1$a.example$ID$$", false),
+            ("1$a.example$ID$$0", false),
+            ("1$a.example$ID$$11", false),
+            ("1$a.example$ID$$1", true),
+            ("1$a.example$ID$1.3.6.1.4.1.31746$1", true),
+            ("LPA:1$a.example$ID$1.3.6.1.4.1.31746$1", true),
+            ("lpa:LPA: 1$a.example$ID$$1 ", true),
+        ] {
+            let code = ActivationCode::parse(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(code.needs_confirmation(), needed, "{text}");
+        }
+        let code = ActivationCode::of_parts("a.example", "1").unwrap();
+        assert!(!code.needs_confirmation());
     }
 
     #[test]

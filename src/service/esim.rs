@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::Sims;
 use super::qr_code::{self, Picture};
+use crate::config;
 use crate::domain::esim::{ActivationCode, Esim, Reinstallable};
 use crate::domain::{Deadline, Error, EsimStatus, Iccid, Msisdn, Result, SimRef};
 use crate::transatel::Transatel;
@@ -19,6 +20,7 @@ use crate::transatel::client::request::CallOptions;
 pub struct Esims {
     provider: Transatel,
     sims: Sims,
+    apn: Option<String>,
 }
 
 /// Everything needed to install an eSIM. All of it is secret; `Debug` prints
@@ -29,6 +31,8 @@ pub struct Installation {
     pub code: ActivationCode,
     /// The requested picture of it.
     pub picture: Option<Picture>,
+    /// The access point name to set, where it is configured.
+    pub apn: Option<String>,
 }
 
 impl Installation {
@@ -73,8 +77,12 @@ fn one_tap(host: &str, code: &ActivationCode) -> String {
 
 impl Esims {
     /// Requests nothing yet.
-    pub fn new(provider: Transatel, sims: Sims) -> Self {
-        Self { provider, sims }
+    pub fn new(provider: Transatel, sims: Sims, config: config::Esim) -> Self {
+        Self {
+            provider,
+            sims,
+            apn: config.apn,
+        }
     }
 
     /// The status of an eSIM, without activation material.
@@ -125,7 +133,11 @@ impl Esims {
                 tracing::error!(%error, "no QR code could be drawn");
                 Error::Internal
             })?;
-        Ok(Installation { code, picture })
+        Ok(Installation {
+            code,
+            picture,
+            apn: self.apn.clone(),
+        })
     }
 
     /// The ICCID, which SIM Management needs, and the MSISDN when it is known
@@ -233,6 +245,7 @@ mod tests {
         let installation = |text: &str| Installation {
             code: ActivationCode::parse(text).unwrap(),
             picture: None,
+            apn: None,
         };
         let usual = installation("1$rsp.example$ID-1");
         assert_eq!(
@@ -262,6 +275,7 @@ mod tests {
         let installation = Installation {
             code: ActivationCode::parse("1$rsp.example$ID-1").unwrap(),
             picture: Some(picture.unwrap()),
+            apn: None,
         };
         let printed = format!("{installation:?}");
         assert!(

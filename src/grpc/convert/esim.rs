@@ -60,6 +60,8 @@ pub fn installation(installation: Installation) -> pb::GetInstallationResponse {
         matching_id: installation.code.matching_id().to_owned(),
         apple_install_url: installation.apple_url(),
         android_install_url: installation.android_url(),
+        confirmation_code_required: installation.code.needs_confirmation(),
+        apn: installation.apn.unwrap_or_default(),
         ..Default::default()
     };
     match installation.picture {

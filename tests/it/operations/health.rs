@@ -62,7 +62,7 @@ async fn nothing_serves_before_the_first_catalog_or_the_end_of_the_warm_up() {
     let app = App::build(config).await.unwrap();
     let addresses = app.addresses().unwrap();
     let mut running = tokio::task::JoinSet::new();
-    running.spawn(async move { app.run(std::future::pending()).await.unwrap() });
+    running.spawn(async move { Box::pin(app.run(std::future::pending())).await.unwrap() });
     control.until_held("warm-up", 1).await;
 
     let readyz = format!("http://{}/readyz", addresses.admin);

@@ -336,6 +336,32 @@ async fn one_code_comes_out_whatever_shape_went_in() {
     }
 }
 
+#[tokio::test]
+async fn the_flag_of_the_code_and_the_apn_come_with_it() {
+    let env = TestEnv::open().await;
+    for (code, needed) in [
+        ("1$a.example$B", false),
+        ("LPA:1$a.example$B$1.3.6.1.4.1.31746", false),
+        ("1$a.example$B$$1", true),
+        ("LPA:1$a.example$B$1.3.6.1.4.1.31746$1", true),
+    ] {
+        let body = json!({ "status": "released", "activationCode": code });
+        env.control()
+            .queue(Script::on("GET", ESIM).then(Fault::body(200, body.to_string())));
+        let installation = install(&env, 1, QrFormat::None, 0).await.unwrap();
+        assert_eq!(installation.confirmation_code_required, needed, "{code}");
+        assert!(
+            installation
+                .activation_code
+                .ends_with(code.trim_start_matches("LPA:"))
+        );
+        assert_eq!(installation.apn, "");
+    }
+    let env = TestEnv::with(&[("ESIM__APN", "apn.example")]).await;
+    let installation = install(&env, 1, QrFormat::None, 0).await.unwrap();
+    assert_eq!(installation.apn, "apn.example");
+}
+
 /// What a camera reads in a PNG file, and how wide the file is.
 fn read_png(file: &[u8]) -> (usize, String) {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(file));

@@ -266,9 +266,9 @@ impl Gateway {
         let (stop, stopped) = oneshot::channel::<()>();
         let mut running = JoinSet::new();
         running.spawn(async move {
-            app.run(async {
+            Box::pin(app.run(async {
                 let _ = stopped.await;
-            })
+            }))
             .await
             .unwrap();
         });
