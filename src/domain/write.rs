@@ -160,6 +160,9 @@ pub struct Purchase {
     pub line: Line,
     /// The requested terms.
     pub terms: PurchaseTerms,
+    /// How its latest attempt was sent, or is about to be; `None` when that is
+    /// not known: a former release did not record it.
+    pub activation_used: Option<Activation>,
     /// The resulting subscription.
     pub subscription_id: Option<String>,
 }
@@ -186,7 +189,7 @@ pub enum Activation {
     /// When the SIM first uses data; the SIM stays pre-activated until then.
     OnFirstUse,
     /// On a SIM that is in service. Puts a pre-activated SIM into service, which
-    /// cannot be undone.
+    /// cannot be undone, and may start the validity then.
     Immediate,
 }
 

@@ -16,7 +16,7 @@ use super::{
     Result, Settled, Settlement, Slot, SlotStatus, TakeOver, operations, pages,
 };
 use crate::domain::event::Event;
-use crate::domain::write::{Write, WriteId};
+use crate::domain::write::{Activation, Write, WriteId};
 
 /// Work on a connection.
 pub(super) type Work<C, T> = Box<dyn for<'c> FnOnce(&'c mut C) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
@@ -84,6 +84,13 @@ impl<B: Backend> Ledger for B {
     ) -> Result<Settled> {
         self.write(work!(
             session => operations::settle(session, id, attempt, &settlement, note.as_ref(), now)
+        ))
+        .await
+    }
+
+    async fn set_activation_used(&self, id: WriteId, attempt: i32, activation: Activation) -> Result<()> {
+        self.write(work!(
+            session => operations::set_activation_used(session, id, attempt, activation)
         ))
         .await
     }

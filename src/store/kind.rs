@@ -193,6 +193,7 @@ mod tests {
             let purchase = Purchase {
                 line: line.clone(),
                 terms,
+                activation_used: None,
                 subscription_id: None,
             };
             (Kind::Purchase(purchase), Stored::Purchase { parent })

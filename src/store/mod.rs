@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::failure::Failure;
-use crate::domain::write::{Kind, OrderAction, RequestId, State, Write, WriteId};
+use crate::domain::write::{Activation, Kind, OrderAction, RequestId, State, Write, WriteId};
 use crate::domain::{Msisdn, SimRef, sim_operation};
 
 pub use crate::domain::write::Note;
@@ -354,6 +354,10 @@ pub trait Ledger: Send + Sync + 'static {
         note: Option<Note>,
         now: Timestamp,
     ) -> Result<Settled>;
+
+    /// Records how an attempt at a purchase is sent now, when that is not as it
+    /// was begun. Before it is sent.
+    async fn set_activation_used(&self, id: WriteId, attempt: i32, activation: Activation) -> Result<()>;
 
     /// Withdraws an attempt that was certainly not sent: the write is deleted,
     /// or `NOT_DONE` again when this was not its first attempt.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::domain::Iccid;
 use crate::domain::failure::Failure;
-use crate::domain::write::{Kind, Write, WriteId};
+use crate::domain::write::{Activation, Kind, Write, WriteId};
 
 /// How often [`begin`] tries again after a conflict. One round is enough unless
 /// others begin and release all the time.
@@ -134,9 +134,21 @@ async fn repeat<S: Session>(
         baseline.as_str(),
         attempt.lease_until,
         attempt.owner,
+        row::activation_used(&attempt.write.kind),
     ];
     let updated = session.row(statements::REPEAT, values).await?;
     updated.as_ref().map(row::record).transpose()
+}
+
+pub(super) async fn set_activation_used<S: Session>(
+    session: &mut S,
+    id: WriteId,
+    attempt: i32,
+    activation: Activation,
+) -> sqlx::Result<()> {
+    let values = values![id, attempt, row::activation_name(activation)];
+    session.execute(statements::SET_ACTIVATION_USED, values).await?;
+    Ok(())
 }
 
 pub(super) async fn settle<S: Session>(

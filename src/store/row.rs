@@ -157,6 +157,7 @@ pub(super) fn new_row(attempt: &Attempt, slot: &Slot, baseline: &str) -> sqlx::R
         act,
         details.as_deref(),
         attempt.owner,
+        activation_used(&write.kind),
     ])
 }
 
@@ -226,6 +227,7 @@ fn kind(row: &impl Cells) -> sqlx::Result<Kind> {
                 max_price: price(row)?,
                 parent,
             },
+            activation_used: parsed(row, "activation_used", activation_named)?,
             subscription_id: row.text("subscription_id")?,
         }),
         Stored::Subscription(terms) => Kind::Subscription(SubscriptionChange {
@@ -331,7 +333,15 @@ pub(super) fn unusable(column: &str) -> sqlx::Error {
     }
 }
 
-fn activation_name(activation: Activation) -> &'static str {
+/// The column `activation_used` of an attempt.
+pub(super) fn activation_used(kind: &Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Purchase(purchase) => purchase.activation_used.map(activation_name),
+        Kind::Subscription(_) | Kind::Sim(_) => None,
+    }
+}
+
+pub(super) fn activation_name(activation: Activation) -> &'static str {
     match activation {
         Activation::OnFirstUse => "on_first_use",
         Activation::Immediate => "immediate",

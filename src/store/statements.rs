@@ -43,7 +43,7 @@ macro_rules! columns {
          max_price_units, max_price_nanos, caller, state, subscription_id, provider_reference, \
          failure_reason, failure_provider_code, failure_provider_request_id, created_at, updated_at, \
          next_check_at, attempt, baseline, sent_by, checks, act, details, first_baseline, checked_at, \
-         absent_for, watched_for, note, noted_by"
+         absent_for, watched_for, note, noted_by, activation_used"
     };
 }
 pub(super) use columns;
@@ -70,8 +70,8 @@ pub(super) const SLOT_STATUS: SqlStr = SqlStr::from_static(concat!(
 pub(super) const INSERT: SqlStr = SqlStr::from_static(concat!(
     "INSERT INTO orders (id, request_id, iccid, msisdn, product_id, activation, reference, \
      max_price_currency, max_price_units, max_price_nanos, caller, created_at, updated_at, baseline, \
-     sent_by, lease_until, act, details, owner, state, attempt, checks) VALUES ($1, $2, $3, $4, $5, $6, $7, \
-     $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'submitting', 1, 0) \
+     sent_by, lease_until, act, details, owner, activation_used, state, attempt, checks) VALUES ($1, $2, $3, \
+     $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, 'submitting', 1, 0) \
      ON CONFLICT DO NOTHING RETURNING ",
     columns!()
 ));
@@ -82,11 +82,14 @@ pub(super) const REPEAT: SqlStr = SqlStr::from_static(concat!(
      provider_reference = NULL, failure_reason = NULL, failure_provider_code = NULL, \
      failure_provider_request_id = NULL, iccid = COALESCE($3, iccid), updated_at = $4, \
      first_baseline = COALESCE(first_baseline, baseline), baseline = $5, sent_by = $6, lease_until = $6, \
-     owner = $7 WHERE id = $1 AND attempt = $2 AND state = 'not_placed' AND NOT ",
+     owner = $7, activation_used = $8 WHERE id = $1 AND attempt = $2 AND state = 'not_placed' AND NOT ",
     confirmed!(),
     " RETURNING ",
     columns!()
 ));
+
+pub(super) const SET_ACTIVATION_USED: SqlStr =
+    SqlStr::from_static("UPDATE orders SET activation_used = $3 WHERE id = $1 AND attempt = $2");
 
 /// Whether events prove that an order was carried out.
 pub(super) const CONFIRMED: SqlStr = SqlStr::from_static(concat!(

@@ -42,6 +42,7 @@ fn with_kind(kind: OrderKind, common: pb::Order) -> pb::Order {
             sim: Some(sim(purchase.line)),
             product_id: purchase.terms.product_id,
             activation: activation(purchase.terms.activation).into(),
+            activation_used: activation(purchase.activation_used).into(),
             subscription_id: purchase.subscription_id.unwrap_or_default(),
             reference: purchase.terms.reference,
             parent_subscription_id: purchase.terms.parent.unwrap_or_default(),

@@ -7,7 +7,7 @@ use crate::domain::write::{Activation, Kind, Purchase, SubscriptionChange};
 /// The result of preparing a write.
 pub(super) enum Prepared {
     /// It may be sent.
-    Ready(Ready),
+    Ready(Box<Ready>),
     /// It is settled: an earlier attempt was carried out, or that cannot be
     /// determined.
     Settled(Box<Record>),
@@ -50,4 +50,13 @@ pub(super) enum Choice {
     /// refused for that status, `Immediate` is tried; never the other way
     /// round.
     Gateway(Activation),
+}
+
+impl Choice {
+    /// How it is sent first.
+    pub(super) fn first(self) -> Activation {
+        match self {
+            Self::Caller(activation) | Self::Gateway(activation) => activation,
+        }
+    }
 }

@@ -80,14 +80,15 @@ impl Writes {
                 iccid: sim.iccid,
             },
             terms: terms.clone(),
+            activation_used: Some(choice.first()),
             subscription_id: None,
         };
         let baseline = holdings.subscriptions.into_iter().map(|on_sim| on_sim.id);
-        Ok(Prepared::Ready(Ready {
+        Ok(Prepared::Ready(Box::new(Ready {
             change: Change::Purchase(purchase, choice),
             baseline: baseline.collect(),
             generation,
-        }))
+        })))
     }
 
     /// Settles an order whose earlier attempt shows now. `None` when nothing of
@@ -205,7 +206,7 @@ impl Writes {
 }
 
 impl Inner {
-    /// Sends a purchase. When the gateway chose the first use and the provider
+    /// Sends a purchase; how is durable before. When the gateway chose the first use and the provider
     /// definitely refuses that for the SIM's status, the SIM is in service
     /// already, and the purchase is sent again for such a SIM. Never the other
     /// way round: to put a pre-activated SIM into service is charged and cannot
@@ -217,14 +218,22 @@ impl Inner {
         choice: Choice,
         options: CallOptions,
     ) -> Outcome {
-        let (Choice::Caller(first) | Choice::Gateway(first)) = choice;
-        let outcome = self.order(record, purchase, first, options.clone()).await;
+        let outcome = self
+            .order(record, purchase, choice.first(), options.clone())
+            .await;
         match (choice, &outcome) {
             (Choice::Gateway(Activation::OnFirstUse), Outcome::Refused(failure))
                 if failure.reason == Reason::SimStatusNotEligible =>
             {
                 self.steps.reached(Step::BetweenActivations).await;
-                self.order(record, purchase, Activation::Immediate, options).await
+                let (id, attempt) = (record.write.id, record.attempt);
+                let second = Activation::Immediate;
+                let recorded = self.ledger.set_activation_used(id, attempt, second).await;
+                if let Err(error) = recorded {
+                    // Nothing was bought so far.
+                    return Outcome::NotSent(unavailable(error));
+                }
+                self.order(record, purchase, second, options).await
             }
             _ => outcome,
         }

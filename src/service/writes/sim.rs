@@ -49,7 +49,7 @@ impl Writes {
         let Some(generation) = self.free_slot(&slot, request, None).await? else {
             return Ok(Prepared::Stale);
         };
-        Ok(Prepared::Ready(Ready {
+        Ok(Prepared::Ready(Box::new(Ready {
             change: Change::Sim(SimChange {
                 msisdn,
                 iccid,
@@ -57,7 +57,7 @@ impl Writes {
             }),
             baseline: Vec::new(),
             generation,
-        }))
+        })))
     }
 }
 

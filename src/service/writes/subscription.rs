@@ -67,7 +67,7 @@ impl Writes {
         let Some(generation) = self.free_slot(&slot, request, again).await? else {
             return Ok(Prepared::Stale);
         };
-        Ok(Prepared::Ready(Ready {
+        Ok(Prepared::Ready(Box::new(Ready {
             change: Change::Subscription(SubscriptionChange {
                 line,
                 product_id: subscription.product_id.clone(),
@@ -75,7 +75,7 @@ impl Writes {
             }),
             baseline: Vec::new(),
             generation,
-        }))
+        })))
     }
 }
 

@@ -26,6 +26,7 @@ pub fn purchase() -> Purchase {
             max_price: None,
             parent: None,
         },
+        activation_used: None,
         subscription_id: None,
     }
 }

@@ -93,6 +93,7 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
                     max_price: None,
                     parent: None,
                 },
+                activation_used: None,
                 subscription_id: None,
             }),
             provider_reference: None,

@@ -233,6 +233,19 @@ async fn subscribe_puts_a_pre_activated_sim_into_service_unless_the_account_refu
         "the subscription waits for its country"
     );
     assert_eq!(control.account_balance(), before - 300);
+    // Where the account starts the validity with the SIM.
+    control.configure(|settings| settings.subscribe_starts = true);
+    for (msisdn, status) in [
+        ("882470000000039", "active"),
+        ("882470000000001", "pendingForFirstUse"),
+    ] {
+        let reference = format!("starts {msisdn}");
+        let subscribe = order(msisdn, "subscribe", &reference);
+        assert_eq!(post(&bench, &subscribe).await.0, StatusCode::CREATED);
+        let sim = control.sim(msisdn).unwrap();
+        let newest = sim.bought().last().unwrap();
+        assert_eq!(newest.status.as_str(), status, "{msisdn}");
+    }
     // A SIM in service takes no preload any more.
     let preload = order("882470000000001", "preload", "r");
     assert_eq!(

@@ -62,10 +62,14 @@ pub(crate) fn buy(
         if !provider.account.pay(product.price_cents) {
             return Err(INSUFFICIENT_FUND);
         }
-        if sim.status == SimStatus::PreActivated && purchase == Purchase::Subscribe {
+        let activates = sim.status == SimStatus::PreActivated && purchase == Purchase::Subscribe;
+        if activates {
             sim.set_status(SimStatus::Active, now);
         }
-        let phase = first_phase(&product, sim, mode, now);
+        let phase = match activates && settings.subscribe_starts {
+            true => None,
+            false => first_phase(&product, sim, mode, now),
+        };
         let (shown, oddity) = sim.next_showing(&settings.inventory, now);
         let id = sim.add(Arc::clone(&product), now, |subscription| {
             subscription.reference = reference.cloned();

@@ -16,6 +16,7 @@ suite! {
     a_slot_is_busy_while_its_order_is_in_flight,
     a_slot_that_moved_is_not_begun_on,
     what_was_not_sent_is_taken_back,
+    how_an_attempt_is_sent_is_kept,
     texts_that_a_database_cannot_hold_do_no_harm,
 }
 
@@ -25,6 +26,7 @@ async fn a_new_order_is_found_as_it_was_written(stage: &Stage) {
     let bought = purchase_mut(&mut attempt.write);
     bought.line.iccid = Iccid::parse("8988247000000000001");
     bought.terms.activation = Some(Activation::Immediate);
+    bought.activation_used = Some(Activation::OnFirstUse);
     bought.terms.reference = "shop's \"number\" 7; DROP TABLE orders -- é\u{1F4F1}".into();
     let euro = Currency::parse("EUR").unwrap();
     bought.terms.max_price = Money::new(euro, -3, -250_000_001);
@@ -258,4 +260,32 @@ async fn texts_that_a_database_cannot_hold_do_no_harm(stage: &Stage) {
     assert_eq!(record.baseline, ["SUB\0"]);
     settled(ledger, &record, placed(Some("SUB\0")), 1).await;
     begun(ledger, wanted(2, "P", request(2))).await;
+}
+
+async fn how_an_attempt_is_sent_is_kept(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let with = |activation_used, generation| {
+        let mut attempt = wanted(1, "P", request(1));
+        purchase_mut(&mut attempt.write).activation_used = activation_used;
+        attempt.generation = generation;
+        attempt
+    };
+    let (first_use, at_once) = (Some(Activation::OnFirstUse), Some(Activation::Immediate));
+    let used = |record: &Record| purchase(&record.write).activation_used;
+    let record = begun(ledger, with(first_use, 0)).await;
+    let id = record.write.id;
+    assert_eq!(used(&record), first_use);
+    let set = async |attempt| {
+        let set = ledger.set_activation_used(id, attempt, Activation::Immediate);
+        set.await.unwrap();
+        used(&found(ledger, id).await.unwrap())
+    };
+    assert_eq!(set(2).await, first_use, "of another attempt");
+    assert_eq!(set(1).await, at_once);
+    let record = settled(ledger, &record, unknown(100), 1).await;
+    assert_eq!(used(&record), at_once);
+    settled(ledger, &record, NOT_PLACED, 2).await;
+    let record = begun(ledger, with(first_use, 1)).await;
+    assert_eq!((record.attempt, used(&record)), (2, first_use));
+    assert_eq!(set(1).await, first_use, "of an earlier attempt");
 }

@@ -109,6 +109,8 @@ async fn are_read(ledger: &dyn Ledger) {
     );
     assert_eq!(kinds[0].bought().map(String::as_str), Some("SUB-1"));
     assert!(kinds[1].may_be_sent_again());
+    let unrecorded = |write: &Write| purchase(write).activation_used.is_none();
+    assert!(kinds[..2].iter().all(unrecorded));
     for (row, id, action) in [
         (2, "SUB-9", SubscriptionAction::CancelRenewal),
         (3, "SUB-8", SubscriptionAction::Terminate),

@@ -8,7 +8,7 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_gateway_client::google::r#type::Money;
 use transatel_simulator::{Control, Criteria, Fault, Script, SimStatus};
 
-use super::{FRESH, create, euros, order, sent};
+use super::{FRESH, create, euros, get, order, sent};
 use crate::support::gateway::{FRANCE, ORDERS, TestEnv, reason, until};
 
 /// The types of the orders that were sent, in their order.
@@ -61,6 +61,74 @@ async fn the_gateway_chooses_the_activation_by_the_sims_status() {
     let error = reason(&create(&mut client, &wrong).await.unwrap_err());
     assert_eq!(error.reason, "SIM_STATUS_NOT_ELIGIBLE");
     assert_eq!(types(), ["preload"]);
+}
+
+#[tokio::test]
+async fn an_order_says_what_was_asked_for_and_how_it_was_sent() {
+    use api::ActivationMode::{Immediate, OnFirstUse, Unspecified};
+    let env = TestEnv::open().await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    let fresh = control.find_sims(Criteria::FRESH, 4);
+    let used = control.find_sims(Criteria::IN_USE, 4);
+    // The search shows these as they were.
+    control.configure(|settings| settings.search_lag = Duration::from_secs(3600));
+    for sim in &fresh[2..] {
+        control.set_sim_status(&sim.msisdn, SimStatus::Active).unwrap();
+    }
+    let lost = [Fault::Pass, Fault::Reset];
+    for (sim, asked, sent_as, faults) in [
+        (&fresh[0], Unspecified, OnFirstUse, &[][..]),
+        (&used[0], Unspecified, Immediate, &[]),
+        (&fresh[1], OnFirstUse, OnFirstUse, &[]),
+        (&used[1], Immediate, Immediate, &[]),
+        // The first use is refused, and the order sent once more.
+        (&fresh[2], Unspecified, Immediate, &[]),
+        // The same, and no answer comes.
+        (&fresh[3], Unspecified, Immediate, &lost),
+        (&used[2], Unspecified, Immediate, &lost[1..]),
+    ] {
+        control.queue(faults.iter().fold(Script::on("POST", ORDERS), |script, fault| {
+            script.then(fault.clone())
+        }));
+        let request = api::CreateOrderRequest {
+            activation: asked.into(),
+            ..order(&sim.msisdn)
+        };
+        let checked = api::CreateOrderRequest {
+            validate_only: true,
+            ..request.clone()
+        };
+        let would_be = create(&mut client, &checked).await.unwrap();
+        let first = match sim.status {
+            SimStatus::PreActivated => OnFirstUse,
+            _ => Immediate,
+        };
+        assert_eq!(
+            (would_be.activation(), would_be.activation_used()),
+            (asked, first)
+        );
+        let ordered = create(&mut client, &request).await.unwrap();
+        assert_eq!(
+            (ordered.activation(), ordered.activation_used()),
+            (asked, sent_as),
+            "{}",
+            sim.msisdn
+        );
+        let known = get(&mut client, &request).await.unwrap();
+        assert_eq!(known.activation_used(), sent_as, "{}", sim.msisdn);
+    }
+    // A refusal says it as well.
+    let request = api::CreateOrderRequest {
+        activation: OnFirstUse.into(),
+        ..order(&used[3].msisdn)
+    };
+    create(&mut client, &request).await.unwrap_err();
+    let refused = get(&mut client, &request).await.unwrap();
+    assert_eq!(
+        (refused.state(), refused.activation_used()),
+        (OrderState::Rejected, OnFirstUse)
+    );
 }
 
 #[tokio::test]

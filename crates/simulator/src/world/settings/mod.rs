@@ -45,6 +45,9 @@ pub struct Settings {
     /// Whether a `subscribe` order activates a Pre-Activated SIM, as the provider's portal does, instead of being
     /// refused with `SUBSCRIBER_STATUS_NOT_ELIGIBLE`. Which of the two the API of this offer does is not proven.
     pub subscribe_activates: bool,
+    /// Whether a `subscribe` order that activates a Pre-Activated SIM starts the subscription at once as well. The
+    /// provider's documents differ: its pages on this offer say that the subscription waits for its first use.
+    pub subscribe_starts: bool,
     /// The member of an order that names the subscription an add-on is added to. The provider does not publish it.
     pub add_on_parent_member: String,
     /// Whether the answer to an order names the new subscription. The provider types it as optional.
@@ -79,6 +82,7 @@ impl Settings {
             catalog_published: true,
             preload_configured: true,
             subscribe_activates: true,
+            subscribe_starts: false,
             add_on_parent_member: "parentSubscriptionId".to_owned(),
             answers_name_subscription: true,
             search_lag: Duration::ZERO,
