@@ -25,6 +25,7 @@ fn point_at(sources: &mut Sources, base_url: &str, options: &Options) {
     set("transatel.cos", &options.cos);
     set("transatel.mvno_ref", &options.mvno_ref);
     set("transatel.rate_plan", &options.rate_plan);
+    set("transatel.empty_label", "clears");
     // Everything is enabled.
     let operations = OptionalOperation::ALL.map(OptionalOperation::name).join(",");
     set("transatel.enabled_operations", &operations);

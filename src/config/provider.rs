@@ -29,6 +29,8 @@ pub struct Transatel {
     pub source: String,
     /// Sent with every change of a SIM that names no other.
     pub rate_plan: Option<String>,
+    /// Whether an empty label clears it.
+    pub clears_labels: bool,
     /// What this account may do beyond buying.
     pub enabled_operations: Vec<OptionalOperation>,
     /// Its `orderType` in the provider's API.
@@ -96,6 +98,11 @@ impl Transatel {
         let payment_provider = reader.text("transatel.payment_provider");
         let source = reader.text("transatel.source");
         let rate_plan = reader.optional_text("transatel.rate_plan");
+        let clears_labels = reader.choice(
+            "transatel.empty_label",
+            &[("refused", false), ("clears", true)],
+            false,
+        );
         let enabled_operations = enabled_operations(reader);
         let cancel_renewal_order_type = reader.text("transatel.cancel_renewal_order_type");
         let terminate_order_type = reader.text("transatel.terminate_order_type");
@@ -117,6 +124,7 @@ impl Transatel {
             payment_provider,
             source,
             rate_plan,
+            clears_labels,
             enabled_operations,
             cancel_renewal_order_type,
             terminate_order_type,

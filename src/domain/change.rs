@@ -32,8 +32,8 @@ pub struct SimChange {
 pub struct SimTerms {
     /// What changes.
     pub action: SimAction,
-    /// The provider's rate plan; `None` for the configured one.
-    pub rate_plan: Option<String>,
+    /// The SIM's plan; `None` for the configured one.
+    pub plan: Option<String>,
 }
 
 /// What can be done with a SIM.
@@ -77,8 +77,8 @@ impl SimAction {
     }
 }
 
-/// Labels of a SIM; absent ones are not changed. They may describe a person:
-/// `Debug` prints none of them.
+/// Labels of a SIM; absent ones are not changed, an empty group or reference is
+/// cleared. They may describe a person: `Debug` prints none of them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Labels {
     /// Group.
@@ -87,6 +87,16 @@ pub struct Labels {
     pub reference: Option<String>,
     /// Free-form entries; an empty value deletes its key.
     pub metadata: BTreeMap<String, String>,
+}
+
+impl Labels {
+    /// Those that it clears as a whole, by the names of their fields.
+    pub fn cleared(&self) -> impl Iterator<Item = &'static str> {
+        [("group", &self.group), ("reference", &self.reference)]
+            .into_iter()
+            .filter(|(_, label)| label.as_deref() == Some(""))
+            .map(|(name, _)| name)
+    }
 }
 
 impl fmt::Debug for Labels {
@@ -179,8 +189,8 @@ impl OptionalOperation {
     }
 }
 
-/// Longest name of a rate plan, in characters, as the provider documents it.
-pub const LONGEST_RATE_PLAN: usize = 50;
+/// Longest name of a plan, in characters, as the provider documents it.
+pub const LONGEST_PLAN: usize = 50;
 /// Longest name of a group, in characters. The provider publishes no limit.
 pub const LONGEST_GROUP: usize = 100;
 /// Most entries of metadata in one update.

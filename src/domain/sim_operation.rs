@@ -90,7 +90,7 @@ mod tests {
                 iccid: Iccid::parse("8988247000000000019").unwrap(),
                 terms: SimTerms {
                     action: SimAction::Suspend,
-                    rate_plan: None,
+                    plan: None,
                 },
             },
             provider_reference: transaction.map(str::to_owned),

@@ -1,6 +1,7 @@
 //! The state of a SIM itself.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -41,8 +42,9 @@ impl SimIds {
     }
 }
 
-/// What the provider says about a SIM.
-#[derive(Clone, Debug, PartialEq)]
+/// What the provider says about a SIM. Its labels may describe a person:
+/// `Debug` prints none of them.
+#[derive(Clone, PartialEq)]
 pub struct SimRecord {
     /// Its identifiers.
     pub ids: SimIds,
@@ -50,10 +52,12 @@ pub struct SimRecord {
     pub status: Option<SimStatus>,
     /// The status as the provider gives it; may be empty.
     pub raw_status: String,
-    /// Rate plan; may be empty.
-    pub rate_plan: String,
+    /// What it is charged by; may be empty.
+    pub plan: String,
     /// Group; may be empty.
     pub group: String,
+    /// The company's own reference; `None` where it is not shown.
+    pub reference: Option<String>,
     /// Metadata; `None` where it is not shown.
     pub metadata: Option<BTreeMap<String, String>>,
     /// When it went into service.
@@ -68,7 +72,26 @@ pub struct SimRecord {
     pub as_of: SystemTime,
 }
 
+impl fmt::Debug for SimRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimRecord")
+            .field("ids", &self.ids)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
 impl SimRecord {
+    /// Takes the labels that this record does not show from another one of the
+    /// same SIM.
+    pub fn take_labels(&mut self, other: Self) {
+        if self.group.is_empty() {
+            self.group = other.group;
+        }
+        self.reference = self.reference.take().or(other.reference);
+        self.metadata = self.metadata.take().or(other.metadata);
+    }
+
     /// Whether the SIM has ended permanently: its number is given to another
     /// one in time.
     pub fn has_ended(&self) -> bool {

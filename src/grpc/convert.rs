@@ -247,13 +247,15 @@ fn balance(balance: Balance) -> pb::Balance {
 }
 
 /// The state of a SIM.
-pub fn sim_record(record: SimRecord) -> pb::GetSimResponse {
-    pb::GetSimResponse {
-        sim: Some(sim_ids(record.ids)),
+pub fn sim(record: SimRecord) -> pb::Sim {
+    pb::Sim {
+        ids: Some(sim_ids(record.ids)),
         status: sim_status(record.status).into(),
         raw_status: record.raw_status,
-        rate_plan: record.rate_plan,
+        plan: record.plan,
         group: record.group,
+        reference: record.reference.unwrap_or_default(),
+        metadata: record.metadata.unwrap_or_default().into_iter().collect(),
         activated_at: record.activated_at.map(timestamp),
         last_seen_at: record.last_seen_at.map(timestamp),
         last_country: record

@@ -83,7 +83,8 @@ impl pb::inventory_server::Inventory for Handler {
         let deadline = deadline::of(&request);
         let sim = parse::inventory::get_sim(request.get_ref())?;
         let record = self.sims.record(&sim, deadline).await?;
-        Ok(Response::new(convert::sim_record(record)))
+        let sim = Some(convert::sim(record));
+        Ok(Response::new(pb::GetSimResponse { sim }))
     }
 
     async fn list_sims(
@@ -114,7 +115,7 @@ impl pb::inventory_server::Inventory for Handler {
             accepts_gzip,
             pb::ListSimsResponse {
                 next_page_token: page.next.map(token).unwrap_or_default(),
-                sims: page.sims.into_iter().map(convert::sim_record).collect(),
+                sims: page.sims.into_iter().map(convert::sim).collect(),
             },
         ))
     }

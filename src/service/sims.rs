@@ -135,14 +135,24 @@ impl Sims {
         Err(Error::SimNotResolvable { needed })
     }
 
-    /// What the provider says about a SIM. Live.
+    /// What the provider says about a SIM. Live. Labels that SIM Search does not
+    /// show are read from Connectivity Management, where the account has it and
+    /// it answers.
     ///
     /// # Errors
     /// `SIM_NOT_FOUND`; `OPERATION_NOT_ENABLED` when the account may use
     /// neither API; and the provider's errors.
     pub async fn record(&self, sim: &SimRef, deadline: Deadline) -> Result<SimRecord> {
+        let options = CallOptions::until(deadline);
         let enough = |record: &SimRecord| record.status.is_some();
-        self.found(sim, CallOptions::until(deadline), enough).await
+        let mut record = self.found(sim, options.clone(), enough).await?;
+        if record.metadata.is_none() && self.provider.changes_sims() {
+            let subscriber = self.provider.subscriber(sim, options).await;
+            if let Ok(subscriber) = subscriber {
+                record.take_labels(subscriber);
+            }
+        }
+        Ok(record)
     }
 
     /// The same for an order.

@@ -82,7 +82,7 @@ fn sim_details(terms: &SimTerms) -> Details {
     let new_iccid = terms.action.new_iccid();
     Details {
         subscription_id: None,
-        rate_plan: terms.rate_plan.clone(),
+        rate_plan: terms.plan.clone(),
         group,
         reference,
         metadata,
@@ -156,7 +156,7 @@ pub(super) fn read(name: &str, details: Option<&str>) -> Option<Stored> {
     };
     Some(Stored::Sim(SimTerms {
         action,
-        rate_plan: details.rate_plan,
+        plan: details.rate_plan,
     }))
 }
 
@@ -217,6 +217,12 @@ mod tests {
                 reference: None,
                 metadata: BTreeMap::from([("k".into(), String::new())]),
             }),
+            // Cleared, which is not the same as absent.
+            SimAction::Update(Labels {
+                group: Some(String::new()),
+                reference: Some(String::new()),
+                metadata: BTreeMap::new(),
+            }),
             SimAction::Swap {
                 new_iccid: iccid.clone(),
             },
@@ -224,7 +230,7 @@ mod tests {
         for action in SimAction::PLAIN.into_iter().chain(carrying) {
             let terms = SimTerms {
                 action,
-                rate_plan: Some("PLAN 7".into()),
+                plan: Some("PLAN 7".into()),
             };
             let change = SimChange {
                 msisdn: msisdn.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Violations;
 use super::provisioning::{DEFAULT_PAGE, LARGEST_PAGE, LONGEST_NOTE};
 use crate::domain::change::{
-    LONGEST_GROUP, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, LONGEST_RATE_PLAN, Labels, MOST_METADATA,
+    LONGEST_GROUP, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, LONGEST_PLAN, Labels, MOST_METADATA,
     SimAction, SimTerms,
 };
 use crate::domain::sim_operation::State;
@@ -23,8 +23,8 @@ pub struct Common<'a> {
     pub request_id: &'a str,
     /// `sim`
     pub sim: Option<&'a pb::SimRef>,
-    /// `rate_plan`
-    pub rate_plan: &'a str,
+    /// `plan`
+    pub plan: &'a str,
 }
 
 /// Reads the fields that the requests of all operations share.
@@ -33,7 +33,7 @@ macro_rules! common {
         $crate::grpc::parse::sim_operations::Common {
             request_id: &$request.request_id,
             sim: $request.sim.as_ref(),
-            rate_plan: &$request.rate_plan,
+            plan: &$request.plan,
         }
     };
 }
@@ -53,10 +53,13 @@ pub fn plain(common: Common<'_>, action: SimAction, caller: Option<String>) -> R
 /// `INVALID_REQUEST`.
 pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<Request> {
     let mut violations = Violations::default();
-    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    violations.text("group", &request.group, LONGEST_GROUP);
-    violations.text("reference", &request.reference, LONGEST_REFERENCE);
-    if request.group.is_empty() && request.reference.is_empty() && request.metadata.is_empty() {
+    for (field, label, longest) in [
+        ("group", &request.group, LONGEST_GROUP),
+        ("reference", &request.reference, LONGEST_REFERENCE),
+    ] {
+        violations.text(field, label.as_deref().unwrap_or_default(), longest);
+    }
+    if request.group.is_none() && request.reference.is_none() && request.metadata.is_empty() {
         violations.add("group", "give at least one of group, reference and metadata");
     }
     let mut metadata = BTreeMap::new();
@@ -75,8 +78,8 @@ pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<
         violations.add("metadata", rule);
     }
     let labels = Labels {
-        group: given(&request.group),
-        reference: given(&request.reference),
+        group: request.group.clone(),
+        reference: request.reference.clone(),
         metadata,
     };
     finish(
@@ -124,15 +127,15 @@ fn finish(
 ) -> Result<Request> {
     let request_id = violations.request_id("request_id", common.request_id);
     let sim = violations.sim("sim", common.sim);
-    violations.text("rate_plan", common.rate_plan, LONGEST_RATE_PLAN);
-    let rate_plan = (!common.rate_plan.is_empty()).then(|| common.rate_plan.to_owned());
+    violations.text("plan", common.plan, LONGEST_PLAN);
+    let plan = (!common.plan.is_empty()).then(|| common.plan.to_owned());
     let parsed = request_id.zip(sim).zip(action);
     violations.into_result(parsed.map(|((request_id, sim), action)| Request {
         request_id,
         caller,
         sim,
         terms: Terms::Sim {
-            terms: SimTerms { action, rate_plan },
+            terms: SimTerms { action, plan },
             confirmed,
         },
     }))

@@ -30,18 +30,14 @@ impl Writes {
         confirmed: Option<&Iccid>,
         deadline: Deadline,
     ) -> Result<Prepared> {
-        if terms.rate_plan.is_none() && !self.inner.provider.has_rate_plan() {
-            return Err(invalid(
-                "rate_plan",
-                "is required: this gateway has no transatel.rate_plan",
-            ));
-        }
+        self.ensure_can_be_sent(terms)?;
         let sim = self.inner.sims.subscriber(&request.sim, deadline).await?.ids;
         let missing = |needed| Error::SimNotResolvable { needed };
         let msisdn = sim.msisdn.ok_or(missing(Identifier::Msisdn))?;
         let iccid = sim.iccid.ok_or(missing(Identifier::Iccid))?;
         if confirmed.is_some_and(|card| *card != iccid) {
-            return Err(invalid("confirm_iccid", "is not the ICCID of this SIM"));
+            let rule = violation("confirm_iccid", "is not the ICCID of this SIM");
+            return Err(Error::InvalidRequest(vec![rule]));
         }
         let slot = Slot::Sim {
             msisdn: msisdn.clone(),
@@ -59,13 +55,35 @@ impl Writes {
             generation,
         })))
     }
+
+    /// This account can be sent these terms.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST`.
+    fn ensure_can_be_sent(&self, terms: &SimTerms) -> Result<()> {
+        let provider = &self.inner.provider;
+        let mut violations = Vec::new();
+        if terms.plan.is_none() && !provider.has_plan() {
+            let rule = "is required: this gateway has no transatel.rate_plan";
+            violations.push(violation("plan", rule));
+        }
+        if !provider.clears_labels() {
+            let rule = "cannot be cleared: transatel.empty_label of this gateway refuses it";
+            let cleared = terms.action.labels().into_iter().flat_map(Labels::cleared);
+            violations.extend(cleared.map(|field| violation(field, rule)));
+        }
+        match violations.is_empty() {
+            true => Ok(()),
+            false => Err(Error::InvalidRequest(violations)),
+        }
+    }
 }
 
-fn invalid(field: &str, rule: &str) -> Error {
-    Error::InvalidRequest(vec![Violation {
+fn violation(field: &str, rule: &str) -> Violation {
+    Violation {
         field: field.into(),
         description: rule.into(),
-    }])
+    }
 }
 
 /// What the provider reports about a change.
@@ -155,8 +173,11 @@ fn labels_effect(labels: &Labels, sim: &SimRecord) -> Effect {
             })
         })
     });
-    // The provider never shows it.
-    let reference = labels.reference.as_ref().map(|_| None);
+    // Where none is shown, there may be none, or it is hidden.
+    let reference = labels
+        .reference
+        .as_ref()
+        .map(|reference| sim.reference.as_ref().map(|shown| shown == reference));
     let requested = [group, metadata, reference].into_iter().flatten();
     requested.fold(Effect::AsRequested, |effect, label| match (effect, label) {
         (Effect::Different, _) | (_, Some(false)) => Effect::Different,
@@ -283,8 +304,9 @@ mod tests {
             },
             status,
             raw_status: String::new(),
-            rate_plan: String::new(),
+            plan: String::new(),
             group: "fleet".into(),
+            reference: None,
             metadata: Some(BTreeMap::from([("depot".into(), "Lyon".into())])),
             activated_at: None,
             last_seen_at: None,
@@ -357,9 +379,25 @@ mod tests {
             (labels(None, Some("R"), &[]), Effect::Hidden),
             (labels(Some("fleet"), Some("R"), &lyon), Effect::Hidden),
             (labels(Some("other"), Some("R"), &lyon), Effect::Different),
+            (labels(Some(""), None, &[]), Effect::Different),
+            (labels(None, Some(""), &[]), Effect::Hidden),
         ] {
             let action = SimAction::Update(requested.clone());
             assert_eq!(effect(&action, &msisdn(), &sim(None)), expected, "{requested:?}");
+        }
+        let shown = SimRecord {
+            group: String::new(),
+            reference: Some("R".into()),
+            ..sim(None)
+        };
+        for (requested, expected) in [
+            (labels(Some(""), None, &[]), Effect::AsRequested),
+            (labels(Some(""), Some("R"), &lyon), Effect::AsRequested),
+            (labels(None, Some("S"), &[]), Effect::Different),
+            (labels(None, Some(""), &[]), Effect::Different),
+        ] {
+            let action = SimAction::Update(requested.clone());
+            assert_eq!(effect(&action, &msisdn(), &shown), expected, "{requested:?}");
         }
         let shy = SimRecord {
             metadata: None,

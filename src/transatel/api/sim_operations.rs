@@ -71,9 +71,15 @@ pub(in crate::transatel) struct Transaction {
 }
 
 impl Transatel {
-    /// Whether a rate plan is configured for changes of SIMs that name none.
-    pub fn has_rate_plan(&self) -> bool {
+    /// Whether a plan is configured for changes of SIMs that name none.
+    pub fn has_plan(&self) -> bool {
         self.account.rate_plan.is_some()
+    }
+
+    /// Whether an empty group or reference clears it. The documents say so only
+    /// of an entry of the metadata.
+    pub fn clears_labels(&self) -> bool {
+        self.account.clears_labels
     }
 
     /// Sends a change of a SIM once. [`Outcome::Accepted`] is the usual
@@ -81,8 +87,8 @@ impl Transatel {
     ///
     /// Not cancel-safe: a send that is dropped may have been carried out.
     pub async fn change_sim(&self, change: &SimChange, options: CallOptions) -> Outcome {
-        let SimTerms { action, rate_plan } = &change.terms;
-        let rate_plan = rate_plan.as_deref().or(self.account.rate_plan.as_deref());
+        let SimTerms { action, plan } = &change.terms;
+        let rate_plan = plan.as_deref().or(self.account.rate_plan.as_deref());
         let Some(rate_plan) = rate_plan else {
             return Outcome::NotSent(Error::OperationNotEnabled {
                 provider: Default::default(),

@@ -160,6 +160,9 @@ struct WireSim {
     rate_plan: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     group: Option<String>,
+    /// Not documented for a record: the name is that of changes and events.
+    #[serde(deserialize_with = "lenient::text")]
+    external_reference: Option<String>,
     #[serde(deserialize_with = "lenient::entries")]
     metadata: Option<BTreeMap<String, String>>,
     #[serde(deserialize_with = "lenient::timestamp")]
@@ -191,8 +194,9 @@ fn record(wire: WireSim) -> SimRecord {
         },
         status: sim_status(&raw_status),
         raw_status,
-        rate_plan: wire.rate_plan.unwrap_or_default(),
+        plan: wire.rate_plan.unwrap_or_default(),
         group: wire.group.unwrap_or_default(),
+        reference: wire.external_reference,
         metadata: wire.metadata,
         activated_at: wire.activation_date,
         last_seen_at: wire.last_seen_date,

@@ -84,7 +84,7 @@ async fn a_number_is_looked_up_again_after_a_reading_shows_that_its_sim_ended() 
         } else {
             let request = api::GetSimRequest { sim: by_card(&env) };
             let answer = inventory.get_sim(request).await.unwrap().into_inner();
-            assert_eq!(answer.status(), api::SimStatus::Terminated);
+            assert_eq!(answer.sim.unwrap().status(), api::SimStatus::Terminated);
         }
         assert!(!is_cached(&env).await, "listed: {listed}");
         let new = env.control().sim("9").unwrap().iccid;

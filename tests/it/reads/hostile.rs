@@ -219,11 +219,8 @@ impl Hostile {
             let found = client.list_sims(request).await?.into_inner().sims.into_iter();
             Ok(found
                 .map(|found| {
-                    let name = found.sim.clone().unwrap_or_default().iccid;
-                    (
-                        name,
-                        format!("{:?}", api::GetSimResponse { as_of: None, ..found }),
-                    )
+                    let name = found.ids.clone().unwrap_or_default().iccid;
+                    (name, format!("{:?}", api::Sim { as_of: None, ..found }))
                 })
                 .collect())
         };

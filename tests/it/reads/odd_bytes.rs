@@ -142,7 +142,10 @@ async fn one_card_is_found_however_it_is_written() {
         let request = api::GetSimRequest { sim: by_iccid(asked) };
         let answer = env.inventory().get_sim(request).await;
         let sim = answer.unwrap_or_else(|status| panic!("{asked} as {answered}: {status}"));
-        assert_eq!(sim.into_inner().sim.unwrap().msisdn, LINE_OF_A_CUSTOMER);
+        assert_eq!(
+            sim.into_inner().sim.unwrap().ids.unwrap().msisdn,
+            LINE_OF_A_CUSTOMER
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! Operations on SIMs, over gRPC: sent once, followed to their
 //! end.
 
+mod labels;
 mod listing;
 mod outcomes;
 
@@ -102,7 +103,7 @@ pub struct Change {
     pub request_id: String,
     pub sim: Option<api::SimRef>,
     pub action: Action,
-    pub rate_plan: String,
+    pub plan: String,
 }
 
 impl Change {
@@ -111,7 +112,7 @@ impl Change {
             request_id: Uuid::new_v4().to_string(),
             sim: by_msisdn(msisdn),
             action,
-            rate_plan: String::new(),
+            plan: String::new(),
         }
     }
 
@@ -126,7 +127,7 @@ impl Change {
                 let mut request = Request::new(api::$request {
                     request_id: self.request_id.clone(),
                     sim: self.sim.clone(),
-                    rate_plan: self.rate_plan.clone(),
+                    plan: self.plan.clone(),
                     $($field: $value),*
                 });
                 if let Some(deadline) = deadline {
@@ -150,8 +151,8 @@ impl Change {
             Action::Update { group, metadata } => send!(
                 update_sim,
                 UpdateSimRequest {
-                    group: group,
-                    reference: String::new(),
+                    group: Some(group),
+                    reference: None,
                     metadata: metadata.into_iter().collect::<HashMap<_, _>>()
                 }
             ),
@@ -451,6 +452,12 @@ async fn nothing_identifying_is_said_of_a_request_or_an_answer() {
         ..Default::default()
     };
     let update = api::UpdateSimRequest {
+        reference: Some(secret.into()),
+        metadata: HashMap::from([("owner".into(), secret.into())]),
+        ..Default::default()
+    };
+    let sim = api::Sim {
+        reference: secret.into(),
         metadata: HashMap::from([("owner".into(), secret.into())]),
         ..Default::default()
     };
@@ -466,6 +473,7 @@ async fn nothing_identifying_is_said_of_a_request_or_an_answer() {
         format!("{swap:?}"),
         format!("{end:?}"),
         format!("{update:?}"),
+        format!("{sim:?}"),
         format!("{operation:?}"),
     ] {
         assert!(!text.contains(secret), "{text}");

@@ -5,6 +5,7 @@ use api::SimOperationState::{Failed, Pending, Succeeded};
 use tonic::{Code, Status};
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::Fault;
+use uuid::Uuid;
 
 use crate::support::gateway::{SUSPEND, TestEnv, by_iccid, by_msisdn, reason, spawn, violations};
 use crate::writes::orders;
@@ -222,7 +223,7 @@ async fn a_request_id_identifies_one_request_of_any_kind() {
             ..request.clone()
         },
         Change {
-            rate_plan: "OTHER".into(),
+            plan: "OTHER".into(),
             ..request.clone()
         },
     ] {
@@ -317,21 +318,21 @@ async fn a_sim_is_ended_only_by_its_own_card() {
 }
 
 #[tokio::test]
-async fn a_rate_plan_is_the_callers_or_the_settings() {
+async fn a_plan_is_the_callers_or_the_settings() {
     let env = TestEnv::with_operations(&[("TRANSATEL__RATE_PLAN", "")]).await;
     let mut client = env.provisioning();
     let refused = suspend(IN_USE).send(&mut client).await.unwrap_err();
-    assert_eq!(violations(&refused), ["rate_plan"]);
+    assert_eq!(violations(&refused), ["plan"]);
     assert_eq!(env.control().counters().requests, Default::default());
     let request = Change {
-        rate_plan: PLAN.into(),
+        plan: PLAN.into(),
         ..suspend(IN_USE)
     };
     request.send(&mut client).await.unwrap();
     request.until(&mut client, Succeeded).await;
     // A plan that is not the account's is the provider's to refuse.
     let foreign = Change {
-        rate_plan: "MVNA Wholesale PAYM 7".into(),
+        plan: "MVNA Wholesale PAYM 7".into(),
         ..Change::new(IN_USE, Action::Reactivate)
     };
     let refused = foreign.send(&mut client).await.unwrap_err();
@@ -346,9 +347,9 @@ async fn bad_input_names_everything_and_sends_nothing() {
         request_id: "17".into(),
         sim: by_msisdn("abc"),
         action: Action::Suspend,
-        rate_plan: "p".repeat(51),
+        plan: "p".repeat(51),
     };
-    let common = ["rate_plan", "request_id", "sim.msisdn"];
+    let common = ["plan", "request_id", "sim.msisdn"];
     for action in [Action::Activate, Action::Suspend, Action::Reactivate] {
         let bad = Change {
             action,
@@ -382,17 +383,17 @@ async fn bad_input_names_everything_and_sends_nothing() {
     for (request, fields) in [
         (update(String::new(), Vec::new()), &["group"][..]),
         (update("g".repeat(101), Vec::new()), &["group"]),
-        (update(String::new(), eleven), &["metadata"]),
+        (update("g".into(), eleven), &["metadata"]),
         (
-            update(String::new(), entry("k".repeat(51), "v".into())),
+            update("g".into(), entry("k".repeat(51), "v".into())),
             &["metadata"],
         ),
         (
-            update(String::new(), entry(String::new(), "v".into())),
+            update("g".into(), entry(String::new(), "v".into())),
             &["metadata"],
         ),
         (
-            update(String::new(), entry("k".into(), "v".repeat(256))),
+            update("g".into(), entry("k".into(), "v".repeat(256))),
             &["metadata"],
         ),
     ] {
@@ -401,6 +402,19 @@ async fn bad_input_names_everything_and_sends_nothing() {
             fields,
             "{request:?}"
         );
+    }
+    let nothing = api::UpdateSimRequest {
+        request_id: Uuid::new_v4().to_string(),
+        sim: by_msisdn(IN_USE),
+        ..Default::default()
+    };
+    let too_long = api::UpdateSimRequest {
+        reference: Some("r".repeat(101)),
+        ..nothing.clone()
+    };
+    for (request, field) in [(nothing, "group"), (too_long, "reference")] {
+        let refused = client.update_sim(request).await.unwrap_err();
+        assert_eq!(violations(&refused), [field]);
     }
     let keyless = api::GetSimOperationRequest::default();
     assert_eq!(

@@ -75,6 +75,10 @@ fn render(provider: &Provider, sim: &Sim) -> Value {
     if let Some(group) = &sim.group {
         members.insert("group".to_owned(), json!(group));
     }
+    let shown = provider.settings.load().operations.labels_shown;
+    if let Some(reference) = sim.external_reference.as_ref().filter(|_| shown) {
+        members.insert("externalReference".to_owned(), json!(reference));
+    }
     if let Some(profile) = &sim.service_profile {
         members.insert("serviceProfile".to_owned(), json!(profile));
     }

@@ -174,6 +174,12 @@ fn render(provider: &Provider, sim: &Sim, status: SimStatus) -> Value {
     if let Some(group) = &sim.group {
         insert("group", json!(group));
     }
+    if provider.settings.load().operations.labels_shown {
+        if let Some(reference) = &sim.external_reference {
+            insert("externalReference", json!(reference));
+        }
+        insert("metadata", json!(sim.metadata));
+    }
     if let Some(at) = sim.activated_at {
         insert("activationDate", json!(iso(at)));
     }

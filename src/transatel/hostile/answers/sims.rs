@@ -16,8 +16,9 @@ fn record(facts: &mut Facts, name: &str, record: SimRecord) {
     );
     own("status", &record.status);
     own("word", &record.raw_status);
-    own("plan", &record.rate_plan);
+    own("plan", &record.plan);
     own("group", &record.group);
+    own("reference", &record.reference);
     own("activated", &record.activated_at);
     own("seen", &record.last_seen_at);
     own("country", &record.last_country);
@@ -30,7 +31,7 @@ fn record(facts: &mut Facts, name: &str, record: SimRecord) {
 fn sim() -> Value {
     json!({
         "simSerial": ICCID, "msisdn": "+882470000000001", "status": "Active", "ratePlan": "PLAN", "group": "Fleet",
-        "metadata": { "depot": "Lyon", "shelf": 7 }, "activationDate": "2026-01-02T03:04:05Z",
+        "externalReference": "shelf 7", "metadata": { "depot": "Lyon", "shelf": 7 }, "activationDate": "2026-01-02T03:04:05Z",
         "lastSeenDate": "2026-11-02T03:04:05Z", "lastOriginCountry": "FRA", "lastEsimProfileStatus": "enabled",
         "imei": "350000000000000",
     })
@@ -75,6 +76,7 @@ pub(super) fn search() -> Answer {
             ("/sims/1/status", &["MIDDLE status", "MIDDLE word"]),
             ("/sims/1/ratePlan", &["MIDDLE plan"]),
             ("/sims/1/group", &["MIDDLE group"]),
+            ("/sims/1/externalReference", &["MIDDLE reference"]),
             ("/sims/1/metadata/depot", &["MIDDLE metadata depot"]),
             ("/sims/1/metadata/shelf", &["MIDDLE metadata shelf"]),
             ("/sims/1/activationDate", &["MIDDLE activated"]),
@@ -109,6 +111,7 @@ pub(super) fn subscriber() -> Answer {
             ("/status", &["SIM status", "SIM word"]),
             ("/ratePlan", &["SIM plan"]),
             ("/group", &["SIM group"]),
+            ("/externalReference", &["SIM reference"]),
             ("/metadata/depot", &["SIM metadata depot"]),
             ("/metadata/shelf", &["SIM metadata shelf"]),
             ("/activationDate", &["SIM activated"]),

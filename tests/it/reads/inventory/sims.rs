@@ -79,13 +79,14 @@ async fn the_state_of_a_sim_comes_from_search_or_from_connectivity() {
         let request = GetSimRequest {
             sim: by_msisdn(&msisdn(n)),
         };
-        inventory.get_sim(request).await.unwrap().into_inner()
+        let answer = inventory.get_sim(request).await.unwrap().into_inner();
+        answer.sim.unwrap()
     };
     let fresh = get(1).await;
     assert_eq!(fresh.status(), SimStatus::Preactivated);
     assert_eq!(fresh.esim_status(), EsimStatus::Released);
-    assert_eq!(fresh.sim.as_ref().unwrap().iccid, iccid(&env, 1));
-    assert!(fresh.as_of.is_some() && fresh.last_seen_at.is_none() && !fresh.rate_plan.is_empty());
+    assert_eq!(fresh.ids.as_ref().unwrap().iccid, iccid(&env, 1));
+    assert!(fresh.as_of.is_some() && fresh.last_seen_at.is_none() && !fresh.plan.is_empty());
     let used = get(2).await;
     assert_eq!(
         (used.status(), used.last_country.as_str()),
@@ -110,7 +111,7 @@ async fn the_state_of_a_sim_comes_from_search_or_from_connectivity() {
         sim: by_iccid(&iccid(&env, 34)),
     };
     let hidden = env.inventory().get_sim(request).await.unwrap().into_inner();
-    assert_ne!(hidden.status(), SimStatus::Unspecified);
+    assert_ne!(hidden.sim.unwrap().status(), SimStatus::Unspecified);
     let unknown = env
         .inventory()
         .get_sim(GetSimRequest {
@@ -144,7 +145,7 @@ async fn a_walk_through_the_sims_meets_each_once() {
     .await;
     let unique: BTreeSet<String> = all
         .iter()
-        .map(|sim| sim.sim.as_ref().unwrap().iccid.clone())
+        .map(|sim| sim.ids.as_ref().unwrap().iccid.clone())
         .collect();
     assert_eq!((all.len(), unique.len()), (100, 100));
     let wanted = [SimStatus::Suspended, SimStatus::Active];

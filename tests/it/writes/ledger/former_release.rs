@@ -142,6 +142,8 @@ async fn are_read(ledger: &dyn Ledger) {
     ] {
         assert!(!kinds[row].may_be_sent_again());
         let change = kinds[row].clone().into_sim_change().unwrap();
+        let plan = (row == 5).then_some("PLAN 7");
+        assert_eq!(change.kind.terms.plan.as_deref(), plan);
         assert_eq!(change.kind.terms.action, action);
         let operation = SimOperation::of(change, std::time::Duration::ZERO, at(0));
         assert_eq!(operation.state, state);

@@ -21,7 +21,7 @@ pub(super) fn change(sim: u32, action: SimAction, request_id: RequestId) -> Atte
         iccid: Iccid::parse("8988247000000000019").unwrap(),
         terms: SimTerms {
             action,
-            rate_plan: Some("PLAN 7".into()),
+            plan: Some("PLAN 7".into()),
         },
     });
     attempt

@@ -170,13 +170,15 @@ async fn an_outcome_that_cannot_be_found_out_is_left_to_an_operator() {
 async fn a_label_that_does_not_show_is_left_to_an_operator() {
     let env = TestEnv::with_operations(&[("ORDERS__SETTLE_WINDOW", "50ms")]).await;
     let mut client = env.provisioning();
+    env.control()
+        .configure(|settings| settings.operations.labels_shown = false);
     let modify = "/connectivity-management/subscribers/api/subscribers/sim-serial/{simSerial}/modify";
     env.control()
         .queue(Script::on("POST", modify).then(Fault::Reset.after_commit()));
     let request = api::UpdateSimRequest {
         request_id: Uuid::new_v4().to_string(),
         sim: by_msisdn(IN_USE),
-        reference: "shelf 7".into(),
+        reference: Some("shelf 7".into()),
         ..Default::default()
     };
     let answer = client.update_sim(request.clone()).await.unwrap().into_inner();

@@ -178,10 +178,10 @@ fn carry_out(
         sim.metadata = metadata;
     }
     if let Some(group) = &request.group {
-        sim.group = Some(group.clone());
+        sim.group = given(group);
     }
     if let Some(reference) = &request.external_reference {
-        sim.external_reference = Some(reference.clone());
+        sim.external_reference = given(reference);
     }
     if let Some(profile) = &request.service_profile {
         sim.service_profile = Some(profile.clone());
@@ -202,4 +202,9 @@ fn carry_out(
     } else if transaction.change == Change::Modify {
         sim.note(LineEvent::Modified, status, at, id);
     }
+}
+
+/// A label as a request gives it: an empty one clears it.
+fn given(label: &str) -> Option<String> {
+    (!label.is_empty()).then(|| label.to_owned())
 }

@@ -38,6 +38,9 @@ pub struct OperationSettings {
     pub status_member: String,
     /// Whether `ratePlan` must be given. All but one integrator send it.
     pub rate_plan_required: bool,
+    /// Whether SIM Search shows a SIM's `externalReference` and `metadata`, and connectivity the first. Documented is
+    /// only the metadata of connectivity.
+    pub labels_shown: bool,
     /// Whether a Pre-Activated SIM is refused as not ready when it shall be activated, as one integrator has seen.
     pub preactivated_not_ready: bool,
 }
@@ -51,6 +54,7 @@ impl Default for OperationSettings {
             answers_accepted: false,
             status_member: "transactionStatus".to_owned(),
             rate_plan_required: true,
+            labels_shown: true,
             preactivated_not_ready: false,
         }
     }
