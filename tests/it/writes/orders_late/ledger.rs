@@ -13,7 +13,7 @@ use transatel_gateway::domain::{Clock, Msisdn, SimIds};
 use transatel_gateway::store;
 use transatel_gateway::store::events::{Arrival, Incoming};
 use transatel_gateway_client::connectivity::v1::OrderState;
-use transatel_simulator::{Fault, Script, Visibility};
+use transatel_simulator::{Fault, Script, SimStatus, Visibility};
 
 use super::{FRESH, SOON, hide, not_placed};
 use crate::support::gateway::{FRANCE, Gateway, ORDERS, reason, simulator, until};
@@ -203,6 +203,32 @@ async fn an_outcome_is_written_down_however_often_the_ledger_fails() {
     connection.execute("DROP TRIGGER no_update").await.unwrap();
     assert_eq!(call.await.unwrap().unwrap().state(), OrderState::Placed);
     assert_eq!(control.received("POST", ORDERS), 1);
+}
+
+#[tokio::test]
+async fn what_the_ledger_cannot_record_is_not_sent_a_second_time() {
+    let sandbox = simulator().await;
+    let control = sandbox.control();
+    let file = File::new();
+    let gateway = file.gateway(&sandbox.base_url(), &[]).await;
+    let mut connection = file.connection().await;
+    let fails = "CREATE TRIGGER no_second BEFORE UPDATE OF activation_used ON orders \
+                 BEGIN SELECT RAISE(FAIL, 'broken'); END";
+    connection.execute(fails).await.unwrap();
+    // The search lags behind, so that the first use is refused.
+    control.configure(|settings| settings.search_lag = std::time::Duration::from_secs(3600));
+    control.set_sim_status(FRESH, SimStatus::Active).unwrap();
+    let request = order(FRESH);
+    let mut client = gateway.provisioning();
+    let error = reason(&create(&mut client, &request).await.unwrap_err());
+    assert_eq!(error.reason, "LEDGER_UNAVAILABLE");
+    assert_eq!(control.received("POST", ORDERS), 1);
+    let error = reason(&get(&mut client, &request).await.unwrap_err());
+    assert_eq!(error.reason, "ORDER_NOT_FOUND");
+    connection.execute("DROP TRIGGER no_second").await.unwrap();
+    let placed = create(&mut client, &request).await.unwrap();
+    assert_eq!(placed.state(), OrderState::Placed);
+    assert_eq!(control.received("POST", ORDERS), 3);
 }
 
 #[tokio::test]
