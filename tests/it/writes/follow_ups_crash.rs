@@ -6,6 +6,7 @@ use transatel_gateway_client::connectivity::v1::OrderState;
 
 use crate::support::gateway::{OPERATIONS, ORDERS, SUBSCRIPTIONS, simulator, spawn, until};
 use crate::writes::follow_ups::{Action, FollowUp, status, subscribed};
+use crate::writes::orders::was_not_sent;
 use crate::writes::orders_crash::{Death, on_both_ledgers, start};
 
 fn scenarios() -> [Death; 6] {
@@ -45,6 +46,7 @@ async fn survive_all(store: &str) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             match request.send(&mut next.client).await {
                 Ok(order) => order.state() == OrderState::Placed,
+                Err(status) if was_not_sent(&status) => false,
                 Err(status) => panic!("{what}: {status:?}"),
             }
         })

@@ -47,6 +47,14 @@ pub async fn create(
     Ok(answer.into_inner().order.unwrap())
 }
 
+/// Whether an error says that nothing was sent, and that a repeat helps. On a
+/// machine that is busy the time for a request may be over before it is sent.
+pub fn was_not_sent(status: &Status) -> bool {
+    let reason = reason(status);
+    let known_state = reason.metadata.get("known_state").map(String::as_str);
+    reason.code == Code::Unavailable && known_state == Some("NONE")
+}
+
 /// The same beside the test.
 pub fn spawn_create(
     mut client: Provisioning,

@@ -7,6 +7,7 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Sandbox, Script, SimStatus};
 
 use crate::support::gateway::{LINE, OPERATIONS, SUSPEND, TRANSACTION, simulator, spawn, until};
+use crate::writes::orders::was_not_sent;
 use crate::writes::orders_crash::{Death, on_both_ledgers, start};
 use crate::writes::sim_operations::{Action, Change};
 
@@ -70,8 +71,11 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
     let mut state = api::SimOperationState::Unspecified;
     until(&what, async || {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        let standing = request.send(&mut next.client).await;
-        let standing = standing.unwrap_or_else(|status| panic!("{what}: {status:?}"));
+        let standing = match request.send(&mut next.client).await {
+            Ok(standing) => standing,
+            Err(status) if was_not_sent(&status) => return false,
+            Err(status) => panic!("{what}: {status:?}"),
+        };
         assert!(!standing.needs_operator, "{what}");
         state = standing.state();
         matches!(state, Succeeded | Failed)

@@ -186,12 +186,14 @@ async fn an_outcome_is_written_down_however_often_the_ledger_fails() {
         .gateway(&sandbox.base_url(), &[("ORDERS__LEASE", "1s")])
         .await;
     let mut connection = file.connection().await;
+    let mut client = gateway.provisioning();
+    // Token and catalog are there: the lease is for the order alone.
+    create(&mut client, &order("882470000000002")).await.unwrap();
     let fails = "CREATE TRIGGER no_update BEFORE UPDATE ON orders BEGIN SELECT RAISE(FAIL, 'broken'); END";
     connection.execute(fails).await.unwrap();
     let request = order(FRESH);
-    let mut client = gateway.provisioning();
     let call = spawn_create(gateway.provisioning(), &request);
-    until("it is sent", async || control.received("POST", ORDERS) == 1).await;
+    until("it is sent", async || control.received("POST", ORDERS) == 2).await;
     // For longer than the lease.
     let started = std::time::Instant::now();
     until("its lease has ended", async || {
@@ -202,7 +204,7 @@ async fn an_outcome_is_written_down_however_often_the_ledger_fails() {
     .await;
     connection.execute("DROP TRIGGER no_update").await.unwrap();
     assert_eq!(call.await.unwrap().unwrap().state(), OrderState::Placed);
-    assert_eq!(control.received("POST", ORDERS), 1);
+    assert_eq!(control.received("POST", ORDERS), 2);
 }
 
 #[tokio::test]
