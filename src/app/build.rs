@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::{App, Seams, StartError, descriptors};
@@ -43,12 +44,14 @@ impl App {
             exclusive,
         } = starting("store", opening).await?;
         let submissions = TaskTracker::new();
+        let appended = Arc::new(Notify::new());
         let orders = Writes::new(writes::Parts {
             provider: reads.provider,
             sims: reads.sims.clone(),
             catalog: reads.catalog.clone(),
             ledger,
             log: Arc::clone(&log),
+            appended: Arc::clone(&appended),
             config: config.orders,
             metrics: Arc::clone(&metrics),
             submissions: submissions.clone(),
@@ -60,6 +63,7 @@ impl App {
             log,
             sims: reads.sims.clone(),
             orders: orders.clone(),
+            appended,
             config: config.events.clone(),
             encode: grpc::prepare_event,
             metrics: Arc::clone(&metrics),

@@ -20,3 +20,31 @@ pub enum EsimStatus {
     /// Deleted from its device.
     Deleted,
 }
+
+impl EsimStatus {
+    /// Every state.
+    pub const ALL: [Self; 8] = [
+        Self::Available,
+        Self::Allocated,
+        Self::Released,
+        Self::Downloaded,
+        Self::Installed,
+        Self::Enabled,
+        Self::Disabled,
+        Self::Deleted,
+    ];
+
+    /// Its name in the log of events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Allocated => "allocated",
+            Self::Released => "released",
+            Self::Downloaded => "downloaded",
+            Self::Installed => "installed",
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Deleted => "deleted",
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! What happened at the provider, as the provider reported it.
+//! What happened: at the provider, as the provider reported it, and in the
+//! gateway's own ledger.
 
 use std::fmt;
 use std::hash::Hasher as _;
@@ -6,9 +7,10 @@ use std::hash::Hasher as _;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::SimIds;
 use super::digest::Digest;
+use super::subscription::Balance;
 use super::write::{RequestId, WriteId};
+use super::{Country, EsimStatus, SimIds};
 
 /// Longest id of an event, in bytes. The provider uses UUIDs.
 pub const LONGEST_ID: usize = 255;
@@ -112,14 +114,61 @@ types! {
     LocationUpdateAccepted = "NETWORK/LOCATION-UPDATE/ACCEPTED",
     /// A network refused a SIM.
     LocationUpdateDenied = "NETWORK/LOCATION-UPDATE/DENIED",
+    /// Of the gateway: an order was carried out.
+    OrderPlaced = "GATEWAY/ORDER/PLACED",
+    /// Of the gateway: an order was refused.
+    OrderRejected = "GATEWAY/ORDER/REJECTED",
+    /// Of the gateway: nothing of an order has shown.
+    OrderNotPlaced = "GATEWAY/ORDER/NOT_PLACED",
+    /// Of the gateway: an operator has to determine the outcome of an order.
+    OrderNeedsOperator = "GATEWAY/ORDER/NEEDS_OPERATOR",
+    /// Of the gateway: an operation on a SIM was carried out.
+    SimOperationSucceeded = "GATEWAY/SIM_OPERATION/SUCCEEDED",
+    /// Of the gateway: an operation on a SIM was not carried out.
+    SimOperationFailed = "GATEWAY/SIM_OPERATION/FAILED",
+    /// Of the gateway: an operator has to determine the outcome of an operation.
+    SimOperationNeedsOperator = "GATEWAY/SIM_OPERATION/NEEDS_OPERATOR",
 }
 
 impl EventType {
+    /// Whether it is a change of state in the gateway's ledger.
+    pub fn is_of_gateway(self) -> bool {
+        matches!(
+            self,
+            Self::OrderPlaced
+                | Self::OrderRejected
+                | Self::OrderNotPlaced
+                | Self::OrderNeedsOperator
+                | Self::SimOperationSucceeded
+                | Self::SimOperationFailed
+                | Self::SimOperationNeedsOperator
+        )
+    }
+
     /// Whether it may have changed which number belongs to which card.
     pub fn moves_a_line(self) -> bool {
         matches!(
             self,
             Self::SimCardSwapped | Self::SimMsisdnSwapped | Self::SimTerminated
+        )
+    }
+
+    /// Whether it is about a SIM in a network.
+    pub fn is_about_a_network(self) -> bool {
+        matches!(
+            self,
+            Self::SimRoamingAlert | Self::LocationUpdateAccepted | Self::LocationUpdateDenied
+        )
+    }
+
+    /// Whether it is about how much of a resource is left.
+    pub fn is_about_a_resource(self) -> bool {
+        matches!(
+            self,
+            Self::ProductResourceThreshold
+                | Self::ProductResourceExhausted
+                | Self::ResourceThreshold
+                | Self::ResourceExhausted
         )
     }
 
@@ -140,14 +189,27 @@ impl EventType {
     }
 }
 
-/// Something that happened. What the provider does not say is absent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where an event is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// The provider reported it.
+    #[default]
+    Provider,
+    /// The gateway's ledger recorded it.
+    Gateway,
+}
+
+/// Something that happened. What is not known is absent.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Event {
-    /// The provider's id: repeated deliveries of an event carry the same one.
+    /// The provider's id, or the gateway's for its own: repeated deliveries of
+    /// an event carry the same one.
     pub id: String,
-    /// The type, as the provider names it.
+    /// Where it is from.
+    pub origin: Origin,
+    /// The type, as its origin names it.
     pub raw_type: String,
-    /// When it happened, as the provider says.
+    /// When it happened, as its origin says.
     pub occurred_at: Option<Timestamp>,
     /// When the gateway received it.
     pub received_at: Timestamp,
@@ -157,26 +219,57 @@ pub struct Event {
     pub subscription_id: Option<String>,
     /// The product.
     pub product_id: Option<String>,
-    /// The order whose reference it carries.
+    /// The order whose reference it carries, or whose state changed.
     pub order_id: Option<WriteId>,
-    /// The caller's id of that order.
+    /// The operation whose transaction it is about, or whose state changed.
+    pub operation_id: Option<WriteId>,
+    /// The caller's id of that order or operation.
     pub request_id: Option<RequestId>,
+    /// Who requested it.
+    pub caller: Option<String>,
+    /// The caller's reference of that order.
+    pub reference: Option<String>,
     /// The provider's transaction that it is about.
     pub transaction_id: Option<String>,
     /// About the provider's own infrastructure, which is not sold.
     pub infrastructure: bool,
+    /// What else it says.
+    pub details: Details,
+}
+
+/// What an event says of the state that it reports.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Details {
+    /// When the subscription was first used.
+    pub activated_at: Option<Timestamp>,
+    /// A subscription that has not started is lost if it is not used by then.
+    pub activation_deadline: Option<Timestamp>,
+    /// The end of a subscription that has started.
+    pub expires_at: Option<Timestamp>,
+    /// Where the SIM attached.
+    pub country: Option<Country>,
+    /// The state of the profile.
+    pub esim_status: Option<EsimStatus>,
+    /// What is left of a resource.
+    pub balance: Option<Balance>,
 }
 
 impl Event {
-    /// What happened.
+    /// What happened. Only the gateway's own events are of its types, whatever
+    /// a type of the provider is called.
     pub fn event_type(&self) -> EventType {
-        EventType::named(&self.raw_type)
+        let named = EventType::named(&self.raw_type);
+        match named.is_of_gateway() == (self.origin == Origin::Gateway) {
+            true => named,
+            false => EventType::Other,
+        }
     }
 
     /// Whether it is about a subscription, also when its type is not known.
-    /// With an order's reference it proves that the order was placed.
+    /// With an order's reference it proves that the order was placed. What the
+    /// gateway concluded itself proves nothing.
     pub fn is_about_a_subscription(&self) -> bool {
-        self.raw_type.starts_with("OCS/PRODUCT/")
+        self.origin == Origin::Provider && self.raw_type.starts_with("OCS/PRODUCT/")
     }
 }
 
@@ -224,6 +317,22 @@ impl fmt::Debug for Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_gateway_makes_events_of_its_types() {
+        for (kind, text) in EventType::KNOWN {
+            for origin in [Origin::Provider, Origin::Gateway] {
+                let event = Event {
+                    origin,
+                    raw_type: (*text).to_owned(),
+                    ..Event::default()
+                };
+                let own = kind.is_of_gateway() == (origin == Origin::Gateway);
+                assert_eq!(event.event_type() == *kind, own, "{text} {origin:?}");
+                assert_eq!(kind.is_of_gateway(), text.starts_with("GATEWAY/"));
+            }
+        }
+    }
 
     #[test]
     fn types_are_matched_by_the_whole_text() {

@@ -197,6 +197,10 @@ impl<B: Backend> EventLog for B {
         self.read(work!(session => log::extent(session))).await
     }
 
+    async fn last_received_at(&self) -> Result<Option<Timestamp>> {
+        self.read(work!(session => log::last_received_at(session))).await
+    }
+
     async fn forget_events(&self, received_before: Timestamp) -> Result<u64> {
         let mut deleted = 0;
         loop {

@@ -68,6 +68,10 @@ pub enum Update {
 
 /// Follows events, and resumes by itself when a stream ends or fails.
 ///
+/// Outcomes of orders and operations are events too (`EVENT_TYPE_ORDER_PLACED` and
+/// its like): with `own_requests_only` or `request_ids` in the filter, nobody has
+/// to poll an order whose outcome is not known.
+///
 /// ```no_run
 /// use transatel_gateway_client::connectivity::v1::EventFilter;
 /// use transatel_gateway_client::connectivity::v1::events_client::EventsClient;

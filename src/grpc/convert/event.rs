@@ -3,26 +3,42 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::esim::entry;
-use super::{sim_ids, timestamp};
+use super::esim::{self, entry};
+use super::{balance, sim_ids, timestamp};
 use crate::domain::event::EventType;
+use crate::domain::write::WriteId;
 use crate::pb::connectivity::v1 as pb;
 use crate::service::events::Logged;
 
 /// Encodes an event once, for every answer that will carry it.
 pub fn prepare_event(logged: &Logged) -> Bytes {
-    let event = &logged.event;
+    let event = logged.event.clone();
+    let r#type = event_type(event.event_type()).into();
+    let details = event.details;
+    let id = |id: Option<WriteId>| id.map(|id| id.to_string()).unwrap_or_default();
     pb::Event {
-        event_id: event.id.clone(),
-        r#type: event_type(event.event_type()).into(),
-        raw_type: event.raw_type.clone(),
+        r#type,
+        event_id: event.id,
+        raw_type: event.raw_type,
         occurred_at: event.occurred_at.map(timestamp),
         received_at: Some(timestamp(event.received_at)),
-        sim: Some(sim_ids(event.sim.clone())),
-        subscription_id: event.subscription_id.clone().unwrap_or_default(),
-        product_id: event.product_id.clone().unwrap_or_default(),
-        order_id: event.order_id.map(|id| id.to_string()).unwrap_or_default(),
+        sim: Some(sim_ids(event.sim)),
+        subscription_id: event.subscription_id.unwrap_or_default(),
+        product_id: event.product_id.unwrap_or_default(),
+        order_id: id(event.order_id),
+        operation_id: id(event.operation_id),
         request_id: event.request_id.map(|id| id.to_string()).unwrap_or_default(),
+        caller: event.caller.unwrap_or_default(),
+        reference: event.reference.unwrap_or_default(),
+        activated_at: details.activated_at.map(timestamp),
+        activation_deadline: details.activation_deadline.map(timestamp),
+        expires_at: details.expires_at.map(timestamp),
+        country: details
+            .country
+            .map(|country| country.alpha2().to_owned())
+            .unwrap_or_default(),
+        esim_status: esim::status(details.esim_status).into(),
+        balance: details.balance.map(balance),
         infrastructure: event.infrastructure,
         attributes: Some(entry(logged.attributes.clone())),
     }
@@ -76,6 +92,13 @@ fn event_type(kind: EventType) -> pb::EventType {
         EventType::SmsReported => pb::EventType::SmsReported,
         EventType::LocationUpdateAccepted => pb::EventType::LocationUpdateAccepted,
         EventType::LocationUpdateDenied => pb::EventType::LocationUpdateDenied,
+        EventType::OrderPlaced => pb::EventType::OrderPlaced,
+        EventType::OrderRejected => pb::EventType::OrderRejected,
+        EventType::OrderNotPlaced => pb::EventType::OrderNotPlaced,
+        EventType::OrderNeedsOperator => pb::EventType::OrderNeedsOperator,
+        EventType::SimOperationSucceeded => pb::EventType::SimOperationSucceeded,
+        EventType::SimOperationFailed => pb::EventType::SimOperationFailed,
+        EventType::SimOperationNeedsOperator => pb::EventType::SimOperationNeedsOperator,
     }
 }
 

@@ -10,19 +10,20 @@ use crate::service::events::{Filter, Start};
 
 const MOST: usize = 100;
 const LONGEST_TYPE: usize = 255;
+const LONGEST_SUBSCRIPTION_ID: usize = 255;
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 
 /// Resume tokens are not bound to a filter.
 pub const ANY: Fingerprint = Fingerprint::ANY;
 
-/// Parses a `StreamEventsRequest`; the token last.
+/// Parses a `StreamEventsRequest` of a caller; the token last.
 ///
 /// # Errors
 /// `INVALID_REQUEST`, or `EVENT_CURSOR_INVALID` when only the token is wrong.
-pub fn stream_events(request: &pb::StreamEventsRequest) -> Result<(Start, Filter)> {
+pub fn stream_events(request: &pb::StreamEventsRequest, caller: Option<String>) -> Result<(Start, Filter)> {
     let mut violations = Violations::default();
-    let filter = violations.event_filter(request.filter.as_ref());
+    let filter = violations.event_filter(request.filter.as_ref(), caller);
     let start = match pb::StreamStart::try_from(request.start) {
         Ok(pb::StreamStart::Unspecified | pb::StreamStart::Latest) => Start::Latest,
         Ok(pb::StreamStart::Earliest) => Start::Earliest,
@@ -53,9 +54,9 @@ pub struct ListEvents {
 ///
 /// # Errors
 /// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
-pub fn list_events(request: &pb::ListEventsRequest) -> Result<ListEvents> {
+pub fn list_events(request: &pb::ListEventsRequest, caller: Option<String>) -> Result<ListEvents> {
     let mut violations = Violations::default();
-    let filter = violations.event_filter(request.filter.as_ref());
+    let filter = violations.event_filter(request.filter.as_ref(), caller);
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
     let filter = violations.into_result(Some(filter))?;
     let requested = request.filter.clone().unwrap_or_default();
@@ -63,6 +64,9 @@ pub fn list_events(request: &pb::ListEventsRequest) -> Result<ListEvents> {
         requested.types,
         requested.raw_types,
         &filter.sims,
+        requested.request_ids,
+        requested.subscription_ids,
+        &filter.requested_by,
         requested.include_infrastructure,
     ));
     let after = page_token::decode(List::Events, fingerprint, &request.page_token)
@@ -76,7 +80,7 @@ pub fn list_events(request: &pb::ListEventsRequest) -> Result<ListEvents> {
 }
 
 impl Violations {
-    fn event_filter(&mut self, given: Option<&pb::EventFilter>) -> Filter {
+    fn event_filter(&mut self, given: Option<&pb::EventFilter>, caller: Option<String>) -> Filter {
         let mut filter = Filter::default();
         let Some(given) = given else { return filter };
         let types = self.bounded("filter.types", given.types.iter(), MOST);
@@ -102,6 +106,28 @@ impl Violations {
             filter
                 .sims
                 .extend(self.sim(&format!("filter.sims[{at}]"), Some(sim)));
+        }
+        let requests = self.bounded("filter.request_ids", given.request_ids.iter(), MOST);
+        for (at, id) in requests.enumerate() {
+            filter
+                .request_ids
+                .extend(self.request_id(&format!("filter.request_ids[{at}]"), id));
+        }
+        let subscriptions = self.bounded("filter.subscription_ids", given.subscription_ids.iter(), MOST);
+        for (at, id) in subscriptions.enumerate() {
+            let field = format!("filter.subscription_ids[{at}]");
+            if id.is_empty() {
+                self.add(&field, "must not be empty");
+            }
+            self.text(&field, id, LONGEST_SUBSCRIPTION_ID);
+            filter.subscription_ids.insert(id.clone());
+        }
+        if given.own_requests_only {
+            if caller.is_none() {
+                let rule = "needs a caller that the gateway knows, by a certificate or a trusted proxy";
+                self.add("filter.own_requests_only", rule);
+            }
+            filter.requested_by = caller;
         }
         filter.include_infrastructure = given.include_infrastructure;
         filter

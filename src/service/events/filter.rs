@@ -1,20 +1,21 @@
 //! Filters of events.
 
 use std::collections::HashSet;
-
+use std::hash::Hash;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use crate::domain::event::{Event, EventType};
+use crate::domain::write::RequestId;
 use crate::domain::{Iccid, Msisdn, SimRef};
 use crate::service::Sims;
 
 /// Check-ups of identifiers in parallel.
 const LOOKED_UP_AT_ONCE: usize = 8;
 
-/// Selects events. An empty member does not filter.
+/// Selects events: those that fit every member. An empty one does not filter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of one of these types, or with one of `raw_types`.
@@ -23,6 +24,12 @@ pub struct Filter {
     pub raw_types: HashSet<String>,
     /// About one of these SIMs.
     pub sims: Vec<SimRef>,
+    /// Of one of these requests.
+    pub request_ids: HashSet<RequestId>,
+    /// About one of these subscriptions.
+    pub subscription_ids: HashSet<String>,
+    /// Of orders and operations that this caller requested.
+    pub requested_by: Option<String>,
     /// Includes those about the provider's own infrastructure.
     pub include_infrastructure: bool,
 }
@@ -81,6 +88,9 @@ impl Resolved {
             && (filter.types.is_empty() && filter.raw_types.is_empty()
                 || filter.types.contains(&event.event_type())
                 || filter.raw_types.contains(&event.raw_type))
+            && fits(&filter.request_ids, event.request_id.as_ref())
+            && fits(&filter.subscription_ids, event.subscription_id.as_ref())
+            && (filter.requested_by.is_none() || filter.requested_by == event.caller)
             && (filter.sims.is_empty()
                 || event
                     .sim
@@ -93,4 +103,8 @@ impl Resolved {
                     .as_ref()
                     .is_some_and(|msisdn| self.msisdns.contains(msisdn)))
     }
+}
+
+fn fits<T: Eq + Hash>(wanted: &HashSet<T>, own: Option<&T>) -> bool {
+    wanted.is_empty() || own.is_some_and(|own| wanted.contains(own))
 }

@@ -1,5 +1,5 @@
-//! Events: what happens at the provider reaches every service that subscribes,
-//! and is never lost once it was accepted.
+//! Events: what happens at the provider, and what becomes of orders and operations,
+//! reaches every service that subscribes, and is never lost once it was accepted.
 //!
 //! * [`Events`] accepts events and delivers them.
 //! * `intake` makes them durable, many in one commit.
@@ -31,6 +31,7 @@ use crate::domain::event::Cursor;
 use crate::domain::{Deadline, Error, Result};
 use crate::store::{self, EventLog};
 use crate::telemetry::Metrics;
+use crate::transatel;
 use tail::Tail;
 
 pub use crate::store::events::{Appended, Arrival, Extent, Incoming, Logged};
@@ -55,6 +56,8 @@ pub struct Parts {
     pub sims: Sims,
     /// Orders, which an event may settle.
     pub orders: Writes,
+    /// Notified when this process has appended.
+    pub appended: Arc<Notify>,
     /// Settings.
     pub config: config::Events,
     /// How `grpc` encodes an event.
@@ -73,8 +76,8 @@ struct Inner {
     tail: Tail,
     line: mpsc::Sender<intake::Waiting>,
     /// Notified of appends, here or in another process.
-    appended: Notify,
-    /// When the last event came, or when this process began to wait for one.
+    appended: Arc<Notify>,
+    /// When the last event of the provider came, or when this process began to wait for one.
     last_event: Mutex<Timestamp>,
     streams: TaskTracker,
     /// Ends all streams.
@@ -122,6 +125,7 @@ impl Events {
             log,
             sims,
             orders,
+            appended,
             config,
             encode,
             metrics,
@@ -137,7 +141,7 @@ impl Events {
                 encode,
                 tail: Tail::new(),
                 line,
-                appended: Notify::new(),
+                appended,
                 last_event: Mutex::new(Timestamp::now()),
                 streams: TaskTracker::new(),
                 end: CancellationToken::new(),
@@ -316,7 +320,7 @@ impl Inner {
         *self.last_event.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn entry(&self, logged: Logged) -> Entry {
+    fn entry(&self, mut logged: Logged) -> Entry {
         if !logged.damaged.is_empty() {
             self.metrics.damaged_event();
             let (sequence, columns) = (logged.sequence, &logged.damaged);
@@ -326,6 +330,7 @@ impl Inner {
                 "an event in the log is damaged and is shown as far as it can be read"
             );
         }
+        logged.attributes = transatel::event::without_account(logged.attributes);
         Entry {
             encoded: (self.encode)(&logged),
             mark: logged.mark(),
@@ -385,7 +390,6 @@ mod tests {
             log,
             earliest: 11,
             latest: 20,
-            last_received_at: None,
         };
         let begins = |start| resolve(start, extent).map(|cursor| cursor.sequence);
         let after = |sequence| {

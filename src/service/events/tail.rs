@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::Inner;
-use crate::domain::event::{Cursor, Event, Mark};
+use crate::domain::event::{Cursor, Event, Mark, Origin};
 
 /// Events that are held; a follower that is further behind reads the log.
 const MOST: usize = 4_096;
@@ -196,7 +196,10 @@ async fn read(inner: &Inner, mut last: Last) -> Option<Last> {
                 inner.sims.forget(&logged.event.sim).await;
             }
         }
-        inner.event_came(newest.event.received_at);
+        let reported = page.iter().rev().map(|logged| &logged.event);
+        if let Some(event) = { reported }.find(|event| event.origin == Origin::Provider) {
+            inner.event_came(event.received_at);
+        }
         let entries = page.into_iter().map(|logged| inner.entry(logged)).collect();
         inner.tail.push(before, entries);
     }

@@ -23,8 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) async fn silence(inner: &Inner) {
     let began = Timestamp::now();
     let limit = inner.config.silence_after;
-    let known = inner.log.extent().await.ok();
-    inner.event_came(known.and_then(|extent| extent.last_received_at).unwrap_or(began));
+    let known = inner.log.last_received_at().await.ok().flatten();
+    inner.event_came(known.unwrap_or(began));
     let mut said_of = None;
     loop {
         tokio::time::sleep((limit / 2).min(LONGEST_PAUSE)).await;

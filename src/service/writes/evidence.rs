@@ -209,8 +209,6 @@ fn fits(record: &Record, event: &Event) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::super::verdict::tests::record;
     use super::*;
     use crate::domain::{Msisdn, SimIds};
@@ -219,18 +217,13 @@ mod tests {
         Event {
             id: "E".into(),
             raw_type: raw_type.into(),
-            occurred_at: None,
-            received_at: Timestamp::UNIX_EPOCH,
             sim: SimIds {
                 iccid: None,
                 msisdn: line.and_then(Msisdn::parse),
             },
             subscription_id: subscription.map(str::to_owned),
             product_id: product.map(str::to_owned),
-            order_id: None,
-            request_id: None,
-            transaction_id: None,
-            infrastructure: false,
+            ..Event::default()
         }
     }
 

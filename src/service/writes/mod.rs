@@ -90,6 +90,8 @@ struct Inner {
     checks: Checks,
     /// Notified when a check may be due sooner than planned.
     wake_up: Notify,
+    /// Notified when the ledger has appended to the log of events.
+    appended: Arc<Notify>,
 }
 
 /// The dependencies of the use cases.
@@ -104,6 +106,8 @@ pub struct Parts {
     pub ledger: Arc<dyn Ledger>,
     /// The log of events, which proves outcomes of orders.
     pub log: Arc<dyn EventLog>,
+    /// To be notified when this process has appended to it.
+    pub appended: Arc<Notify>,
     /// Settings.
     pub config: config::Orders,
     /// Instruments.
@@ -183,6 +187,7 @@ impl Writes {
             catalog,
             ledger,
             log,
+            appended,
             config,
             metrics,
             submissions,
@@ -207,6 +212,7 @@ impl Writes {
                 waits: Waits::default(),
                 checks: Checks::default(),
                 wake_up: Notify::new(),
+                appended,
             }),
         }
     }
@@ -315,10 +321,13 @@ fn unavailable(error: store::Error) -> Error {
 }
 
 impl Inner {
-    /// Reports a state that was reached, in the metrics and the log and to the
-    /// calls that wait for it.
+    /// Reports a state that was reached, in the metrics and the log, to the calls
+    /// that wait for it and, as the ledger made it an event, to followers.
     fn report(&self, write: &Write) {
         self.waits.notify(write.id);
+        if !write.state.is_unsettled() {
+            self.appended.notify_one();
+        }
         let (kind, state) = (write.kind.name(), write.state_name());
         self.metrics.write(kind, state);
         let (order_id, caller) = (write.id, write.caller.as_deref());

@@ -22,19 +22,58 @@ use crate::store::session::Session;
 macro_rules! columns {
     () => {
         "event_id, type, occurred_at, received_at, iccid, msisdn, subscription_id, product_id, \
-         transaction_id, infrastructure, body, order_id, request_id"
+         transaction_id, infrastructure, body, details, order_id, operation_id, request_id, caller, reference"
     };
 }
 
-/// What goes there; members are named in `row::MEMBERS`. The reference counts when it is an order's.
+/// What goes there; members are named in `row::MEMBERS`. The reference counts
+/// when it is an order's, and the transaction when it is an operation's.
 macro_rules! event {
     () => {
-        "value ->> 'event_id', value ->> 'type', CAST(value ->> 'occurred_at' AS BIGINT), \
-         CAST(value ->> 'received_at' AS BIGINT), value ->> 'iccid', value ->> 'msisdn', \
-         value ->> 'subscription_id', value ->> 'product_id', value ->> 'transaction_id', \
-         CAST(value ->> 'infrastructure' AS BIGINT), value ->> 'body', \
-         (SELECT id FROM orders WHERE id = value ->> 'reference'), \
-         (SELECT request_id FROM orders WHERE id = value ->> 'reference')"
+        concat!(
+            "value ->> 'event_id', value ->> 'type', CAST(value ->> 'occurred_at' AS BIGINT), \
+             CAST(value ->> 'received_at' AS BIGINT), value ->> 'iccid', value ->> 'msisdn', \
+             value ->> 'subscription_id', value ->> 'product_id', value ->> 'transaction_id', \
+             CAST(value ->> 'infrastructure' AS BIGINT), value ->> 'body', value ->> 'details', ",
+            of_order!("id"),
+            ", ",
+            of_operation!("id"),
+            ", COALESCE(",
+            of_order!("request_id"),
+            ", ",
+            of_operation!("request_id"),
+            "), COALESCE(",
+            of_order!("caller"),
+            ", ",
+            of_operation!("caller"),
+            "), NULLIF(",
+            of_order!("reference"),
+            ", '')"
+        )
+    };
+}
+
+/// A column of the order that an event names.
+macro_rules! of_order {
+    ($column:literal) => {
+        concat!(
+            "(SELECT ",
+            $column,
+            " FROM orders WHERE id = value ->> 'reference')"
+        )
+    };
+}
+
+/// A column of the operation that an event names, in the index
+/// `orders_by_transaction`.
+macro_rules! of_operation {
+    ($column:literal) => {
+        concat!(
+            "(SELECT ",
+            $column,
+            " FROM orders WHERE provider_reference = value ->> 'transaction_id' AND product_id = '' \
+             ORDER BY id DESC LIMIT 1)"
+        )
     };
 }
 

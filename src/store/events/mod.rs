@@ -1,10 +1,15 @@
-//! The log of events: what the provider reported, in the order in which it
-//! became durable.
+//! The log of events: what the provider reported, and what became of orders and
+//! operations, in the order in which it became durable.
+//!
+//! Events of the provider are appended here. Those of the gateway are appended
+//! by the database itself, in the transaction that changes a state in the ledger:
+//! the trigger `orders_outcome` of the migrations.
 //!
 //! Numbers have no gaps and follow the order of commits of all replicas: a
 //! reader that has seen number *n* has seen everything before it.
 
 pub(super) mod append;
+mod details;
 pub(super) mod operations;
 mod row;
 mod statements;
@@ -41,8 +46,8 @@ pub enum Arrival {
 /// A received event.
 #[derive(Clone)]
 pub struct Incoming {
-    /// The event; `order_id` is the reference that it carries, and `request_id`
-    /// is absent.
+    /// The event; `order_id` is the reference that it carries, and what the
+    /// ledger knows of that order or of the transaction is absent.
     pub event: Event,
     /// Its body as JSON, as received.
     pub body: String,
@@ -69,7 +74,7 @@ pub enum Appended {
 pub struct Logged {
     /// Its position.
     pub sequence: u64,
-    /// The event, joined to its order.
+    /// The event, joined to its order or operation.
     pub event: Event,
     /// Its body, without what is nested too deep to be passed on.
     pub attributes: Opaque,
@@ -94,8 +99,6 @@ pub struct Extent {
     pub earliest: u64,
     /// Number of the last event; 0 before the first.
     pub latest: u64,
-    /// When the last event that is kept was received.
-    pub last_received_at: Option<Timestamp>,
 }
 
 /// Keeps events. Every method is durable when it returns. With PostgreSQL none
@@ -108,7 +111,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// when it occurs twice in `arrivals`.
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>>;
 
-    /// The events of an order, in the order of the log, without their bodies.
+    /// The provider's events of an order, in the order of the log, without their
+    /// bodies and details.
     async fn events_of(&self, order: WriteId) -> Result<Vec<Event>>;
 
     /// Events after this number, at most `limit`, in order. The first is not
@@ -117,6 +121,9 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// What the log holds.
     async fn extent(&self) -> Result<Extent>;
+
+    /// When the last event of the provider that is kept was received.
+    async fn last_received_at(&self) -> Result<Option<Timestamp>>;
 
     /// Until when time has certainly passed, for deletion by age. It follows
     /// `now`, which may be wrong, at no more than twice the pace of `elapsed`
@@ -129,8 +136,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// the number of events.
     async fn forget_events(&self, received_before: Timestamp) -> Result<u64>;
 
-    /// Placed orders that were settled within these bounds and that no event
-    /// names: the oldest, at most `limit`.
+    /// Placed orders that were settled within these bounds and that no event of
+    /// the provider names: the oldest, at most `limit`.
     async fn orders_without_event(
         &self,
         from: Timestamp,

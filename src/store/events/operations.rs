@@ -56,8 +56,16 @@ pub(in crate::store) async fn extent<S: Session>(session: &mut S) -> sqlx::Resul
         log: log.ok_or_else(|| cells::unusable("id"))?,
         earliest: earliest.unwrap_or(latest + 1),
         latest,
-        last_received_at: cells::time(&found, "last_received_at")?,
     })
+}
+
+pub(in crate::store) async fn last_received_at<S: Session>(
+    session: &mut S,
+) -> sqlx::Result<Option<Timestamp>> {
+    match session.row(statements::LAST_RECEIVED, values![]).await? {
+        Some(found) => cells::time(&found, "received_at"),
+        None => Ok(None),
+    }
 }
 
 /// Deletes up to [`FORGOTTEN_AT_ONCE`] events.

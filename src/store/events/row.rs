@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::{Incoming, Logged};
-use crate::domain::event::Event;
+use super::{Incoming, Logged, details};
+use crate::domain::event::{Details, Event, Origin};
 use crate::domain::opaque::{DEEPEST, Opaque};
 use crate::domain::write::{RequestId, WriteId};
 use crate::domain::{Iccid, Msisdn, SimIds};
 use crate::store::row::{self, Cells, Value, values};
 
 /// The members of an event that is appended, in the order of [`new_row`].
-pub(super) const MEMBERS: [&str; 12] = [
+pub(super) const MEMBERS: [&str; 13] = [
     "event_id",
     "type",
     "occurred_at",
@@ -23,6 +23,7 @@ pub(super) const MEMBERS: [&str; 12] = [
     "transaction_id",
     "infrastructure",
     "body",
+    "details",
     "reference",
 ];
 
@@ -42,6 +43,7 @@ pub(super) fn new_row(incoming: &Incoming) -> Vec<Value> {
         event.transaction_id.as_deref(),
         i64::from(event.infrastructure),
         incoming.body.as_str(),
+        details::write(&event.details).as_deref(),
         reference.as_deref(),
     ]
 }
@@ -57,7 +59,12 @@ pub(super) fn logged(row: &impl Cells) -> sqlx::Result<Logged> {
     let mut damaged = Damaged::default();
     let body = damaged.part("body", row::text(row, "body"));
     let body = body.and_then(|body| damaged.part("body", read_body(&body)));
-    let event = columns(row, &mut damaged);
+    let details = damaged.member("details", row.text("details"));
+    let details = details.and_then(|text| damaged.part("details", details::read(&text)));
+    let event = Event {
+        details: details.unwrap_or_default(),
+        ..columns(row, &mut damaged)
+    };
     Ok(Logged {
         sequence,
         event,
@@ -66,14 +73,25 @@ pub(super) fn logged(row: &impl Cells) -> sqlx::Result<Logged> {
     })
 }
 
-/// The columns of a row without its body; what cannot be read is absent.
+/// The columns of a row without its body and details; what cannot be read is
+/// absent.
 pub(super) fn event(row: &impl Cells) -> Event {
     columns(row, &mut Damaged::default())
 }
 
 fn columns(row: &impl Cells, damaged: &mut Damaged) -> Event {
     let received_at = damaged.part("received_at", row::time(row, "received_at"));
+    let flag = |damaged: &mut Damaged, column| {
+        damaged
+            .part(column, row::number(row, column))
+            .is_some_and(|flag| flag != 0)
+    };
     Event {
+        origin: match flag(damaged, "by_gateway") {
+            true => Origin::Gateway,
+            false => Origin::Provider,
+        },
+        infrastructure: flag(damaged, "infrastructure"),
         id: damaged
             .part("event_id", row::text(row, "event_id"))
             .unwrap_or_default(),
@@ -87,11 +105,12 @@ fn columns(row: &impl Cells, damaged: &mut Damaged) -> Event {
         subscription_id: damaged.member("subscription_id", row.text("subscription_id")),
         product_id: damaged.member("product_id", row.text("product_id")),
         order_id: damaged.member("order_id", row::parsed(row, "order_id", WriteId::parse)),
+        operation_id: damaged.member("operation_id", row::parsed(row, "operation_id", WriteId::parse)),
         request_id: damaged.member("request_id", row::parsed(row, "request_id", RequestId::parse)),
+        caller: damaged.member("caller", row.text("caller")),
+        reference: damaged.member("reference", row.text("reference")),
         transaction_id: damaged.member("transaction_id", row.text("transaction_id")),
-        infrastructure: damaged
-            .part("infrastructure", row::number(row, "infrastructure"))
-            .is_some_and(|flag| flag != 0),
+        details: Details::default(),
     }
 }
 

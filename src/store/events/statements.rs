@@ -2,16 +2,26 @@
 
 use sqlx::SqlStr;
 
-pub(super) const AFTER: SqlStr = SqlStr::from_static(
-    "SELECT sequence, event_id, type, occurred_at, received_at, iccid, msisdn, subscription_id, \
-     product_id, transaction_id, infrastructure, body, order_id, request_id \
-     FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2",
-);
+/// Every column but the body and the details.
+macro_rules! columns {
+    () => {
+        "event_id, type, occurred_at, received_at, iccid, msisdn, subscription_id, product_id, \
+         transaction_id, infrastructure, order_id, operation_id, request_id, caller, reference, by_gateway"
+    };
+}
 
-pub(super) const OF_ORDER: SqlStr = SqlStr::from_static(
-    "SELECT event_id, type, occurred_at, received_at, iccid, msisdn, subscription_id, product_id, \
-     transaction_id, infrastructure, order_id, request_id FROM events WHERE order_id = $1 ORDER BY sequence",
-);
+pub(super) const AFTER: SqlStr = SqlStr::from_static(concat!(
+    "SELECT sequence, body, details, ",
+    columns!(),
+    " FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2"
+));
+
+/// What the gateway concluded itself is no evidence.
+pub(super) const OF_ORDER: SqlStr = SqlStr::from_static(concat!(
+    "SELECT ",
+    columns!(),
+    " FROM events WHERE order_id = $1 AND by_gateway = 0 ORDER BY sequence"
+));
 
 /// How far time has passed according to the store; initially up to the newest
 /// row, and for an empty store up to now: `$1`.
@@ -28,9 +38,11 @@ pub(super) const AGE: SqlStr = SqlStr::from_static(
 );
 
 pub(super) const EXTENT: SqlStr = SqlStr::from_static(
-    "SELECT id, last_sequence, (SELECT MIN(sequence) FROM events) AS earliest, \
-     (SELECT received_at FROM events ORDER BY sequence DESC LIMIT 1) AS last_received_at FROM event_log",
+    "SELECT id, last_sequence, (SELECT MIN(sequence) FROM events) AS earliest FROM event_log",
 );
+
+pub(super) const LAST_RECEIVED: SqlStr =
+    SqlStr::from_static("SELECT received_at FROM events WHERE by_gateway = 0 ORDER BY sequence DESC LIMIT 1");
 
 pub(super) const OLDEST: SqlStr =
     SqlStr::from_static("SELECT sequence, received_at FROM events ORDER BY sequence LIMIT $1");
@@ -42,6 +54,6 @@ pub(super) const FORGET_UNREADABLE: SqlStr =
 
 pub(super) const WITHOUT_EVENT: SqlStr = SqlStr::from_static(
     "SELECT id FROM orders WHERE state = 'placed' AND act = 'buy' AND updated_at >= $1 AND updated_at < $2 \
-     AND NOT EXISTS (SELECT 1 FROM events WHERE events.order_id = orders.id) \
+     AND NOT EXISTS (SELECT 1 FROM events WHERE events.order_id = orders.id AND by_gateway = 0) \
      ORDER BY updated_at, id LIMIT $3",
 );

@@ -35,7 +35,7 @@ impl Events {
                 meter,
                 "gateway.events.last_received",
                 "",
-                "When the last event came, or when this process began to wait for one; seconds since 1970",
+                "When the last event of the provider came, or when this process began to wait for one; seconds since 1970",
             ),
             streams: gauge(
                 meter,

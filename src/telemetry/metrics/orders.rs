@@ -63,7 +63,7 @@ impl Orders {
                 meter,
                 "gateway.orders.without_event",
                 "",
-                "Orders that were placed and whose first event has not come in time",
+                "Orders that were placed and whose first event of the provider has not come in time",
             ),
             unknown_for: gauge(
                 meter,

@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::catalog_wire::category;
@@ -293,6 +294,11 @@ fn status(word: &str) -> Option<Status> {
         "TERMINATED" => Some(Status::Terminated),
         _ => None,
     }
+}
+
+/// What is left of the resource of an event.
+pub(in crate::transatel) fn resource(row: &Value) -> Option<Balance> {
+    balance(WireBalance::deserialize(row).ok()?, |_| None)
 }
 
 /// A missing or zero start value is looked up in the product's allowances. A

@@ -3,7 +3,7 @@
 
 pub mod catalog;
 pub(in crate::transatel) mod catalog_wire;
-mod countries;
+pub(in crate::transatel) mod countries;
 pub(in crate::transatel) mod esim_history;
 pub mod inventory;
 pub mod orders;

@@ -5,12 +5,16 @@
 //! be kept as one. Whether the body is the provider's is the webhook's to
 //! know.
 
+mod details;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::domain::event::{Event, LONGEST_ID};
+pub use details::without_account;
+
+use crate::domain::event::{Event, LONGEST_ID, Origin};
 use crate::domain::opaque::DEEPEST;
 use crate::domain::product::{is_infrastructure_id, is_infrastructure_tag};
 use crate::domain::write::WriteId;
@@ -22,8 +26,8 @@ const LONGEST_MEMBER: usize = 255;
 
 /// An event as the provider reported it. It holds personal data.
 pub struct Report {
-    /// What could be read; `order_id` is the reference that it carries, and
-    /// `request_id` is absent.
+    /// What could be read; `order_id` is the reference that it carries, and what
+    /// the ledger knows of it is absent.
     pub event: Event,
     /// The event's own body as JSON, as it came; without what is unreadable.
     pub body: String,
@@ -59,13 +63,13 @@ pub fn read(bytes: &[u8], received_at: Timestamp) -> Result<Report, &'static str
     let product_id = member("/productSubscription/productDefinition/productId")
         .or_else(|| member("/productSubscription/productId"))
         .or_else(|| member("/productId"));
+    let raw_type = header("eventType").unwrap_or_default();
+    let raw_type: String = raw_type.chars().take(LONGEST_MEMBER).collect();
     let event = Event {
         id,
-        raw_type: header("eventType")
-            .unwrap_or_default()
-            .chars()
-            .take(LONGEST_MEMBER)
-            .collect(),
+        origin: Origin::Provider,
+        details: details::read(&raw_type, &body),
+        raw_type,
         occurred_at: header("eventDate").and_then(moment::read),
         received_at,
         sim: SimIds {
@@ -80,7 +84,10 @@ pub fn read(bytes: &[u8], received_at: Timestamp) -> Result<Report, &'static str
         product_id,
         // A customer's own reference is free text: only an order's id is ours.
         order_id: member("/externalReference").and_then(|reference| WriteId::parse(&reference)),
+        operation_id: None,
         request_id: None,
+        caller: None,
+        reference: None,
         transaction_id: member("/transactionId"),
     };
     let raw = envelope.body.map_or("{}", RawValue::get);

@@ -84,8 +84,13 @@ async fn an_order_is_followed_from_its_placement_to_the_first_use() {
     let mut follower = Follower::start(&mut env.events(), StreamEventsRequest::default()).await;
     let request = order(SIM);
     let placed = create(&mut env.provisioning(), &request).await.unwrap();
-    let preloaded = follower.event().await;
+    // The answer and the event of the provider come in either order.
+    let mut first = [follower.event().await, follower.event().await];
+    first.sort_by_key(|event| event.r#type);
+    let [preloaded, outcome] = first;
     assert_eq!(preloaded.r#type(), EventType::ProductPreloaded);
+    assert_eq!(outcome.r#type(), EventType::OrderPlaced);
+    assert!(preloaded.activation_deadline.is_some() && preloaded.expires_at.is_none());
     env.control().attach(SIM, "FR").unwrap();
     let mut seen = Vec::new();
     let activated = loop {
@@ -96,6 +101,7 @@ async fn an_order_is_followed_from_its_placement_to_the_first_use() {
         seen.push(event.r#type());
     };
     assert!(seen.contains(&EventType::SimActivated), "{seen:?}");
+    assert!(activated.activated_at.is_some() && activated.expires_at.is_some());
     for event in [preloaded, activated] {
         assert_eq!(event.order_id, placed.order_id);
         assert_eq!(event.request_id, request.request_id);
@@ -319,7 +325,7 @@ async fn every_violation_is_named_at_once() {
         types: vec![0, 999, EventType::Other.into()],
         raw_types: vec![String::new(), "x".repeat(256)],
         sims: vec![SimRef::default(), by_msisdn("1").unwrap()],
-        include_infrastructure: false,
+        ..Default::default()
     });
     let request = StreamEventsRequest {
         filter: filter.clone(),

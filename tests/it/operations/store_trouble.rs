@@ -14,7 +14,6 @@ use tokio::sync::Notify;
 use tonic::Request;
 use transatel_gateway::config::{Store, StoreUrl};
 use transatel_gateway::domain::Clock;
-use transatel_gateway::domain::SimIds;
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::store::events::{Appended, Arrival, Incoming};
 use transatel_gateway::store::{self, Opened};
@@ -181,15 +180,8 @@ fn arrival(id: String) -> Arrival {
     let event = Event {
         id,
         raw_type: "T".into(),
-        occurred_at: None,
         received_at: Timestamp::now(),
-        sim: SimIds::default(),
-        subscription_id: None,
-        product_id: None,
-        order_id: None,
-        request_id: None,
-        transaction_id: None,
-        infrastructure: false,
+        ..Event::default()
     };
     Arrival::Event(Box::new(Incoming {
         event,

@@ -38,7 +38,7 @@ mod model;
 mod races;
 mod servers;
 mod settlements;
-mod sims;
+pub mod sims;
 mod upkeep;
 
 use std::path::PathBuf;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 use transatel_gateway::service::writes::steps::Step;
-use transatel_gateway_client::connectivity::v1::OrderState;
+use transatel_gateway_client::connectivity::v1::{EventFilter, ListEventsRequest, OrderState};
 use transatel_simulator::{Control, EventOrder, Fault, Sandbox, Script, Showing, Step as FaultStep, Webhook};
 
 use crate::support::gateway::{
-    ORDERS, Provisioning, SECRET, SUBSCRIPTIONS, Secret, settings, simulator, until,
+    Events, ORDERS, Provisioning, SECRET, SUBSCRIPTIONS, Secret, settings, simulator, until,
 };
 use crate::support::process::Process;
 use crate::support::stopping;
@@ -132,6 +132,7 @@ pub struct Running {
     /// Where it takes events, if it does.
     pub webhook: Option<String>,
     pub client: Provisioning,
+    pub events: Events,
 }
 
 /// Starts a gateway that finds out quickly.
@@ -164,7 +165,8 @@ pub async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>, more: 
     Running {
         process,
         webhook,
-        client: Provisioning::new(channel),
+        client: Provisioning::new(channel.clone()),
+        events: Events::new(channel),
     }
 }
 
@@ -245,8 +247,29 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
         "{what}"
     );
     assert_eq!(bought[0].transaction_reference, Some(known.order_id), "{what}");
+    // Each outcome that it came to is one event, whoever died meanwhile.
+    let own = outcomes(&mut next.events, &request.request_id).await;
+    let (last, before) = own.split_last().unwrap();
+    assert_eq!(last, "GATEWAY/ORDER/PLACED", "{what}: {own:?}");
+    let was_not_placed = before == ["GATEWAY/ORDER/NOT_PLACED"];
+    assert!(was_not_placed || before.is_empty() && !is_late, "{what}: {own:?}");
     next.process.signal("KILL").await;
     next.process.ended().await;
+}
+
+/// The gateway's own events of a request, in the order of the log.
+async fn outcomes(events: &mut Events, request_id: &str) -> Vec<String> {
+    let request = ListEventsRequest {
+        filter: Some(EventFilter {
+            request_ids: vec![request_id.into()],
+            ..Default::default()
+        }),
+        page_size: 1_000,
+        ..Default::default()
+    };
+    let listed = events.list_events(request).await.unwrap().into_inner().events;
+    let names = listed.into_iter().map(|event| event.raw_type);
+    names.filter(|name| name.starts_with("GATEWAY/")).collect()
 }
 
 /// Every moment, on one ledger after the other.

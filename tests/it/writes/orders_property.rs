@@ -6,9 +6,11 @@
 //! printed. A failing case names its own seed: run it alone with
 //! `ORDERS_CASES=1 ORDERS_SEED=<seed>`.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use api::OrderState;
+use api::{EventType, OrderState};
 use fastrand::Rng;
 use tonic::{Code, Request};
 use transatel_gateway_client::connectivity::v1 as api;
@@ -22,6 +24,8 @@ const CASES: u64 = 2_000;
 /// Cases that run at once, each with a provider and a gateway of its own:
 /// most of a case is waiting.
 const AT_ONCE: u64 = 32;
+/// How many events of each type there were.
+static SEEN: Mutex<BTreeMap<&str, usize>> = Mutex::new(BTreeMap::new());
 const SEARCH: &str = "/sim-search/api/sim/search";
 
 /// The settle window is well longer than any fault delays what is done.
@@ -179,6 +183,7 @@ impl Harness {
             for request in &case.requests {
                 let order = settled(async || get(&mut client, request).await, &name).await;
                 bought += self.check(order.as_ref(), msisdn, &name);
+                self.check_outcomes(request, order.as_ref(), &name).await;
             }
             if self.subscriptions(msisdn) - before == bought {
                 break;
@@ -194,6 +199,51 @@ impl Harness {
 
     fn subscriptions(&self, msisdn: &str) -> usize {
         self.sandbox.control().sim(msisdn).unwrap().subscriptions.len()
+    }
+
+    /// The events of an order are the outcomes that it came to: the last one is
+    /// its state, and none comes twice in a row unless it was sent again.
+    async fn check_outcomes(
+        &self,
+        request: &api::CreateOrderRequest,
+        order: Option<&api::Order>,
+        name: &impl Fn() -> String,
+    ) {
+        let filter = api::EventFilter {
+            request_ids: vec![request.request_id.clone()],
+            ..Default::default()
+        };
+        let request = api::ListEventsRequest {
+            filter: Some(filter),
+            page_size: 1_000,
+            ..Default::default()
+        };
+        let listed = self.gateway.events().list_events(request).await.unwrap();
+        let events = listed.into_inner().events;
+        let kinds: Vec<_> = events.iter().map(api::Event::r#type).collect();
+        let expected = order.map(|order| match order.state() {
+            OrderState::Placed => EventType::OrderPlaced,
+            OrderState::Rejected => EventType::OrderRejected,
+            OrderState::NotPlaced => EventType::OrderNotPlaced,
+            OrderState::NeedsOperator => EventType::OrderNeedsOperator,
+            other => panic!("{other:?}: {}", name()),
+        });
+        assert_eq!(kinds.last().copied(), expected, "{kinds:?} {}", name());
+        for pair in kinds.windows(2) {
+            assert_ne!(pair[0], EventType::OrderPlaced, "{kinds:?} {}", name());
+            assert!(
+                pair[0] != pair[1] || pair[0] == EventType::OrderNotPlaced,
+                "{kinds:?} {}",
+                name()
+            );
+        }
+        if let (Some(order), Some(event)) = (order, events.last()) {
+            assert_eq!(event.order_id, order.order_id, "{}", name());
+        }
+        let mut seen = SEEN.lock().unwrap();
+        for kind in kinds {
+            *seen.entry(kind.as_str_name()).or_default() += 1;
+        }
     }
 
     /// What is said of an order is so; gives the subscriptions that it came to.
@@ -242,4 +292,19 @@ async fn an_order_is_bought_at_most_once_and_its_final_state_is_true() {
             harness.run(seed, &harness.sims[number]).await;
         })
         .await;
+    let seen = SEEN.lock().unwrap().clone();
+    println!("{seen:?}");
+    let every = [
+        EventType::OrderPlaced,
+        EventType::OrderRejected,
+        EventType::OrderNotPlaced,
+        EventType::OrderNeedsOperator,
+    ];
+    for kind in every {
+        let is_rare = std::env::var_os("ORDERS_CASES").is_some();
+        assert!(
+            is_rare || seen.contains_key(kind.as_str_name()),
+            "{kind:?} did not occur: {seen:?}"
+        );
+    }
 }

@@ -28,6 +28,7 @@ fn event_facts(body: &[u8]) -> Option<Facts> {
     fact(&mut facts, "order", own.order_id);
     fact(&mut facts, "transaction", own.transaction_id);
     fact(&mut facts, "infrastructure", own.infrastructure);
+    fact(&mut facts, "deadline", own.details.activation_deadline);
     // What is stored can be read back.
     assert!(serde_json::from_str::<serde_json::Value>(&report.body).is_ok());
     Some(facts)
@@ -63,10 +64,12 @@ pub(super) fn event_of_a_subscription() -> Answer {
             ("/header$", &["*"]),
             ("/body$", &["*"]),
             ("/header/eventId", &["*"]),
-            ("/header/eventType", &["type"]),
+            // The type says what the date means.
+            ("/header/eventType", &["type", "deadline"]),
             ("/header/eventDate", &["occurred"]),
             ("/body/msisdn", &["msisdn"]),
             ("/body/iccid", &["iccid"]),
+            ("/body/productSubscription/expirationDate", &["deadline"]),
             ("/body/externalReference", &["order"]),
             ("/body/productSubscription/subscriptionId", &["subscription"]),
             (

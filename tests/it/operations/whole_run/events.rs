@@ -34,6 +34,21 @@ impl Visitor {
         ] {
             assert_eq!(deliver(&client, &self.webhook, unreadable).await, Some(204));
         }
+        let typed = [
+            (
+                "CONNECTIVITY-MANAGEMENT/SUBSCRIBER/ROAMING/ALERT",
+                json!({ "msisdn": "882470000000001", "country": "DEU", "mvnoRef": "M" }),
+            ),
+            (
+                "OCS/PRODUCT/RESOURCE/THRESHOLD",
+                json!({ "iccid": "8988247000000000019", "resource": { "resourceName": "R", "resourceUnit": "KB",
+                    "resourceValue": 1 }, "productSubscription": { "expirationDate": "2027-11-02T03:04:05Z" } }),
+            ),
+        ];
+        for (kind, body) in typed {
+            let event = envelope(kind, kind, body);
+            assert_eq!(deliver(&client, &self.webhook, event).await, Some(204));
+        }
         let unsigned = envelope("unsigned", "T", person);
         let own = signature(SECRET, unsigned.as_bytes());
         let another = signature("another secret", unsigned.as_bytes());
@@ -88,6 +103,28 @@ impl Visitor {
             ..Default::default()
         };
         ask!(self, events, list_events, listed).unwrap();
+        let listed = ListEventsRequest {
+            filter: Some(EventFilter {
+                types: vec![
+                    EventType::OrderPlaced.into(),
+                    EventType::SimOperationSucceeded.into(),
+                ],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let outcomes = ask!(self, events, list_events, listed).unwrap();
+        let outcomes = outcomes.events;
+        assert!(!outcomes.is_empty());
+        let by_request = ListEventsRequest {
+            filter: Some(EventFilter {
+                request_ids: vec![outcomes[0].request_id.clone()],
+                subscription_ids: vec!["ANOTHER".into()],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        ask!(self, events, list_events, by_request).unwrap();
         let mut request = Request::new(StreamEventsRequest {
             filter: Some(filter),
             ..from_the_beginning()

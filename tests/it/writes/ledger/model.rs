@@ -1,10 +1,13 @@
 //! Sequences of operations as nobody would write them: the ledger answers
 //! each as a simple list of rows does.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use transatel_gateway::domain::event::Event;
 use transatel_gateway::store::{Claims, Note, SlotStatus};
 
 use super::*;
@@ -89,6 +92,22 @@ struct Row {
 #[derive(Default)]
 struct Model {
     rows: Vec<Row>,
+    /// What the log of events has to hold.
+    outcomes: Vec<Outcome>,
+}
+
+/// An event of the gateway: its type, the order, its subscription and when.
+type Outcome = (&'static str, WriteId, Option<String>, Timestamp);
+
+fn outcome(write: &Write) -> Option<Outcome> {
+    let name = match write.state {
+        State::Done => "GATEWAY/ORDER/PLACED",
+        State::Rejected => "GATEWAY/ORDER/REJECTED",
+        State::NotDone => "GATEWAY/ORDER/NOT_PLACED",
+        State::NeedsOperator => "GATEWAY/ORDER/NEEDS_OPERATOR",
+        State::Submitting | State::Unknown => return None,
+    };
+    Some((name, write.id, write.bought().cloned(), write.updated_at))
 }
 
 impl Model {
@@ -207,7 +226,8 @@ impl Model {
         let row = &mut self.rows[place];
         row.lease = None;
         let record = &mut row.record;
-        if record.write.state != settlement.state() {
+        let is_new = record.write.state != settlement.state();
+        if is_new {
             record.write.updated_at = now;
             record.checks = 0;
             record.observed = Observed::default();
@@ -243,7 +263,11 @@ impl Model {
             Settlement::NotDone { next_check_at } => record.due_at = *next_check_at,
             Settlement::Done { .. } => {}
         }
-        Settled::Yes(Box::new(record.clone()))
+        let record = record.clone();
+        if is_new {
+            self.outcomes.extend(outcome(&record.write));
+        }
+        Settled::Yes(Box::new(record))
     }
 
     fn release(&mut self, id: WriteId, attempt: i32, now: Timestamp) {
@@ -368,8 +392,9 @@ impl Model {
 }
 
 /// Runs the steps on both and compares every answer, and after each step
-/// everything that can be read.
-async fn agree(ledger: &dyn Ledger, steps: &[Step]) {
+/// everything that can be read. Returns the outcomes.
+async fn agree(opened: Opened, steps: &[Step]) -> Vec<Outcome> {
+    let ledger = &*opened.ledger;
     let mut model = Model::default();
     let mut ids = [WriteId::new(); 6];
     for (now, step) in (0..).zip(steps) {
@@ -453,6 +478,21 @@ async fn agree(ledger: &dyn Ledger, steps: &[Step]) {
         }
         compare(ledger, &model).await;
     }
+    let logged = opened.events.events_after(0, 1_000).await.unwrap();
+    let logged = logged.iter().map(|logged| &logged.event);
+    let name = |event: &Event| event.raw_type.clone();
+    let logged: Vec<_> = logged
+        .map(|event| {
+            let (id, subscription) = (event.order_id.unwrap(), event.subscription_id.clone());
+            (name(event), id, subscription, event.occurred_at.unwrap())
+        })
+        .collect();
+    let expected = model.outcomes.iter().cloned();
+    let expected: Vec<_> = expected
+        .map(|(name, id, subscription, at)| (name.to_owned(), id, subscription, at))
+        .collect();
+    assert_eq!(logged, expected);
+    model.outcomes
 }
 
 async fn compare(ledger: &dyn Ledger, model: &Model) {
@@ -482,15 +522,28 @@ async fn compare(ledger: &dyn Ledger, model: &Model) {
     }
 }
 
-fn check(cases: u32, runtime: &tokio::runtime::Runtime, ledger: impl AsyncFn() -> Arc<dyn Ledger>) {
+/// Runs so many cases. Returns how many outcomes of each kind there were, and
+/// how many orders were placed after another outcome.
+fn check(
+    cases: u32,
+    runtime: &tokio::runtime::Runtime,
+    open: impl AsyncFn() -> Opened,
+) -> BTreeMap<&'static str, usize> {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
+    let counts = RefCell::new(BTreeMap::new());
     proptest!(config, |(steps in proptest::collection::vec(step(), 1..50))| {
-        runtime.block_on(async { agree(&*ledger().await, &steps).await });
+        let outcomes = runtime.block_on(async { agree(open().await, &steps).await });
+        for (number, (name, id, ..)) in outcomes.iter().enumerate() {
+            let is_late = *name == "GATEWAY/ORDER/PLACED" && outcomes[..number].iter().any(|(_, other, ..)| other == id);
+            *counts.borrow_mut().entry(*name).or_default() += 1;
+            *counts.borrow_mut().entry("late").or_default() += usize::from(is_late);
+        }
     });
+    counts.into_inner()
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -502,7 +555,15 @@ fn runtime() -> tokio::runtime::Runtime {
 
 #[test]
 fn sqlite_answers_as_the_model_does() {
-    check(100, &runtime(), async || open(StoreUrl::Memory).await.ledger);
+    let counts = check(100, &runtime(), async || open(StoreUrl::Memory).await);
+    let kinds = ["PLACED", "REJECTED", "NOT_PLACED", "NEEDS_OPERATOR"];
+    for name in kinds.map(|kind| format!("GATEWAY/ORDER/{kind}")) {
+        assert!(
+            counts.get(name.as_str()).is_some_and(|count| *count > 0),
+            "{name}: {counts:?}"
+        );
+    }
+    assert!(counts["late"] > 0, "{counts:?}");
 }
 
 #[test]
@@ -510,7 +571,8 @@ fn postgresql_answers_as_the_model_does() {
     let runtime = runtime();
     if runtime.block_on(postgres::database()).is_some() {
         check(10, &runtime, async || {
-            open_postgres(&postgres::database().await.unwrap()).await
+            let url = postgres::database().await.unwrap();
+            open(StoreUrl::parse(&url).unwrap()).await
         });
     }
 }

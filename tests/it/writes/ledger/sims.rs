@@ -14,7 +14,7 @@ suite! {
     a_change_that_was_not_carried_out_is_not_begun_again,
 }
 
-pub(super) fn change(sim: u32, action: SimAction, request_id: RequestId) -> Attempt {
+pub fn change(sim: u32, action: SimAction, request_id: RequestId) -> Attempt {
     let mut attempt = wanted(sim, "P", request_id);
     attempt.write.kind = Kind::Sim(SimChange {
         msisdn: msisdn(sim),

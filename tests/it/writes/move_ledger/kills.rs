@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::io::AsyncBufReadExt as _;
 use transatel_gateway::config::{Store, StoreUrl};
+use transatel_gateway::domain::Clock;
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::domain::write::{State, WriteId};
-use transatel_gateway::domain::{Clock, SimIds};
 use transatel_gateway::store::events::{Arrival, Extent, Incoming, Logged};
 use transatel_gateway::store::moves::Step;
 use transatel_gateway::store::{self, Key, Opened, Record};
@@ -20,6 +20,8 @@ use crate::support::stopping;
 use crate::writes::ledger::{at, in_state};
 
 const EVENTS: usize = 400;
+/// And those of the orders that have an outcome.
+const OUTCOMES: usize = 4;
 
 pub(super) async fn open(url: StoreUrl) -> Result<Opened, String> {
     let opened = store::open(
@@ -72,13 +74,11 @@ pub(super) async fn fill(harness: &Harness) -> (Vec<WriteId>, Contents) {
             raw_type: "a\\N \t\r\n \"'\u{1F4F1}".into(),
             occurred_at: number.is_multiple_of(2).then_some(Timestamp::UNIX_EPOCH),
             received_at: at(0),
-            sim: SimIds::default(),
             subscription_id: Some(String::new()),
             product_id: Some("\\.".into()),
             order_id: ids.get(number).copied(),
-            request_id: None,
-            transaction_id: None,
             infrastructure: number.is_multiple_of(3),
+            ..Event::default()
         };
         let body = format!("{{\"padding\":\"{}\"}}", "\\n\u{e9}".repeat(200));
         Arrival::Event(Box::new(Incoming { event, body }))
@@ -92,7 +92,10 @@ pub(super) async fn fill(harness: &Harness) -> (Vec<WriteId>, Contents) {
     arrivals.push(unreadable);
     opened.events.append(arrivals).await.unwrap();
     let contents = contents(&opened, &ids).await;
-    assert_eq!((contents.orders.len(), contents.events.len()), (6, EVENTS));
+    assert_eq!(
+        (contents.orders.len(), contents.events.len()),
+        (6, EVENTS + OUTCOMES)
+    );
     (ids, contents)
 }
 
@@ -114,7 +117,7 @@ pub(super) async fn rows(url: &str) -> i64 {
 }
 
 /// With the note of the move.
-const WHOLE: i64 = 6 + EVENTS as i64 + 1 + 1;
+const WHOLE: i64 = 6 + (EVENTS + OUTCOMES) as i64 + 1 + 1;
 
 /// The target holds what the source held, and the source is closed.
 async fn assert_moved(harness: &Harness, to: &str, ids: &[WriteId], before: &Contents) {
@@ -130,15 +133,8 @@ async fn assert_moved(harness: &Harness, to: &str, ids: &[WriteId], before: &Con
     let next = Event {
         id: "next".into(),
         raw_type: "T".into(),
-        occurred_at: None,
         received_at: at(9),
-        sim: SimIds::default(),
-        subscription_id: None,
-        product_id: None,
-        order_id: None,
-        request_id: None,
-        transaction_id: None,
-        infrastructure: false,
+        ..Event::default()
     };
     let next = Incoming {
         event: next,
@@ -149,7 +145,7 @@ async fn assert_moved(harness: &Harness, to: &str, ids: &[WriteId], before: &Con
         .append(vec![Arrival::Event(Box::new(next))])
         .await
         .unwrap();
-    let sequence = EVENTS as u64 + 1;
+    let sequence = (EVENTS + OUTCOMES) as u64 + 1;
     assert_eq!(
         appended,
         [store::events::Appended::New {

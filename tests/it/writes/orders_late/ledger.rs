@@ -72,7 +72,6 @@ async fn an_event_that_nobody_passed_on_is_found_in_the_log() {
     let event = Event {
         id: "E".into(),
         raw_type: "OCS/PRODUCT/PRELOADED".into(),
-        occurred_at: None,
         received_at: Timestamp::now(),
         sim: SimIds {
             iccid: None,
@@ -81,9 +80,7 @@ async fn an_event_that_nobody_passed_on_is_found_in_the_log() {
         subscription_id: Some(subscription.to_string()),
         product_id: Some(FRANCE.into()),
         order_id: WriteId::parse(&unknown.order_id),
-        request_id: None,
-        transaction_id: None,
-        infrastructure: false,
+        ..Event::default()
     };
     let arrival = Arrival::Event(Box::new(Incoming {
         event,
