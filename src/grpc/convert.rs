@@ -16,7 +16,7 @@ use crate::domain::subscription::{Balance, End, Level, Status};
 use crate::domain::{Country, Money, SimIds, SimRecord, SimStatus, Subscription};
 use crate::pb::connectivity::v1 as pb;
 use crate::pb::google::r#type as google;
-use crate::service::catalog::Destination;
+use crate::service::catalog::{Destination, Offers};
 use crate::service::inventory::SimSubscriptions;
 
 /// Encodes a product once, for every answer that will carry it.
@@ -138,10 +138,18 @@ pub fn freshness(freshness: Freshness) -> pb::Freshness {
 
 /// A country in which something on sale works.
 pub fn destination(destination: &Destination) -> pb::Destination {
+    let number = |count| i32::try_from(count).unwrap_or(i32::MAX);
+    let of_category = |(own, offers): &(Option<Category>, Offers)| pb::CategoryOffers {
+        category: category(*own).into(),
+        product_count: number(offers.products),
+        lowest_price: offers.lowest_price.map(money),
+    };
     pb::Destination {
         country: destination.country.to_string(),
-        product_count: i32::try_from(destination.products).unwrap_or(i32::MAX),
-        lowest_price: destination.lowest_price.map(money),
+        product_count: number(destination.offers.products),
+        lowest_price: destination.offers.lowest_price.map(money),
+        categories: destination.by_category.iter().map(of_category).collect(),
+        single_country_product_count: number(destination.only_there),
     }
 }
 

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Sims;
 use super::catalog_index::Index;
-pub use super::catalog_index::{Destination, Entry, Order, Prepare, Query};
+pub use super::catalog_index::{Destination, Entry, Key, Offers, Order, Prepare, Query};
 use crate::cache::{Bounds, Cached, Counts, Load, Loaded, LoadingCache};
 use crate::config;
 use crate::domain::eligibility::Eligibility;

@@ -7,7 +7,11 @@
 //! of the texts have posting lists, so that a text query costs its matches.
 //! Bounds on data, validity and price are ranges of an order, and radio
 //! technologies have bitmaps; only a query with such a filter pays for it.
+//!
+//! Add-ons are found only by a query that asks for them: nobody can buy one
+//! alone, so they would make prices look lower than they are.
 
+mod destinations;
 mod order;
 mod ranges;
 mod technologies;
@@ -26,7 +30,8 @@ use crate::domain::{Country, Money};
 use order::sort_key;
 use technologies::Technologies;
 
-pub use order::Order;
+pub use destinations::{Destination, Offers};
+pub use order::{Key, Order};
 
 /// Prepares the message of a product: made once per refresh, copied into every
 /// answer. Opaque to the service.
@@ -37,7 +42,8 @@ pub type Prepare = fn(&Product) -> Bytes;
 pub struct Query {
     /// Covers all of them.
     pub countries: Vec<Country>,
-    /// Is one of them.
+    /// Is one of them. Add-ons are found only with `AddOn` among them, or by
+    /// `parent`.
     pub categories: Vec<Category>,
     /// Is an add-on of this product.
     pub parent: Option<String>,
@@ -70,17 +76,6 @@ pub struct Entry {
     pub prepared: Bytes,
 }
 
-/// A country in which something on sale works.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Destination {
-    /// The country.
-    pub country: Country,
-    /// Products on sale that cover it.
-    pub products: u32,
-    /// The lowest price among them.
-    pub lowest_price: Option<Money>,
-}
-
 /// A property of a product that a query can filter by.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Facet {
@@ -89,9 +84,17 @@ enum Facet {
     Parent(String),
     /// In lowercase.
     Tag(String),
-    Available,
     Unlimited,
+    /// On sale.
+    Available,
+    /// Not an add-on.
+    Plan,
+    /// Both: where nearly every query begins.
+    PlanOnSale,
 }
+
+/// The products with each facet.
+type Postings = HashMap<Facet, Vec<usize>>;
 
 /// The products in one of the orders.
 struct Ranking {
@@ -133,10 +136,9 @@ impl Index {
             .enumerate()
             .map(|(at, entry)| (entry.product.id.clone(), at))
             .collect();
-        let facets: Vec<Vec<Facet>> = entries.iter().map(|entry| facets(&entry.product)).collect();
-        let rankings: HashMap<Order, Ranking> = Order::ALL
-            .into_iter()
-            .map(|order| (order, Ranking::new(&entries, &facets, order)))
+        let postings = postings(&entries);
+        let rankings: HashMap<Order, Ranking> = Order::all()
+            .map(|order| (order, Ranking::new(&entries, &postings, order)))
             .collect();
         let snapshot = snapshot(&entries);
         let mut index = Self {
@@ -202,9 +204,12 @@ impl Index {
     /// Ranks of the matches; `None` when a requested facet or word does not
     /// exist.
     fn matches(&self, query: &Query, ranking: &Ranking) -> Option<FixedBitSet> {
-        let mut matches = match query.include_unavailable {
-            true => full(self.len()),
-            false => ranking.facets.get(&Facet::Available)?.clone(),
+        let with_add_ons = query.parent.is_some() || query.categories.contains(&Category::AddOn);
+        let mut matches = match (query.include_unavailable, with_add_ons) {
+            (true, true) => full(self.len()),
+            (true, false) => ranking.facets.get(&Facet::Plan)?.clone(),
+            (false, true) => ranking.facets.get(&Facet::Available)?.clone(),
+            (false, false) => ranking.facets.get(&Facet::PlanOnSale)?.clone(),
         };
         let wanted = query
             .countries
@@ -257,73 +262,68 @@ impl Index {
         }
         ranks
     }
-
-    fn list_destinations(&self) -> Arc<[Destination]> {
-        let countries: BTreeSet<Country> = self
-            .entries
-            .iter()
-            .flat_map(|entry| &entry.product.countries)
-            .copied()
-            .collect();
-        let cheapest_first = |country| Query {
-            countries: vec![country],
-            order: Order::Price,
-            ..Query::default()
-        };
-        let destination = |country| {
-            let (cheapest, total) = self.select(&cheapest_first(country), 0, 1);
-            let products = u32::try_from(total).ok().filter(|total| *total > 0)?;
-            let lowest_price = cheapest.first().and_then(|entry| entry.product.price);
-            Some(Destination {
-                country,
-                products,
-                lowest_price,
-            })
-        };
-        countries.into_iter().filter_map(destination).collect()
-    }
 }
 
 impl Ranking {
-    fn new(entries: &[Entry], facets: &[Vec<Facet>], order: Order) -> Self {
+    fn new(entries: &[Entry], postings: &Postings, order: Order) -> Self {
         let mut products: Vec<usize> = (0..entries.len()).collect();
         // Entries are sorted by id and the sort is stable.
-        products.sort_by_cached_key(|at| entries.get(*at).map(|entry| sort_key(&entry.product, order)));
-        let mut ranking = Self {
-            ranks: vec![0; entries.len()],
-            facets: HashMap::new(),
-            products,
-        };
-        for (rank, product) in ranking.products.iter().enumerate() {
-            if let Some(own) = ranking.ranks.get_mut(*product) {
+        match (order.key, order.descending) {
+            (Key::Id, true) => products.reverse(),
+            _ => products
+                .sort_by_cached_key(|at| entries.get(*at).map(|entry| sort_key(&entry.product, order))),
+        }
+        let mut ranks = vec![0; entries.len()];
+        for (rank, product) in products.iter().enumerate() {
+            if let Some(own) = ranks.get_mut(*product) {
                 *own = rank;
             }
-            for facet in facets.get(*product).into_iter().flatten() {
-                ranking
-                    .facets
-                    .entry(facet.clone())
-                    .or_insert_with(|| FixedBitSet::with_capacity(entries.len()))
-                    .insert(rank);
-            }
         }
-        ranking
+        let set = |with: &Vec<usize>| {
+            let mut set = FixedBitSet::with_capacity(entries.len());
+            set.extend(with.iter().filter_map(|product| ranks.get(*product)).copied());
+            set
+        };
+        let facets = postings
+            .iter()
+            .map(|(facet, with)| (facet.clone(), set(with)))
+            .collect();
+        Self {
+            products,
+            ranks,
+            facets,
+        }
     }
 }
 
-fn facets(product: &Product) -> Vec<Facet> {
+fn postings(entries: &[Entry]) -> Postings {
+    let mut postings = Postings::new();
+    for (at, entry) in entries.iter().enumerate() {
+        for facet in facets(&entry.product) {
+            postings.entry(facet).or_default().push(at);
+        }
+    }
+    postings
+}
+
+fn facets(product: &Product) -> impl Iterator<Item = Facet> {
     let countries = product.countries.iter().map(|country| Facet::Country(*country));
     let tags = product.tags.iter().map(|tag| Facet::Tag(tag.to_lowercase()));
     let parents = product.parent_ids.iter().cloned().map(Facet::Parent);
     let category = product.category.map(Facet::Category);
-    let available = product.available.then_some(Facet::Available);
     let unlimited = product.has_unlimited_data().then_some(Facet::Unlimited);
+    let is_plan = !product.is_add_on();
+    let available = product.available.then_some(Facet::Available);
+    let plan = is_plan.then_some(Facet::Plan);
+    let plan_on_sale = (is_plan && product.available).then_some(Facet::PlanOnSale);
     countries
         .chain(tags)
         .chain(parents)
         .chain(category)
-        .chain(available)
         .chain(unlimited)
-        .collect()
+        .chain(available)
+        .chain(plan)
+        .chain(plan_on_sale)
 }
 
 fn words(entries: &[Entry]) -> BTreeMap<String, Vec<usize>> {

@@ -33,6 +33,8 @@ fn prepare(product: &Product) -> Bytes {
     Bytes::from(format!("{product:?}"))
 }
 
+const CHEAPEST_FIRST: Order = Order::ascending(Key::Price);
+
 fn everything() -> Query {
     Query::default()
 }
@@ -66,6 +68,7 @@ prop_compose! {
         days in proptest::option::of(1..4_i32),
         months: bool,
         available: bool,
+        until in proptest::option::of(0..3_i64),
         parents in subsequence(vec!["A", "B"], 0..2),
         unlimited in proptest::bool::weighted(0.2),
         technologies in vec(subsequence(vec!["3G", "4G", "lte", "5G"], 0..3), 0..6),
@@ -87,9 +90,14 @@ prop_compose! {
             tags: tags.into_iter().map(str::to_owned).collect(),
             category,
             price: cents.map(|cents| Money::from_cents(Currency::parse(currency).unwrap(), cents)),
-            allowances: data.map(|amount| Allowance { resource: "DATA".into(), grant: grant(amount), fair_use: false }).into_iter().collect(),
+            allowances: data.map(|amount| Allowance {
+                resource: "DATA".into(),
+                grant: grant(amount),
+                fair_use: false,
+            }).into_iter().collect(),
             validity: days.map(|count| Validity { count, unit }),
             available,
+            available_until: until.map(|second| jiff::Timestamp::from_second(second).unwrap()),
             parent_ids: parents.into_iter().map(str::to_owned).collect(),
             unlimited,
             networks: networks.collect(),
@@ -123,7 +131,7 @@ prop_compose! {
         text in select(vec!["", "fr", "FRANCE", "1gb_france", "le mo", "nde", "asia, more!"]),
         tags in subsequence(vec!["stack", "PROMO"], 0..2),
         include_unavailable: bool,
-        order in select(Order::ALL.to_vec()),
+        order in select(Order::all().collect::<Vec<_>>()),
         min_data_bytes in sometimes(0..4_i64),
         min_days in sometimes(select(vec![1, 2, 3, 29, 30, 31, 60, 90, 91])),
         cents in sometimes(0..5_i64),
@@ -149,6 +157,7 @@ fn by_hand(products: &[Product], query: &Query) -> BTreeSet<String> {
             .flat_map(|text| split(text))
             .collect();
         !product.is_infrastructure()
+            && (!product.is_add_on() || query.parent.is_some() || query.categories.contains(&Category::AddOn))
             && (query.include_unavailable || product.available)
             && query
                 .countries
@@ -223,17 +232,28 @@ proptest! {
 
         // The order holds between neighbors.
         let of = |id: &String| &index.entry(id).unwrap().product;
+        let is_by_id_descending = query.order == Order { key: Key::Id, descending: true };
         for pair in found.windows(2) {
             let (a, b) = (sort_key(of(&pair[0]), query.order), sort_key(of(&pair[1]), query.order));
-            prop_assert!(a < b || (a == b && pair[0] < pair[1]));
+            prop_assert!(a < b || (a == b && (pair[0] < pair[1]) != is_by_id_descending));
         }
 
         // Destinations agree with the list.
         for destination in index.destinations().iter() {
-            let on_sale = Query { countries: vec![destination.country], order: Order::Price, ..everything() };
-            let (cheapest, total) = index.select(&on_sale, 0, 1);
-            prop_assert_eq!(destination.products as usize, total);
-            prop_assert_eq!(destination.lowest_price, cheapest[0].product.price);
+            let on_sale = Query { countries: vec![destination.country], order: CHEAPEST_FIRST, ..everything() };
+            let (listed, total) = index.select(&on_sale, 0, usize::MAX);
+            prop_assert_eq!(destination.offers.products as usize, total);
+            prop_assert_eq!(destination.offers.lowest_price, listed[0].product.price);
+            let only_there = listed.iter().filter(|entry| entry.product.countries == [destination.country]);
+            prop_assert_eq!(destination.only_there as usize, only_there.count());
+            let mut by_category = 0;
+            for (category, offers) in &destination.by_category {
+                by_category += offers.products;
+                let mut own = listed.iter().filter(|entry| entry.product.category == *category);
+                prop_assert_eq!(offers.lowest_price, own.next().unwrap().product.price);
+                prop_assert_eq!(offers.products as usize, own.count() + 1);
+            }
+            prop_assert_eq!(by_category, destination.offers.products);
         }
     }
 }
@@ -255,7 +275,7 @@ fn a_missing_price_comes_last_in_both_directions() {
         ids(
             &index,
             &Query {
-                order: Order::Price,
+                order: CHEAPEST_FIRST,
                 ..everything()
             }
         ),
@@ -265,12 +285,58 @@ fn a_missing_price_comes_last_in_both_directions() {
         ids(
             &index,
             &Query {
-                order: Order::PriceDescending,
+                order: Order {
+                    descending: true,
+                    ..CHEAPEST_FIRST
+                },
                 ..everything()
             }
         ),
         ["B", "D", "C", "A"]
     );
+}
+
+#[test]
+fn amounts_ascend_unless_they_are_asked_for_the_other_way_round() {
+    let granting = |id: &str, grant: Option<Grant>| Product {
+        allowances: grant
+            .map(|grant| Allowance {
+                resource: "DATA".into(),
+                grant,
+                fair_use: false,
+            })
+            .into_iter()
+            .collect(),
+        ..product(id)
+    };
+    let bytes = |bytes| Some(Grant::Limited(Amount::DataBytes(bytes)));
+    let products = vec![
+        granting("A", bytes(5)),
+        granting("B", None),
+        granting("C", bytes(1)),
+        granting("D", Some(Grant::Unlimited)),
+        granting("E", bytes(5)),
+    ];
+    let index = Index::new(products, prepare);
+    for (descending, expected) in [
+        (false, ["C", "A", "E", "D", "B"]),
+        (true, ["D", "A", "E", "C", "B"]),
+    ] {
+        let order = Order {
+            key: Key::Data,
+            descending,
+        };
+        assert_eq!(
+            ids(
+                &index,
+                &Query {
+                    order,
+                    ..everything()
+                }
+            ),
+            expected
+        );
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::domain::product::{Category, LONGEST_ID, Validity, ValidityUnit};
 use crate::domain::{Country, Error, Language, Result, SimRef};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
-use crate::service::catalog::{Order, Position, Query};
+use crate::service::catalog::{Key, Order, Position, Query};
 
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
@@ -20,14 +20,13 @@ const LONGEST_TEXT: usize = 200;
 const MOST_ELIGIBILITIES: usize = 50;
 const DEFAULT_ELIGIBLE: u32 = 20;
 
-/// Values of `order_by`.
-const ORDERS: [(&str, Order); 6] = [
-    ("", Order::Id),
-    ("product_id", Order::Id),
-    ("price", Order::Price),
-    ("price desc", Order::PriceDescending),
-    ("data", Order::Data),
-    ("validity", Order::Validity),
+/// Keys of `order_by`.
+const KEYS: [(&str, Key); 5] = [
+    ("price", Key::Price),
+    ("data", Key::Data),
+    ("validity", Key::Validity),
+    ("available_until", Key::AvailableUntil),
+    ("product_id", Key::Id),
 ];
 
 /// A parsed `ListProductsRequest`.
@@ -52,7 +51,7 @@ pub struct ListProducts {
 pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> {
     let mut violations = Violations::default();
     violations.text("query", &request.query, LONGEST_TEXT);
-    violations.text("parent_product_id", &request.parent_product_id, LONGEST_ID);
+    let parent = violations.parent(&request.parent_product_id);
     let countries = violations.countries(&request.countries);
     let categories = violations.categories(&request.categories);
     let mut tags = Vec::new();
@@ -82,7 +81,7 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
     let query = Query {
         countries,
         categories,
-        parent: Some(request.parent_product_id.clone()).filter(|parent| !parent.is_empty()),
+        parent,
         text: request.query.clone(),
         tags,
         include_unavailable: request.include_unavailable,
@@ -122,12 +121,14 @@ pub fn list_eligible_products(request: &pb::ListEligibleProductsRequest) -> Resu
     let sim = violations.sim("sim", request.sim.as_ref());
     let countries = violations.countries(&request.countries);
     let categories = violations.categories(&request.categories);
+    let parent = violations.parent(&request.parent_product_id);
     let order = violations.order(&request.order_by);
     let language = violations.language("language_code", &request.language_code);
     let page_size = violations.page_size(request.page_size, DEFAULT_ELIGIBLE, MOST_ELIGIBILITIES as u32);
     let query = Query {
         countries,
         categories,
+        parent,
         order,
         ..Query::default()
     };
@@ -167,15 +168,33 @@ impl Violations {
         categories
     }
 
+    /// The product whose add-ons are asked for.
+    fn parent(&mut self, id: &str) -> Option<String> {
+        self.text("parent_product_id", id, LONGEST_ID);
+        Some(id.to_owned()).filter(|id| !id.is_empty())
+    }
+
+    /// An order as AIP-132 writes it, of one key.
     fn order(&mut self, order_by: &str) -> Order {
-        let order = ORDERS.iter().find(|(text, _)| *text == order_by);
-        if order.is_none() {
-            self.add(
-                "order_by",
-                "must be price, price desc, data, validity or product_id",
-            );
+        let mut words = order_by.split_whitespace();
+        let (key, direction) = (words.next(), words.next());
+        let descending = match (key, direction, words.next()) {
+            (None, ..) => return Order::default(),
+            (_, None, _) => Some(false),
+            (_, Some("desc"), None) => Some(true),
+            _ => None,
+        };
+        let key = KEYS.iter().find(|(name, _)| Some(*name) == key);
+        if let (Some((_, key)), Some(descending)) = (key, descending) {
+            return Order {
+                key: *key,
+                descending,
+            };
         }
-        order.map_or(Order::Id, |(_, order)| *order)
+        let names = KEYS.map(|(name, _)| name).join(", ");
+        let valid = format!("must be one of {names}, or one of them followed by \" desc\"");
+        self.add("order_by", valid);
+        Order::default()
     }
 
     /// An optional length of time as it is sold.

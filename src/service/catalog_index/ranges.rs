@@ -1,8 +1,11 @@
 //! Bounds of a query on data, validity and price: each is a range of the
 //! products in the order of that value.
 
-use super::order::{SortKey, largest_first, price_key, sort_key};
+use super::order::{Key, SortKey, amount_key, price_key, sort_key};
 use super::{Index, Order, Query};
+
+/// Beyond every amount, and before the products without one.
+const LARGEST: SortKey = (false, None, i128::MAX);
 
 impl Index {
     /// For each bound of the query the products within it.
@@ -10,18 +13,18 @@ impl Index {
         let most = query.max_price.map(price_key);
         let price = most.map(|(present, currency, most)| {
             let from = (present, currency, i128::MIN);
-            self.range(Order::Price, from, (present, currency, most))
+            self.range(Key::Price, from, (present, currency, most))
         });
-        let first = (false, None, i128::MIN);
-        let data = query.min_data_bytes.map(largest_first);
-        let data = data.map(|last| self.range(Order::Data, first, last));
-        let validity = query.min_days.map(largest_first);
-        let validity = validity.map(|last| self.range(Order::Validity, first, last));
+        let data = query.min_data_bytes.map(amount_key);
+        let data = data.map(|least| self.range(Key::Data, least, LARGEST));
+        let validity = query.min_days.map(amount_key);
+        let validity = validity.map(|least| self.range(Key::Validity, least, LARGEST));
         price.into_iter().chain(data).chain(validity)
     }
 
     /// The products from one key to another, both included.
-    fn range(&self, order: Order, from: SortKey, to: SortKey) -> &[usize] {
+    fn range(&self, key: Key, from: SortKey, to: SortKey) -> &[usize] {
+        let order = Order::ascending(key);
         let Some(ranking) = self.rankings.get(&order) else {
             return &[];
         };

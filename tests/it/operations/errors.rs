@@ -108,6 +108,7 @@ async fn every_other_request_is_checked_too() {
         page_token: "foreign".into(),
         language_code: "??".into(),
         order_by: "cheapest".into(),
+        parent_product_id: long.clone(),
     };
     assert_eq!(
         violations(&catalog.list_eligible_products(request).await.unwrap_err()),
@@ -117,6 +118,7 @@ async fn every_other_request_is_checked_too() {
             "language_code",
             "order_by",
             "page_size",
+            "parent_product_id",
             "sim.msisdn",
         ]
     );

@@ -2,6 +2,8 @@
 
 mod eligible;
 mod filters;
+mod order;
+mod plans;
 mod version;
 
 use std::collections::HashSet;

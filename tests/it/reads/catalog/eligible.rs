@@ -22,8 +22,15 @@ fn in_france(msisdn: &str) -> ListEligibleProductsRequest {
 async fn a_page_has_the_products_of_the_list_with_the_verdicts_of_the_check() {
     let env = TestEnv::open().await;
     let mut catalog = env.catalog();
+    let categories = [
+        ProductCategory::OneOff,
+        ProductCategory::Recurring,
+        ProductCategory::AddOn,
+    ];
+    let categories = categories.map(i32::from).to_vec();
     let plain = ListProductsRequest {
         countries: vec!["FR".into()],
+        categories: categories.clone(),
         order_by: "price".into(),
         ..list()
     };
@@ -31,6 +38,7 @@ async fn a_page_has_the_products_of_the_list_with_the_verdicts_of_the_check() {
     let mut verdicts = Vec::new();
     for msisdn in ["882470000000001", SUBSCRIBED] {
         let mut request = ListEligibleProductsRequest {
+            categories: categories.clone(),
             order_by: "price".into(),
             page_size: 7,
             ..in_france(msisdn)
