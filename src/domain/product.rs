@@ -50,6 +50,12 @@ pub struct Product {
     pub parent_ids: Vec<String>,
     /// Operators per country.
     pub networks: Vec<CountryNetworks>,
+    /// The provider's own name of the area.
+    pub coverage: Option<Coverage>,
+    /// The provider marks it as one that sells well.
+    pub bestseller: bool,
+    /// The provider's priority for display.
+    pub display_priority: Option<i32>,
 }
 
 /// Whether a product with this tag is the provider's own infrastructure, which
@@ -119,6 +125,8 @@ pub struct Allowance {
     pub grant: Grant,
     /// Only how much of an unlimited product has full speed.
     pub fair_use: bool,
+    /// How long it can be used, when the provider says that apart.
+    pub validity: Option<Validity>,
 }
 
 /// How much of a resource is granted.
@@ -206,6 +214,28 @@ pub struct CountryNetworks {
     pub country: Country,
     /// In the provider's order.
     pub operators: Vec<Operator>,
+}
+
+/// The provider's description of the area of a product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// How large it is; `None` when the provider's word is not known.
+    pub scope: Option<Scope>,
+    /// The provider's word for that; may be empty.
+    pub raw_scope: String,
+    /// Its name; may be empty.
+    pub zone: String,
+}
+
+/// How large an area is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One country.
+    Local,
+    /// Several countries.
+    Regional,
+    /// Most of the world.
+    Global,
 }
 
 /// A network operator.

@@ -10,7 +10,8 @@ use prost::Message as _;
 
 use crate::domain::eligibility::{Eligibility, Mode, Verdict};
 use crate::domain::product::{
-    Allowance, Amount, Category, CountryNetworks, Freshness, Grant, Product, Validity, ValidityUnit,
+    Allowance, Amount, Category, CountryNetworks, Coverage, Freshness, Grant, Product, Scope, Validity,
+    ValidityUnit,
 };
 use crate::domain::subscription::{Balance, End, Level, Status};
 use crate::domain::{Country, Money, SimIds, SimRecord, SimStatus, Subscription};
@@ -44,6 +45,9 @@ fn product(product: &Product) -> pb::Product {
         available_until: product.available_until.map(timestamp),
         parent_product_ids: product.parent_ids.clone(),
         networks: product.networks.iter().map(networks).collect(),
+        coverage: product.coverage.as_ref().map(coverage),
+        bestseller: product.bestseller,
+        display_priority: product.display_priority,
     }
 }
 
@@ -67,6 +71,7 @@ fn allowance(allowance: &Allowance) -> pb::Allowance {
         amount,
         unlimited,
         fair_use: allowance.fair_use,
+        validity: allowance.validity.map(validity),
     }
 }
 
@@ -102,6 +107,20 @@ fn networks(networks: &CountryNetworks) -> pb::CountryNetworks {
     pb::CountryNetworks {
         country: networks.country.to_string(),
         operators: networks.operators.iter().map(operator).collect(),
+    }
+}
+
+fn coverage(coverage: &Coverage) -> pb::ProductCoverage {
+    let scope = match coverage.scope {
+        None => pb::CoverageScope::Unspecified,
+        Some(Scope::Local) => pb::CoverageScope::Local,
+        Some(Scope::Regional) => pb::CoverageScope::Regional,
+        Some(Scope::Global) => pb::CoverageScope::Global,
+    };
+    pb::ProductCoverage {
+        scope: scope.into(),
+        raw_scope: coverage.raw_scope.clone(),
+        zone: coverage.zone.clone(),
     }
 }
 

@@ -26,6 +26,9 @@ fn product(id: &str) -> Product {
         available_until: None,
         parent_ids: Vec::new(),
         networks: Vec::new(),
+        coverage: None,
+        bestseller: false,
+        display_priority: None,
     }
 }
 
@@ -94,6 +97,7 @@ prop_compose! {
                 resource: "DATA".into(),
                 grant: grant(amount),
                 fair_use: false,
+                validity: None,
             }).into_iter().collect(),
             validity: days.map(|count| Validity { count, unit }),
             available,
@@ -304,6 +308,7 @@ fn amounts_ascend_unless_they_are_asked_for_the_other_way_round() {
                 resource: "DATA".into(),
                 grant,
                 fair_use: false,
+                validity: None,
             })
             .into_iter()
             .collect(),

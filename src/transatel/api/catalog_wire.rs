@@ -3,6 +3,8 @@
 //! Odd shapes occur and are read where their meaning is clear; a member that
 //! cannot be read is absent, and never fails its product.
 
+mod product;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem;
 
@@ -11,14 +13,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::countries::country;
-use super::resources;
+use crate::domain::Country;
 use crate::domain::eligibility::{Mode, Verdict};
-use crate::domain::money::Currency;
-use crate::domain::product::{
-    Category, CountryNetworks, LONGEST_ID, Operator, Product, Validity, ValidityUnit,
-};
-use crate::domain::{Country, Money};
-use crate::transatel::lenient::{self, Lists, Said};
+use crate::domain::product::{LONGEST_ID, Product};
+use crate::transatel::lenient::{self, Said};
+pub(in crate::transatel) use product::category;
+use product::{Around, WireAvailability, WireDefinition, WireDisplay, WirePrices, product};
 
 #[derive(Deserialize)]
 struct Wrapper<'a> {
@@ -94,7 +94,12 @@ pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
                 },
                 Some((id, mut definition)) => {
                     let countries = listing.countries(mem::take(&mut definition.country_list));
-                    let product = product(id, definition, countries, wire.availability, wire.prices);
+                    let around = Around {
+                        availability: wire.availability.unwrap_or_default(),
+                        prices: wire.prices.unwrap_or_default(),
+                        display: wire.display.unwrap_or_default(),
+                    };
+                    let product = product(id, definition, countries, around);
                     listing.products.push(product);
                     continue;
                 }
@@ -154,96 +159,10 @@ struct WireProduct {
     availability: Option<WireAvailability>,
     #[serde(deserialize_with = "lenient::object")]
     prices: Option<WirePrices>,
+    #[serde(deserialize_with = "lenient::object")]
+    display: Option<WireDisplay>,
     #[serde(rename = "canSubscribe", deserialize_with = "lenient::object")]
     can_subscribe: Option<WireVerdict>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct WireDefinition {
-    #[serde(deserialize_with = "lenient::text")]
-    product_id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
-    product_category: Option<String>,
-    description: Value,
-    allowances: Lists<resources::WireAllowance>,
-    #[serde(deserialize_with = "lenient::list")]
-    country_list: Vec<String>,
-    #[serde(deserialize_with = "lenient::object")]
-    validity_period: Option<WireValidity>,
-    #[serde(deserialize_with = "lenient::object")]
-    deferred_activation_period: Option<WireDeferral>,
-    #[serde(deserialize_with = "lenient::boolean")]
-    unlimited: Option<bool>,
-    #[serde(deserialize_with = "lenient::list")]
-    tags: Vec<String>,
-    #[serde(deserialize_with = "lenient::list")]
-    parent_product_ids: Vec<String>,
-    #[serde(deserialize_with = "lenient::list")]
-    networks: Vec<WireNetworks>,
-}
-
-impl WireDefinition {
-    fn id(mut self) -> Option<(String, Self)> {
-        let id = self.product_id.take().filter(|id| !id.is_empty())?;
-        Some((id, self))
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct WireAvailability {
-    #[serde(deserialize_with = "lenient::boolean")]
-    available: Option<bool>,
-    #[serde(deserialize_with = "lenient::timestamp")]
-    start_date: Option<jiff::Timestamp>,
-    #[serde(deserialize_with = "lenient::timestamp")]
-    end_date: Option<jiff::Timestamp>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct WirePrices {
-    subscription_fee: Value,
-    renewal_fee: Value,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct WireValidity {
-    #[serde(deserialize_with = "lenient::integer")]
-    validity_duration: Option<i64>,
-    #[serde(deserialize_with = "lenient::text")]
-    validity_duration_unit: Option<String>,
-    #[serde(deserialize_with = "lenient::integer")]
-    max_occurrences: Option<i64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct WireDeferral {
-    #[serde(deserialize_with = "lenient::integer")]
-    deferred_activation_duration: Option<i64>,
-    #[serde(deserialize_with = "lenient::text")]
-    deferred_activation_duration_unit: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct WireNetworks {
-    #[serde(deserialize_with = "lenient::text")]
-    country: Option<String>,
-    #[serde(deserialize_with = "lenient::list")]
-    operators: Vec<WireOperator>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct WireOperator {
-    #[serde(deserialize_with = "lenient::text")]
-    name: Option<String>,
-    #[serde(deserialize_with = "lenient::list")]
-    network_types: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -275,135 +194,6 @@ impl WireVerdict {
         };
         Verdict::Eligible { mode }
     }
-}
-
-fn product(
-    id: String,
-    definition: WireDefinition,
-    mut countries: BTreeSet<Country>,
-    availability: Option<WireAvailability>,
-    prices: Option<WirePrices>,
-) -> Product {
-    let (name, description) = texts(&id, &definition.description);
-    let (tag_countries, tags): (Vec<_>, Vec<_>) = definition
-        .tags
-        .into_iter()
-        .map(|tag| {
-            if tag.len() == 2 {
-                Country::from_alpha2(&tag).ok_or(tag)
-            } else {
-                Err(tag)
-            }
-        })
-        .partition(Result::is_ok);
-    countries.extend(tag_countries.into_iter().flatten());
-    let availability = availability.unwrap_or_default();
-    let prices = prices.unwrap_or_default();
-    let category = definition.product_category.as_deref().and_then(category);
-    let validity_period = definition.validity_period.unwrap_or_default();
-    let deferral = definition.deferred_activation_period.unwrap_or_default();
-    let unlimited = definition
-        .unlimited
-        .unwrap_or_else(|| resources::are_unlimited(&definition.allowances));
-    Product {
-        id,
-        name,
-        description,
-        category,
-        countries: countries.into_iter().collect(),
-        tags: tags.into_iter().filter_map(Result::err).collect(),
-        allowances: resources::allowances(definition.allowances, unlimited),
-        unlimited,
-        validity: validity(
-            validity_period.validity_duration,
-            validity_period.validity_duration_unit,
-        ),
-        activation_window: validity(
-            deferral.deferred_activation_duration,
-            deferral.deferred_activation_duration_unit,
-        ),
-        max_periods: validity_period
-            .max_occurrences
-            .and_then(|periods| i32::try_from(periods).ok())
-            .filter(|periods| *periods > 0),
-        price: price(&prices.subscription_fee),
-        renewal_price: price(&prices.renewal_fee),
-        available: availability.available.unwrap_or(true),
-        available_from: availability.start_date,
-        available_until: availability.end_date,
-        parent_ids: definition.parent_product_ids,
-        networks: definition.networks.into_iter().filter_map(networks).collect(),
-    }
-}
-
-/// Name and description, from an object of texts or from a plain one.
-fn texts(id: &str, description: &Value) -> (String, String) {
-    let plain = description
-        .as_str()
-        .map(str::trim)
-        .filter(|text| !text.is_empty());
-    let member = |name: &str| {
-        description
-            .get(name)
-            .and_then(Value::as_str)
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-    };
-    let short = member("productShortText");
-    let name = member("productLabel").or(short).or(plain).unwrap_or(id);
-    let long = member("productDetails").or(short).or(plain).unwrap_or_default();
-    (name.to_owned(), long.to_owned())
-}
-
-/// The provider's words for a kind of product, in any spelling.
-pub(in crate::transatel) fn category(word: &str) -> Option<Category> {
-    match lenient::letters(word).as_str() {
-        "ONEOFF" => Some(Category::OneOff),
-        "RECURRING" => Some(Category::Recurring),
-        "ADDON" => Some(Category::AddOn),
-        _ => None,
-    }
-}
-
-fn validity(count: Option<i64>, unit: Option<String>) -> Option<Validity> {
-    let count = i32::try_from(count?).ok().filter(|count| *count > 0)?;
-    let unit = match lenient::letters(&unit?).as_str() {
-        "DAY" | "DAYS" => ValidityUnit::Days,
-        "MONTH" | "MONTHS" => ValidityUnit::Months,
-        _ => return None,
-    };
-    Some(Validity { count, unit })
-}
-
-/// A price: an array of arrays as documented, an array, or a bare object. The
-/// first element is the price, as integrators read it. Amounts in anything but
-/// cents of a currency that has them are left out: their unit is not
-/// documented, and 500 "cents" of yen may be 500 or 5.
-fn price(fee: &Value) -> Option<Money> {
-    match fee {
-        Value::Array(items) => price(items.first()?),
-        Value::Object(element) => {
-            let unit = lenient::letters(element.get("unit")?.as_str()?);
-            let currency = Currency::parse(element.get("currency")?.as_str()?.trim())?;
-            let cents = lenient::whole(element.get("amount")?).filter(|cents| *cents >= 0)?;
-            let is_in_cents = matches!(unit.as_str(), "CENT" | "CENTS") && currency.has_cents();
-            is_in_cents.then(|| Money::from_cents(currency, cents))
-        }
-        _ => None,
-    }
-}
-
-fn networks(wire: WireNetworks) -> Option<CountryNetworks> {
-    let operator = |wire: WireOperator| {
-        Some(Operator {
-            name: wire.name?,
-            technologies: wire.network_types,
-        })
-    };
-    Some(CountryNetworks {
-        country: country(&wire.country?)?,
-        operators: wire.operators.into_iter().filter_map(operator).collect(),
-    })
 }
 
 #[cfg(test)]

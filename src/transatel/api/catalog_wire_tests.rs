@@ -3,7 +3,11 @@ use serde_json::json;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::product::{Allowance, Amount, Grant};
+use crate::domain::Money;
+use crate::domain::money::Currency;
+use crate::domain::product::{
+    Allowance, Amount, Category, Coverage, Grant, Operator, Scope, Validity, ValidityUnit,
+};
 
 fn listing(products: &Value) -> Listing {
     read_listing(json!({ "cos": "X", "products": products }).to_string().as_bytes()).unwrap()
@@ -113,7 +117,8 @@ fn allowances_in_every_unit() {
             [Allowance {
                 resource: "R".into(),
                 grant: expected,
-                fair_use: false
+                fair_use: false,
+                validity: None,
             }],
             "{value} {unit}"
         );
@@ -229,6 +234,93 @@ fn provider_words_in_any_spelling() {
             unit: ValidityUnit::Months
         })
     );
+}
+
+#[test]
+fn the_area_of_a_product_in_any_spelling() {
+    let area = |scope, raw_scope: &str, zone: &str| {
+        Some(Coverage {
+            scope,
+            raw_scope: raw_scope.into(),
+            zone: zone.into(),
+        })
+    };
+    for (coverage, expected) in [
+        (
+            json!({"type": "local", "zone": "France"}),
+            area(Some(Scope::Local), "local", "France"),
+        ),
+        (
+            json!({"type": "Regional", "zone": " Europe "}),
+            area(Some(Scope::Regional), "Regional", "Europe"),
+        ),
+        (json!({"type": "global"}), area(Some(Scope::Global), "global", "")),
+        (
+            json!({"type": "orbital", "zone": 5, "more": {}}),
+            area(None, "orbital", ""),
+        ),
+        (json!({"zone": "Asia"}), area(None, "", "Asia")),
+        (json!({"type": null, "zone": ""}), None),
+        (json!({}), None),
+        (json!("local"), None),
+        (json!([{"type": "local"}]), None),
+        (Value::Null, None),
+    ] {
+        let product = read(json!({ "coverage": coverage }), json!({}));
+        assert_eq!(product.coverage, expected, "{coverage}");
+    }
+}
+
+#[test]
+fn marks_for_display_in_every_shape() {
+    for (mark, expected) in [
+        (json!(true), true),
+        (json!("true"), true),
+        (json!(false), false),
+        (json!({}), false),
+        (Value::Null, false),
+    ] {
+        let product = read(json!({ "bestseller": mark }), json!({}));
+        assert_eq!(product.bestseller, expected, "{mark}");
+    }
+    for (display, expected) in [
+        (json!({"priority": 1, "shotMessage": "New"}), Some(1)),
+        (json!({"priority": "3"}), Some(3)),
+        (json!({"priority": 2.0}), Some(2)),
+        (json!({"priority": 0}), Some(0)),
+        (json!({"priority": -4}), Some(-4)),
+        (json!({"priority": 3_000_000_000_i64}), None),
+        (json!({"priority": "first"}), None),
+        (json!({}), None),
+        (json!(7), None),
+        (Value::Null, None),
+    ] {
+        let product = json!([{"productDefinition": {"productId": "P"}, "display": display}]);
+        let product = listing(&product).products.remove(0);
+        assert_eq!(product.display_priority, expected, "{display}");
+    }
+}
+
+#[test]
+fn an_allowance_says_how_long_it_can_be_used() {
+    for (count, unit, expected) in [
+        (json!(30), json!("days"), Some((30, ValidityUnit::Days))),
+        (json!("1"), json!("MONTH"), Some((1, ValidityUnit::Months))),
+        (json!(0), json!("days"), None),
+        (json!(30), json!("weeks"), None),
+        (json!(30), Value::Null, None),
+        (Value::Null, json!("days"), None),
+    ] {
+        let allowance = json!({"resourceName": "R", "resourceUnit": "KB", "resourceValue": 1,
+            "resourceDuration": count, "resourceDurationUnit": unit});
+        let product = read(json!({"allowances": {"data": [allowance]}}), json!({}));
+        let validity = product.allowances[0].validity;
+        assert_eq!(
+            validity.map(|validity| (validity.count, validity.unit)),
+            expected,
+            "{count} {unit}"
+        );
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::domain::product::{Allowance, Amount, Grant};
+use crate::domain::product::{Allowance, Amount, Grant, Validity, ValidityUnit};
 use crate::transatel::lenient::{self, Lists};
 
 /// The provider's number for "no limit".
@@ -60,6 +60,10 @@ pub struct WireAllowance {
     resource_unit: Option<String>,
     #[serde(deserialize_with = "lenient::integer")]
     resource_value: Option<i64>,
+    #[serde(deserialize_with = "lenient::integer")]
+    resource_duration: Option<i64>,
+    #[serde(deserialize_with = "lenient::text")]
+    resource_duration_unit: Option<String>,
 }
 
 impl WireAllowance {
@@ -101,5 +105,17 @@ fn allowance(wire: WireAllowance) -> Option<Allowance> {
         resource: wire.resource_name.unwrap_or_default(),
         grant,
         fair_use: false,
+        validity: validity(wire.resource_duration, wire.resource_duration_unit),
     })
+}
+
+/// A length of time in the provider's unit; `None` when either is not known.
+pub fn validity(count: Option<i64>, unit: Option<String>) -> Option<Validity> {
+    let count = i32::try_from(count?).ok().filter(|count| *count > 0)?;
+    let unit = match lenient::letters(&unit?).as_str() {
+        "DAY" | "DAYS" => ValidityUnit::Days,
+        "MONTH" | "MONTHS" => ValidityUnit::Months,
+        _ => return None,
+    };
+    Some(Validity { count, unit })
 }

@@ -1,5 +1,6 @@
 //! The Catalog service as a shop uses it.
 
+mod details;
 mod eligible;
 mod filters;
 mod order;

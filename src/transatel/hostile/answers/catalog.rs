@@ -20,7 +20,8 @@ pub(super) fn catalog() -> Answer {
             "description": { "productLabel": "Europe", "productShortText": "10 GB", "productDetails": "Starts with use" },
             "allowances": {
                 "data": [
-                    { "resourceName": "DATA", "resourceUnit": "KB", "resourceValue": 1048576 },
+                    { "resourceName": "DATA", "resourceUnit": "KB", "resourceValue": 1048576,
+                      "resourceDuration": 30, "resourceDurationUnit": "days" },
                     { "resourceName": "FAIR", "resourceUnit": "KB", "resourceValue": "2048" },
                 ],
                 "voice": [{ "resourceName": "VOICE", "resourceUnit": "SECONDS", "resourceValue": 60 }],
@@ -28,11 +29,13 @@ pub(super) fn catalog() -> Answer {
             "countryList": ["FRA", "XKS"], "tags": ["DE", "SPECIAL"], "parentProductIds": ["PARENT"],
             "validityPeriod": { "validityDuration": 30, "validityDurationUnit": "days", "maxOccurrences": 12 },
             "deferredActivationPeriod": { "deferredActivationDuration": 6, "deferredActivationDurationUnit": "months" },
+            "coverage": { "type": "regional", "zone": "Europe" }, "bestseller": true,
             "networks": [
                 { "country": "FRA", "operators": [{ "name": "Orange", "networkTypes": ["4G", "5G"] }] },
                 { "country": "DEU", "operators": [{ "name": "Telekom", "networkTypes": ["4G"] }] },
             ],
         },
+        "display": { "priority": 3, "shotMessage": "New" },
         "availability": { "available": false, "startDate": "2026-01-01T00:00:00Z", "endDate": "2027-01-01T00:00:00Z" },
         "prices": {
             "subscriptionFee": [[{ "currency": "EUR", "unit": "CENTS", "amount": 1800 }]],
@@ -66,8 +69,15 @@ pub(super) fn catalog() -> Answer {
                 own("from", &product.available_from);
                 own("until", &product.available_until);
                 own("parents", &product.parent_ids);
+                own("coverage", &product.coverage);
+                own("bestseller", &product.bestseller);
+                own("priority", &product.display_priority);
                 for allowance in &product.allowances {
                     own(&format!("allowance {}", allowance.resource), &allowance.grant);
+                    own(
+                        &format!("validity of {}", allowance.resource),
+                        &allowance.validity,
+                    );
                 }
                 for networks in &product.networks {
                     own(&format!("networks {}", networks.country), &networks.operators);
@@ -93,17 +103,28 @@ pub(super) fn catalog() -> Answer {
                 &["MIDDLE name", "MIDDLE description"],
             ),
             (
+                "/products/1/productDefinition/allowances/data/0/resourceDuration",
+                &["MIDDLE validity of DATA"],
+            ),
+            (
+                "/products/1/productDefinition/allowances/data/0/resourceDurationUnit",
+                &["MIDDLE validity of DATA"],
+            ),
+            (
                 "/products/1/productDefinition/allowances/data/0",
-                &["MIDDLE allowance DATA"],
+                &["MIDDLE allowance DATA", "MIDDLE validity of DATA"],
             ),
             (
                 "/products/1/productDefinition/allowances/data/1",
-                &["MIDDLE allowance FAIR"],
+                &["MIDDLE allowance FAIR", "MIDDLE validity of FAIR"],
             ),
             (
                 "/products/1/productDefinition/allowances/voice",
-                &["MIDDLE allowance VOICE"],
+                &["MIDDLE allowance VOICE", "MIDDLE validity of VOICE"],
             ),
+            ("/products/1/productDefinition/coverage", &["MIDDLE coverage"]),
+            ("/products/1/productDefinition/bestseller", &["MIDDLE bestseller"]),
+            ("/products/1/display", &["MIDDLE priority"]),
             ("/products/1/productDefinition/countryList", &["MIDDLE countries"]),
             (
                 "/products/1/productDefinition/tags",
