@@ -24,10 +24,14 @@ impl pb::catalog_server::Catalog for Handler {
             .0
             .list(list.language.as_ref(), &list.query, list.start, list.page_size)
             .await?;
+        let products = match list.mask {
+            None => page.products,
+            Some(mask) => page.products.iter().map(|product| mask.apply(product)).collect(),
+        };
         Ok(compression::list(
             accepts_gzip,
             pb::ListProductsResponse {
-                products: page.products,
+                products,
                 next_page_token: token(List::Products, &list, page.next),
                 total_size: i32::try_from(page.total).unwrap_or(i32::MAX),
                 freshness: Some(convert::freshness(page.freshness)),
@@ -39,13 +43,13 @@ impl pb::catalog_server::Catalog for Handler {
         &self,
         request: Request<pb::GetProductRequest>,
     ) -> Result<Response<pb::GetProductResponse>, Status> {
-        let language = parse::catalog::get_product(request.get_ref())?;
+        let (language, mask) = parse::catalog::get_product(request.get_ref())?;
         let (entry, freshness) = self
             .0
             .product(language.as_ref(), &request.get_ref().product_id)
             .await?;
         Ok(Response::new(pb::GetProductResponse {
-            product: entry.prepared,
+            product: mask.map_or_else(|| entry.prepared.clone(), |mask| mask.apply(&entry.prepared)),
             freshness: Some(convert::freshness(freshness)),
         }))
     }

@@ -24,6 +24,7 @@ pub mod layers;
 mod page_token;
 mod parse;
 mod provisioning;
+mod read_mask;
 mod server;
 mod status;
 

@@ -6,6 +6,7 @@ use super::Violations;
 use crate::domain::product::{Category, LONGEST_ID, Validity, ValidityUnit};
 use crate::domain::{Country, Error, Language, Result, SimRef};
 use crate::grpc::page_token::{self, Fingerprint, List};
+use crate::grpc::read_mask::Mask;
 use crate::pb::connectivity::v1 as pb;
 use crate::service::catalog::{Key, Order, Position, Query};
 
@@ -38,6 +39,8 @@ pub struct ListProducts {
     pub language: Option<Language>,
     /// Products per page.
     pub page_size: u32,
+    /// The fields that are answered; `None` for all.
+    pub mask: Option<Mask>,
     /// The start of the page.
     pub start: Option<Position>,
     /// What a token for the next page is bound to.
@@ -78,6 +81,7 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
     let order = violations.order(&request.order_by);
     let language = violations.language("language_code", &request.language_code);
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
+    let mask = violations.read_mask("read_mask", request.read_mask.as_ref());
     let query = Query {
         countries,
         categories,
@@ -99,6 +103,7 @@ pub fn list_products(request: &pb::ListProductsRequest) -> Result<ListProducts> 
         query,
         language,
         page_size,
+        mask,
         start,
         fingerprint,
     })
@@ -139,6 +144,7 @@ pub fn list_eligible_products(request: &pb::ListEligibleProductsRequest) -> Resu
         query,
         language,
         page_size,
+        mask: None,
         start,
         fingerprint,
     };
@@ -225,15 +231,16 @@ fn category(number: i32) -> Option<Category> {
     }
 }
 
-/// Parses the language of a `GetProductRequest`.
+/// Parses the language and the fields of a `GetProductRequest`.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn get_product(request: &pb::GetProductRequest) -> Result<Option<Language>> {
+pub fn get_product(request: &pb::GetProductRequest) -> Result<(Option<Language>, Option<Mask>)> {
     let mut violations = Violations::default();
     violations.product_id("product_id", &request.product_id);
     let language = violations.language("language_code", &request.language_code);
-    violations.into_result(Some(language))
+    let mask = violations.read_mask("read_mask", request.read_mask.as_ref());
+    violations.into_result(Some((language, mask)))
 }
 
 /// Parses the language of a `ListDestinationsRequest`.

@@ -28,6 +28,9 @@ async fn every_violation_of_a_list_is_named_at_once() {
             nanos: 0,
         }),
         technologies: vec!["".into(), "5G".into(), "T".repeat(101)],
+        read_mask: Some(prost_types::FieldMask {
+            paths: vec!["nope".into()],
+        }),
         ..Default::default()
     };
     assert_eq!(
@@ -47,6 +50,7 @@ async fn every_violation_of_a_list_is_named_at_once() {
             "page_size",
             "parent_product_id",
             "query",
+            "read_mask",
             "tags[0]",
             "technologies[0]",
             "technologies[2]",
@@ -69,6 +73,7 @@ async fn every_other_request_is_checked_too() {
         let request = GetProductRequest {
             product_id: id.into(),
             language_code: "-".into(),
+            read_mask: None,
         };
         let status = catalog.get_product(request).await.unwrap_err();
         assert_eq!(violations(&status), ["language_code", "product_id"]);

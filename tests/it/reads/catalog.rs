@@ -5,6 +5,7 @@ mod eligible;
 mod filters;
 mod order;
 mod plans;
+mod read_mask;
 mod version;
 
 use std::collections::HashSet;
