@@ -11,7 +11,7 @@ use super::{App, Seams, StartError, descriptors};
 use crate::config::{self, Config};
 use crate::grpc::{self, Certificates, Services};
 use crate::service::{Catalog, Esims, Events, Inventory, Sims, Writes, catalog, events, writes};
-use crate::store::{self, Opened};
+use crate::store::{self, CatalogHistory, Opened};
 use crate::telemetry::{self, Metrics};
 use crate::transatel::Transatel;
 use crate::webhook::Webhook;
@@ -36,13 +36,14 @@ impl App {
         let metrics = Arc::new(Metrics::new(&config.telemetry)?);
         let certificates = certificates(&config.grpc, &metrics).await?;
         let tasks = TaskTracker::new();
-        let reads = Reads::new(&config, &metrics, &tasks)?;
         let opening = Box::pin(store::open(&config.store, seams.clock.clone()));
         let Opened {
             ledger,
             events: log,
+            catalog: history,
             exclusive,
         } = starting("store", opening).await?;
+        let reads = Reads::new(&config, history, &metrics, &tasks)?;
         let submissions = TaskTracker::new();
         let appended = Arc::new(Notify::new());
         let orders = Writes::new(writes::Parts {
@@ -106,13 +107,19 @@ struct Reads {
 
 impl Reads {
     /// Their loads run on `tasks`, their caches show in the metrics.
-    fn new(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Result<Self, StartError> {
+    fn new(
+        config: &Config,
+        history: Arc<dyn CatalogHistory>,
+        metrics: &Arc<Metrics>,
+        tasks: &TaskTracker,
+    ) -> Result<Self, StartError> {
         let outbound = &config.outbound;
         let provider = Transatel::new(&config.transatel, outbound, Arc::clone(metrics), tasks.clone())?;
         let sims = Sims::new(provider.clone(), config.inventory, outbound, tasks.clone());
         let catalog = Catalog::new(catalog::Parts {
             provider: provider.clone(),
             sims: sims.clone(),
+            history,
             config: &config.catalog,
             outbound,
             prepare: grpc::prepare_product,

@@ -67,7 +67,8 @@ impl App {
         let mut calls = pin!(calls);
         let shutdown = self.config.shutdown;
         let noticed = async {
-            starting("catalog", catalog.warm_up(self.config.catalog.warm_up)).await;
+            let warm_up = Box::pin(catalog.warm_up(self.config.catalog.warm_up));
+            starting("catalog", warm_up).await;
             health.set(true).await;
             tracing::info!("ready");
             stop.await;

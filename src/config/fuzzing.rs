@@ -35,6 +35,7 @@ fn assert_reckonable(config: &Config) {
         config.grpc.max_deadline,
         config.orders.lease,
         config.catalog.usable_for,
+        config.catalog.keep_versions_for,
         config.events.keep_for,
     ] {
         assert!(Instant::now().checked_add(wait).is_some(), "{wait:?}");

@@ -102,6 +102,10 @@ pub struct Catalog {
     pub languages: u32,
     /// Longest wait for the first catalog before readiness.
     pub warm_up: Duration,
+    /// How long versions are kept after they were current.
+    pub keep_versions_for: Duration,
+    /// Versions of a language that are kept.
+    pub keep_versions: u32,
 }
 
 /// Reading many SIMs.
@@ -204,6 +208,8 @@ impl Catalog {
             default_language: language(reader),
             languages: reader.number("catalog.languages", 1, 64),
             warm_up: reader.duration("catalog.warm_up", Duration::ZERO),
+            keep_versions_for: reader.duration("catalog.keep_versions_for", SECOND),
+            keep_versions: reader.number("catalog.keep_versions", 1, 10_000),
         };
         if catalog.usable_for < catalog.fresh_for {
             reader.problem("catalog.usable_for", "is shorter than catalog.fresh_for");

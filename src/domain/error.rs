@@ -234,6 +234,12 @@ pub enum Error {
     /// The log of events cannot be read or written.
     #[error("the gateway's log of events cannot be used at the moment")]
     EventLogUnavailable,
+    /// Changes of the catalog since then are not known, or no longer kept.
+    #[error("changes since then are not kept: list the products again and continue from their version")]
+    CatalogVersionUnknown,
+    /// The history of the catalog cannot be read or written.
+    #[error("the gateway's history of the catalog cannot be used at the moment")]
+    CatalogHistoryUnavailable,
     /// The caller's deadline passed.
     #[error("the deadline passed before there was an answer")]
     DeadlineExceeded,

@@ -5,6 +5,7 @@
 //! constructors. Knows nothing of protobuf, HTTP, JSON or SQL.
 
 pub mod caller;
+pub mod catalog_change;
 pub mod change;
 pub mod clock;
 pub mod country;

@@ -7,7 +7,7 @@ use super::page_token::{self, List};
 use super::{compression, convert, parse};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::Catalog;
-use crate::service::catalog::Position;
+use crate::service::catalog::{Next, Position};
 
 /// Answers the Catalog service.
 pub struct Handler(pub Catalog);
@@ -108,6 +108,41 @@ impl pb::catalog_server::Catalog for Handler {
                 next_page_token: token(List::EligibleProducts, &list, page.next),
                 total_size: i32::try_from(page.total).unwrap_or(i32::MAX),
                 freshness: Some(convert::freshness(page.freshness)),
+            },
+        ))
+    }
+
+    async fn list_catalog_changes(
+        &self,
+        request: Request<pb::ListCatalogChangesRequest>,
+    ) -> Result<Response<pb::ListCatalogChangesResponse>, Status> {
+        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
+        let list = parse::catalog_changes::list_catalog_changes(request.get_ref())?;
+        let found = self
+            .0
+            .changes(list.language.as_ref(), &list.since, list.start, list.page_size)
+            .await?;
+        let (next_page_token, version) = match found.next {
+            Next::End { version } => (String::new(), version),
+            Next::Page(place) => {
+                let position = page_token::Position {
+                    within: place.sequence,
+                    offset: place.offset,
+                };
+                let token = page_token::encode(List::CatalogChanges, list.fingerprint, &position);
+                (token, String::new())
+            }
+        };
+        let changes = found
+            .changes
+            .into_iter()
+            .map(convert::catalog_change::catalog_change);
+        Ok(compression::list(
+            accepts_gzip,
+            pb::ListCatalogChangesResponse {
+                changes: changes.collect(),
+                next_page_token,
+                version,
             },
         ))
     }

@@ -1,5 +1,6 @@
 //! Domain to protobuf.
 
+pub mod catalog_change;
 pub mod esim;
 pub mod event;
 pub mod order;

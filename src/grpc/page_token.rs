@@ -102,6 +102,8 @@ pub enum List {
     SimOperations,
     /// `Catalog.ListEligibleProducts`
     EligibleProducts,
+    /// `Catalog.ListCatalogChanges`
+    CatalogChanges,
 }
 
 /// Changes when the layout of a token does.

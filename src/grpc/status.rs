@@ -216,7 +216,8 @@ fn row(error: &Error) -> Row {
                 None => row,
             }
         }
-        Error::LedgerUnavailable | Error::EventLogUnavailable => {
+        Error::CatalogVersionUnknown => Row::new(Code::OutOfRange, R::CatalogVersionUnknown),
+        Error::LedgerUnavailable | Error::EventLogUnavailable | Error::CatalogHistoryUnavailable => {
             Row::new(Code::Unavailable, R::LedgerUnavailable).retry_after(LEDGER_AFTER)
         }
         Error::DeadlineExceeded => Row::new(Code::DeadlineExceeded, R::DeadlineExceeded),
@@ -350,6 +351,8 @@ mod examples {
             Error::EventStreamTooSlow,
             Error::MetadataTooLarge { most: 1 },
             Error::EventLogUnavailable,
+            Error::CatalogVersionUnknown,
+            Error::CatalogHistoryUnavailable,
             Error::ProductNotFound {
                 product_id: "P".into(),
             },

@@ -3,30 +3,33 @@
 //!
 //! Guarantees that no list, filter, sort or page causes a request to the
 //! provider, and that a call costs the size of its answer, not of the catalog:
-//! everything is indexed once per refresh (`catalog_index`).
+//! everything is indexed once per refresh (`catalog_index`). What a refresh
+//! changed is kept in the store (`catalog_history`).
 
-use std::collections::{BTreeSet, HashSet};
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::task::TaskTracker;
 
 use super::Sims;
+use super::catalog_history::History;
+pub use super::catalog_history::{Changes, Next, Place};
 use super::catalog_index::Index;
 pub use super::catalog_index::{Destination, Entry, Key, Offers, Order, Prepare, Query};
-use crate::cache::{Bounds, Cached, Counts, Load, Loaded, LoadingCache};
+use super::catalog_loader::Loader;
+use crate::cache::{Bounds, Cached, Counts, LoadingCache};
 use crate::config;
+use crate::domain::catalog_change::Since;
 use crate::domain::eligibility::Eligibility;
 use crate::domain::error::PageTokenFault;
 use crate::domain::product::{Freshness, Product};
 use crate::domain::{Deadline, Error, Language, Result, SimRef};
-use crate::telemetry::{Metrics, metrics};
-use crate::transatel::api::catalog::Dropped;
+use crate::store::CatalogHistory;
+use crate::telemetry::Metrics;
+use crate::transatel::Transatel;
 use crate::transatel::client::error::Need;
 use crate::transatel::client::request::CallOptions;
-use crate::transatel::{CallError, Transatel};
 
 /// The catalog use cases. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +37,7 @@ pub struct Catalog {
     cache: LoadingCache<Loader>,
     provider: Transatel,
     sims: Sims,
+    history: History,
     default_language: Language,
 }
 
@@ -43,6 +47,8 @@ pub struct Parts<'a> {
     pub provider: Transatel,
     /// SIMs.
     pub sims: Sims,
+    /// The history of the catalog.
+    pub history: Arc<dyn CatalogHistory>,
     /// Settings.
     pub config: &'a config::Catalog,
     /// Settings of the provider's client, which bound a load.
@@ -83,25 +89,19 @@ impl Catalog {
         let Parts {
             provider,
             sims,
+            history,
             config,
             outbound,
             prepare,
             metrics,
             tasks,
         } = parts;
-        let loader = Loader {
-            provider: provider.clone(),
-            fresh_for: config.fresh_for,
-            usable_for: config.usable_for,
-            default_language: config.default_language.clone(),
-            prepare,
-            metrics,
-            dropped: Logged::default(),
-            unknown_countries: Logged::default(),
-        };
-        // Every attempt with its token and the waits between them.
+        let history = History::new(history, config);
+        let loader = Loader::new(provider.clone(), history.clone(), config, prepare, metrics);
+        // Every attempt with its token, the waits between them, and the wait for the store.
         let load_within = (outbound.catalog_timeout + outbound.retry_longest_wait) * outbound.read_attempts
-            + outbound.attempt_timeout * 2;
+            + outbound.attempt_timeout * 2
+            + History::WITHIN;
         let bounds = Bounds {
             capacity: u64::from(config.languages),
             load_within,
@@ -111,6 +111,7 @@ impl Catalog {
             cache,
             provider,
             sims,
+            history,
             default_language: config.default_language.clone(),
         }
     }
@@ -221,6 +222,26 @@ impl Catalog {
         Ok((cached.value.destinations(), freshness(&cached)))
     }
 
+    /// What changed in the catalog after a place, or since a version or time. A
+    /// stale catalog is refreshed in the background, as by every read.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// `CATALOG_VERSION_UNKNOWN`, `LEDGER_UNAVAILABLE`; the provider's errors
+    /// when nothing is cached.
+    pub async fn changes(
+        &self,
+        language: Option<&Language>,
+        since: &Since,
+        start: Option<Place>,
+        page_size: u32,
+    ) -> Result<Changes> {
+        self.cached(language).await?;
+        let language = language.unwrap_or(&self.default_language);
+        self.history.changes(language, since, start, page_size).await
+    }
+
     /// Which of these products the SIM can get now. Live.
     ///
     /// # Errors
@@ -290,106 +311,5 @@ fn freshness(cached: &Cached<Index>) -> Freshness {
         as_of: cached.as_of,
         stale: cached.stale,
         version: cached.value.version(),
-    }
-}
-
-struct Loader {
-    provider: Transatel,
-    fresh_for: Duration,
-    usable_for: Duration,
-    default_language: Language,
-    prepare: Prepare,
-    metrics: Arc<Metrics>,
-    dropped: Logged<Dropped>,
-    unknown_countries: Logged<String>,
-}
-
-/// What has been logged: each once, not once per refresh.
-#[derive(Debug)]
-struct Logged<T>(Mutex<HashSet<T>>);
-
-/// As many are remembered; beyond that they are only counted.
-const MOST_LOGGED: usize = 1000;
-
-impl<T> Default for Logged<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<T: Clone + Eq + Hash> Logged<T> {
-    /// Whether it has to be logged now.
-    fn is_new(&self, item: &T) -> bool {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        logged.len() < MOST_LOGGED && logged.insert(item.clone())
-    }
-}
-
-impl Loader {
-    fn report(&self, dropped: &[Dropped], unknown_countries: &BTreeSet<String>) {
-        for product in dropped.iter().filter(|product| self.dropped.is_new(product)) {
-            tracing::warn!(
-                product_id = product.id,
-                reason = product.reason,
-                "a product cannot be read"
-            );
-        }
-        let countries = unknown_countries.iter();
-        for code in countries.filter(|code| self.unknown_countries.is_new(code)) {
-            tracing::warn!(code, "products of the catalog name a country that is not known");
-        }
-    }
-}
-
-impl Load for Loader {
-    type Key = Language;
-    type Value = Index;
-    type Error = CallError;
-    const NAME: &'static str = "catalog";
-
-    async fn load(&self, language: &Language) -> std::result::Result<Loaded<Index>, CallError> {
-        let listing = self.provider.products(language).await?;
-        let (read, dropped) = (listing.products.len(), listing.dropped.len());
-        let with_unknown_country = listing.with_unknown_country;
-        self.report(&listing.dropped, &listing.unknown_countries);
-        let prepare = self.prepare;
-        let indexing = tokio::task::spawn_blocking(move || Index::new(listing.products, prepare));
-        let index = indexing.await.map_err(|_| CallError::Unreadable {
-            why: "indexing was ended".into(),
-            truncated: false,
-            request_id: None,
-        })?;
-        let listed = index.len();
-        self.metrics.catalog(metrics::Catalog {
-            listed,
-            dropped,
-            infrastructure: read - listed,
-            with_unknown_country,
-        });
-        tracing::info!(language = language.as_str(), listed, dropped, "catalog loaded");
-        Ok(Loaded {
-            value: index,
-            fresh_for: self.fresh_for,
-            usable_for: self.usable_for,
-        })
-    }
-
-    /// A second for a start, then longer, so that a provider that is down does
-    /// not get a request per call; never so long that its recovery is noticed
-    /// late.
-    fn hold(&self, failure: &CallError, failures: u32) -> Duration {
-        let retry_after = match failure {
-            CallError::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
-            _ => Duration::ZERO,
-        };
-        Duration::from_secs(u64::from(failures.min(5))).max(retry_after)
-    }
-
-    fn timed_out(&self) -> CallError {
-        CallError::Timeout { by_deadline: false }
-    }
-
-    fn resident(&self) -> Option<Language> {
-        Some(self.default_language.clone())
     }
 }

@@ -24,6 +24,7 @@ use bytes::Bytes;
 use fixedbitset::FixedBitSet;
 use foldhash::{HashMap, HashMapExt as _};
 
+use crate::domain::catalog_change::Prices;
 use crate::domain::digest::Digest;
 use crate::domain::product::{Category, Product};
 use crate::domain::{Country, Money};
@@ -174,6 +175,21 @@ impl Index {
     /// A product by its id.
     pub fn entry(&self, id: &str) -> Option<&Entry> {
         self.entries.get(*self.by_id.get(id)?)
+    }
+
+    /// The products on sale and their prices, sorted by id.
+    pub fn on_sale(&self) -> Vec<(String, Prices)> {
+        let products = self.entries.iter().map(|entry| &entry.product);
+        let on_sale = products.filter(|product| product.available);
+        on_sale
+            .map(|product| {
+                let prices = Prices {
+                    order: product.price,
+                    renewal: product.renewal_price,
+                };
+                (product.id.clone(), prices)
+            })
+            .collect()
     }
 
     /// Countries in which something on sale works, sorted.

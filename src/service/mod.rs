@@ -2,7 +2,9 @@
 //! protobuf and HTTP.
 
 pub mod catalog;
+mod catalog_history;
 mod catalog_index;
+mod catalog_loader;
 pub mod esim;
 pub mod events;
 pub mod inventory;

@@ -9,12 +9,15 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+use super::catalog::{Appending, CatalogHistory, Keep, Newest, Recorded, operations as history};
 use super::events::{Appended, Arrival, EventLog, Extent, Logged, operations as log};
 use super::session::Session;
 use super::{
     Attempt, Begun, Check, Claims, Count, Filter, Key, Ledger, Note, OperationFilter, Record, Released,
     Result, Settled, Settlement, Slot, SlotStatus, TakeOver, operations, pages,
 };
+use crate::domain::Language;
+use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
 use crate::domain::write::{Activation, Write, WriteId};
 
@@ -226,5 +229,47 @@ impl<B: Backend> EventLog for B {
 
     async fn listen(&self, appended: &Notify) {
         Backend::listen(self, appended).await;
+    }
+}
+
+#[async_trait]
+impl<B: Backend> CatalogHistory for B {
+    async fn now(&self) -> Result<Timestamp> {
+        Backend::now(self).await
+    }
+
+    async fn newest(&self, language: &Language, version: &str) -> Result<Option<Newest>> {
+        let (language, version) = (language.clone(), version.to_owned());
+        self.read(work!(session => history::newest(session, &language, &version)))
+            .await
+    }
+
+    async fn append(&self, version: Appending) -> Result<bool> {
+        self.write(work!(session => history::append(session, &version)))
+            .await
+    }
+
+    async fn confirm(&self, language: &Language, now: Timestamp) -> Result<()> {
+        let language = language.clone();
+        self.write(work!(session => history::confirm(session, &language, now)))
+            .await
+    }
+
+    async fn find(&self, language: &Language, since: &Since) -> Result<Option<u64>> {
+        let (language, since) = (language.clone(), since.clone());
+        self.read(work!(session => history::find(session, &language, &since)))
+            .await
+    }
+
+    async fn versions_from(&self, language: &Language, sequence: u64, limit: u32) -> Result<Vec<Recorded>> {
+        let language = language.clone();
+        self.read(work!(session => history::versions_from(session, &language, sequence, limit)))
+            .await
+    }
+
+    async fn forget_versions(&self, language: &Language, keep: Keep) -> Result<()> {
+        let language = language.clone();
+        self.write(work!(session => history::forget(session, &language, keep)))
+            .await
     }
 }

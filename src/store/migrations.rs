@@ -6,7 +6,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 7] = [
+const STEPS: [(i64, &str, &str, &str); 8] = [
     (
         1,
         "orders",
@@ -36,6 +36,12 @@ const STEPS: [(i64, &str, &str, &str); 7] = [
         "lists",
         include_str!("../../migrations/sqlite/0005_lists.sql"),
         include_str!("../../migrations/postgres/0005_lists.sql"),
+    ),
+    (
+        6,
+        "catalog",
+        include_str!("../../migrations/sqlite/0006_catalog.sql"),
+        include_str!("../../migrations/postgres/0006_catalog.sql"),
     ),
     (
         7,

@@ -1,7 +1,9 @@
-//! What must survive the process: the ledger of writes and the log of events.
+//! What must survive the process: the ledger of writes, the log of events and
+//! the history of the catalog.
 //!
 //! Owns everything that is SQL. Two stores, one behaviour, held by one
-//! conformance suite each (`tests/it/writes/ledger.rs`, `tests/it/events/event_log.rs`): SQLite in a file beside the
+//! conformance suite each (`tests/it/writes/ledger.rs`, `tests/it/events/event_log.rs`,
+//! `tests/it/reads/catalog_history.rs`): SQLite in a file beside the
 //! process, and PostgreSQL for several replicas. Guarantees that a method
 //! which returned `Ok` is durable, that a state only follows one that
 //! [`State::may_become`](crate::domain::write::State::may_become) allows, that
@@ -9,6 +11,7 @@
 //! one subscription.
 
 mod backend;
+pub mod catalog;
 mod durability;
 mod error;
 pub mod events;
@@ -35,6 +38,7 @@ use crate::domain::write::{Activation, Kind, OrderAction, RequestId, State, Writ
 use crate::domain::{Msisdn, SimRef, sim_operation};
 
 pub use crate::domain::write::Note;
+pub use catalog::{Appending, CatalogHistory, Keep};
 pub use durability::durability;
 pub use error::{Error, Result};
 pub use events::EventLog;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::backend::Backend;
-use super::{Error, EventLog, Ledger, postgres, sqlite};
+use super::{CatalogHistory, Error, EventLog, Ledger, postgres, sqlite};
 use crate::config;
 use crate::config::StoreUrl;
 use crate::domain::Clock;
@@ -16,6 +16,8 @@ pub struct Opened {
     pub ledger: Arc<dyn Ledger>,
     /// The log of events.
     pub events: Arc<dyn EventLog>,
+    /// The history of the catalog.
+    pub catalog: Arc<dyn CatalogHistory>,
     /// No other process used the store when it was opened: attempts that a
     /// process left behind are abandoned, and their leases have been ended.
     pub exclusive: bool,
@@ -100,7 +102,8 @@ fn opened(store: impl Backend, exclusive: bool) -> Opened {
     let store = Arc::new(store);
     Opened {
         ledger: store.clone(),
-        events: store,
+        events: store.clone(),
+        catalog: store,
         exclusive,
     }
 }

@@ -2,6 +2,7 @@
 //! are reported together, with the paths of their fields.
 
 pub mod catalog;
+pub mod catalog_changes;
 pub mod esim;
 pub mod events;
 pub mod inventory;

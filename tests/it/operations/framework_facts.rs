@@ -78,6 +78,13 @@ impl Catalog for Slow {
     ) -> Result<Response<ListEligibleProductsResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn list_catalog_changes(
+        &self,
+        _: Request<ListCatalogChangesRequest>,
+    ) -> Result<Response<ListCatalogChangesResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 pub struct Bare {

@@ -1,5 +1,6 @@
 //! The Catalog service as a shop uses it.
 
+mod changes;
 mod details;
 mod eligible;
 mod filters;

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod catalog;
+pub mod catalog_history;
 mod ended_sims;
 pub mod esim;
 pub mod given_up;

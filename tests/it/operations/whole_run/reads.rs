@@ -35,6 +35,13 @@ impl Visitor {
         )
         .unwrap();
         ask!(self, catalog, get_product, get("NO_SUCH")).unwrap_err();
+        let unknown = ListCatalogChangesRequest {
+            start: Some(list_catalog_changes_request::Start::SinceVersion(
+                "NO_SUCH".into(),
+            )),
+            ..Default::default()
+        };
+        ask!(self, catalog, list_catalog_changes, unknown).unwrap_err();
         for sim in [by_msisdn("882470000000001"), by_iccid("8988247000000000027")] {
             let request = CheckEligibilityRequest {
                 sim,
