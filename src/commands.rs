@@ -1,10 +1,11 @@
 //! The commands of the process.
 
+mod descriptor_set;
 mod move_ledger;
 #[cfg(feature = "sandbox")]
 mod simulated;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +19,6 @@ use crate::app::{App, Seams};
 use crate::config::{self, Config, Loaded, Problems, Sources};
 use crate::doctor::{self, Named};
 use crate::domain::{Iccid, Msisdn};
-use crate::grpc::DESCRIPTORS;
 use crate::store;
 use crate::telemetry;
 
@@ -74,7 +74,12 @@ enum Command {
     },
     /// Write the contract to the standard output as a descriptor set, for tools
     /// that cannot use reflection.
-    DescriptorSet,
+    DescriptorSet {
+        /// For code generators: with the options that every protoc knows, and
+        /// without the rules of fields.
+        #[arg(long)]
+        plain: bool,
+    },
     /// Move all orders and events from a SQLite file to an empty PostgreSQL
     /// database. Stop the gateway first.
     MoveLedger(move_ledger::Options),
@@ -117,8 +122,7 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
             print!("{}", loaded.to_toml());
             ExitCode::SUCCESS
         }),
-        Command::DescriptorSet => std::io::stdout()
-            .write_all(DESCRIPTORS)
+        Command::DescriptorSet { plain } => write_contract(plain)
             .map(|()| ExitCode::SUCCESS)
             .map_err(CommandError::other),
         #[cfg(feature = "sandbox")]
@@ -170,6 +174,15 @@ type CommandResult = Result<ExitCode, CommandError>;
 /// A thread for blocking work ends after this time idle. Memory that work like
 /// indexing the catalog leaves behind in it is freed with it.
 const BLOCKING_IDLE: Duration = Duration::from_secs(1);
+
+fn write_contract(plain: bool) -> Result<(), io::Error> {
+    let contract = if plain {
+        descriptor_set::plain()
+    } else {
+        descriptor_set::whole()
+    }?;
+    io::stdout().write_all(&contract)
+}
 
 fn in_runtime(work: impl Future<Output = CommandResult>) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_multi_thread()

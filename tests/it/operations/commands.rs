@@ -1,6 +1,6 @@
 //! The commands, as a new user meets them.
 
-use prost_reflect::DescriptorPool;
+use prost_reflect::{DescriptorPool, MessageDescriptor};
 use serde_json::Value;
 use transatel_gateway::grpc::DESCRIPTORS;
 
@@ -56,11 +56,12 @@ async fn settings_are_checked_and_printed_without_secrets() {
 }
 
 #[tokio::test]
-async fn the_descriptor_set_is_what_reflection_serves_with_every_option() {
+async fn the_descriptor_set_is_what_reflection_serves_and_the_details_of_errors() {
     let output = command(&["descriptor-set"], &[]).output().await.unwrap();
     assert!(output.status.success());
     let pool = DescriptorPool::decode(output.stdout.as_slice()).unwrap();
-    assert_eq!(output.stdout, DESCRIPTORS);
+    assert!(output.stdout.starts_with(DESCRIPTORS));
+    assert!(pool.get_message_by_name("google.rpc.ErrorInfo").is_some());
     let secret = pool.get_message_by_name("connectivity.v1.SimRef").unwrap();
     let iccid = secret.get_field_by_name("iccid").unwrap();
     let redacted = iccid
@@ -69,6 +70,50 @@ async fn the_descriptor_set_is_what_reflection_serves_with_every_option() {
         .unwrap()
         .as_bool();
     assert_eq!(redacted, Some(true));
+}
+
+#[tokio::test]
+async fn the_plain_descriptor_set_is_the_same_contract_with_standard_options_only() {
+    let output = command(&["descriptor-set", "--plain"], &[])
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success());
+    let plain = DescriptorPool::decode(output.stdout.as_slice()).unwrap();
+    let whole = DescriptorPool::decode(DESCRIPTORS).unwrap();
+    let ours = |name: &str| name.starts_with("connectivity.v1.");
+    let mut messages = 0;
+    for message in whole.all_messages().filter(|message| ours(message.full_name())) {
+        messages += 1;
+        let same = plain.get_message_by_name(message.full_name()).unwrap();
+        let fields = |message: &MessageDescriptor| -> Vec<_> {
+            let fields = message.fields();
+            fields
+                .map(|field| (field.number(), field.name().to_owned()))
+                .collect()
+        };
+        assert_eq!(fields(&same), fields(&message));
+        for field in same.fields() {
+            let mut options = field.options();
+            // Packed, deprecated and the like are known to every protoc.
+            assert_eq!(options.take_unknown_fields().count(), 0, "{}", field.full_name());
+            let redacted = options.get_field_by_name("debug_redact").unwrap();
+            assert_eq!(redacted.as_bool(), Some(false), "{}", field.full_name());
+        }
+    }
+    assert!(messages > 80, "{messages}");
+    for file in plain.files() {
+        assert!(!file.name().starts_with("buf/"), "{}", file.name());
+        let foreign = file
+            .dependencies()
+            .find(|import| import.name().starts_with("buf/"));
+        assert!(foreign.is_none(), "{}", file.name());
+    }
+    let calls = |pool: &DescriptorPool| -> usize {
+        let services = pool.services().filter(|service| ours(service.full_name()));
+        services.map(|service| service.methods().len()).sum()
+    };
+    assert_eq!(calls(&plain), calls(&whole));
 }
 
 fn free_ports() -> Vec<(String, String)> {
