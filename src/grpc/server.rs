@@ -71,6 +71,9 @@ impl Services {
                 // So that grpcurl can print the details of an error.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // Each version lists both, and tools ask for whatever is listed.
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
                 .with_service_name(CATALOG)
                 .with_service_name(INVENTORY)
                 .with_service_name(ESIM)
