@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let mut set = compiler.file_descriptor_set();
     fs::write(
         PathBuf::from(env::var("OUT_DIR")?).join("repeatable.rs"),
-        repeatable(&set),
+        repeatable(&set)?,
     )?;
     fence_commands(&mut set);
     contract::generate(
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
 
 /// The requests of all methods: those that have no effect, or the same effect
 /// when they are repeated, and those that a `request_id` makes so.
-fn repeatable(set: &FileDescriptorSet) -> String {
+fn repeatable(set: &FileDescriptorSet) -> Result<String, String> {
     let ours = || set.file.iter().filter(|file| file.package() == contract::PACKAGE);
     let messages = ours().flat_map(|file| &file.message_type);
     let with_request_id: Vec<&str> = messages
@@ -48,11 +48,13 @@ fn repeatable(set: &FileDescriptorSet) -> String {
             Ok(IdempotencyLevel::NoSideEffects) => &mut always,
             Ok(IdempotencyLevel::Idempotent) if with_request_id.contains(&request) => &mut by_request_id,
             Ok(IdempotencyLevel::Idempotent) => &mut always,
-            _ => panic!("{} has no idempotency_level", method.name()),
+            _ => return Err(format!("{} has no idempotency_level", method.name())),
         };
         *list += &format!("{request} ");
     }
-    format!("repeatable! {{ always: {always}; with_a_request_id: {by_request_id}; }}")
+    Ok(format!(
+        "repeatable! {{ always: {always}; with_a_request_id: {by_request_id}; }}"
+    ))
 }
 
 /// Marks the indented `grpcurl` lines of comments as shell: rustdoc takes an

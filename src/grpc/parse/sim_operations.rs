@@ -179,7 +179,7 @@ pub struct ListSimOperations {
 /// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
 pub fn list(request: &pb::ListSimOperationsRequest) -> Result<ListSimOperations> {
     let mut violations = Violations::default();
-    let given = request.sim.as_ref().filter(|sim| sim.id.is_some());
+    let given = request.sim.as_ref();
     let sim = given.and_then(|sim| violations.sim("sim", Some(sim)));
     let states = violations.states(&request.states, state);
     let created_from = violations.moment("created_after", request.created_after.as_ref());

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::Value;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use tonic::transport::Endpoint;
 use transatel_gateway::grpc::DESCRIPTORS;
 
 use crate::support::gateway::{settings, violations};
 use crate::support::process::Process;
+use crate::support::raw;
 
 /// As large as a request may be, less what is around the elements.
 const ROOM: usize = (1 << 20) - 32;
@@ -38,9 +37,13 @@ impl Place {
         fields.flatten().collect()
     }
 
-    /// As violations name it.
+    /// As violations name it: what is in a type of Google's by that type's field.
     fn name(&self) -> String {
-        let names: Vec<&str> = self.0.iter().map(FieldDescriptor::name).collect();
+        let ours = self
+            .0
+            .iter()
+            .filter(|field| field.parent_message().package_name() == "connectivity.v1");
+        let names: Vec<&str> = ours.map(FieldDescriptor::name).collect();
         names.join(".")
     }
 
@@ -79,55 +82,6 @@ fn elements(field: &FieldDescriptor) -> Vec<u8> {
     }
 }
 
-#[derive(Clone, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Vec<u8>;
-    type Decode = ();
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        bytes::BufMut::put_slice(buffer, &item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = ();
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<()>, Status> {
-        bytes::Buf::advance(buffer, bytes::Buf::remaining(buffer));
-        Ok(Some(()))
-    }
-}
-
-/// How the gateway ends a call with these bytes.
-async fn refused(channel: &Channel, path: &str, request: Vec<u8>) -> Status {
-    let mut grpc = tonic::client::Grpc::new(channel.clone());
-    grpc.ready().await.unwrap();
-    let path = path.parse().unwrap();
-    match grpc.server_streaming(Request::new(request), path, Raw).await {
-        Err(status) => status,
-        Ok(answer) => answer.into_inner().message().await.unwrap_err(),
-    }
-}
-
 /// The most memory that a process had so far.
 fn peak_kilobytes(process: &Process) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
@@ -143,7 +97,7 @@ async fn no_list_of_a_request_costs_memory_for_each_element() {
     let address = format!("http://{}", listening["grpc"].as_str().unwrap());
     let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
     // What any call needs, the first time.
-    refused(&channel, "/connectivity.v1.Catalog/GetProduct", Vec::new()).await;
+    let _ = raw::call(&channel, "/connectivity.v1.Catalog/GetProduct", Vec::new()).await;
 
     let before = peak_kilobytes(&process);
     let mut places = Vec::new();
@@ -152,7 +106,7 @@ async fn no_list_of_a_request_costs_memory_for_each_element() {
             for place in Place::all(&method.input(), &[]) {
                 let path = format!("/{}/{}", service.full_name(), method.name());
                 let started = Instant::now();
-                let status = refused(&channel, &path, place.filled()).await;
+                let status = raw::call(&channel, &path, place.filled()).await.unwrap_err();
                 let named = violations(&status);
                 let (took, grown) = (started.elapsed(), peak_kilobytes(&process) - before);
                 let what = format!("{path} {}: {took:?}, {grown} KiB more", place.name());

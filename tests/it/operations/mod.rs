@@ -12,6 +12,7 @@ pub mod dependencies;
 pub mod doctor;
 pub mod documents;
 pub mod errors;
+pub mod field_rules;
 pub mod framework_facts;
 pub mod grpcurl;
 pub mod health;

@@ -288,7 +288,12 @@ impl Gateway {
     }
 
     pub fn events(&self) -> Events {
-        Events::new(self.channel.clone())
+        Events::new(self.channel())
+    }
+
+    /// For calls that no generated client makes.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
     }
 
     /// Where events are posted.

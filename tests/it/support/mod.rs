@@ -10,6 +10,7 @@ pub mod pki;
 pub mod postgres;
 pub mod process;
 pub mod property;
+pub mod raw;
 pub mod relay;
 pub mod scanner;
 pub mod stopping;
