@@ -53,7 +53,7 @@ impl Products {
         let products = Arc::new(Self::default());
         let shown = Arc::clone(&products);
         meter
-            .u64_observable_gauge("gateway.catalog.products")
+            .u64_observable_gauge("transatel_gateway.catalog.products")
             .with_description("Products of the catalog loaded last, by what became of them; unknown_country: listed without a country whose code is not known")
             .with_callback(move |observer| {
                 for (kind, count) in [
@@ -84,7 +84,7 @@ impl Metrics {
     pub fn watch_caches(&self, caches: Vec<(&'static str, Arc<CacheCounts>)>) {
         let watched = caches.clone();
         self.meter
-            .u64_observable_counter("gateway.cache.answers")
+            .u64_observable_counter("transatel_gateway.cache.answers")
             .with_description("Answers of the loading caches, by kind")
             .with_callback(move |observer| {
                 for (cache, counts) in &watched {
@@ -101,7 +101,7 @@ impl Metrics {
             })
             .build();
         self.meter
-            .u64_observable_counter("gateway.cache.loads")
+            .u64_observable_counter("transatel_gateway.cache.loads")
             .with_description("Loads of the loading caches, by outcome")
             .with_callback(move |observer| {
                 for (cache, counts) in &caches {

@@ -20,31 +20,31 @@ pub(super) struct Events {
 impl Events {
     pub(super) fn new(meter: &Meter) -> Self {
         let damaged = meter
-            .u64_counter("gateway.events.damaged")
+            .u64_counter("transatel_gateway.events.damaged")
             .with_description("Times that an event was read from the log and could not be read as a whole")
             .build();
         // Registered from the start: the first one must be visible as a change.
         damaged.add(0, &[]);
         Self {
             received: meter
-                .u64_counter("gateway.events.received")
+                .u64_counter("transatel_gateway.events.received")
                 .with_description("What was posted to the webhook, by what became of it")
                 .build(),
             damaged,
             last_received: gauge(
                 meter,
-                "gateway.events.last_received",
+                "transatel_gateway.events.last_received",
                 "",
                 "When the last event of the provider came, or when this process began to wait for one; seconds since 1970",
             ),
             streams: gauge(
                 meter,
-                "gateway.events.streams",
+                "transatel_gateway.events.streams",
                 "",
                 "Streams of events that are open",
             ),
             streams_ended: meter
-                .u64_counter("gateway.events.streams.ended")
+                .u64_counter("transatel_gateway.events.streams.ended")
                 .with_description("Streams of events that ended, by why")
                 .build(),
         }

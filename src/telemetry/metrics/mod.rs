@@ -144,7 +144,7 @@ fn gauge(meter: &Meter, name: &'static str, unit: &'static str, description: &'s
 
 fn background_failures(meter: &Meter) -> Counter<u64> {
     let failures = meter
-        .u64_counter("gateway.background.failures")
+        .u64_counter("transatel_gateway.background.failures")
         .with_description("Background work that ended by a defect; the process is no longer ready")
         .build();
     // Registered from the start: the first one must be visible as a change.
@@ -156,7 +156,7 @@ fn background_failures(meter: &Meter) -> Counter<u64> {
 
 fn show_build(meter: &Meter) {
     meter
-        .u64_observable_gauge("gateway.build.info")
+        .u64_observable_gauge("transatel_gateway.build.info")
         .with_description("Always 1; what runs here is in the labels")
         .with_callback(|observer| {
             let labels = [

@@ -29,7 +29,7 @@ pub(super) struct Orders {
 impl Orders {
     pub(super) fn new(meter: &Meter) -> Self {
         let transitions = meter
-            .u64_counter("gateway.orders.transitions")
+            .u64_counter("transatel_gateway.orders.transitions")
             .with_description(
                 "States that orders and operations on SIMs reached; not_sent: taken back before they were sent; \
                  carried_out_twice: the provider shows more than one of what was ordered once",
@@ -42,7 +42,7 @@ impl Orders {
         }
         let by_state = Arc::new(Mutex::new(Vec::<Count>::new()));
         meter
-            .i64_observable_gauge("gateway.orders")
+            .i64_observable_gauge("transatel_gateway.orders")
             .with_description(
                 "Orders and operations on SIMs in the whole ledger, by state; a state that none is in is missing",
             )
@@ -61,13 +61,13 @@ impl Orders {
             by_state,
             without_event: gauge(
                 meter,
-                "gateway.orders.without_event",
+                "transatel_gateway.orders.without_event",
                 "",
                 "Orders that were placed and whose first event of the provider has not come in time",
             ),
             unknown_for: gauge(
                 meter,
-                "gateway.orders.unknown_for",
+                "transatel_gateway.orders.unknown_for",
                 "s",
                 "Age of the order whose outcome has not been known for longest; 0 when there is none",
             ),

@@ -19,15 +19,15 @@ impl Provider {
         Self {
             attempts: seconds(
                 meter,
-                "gateway.provider.attempt.duration",
+                "transatel_gateway.provider.attempt.duration",
                 "Requests sent to the provider, by API and outcome",
             ),
             unreadable: meter
-                .u64_counter("gateway.provider.unreadable")
+                .u64_counter("transatel_gateway.provider.unreadable")
                 .with_description("Successful answers of the provider that could not be read")
                 .build(),
             held_back: meter
-                .u64_counter("gateway.provider.held_back")
+                .u64_counter("transatel_gateway.provider.held_back")
                 .with_description("Requests to the provider that were not sent, by API and reason")
                 .build(),
         }
@@ -55,7 +55,7 @@ impl Metrics {
     /// Shows the state of breakers: 0 closed, 1 half open, 2 open.
     pub fn watch_breakers(&self, levels: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static) {
         self.meter
-            .u64_observable_gauge("gateway.provider.breaker")
+            .u64_observable_gauge("transatel_gateway.provider.breaker")
             .with_description("Breaker of an API: 0 closed, 1 half open, 2 open")
             .with_callback(move |observer| {
                 for (api, level) in levels() {

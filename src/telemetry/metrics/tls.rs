@@ -19,16 +19,16 @@ impl Tls {
     pub(super) fn new(meter: &Meter) -> Self {
         Self {
             handshakes: meter
-                .u64_counter("gateway.tls.handshakes")
+                .u64_counter("transatel_gateway.tls.handshakes")
                 .with_description("Connections of callers, by what became of their TLS handshake")
                 .build(),
             reloads: meter
-                .u64_counter("gateway.tls.reloads")
+                .u64_counter("transatel_gateway.tls.reloads")
                 .with_description("Changes of the certificate files, by whether they can be used")
                 .build(),
             files_unusable: gauge(
                 meter,
-                "gateway.tls.files_unusable",
+                "transatel_gateway.tls.files_unusable",
                 "",
                 "1 while the certificate files cannot be used and the last ones that could stay in use; else 0",
             ),

@@ -32,7 +32,7 @@ async fn ended(source: &EventSource) -> u32 {
     let metrics = source.gateway.metrics().await;
     let mut lines = metrics.lines();
     let line = lines.find(|line| {
-        line.starts_with("gateway_events_streams_ended_total") && line.contains(r#"why="in_time""#)
+        line.starts_with("transatel_gateway_events_streams_ended_total") && line.contains(r#"why="in_time""#)
     });
     line.map_or(0, |line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
 }

@@ -95,6 +95,6 @@ async fn a_damaged_row_is_shown_as_far_as_it_can_be_read_and_stops_nobody() {
     let metrics = other.metrics().await;
     let damaged = metrics
         .lines()
-        .find(|line| line.starts_with("gateway_events_damaged_total"));
+        .find(|line| line.starts_with("transatel_gateway_events_damaged_total"));
     assert!(damaged.is_some_and(|line| !line.ends_with(" 0")), "{damaged:?}");
 }

@@ -406,9 +406,9 @@ async fn a_slow_consumer_is_sent_away_and_resumes_without_loss() {
     }
     until("it is sent away", async || {
         let metrics = source.gateway.metrics().await;
-        metrics
-            .lines()
-            .any(|line| line.starts_with("gateway_events_streams_ended_total{") && line.contains("too_slow"))
+        metrics.lines().any(|line| {
+            line.starts_with("transatel_gateway_events_streams_ended_total{") && line.contains("too_slow")
+        })
     })
     .await;
     let mut slow = slow;
@@ -525,7 +525,7 @@ async fn an_order_without_its_event_shows_in_the_metrics() {
         let metrics = env.gateway.metrics().await;
         let line = metrics
             .lines()
-            .find(|line| line.starts_with("gateway_orders_without_event"))
+            .find(|line| line.starts_with("transatel_gateway_orders_without_event"))
             .unwrap();
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };

@@ -159,7 +159,7 @@ async fn only_what_is_signed_is_taken_and_only_once() {
     let metrics = source.gateway.metrics().await;
     for (outcome, count) in [("new", 1), ("duplicate", 2), ("wrong_signature", 5)] {
         let shown = metrics.lines().any(|line| {
-            line.starts_with("gateway_events_received_total{")
+            line.starts_with("transatel_gateway_events_received_total{")
                 && line.contains(&format!("outcome=\"{outcome}\""))
                 && line.ends_with(&format!(" {count}"))
         });
@@ -176,7 +176,7 @@ async fn what_is_signed_and_cannot_be_read_is_kept_apart() {
     }
     assert!(source.ids().await.is_empty());
     assert!(source.gateway.metrics().await.lines().any(|line| {
-        line.starts_with("gateway_events_received_total{")
+        line.starts_with("transatel_gateway_events_received_total{")
             && line.contains("unreadable")
             && line.ends_with(" 4")
     }));

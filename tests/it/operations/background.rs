@@ -37,7 +37,7 @@ async fn a_panic_of_background_work_is_logged_and_counted_and_ends_readiness() {
         assert_eq!(fetch(&format!("http://{admin}/livez")).await, "ok\n");
         let metrics = fetch(&format!("http://{admin}/metrics")).await;
         let counted = metrics.lines().any(|line| {
-            line.starts_with("gateway_background_failures_total{")
+            line.starts_with("transatel_gateway_background_failures_total{")
                 && line.contains(&format!("task=\"{task}\""))
                 && line.ends_with(" 1")
         });

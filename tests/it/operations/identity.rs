@@ -187,7 +187,7 @@ async fn a_certificate_that_is_not_good_does_not_connect() {
     for (what, pair) in &cases {
         assert!(!reaches(env.connect(pair.as_ref())).await, "{what}");
     }
-    let failed = "gateway_tls_handshakes_total{outcome=\"failed\"";
+    let failed = "transatel_gateway_tls_handshakes_total{outcome=\"failed\"";
     until("each is counted", async || {
         env.metric(failed).await == Some(cases.len().to_string())
     })
@@ -254,7 +254,7 @@ async fn certificates_are_exchanged_without_a_restart() {
     assert!(stale);
     // Connections that exist go on.
     browse(before).await.unwrap();
-    let reloads = |outcome| format!("gateway_tls_reloads_total{{outcome=\"{outcome}\"");
+    let reloads = |outcome| format!("transatel_gateway_tls_reloads_total{{outcome=\"{outcome}\"");
     until("the exchange is counted", async || {
         env.metric(&reloads("ok")).await.is_some()
     })
@@ -270,7 +270,7 @@ async fn certificates_are_exchanged_without_a_restart() {
         env.metric(&reloads("failed")).await.is_some()
     })
     .await;
-    let unusable = "gateway_tls_files_unusable";
+    let unusable = "transatel_gateway_tls_files_unusable";
     until("the outcome is reported", async || {
         env.metric(unusable).await.as_deref() == Some("1")
     })
@@ -321,7 +321,10 @@ pub async fn metrics_of_certificates() -> String {
     drop(tokio::net::TcpStream::connect(address).await.unwrap());
     assert!(!reaches(env.connect(None)).await);
     let shown = |name: &str, outcome: &str| format!("{name}_total{{outcome=\"{outcome}\"");
-    let (handshakes, reloads) = ("gateway_tls_handshakes", "gateway_tls_reloads");
+    let (handshakes, reloads) = (
+        "transatel_gateway_tls_handshakes",
+        "transatel_gateway_tls_reloads",
+    );
     env.files.put(&env.authority.server(), None);
     until("the exchange is counted", async || {
         env.metric(&shown(reloads, "ok")).await.is_some()
@@ -335,7 +338,9 @@ pub async fn metrics_of_certificates() -> String {
         .await;
     }
     let metrics = env.gateway.metrics().await;
-    let ours = metrics.lines().filter(|line| line.contains("gateway_tls_"));
+    let ours = metrics
+        .lines()
+        .filter(|line| line.contains("transatel_gateway_tls_"));
     ours.flat_map(|line| [line, "\n"]).collect()
 }
 

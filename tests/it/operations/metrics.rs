@@ -193,7 +193,7 @@ async fn the_table_of_metrics_is_what_a_gateway_shows() {
             let everywhere = shared().contains_key(label);
             // Which methods and statuses there are is not the table's to say,
             // and the states that orders passed are those of the transitions.
-            if label.starts_with("rpc_") || name == "gateway_orders" {
+            if label.starts_with("rpc_") || name == "transatel_gateway_orders" {
                 continue;
             }
             for value in values {
@@ -217,7 +217,7 @@ fn the_advice_names_metrics_that_there_are() {
     let table = table();
     let mut named = 0;
     for (at, _) in TABLE
-        .match_indices("gateway_")
+        .match_indices("transatel_gateway_")
         .chain(TABLE.match_indices("rpc_server"))
     {
         let name: String = TABLE[at..]

@@ -80,9 +80,9 @@ async fn an_api_that_fails_is_left_alone_and_nothing_else_is() {
     assert_eq!(ready, "ready\n");
     let metrics = env.gateway.metrics().await;
     for (name, value) in [
-        ("gateway_provider_breaker{api=\"catalog\"", "2"),
-        ("gateway_provider_breaker{api=\"inventory\"", "0"),
-        ("gateway_provider_held_back_total{api=\"catalog\",", "3"),
+        ("transatel_gateway_provider_breaker{api=\"catalog\"", "2"),
+        ("transatel_gateway_provider_breaker{api=\"inventory\"", "0"),
+        ("transatel_gateway_provider_held_back_total{api=\"catalog\",", "3"),
     ] {
         let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
         assert_eq!(line.rsplit(' ').next().unwrap(), value, "{line}");
@@ -290,7 +290,7 @@ async fn calls_beyond_the_limit_are_turned_away_health_and_reflection_are_not() 
         line.rsplit_once(' ').unwrap().1.to_owned()
     };
     for name in ["in_flight", "max_in_flight", "shed_total"] {
-        assert_eq!(figure(&format!("gateway_calls_{name}")), "1", "{name}");
+        assert_eq!(figure(&format!("transatel_gateway_calls_{name}")), "1", "{name}");
     }
     assert!(serving(&env.gateway).await);
     let address = env.gateway.addresses.grpc.to_string();

@@ -35,7 +35,7 @@ async fn no_identifier_or_secret_reaches_a_log_a_span_a_metric_or_debug() {
         }
     }
     assert!(methods >= 27, "{methods}");
-    assert!(saw("url.template") && saw("service.version") && saw("gateway.orders.transitions"));
+    assert!(saw("url.template") && saw("service.version") && saw("transatel_gateway.orders.transitions"));
     for text in [
         "\"level\":\"trace\"",
         "\"trace_id\"",

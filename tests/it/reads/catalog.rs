@@ -407,7 +407,8 @@ async fn odd_products_are_listed_broken_ones_are_dropped_and_counted() {
         let line = metrics
             .lines()
             .find(|line| {
-                line.starts_with("gateway_catalog_products") && line.contains(&format!("\"{kind}\""))
+                line.starts_with("transatel_gateway_catalog_products")
+                    && line.contains(&format!("\"{kind}\""))
             })
             .unwrap_or_else(|| panic!("{kind} not in\n{metrics}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()

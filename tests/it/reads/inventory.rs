@@ -348,7 +348,7 @@ async fn identical_concurrent_reads_are_one_request_and_nothing_is_kept() {
         // All have to have come before the answer does.
         crate::support::gateway::until("everybody waits", async || {
             let metrics = env.gateway.metrics().await;
-            metrics.contains(r#"gateway_cache_answers_total{cache="inventory",kind="missed",otel_scope_name="transatel-gateway"} 200"#)
+            metrics.contains(r#"transatel_gateway_cache_answers_total{cache="inventory",kind="missed",otel_scope_name="transatel-gateway"} 200"#)
         })
         .await;
         control.release("crowd");

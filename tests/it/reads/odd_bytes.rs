@@ -286,8 +286,8 @@ async fn countries_beside_the_standard_are_understood_and_others_are_counted() {
     let answer = env.catalog().get_product(request).await.unwrap().into_inner();
     assert_eq!(answer.product.unwrap().countries, ["FR", "GB", "XK"]);
     let metrics = env.gateway.metrics().await;
-    let counted = metrics
-        .lines()
-        .find(|line| line.starts_with("gateway_catalog_products{") && line.contains("unknown_country"));
+    let counted = metrics.lines().find(|line| {
+        line.starts_with("transatel_gateway_catalog_products{") && line.contains("unknown_country")
+    });
     assert!(counted.is_some_and(|line| line.ends_with(" 1")), "{counted:?}");
 }

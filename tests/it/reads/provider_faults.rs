@@ -262,7 +262,7 @@ async fn answers_that_cannot_be_read_leave_the_cached_catalog_alone() {
             let metrics = env.gateway.metrics().await;
             metrics
                 .lines()
-                .any(|line| line.starts_with("gateway_provider_unreadable_total{api=\"catalog\""))
+                .any(|line| line.starts_with("transatel_gateway_provider_unreadable_total{api=\"catalog\""))
         })
         .await;
         let last = last.unwrap();

@@ -264,7 +264,7 @@ async fn states_are_counted() {
     let metrics = env.gateway.metrics().await;
     let count = |state: &str| {
         metrics.contains(&format!(
-            "gateway_orders_transitions_total{{kind=\"purchase\",state=\"{state}\""
+            "transatel_gateway_orders_transitions_total{{kind=\"purchase\",state=\"{state}\""
         ))
     };
     assert!(count("submitting") && count("placed"), "{metrics}");

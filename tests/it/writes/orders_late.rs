@@ -283,7 +283,8 @@ async fn an_order_carried_out_twice_is_reported() {
         let counted = metrics
             .lines()
             .find(|line| {
-                line.starts_with("gateway_orders_transitions_total") && line.contains("carried_out_twice")
+                line.starts_with("transatel_gateway_orders_transitions_total")
+                    && line.contains("carried_out_twice")
             })
             .unwrap()
             .to_owned();
