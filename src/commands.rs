@@ -1,6 +1,5 @@
 //! The commands of the process.
 
-mod descriptor_set;
 mod move_ledger;
 #[cfg(feature = "sandbox")]
 mod simulated;
@@ -19,6 +18,7 @@ use crate::app::{App, Seams};
 use crate::config::{self, Config, Loaded, Problems, Sources};
 use crate::doctor::{self, Named};
 use crate::domain::{Iccid, Msisdn};
+use crate::grpc;
 use crate::store;
 use crate::telemetry;
 
@@ -177,9 +177,9 @@ const BLOCKING_IDLE: Duration = Duration::from_secs(1);
 
 fn write_contract(plain: bool) -> Result<(), io::Error> {
     let contract = if plain {
-        descriptor_set::plain()
+        grpc::descriptor_set::plain()
     } else {
-        descriptor_set::whole()
+        grpc::descriptor_set::whole()
     }?;
     io::stdout().write_all(&contract)
 }

@@ -11,6 +11,7 @@ mod certificates;
 mod compression;
 mod connection;
 mod convert;
+pub mod descriptor_set;
 mod dispatch;
 mod esim;
 mod events;

@@ -72,7 +72,7 @@ fn metric_of<'a>(
 /// Words of a text that look like a metric of ours.
 fn mentioned(text: &str) -> BTreeSet<&str> {
     text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
-        .filter(|word| word.starts_with("gateway_") || word.starts_with("rpc_server_"))
+        .filter(|word| word.starts_with("transatel_gateway_") || word.starts_with("rpc_server_"))
         .collect()
 }
 

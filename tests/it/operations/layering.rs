@@ -55,7 +55,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ),
     (
         "commands",
-        &["app", "config", "doctor", "domain", "store", "telemetry"],
+        &["app", "config", "doctor", "domain", "grpc", "store", "telemetry"],
     ),
 ];
 

@@ -47,12 +47,12 @@ pub async fn create(
     Ok(answer.into_inner().order.unwrap())
 }
 
-/// Whether an error says that nothing was sent, and that a repeat helps. On a
-/// machine that is busy the time for a request may be over before it is sent.
+/// Whether an error says that this call has sent nothing, and that a repeat
+/// helps. On a busy machine the time for a request may be over before it is sent.
 pub fn was_not_sent(status: &Status) -> bool {
     let reason = reason(status);
     let known_state = reason.metadata.get("known_state").map(String::as_str);
-    reason.code == Code::Unavailable && known_state == Some("NONE")
+    reason.code == Code::Unavailable && matches!(known_state, Some("NONE" | "NOT_PLACED"))
 }
 
 /// The same beside the test.

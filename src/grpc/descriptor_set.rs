@@ -7,7 +7,7 @@ use std::io;
 use prost::{DecodeError, Message as _};
 use prost_types::FileDescriptorSet;
 
-use crate::grpc::DESCRIPTORS;
+use super::DESCRIPTORS;
 
 /// Where Google publishes the details of errors; our copy has another name.
 const ERROR_DETAILS: &str = "google/rpc/error_details.proto";
