@@ -21,7 +21,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificates::Certificates;
 use super::connection::{Connection, Socket};
-use crate::listener::{Listener, LogLimit};
+use crate::listener::Listener;
+use crate::telemetry::LogLimit;
 
 /// Connections that have not begun HTTP/2 yet. One more, and the oldest of
 /// them is closed: an honest caller needs milliseconds.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-use super::LogLimit;
+use crate::telemetry::LogLimit;
 
 /// Pause after an `accept` that failed for a lack of file descriptors or
 /// memory. Short: a peer that wants to connect waits as long.

@@ -10,9 +10,7 @@ mod accept;
 mod body;
 mod clock;
 mod connections;
-mod log_limit;
 
 pub use accept::Listener;
 pub use body::{BodyError, read_body};
 pub use connections::{Connection, Endpoint, Limits, serve};
-pub use log_limit::LogLimit;

@@ -8,6 +8,7 @@
 mod collector;
 mod format;
 mod log_level;
+mod log_limit;
 mod method;
 pub mod metrics;
 pub mod propagation;
@@ -25,6 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 pub use log_level::{ChangeError, LogLevel};
+pub use log_limit::LogLimit;
 pub use method::Method;
 pub use metrics::Metrics;
 

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::signature::{DIGEST_BYTES, Unverified, hexadecimal, key};
-use crate::listener::LogLimit;
+use crate::telemetry::LogLimit;
 
 /// So many are examined and logged a minute: each costs some digests of a body
 /// that anyone can send.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// feet; `app` and `commands` know every part.
 const ALLOWED: [(&str, &[&str]); 15] = [
     ("domain", &[]),
-    ("listener", &[]),
+    ("listener", &["telemetry"]),
     ("cache", &["telemetry"]),
     ("config", &["domain"]),
     ("telemetry", &["config"]),
