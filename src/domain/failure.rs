@@ -100,6 +100,11 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| reason.name() == name)
     }
 
+    /// Whether the provider refused the write.
+    pub fn is_refusal(self) -> bool {
+        !matches!(self, Self::Ambiguous | Self::Unreadable)
+    }
+
     fn text(self) -> &'static str {
         match self {
             Self::SimNotFound => "the provider does not know the SIM",

@@ -6,10 +6,13 @@
 //! resumed one would skip the check of the caller's certificate, and
 //! connections here live for minutes.
 
+mod expiry;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use ring::digest::{Context as Hash, Digest, SHA256};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
@@ -73,8 +76,10 @@ impl Certificates {
     /// When one of them cannot be used.
     pub async fn load(files: config::Tls, metrics: Arc<Metrics>) -> Result<Self, CertificateError> {
         let contents = Contents::read(&files).await?;
+        let configuration = contents.configuration(&files)?;
+        metrics.certificate_expires(contents.expiry());
         Ok(Self {
-            current: ArcSwap::from_pointee(contents.configuration(&files)?),
+            current: ArcSwap::from_pointee(configuration),
             seen: Mutex::new(Some(contents.digest())),
             files,
             metrics,
@@ -125,6 +130,7 @@ impl Certificates {
             return Ok(false);
         }
         self.current.store(Arc::new(contents.configuration(&self.files)?));
+        self.metrics.certificate_expires(contents.expiry());
         Ok(true)
     }
 }
@@ -163,6 +169,12 @@ impl Contents {
             hash.update(part);
         }
         hash.finish()
+    }
+
+    /// When the first certificate of the chain expires.
+    fn expiry(&self) -> Option<Timestamp> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.certificate).collect();
+        expiry::first(&chain.ok()?)
     }
 
     fn configuration(&self, files: &config::Tls) -> Result<ServerConfig, CertificateError> {

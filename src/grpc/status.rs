@@ -310,6 +310,11 @@ pub fn message(error: Error) -> crate::pb::google::rpc::Status {
     }
 }
 
+/// The reason that callers see by this name, if there is one.
+pub fn reason_named(reason: &str) -> Option<&'static str> {
+    ErrorReason::from_str_name(&format!("ERROR_REASON_{reason}")).map(name)
+}
+
 /// The reason as callers see it: without the enum's prefix.
 fn name(reason: ErrorReason) -> &'static str {
     let name = reason.as_str_name();

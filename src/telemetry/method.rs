@@ -35,15 +35,17 @@ impl Method {
         self.name
     }
 
-    /// A call was answered.
-    pub fn call(&self, status: &'static str, took: Duration) {
-        let took = took.as_secs_f64();
-        if status == OK {
-            let bind = || self.all.bind(&self.labels(OK));
-            self.answered.get_or_init(bind).record(took);
-        } else {
-            self.all.record(took, &self.labels(status));
-        }
+    /// A call succeeded.
+    pub fn succeeded(&self, took: Duration) {
+        let bind = || self.all.bind(&self.labels(OK));
+        self.answered.get_or_init(bind).record(took.as_secs_f64());
+    }
+
+    /// A call failed with a status, for a reason of a closed set.
+    pub fn failed(&self, status: &'static str, cause: &'static str, took: Duration) {
+        let [system, method, status] = self.labels(status);
+        let labels = [system, method, status, KeyValue::new("error.type", cause)];
+        self.all.record(took.as_secs_f64(), &labels);
     }
 
     fn labels(&self, status: &'static str) -> [KeyValue; 3] {

@@ -12,6 +12,7 @@ mod log_limit;
 mod method;
 pub mod metrics;
 pub mod propagation;
+mod span_events;
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SamplingResult, SdkTracerProvider, ShouldSample};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
@@ -84,7 +85,8 @@ pub fn init(config: &config::Telemetry) -> Result<Telemetry, SetupError> {
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        .with_filter(own);
+        .with_filter(own.clone().and(filter_fn(|metadata| metadata.is_span())));
+    let events = span_events::SpanEvents.with_filter(own);
     let (filter, log_level) = LogLevel::new(&config.log_level).map_err(SetupError::Filter)?;
     let logs = fmt::layer()
         .event_format(format::Lines::new(config.log_format))
@@ -94,6 +96,7 @@ pub fn init(config: &config::Telemetry) -> Result<Telemetry, SetupError> {
     tracing_subscriber::registry()
         .with(logs)
         .with(traces)
+        .with(events)
         .try_init()?;
     Ok(Telemetry { tracer, log_level })
 }

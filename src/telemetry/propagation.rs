@@ -92,12 +92,6 @@ pub fn current() -> SpanContext {
     Context::map_current(|context| context.span().span_context().clone())
 }
 
-/// Runs something short in a trace that has ended.
-pub fn after<T>(trace: &SpanContext, work: impl FnOnce() -> T) -> T {
-    let _inside = Context::new().with_remote_span_context(trace.clone()).attach();
-    work()
-}
-
 /// A span for a part of the work, unless the work is in a trace that is not
 /// recorded: then there is none, and the trace continues by its context alone.
 pub fn part(span: impl FnOnce() -> Span) -> Span {

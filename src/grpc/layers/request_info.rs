@@ -3,32 +3,34 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use http_body_util::BodyExt as _;
-use hyper::body::Frame;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::TraceId;
 use prost::Message as _;
 use prost_types::Any;
-use tonic::body::Body;
 use tonic::{Code, Status};
-use tonic_types::pb::RequestInfo;
+use tonic_types::pb::{ErrorInfo, RequestInfo};
+
+use crate::grpc::status;
 
 /// The header of every answer.
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 const TYPE: &str = "type.googleapis.com/google.rpc.RequestInfo";
+const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 
-/// Adds the id to the headers of an answer, and to its error if it is one.
-pub(super) fn add(headers: &mut HeaderMap, id: TraceId, code: Code) {
+/// Adds the id to the headers of an answer, and to its error if it is one. Gives
+/// the error's reason.
+pub(super) fn add(headers: &mut HeaderMap, id: TraceId, code: Code) -> Option<&'static str> {
     if let Ok(mut value) = HeaderValue::from_bytes(&digits(id)) {
         // Never the same again: it must not replace others in the table by
         // which HTTP/2 compresses headers.
         value.set_sensitive(true);
         headers.insert(TRACE_ID, value);
     }
-    if code != Code::Ok {
-        add_to_error(headers, id);
+    if code == Code::Ok {
+        return None;
     }
+    add_to_error(headers, id).and_then(|(_, reason)| reason)
 }
 
 /// As `TraceId` prints itself, without the formatter: every call needs it.
@@ -41,8 +43,10 @@ fn digits(id: TraceId) -> [u8; 32] {
     digits
 }
 
-/// Adds the id to the error of a status, in headers or trailers.
-fn add_to_error(headers: &mut HeaderMap, id: TraceId) -> Option<Code> {
+/// Adds the id to the error of a status, in headers or trailers. Gives the code
+/// and, where the error has one of ours, the reason; `None` when there is no
+/// error.
+pub(super) fn add_to_error(headers: &mut HeaderMap, id: TraceId) -> Option<(Code, Option<&'static str>)> {
     let status = Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)?;
     let code = status.code();
     let info = RequestInfo {
@@ -56,34 +60,30 @@ fn add_to_error(headers: &mut HeaderMap, id: TraceId) -> Option<Code> {
             message: status.message().to_owned(),
             details: Vec::new(),
         },
-        details => tonic_types::Status::decode(details).ok()?,
+        details => match tonic_types::Status::decode(details) {
+            Ok(details) => details,
+            Err(_) => return Some((code, None)),
+        },
     };
+    let reason = details.details.iter().find_map(reason);
     details.details.push(Any {
         type_url: TYPE.to_owned(),
         value: info.encode_to_vec(),
     });
     let encoded = STANDARD_NO_PAD.encode(details.encode_to_vec());
-    headers.insert(DETAILS, HeaderValue::from_str(&encoded).ok()?);
-    Some(code)
+    if let Ok(encoded) = HeaderValue::from_str(&encoded) {
+        headers.insert(DETAILS, encoded);
+    }
+    Some((code, reason))
 }
 
-/// Adds the id to the error that a stream ends with. `failed` gets its code.
-pub(super) fn add_to_end(
-    response: Response<Body>,
-    id: TraceId,
-    failed: impl Fn(Code) + Send + 'static,
-) -> Response<Body> {
-    response.map(|body| {
-        Body::new(body.map_frame(move |frame| match frame.into_trailers() {
-            Ok(mut trailers) => {
-                if let Some(code) = add_to_error(&mut trailers, id) {
-                    failed(code);
-                }
-                Frame::trailers(trailers)
-            }
-            Err(frame) => frame,
-        }))
-    })
+/// The reason in a detail that is an `ErrorInfo`: one of the contract's.
+fn reason(detail: &Any) -> Option<&'static str> {
+    if detail.type_url != ERROR_INFO {
+        return None;
+    }
+    let info = ErrorInfo::decode(detail.value.as_slice()).ok()?;
+    status::reason_named(&info.reason)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! One measurement per call, in the caller's trace, and one span when the call
-//! is recorded. A call that is not recorded still has a trace, for its log
-//! lines, for the provider, and for the caller to ask about.
+//! One measurement per call, at the end of its answer, in the caller's trace, and
+//! one span when the call is recorded. A call that is not recorded still has a
+//! trace, for its log lines, for the provider, and for the caller to ask about.
 //!
-//! Method names come from the contract; anything else a client may send is
-//! counted as `_OTHER`, so that labels stay a closed set.
+//! A unary answer ends as it begins; a stream is followed to its end
+//! (`stream_end`). Method names come from the contract; anything else a client may
+//! send is counted as `_OTHER`, so that labels stay a closed set. So do causes:
+//! a failed call has the reason of its error, or its status where there is none.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,18 +14,19 @@ use std::task::{Poll, ready};
 
 use foldhash::HashMap;
 use http::{Request, Response};
-use opentelemetry::{Context, ContextGuard};
+use opentelemetry::Context;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tonic::Code;
 use tonic::body::Body;
 use tower::{Layer, Service};
-use tracing::span::Entered;
 use tracing::{Span, field};
 
+use super::call::{Call, Called, Trace};
 use super::request_info;
+use super::stream_end;
 use crate::domain::Caller;
-use crate::telemetry::{Method, Metrics, Sampling, propagation};
+use crate::telemetry::{Metrics, Sampling, propagation};
 
 /// Observes calls.
 #[derive(Clone)]
@@ -35,13 +38,6 @@ struct Calls {
     methods: HashMap<String, Arc<Called>>,
     other: Arc<Called>,
     sampling: Sampling,
-}
-
-/// A method.
-struct Called {
-    counts: Method,
-    /// Whether its answer may end with an error after it has begun.
-    streams: bool,
 }
 
 const OTHER: &str = "_OTHER";
@@ -109,12 +105,15 @@ where
             let _inside = trace.enter();
             self.inner.call(request)
         };
-        Observed {
-            answer,
+        let call = Call {
             trace,
             started,
             method,
             caller,
+        };
+        Observed {
+            answer,
+            call: Some(call),
         }
     }
 }
@@ -137,45 +136,13 @@ fn span(method: &'static str, parent: Option<Context>, caller: Option<&Caller>) 
     span
 }
 
-/// The trace of a call.
-enum Trace {
-    Recorded(Span),
-    Unrecorded(Context),
-}
-
-/// Leaves the trace when dropped.
-enum Inside<'a> {
-    Span(#[expect(dead_code, reason = "held for its end")] Entered<'a>),
-    Context(#[expect(dead_code, reason = "held for its end")] ContextGuard),
-}
-
-impl Trace {
-    fn enter(&self) -> Inside<'_> {
-        match self {
-            Self::Recorded(span) => Inside::Span(span.enter()),
-            Self::Unrecorded(context) => Inside::Context(context.clone().attach()),
-        }
-    }
-
-    fn record(&self, code: Code) {
-        let Self::Recorded(span) = self else { return };
-        span.record("rpc.response.status_code", name(code));
-        if is_our_fault(code) {
-            span.record("error.type", name(code));
-            span.record("otel.status_code", "ERROR");
-        }
-    }
-}
-
 pin_project! {
-    /// An answer that is measured when it begins.
+    /// An answer whose end is measured.
     pub struct Observed<F> {
         #[pin]
         answer: F,
-        trace: Trace,
-        started: Instant,
-        method: Arc<Called>,
-        caller: Option<Caller>,
+        // Taken when the answer begins.
+        call: Option<Call>,
     }
 }
 
@@ -187,75 +154,28 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let _inside = this.trace.enter();
+        let Some(call) = this.call.as_ref() else {
+            return Poll::Pending;
+        };
+        let inside = call.trace.enter();
         let mut answer = ready!(this.answer.poll(context));
         if let Ok(response) = &mut answer {
             // An answer without a message carries its status in the headers;
-            // one with a message was successful.
+            // one with a message was successful, or is a stream.
             let code = response
                 .headers()
                 .get("grpc-status")
                 .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
-            this.trace.record(code);
-            if code != Code::Ok {
-                failed(this.method, code, this.caller.as_ref());
-            }
-            this.method.counts.call(name(code), this.started.elapsed());
-            let trace = propagation::current();
-            request_info::add(response.headers_mut(), trace.trace_id(), code);
-            if this.method.streams && code == Code::Ok {
-                let (method, caller) = (Arc::clone(this.method), this.caller.take());
-                let id = trace.trace_id();
-                let failed =
-                    move |code| propagation::after(&trace, || failed(&method, code, caller.as_ref()));
-                return Poll::Ready(answer.map(|response| request_info::add_to_end(response, id, failed)));
+            let id = propagation::current().trace_id();
+            let reason = request_info::add(response.headers_mut(), id, code);
+            if !call.method.streams || code != Code::Ok {
+                call.ended(code, reason);
+            } else {
+                drop(inside);
+                let call = this.call.take();
+                return Poll::Ready(answer.map(|response| stream_end::observe(response, id, call)));
             }
         }
         Poll::Ready(answer)
-    }
-}
-
-fn failed(method: &Called, code: Code, caller: Option<&Caller>) {
-    tracing::info!(
-        method = method.counts.name(),
-        status = name(code),
-        caller = caller.map(Caller::as_str),
-        "call failed"
-    );
-}
-
-/// Whether a status means a fault of the server, not of the caller.
-fn is_our_fault(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::Unavailable
-            | Code::DataLoss
-    )
-}
-
-/// The code as OpenTelemetry's conventions spell it.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }

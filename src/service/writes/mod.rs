@@ -49,6 +49,7 @@ use uuid::Uuid;
 use super::{Catalog, Sims};
 use crate::config;
 use crate::domain::change::{OptionalOperation, SimTerms};
+use crate::domain::failure::Reason;
 use crate::domain::write::{Kind, Order, PurchaseTerms, RequestId, State, SubscriptionTerms, Write, WriteId};
 use crate::domain::{Clock, Deadline, Error, Iccid, Result, SimRef};
 use crate::store::{self, EventLog, Ledger, Record, Slot};
@@ -194,6 +195,9 @@ impl Writes {
             clock,
             steps,
         } = parts;
+        let refusals = Reason::ALL.into_iter().filter(|reason| reason.is_refusal());
+        let refusals: Vec<_> = refusals.map(Reason::name).collect();
+        metrics.show_refusals(&["purchase", "subscription", "sim"], &refusals);
         Self {
             inner: Arc::new(Inner {
                 provider,
@@ -330,6 +334,9 @@ impl Inner {
         }
         let (kind, state) = (write.kind.name(), write.state_name());
         self.metrics.write(kind, state);
+        if let (State::Rejected, Some(failure)) = (write.state, &write.failure) {
+            self.metrics.refused(kind, failure.reason.name());
+        }
         let (order_id, caller) = (write.id, write.caller.as_deref());
         match write.state {
             State::NeedsOperator => {

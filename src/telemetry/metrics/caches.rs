@@ -7,6 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use super::Metrics;
+use super::moment::Moment;
 
 /// Counters of a cache since the start. The cache counts by itself, so that a
 /// hit costs one atomic addition.
@@ -27,8 +28,14 @@ pub struct CacheCounts {
 }
 
 /// Products of the catalog that was loaded last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Products {
+    last_loaded: Moment,
+    counts: Arc<ProductCounts>,
+}
+
+#[derive(Debug, Default)]
+struct ProductCounts {
     listed: AtomicU64,
     dropped: AtomicU64,
     infrastructure: AtomicU64,
@@ -49,9 +56,9 @@ pub struct Catalog {
 }
 
 impl Products {
-    pub(super) fn new(meter: &Meter) -> Arc<Self> {
-        let products = Arc::new(Self::default());
-        let shown = Arc::clone(&products);
+    pub(super) fn new(meter: &Meter) -> Self {
+        let counts = Arc::new(ProductCounts::default());
+        let shown = Arc::clone(&counts);
         meter
             .u64_observable_gauge("transatel_gateway.catalog.products")
             .with_description("Products of the catalog loaded last, by what became of them; unknown_country: listed without a country whose code is not known")
@@ -66,7 +73,14 @@ impl Products {
                 }
             })
             .build();
-        products
+        Self {
+            last_loaded: Moment::now(
+                meter,
+                "transatel_gateway.catalog.last_loaded",
+                "When a catalog was loaded last, or when this process began; seconds since 1970",
+            ),
+            counts,
+        }
     }
 }
 
@@ -74,10 +88,12 @@ impl Metrics {
     /// A catalog was loaded.
     pub fn catalog(&self, catalog: Catalog) {
         let store = |counter: &AtomicU64, count| counter.store(count as u64, Ordering::Relaxed);
-        store(&self.products.listed, catalog.listed);
-        store(&self.products.dropped, catalog.dropped);
-        store(&self.products.infrastructure, catalog.infrastructure);
-        store(&self.products.unknown_country, catalog.with_unknown_country);
+        let counts = &self.products.counts;
+        store(&counts.listed, catalog.listed);
+        store(&counts.dropped, catalog.dropped);
+        store(&counts.infrastructure, catalog.infrastructure);
+        store(&counts.unknown_country, catalog.with_unknown_country);
+        self.products.last_loaded.set(jiff::Timestamp::now());
     }
 
     /// Shows what the caches did.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
 
-use super::{Metrics, gauge};
+use super::{Metrics, gauge, start_at_zero};
 
 #[derive(Debug)]
 pub(super) struct Events {
@@ -17,6 +17,20 @@ pub(super) struct Events {
     streams_ended: Counter<u64>,
 }
 
+/// What becomes of a post.
+const RECEIVED: [&str; 7] = [
+    "new",
+    "duplicate",
+    "unreadable",
+    "wrong_signature",
+    "too_large",
+    "too_slow",
+    "store_failed",
+];
+
+/// Why a stream ends.
+const ENDS: [&str; 6] = ["in_time", "gone", "too_slow", "shutdown", "expired", "failed"];
+
 impl Events {
     pub(super) fn new(meter: &Meter) -> Self {
         let damaged = meter
@@ -25,11 +39,18 @@ impl Events {
             .build();
         // Registered from the start: the first one must be visible as a change.
         damaged.add(0, &[]);
+        let received = meter
+            .u64_counter("transatel_gateway.events.received")
+            .with_description("What was posted to the webhook, by what became of it")
+            .build();
+        start_at_zero(&received, "outcome", &RECEIVED);
+        let streams_ended = meter
+            .u64_counter("transatel_gateway.events.streams.ended")
+            .with_description("Streams of events that ended, by why")
+            .build();
+        start_at_zero(&streams_ended, "why", &ENDS);
         Self {
-            received: meter
-                .u64_counter("transatel_gateway.events.received")
-                .with_description("What was posted to the webhook, by what became of it")
-                .build(),
+            received,
             damaged,
             last_received: gauge(
                 meter,
@@ -43,10 +64,7 @@ impl Events {
                 "",
                 "Streams of events that are open",
             ),
-            streams_ended: meter
-                .u64_counter("transatel_gateway.events.streams.ended")
-                .with_description("Streams of events that ended, by why")
-                .build(),
+            streams_ended,
         }
     }
 }

@@ -15,12 +15,36 @@ pub const CARRIED_OUT_TWICE: &str = "carried_out_twice";
 /// A state in the count of transitions: withdrawn before it was sent.
 pub const NOT_SENT: &str = "not_sent";
 
+/// States that orders reach.
+const ORDER_STATES: [&str; 8] = [
+    "submitting",
+    "placed",
+    "rejected",
+    "unknown",
+    "not_placed",
+    "needs_operator",
+    NOT_SENT,
+    CARRIED_OUT_TWICE,
+];
+
+/// States that operations on SIMs reach.
+const OPERATION_STATES: [&str; 7] = [
+    "submitting",
+    "done",
+    "rejected",
+    "unknown",
+    "not_done",
+    "needs_operator",
+    NOT_SENT,
+];
+
 /// Kind, state, and how many.
 type Count = (&'static str, &'static str, i64);
 
 #[derive(Debug)]
 pub(super) struct Orders {
     transitions: Counter<u64>,
+    refused: Counter<u64>,
     by_state: Arc<Mutex<Vec<Count>>>,
     without_event: Arc<AtomicI64>,
     unknown_for: Arc<AtomicI64>,
@@ -35,11 +59,19 @@ impl Orders {
                  carried_out_twice: the provider shows more than one of what was ordered once",
             )
             .build();
-        // Registered from the start: an alert on the first one needs a 0 before
-        // it.
+        // From the start: an alert on the first one needs a 0 before it.
         for kind in ["purchase", "subscription"] {
-            transitions.add(0, &labels(kind, CARRIED_OUT_TWICE));
+            for state in ORDER_STATES {
+                transitions.add(0, &labels(kind, state));
+            }
         }
+        for state in OPERATION_STATES {
+            transitions.add(0, &labels("sim", state));
+        }
+        let refused = meter
+            .u64_counter("transatel_gateway.orders.refused")
+            .with_description("Orders and operations on SIMs that the provider refused, by reason")
+            .build();
         let by_state = Arc::new(Mutex::new(Vec::<Count>::new()));
         meter
             .i64_observable_gauge("transatel_gateway.orders")
@@ -58,6 +90,7 @@ impl Orders {
             .build();
         Self {
             transitions,
+            refused,
             by_state,
             without_event: gauge(
                 meter,
@@ -83,6 +116,25 @@ impl Metrics {
     /// A write of a kind reached a state.
     pub fn write(&self, kind: &'static str, state: &'static str) {
         self.orders.transitions.add(1, &labels(kind, state));
+    }
+
+    /// Writes of these kinds may be refused for these reasons: counted from 0.
+    pub fn show_refusals(&self, kinds: &[&'static str], reasons: &[&'static str]) {
+        for kind in kinds {
+            for reason in reasons {
+                self.count_refused(kind, reason, 0);
+            }
+        }
+    }
+
+    /// A write of a kind was refused.
+    pub fn refused(&self, kind: &'static str, reason: &'static str) {
+        self.count_refused(kind, reason, 1);
+    }
+
+    fn count_refused(&self, kind: &'static str, reason: &'static str, more: u64) {
+        let labels = [KeyValue::new("kind", kind), KeyValue::new("reason", reason)];
+        self.orders.refused.add(more, &labels);
     }
 
     /// The number of writes by kind and state.

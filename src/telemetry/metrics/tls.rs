@@ -3,34 +3,46 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use jiff::Timestamp;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
 
-use super::{Metrics, gauge};
+use super::moment::Moment;
+use super::{Metrics, gauge, start_at_zero};
 
 #[derive(Debug)]
 pub(super) struct Tls {
     handshakes: Counter<u64>,
     reloads: Counter<u64>,
     files_unusable: Arc<AtomicI64>,
+    certificate_expires: Moment,
 }
 
 impl Tls {
     pub(super) fn new(meter: &Meter) -> Self {
+        let handshakes = meter
+            .u64_counter("transatel_gateway.tls.handshakes")
+            .with_description("Connections of callers, by what became of their TLS handshake")
+            .build();
+        start_at_zero(&handshakes, "outcome", &["ok", "failed", "left", "timed_out"]);
+        let reloads = meter
+            .u64_counter("transatel_gateway.tls.reloads")
+            .with_description("Changes of the certificate files, by whether they can be used")
+            .build();
+        start_at_zero(&reloads, "outcome", &["ok", "failed"]);
         Self {
-            handshakes: meter
-                .u64_counter("transatel_gateway.tls.handshakes")
-                .with_description("Connections of callers, by what became of their TLS handshake")
-                .build(),
-            reloads: meter
-                .u64_counter("transatel_gateway.tls.reloads")
-                .with_description("Changes of the certificate files, by whether they can be used")
-                .build(),
+            handshakes,
+            reloads,
             files_unusable: gauge(
                 meter,
                 "transatel_gateway.tls.files_unusable",
                 "",
                 "1 while the certificate files cannot be used and the last ones that could stay in use; else 0",
+            ),
+            certificate_expires: Moment::unknown(
+                meter,
+                "transatel_gateway.tls.certificate_expires",
+                "When the first certificate of the chain that callers are shown expires, in seconds since 1970; missing without TLS",
             ),
         }
     }
@@ -40,6 +52,14 @@ impl Metrics {
     /// A TLS handshake ended.
     pub fn handshake(&self, outcome: &'static str) {
         self.tls.handshakes.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// Callers are shown certificates that expire then, if that can be read.
+    pub fn certificate_expires(&self, at: Option<Timestamp>) {
+        match at {
+            Some(at) => self.tls.certificate_expires.set(at),
+            None => self.tls.certificate_expires.clear(),
+        }
     }
 
     /// The certificate files have changed; `usable` says whether they are

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::endpoint::Api;
 use super::error::CallError;
 
 /// What one attempt says about the health of the API.
@@ -80,15 +81,17 @@ impl State {
 /// One API's breaker.
 #[derive(Debug)]
 pub struct Breaker {
+    api: Api,
     failures: u32,
     open_for: Duration,
     state: Mutex<State>,
 }
 
 impl Breaker {
-    /// Opens after so many failures in a row, for so long.
-    pub fn new(failures: u32, open_for: Duration) -> Self {
+    /// Of an API. Opens after so many failures in a row, for so long.
+    pub fn new(api: Api, failures: u32, open_for: Duration) -> Self {
         Self {
+            api,
             failures,
             open_for,
             state: Mutex::new(State::CLOSED),
@@ -144,7 +147,8 @@ impl Breaker {
         let now = Instant::now();
         let opened = now + self.open_for;
         let mut state = self.state();
-        *state = match (*state, sample) {
+        let before = *state;
+        *state = match (before, sample) {
             (State::Probing, Sample::Alive) if probe => State::CLOSED,
             (State::Probing, Sample::Failed | Sample::Lost | Sample::Throttled) if probe => {
                 State::Open { until: opened }
@@ -176,6 +180,28 @@ impl Breaker {
             // Late answers to calls from before it opened decide nothing.
             (same, _) => same,
         };
+        let after = *state;
+        drop(state);
+        self.log(before, after, sample);
+    }
+
+    /// Logs what an operator has to know. There is one line each time it opens,
+    /// and then one for each probe.
+    fn log(&self, before: State, after: State, sample: Sample) {
+        let (api, open_for) = (self.api.name(), humantime::format_duration(self.open_for));
+        match (before, after) {
+            (State::Closed { .. }, State::Open { .. }) => {
+                let failures = self.failures;
+                tracing::warn!(api, failures, %open_for, "the breaker of an API opened: for a while nothing is sent to it");
+            }
+            (State::Probing, State::Open { .. }) if sample != Sample::Nothing => {
+                tracing::warn!(api, %open_for, "the probe of an API failed: its breaker is open again");
+            }
+            (State::Probing, State::Closed { .. }) => {
+                tracing::info!(api, "the breaker of an API closed: it answers again");
+            }
+            _ => {}
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -217,7 +243,7 @@ mod tests {
     const OPEN_FOR: Duration = Duration::from_secs(10);
 
     fn after(samples: &[Sample]) -> Arc<Breaker> {
-        let breaker = Arc::new(Breaker::new(3, OPEN_FOR));
+        let breaker = Arc::new(Breaker::new(Api::Orders, 3, OPEN_FOR));
         for sample in samples {
             breaker.admit().unwrap().record(*sample);
         }
@@ -289,7 +315,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn answers_to_calls_from_before_it_opened_decide_nothing() {
-        let breaker = Arc::new(Breaker::new(1, OPEN_FOR));
+        let breaker = Arc::new(Breaker::new(Api::Orders, 1, OPEN_FOR));
         let (early, late) = (breaker.admit().unwrap(), breaker.admit().unwrap());
         let latest = breaker.admit().unwrap();
         early.record(Sample::Failed);

@@ -1,6 +1,7 @@
 //! How a call to the provider can fail, by phase relative to the send: the
 //! phase decides what may be repeated.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,11 +173,17 @@ impl CallError {
     pub fn provider_detail(&self) -> ProviderDetail {
         match self {
             Self::Refused(refusal) => refusal.provider_detail(),
+            Self::Unreadable { request_id, .. } => ProviderDetail {
+                code: None,
+                request_id: request_id.clone(),
+            },
             _ => ProviderDetail::default(),
         }
     }
 
-    /// Its label in metrics and spans.
+    /// Its `outcome` in metrics and logs. Answers that say that the API does not
+    /// work now are apart from those that decide about the request, as for the
+    /// breaker.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Token(_) => "token",
@@ -186,8 +193,22 @@ impl CallError {
             Self::Connect(_) => "connect",
             Self::Timeout { .. } => "timeout",
             Self::Broken(_) => "broken",
-            Self::Refused(_) => "refused",
+            Self::Refused(refusal) => match refusal.status {
+                429 => "rate_limited",
+                501 => "refused",
+                500.. => "server_error",
+                _ => "refused",
+            },
             Self::Unreadable { .. } => "unreadable",
+        }
+    }
+
+    /// `error.type`, as OpenTelemetry's conventions define it for HTTP: the
+    /// status if that is the error, else a word.
+    pub fn error_type(&self) -> Cow<'static, str> {
+        match self {
+            Self::Refused(refusal) => refusal.status.to_string().into(),
+            other => other.kind().into(),
         }
     }
 

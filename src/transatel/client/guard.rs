@@ -65,7 +65,11 @@ impl Guards {
     pub fn new(outbound: &Outbound, metrics: Arc<Metrics>) -> Self {
         let guard = |api| {
             let guard = Guard {
-                breaker: Arc::new(Breaker::new(outbound.breaker_failures, outbound.breaker_open_for)),
+                breaker: Arc::new(Breaker::new(
+                    api,
+                    outbound.breaker_failures,
+                    outbound.breaker_open_for,
+                )),
                 room: Arc::new(Semaphore::new(outbound.concurrency)),
                 shared: Arc::new(Semaphore::new(
                     outbound.concurrency - kept_for_orders(outbound.concurrency),
@@ -74,6 +78,7 @@ impl Guards {
             };
             (api, guard)
         };
+        metrics.show_apis(&Api::ALL.map(Api::name));
         let guards: Arc<[_]> = Api::ALL.map(guard).into();
         let shown = Arc::clone(&guards);
         metrics.watch_breakers(move || {

@@ -5,7 +5,8 @@
 //! * [`request`] is what is asked, and within which bounds.
 //! * [`call`] makes a call of it: a token, attempts, and the rule that only
 //!   reads are repeated.
-//! * [`transport`] is the one function that sends, [`answer`] what comes back.
+//! * [`transport`] is the one function that sends, [`answer`] what comes back,
+//!   `observation` what operators see of it.
 //! * `guard` admits calls: bulkhead, rate limit, circuit `breaker`, and the
 //!   budget of retries.
 //! * [`token`] keeps the OAuth2 token.
@@ -18,6 +19,7 @@ pub mod endpoint;
 pub mod error;
 pub(in crate::transatel) mod guard;
 mod leased_body;
+mod observation;
 mod pace;
 pub mod request;
 pub(in crate::transatel) mod retry;

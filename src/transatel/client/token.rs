@@ -273,7 +273,9 @@ impl Load for Loader {
         let granted: Granted = answer.and_then(|answer| answer.json()).inspect_err(|failure| {
             tracing::warn!(%failure, "no token from the provider");
         })?;
-        granted.token().ok_or_else(malformed)
+        let token = granted.token().ok_or_else(malformed)?;
+        self.transport.metrics.token(token.value.grant.lifetime);
+        Ok(token)
     }
 
     fn hold(&self, failure: &CallError, failures: u32) -> Duration {

@@ -7,11 +7,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::{Host, Url};
@@ -20,6 +21,7 @@ use super::answer::Answer;
 use super::endpoint::{Endpoint, Kind};
 use super::error::{CallError, Refusal, retry_after};
 use super::leased_body::{LeaseOver, LeasedBody};
+use super::observation::{Ended, Observer};
 use super::request::Request;
 use crate::config::Outbound;
 use crate::domain::{Deadline, Lease};
@@ -67,6 +69,7 @@ pub struct Attempt<'a> {
 /// An attempt that needs nothing of its caller any more.
 struct Prepared {
     request: reqwest::RequestBuilder,
+    method: Method,
     endpoint: &'static Endpoint,
     bound: Duration,
     by_deadline: bool,
@@ -82,7 +85,8 @@ pub struct Transport {
     writes: reqwest::Client,
     base_url: Url,
     max_answer_bytes: usize,
-    metrics: Arc<Metrics>,
+    observer: Observer,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Transport {
@@ -122,6 +126,7 @@ impl Transport {
             // HTTP/1: no other request shares the connection, and none is
             // kept.
             writes: client().http1_only().pool_max_idle_per_host(0).build()?,
+            observer: Observer::new(&base_url, Arc::clone(&metrics)),
             base_url,
             max_answer_bytes: outbound.max_answer_bytes,
             metrics,
@@ -143,14 +148,22 @@ impl Transport {
         let prepared = self.prepare(attempt);
         let transport = Arc::clone(self);
         async move {
-            let (endpoint, span) = (prepared.endpoint, prepared.span.clone());
+            let (method, endpoint) = (prepared.method.clone(), prepared.endpoint);
+            let span = prepared.span.clone();
+            // 0 until an answer has begun.
+            let status = AtomicU16::new(0);
             let started = Instant::now();
-            let result = transport.bounded(prepared).instrument(span.clone()).await;
-            let outcome = result.as_ref().map_or_else(CallError::kind, |_| "ok");
-            transport
-                .metrics
-                .attempt(endpoint.api.name(), outcome, started.elapsed());
-            note(endpoint, &result, &span);
+            // Boxed: it is a part of every future that asks the provider.
+            let sent = Box::pin(transport.bounded(prepared, &status));
+            let result = sent.instrument(span.clone()).await;
+            transport.observer.observe(&Ended {
+                method: &method,
+                endpoint,
+                span: &span,
+                status: Some(status.into_inner()).filter(|status| *status != 0),
+                result: &result,
+                took: started.elapsed(),
+            });
             result
         }
     }
@@ -183,6 +196,7 @@ impl Transport {
         let left = attempt.deadline.map(time_to_answer);
         Prepared {
             request: builder.headers(headers),
+            method: request.method.clone(),
             endpoint: request.endpoint,
             bound: left.map_or(attempt.timeout, |left| left.min(attempt.timeout)),
             by_deadline: left.is_some_and(|left| left < attempt.timeout),
@@ -200,30 +214,31 @@ impl Transport {
             http.request.resend_count = field::Empty,
             http.response.status_code = field::Empty,
             url.template = request.endpoint.template,
-            server.address = self.base_url.host_str().unwrap_or_default(),
-            server.port = self.base_url.port_or_known_default(),
+            server.address = self.observer.address(),
+            server.port = self.observer.port(),
             transatel.api = request.endpoint.api.name(),
             transatel.request_id = field::Empty,
             error.type = field::Empty,
         );
         if resend > 0 {
-            span.record("http.request.resend_count", resend);
+            // The tracing bridge has no unsigned numbers.
+            span.record("http.request.resend_count", i64::from(resend));
         }
         span
     }
 
-    async fn bounded(&self, prepared: Prepared) -> Result<Answer, CallError> {
+    async fn bounded(&self, prepared: Prepared, status: &AtomicU16) -> Result<Answer, CallError> {
         let (bound, by_deadline) = (prepared.bound, prepared.by_deadline);
         if bound.is_zero() {
             return Err(CallError::NoTimeLeft);
         }
-        match tokio::time::timeout(bound, self.send(prepared)).await {
+        match tokio::time::timeout(bound, self.send(prepared, status)).await {
             Ok(result) => result,
             Err(_) => Err(CallError::Timeout { by_deadline }),
         }
     }
 
-    async fn send(&self, prepared: Prepared) -> Result<Answer, CallError> {
+    async fn send(&self, prepared: Prepared, begun: &AtomicU16) -> Result<Answer, CallError> {
         let Prepared {
             request,
             endpoint,
@@ -233,6 +248,7 @@ impl Transport {
         let response = request.send().await.map_err(|error| classify(&error))?;
 
         let status = response.status();
+        begun.store(status.as_u16(), Ordering::Relaxed);
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
         let request_id = header(REQUEST_ID).map(str::to_owned);
         let allow = response.headers().get_all(ALLOW).iter();
@@ -241,7 +257,7 @@ impl Transport {
             .map(str::to_owned)
             .collect();
         let retry_after = header(RETRY_AFTER.as_str()).and_then(retry_after);
-        span.record("http.response.status_code", status.as_u16());
+        span.record("http.response.status_code", i64::from(status.as_u16()));
         if let Some(request_id) = &request_id {
             span.record("transatel.request_id", request_id.as_str());
         }
@@ -299,33 +315,6 @@ impl Transport {
 /// What is left of a deadline for an answer of the provider.
 pub(super) fn time_to_answer(deadline: Deadline) -> Duration {
     deadline.remaining().saturating_sub(DEADLINE_MARGIN)
-}
-
-/// Records the outcome in the span and, if an operator would look for it, in
-/// the log.
-fn note(endpoint: &Endpoint, result: &Result<Answer, CallError>, span: &Span) {
-    let Err(failure) = result else { return };
-    span.record("error.type", failure.kind());
-    span.record("otel.status_code", "ERROR");
-    if let CallError::Refused(refusal) = failure {
-        tracing::debug!(
-            parent: span,
-            api = endpoint.api.name(),
-            template = endpoint.template,
-            status = refusal.status,
-            code = refusal.title.as_deref(),
-            request_id = refusal.request_id.as_deref(),
-            "the provider refused a request"
-        );
-    } else {
-        tracing::warn!(
-            parent: span,
-            api = endpoint.api.name(),
-            template = endpoint.template,
-            failure = failure.kind(),
-            "a request to the provider failed: {failure}"
-        );
-    }
 }
 
 /// Whether an address is this machine's own.

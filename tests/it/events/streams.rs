@@ -406,9 +406,8 @@ async fn a_slow_consumer_is_sent_away_and_resumes_without_loss() {
     }
     until("it is sent away", async || {
         let metrics = source.gateway.metrics().await;
-        metrics.lines().any(|line| {
-            line.starts_with("transatel_gateway_events_streams_ended_total{") && line.contains("too_slow")
-        })
+        let ended = "transatel_gateway_events_streams_ended_total{";
+        crate::support::gateway::is_counted(&metrics, &[ended, "too_slow"])
     })
     .await;
     let mut slow = slow;

@@ -69,10 +69,13 @@ fn metric_of<'a>(
         .or_else(|| table.get_key_value(histogram?))
 }
 
+/// How the names of metrics begin.
+const OURS: [&str; 4] = ["transatel_gateway_", "rpc_server_", "http_client_", "process_"];
+
 /// Words of a text that look like a metric of ours.
 fn mentioned(text: &str) -> BTreeSet<&str> {
     text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
-        .filter(|word| word.starts_with("transatel_gateway_") || word.starts_with("rpc_server_"))
+        .filter(|word| OURS.iter().any(|prefix| word.starts_with(prefix)))
         .collect()
 }
 

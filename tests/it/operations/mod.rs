@@ -3,6 +3,7 @@
 pub mod background;
 pub mod bounded_requests;
 pub mod call_ids;
+pub mod causes;
 pub mod chart;
 pub mod commands;
 pub mod compression;

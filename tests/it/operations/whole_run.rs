@@ -17,6 +17,7 @@ mod orders;
 mod reads;
 mod trouble;
 
+use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tonic::transport::{Channel, Endpoint};
@@ -25,7 +26,7 @@ use transatel_simulator::{Control, Options, Webhook};
 use crate::events::streams::Follower;
 use crate::events::webhook::client;
 use crate::support::collector::Collector;
-use crate::support::gateway::{OPERATIONS, SECRET, Secret, fetch, settings, simulator, until};
+use crate::support::gateway::{OPERATIONS, SECRET, Secret, fetch, is_counted, settings, simulator, until};
 use crate::support::process::Process;
 
 /// What the process gave away.
@@ -36,6 +37,8 @@ pub struct Run {
     pub printed: Vec<String>,
     /// What was sent to the collector, encoded.
     pub exported: Vec<Vec<u8>>,
+    /// The spans among it.
+    pub spans: Vec<Span>,
     /// What `/metrics` said at the end.
     pub metrics: String,
     /// What none of it may hold, with what each is.
@@ -112,6 +115,7 @@ async fn live() -> Run {
         log,
         printed: env.printed,
         exported: collector.encoded(),
+        spans: collector.spans(),
         metrics,
         secrets: env.secrets,
     }
@@ -184,7 +188,7 @@ impl Visitor {
         let address = format!("{}/metrics", self.admin);
         until("the end of the streams is counted", async || {
             metrics = fetch(&address).await;
-            metrics.contains("why=\"gone\"") && metrics.contains("outcome=\"too_slow\"")
+            is_counted(&metrics, &["why=\"gone\""]) && is_counted(&metrics, &["outcome=\"too_slow\""])
         })
         .await;
         (follower, metrics)

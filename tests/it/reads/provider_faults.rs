@@ -260,9 +260,10 @@ async fn answers_that_cannot_be_read_leave_the_cached_catalog_alone() {
         crate::support::gateway::until("the refresh has failed", async || {
             last = Some(env.catalog().get_product(get(FRANCE)).await.unwrap().into_inner());
             let metrics = env.gateway.metrics().await;
-            metrics
-                .lines()
-                .any(|line| line.starts_with("transatel_gateway_provider_unreadable_total{api=\"catalog\""))
+            crate::support::gateway::is_counted(
+                &metrics,
+                &["transatel_gateway_provider_unreadable_total{api=\"catalog\""],
+            )
         })
         .await;
         let last = last.unwrap();

@@ -350,6 +350,12 @@ pub async fn fetch(url: &str) -> String {
     reqwest::get(url).await.unwrap().text().await.unwrap()
 }
 
+/// Whether a series with all of this in its name and labels is more than 0.
+pub fn is_counted(metrics: &str, parts: &[&str]) -> bool {
+    let mut lines = metrics.lines().filter(|line| !line.starts_with('#'));
+    lines.any(|line| parts.iter().all(|part| line.contains(part)) && !line.ends_with(" 0"))
+}
+
 /// Keeps a paused clock still while real bytes are on their way: tokio does
 /// not advance it as long as blocking work runs. `tokio::time::advance` still
 /// works.

@@ -263,9 +263,9 @@ async fn states_are_counted() {
     create(&mut client, &order(FRESH)).await.unwrap();
     let metrics = env.gateway.metrics().await;
     let count = |state: &str| {
-        metrics.contains(&format!(
-            "transatel_gateway_orders_transitions_total{{kind=\"purchase\",state=\"{state}\""
-        ))
+        let series =
+            format!("transatel_gateway_orders_transitions_total{{kind=\"purchase\",state=\"{state}\"");
+        crate::support::gateway::is_counted(&metrics, &[&series])
     };
     assert!(count("submitting") && count("placed"), "{metrics}");
 }

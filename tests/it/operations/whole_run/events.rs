@@ -11,7 +11,7 @@ use transatel_gateway_client::connectivity::v1::*;
 use super::{SUBSCRIBER, Visitor};
 use crate::events::streams::{Follower, from_the_beginning};
 use crate::events::webhook::{client, deliver, envelope, post, signature};
-use crate::support::gateway::{Events, SECRET, by_iccid, fetch, until};
+use crate::support::gateway::{Events, SECRET, by_iccid, fetch, is_counted, until};
 
 impl Visitor {
     /// Events of every kind and quality, besides those of the simulator.
@@ -85,7 +85,7 @@ impl Visitor {
         slow.write_all(beginning).await.unwrap();
         let address = format!("{}/metrics", self.admin);
         until("it is sent away", async || {
-            fetch(&address).await.contains("outcome=\"too_slow\"")
+            is_counted(&fetch(&address).await, &["outcome=\"too_slow\""])
         })
         .await;
     }

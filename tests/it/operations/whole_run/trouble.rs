@@ -43,6 +43,7 @@ impl Visitor {
             Fault::Close,
             Fault::Reset,
             Fault::problem(404, "SUBSCRIBER_NOT_FOUND"),
+            Fault::RateLimited { retry_after: None },
         ];
         for fault in faults {
             self.control
