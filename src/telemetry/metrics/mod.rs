@@ -11,6 +11,7 @@ mod calls;
 mod events;
 mod moment;
 mod orders;
+mod process;
 mod provider;
 mod tls;
 
@@ -85,6 +86,7 @@ impl Metrics {
         let exporters = exporters.build();
         let meter = exporters.meter(NAME);
         show_build(&meter);
+        process::show(&meter);
         Ok(Self {
             calls: seconds(
                 &meter,

@@ -340,6 +340,22 @@ async fn refused_orders_are_counted_by_reason() {
 }
 
 #[tokio::test]
+async fn the_process_shows_what_it_uses() {
+    let gateway = Logged::start(&[]).await;
+    let metrics = fetch(&format!("{}/metrics", gateway.admin)).await;
+    let shown = |name: &str| value(&metrics, name, &[]).unwrap_or_else(|| panic!("{name} in {metrics}"));
+    assert!(shown("process_cpu_seconds_total{") > 0.0);
+    assert!(shown("process_resident_memory_bytes{") > 1e6);
+    assert!(shown("process_open_fds{") >= 5.0);
+    assert!(shown("process_max_fds{") >= shown("process_open_fds{"));
+    assert!(shown("process_threads{") >= 2.0);
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let age = now.as_secs_f64() - shown("process_start_time_seconds{");
+    assert!((-2.0..600.0).contains(&age), "{age}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn what_was_loaded_last_and_what_expires_is_shown() {
     let env = TestEnv::open().await;
     env.catalog().get_product(get(FRANCE)).await.unwrap();
