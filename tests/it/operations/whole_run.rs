@@ -186,10 +186,14 @@ impl Visitor {
         self.trouble().await;
         let mut metrics = String::new();
         let address = format!("{}/metrics", self.admin);
-        until("the end of the streams is counted", async || {
-            metrics = fetch(&address).await;
-            is_counted(&metrics, &["why=\"gone\""]) && is_counted(&metrics, &["outcome=\"too_slow\""])
-        })
+        until(
+            "the end of the streams and of the read that hangs is counted",
+            async || {
+                metrics = fetch(&address).await;
+                let expected = ["why=\"gone\"", "outcome=\"too_slow\"", "outcome=\"timeout\""];
+                expected.iter().all(|label| is_counted(&metrics, &[label]))
+            },
+        )
         .await;
         (follower, metrics)
     }
