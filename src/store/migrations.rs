@@ -1,8 +1,19 @@
 //! The schemas, embedded. Built here and not by sqlx's macro, which would
 //! compile SQLite a second time for the compiler's own use.
+//!
+//! During a rollout old replicas use the tables that a newer one has made. The
+//! name of a migration says which of them can: `… (readable from 8)` ends the
+//! name of one after which a gateway that knows migration 8 still works, because
+//! nothing that it uses has changed its meaning. Without that, older gateways
+//! refuse the ledger.
 
-use sqlx::SqlSafeStr as _;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{SqlSafeStr as _, SqlStr};
+
+use super::row::{self, values};
+use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
@@ -57,14 +68,68 @@ const STEPS: [(i64, &str, &str, &str); 8] = [
     ),
 ];
 
-pub(super) fn sqlite() -> Migrator {
-    migrator(|(version, name, sqlite, _)| (version, name, sqlite))
+/// Where sqlx notes which migrations were carried out.
+const TABLE: &str = "_sqlx_migrations";
+
+const NEWER: SqlStr = SqlStr::from_static(
+    "SELECT version, description FROM _sqlx_migrations WHERE version > $1 ORDER BY version",
+);
+
+/// Brings the tables up to date.
+///
+/// # Errors
+/// Also when a newer gateway made them in a way that this one cannot use.
+pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
+    run(
+        migrator(|(version, name, sqlite, _)| (version, name, sqlite)),
+        connection,
+    )
+    .await
 }
 
-/// Replicas that start at the same time wait for each other: sqlx takes an
-/// advisory lock.
-pub(super) fn postgres() -> Migrator {
-    migrator(|(version, name, _, postgres)| (version, name, postgres))
+/// The same. Replicas that start at the same time wait for each other: sqlx
+/// takes an advisory lock.
+pub(super) async fn postgres(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    run(
+        migrator(|(version, name, _, postgres)| (version, name, postgres)),
+        connection,
+    )
+    .await
+}
+
+/// On an error the lock is held until the connection is closed.
+async fn run<S: Session + Migrate>(mut migrator: Migrator, session: &mut S) -> Result<(), MigrateError> {
+    let known = migrator.iter().map(|migration| migration.version).max();
+    session.lock().await?;
+    session.ensure_migrations_table(TABLE).await?;
+    let is_newer = ensure_readable(session, known.unwrap_or_default()).await?;
+    migrator.set_ignore_missing(is_newer).set_locking(false);
+    migrator.run_direct(None, session, false).await?;
+    session.unlock().await
+}
+
+/// Whether a newer gateway made the tables, such that this one can use them.
+async fn ensure_readable<S: Session>(session: &mut S, known: i64) -> Result<bool, MigrateError> {
+    let newer = session.rows(NEWER, values![known]).await?;
+    for migration in &newer {
+        let version = row::number(migration, "version")?;
+        let name = row::text(migration, "description")?;
+        if readable_from(&name).is_none_or(|from| from > known) {
+            return Err(MigrateError::VersionMissing(version));
+        }
+        tracing::info!(
+            version,
+            name,
+            "a newer gateway has changed the tables; this one can use them"
+        );
+    }
+    Ok(!newer.is_empty())
+}
+
+/// The oldest migration that a gateway has to know after one of this name.
+fn readable_from(name: &str) -> Option<i64> {
+    let (_, from) = name.strip_suffix(')')?.rsplit_once("(readable from ")?;
+    from.parse().ok()
 }
 
 type Step = (i64, &'static str, &'static str, &'static str);
@@ -81,4 +146,22 @@ fn migrator(text: impl Fn(Step) -> (i64, &'static str, &'static str)) -> Migrato
         )
     };
     Migrator::with_migrations(STEPS.into_iter().map(migration).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable_from;
+
+    #[test]
+    fn only_a_whole_mark_at_the_end_of_a_name_counts() {
+        for (name, expected) in [
+            ("outbox (readable from 8)", Some(8)),
+            ("outbox", None),
+            ("outbox (readable from )", None),
+            ("outbox (readable from 8) and more", None),
+            ("(readable from x)", None),
+        ] {
+            assert_eq!(readable_from(name), expected, "{name}");
+        }
+    }
 }

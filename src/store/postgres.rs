@@ -69,7 +69,7 @@ impl Ledger {
             .map_err(|_| too_late("no connection could be made in time"))??;
         // A migration may take longer than any other statement.
         connection.execute(UNBOUNDED, values![]).await?;
-        migrations::postgres().run(&mut connection).await?;
+        migrations::postgres(&mut connection).await?;
         connection.close().await?;
         let servers = Arc::new(servers);
         let ledger = Self {

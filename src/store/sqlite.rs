@@ -52,7 +52,7 @@ impl Ledger {
             .in_memory(true)
             .disable_statement_logging();
         let mut connection = options.connect().await?;
-        migrations::sqlite().run(&mut connection).await?;
+        migrations::sqlite(&mut connection).await?;
         Ok(Self::over(
             Writer::start(connection, None),
             Vec::new(),
@@ -76,7 +76,7 @@ impl Ledger {
             // A commit is on disk before it is reported.
             .synchronous(SqliteSynchronous::Full);
         let mut connection = writing.connect().await?;
-        migrations::sqlite().run(&mut connection).await?;
+        migrations::sqlite(&mut connection).await?;
         if let Some(mark) = moves::mark(&mut connection).await? {
             return Err(mark.refusal(path));
         }

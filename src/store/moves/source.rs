@@ -92,7 +92,7 @@ impl Source {
             // The mark is on disk before anything else happens.
             .synchronous(SqliteSynchronous::Full);
         let mut connection = options.connect().await?;
-        let migrated = migrations::sqlite().run(&mut connection).await;
+        let migrated = migrations::sqlite(&mut connection).await;
         migrated.map_err(|error| Error::from_migration(&error))?;
         Ok(Some(connection))
     }

@@ -66,7 +66,7 @@ const EVENT_LOG: &str = "event_log";
 pub(super) async fn connect(address: &PostgresAddress) -> Result<PgConnection> {
     let servers = Servers::new(address, |options| options.application_name(APPLICATION))?;
     let mut connection = servers.connect(CONNECT_WITHIN, Session::AsItIs).await?;
-    let migrated = migrations::postgres().run(&mut connection).await;
+    let migrated = migrations::postgres(&mut connection).await;
     migrated.map_err(|error| Error::from_migration(&error))?;
     Ok(connection)
 }
