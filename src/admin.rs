@@ -97,10 +97,11 @@ impl listener::Endpoint for Endpoint {
     }
 }
 
-async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
-    match admin.health.is_ready() {
-        true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+/// Ready, or what it waits for.
+async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
+    match admin.health.not_ready() {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
     }
 }
 

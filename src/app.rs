@@ -1,12 +1,15 @@
 //! The composition root: the only place that depends on every part.
 //!
-//! [`App::build`] binds the ports and builds the parts (`build`); [`App::run`]
-//! serves until it is asked to stop (`run`) and then shuts down in phases, each
+//! [`App::build`] serves the operators' port (`operators`), waits for the ledger
+//! (`ledger`) and builds the parts (`build`); [`App::run`] serves callers until it is asked to stop (`run`) and then shuts down in phases, each
 //! bounded (`phases`). Background work is supervised (`background`).
 
 mod background;
 mod build;
 mod descriptors;
+mod ledger;
+mod measured;
+mod operators;
 mod phases;
 mod run;
 
@@ -17,11 +20,12 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use operators::Operators;
 pub use phases::CLOSING;
 
 use crate::config::Config;
 use crate::domain::Clock;
-use crate::grpc::{self, Certificates, Services};
+use crate::grpc::{self, Certificates, Health, Services};
 use crate::service::events;
 use crate::service::writes::steps::Steps;
 use crate::store;
@@ -67,16 +71,16 @@ pub enum RunError {
     Grpc(#[from] grpc::ServeError),
 }
 
-/// A gateway that is ready to run: its ports are bound.
+/// A gateway that is ready to run: its ports are open.
 pub struct App {
     config: Config,
     grpc: TcpListener,
     certificates: Option<Arc<Certificates>>,
     max_connections: usize,
-    admin: TcpListener,
+    operators: Operators,
+    health: Health,
     services: Services,
     metrics: Arc<Metrics>,
-    log_level: Option<LogLevel>,
     tasks: TaskTracker,
     submissions: TaskTracker,
     event_work: events::Work,
@@ -87,7 +91,7 @@ pub struct App {
 /// Called with the name of a background task.
 pub type TaskStarted = Arc<dyn Fn(&'static str) + Send + Sync>;
 
-/// What tests substitute for the real environment.
+/// The environment: what tests substitute, and the log of the process.
 #[derive(Clone)]
 pub struct Seams {
     /// The wall clock.
@@ -96,6 +100,9 @@ pub struct Seams {
     pub steps: Steps,
     /// Called by each background task as it starts, with its name.
     pub task_started: TaskStarted,
+    /// The level of the log, for operators to change; `None` when the process's
+    /// log is not ours, as in tests.
+    pub log_level: Option<LogLevel>,
 }
 
 impl Default for Seams {
@@ -104,6 +111,7 @@ impl Default for Seams {
             clock: Clock::system(),
             steps: Steps::default(),
             task_started: Arc::new(|_| {}),
+            log_level: None,
         }
     }
 }
@@ -120,15 +128,6 @@ pub struct Addresses {
 }
 
 impl App {
-    /// Lets operators change the log level of the process.
-    #[must_use]
-    pub fn with_log_level(self, log_level: LogLevel) -> Self {
-        Self {
-            log_level: Some(log_level),
-            ..self
-        }
-    }
-
     /// The addresses with the real ports, also when 0 was configured.
     ///
     /// # Errors
@@ -136,7 +135,7 @@ impl App {
     pub fn addresses(&self) -> io::Result<Addresses> {
         Ok(Addresses {
             grpc: self.grpc.local_addr()?,
-            admin: self.admin.local_addr()?,
+            admin: self.operators.address,
             webhook: match &self.webhook {
                 Some((listener, _)) => Some(listener.local_addr()?),
                 None => None,

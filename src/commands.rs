@@ -20,7 +20,7 @@ use crate::doctor::{self, Named};
 use crate::domain::{Iccid, Msisdn};
 use crate::grpc;
 use crate::store;
-use crate::telemetry;
+use crate::telemetry::{self, Telemetry};
 
 /// Wrong configuration: `EX_USAGE` of sysexits.
 const EXIT_CONFIGURATION: u8 = 64;
@@ -142,7 +142,9 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
         Command::Health { address, service } => in_runtime(health(address, service)),
     };
     result.unwrap_or_else(|failure| {
-        eprintln!("{failure}");
+        if !matches!(failure, CommandError::Logged) {
+            eprintln!("{failure}");
+        }
         failure.code()
     })
 }
@@ -154,13 +156,16 @@ enum CommandError {
     Configuration(#[from] Problems),
     #[error("{0}")]
     Other(Box<dyn std::error::Error>),
+    /// The log has it.
+    #[error("the log says why")]
+    Logged,
 }
 
 impl CommandError {
     fn code(&self) -> ExitCode {
         match self {
             Self::Configuration(_) => ExitCode::from(EXIT_CONFIGURATION),
-            Self::Other(_) => ExitCode::FAILURE,
+            Self::Other(_) | Self::Logged => ExitCode::FAILURE,
         }
     }
 
@@ -199,12 +204,12 @@ fn load(sources: &Sources) -> Result<Loaded, CommandError> {
 
 async fn serve(sources: Sources, seams: Seams) -> CommandResult {
     let config = load(&sources)?.config;
-    let signals = Signals::new().map_err(CommandError::other)?;
+    let mut signals = Signals::new().map_err(CommandError::other)?;
     let telemetry = telemetry::init(&config.telemetry).map_err(CommandError::other)?;
-    let app = App::build_with(config, seams)
-        .await
-        .map_err(CommandError::other)?;
-    let app = app.with_log_level(telemetry.log_level());
+    let Some(app) = build(config, seams, &telemetry, &mut signals).await? else {
+        telemetry.flush().await;
+        return Ok(ExitCode::SUCCESS);
+    };
     let addresses = app.addresses().map_err(CommandError::other)?;
     tracing::info!(
         grpc = %addresses.grpc,
@@ -216,6 +221,33 @@ async fn serve(sources: Sources, seams: Seams) -> CommandResult {
     let outcome = Box::pin(until_stopped(app, signals)).await;
     telemetry.flush().await;
     outcome
+}
+
+/// Builds the gateway, for as long as its ledger takes; `None` after a signal.
+async fn build(
+    config: Config,
+    seams: Seams,
+    telemetry: &Telemetry,
+    signals: &mut Signals,
+) -> Result<Option<App>, CommandError> {
+    let seams = Seams {
+        log_level: Some(telemetry.log_level()),
+        ..seams
+    };
+    let building = Box::pin(App::build_with(config, seams));
+    tokio::select! {
+        built = building => match built {
+            Ok(app) => Ok(Some(app)),
+            Err(error) => {
+                tracing::error!(%error, "the gateway cannot start");
+                Err(CommandError::Logged)
+            }
+        },
+        () = signals.next() => {
+            tracing::info!("stopping: nothing was served yet");
+            Ok(None)
+        }
+    }
 }
 
 /// Runs until a signal and through the drain; a second signal ends it
@@ -231,7 +263,13 @@ async fn until_stopped(app: App, mut signals: Signals) -> CommandResult {
         let _ = stopped.await;
     };
     tokio::select! {
-        result = app.run(stopped) => result.map(|()| ExitCode::SUCCESS).map_err(CommandError::other),
+        result = app.run(stopped) => match result {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => {
+                tracing::error!(%error, "the gateway stopped on its own");
+                Err(CommandError::Logged)
+            }
+        },
         () = twice => {
             eprintln!("second signal: not waiting for calls in flight");
             Ok(ExitCode::from(EXIT_SECOND_SIGNAL))

@@ -1,24 +1,26 @@
 //! Builds the parts, from the ports up to the webhook.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-use super::{App, Seams, StartError, descriptors};
+use super::background::Background;
+use super::measured::Measured;
+use super::operators::{Operators, Reserved, listen};
+use super::{App, Seams, StartError, descriptors, ledger};
 use crate::config::{self, Config};
-use crate::grpc::{self, Certificates, Services};
+use crate::grpc::{self, Certificates, Health, Services};
 use crate::service::{Catalog, Esims, Events, Inventory, Sims, Writes, catalog, events, writes};
-use crate::store::{self, CatalogHistory, Opened};
+use crate::store::{CatalogHistory, Opened};
 use crate::telemetry::{self, Metrics};
 use crate::transatel::Transatel;
 use crate::webhook::Webhook;
 
 impl App {
-    /// Builds the parts and binds the ports, so that a port in use is known
-    /// before anything else happens.
+    /// Binds the ports, so that a port in use is known before anything else
+    /// happens, waits for the ledger, and builds the parts.
     ///
     /// # Errors
     /// When a port is in use, or a part cannot be built from its settings.
@@ -31,18 +33,27 @@ impl App {
     /// # Errors
     /// As [`build`](Self::build).
     pub async fn build_with(config: Config, seams: Seams) -> Result<Self, StartError> {
-        let grpc = listen(config.grpc.listen, "grpc.listen").await?;
-        let admin = listen(config.admin.listen, "admin.listen").await?;
+        let grpc = Reserved::port(config.grpc.listen, "grpc.listen")?;
         let metrics = Arc::new(Metrics::new(&config.telemetry)?);
         let certificates = certificates(&config.grpc, &metrics).await?;
         let tasks = TaskTracker::new();
-        let opening = Box::pin(store::open(&config.store, seams.clock.clone()));
+        let health = Health::new(&Services::NAMES).await;
+        let background = Background {
+            tasks: tasks.clone(),
+            health: health.clone(),
+            metrics: Arc::clone(&metrics),
+            started: seams.task_started.clone(),
+        };
+        let operators = Operators::serve(&background, &config.admin, seams.log_level).await?;
+        let opening = Box::pin(ledger::open(&config.store, seams.clock.clone(), &health));
+        let opened = starting("store", opening).await?;
         let Opened {
             ledger,
             events: log,
             catalog: history,
             exclusive,
-        } = starting("store", opening).await?;
+            ..
+        } = Measured::over(opened, &config.store.url, &metrics);
         let reads = Reads::new(&config, history, &metrics, &tasks)?;
         let submissions = TaskTracker::new();
         let appended = Arc::new(Notify::new());
@@ -59,7 +70,11 @@ impl App {
             clock: seams.clock,
             steps: seams.steps,
         });
-        starting("orders left by others", orders.take_over(exclusive)).await?;
+        match starting("orders left by others", orders.take_over(exclusive)).await {
+            // Reconciliation does it again.
+            Err(error) if !exclusive => tracing::warn!(%error, "the ledger was lost while starting"),
+            taken_over => taken_over?,
+        }
         let (events, mut event_work) = Events::new(events::Parts {
             log,
             sims: reads.sims.clone(),
@@ -73,10 +88,11 @@ impl App {
         let webhook = webhook(&config.webhook, &events, &metrics).await?;
         Ok(Self {
             config,
-            grpc,
+            grpc: grpc.open()?,
             certificates,
             max_connections: descriptors::for_callers(),
-            admin,
+            operators,
+            health,
             services: Services {
                 catalog: reads.catalog,
                 inventory: reads.inventory,
@@ -86,7 +102,6 @@ impl App {
                 events,
             },
             metrics,
-            log_level: None,
             tasks,
             submissions,
             event_work,
@@ -174,16 +189,6 @@ async fn webhook(
     };
     let listener = listen(config.listen, "webhook.listen").await?;
     Ok(Some((listener, webhook)))
-}
-
-async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Listen {
-            address,
-            setting,
-            error,
-        })
 }
 
 /// One phase of the start, logged with its duration.

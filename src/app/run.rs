@@ -10,11 +10,11 @@ use tokio_util::task::TaskTracker;
 
 use super::background::{Background, Task};
 use super::build::starting;
+use super::operators::Operators;
 use super::phases::{self, Phase, TASKS_WITHIN, stopping};
 use super::{App, RunError};
-use crate::admin::Admin;
 use crate::config;
-use crate::grpc::{self, Certificates, EveryCall, Health, Server, Services};
+use crate::grpc::{self, Certificates, EveryCall, Health, Server};
 use crate::service::{Events, Writes, events};
 use crate::telemetry::{FLUSH_WITHIN, Metrics, Sampling};
 use crate::webhook::Webhook;
@@ -25,7 +25,7 @@ impl App {
     /// # Errors
     /// When a server ends by itself.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
-        let (health, health_server) = Health::new(&Services::NAMES).await;
+        let health = self.health;
         let ends = Ends::default();
         let background = Background {
             tasks: self.tasks.clone(),
@@ -46,7 +46,7 @@ impl App {
             certificates: self.certificates,
             max_connections: self.max_connections,
             services: self.services,
-            health: health_server,
+            health: health.server(),
             every_call: EveryCall {
                 metrics: Arc::clone(&self.metrics),
                 sampling: Sampling::new(&self.config.telemetry),
@@ -58,20 +58,16 @@ impl App {
             },
         };
         let calls = server.serve(&self.config.grpc, ends.new_work.clone().cancelled_owned());
-        let admin = Admin {
-            health: health.clone(),
-            metrics: Arc::clone(&self.metrics),
-            log_level: self.log_level,
-        };
-        let admin = serve_operators(&background, admin, self.admin, &self.config.admin, &ends);
         let mut calls = pin!(calls);
         let shutdown = self.config.shutdown;
         let noticed = async {
             let warm_up = Box::pin(catalog.warm_up(self.config.catalog.warm_up));
+            health.explain("loading the catalog");
             starting("catalog", warm_up).await;
             health.set(true).await;
             tracing::info!("ready");
             stop.await;
+            health.explain("stopping");
             health.set(false).await;
             tracing::info!("stopping: still serving while callers notice");
             stopping("notice", tokio::time::sleep(shutdown.propagation_delay)).await;
@@ -90,7 +86,7 @@ impl App {
             tasks: self.tasks,
             metrics: self.metrics,
         };
-        phases::run(running.phases(shutdown, calls, admin)).await
+        phases::run(running.phases(shutdown, calls, self.operators)).await
     }
 }
 
@@ -101,7 +97,6 @@ struct Ends {
     new_work: CancellationToken,
     reconciliation: CancellationToken,
     event_work: CancellationToken,
-    admin: CancellationToken,
 }
 
 /// The background work of this process.
@@ -133,27 +128,6 @@ fn open_webhook(
     Some(background.start(Task::Webhook, end.clone(), webhook.serve(listener, end)))
 }
 
-/// Until the end: neither it nor its requests are among the tasks that the
-/// shutdown waits for before.
-fn serve_operators(
-    background: &Background,
-    admin: Admin,
-    listener: TcpListener,
-    config: &config::Admin,
-    ends: &Ends,
-) -> JoinHandle<()> {
-    let own = Background {
-        tasks: TaskTracker::new(),
-        ..background.clone()
-    };
-    let end = ends.admin.clone();
-    own.start(
-        Task::Admin,
-        end.clone(),
-        admin.serve(listener, config.clone(), end),
-    )
-}
-
 /// Aborted at the end: it leaves nothing unfinished.
 fn rotate(background: &Background, certificates: Option<Arc<Certificates>>) -> Option<JoinHandle<()>> {
     let certificates = certificates?;
@@ -181,7 +155,7 @@ impl Running {
         self,
         shutdown: config::Shutdown,
         calls: impl Future<Output = Result<(), grpc::ServeError>> + Send + 'a,
-        admin: JoinHandle<()>,
+        operators: Operators,
     ) -> Vec<Phase<'a>> {
         let Self {
             ends,
@@ -235,8 +209,8 @@ impl Running {
             })
             .when_overdue(|| tracing::debug!("background loads are cut off")),
             Phase::new("admin", TASKS_WITHIN, async move {
-                ends.admin.cancel();
-                ended(admin).await
+                operators.end().await;
+                Ok(())
             }),
             Phase::new("metrics", FLUSH_WITHIN, async move {
                 // Blocks, and is bounded by the same time itself.

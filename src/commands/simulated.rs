@@ -1,8 +1,8 @@
 //! The commands that need the simulated provider.
 
 use super::{
-    App, CommandError, CommandResult, ExitCode, Iccid, Msisdn, Named, Signals, Sources, examine, load,
-    telemetry, until_stopped,
+    CommandError, CommandResult, ExitCode, Iccid, Msisdn, Named, Seams, Signals, Sources, build, examine,
+    load, telemetry, until_stopped,
 };
 use crate::app::Addresses;
 use crate::config::{Config, Trust};
@@ -51,7 +51,7 @@ async fn start(sources: &mut Sources) -> Result<Sandbox, CommandError> {
 }
 
 pub(super) async fn serve(mut sources: Sources) -> CommandResult {
-    let signals = Signals::new().map_err(CommandError::other)?;
+    let mut signals = Signals::new().map_err(CommandError::other)?;
     let sandbox = start(&mut sources).await?;
     let mut config = load(&sources)?.config;
     let telemetry = telemetry::init(&config.telemetry).map_err(CommandError::other)?;
@@ -59,8 +59,9 @@ pub(super) async fn serve(mut sources: Sources) -> CommandResult {
     let own = trust(&mut config, &secret);
     let path = config.webhook.path.clone();
     let connect = how_to_connect(&config);
-    let app = App::build(config).await.map_err(CommandError::other)?;
-    let app = app.with_log_level(telemetry.log_level());
+    let Some(app) = build(config, Seams::default(), &telemetry, &mut signals).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let addresses = app.addresses().map_err(CommandError::other)?;
     if let (true, Some(address)) = (own, addresses.webhook) {
         let webhook = Webhook::new(format!("http://{address}{path}"), secret);

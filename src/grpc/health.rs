@@ -3,12 +3,13 @@
 //! `tonic-health` starts with the server (`""`) as SERVING; here it is
 //! NOT_SERVING until the gateway sets it.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tonic_health::ServingStatus;
-use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
-use tonic_health::server::HealthReporter;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
 
 /// The answers to health checks and readiness probes.
 #[derive(Clone)]
@@ -17,21 +18,44 @@ pub struct Health {
     ready: Arc<AtomicBool>,
     /// It will not become ready again.
     failed: Arc<AtomicBool>,
+    /// What it waits for while it is not ready.
+    reason: Arc<Mutex<Cow<'static, str>>>,
     services: &'static [&'static str],
 }
 
 impl Health {
     /// Health of these services; nothing serves yet.
-    pub async fn new(services: &'static [&'static str]) -> (Self, HealthServer<impl HealthApi>) {
-        let (reporter, server) = tonic_health::server::health_reporter();
+    pub async fn new(services: &'static [&'static str]) -> Self {
         let health = Self {
-            reporter,
+            reporter: HealthReporter::new(),
             ready: Arc::default(),
             failed: Arc::default(),
+            reason: Arc::new(Mutex::new("starting".into())),
             services,
         };
         health.set(false).await;
-        (health, server)
+        health
+    }
+
+    /// What answers the checks of callers.
+    pub fn server(&self) -> HealthServer<HealthService> {
+        HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
+    }
+
+    /// Says what it waits for while it is not ready.
+    pub fn explain(&self, reason: impl Into<Cow<'static, str>>) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason.into();
+    }
+
+    /// Why no calls should be sent here; `None` when they should.
+    pub fn not_ready(&self) -> Option<Cow<'static, str>> {
+        if self.ready.load(Ordering::Relaxed) {
+            return None;
+        }
+        if self.failed.load(Ordering::SeqCst) {
+            return Some("background work ended by a defect: restart it".into());
+        }
+        Some(self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Sets the answer to checks and watches. After a failure it is never
@@ -69,10 +93,5 @@ impl Health {
         for service in self.services.iter().copied().chain([""]) {
             reporter.clear_service_status(service).await;
         }
-    }
-
-    /// Whether calls should be sent here.
-    pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
     }
 }

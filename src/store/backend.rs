@@ -32,6 +32,19 @@ macro_rules! work {
 }
 pub(super) use work;
 
+/// How the connections of a store are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// By operations.
+    pub used: usize,
+    /// Open, and used by none.
+    pub idle: usize,
+    /// At most so many at once.
+    pub max: usize,
+    /// Operations that wait for one.
+    pub waiting: usize,
+}
+
 /// A database, as the operations need it.
 #[async_trait]
 pub(super) trait Backend: Send + Sync + 'static {
@@ -43,6 +56,9 @@ pub(super) trait Backend: Send + Sync + 'static {
 
     /// Runs work that writes; what it wrote is durable when this returns.
     async fn write<T: Send + 'static>(&self, work: Work<Self::Connection, T>) -> Result<T>;
+
+    /// How its connections are used.
+    fn connections(&self) -> Connections;
 
     /// [`Ledger::now`].
     async fn now(&self) -> Result<Timestamp>;

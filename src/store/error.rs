@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use super::error_kind::ErrorKind;
+
 /// Why the store failed. When the connection was lost, the operation may or may
 /// not have taken effect.
 ///
@@ -9,8 +11,11 @@ use std::fmt;
 /// source that would: PostgreSQL quotes the row in the details of a broken
 /// constraint, and an MSISDN is personal data.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the order ledger: {0}")]
-pub struct Error(Cause);
+#[error("the order ledger: {cause}")]
+pub struct Error {
+    kind: ErrorKind,
+    cause: Cause,
+}
 
 /// Result of the store.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -51,18 +56,45 @@ impl Error {
     /// The task that carries out the operation has ended: the process is
     /// shutting down.
     pub(super) fn shutting_down() -> Self {
-        Self(Cause::Failed("the process is shutting down".into()))
+        Self::failed(ErrorKind::ShuttingDown, "the process is shutting down")
     }
 
     /// The writer of the store has ended: the process is shutting down.
     pub(super) fn writer_ended() -> Self {
-        Self(Cause::Failed("its writer has ended".into()))
+        Self::failed(ErrorKind::ShuttingDown, "its writer has ended")
     }
-}
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        Self(match &error {
+    /// No connection became free in time; `trouble` is why there was no new
+    /// one.
+    pub(super) fn no_connection_free(trouble: Option<Self>) -> Self {
+        match trouble {
+            None => Self::failed(ErrorKind::NoConnectionFree, "every connection is in use"),
+            Some(Self { kind, cause }) => {
+                Self::failed(kind, format!("no connection could be made in time: {cause}"))
+            }
+        }
+    }
+
+    /// The connection on which something was done for long has ended.
+    pub(super) fn connection_ended() -> Self {
+        Self::failed(ErrorKind::ConnectionLost, "the server has ended the connection")
+    }
+
+    fn failed(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            cause: Cause::Failed(text.into()),
+        }
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Describes an error of the driver.
+    pub(super) fn of(error: &sqlx::Error) -> Self {
+        let cause = match error {
             sqlx::Error::Database(refusal) => {
                 let code = refusal.code().unwrap_or_default().into_owned();
                 Cause::Refused {
@@ -91,14 +123,28 @@ impl From<sqlx::Error> for Error {
                 Cause::Failed(format!("column {index} does not hold what it should"))
             }
             _ => Cause::Failed("a value could not be written or read".into()),
-        })
+        };
+        Self {
+            kind: ErrorKind::of(error),
+            cause,
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::of(&error)
     }
 }
 
 impl Error {
     pub(super) fn from_migration(error: &sqlx::migrate::MigrateError) -> Self {
         use sqlx::migrate::MigrateError;
-        Self(Cause::Failed(match error {
+        let kind = match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => ErrorKind::of(error),
+            _ => ErrorKind::Refused,
+        };
+        let text = match error {
             MigrateError::Execute(sqlx::Error::Database(refusal))
             | MigrateError::ExecuteMigration(sqlx::Error::Database(refusal), _) => {
                 format!("its tables cannot be brought up to date: {}", refusal.message())
@@ -107,7 +153,8 @@ impl Error {
                 format!("its tables were made by a newer gateway (migration {version} is not known here)")
             }
             error => format!("its tables cannot be brought up to date: {error}"),
-        }))
+        };
+        Self::failed(kind, text)
     }
 }
 

@@ -14,6 +14,7 @@ mod backend;
 pub mod catalog;
 mod durability;
 mod error;
+mod error_kind;
 pub mod events;
 mod kind;
 mod migrations;
@@ -22,6 +23,7 @@ mod open;
 mod operations;
 mod pages;
 mod postgres;
+mod progress;
 mod row;
 mod session;
 mod sqlite;
@@ -38,11 +40,13 @@ use crate::domain::write::{Activation, Kind, OrderAction, RequestId, State, Writ
 use crate::domain::{Msisdn, SimRef, sim_operation};
 
 pub use crate::domain::write::Note;
+pub use backend::Connections;
 pub use catalog::{Appending, CatalogHistory, Keep};
 pub use durability::durability;
-pub use error::{Error, Result};
+pub use error::{Error, ErrorKind, Result};
 pub use events::EventLog;
-pub use open::{OpenError, Opened, open};
+pub use open::{OpenError, Opened, open, open_with};
+pub use progress::{Progress, Report};
 
 /// At most one write is in flight per slot: that makes reconciliation
 /// unambiguous.

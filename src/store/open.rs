@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::backend::Backend;
+use super::backend::{Backend, Connections};
+use super::progress::Report;
 use super::{CatalogHistory, Error, EventLog, Ledger, postgres, sqlite};
 use crate::config;
 use crate::config::StoreUrl;
@@ -18,6 +19,8 @@ pub struct Opened {
     pub events: Arc<dyn EventLog>,
     /// The history of the catalog.
     pub catalog: Arc<dyn CatalogHistory>,
+    /// How its connections are used; `None` once it is closed.
+    pub connections: Arc<dyn Fn() -> Option<Connections> + Send + Sync>,
     /// No other process used the store when it was opened: attempts that a
     /// process left behind are abandoned, and their leases have been ended.
     pub exclusive: bool,
@@ -41,6 +44,13 @@ pub enum OpenError {
     /// The database cannot be reached or is not usable.
     #[error("store.url: {0}")]
     Database(Error),
+    /// Clients share the sessions of PostgreSQL.
+    #[error(
+        "store.url: a connection pooler is in between that shares the sessions of PostgreSQL among its clients \
+         (transaction or statement pooling), and what the ledger sets for its session would be lost: \
+         connect to PostgreSQL itself, or use session pooling (PgBouncer: pool_mode = session)"
+    )]
+    SharedSessions,
     /// Its orders were moved: sending from two ledgers would buy twice.
     #[error(
         "store.url: everything in {} was moved to {to}, where orders are kept now: \
@@ -65,6 +75,17 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether it may pass without anybody changing a setting: the server is
+    /// not there yet.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Database(error) => error.kind().may_pass(),
+            _ => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
@@ -77,6 +98,14 @@ impl From<sqlx::migrate::MigrateError> for OpenError {
     }
 }
 
+/// [`open_with`] that reports to nobody.
+///
+/// # Errors
+/// As [`open_with`].
+pub async fn open(config: &config::Store, clock: Clock) -> Result<Opened, OpenError> {
+    open_with(config, clock, &|_| {}).await
+}
+
 /// Opens the store and brings its tables up to date. Has to be called within a
 /// tokio runtime; the tasks that it starts end with the ledger. `clock` is for
 /// SQLite; PostgreSQL has its own.
@@ -84,7 +113,11 @@ impl From<sqlx::migrate::MigrateError> for OpenError {
 /// # Errors
 /// The store cannot be reached, holds something else, or was written by a newer
 /// gateway.
-pub async fn open(config: &config::Store, clock: Clock) -> Result<Opened, OpenError> {
+pub async fn open_with(
+    config: &config::Store,
+    clock: Clock,
+    report: Report<'_>,
+) -> Result<Opened, OpenError> {
     Ok(match &config.url {
         StoreUrl::Memory => opened(sqlite::Ledger::in_memory(clock).await?, true),
         StoreUrl::File(path) => {
@@ -92,7 +125,7 @@ pub async fn open(config: &config::Store, clock: Clock) -> Result<Opened, OpenEr
             opened(store, exclusive)
         }
         StoreUrl::Postgres(url) => opened(
-            postgres::Ledger::open(url, config.connections, config.operation_timeout).await?,
+            postgres::Ledger::open(url, config.connections, config.operation_timeout, report).await?,
             false,
         ),
     })
@@ -100,7 +133,10 @@ pub async fn open(config: &config::Store, clock: Clock) -> Result<Opened, OpenEr
 
 fn opened(store: impl Backend, exclusive: bool) -> Opened {
     let store = Arc::new(store);
+    // What shows it must not keep it open.
+    let shown = Arc::downgrade(&store);
     Opened {
+        connections: Arc::new(move || shown.upgrade().map(|store| store.connections())),
         ledger: store.clone(),
         events: store.clone(),
         catalog: store,

@@ -5,7 +5,9 @@
 
 mod connect;
 mod listen;
+mod migrate;
 mod pool;
+mod pooler;
 mod servers;
 mod time;
 
@@ -22,12 +24,13 @@ use sqlx::{Connection as _, SqlStr};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::backend::{Backend, Work, work};
+use super::backend::{Backend, Connections, Work, work};
 use super::events::append::{Batch, IN_ONE_STATEMENT};
 use super::events::{Appended, Arrival};
+use super::progress::{Progress, Report};
 use super::row::values;
 use super::session::Session as _;
-use super::{Attempt, Begun, OpenError, Result, Slot, migrations, operations};
+use super::{Attempt, Begun, OpenError, Result, Slot, operations};
 use crate::config::PostgresAddress;
 use connect::too_late;
 use pool::Pool;
@@ -36,8 +39,6 @@ use time::DatabaseTime;
 /// How often a begin is repeated after a conflict that the lock does not
 /// exclude.
 const ROUNDS: usize = 4;
-
-const UNBOUNDED: SqlStr = SqlStr::from_static("SELECT set_config('statement_timeout', '0', false)");
 
 /// Excludes every other begin on the slot until the end of the transaction.
 const LOCK_SLOT: SqlStr =
@@ -57,20 +58,26 @@ impl Ledger {
         address: &PostgresAddress,
         connections: u32,
         operation_timeout: Duration,
+        report: Report<'_>,
     ) -> std::result::Result<Self, OpenError> {
+        report(Progress::Connecting);
         let servers = Servers::new(address, |options| match options.get_application_name() {
             Some(_) => options,
             None => options.application_name(env!("CARGO_PKG_NAME")),
         })?;
-        let connecting = servers.connect(operation_timeout, Session::Operations(operation_timeout));
+        let connecting = async {
+            if pooler::shares_sessions(&servers, operation_timeout).await? {
+                return Err(OpenError::SharedSessions);
+            }
+            let session = Session::Operations(operation_timeout);
+            Ok(servers.connect(operation_timeout, session).await?)
+        };
         let connecting = timeout(operation_timeout, connecting);
-        let mut connection = connecting
+        let connection = connecting
             .await
             .map_err(|_| too_late("no connection could be made in time"))??;
-        // A migration may take longer than any other statement.
-        connection.execute(UNBOUNDED, values![]).await?;
-        migrations::postgres(&mut connection).await?;
-        connection.close().await?;
+        report(Progress::Migrating);
+        migrate::migrate(connection, &servers, operation_timeout).await?;
         let servers = Arc::new(servers);
         let ledger = Self {
             pool: Pool::new(Arc::clone(&servers), connections, operation_timeout),
@@ -145,6 +152,10 @@ impl Backend for Ledger {
             .await?;
         self.time.update(answer);
         Ok(answer)
+    }
+
+    fn connections(&self) -> Connections {
+        self.pool.connections()
     }
 
     async fn begin(&self, attempt: Attempt) -> Result<Begun> {

@@ -16,7 +16,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::{Mutex, Notify};
 
-use super::backend::{Backend, Work, work};
+use super::backend::{Backend, Connections, Work, work};
 use super::events::{Appended, Arrival, append};
 use super::row::values;
 use super::session::Session as _;
@@ -132,6 +132,23 @@ impl Backend for Ledger {
 
     async fn write<T: Send + 'static>(&self, work: Work<SqliteConnection, T>) -> Result<T> {
         self.writer.run(work).await
+    }
+
+    /// The writer's, and the readers'.
+    fn connections(&self) -> Connections {
+        let max = 1 + self.readers.len();
+        let reading = self
+            .readers
+            .iter()
+            .filter(|reader| reader.try_lock().is_err())
+            .count();
+        let used = reading + usize::from(self.writer.is_busy());
+        Connections {
+            used,
+            idle: max - used,
+            max,
+            waiting: self.writer.waiting(),
+        }
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -69,6 +69,7 @@ pub(super) async fn upkeep(inner: &Inner) {
             Ok::<(), store::Error>(())
         };
         if let Err(error) = looked.await {
+            inner.metrics.orders_without_event_not_known();
             tracing::warn!(%error, "the log of events cannot be maintained at the moment");
         }
         tokio::time::sleep((inner.config.order_event_within / 2).min(LONGEST_PAUSE)).await;

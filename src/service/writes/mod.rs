@@ -320,7 +320,8 @@ fn busy(slot: &Slot, other: WriteId) -> Error {
 }
 
 fn unavailable(error: store::Error) -> Error {
-    tracing::error!(%error, "the ledger of orders failed");
+    // The call is logged as failed, and why where the store is measured.
+    tracing::debug!(%error, "the ledger of orders failed");
     Error::LedgerUnavailable
 }
 

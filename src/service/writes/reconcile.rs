@@ -68,7 +68,9 @@ impl Writes {
         let pause = (self.inner.config.reconcile_after / 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         while !stop.is_cancelled() {
             if let Err(error) = self.pass(&mut purge_at).await {
-                tracing::warn!(%error, "the ledger of orders cannot be read at the moment");
+                self.inner.metrics.writes_not_known();
+                // Why is logged where the store is measured.
+                tracing::debug!(%error, "the ledger of orders cannot be read at the moment");
             }
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use sqlx::SqlStr;
 use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Executor as _, SqlStr};
 
 use crate::store::row::{Cells as _, values};
 use crate::store::session::Session as _;
@@ -29,8 +29,7 @@ const SETTINGS: SqlStr = SqlStr::from_static(
     current_setting('transaction_read_only') AS read_only",
 );
 
-const READ_ONLY_STATE: SqlStr =
-    SqlStr::from_static("SELECT current_setting('transaction_read_only') AS read_only");
+const READ_ONLY_STATE: &str = "SELECT current_setting('transaction_read_only') AS read_only";
 
 /// "Read-only SQL transaction".
 const READ_ONLY: &str = "25006";
@@ -52,7 +51,8 @@ pub(in crate::store) enum Session {
 pub(super) async fn prepare(connection: &mut PgConnection, session: Session) -> sqlx::Result<()> {
     let found = match session {
         Session::Operations(timeout) => apply_settings(connection, timeout).await?,
-        Session::AsItIs => connection.row(READ_ONLY_STATE, values![]).await?,
+        // Not prepared: a pooler may be in between.
+        Session::AsItIs => connection.fetch_optional(READ_ONLY_STATE).await?,
     };
     let found = found.ok_or(sqlx::Error::RowNotFound)?;
     if found.text("read_only")?.is_some_and(|value| value == "on") {

@@ -10,6 +10,7 @@
 //! dead too: none that was made before is used again.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use tracing::Instrument as _;
 
 use super::connect::{Session, ends_connection, is_transient, only_reads, too_late};
 use super::servers::Servers;
-use crate::store::{Error, Result};
+use crate::store::{Connections, Error, Result};
 
 /// A connection is replaced at this age: the server's memory for one grows.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -45,9 +46,29 @@ struct Shared {
     servers: Arc<Servers>,
     /// Limits the time of an operation with everything that it needs.
     operation_timeout: Duration,
+    most: usize,
     /// One permit per connection.
     turns: Arc<Semaphore>,
     kept: Mutex<Kept>,
+    waiting: AtomicUsize,
+    /// Why the last attempt at a connection failed, if it did.
+    trouble: Mutex<Option<Error>>,
+}
+
+/// Counts one operation among those that wait, while it is held.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn among(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Idle connections.
@@ -66,18 +87,33 @@ struct Pooled {
 impl Pool {
     /// Connects lazily.
     pub(super) fn new(servers: Arc<Servers>, connections: u32, operation_timeout: Duration) -> Self {
-        let turns = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS);
+        let most = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS);
+        let most = most.min(Semaphore::MAX_PERMITS);
         Self {
             shared: Arc::new(Shared {
                 servers,
                 operation_timeout,
-                turns: Arc::new(Semaphore::new(turns.min(Semaphore::MAX_PERMITS))),
+                most,
+                turns: Arc::new(Semaphore::new(most)),
                 kept: Mutex::new(Kept {
                     idle: VecDeque::new(),
                     trusted_since: Instant::now(),
                 }),
+                waiting: AtomicUsize::new(0),
+                trouble: Mutex::default(),
             }),
             tasks: TaskTracker::new(),
+        }
+    }
+
+    /// How the connections are used. One that is being made counts as used.
+    pub(super) fn connections(&self) -> Connections {
+        let shared = &self.shared;
+        Connections {
+            used: shared.most.saturating_sub(shared.turns.available_permits()),
+            idle: shared.kept().idle.len(),
+            max: shared.most,
+            waiting: shared.waiting.load(Ordering::Relaxed),
         }
     }
 
@@ -96,7 +132,11 @@ impl Pool {
             shared.operation_timeout,
             Arc::clone(&shared.turns).acquire_owned(),
         );
-        let turn = turn.await.map_err(|_| too_late("every connection is in use"))?;
+        let waiting = Waiting::among(&shared.waiting);
+        let turn = turn
+            .await
+            .map_err(|_| Error::no_connection_free(shared.trouble().clone()))?;
+        drop(waiting);
         let turn = turn.map_err(|_| Error::shutting_down())?;
         let (answer, answered) = oneshot::channel();
         let task = async move {
@@ -160,22 +200,31 @@ impl Shared {
     /// A new connection, from a server that may just be starting.
     async fn connect(&self, deadline: Instant) -> sqlx::Result<Pooled> {
         let mut pause = FIRST_PAUSE;
+        let mut last = None;
         loop {
             let made = Instant::now();
             let session = Session::Operations(self.operation_timeout);
             let connecting = self.servers.connect(self.operation_timeout, session);
             let Ok(connected) = timeout_at(deadline, connecting).await else {
-                return Err(too_late("no connection could be made in time"));
+                let error = last.unwrap_or_else(|| too_late("no connection could be made in time"));
+                *self.trouble() = Some(Error::of(&error));
+                return Err(error);
             };
+            *self.trouble() = connected.as_ref().err().map(Error::of);
             match connected {
                 Ok(connection) => return Ok(Pooled { connection, made }),
                 Err(error) if is_transient(&error) && Instant::now() + pause < deadline => {
+                    last = Some(error);
                     tokio::time::sleep(pause).await;
                     pause = LONGEST_PAUSE.min(2 * pause);
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<Error>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn idle(&self) -> Option<Pooled> {

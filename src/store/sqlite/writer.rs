@@ -1,6 +1,9 @@
 //! One task that makes all writes, so that concurrent writes share one commit:
 //! a commit waits for the disk, which takes as long for one order as for many.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Acquire as _, ConnectOptions as _, Connection as _};
@@ -22,6 +25,7 @@ type Work<T> = backend::Work<SqliteConnection, T>;
 /// and the queue is empty.
 pub(super) struct Writer {
     line: mpsc::Sender<Box<dyn Job>>,
+    busy: Arc<AtomicBool>,
     _task: TaskTracker,
 }
 
@@ -30,9 +34,24 @@ impl Writer {
     pub(super) fn start(connection: SqliteConnection, reopen: Option<SqliteConnectOptions>) -> Self {
         let (line, jobs) = mpsc::channel(QUEUE);
         let task = TaskTracker::new();
-        task.spawn(write(jobs, connection, reopen));
+        let busy = Arc::new(AtomicBool::new(false));
+        task.spawn(write(jobs, connection, reopen, Arc::clone(&busy)));
         task.close();
-        Self { line, _task: task }
+        Self {
+            line,
+            busy,
+            _task: task,
+        }
+    }
+
+    /// Whether it is at work.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// Jobs in the queue.
+    pub(super) fn waiting(&self) -> usize {
+        self.line.max_capacity() - self.line.capacity()
     }
 
     /// Runs the work and waits until it is on disk.
@@ -90,12 +109,16 @@ async fn write(
     mut line: mpsc::Receiver<Box<dyn Job>>,
     mut connection: SqliteConnection,
     reopen: Option<SqliteConnectOptions>,
+    busy: Arc<AtomicBool>,
 ) {
     let mut jobs = Vec::with_capacity(JOBS_PER_COMMIT);
     while line.recv_many(&mut jobs, JOBS_PER_COMMIT).await > 0 {
+        busy.store(true, Ordering::Relaxed);
         let committed = commit(&mut connection, &mut jobs).await.map_err(Error::from);
+        busy.store(false, Ordering::Relaxed);
         if let Err(error) = &committed {
-            tracing::warn!(%error, jobs = jobs.len(), "a commit of the store failed");
+            // Each job reports it: there may be thousands a second.
+            tracing::debug!(%error, jobs = jobs.len(), "a commit of the store failed");
         }
         for job in jobs.drain(..) {
             job.answer(committed.clone());

@@ -9,6 +9,7 @@
 mod caches;
 mod calls;
 mod events;
+mod ledger;
 mod moment;
 mod orders;
 mod process;
@@ -60,6 +61,7 @@ pub struct Metrics {
     provider: provider::Provider,
     products: caches::Products,
     orders: orders::Orders,
+    ledger: ledger::Ledger,
     events: events::Events,
     tls: tls::Tls,
     background_failures: Counter<u64>,
@@ -96,6 +98,7 @@ impl Metrics {
             provider: provider::Provider::new(&meter),
             products: caches::Products::new(&meter),
             orders: orders::Orders::new(&meter),
+            ledger: ledger::Ledger::new(&meter),
             events: events::Events::new(&meter),
             tls: tls::Tls::new(&meter),
             background_failures: background_failures(&meter),

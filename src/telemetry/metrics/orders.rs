@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
 
-use super::{Metrics, gauge};
+use super::Metrics;
 
 /// A state in the count of transitions: the provider carried out more than once
 /// what was ordered once.
@@ -76,7 +76,8 @@ impl Orders {
         meter
             .i64_observable_gauge("transatel_gateway.orders")
             .with_description(
-                "Orders and operations on SIMs in the whole ledger, by state; a state that none is in is missing",
+                "Orders and operations on SIMs in the whole ledger, by state; a state that none is in is missing, \
+                 and all are while they cannot be counted",
             )
             .with_callback({
                 let by_state = Arc::clone(&by_state);
@@ -92,20 +93,42 @@ impl Orders {
             transitions,
             refused,
             by_state,
-            without_event: gauge(
+            without_event: known(
                 meter,
                 "transatel_gateway.orders.without_event",
                 "",
-                "Orders that were placed and whose first event of the provider has not come in time",
+                "Orders that were placed and whose first event of the provider has not come in time; \
+                 absent while they cannot be counted",
             ),
-            unknown_for: gauge(
+            unknown_for: known(
                 meter,
                 "transatel_gateway.orders.unknown_for",
                 "s",
-                "Age of the order whose outcome has not been known for longest; 0 when there is none",
+                "Age of the order whose outcome has not been known for longest; 0 when there is none, \
+                 absent while the ledger cannot be read",
             ),
         }
     }
+}
+
+/// What a gauge shows while its number is not known: nothing.
+const NOT_KNOWN: i64 = i64::MIN;
+
+/// A gauge that shows nothing until its number is known, and when that is not
+/// known any more: a number that does not move looks like one that is right.
+fn known(meter: &Meter, name: &'static str, unit: &'static str, description: &'static str) -> Arc<AtomicI64> {
+    let value = Arc::new(AtomicI64::new(NOT_KNOWN));
+    let shown = Arc::clone(&value);
+    meter
+        .i64_observable_gauge(name)
+        .with_unit(unit)
+        .with_description(description)
+        .with_callback(move |observer| match shown.load(Ordering::Relaxed) {
+            NOT_KNOWN => {}
+            value => observer.observe(value, &[]),
+        })
+        .build();
+    value
 }
 
 fn labels(kind: &'static str, state: &'static str) -> [KeyValue; 2] {
@@ -144,6 +167,17 @@ impl Metrics {
             .by_state
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = counts;
+    }
+
+    /// The ledger cannot be read: what it holds is not known.
+    pub fn writes_not_known(&self) {
+        self.writes(Vec::new());
+        self.orders.unknown_for.store(NOT_KNOWN, Ordering::Relaxed);
+    }
+
+    /// The log of events cannot be read.
+    pub fn orders_without_event_not_known(&self) {
+        self.orders.without_event.store(NOT_KNOWN, Ordering::Relaxed);
     }
 
     /// Age of the oldest `UNKNOWN` order.

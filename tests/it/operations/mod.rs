@@ -19,6 +19,8 @@ pub mod grpcurl;
 pub mod health;
 pub mod identity;
 pub mod layering;
+pub mod ledger_health;
+pub mod ledger_start;
 pub mod ledger_upgrade;
 pub mod log_level;
 pub mod metadata_limits;

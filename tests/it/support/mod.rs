@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod late_provider;
 pub mod markdown;
 pub mod mutation;
+pub mod pgbouncer;
 pub mod pki;
 pub mod postgres;
 pub mod process;

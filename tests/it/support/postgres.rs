@@ -117,6 +117,21 @@ fn is_root() -> bool {
     std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
 }
 
+/// A shell of the user that servers run as, which owns the folder from now on.
+pub fn as_its_user(folder: &Path) -> Command {
+    if !is_root() {
+        return Command::new("sh");
+    }
+    let own = Command::new("chown")
+        .args(["-R", "postgres"])
+        .arg(folder)
+        .status();
+    assert!(own.unwrap().success(), "there is no user postgres");
+    let mut shell = Command::new("runuser");
+    shell.args(["-u", "postgres", "--", "sh"]);
+    shell
+}
+
 fn start(primary: Option<&Cluster>) -> Option<Cluster> {
     let programs = binaries()?;
     // In /tmp: the path of a socket is 107 bytes at most.
@@ -125,10 +140,6 @@ fn start(primary: Option<&Cluster>) -> Option<Cluster> {
         .tempdir_in("/tmp")
         .unwrap()
         .keep();
-    if is_root() {
-        let own = Command::new("chown").arg("postgres").arg(&folder).status();
-        assert!(own.unwrap().success(), "there is no user postgres");
-    }
     // The server ends with the shell's input, and the shell's input ends with
     // this process. fsync stays on: durability is what is tested.
     let script = r#"
@@ -136,6 +147,12 @@ fn start(primary: Option<&Cluster>) -> Option<Cluster> {
             "$1/pg_basebackup" -D "$2/data" -h "$3" -U postgres -c fast -R --no-sync >"$2/initdb.log" 2>&1
         else
             "$1/initdb" -D "$2/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$2/initdb.log" 2>&1
+            # Every other role needs its password.
+            {
+                echo "local all postgres trust"
+                echo "local replication postgres trust"
+                echo "local all all scram-sha-256"
+            } >"$2/data/pg_hba.conf"
         fi
         "$1/postgres" -D "$2/data" -k "$2" -h "" -c fsync=on -c max_connections=400 -c shared_buffers=64MB \
             -c max_wal_size=256MB -c log_line_prefix='%d ' >"$2/server.log" 2>&1 </dev/null &
@@ -145,10 +162,7 @@ fn start(primary: Option<&Cluster>) -> Option<Cluster> {
         wait "$server"
         rm -rf "$2"
     "#;
-    let mut watchdog = Command::new(if is_root() { "runuser" } else { "sh" });
-    if is_root() {
-        watchdog.args(["-u", "postgres", "--", "sh"]);
-    }
+    let mut watchdog = as_its_user(&folder);
     watchdog
         .args(["-c", script, "sh"])
         .arg(&programs)

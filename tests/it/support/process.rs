@@ -44,7 +44,12 @@ impl Process {
 
     /// Starts the gateway with at most so many file descriptors.
     pub fn start_with_descriptors(most: u32, arguments: &[&str], environment: &[(String, String)]) -> Self {
-        let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+        Self::start_after(&format!("ulimit -n {most}"), arguments, environment)
+    }
+
+    /// Starts the gateway in a shell that does this first.
+    pub fn start_after(setup: &str, arguments: &[&str], environment: &[(String, String)]) -> Self {
+        let script = format!("{setup}; exec \"$0\" \"$@\"");
         let gateway = env!("CARGO_BIN_EXE_transatel-gateway");
         let arguments = [&["-c", &script, gateway], arguments].concat();
         Self::spawn(run("/bin/sh", &arguments, environment))

@@ -44,7 +44,11 @@ struct Flow {
 impl Relay {
     /// Forwards to the server at this Unix socket.
     pub async fn start(target: &Path) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), target)
+    }
+
+    /// The same, on a port that is open already.
+    pub fn on(listener: TcpListener, target: &Path) -> Self {
         let address = listener.local_addr().unwrap();
         let flow = watch::Sender::new(Flow {
             target: target.to_owned(),

@@ -1,0 +1,212 @@
+//! The store as operators see it: every operation is measured here, in one
+//! place, and the log says when the store begins to fail, why, and when it
+//! works again.
+//!
+//! `now` is not measured: it is mostly answered from memory.
+
+mod trouble;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::config::StoreUrl;
+use crate::domain::Language;
+use crate::domain::catalog_change::Since;
+use crate::domain::event::Event;
+use crate::domain::write::{Activation, Write, WriteId};
+use crate::store::catalog::{Newest, Recorded};
+use crate::store::events::{Appended, Arrival, Extent, Logged};
+use crate::store::{
+    Appending, Attempt, Begun, CatalogHistory, Check, Claims, Count, EventLog, Filter, Keep, Key, Ledger,
+    Note, Opened, OperationFilter, Record, Released, Result, Settled, Settlement, Slot, SlotStatus, TakeOver,
+};
+use crate::telemetry::Metrics;
+use trouble::Trouble;
+
+/// Measures what is done to a store.
+pub(super) struct Measured {
+    ledger: Arc<dyn Ledger>,
+    events: Arc<dyn EventLog>,
+    catalog: Arc<dyn CatalogHistory>,
+    system: &'static str,
+    metrics: Arc<Metrics>,
+    reading: Trouble,
+    writing: Trouble,
+}
+
+/// What an operation does to the store.
+#[derive(Clone, Copy)]
+enum Access {
+    Read,
+    Write,
+}
+
+impl Measured {
+    /// The same store, measured.
+    pub(super) fn over(opened: Opened, url: &StoreUrl, metrics: &Arc<Metrics>) -> Opened {
+        let connections = Arc::clone(&opened.connections);
+        metrics.watch_connections(move || {
+            let counts = connections()?;
+            Some([counts.used, counts.idle, counts.max, counts.waiting])
+        });
+        let measured = Arc::new(Self {
+            ledger: opened.ledger,
+            events: opened.events,
+            catalog: opened.catalog,
+            system: match url {
+                StoreUrl::Memory | StoreUrl::File(_) => "sqlite",
+                StoreUrl::Postgres(_) => "postgresql",
+            },
+            metrics: Arc::clone(metrics),
+            reading: Trouble::of("read"),
+            writing: Trouble::of("write"),
+        });
+        Opened {
+            ledger: measured.clone(),
+            events: measured.clone(),
+            catalog: measured,
+            ..opened
+        }
+    }
+
+    async fn run<T>(
+        &self,
+        operation: &'static str,
+        access: Access,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut clock = Clock {
+            measured: self,
+            operation,
+            began: Instant::now(),
+            ended: false,
+        };
+        let result = work.await;
+        clock.ended = true;
+        let failure = result.as_ref().err().map(|error| error.kind().name());
+        self.record(operation, failure, clock.began.elapsed());
+        let trouble = match access {
+            Access::Read => &self.reading,
+            Access::Write => &self.writing,
+        };
+        match &result {
+            Ok(_) => {
+                self.metrics
+                    .ledger_worked(matches!(access, Access::Write), Timestamp::now());
+                trouble.worked();
+            }
+            Err(error) => trouble.failed(operation, error),
+        }
+        result
+    }
+
+    fn record(&self, operation: &'static str, failure: Option<&'static str>, took: Duration) {
+        self.metrics
+            .ledger_operation(self.system, operation, failure, took);
+    }
+}
+
+/// Records an operation that nobody waits for any more.
+struct Clock<'a> {
+    measured: &'a Measured,
+    operation: &'static str,
+    began: Instant,
+    ended: bool,
+}
+
+impl Drop for Clock<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.measured
+                .record(self.operation, Some("cancelled"), self.began.elapsed());
+        }
+    }
+}
+
+/// Implements a trait of the store: some methods as they are given, the others
+/// passed on and measured under a name.
+macro_rules! measured {
+    ($trait:ident { $($given:tt)* } $($access:ident $part:ident.$method:ident as $name:literal
+        ($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl $trait for Measured {
+            $($given)*
+
+            $(async fn $method(&self, $($argument: $type),*) -> Result<$answer> {
+                let work = self.$part.$method($($argument),*);
+                self.run($name, Access::$access, work).await
+            })*
+        }
+    };
+}
+
+measured! {
+    Ledger {
+        async fn now(&self) -> Result<Timestamp> {
+            self.ledger.now().await
+        }
+    }
+    Read ledger.find as "find"(key: Key) -> Option<Record>;
+    Read ledger.slot_status as "slot_status"(slot: &Slot) -> SlotStatus;
+    Write ledger.begin as "begin"(attempt: Attempt) -> Begun;
+    Write ledger.settle as "settle"(
+        id: WriteId, attempt: i32, settlement: Settlement, note: Option<Note>, now: Timestamp
+    ) -> Settled;
+    Write ledger.set_activation_used as "set_activation_used"(
+        id: WriteId, attempt: i32, activation: Activation
+    ) -> ();
+    Write ledger.release as "release"(id: WriteId, attempt: i32, now: Timestamp) -> Released;
+    Write ledger.take_over as "take_over"(whose: TakeOver, now: Timestamp, horizon: Timestamp) -> u64;
+    Write ledger.take_due as "take_due"(
+        now: Timestamp, lease_until: Timestamp, horizon: Timestamp, limit: i64
+    ) -> Vec<Record>;
+    Write ledger.postpone as "postpone"(id: WriteId, attempt: i32, check: Check) -> ();
+    Read ledger.claims as "claims"(slot: &Slot, other_than: WriteId) -> Claims;
+    Write ledger.make_due as "make_due"(name: &str, now: Timestamp) -> u64;
+    Read ledger.page as "page"(filter: &Filter, after: Option<WriteId>, limit: i64) -> Vec<Write>;
+    Read ledger.page_of_operations as "page_of_operations"(
+        filter: &OperationFilter, after: Option<WriteId>, limit: i64
+    ) -> Vec<Write>;
+    Write ledger.purge as "purge"(unchanged_since: Timestamp) -> u64;
+    Read ledger.counts as "counts"() -> Vec<Count>;
+    Read ledger.unknown_since as "unknown_since"() -> Option<Timestamp>;
+}
+
+measured! {
+    EventLog {
+        async fn listen(&self, appended: &Notify) {
+            self.events.listen(appended).await;
+        }
+    }
+    Write events.append as "append_events"(arrivals: Vec<Arrival>) -> Vec<Appended>;
+    Read events.events_of as "events_of"(order: WriteId) -> Vec<Event>;
+    Read events.events_after as "events_after"(sequence: u64, limit: u32) -> Vec<Logged>;
+    Read events.extent as "extent"() -> Extent;
+    Read events.last_received_at as "last_received_at"() -> Option<Timestamp>;
+    Write events.aged_until as "aged_until"(now: Timestamp, elapsed: Duration) -> Timestamp;
+    Write events.forget_events as "forget_events"(received_before: Timestamp) -> u64;
+    Read events.orders_without_event as "orders_without_event"(
+        from: Timestamp, until: Timestamp, limit: i64
+    ) -> Vec<WriteId>;
+}
+
+measured! {
+    CatalogHistory {
+        async fn now(&self) -> Result<Timestamp> {
+            self.catalog.now().await
+        }
+    }
+    Read catalog.newest as "newest_version"(language: &Language, version: &str) -> Option<Newest>;
+    Write catalog.append as "append_version"(version: Appending) -> bool;
+    Write catalog.confirm as "confirm_version"(language: &Language, now: Timestamp) -> ();
+    Read catalog.find as "find_version"(language: &Language, since: &Since) -> Option<u64>;
+    Read catalog.versions_from as "versions_from"(
+        language: &Language, sequence: u64, limit: u32
+    ) -> Vec<Recorded>;
+    Write catalog.forget_versions as "forget_versions"(language: &Language, keep: Keep) -> ();
+}

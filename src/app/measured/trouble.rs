@@ -1,0 +1,119 @@
+//! When the store begins to fail, why, and when it works again: a line each,
+//! and one a minute in between for each reason, however many operations fail.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::store::{Error, ErrorKind};
+
+/// Between two lines with the same reason.
+const REMIND_EVERY: Duration = Duration::from_secs(60);
+
+/// Without a failure for this long it works again. With a full disk an
+/// operation that changes no row still works now and then.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// The trouble that one kind of operations has.
+pub(super) struct Trouble {
+    access: &'static str,
+    is_there: AtomicBool,
+    state: Mutex<Option<State>>,
+}
+
+struct State {
+    began: Instant,
+    last: Instant,
+    /// When there last was a line with this reason.
+    logged: Vec<(ErrorKind, Instant)>,
+    failures: u64,
+}
+
+impl Trouble {
+    pub(super) fn of(access: &'static str) -> Self {
+        Self {
+            access,
+            is_there: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn failed(&self, operation: &'static str, error: &Error) {
+        if let Some(failures) = self.due(error.kind(), Instant::now()) {
+            let (access, kind) = (self.access, error.kind().name());
+            tracing::error!(%error, error_type = kind, operation, access, failures, "the ledger fails");
+        }
+    }
+
+    pub(super) fn worked(&self) {
+        if self.is_there.load(Ordering::Relaxed)
+            && let Some((seconds, failures)) = self.over(Instant::now())
+        {
+            let access = self.access;
+            tracing::warn!(access, seconds, failures, "the ledger works again");
+        }
+    }
+
+    /// Counts a failure; how many there were, when a line is due.
+    fn due(&self, kind: ErrorKind, now: Instant) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_there.store(true, Ordering::Relaxed);
+        let state = state.get_or_insert_with(|| State {
+            began: now,
+            last: now,
+            logged: Vec::new(),
+            failures: 0,
+        });
+        state.last = now;
+        state.failures += 1;
+        let recent = |at: Instant| now.duration_since(at) < REMIND_EVERY;
+        if state
+            .logged
+            .iter()
+            .any(|(logged, at)| *logged == kind && recent(*at))
+        {
+            return None;
+        }
+        state.logged.retain(|(logged, _)| *logged != kind);
+        state.logged.push((kind, now));
+        Some(state.failures)
+    }
+
+    /// How long it lasted and how many failures there were, once it is over.
+    fn over(&self, now: Instant) -> Option<(u64, u64)> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.duration_since(state.as_ref()?.last) < QUIET {
+            return None;
+        }
+        let over = state.take()?;
+        self.is_there.store(false, Ordering::Relaxed);
+        Some((over.last.duration_since(over.began).as_secs(), over.failures))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_is_logged_at_once_once_a_minute_and_at_its_end() {
+        let trouble = Trouble::of("write");
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let lines: Vec<(u64, u64)> = (0..150)
+            .filter_map(|second| {
+                // One that changes nothing works in between.
+                assert_eq!(trouble.over(at(second)), None);
+                Some((second, trouble.due(ErrorKind::Timeout, at(second))?))
+            })
+            .collect();
+        assert_eq!(lines, [(0, 1), (60, 61), (120, 121)]);
+        assert_eq!(trouble.due(ErrorKind::Disk, at(149)), Some(151), "another reason");
+        assert_eq!(trouble.over(at(158)), None);
+        assert_eq!(trouble.over(at(159)), Some((149, 151)));
+        assert_eq!(trouble.over(at(160)), None);
+        assert_eq!(trouble.due(ErrorKind::Timeout, at(161)), Some(1));
+    }
+}
