@@ -242,6 +242,11 @@ impl<L: Load> LoadingCache<L> {
         }
     }
 
+    /// Drops the last failure of a key: the next caller starts a load.
+    pub async fn forget_failure(&self, key: &L::Key) {
+        self.slot(key).await.work().failure = None;
+    }
+
     async fn slot(&self, key: &L::Key) -> Arc<Slot<L>> {
         if let Some(slot) = self.inner.resident(key) {
             return Arc::clone(slot);

@@ -14,6 +14,7 @@ mod log_filter;
 mod methods;
 mod orders;
 mod postgres_address;
+mod postgres_files;
 mod print;
 mod provider;
 mod reader;

@@ -2,6 +2,7 @@
 //! parameters. The driver takes one server and some of the parameters; what it
 //! lacks is either done by the gateway or refused here.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -13,6 +14,17 @@ pub struct PostgresAddress {
     servers: Vec<PostgresServer>,
     connect_timeout: Option<Duration>,
     shown: String,
+    pub(super) files: CredentialFiles,
+    pub(super) password: Option<SecretString>,
+}
+
+/// Where credentials are read from again; empty when the settings hold them.
+#[derive(Clone, Default)]
+pub(super) struct CredentialFiles {
+    /// Of the whole address.
+    pub(super) url: Option<PathBuf>,
+    /// Of the password alone.
+    pub(super) password: Option<PathBuf>,
 }
 
 /// One server, as the driver understands it.
@@ -133,6 +145,8 @@ impl PostgresAddress {
             servers: servers.collect::<Result<_, String>>()?,
             connect_timeout: parameters.connect_timeout,
             shown: shown(first, hosts).ok_or(SHAPE)?,
+            files: CredentialFiles::default(),
+            password: None,
         })
     }
 

@@ -1,5 +1,6 @@
 //! `[transatel]`: the account at the provider, and how it is called.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -17,6 +18,8 @@ pub struct Transatel {
     pub client_id: String,
     /// OAuth2 secret.
     pub client_secret: SecretString,
+    /// The file that it is in, if it is.
+    pub client_secret_file: Option<PathBuf>,
     /// Scopes to ask for; empty for all that are granted.
     pub scopes: Vec<String>,
     /// Class of service.
@@ -92,6 +95,7 @@ impl Transatel {
         let base_url = base_url(reader);
         let client_id = reader.text("transatel.client_id");
         let client_secret = reader.secret("transatel.client_secret");
+        let client_secret_file = reader.optional_text("transatel.client_secret_file");
         let scopes = reader.list("transatel.scopes");
         let cos = reader.text("transatel.cos");
         let mvno_ref = reader.optional_text("transatel.mvno_ref");
@@ -118,6 +122,7 @@ impl Transatel {
             base_url,
             client_id,
             client_secret,
+            client_secret_file: client_secret_file.map(PathBuf::from),
             scopes,
             cos,
             mvno_ref,

@@ -39,12 +39,20 @@ impl Store {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         const URL: &str = "store.url";
         let url = reader.secret(URL);
-        let parsed = StoreUrl::parse(url.expose_secret());
+        let mut parsed = StoreUrl::parse(url.expose_secret());
         match &parsed {
             Ok(url) => reader.show_secret_as(URL, url.redacted()),
             // An empty one has been reported.
             Err(_) if url.expose_secret().is_empty() => {}
             Err(problem) => reader.problem(URL, problem.as_str()),
+        }
+        match &mut parsed {
+            Ok(StoreUrl::Postgres(address)) => address.read_files(reader),
+            Ok(_) | Err(_) => {
+                if reader.optional_text("store.password_file").is_some() && parsed.is_ok() {
+                    reader.problem("store.password_file", "is for PostgreSQL: SQLite has no password");
+                }
+            }
         }
         let connections = reader.number("store.connections", 1, 1_000);
         let operation_timeout = reader.duration("store.operation_timeout", SHORTEST_OPERATION);

@@ -5,9 +5,11 @@
 //! connection goes to the new primary, wherever it is in the list.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -15,18 +17,48 @@ use tokio::time::timeout;
 
 use super::connect::{Session, is_transient, prepare, too_late};
 use crate::config::{PostgresAddress, PostgresServer};
+use crate::store::Error;
 
 /// The servers of one address.
 pub(in crate::store) struct Servers {
-    all: Vec<Server>,
-    connect_timeout: Option<Duration>,
+    known: ArcSwap<Known>,
+    change: Change,
     /// The one that a connection was last made to.
     last: AtomicUsize,
+}
+
+/// Changes what an address says.
+type Change = Box<dyn Fn(PgConnectOptions) -> PgConnectOptions + Send + Sync>;
+
+/// An address with the credentials that were read last.
+struct Known {
+    address: PostgresAddress,
+    servers: Vec<Server>,
 }
 
 struct Server {
     name: String,
     options: PgConnectOptions,
+}
+
+impl Known {
+    fn read(address: PostgresAddress, change: &Change) -> sqlx::Result<Self> {
+        let server = |server: &PostgresServer| {
+            let mut read: PgConnectOptions = server.url.expose_secret().parse()?;
+            if let Some(password) = address.password() {
+                read = read.password(password.expose_secret());
+            }
+            Ok(Server {
+                name: server.name.clone(),
+                options: change(read.disable_statement_logging()),
+            })
+        };
+        let servers = address.servers().iter().map(server);
+        Ok(Self {
+            servers: servers.collect::<sqlx::Result<_>>()?,
+            address,
+        })
+    }
 }
 
 impl Servers {
@@ -37,24 +69,44 @@ impl Servers {
     /// When a value of an address cannot be used.
     pub(in crate::store) fn new(
         address: &PostgresAddress,
-        options: impl Fn(PgConnectOptions) -> PgConnectOptions,
+        options: impl Fn(PgConnectOptions) -> PgConnectOptions + Send + Sync + 'static,
     ) -> sqlx::Result<Self> {
-        let server = |server: &PostgresServer| {
-            let read: PgConnectOptions = server.url.expose_secret().parse()?;
-            Ok(Server {
-                name: server.name.clone(),
-                options: options(read.disable_statement_logging()),
-            })
-        };
+        let change: Change = Box::new(options);
         Ok(Self {
-            all: address
-                .servers()
-                .iter()
-                .map(server)
-                .collect::<sqlx::Result<_>>()?,
-            connect_timeout: address.connect_timeout(),
+            known: ArcSwap::from_pointee(Known::read(address.clone(), &change)?),
+            change,
             last: AtomicUsize::new(0),
         })
+    }
+
+    /// The servers, with the credentials that their files hold now. A file that
+    /// cannot be used, as it may be while it is replaced, leaves the last ones.
+    async fn current(&self) -> Arc<Known> {
+        let known = self.known.load_full();
+        if !known.address.has_files() {
+            return known;
+        }
+        let address = known.address.clone();
+        let read = tokio::task::spawn_blocking(move || address.reread()).await;
+        match read.unwrap_or(Ok(None)) {
+            Ok(None) => known,
+            Ok(Some(address)) => match Known::read(address, &self.change) {
+                Ok(now) => {
+                    tracing::info!("the credentials of the ledger have changed");
+                    let now = Arc::new(now);
+                    self.known.store(Arc::clone(&now));
+                    now
+                }
+                Err(error) => {
+                    tracing::warn!(error = %Error::of(&error), "new credentials of the ledger cannot be used");
+                    known
+                }
+            },
+            Err(problem) => {
+                tracing::warn!(problem, "the last credentials of the ledger are used");
+                known
+            }
+        }
     }
 
     /// Connects to a server that accepts writes. With several servers, each
@@ -71,37 +123,38 @@ impl Servers {
 
     /// How to connect to the server that accepts writes.
     pub(super) async fn options(&self, within: Duration) -> sqlx::Result<PgConnectOptions> {
-        if let [only] = self.all.as_slice() {
+        if let [only] = self.current().await.servers.as_slice() {
             return Ok(only.options.clone());
         }
-        let (server, connection) = self.first(within, Session::AsItIs).await?;
+        let (options, connection) = self.first(within, Session::AsItIs).await?;
         // Only to find the server.
         let _ = timeout(within, connection.close()).await;
-        Ok(server.options.clone())
+        Ok(options)
     }
 
-    async fn first(&self, within: Duration, session: Session) -> sqlx::Result<(&Server, PgConnection)> {
+    async fn first(
+        &self,
+        within: Duration,
+        session: Session,
+    ) -> sqlx::Result<(PgConnectOptions, PgConnection)> {
+        let known = self.current().await;
         let last = self.last.load(Ordering::Relaxed);
         let mut refusals: Vec<(&str, sqlx::Error)> = Vec::new();
-        for (at, server) in self
-            .all
-            .iter()
-            .enumerate()
-            .cycle()
-            .skip(last)
-            .take(self.all.len())
-        {
-            match self.attempt(server, within, session).await {
+        let all = &known.servers;
+        for (at, server) in all.iter().enumerate().cycle().skip(last).take(all.len()) {
+            match known.attempt(server, within, session).await {
                 Ok(connection) => {
                     self.last.store(at, Ordering::Relaxed);
-                    return Ok((server, connection));
+                    return Ok((server.options.clone(), connection));
                 }
                 Err(error) => refusals.push((&server.name, error)),
             }
         }
         Err(refused(refusals))
     }
+}
 
+impl Known {
     async fn attempt(
         &self,
         server: &Server,
@@ -113,9 +166,9 @@ impl Servers {
             prepare(&mut connection, session).await?;
             Ok(connection)
         };
-        let servers = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        let servers = u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
         let part = (servers > 1).then(|| within / servers);
-        let limit = [self.connect_timeout, part].into_iter().flatten().min();
+        let limit = [self.address.connect_timeout(), part].into_iter().flatten().min();
         match limit {
             Some(limit) => timeout(limit, connecting)
                 .await

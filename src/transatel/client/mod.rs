@@ -15,6 +15,7 @@
 pub mod answer;
 mod breaker;
 pub mod call;
+mod credentials;
 pub mod endpoint;
 pub mod error;
 pub(in crate::transatel) mod guard;

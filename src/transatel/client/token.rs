@@ -15,15 +15,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderValue;
-use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::credentials::Credentials;
 use super::endpoint;
 use super::error::CallError;
 use super::request::Request;
@@ -69,6 +67,7 @@ impl fmt::Debug for Token {
 #[derive(Clone)]
 pub struct TokenSource {
     cache: LoadingCache<Loader>,
+    credentials: Arc<Credentials>,
     dropped: Arc<Mutex<Option<Dropped>>>,
 }
 
@@ -109,9 +108,10 @@ impl TokenSource {
         transport: Arc<Transport>,
         tasks: TaskTracker,
     ) -> Self {
+        let credentials = Arc::new(Credentials::new(account));
         let loader = Loader {
             transport,
-            authorization: basic(&account.client_id, account.client_secret.expose_secret()),
+            credentials: Arc::clone(&credentials),
             form: form(&account.scopes),
             timeout: outbound.attempt_timeout,
         };
@@ -122,6 +122,7 @@ impl TokenSource {
         };
         Self {
             cache: LoadingCache::new(loader, bounds, tasks),
+            credentials,
             dropped: Arc::default(),
         }
     }
@@ -132,7 +133,14 @@ impl TokenSource {
     /// [`CallError::Token`] with the reason, shared by all who waited, and for
     /// a while by all who come after.
     pub async fn token(&self) -> Result<Arc<Token>, CallError> {
-        match self.cache.get(&()).await {
+        let mut answer = self.cache.get(&()).await;
+        if let Err(CallError::Refused(_)) = answer
+            && self.credentials.may_be_better().await
+        {
+            self.cache.forget_failure(&()).await;
+            answer = self.cache.get(&()).await;
+        }
+        match answer {
             Ok(cached) => Ok(cached.value),
             Err(failure) => Err(CallError::Token(Arc::new(failure))),
         }
@@ -182,7 +190,7 @@ impl TokenSource {
 
 struct Loader {
     transport: Arc<Transport>,
-    authorization: Option<HeaderValue>,
+    credentials: Arc<Credentials>,
     form: Bytes,
     timeout: Duration,
 }
@@ -258,7 +266,8 @@ impl Load for Loader {
             body: Some(("application/x-www-form-urlencoded", self.form.clone())),
             ..Request::new(&endpoint::TOKEN, &[])
         };
-        let authorization = self.authorization.as_ref().ok_or_else(malformed)?;
+        let authorization = self.credentials.authorization().await;
+        let authorization = authorization.as_ref().ok_or_else(malformed)?;
         let answer = self
             .transport
             .exchange(Attempt {
@@ -331,13 +340,6 @@ fn form(scopes: &[String]) -> Bytes {
         form.append_pair("scope", &scopes.join(" "));
     }
     Bytes::from(form.finish())
-}
-
-fn basic(client_id: &str, client_secret: &str) -> Option<HeaderValue> {
-    let credentials = STANDARD.encode(format!("{client_id}:{client_secret}"));
-    let mut value = HeaderValue::from_str(&format!("Basic {credentials}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ pub mod provider_tls;
 pub mod readme;
 pub mod resilience;
 pub mod rolling_restart;
+pub mod rotated_credentials;
 pub mod secrecy;
 pub mod shutdown_facts;
 pub mod store_servers;
