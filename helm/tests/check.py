@@ -87,7 +87,7 @@ def configuration(case, *options):
 
 
 def rules(case, *options):
-    [group] = named(case, "PrometheusRule", "", *options)["spec"]["groups"]
+    [_, group] = named(case, "PrometheusRule", "", *options)["spec"]["groups"]
     return group["rules"]
 
 
@@ -116,6 +116,8 @@ class Values(unittest.TestCase):
         ("webhook.path=events", "/webhook/path"),
         ("webhook.secretKeys={}", "/webhook/secretKeys"),
         ("metrics.alerts.runbook=here", "/metrics/alerts/runbook"),
+        ("metrics.alerts.rules.NoSuchAlert.enabled=false", "/metrics/alerts/rules"),
+        ("metrics.alerts.thresholds.leastFailures=0", "/metrics/alerts/thresholds/leastFailures"),
         ("listenAddress=localhost", "/listenAddress"),
     ]
 
@@ -225,8 +227,10 @@ class Values(unittest.TestCase):
             "metrics.serviceMonitor.interval": "5s", "config.telemetry.log_format": "text",
             "imagePullSecrets": [{"name": "other"}], "extraEnv": [{"name": "OTHER"}], "webhook.secretKeys": ["other"],
             "config.transatel": {"source": "other"}, "config.callers": {"header": "other"},
-            "config.events.silence_after": "7d", "replicas": 5,
+            "config.events.silence_after": "7d", "replicas": 5, "metrics.alerts.rules": {"Absent": {"for": "7m"}},
         }
+        for key, value in {"objective": 0.9, "providerErrorRatio": 0.7, "catalogAge": "7h", "certificateExpiresWithin": "7d"}.items():
+            other[f"metrics.alerts.thresholds.{key}"] = value
         for key in ("propagation_delay", "drain", "order_drain"):
             other[f"config.shutdown.{key}"] = "7m"
         other["config.orders.settle_window"] = "7m"
@@ -579,6 +583,18 @@ class Alerts(unittest.TestCase):
             pointed.append(anchor)
         alerts = [anchor for anchor in anchors if f"`TransatelGateway{''.join(word.title() for word in anchor.split('-'))}`" in (ROOT / "docs/runbook.md").read_text()]
         self.assertEqual(sorted(alerts), sorted(pointed), "sections that name their alert")
+
+    def test_each_alert_can_be_changed_by_its_name(self):
+        changes = "metrics.alerts.rules.Saturated.enabled=false,metrics.alerts.rules.Absent.severity=info,metrics.alerts.rules.Absent.for=30m"
+        changes += ",metrics.alerts.thresholds.catalogAge=6h"
+        objective = ["--set-json", "metrics.alerts.thresholds.objective=0.99"]
+        changed = {rule["alert"]: rule for rule in rules("everything", "--set", changes, *objective)}
+        absent = changed["TransatelGatewayAbsent"]
+        self.assertEqual((absent["labels"]["severity"], absent["for"]), ("info", "30m"))
+        self.assertNotIn("TransatelGatewaySaturated", changed)
+        self.assertEqual(len(changed), len(rules("everything")) - 1)
+        self.assertIn("> 0.144000", changed["TransatelGatewayCallsFailing"]["expr"])
+        self.assertIn("> 21600", changed["TransatelGatewayCatalogNotLoaded"]["expr"])
 
     def test_without_a_webhook_nobody_waits_for_events(self):
         names = {rule["alert"] for rule in rules("everything", "--set", "webhook.enabled=false,webhook.ingress.enabled=false")}

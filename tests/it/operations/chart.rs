@@ -69,8 +69,8 @@ fn metric_of<'a>(
         .or_else(|| table.get_key_value(histogram?))
 }
 
-/// How the names of metrics begin.
-const OURS: [&str; 4] = ["transatel_gateway_", "rpc_server_", "http_client_", "process_"];
+/// How the names of our metrics begin.
+const OURS: [&str; 5] = ["transatel_gateway_", "rpc_server_", "http_client_", "db_client_", "process_"];
 
 /// Words of a text that look like a metric of ours.
 fn mentioned(text: &str) -> BTreeSet<&str> {
