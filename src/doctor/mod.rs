@@ -8,6 +8,7 @@
 //! it is the command's.
 
 mod catalog;
+mod clock;
 mod report;
 mod search;
 
@@ -127,6 +128,7 @@ impl Doctor<'_> {
             report.add(self.operation(operation, &named).await);
         }
         self.filters(report).await;
+        self.clock(report, &named).await;
         let options = || CallOptions::until(Deadline::after(CHECK_WITHIN));
         if self.named.iccid.is_some() {
             let check = Check::named("this eSIM", &endpoint::ESIM);

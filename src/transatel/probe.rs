@@ -6,6 +6,8 @@
 //! contain no identifiers and no secrets.
 
 use http::Method;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
 use super::Transatel;
@@ -122,14 +124,36 @@ impl Transatel {
     ) -> Result<(Vec<String>, Option<String>), ProbeError> {
         let request = Request::options(endpoint, &self.parameters(endpoint, subject));
         let answer = self.client.call(&request, options).await?;
-        let Some(allow) = &answer.allow else {
+        let Some(options) = &answer.options else {
             return Err(differs(&answer, "no Allow header"));
         };
-        let methods = allow.split(',').map(|method| method.trim().to_ascii_uppercase());
+        let methods = options
+            .allow
+            .split(',')
+            .map(|method| method.trim().to_ascii_uppercase());
         Ok((
             methods.filter(|method| !method.is_empty()).collect(),
             answer.request_id,
         ))
+    }
+
+    /// Reads the provider's clock, in whole seconds; `None` when an answer does
+    /// not say. Asks nothing that may be answered from a cache.
+    ///
+    /// # Errors
+    /// The request failed.
+    pub async fn provider_time(
+        &self,
+        subject: &Subject,
+        options: CallOptions,
+    ) -> Result<Option<Timestamp>, CallError> {
+        let endpoint = &endpoint::INVENTORY;
+        let request = Request::options(endpoint, &self.parameters(endpoint, subject));
+        let answer = self.client.call(&request, options).await?;
+        let date = answer.options.and_then(|options| options.date);
+        Ok(date
+            .as_deref()
+            .and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()))
     }
 
     /// Reads the subscriptions of a SIM.

@@ -58,3 +58,27 @@ pub(super) mod by_name {
             .collect())
     }
 }
+
+/// The same with a sign: `-90s`.
+pub(super) mod signed {
+    use jiff::SignedDuration;
+    use serde::de::Error as _;
+
+    use super::{Deserialize as _, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &SignedDuration, serializer: S) -> Result<S::Ok, S::Error> {
+        let sign = if value.is_negative() { "-" } else { "" };
+        let text = humantime::format_duration(value.unsigned_abs());
+        serializer.collect_str(&format_args!("{sign}{text}"))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<SignedDuration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = |error: &dyn std::fmt::Display| D::Error::custom(format!("{text:?}: {error}"));
+        let size = humantime::parse_duration(text.trim_start_matches('-')).map_err(|error| wrong(&error))?;
+        let size = SignedDuration::try_from(size).map_err(|error| wrong(&error))?;
+        Ok(if text.starts_with('-') { -size } else { size })
+    }
+}

@@ -15,13 +15,21 @@ use crate::transatel::lenient;
 pub struct Answer {
     /// `X-TSL-Request-Id`.
     pub request_id: Option<String>,
-    /// `Allow`: methods that the account may use there. Only `OPTIONS`
-    /// answers have it.
-    pub allow: Option<String>,
+    /// What only answers to `OPTIONS` have.
+    pub options: Option<Box<Options>>,
     /// The whole body.
     pub body: Bytes,
     pub(super) api: Api,
     pub(super) metrics: Arc<Metrics>,
+}
+
+/// Of an answer to `OPTIONS`.
+#[derive(Debug)]
+pub struct Options {
+    /// `Allow`: methods that the account may use there.
+    pub allow: String,
+    /// `Date`: when it was made, by the clock of what answered.
+    pub date: Option<String>,
 }
 
 impl Answer {

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::{Host, Url};
 
-use super::answer::Answer;
+use super::answer::{Answer, Options};
 use super::endpoint::{Endpoint, Kind};
 use super::error::{CallError, Refusal, retry_after};
 use super::leased_body::{LeaseOver, LeasedBody};
@@ -251,11 +251,7 @@ impl Transport {
         begun.store(status.as_u16(), Ordering::Relaxed);
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
         let request_id = header(REQUEST_ID).map(str::to_owned);
-        let allow = response.headers().get_all(ALLOW).iter();
-        let allow: Vec<String> = allow
-            .filter_map(|line| line.to_str().ok())
-            .map(str::to_owned)
-            .collect();
+        let options = options(response.headers());
         let retry_after = header(RETRY_AFTER.as_str()).and_then(retry_after);
         span.record("http.response.status_code", i64::from(status.as_u16()));
         if let Some(request_id) = &request_id {
@@ -267,7 +263,7 @@ impl Transport {
             return Ok(Answer {
                 body,
                 request_id,
-                allow: (!allow.is_empty()).then(|| allow.join(",")),
+                options,
                 api: endpoint.api,
                 metrics: Arc::clone(&self.metrics),
             });
@@ -310,6 +306,18 @@ impl Transport {
             }
         }
     }
+}
+
+/// What only answers to `OPTIONS` have, and only they need.
+fn options(headers: &HeaderMap) -> Option<Box<Options>> {
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
+    let allow: Vec<String> = headers.get_all(ALLOW).iter().filter_map(text).collect();
+    (!allow.is_empty()).then(|| {
+        Box::new(Options {
+            allow: allow.join(","),
+            date: headers.get(DATE).and_then(text),
+        })
+    })
 }
 
 /// What is left of a deadline for an answer of the provider.

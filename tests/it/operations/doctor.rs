@@ -1,5 +1,7 @@
 //! The doctor, on a healthy account and on one with one thing wrong.
 
+mod promises;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
@@ -31,6 +32,13 @@ use crate::{
     webhooks::outbox::Outbox,
     world::{clock::iso, provider::Provider},
 };
+
+/// A moment as HTTP writes it; empty beyond the year 9999.
+fn http_date(at: Timestamp) -> String {
+    DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&at)
+        .unwrap_or_default()
+}
 
 /// More than any request of the contract needs.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -304,6 +312,11 @@ impl Exchange<'_> {
         self.requests
             .journal
             .set_status(self.number, reply.status.as_u16());
+        let now = Timestamp::now() + self.requests.provider.settings.load().date_skew;
+        let reply = match HeaderValue::from_str(&http_date(now)) {
+            Ok(date) => reply.with(header::DATE, date),
+            Err(_) => reply,
+        };
         match HeaderValue::from_str(&self.request_id.to_string()) {
             Ok(value) => reply.with(REQUEST_ID, value),
             Err(_) => reply,

@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -35,6 +36,9 @@ pub struct Settings {
     /// How long every request waits before it is carried out, as a provider far away would.
     #[serde(with = "duration_text")]
     pub latency: Duration,
+    /// How far the `Date` of answers is ahead of the machine's clock; behind when negative.
+    #[serde(with = "duration_text::signed")]
+    pub date_skew: SignedDuration,
     /// What this account may not use: a path prefix such as `/sim-search`, a whole route template, or a method and
     /// one of them, such as `PATCH /sim-management`. Denied methods are missing in `Allow` and answer `INSUFFICIENT_PERMISSION`.
     pub denied: BTreeSet<String>,
@@ -78,6 +82,7 @@ impl Settings {
             token_lifetime,
             credentials_refused: false,
             latency: Duration::ZERO,
+            date_skew: SignedDuration::ZERO,
             denied,
             catalog_published: true,
             preload_configured: true,
