@@ -8,6 +8,7 @@ mod background;
 mod build;
 mod descriptors;
 mod ledger;
+mod ledger_command;
 mod measured;
 mod operators;
 mod phases;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+pub use ledger_command::writes_of;
 use operators::Operators;
 pub use phases::CLOSING;
 

@@ -1,5 +1,6 @@
 //! The commands of the process.
 
+mod ledger;
 mod move_ledger;
 #[cfg(feature = "sandbox")]
 mod simulated;
@@ -22,8 +23,8 @@ use crate::grpc;
 use crate::store;
 use crate::telemetry::{self, Telemetry};
 
-/// Wrong configuration: `EX_USAGE` of sysexits.
-const EXIT_CONFIGURATION: u8 = 64;
+/// Wrong configuration or command line: `EX_USAGE` of sysexits.
+const EXIT_USAGE: u8 = 64;
 /// Stopped by a second signal.
 const EXIT_SECOND_SIGNAL: u8 = 130;
 
@@ -80,6 +81,14 @@ enum Command {
         #[arg(long)]
         plain: bool,
     },
+    /// Show orders and resolve those that need an operator, in the ledger itself:
+    /// without a call, beside a gateway that runs.
+    #[command(subcommand)]
+    Orders(ledger::orders::Command),
+    /// Show operations on SIMs and resolve those that need an operator, as
+    /// `orders` does.
+    #[command(subcommand)]
+    Operations(ledger::operations::Command),
     /// Move all orders and events from a SQLite file to an empty PostgreSQL
     /// database. Stop the gateway first.
     MoveLedger(move_ledger::Options),
@@ -94,8 +103,22 @@ enum Command {
     },
 }
 
+/// Runs the command that the process was started with. A command line that
+/// cannot be read ends with 64.
+pub fn main() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => run(arguments),
+        // Help and the version are answers on the standard output.
+        Err(answer) => match answer.print() {
+            Ok(()) if !answer.use_stderr() => ExitCode::SUCCESS,
+            Ok(()) => ExitCode::from(EXIT_USAGE),
+            Err(_) => ExitCode::FAILURE,
+        },
+    }
+}
+
 /// Runs the command. Returns the process's exit code: 0, 64 for a wrong
-/// configuration, 130 after a second signal, 1 for any other failure.
+/// configuration or command line, 130 after a second signal, 1 for any other failure.
 pub fn run(arguments: Arguments) -> ExitCode {
     run_with(arguments, Seams::default())
 }
@@ -138,6 +161,8 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
             let config = load(&sources)?.config;
             examine(&config, &Named { iccid, msisdn }, json).await
         }),
+        Command::Orders(command) => in_runtime(ledger::orders::run(sources, command)),
+        Command::Operations(command) => in_runtime(ledger::operations::run(sources, command)),
         Command::MoveLedger(options) => in_runtime(move_ledger::run(sources, options)),
         Command::Health { address, service } => in_runtime(health(address, service)),
     };
@@ -155,6 +180,8 @@ enum CommandError {
     #[error("{0}")]
     Configuration(#[from] Problems),
     #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
     Other(Box<dyn std::error::Error>),
     /// The log has it.
     #[error("the log says why")]
@@ -164,7 +191,7 @@ enum CommandError {
 impl CommandError {
     fn code(&self) -> ExitCode {
         match self {
-            Self::Configuration(_) => ExitCode::from(EXIT_CONFIGURATION),
+            Self::Configuration(_) | Self::Usage(_) => ExitCode::from(EXIT_USAGE),
             Self::Other(_) | Self::Logged => ExitCode::FAILURE,
         }
     }

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use transatel_gateway::commands::{self, Arguments};
+use transatel_gateway::commands;
 
 /// A tenth fewer instructions per call than the system's allocator, measured
 /// on a bare tonic server.
@@ -11,5 +10,5 @@ use transatel_gateway::commands::{self, Arguments};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    commands::run(Arguments::parse())
+    commands::main()
 }

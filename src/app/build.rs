@@ -112,17 +112,17 @@ impl App {
 }
 
 /// The provider's client, and the use cases that only read.
-struct Reads {
-    provider: Transatel,
-    sims: Sims,
+pub(super) struct Reads {
+    pub(super) provider: Transatel,
+    pub(super) sims: Sims,
     inventory: Inventory,
-    catalog: Catalog,
+    pub(super) catalog: Catalog,
     esims: Esims,
 }
 
 impl Reads {
     /// Their loads run on `tasks`, their caches show in the metrics.
-    fn new(
+    pub(super) fn new(
         config: &Config,
         history: Arc<dyn CatalogHistory>,
         metrics: &Arc<Metrics>,

@@ -22,6 +22,7 @@ mod health;
 mod incoming;
 mod inventory;
 pub mod layers;
+pub mod operator;
 mod page_token;
 mod parse;
 mod provisioning;

@@ -68,6 +68,12 @@ const STEPS: [(i64, &str, &str, &str); 8] = [
     ),
 ];
 
+/// The number of the newest one.
+pub(super) const NEWEST: i64 = {
+    let [.., (version, ..)] = STEPS;
+    version
+};
+
 /// Where sqlx notes which migrations were carried out.
 const TABLE: &str = "_sqlx_migrations";
 

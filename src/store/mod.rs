@@ -28,6 +28,7 @@ mod row;
 mod session;
 mod sqlite;
 mod statements;
+mod visit;
 
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub use catalog::{Appending, CatalogHistory, Keep};
 pub use durability::durability;
 pub use error::{Error, ErrorKind, Result};
 pub use events::EventLog;
-pub use open::{OpenError, Opened, open, open_with};
+pub use open::{OpenError, Opened, open, open_with, visit};
 pub use progress::{Progress, Report};
 
 /// At most one write is in flight per slot: that makes reconciliation

@@ -51,6 +51,31 @@ pub enum OpenError {
          connect to PostgreSQL itself, or use session pooling (PgBouncer: pool_mode = session)"
     )]
     SharedSessions,
+    /// Only the process that keeps it can read it.
+    #[error("store.url: sqlite::memory: is kept by the gateway's process, and no command can read it")]
+    InMemory,
+    /// No gateway has used the file yet.
+    #[error("store.url: there is no file {}: a gateway that starts makes it", .0.display())]
+    FileMissing(PathBuf),
+    /// Nothing was made in the database yet.
+    #[error("store.url: there is no ledger in the database: a gateway that starts makes it")]
+    NoLedger,
+    /// Another process uses the file alone.
+    #[error(
+        "store.url: another process uses {} alone, such as move-ledger: try again when it has ended", .0.display()
+    )]
+    UsedAlone(PathBuf),
+    /// The tables are those of another version.
+    #[error(
+        "store.url: its tables are {} (migration {applied}, and this command needs {known}): {}",
+        age(.applied, .known), remedy(.applied, .known)
+    )]
+    OtherTables {
+        /// The newest migration of the tables.
+        applied: i64,
+        /// The newest one that is known here.
+        known: i64,
+    },
     /// Its orders were moved: sending from two ledgers would buy twice.
     #[error(
         "store.url: everything in {} was moved to {to}, where orders are kept now: \
@@ -82,6 +107,22 @@ impl OpenError {
         match self {
             Self::Database(error) => error.kind().may_pass(),
             _ => false,
+        }
+    }
+}
+
+fn age(applied: &i64, known: &i64) -> &'static str {
+    match applied > known {
+        true => "newer than this command's",
+        false => "older than this command's",
+    }
+}
+
+fn remedy(applied: &i64, known: &i64) -> &'static str {
+    match applied > known {
+        true => "use the command of the version that serves",
+        false => {
+            "use the command of the version that serves, or start this one, which brings them up to date"
         }
     }
 }
@@ -126,6 +167,24 @@ pub async fn open_with(
         }
         StoreUrl::Postgres(url) => opened(
             postgres::Ledger::open(url, config.connections, config.operation_timeout, report).await?,
+            false,
+        ),
+    })
+}
+
+/// Opens the store for a command, beside gateways that use it: whatever a
+/// gateway does as it starts is left to it. Tables are not changed, no lease is
+/// ended, and nothing is sent.
+///
+/// # Errors
+/// There is no ledger, it is of another version or used by one process alone,
+/// or it cannot be reached.
+pub async fn visit(config: &config::Store, clock: Clock) -> Result<Opened, OpenError> {
+    Ok(match &config.url {
+        StoreUrl::Memory => return Err(OpenError::InMemory),
+        StoreUrl::File(path) => opened(sqlite::Ledger::visit(path, clock).await?, false),
+        StoreUrl::Postgres(url) => opened(
+            postgres::Ledger::visit(url, config.operation_timeout).await?,
             false,
         ),
     })

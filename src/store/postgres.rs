@@ -10,6 +10,7 @@ mod pool;
 mod pooler;
 mod servers;
 mod time;
+mod visit;
 
 pub(super) use connect::Session;
 pub(super) use servers::Servers;

@@ -3,6 +3,7 @@
 //! correct, only slow; a lock beside the file shows whether there are.
 
 pub(super) mod file;
+mod visit;
 mod writer;
 
 use std::fs::File;

@@ -36,6 +36,9 @@ use crate::config;
 /// Name of the service and of the instrumentation.
 const NAME: &str = env!("CARGO_PKG_NAME");
 
+/// The target of log lines that record who decided something.
+pub const AUDIT: &str = concat!(env!("CARGO_CRATE_NAME"), "::audit");
+
 /// The commit that this was built from, where the build sets it, as the image's
 /// does.
 pub const REVISION: &str = match option_env!("GATEWAY_REVISION") {

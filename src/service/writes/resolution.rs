@@ -6,6 +6,7 @@ use crate::domain::error::Violation;
 use crate::domain::write::{Kind, Order, State, Write, WriteId};
 use crate::domain::{Error, Result};
 use crate::store::{Record, Settled, Settlement};
+use crate::telemetry::AUDIT;
 
 /// An operator's decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,15 +73,52 @@ impl Writes {
             .await
             .map_err(unavailable)?;
         match settled {
-            Settled::Yes(record) => {
-                self.inner.report(&record.write);
-                Ok(record.write)
+            Settled::Yes(settled) => {
+                audit(record.write.state, &settled.write);
+                self.inner.report(&settled.write);
+                Ok(settled.write)
             }
             Settled::No(record) => already(&record.write, resolution),
             Settled::Gone => Err(Error::OrderNotFound),
             Settled::Claimed => Err(invalid("belongs to another order of this SIM")),
         }
     }
+}
+
+/// Who decided what, and why. A note may name the SIM, a line of the log must
+/// not; the ledger keeps it whole.
+fn audit(from: State, write: &Write) {
+    let note = write.note.as_ref();
+    tracing::info!(
+        target: AUDIT,
+        order_id = %write.id,
+        kind = write.kind.name(),
+        from = match write.is_order() {
+            true => from.order_name(),
+            false => from.name(),
+        },
+        to = write.state_name(),
+        by = note.and_then(|note| note.by.as_deref()),
+        note = note.map(|note| without_numbers(&note.text)),
+        "an operator has resolved an order"
+    );
+}
+
+/// This many digits in a row may identify a SIM.
+const IDENTIFYING: usize = 8;
+
+/// A text for the log.
+fn without_numbers(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let runs = letters.chunk_by(|one, next| one.is_ascii_digit() == next.is_ascii_digit());
+    let shown = runs.map(|run| {
+        let is_number = run.first().is_some_and(char::is_ascii_digit);
+        match is_number && run.len() >= IDENTIFYING {
+            true => "…".to_owned(),
+            false => run.iter().collect(),
+        }
+    });
+    shown.collect()
 }
 
 fn invalid(rule: &str) -> Error {
@@ -101,5 +139,22 @@ fn already(write: &Write, resolution: &Resolution) -> Result<Write> {
         Ok(write.clone())
     } else {
         Err(Error::OrderNotResolvable { state: write.state })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_in_the_log_names_no_sim() {
+        for (note, shown) in [
+            ("INC0012345, 12 d ago", "INC0012345, 12 d ago"),
+            ("882470000000001: in the portal", "…: in the portal"),
+            ("card 8988247000000000019", "card …"),
+            ("", ""),
+        ] {
+            assert_eq!(without_numbers(note), shown);
+        }
     }
 }

@@ -60,6 +60,22 @@ pub(super) fn enter(path: &Path) -> Result<Opening, OpenError> {
     })
 }
 
+/// Takes part in the use of an existing file; `None` while another process uses
+/// it alone. Never waits. Gateways that start meanwhile find that they are not
+/// alone.
+pub(super) fn join(path: &Path) -> Result<Option<File>, OpenError> {
+    if !path.is_file() {
+        return Err(OpenError::FileMissing(path.to_owned()));
+    }
+    let path = beside(path, ".lock");
+    let file = private(&path)?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(OpenError::File { path, source }),
+    }
+}
+
 /// Exclusive use of a file while it is held: others that open the file wait.
 pub(in crate::store) struct Claim {
     _gate: File,

@@ -146,7 +146,7 @@ async fn identifiers_are_asked_for_and_checked() {
     assert!(!bare.out.contains("this eSIM"), "{}", bare.out);
     for arguments in [["doctor", "--iccid", "12x"], ["doctor", "--msisdn", "++1"]] {
         let refused = run(&arguments, &settings).await;
-        assert_eq!(refused.code, Some(2), "{}", refused.err);
+        assert_eq!(refused.code, Some(64), "{}", refused.err);
         assert!(refused.err.contains("digits"), "{}", refused.err);
     }
     let unset = run(&["doctor"], &[]).await;

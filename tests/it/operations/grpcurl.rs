@@ -59,7 +59,7 @@ pub fn parse(line: &str) -> Line {
     }
 }
 
-fn shell_words(line: &str) -> Vec<String> {
+pub fn shell_words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
     for letter in line.replace("\\\n", " ").trim().chars() {

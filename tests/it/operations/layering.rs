@@ -55,17 +55,29 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ),
     (
         "commands",
-        &["app", "config", "doctor", "domain", "grpc", "store", "telemetry"],
+        &[
+            "app",
+            "config",
+            "doctor",
+            "domain",
+            "grpc",
+            "service",
+            "store",
+            "telemetry",
+        ],
     ),
 ];
 
 /// Crates that only one room may name.
 const OWNED: [(&str, &[&str]); 10] = [
     ("tonic", &["grpc", "commands"]),
-    ("prost", &["grpc"]),
+    ("prost", &["grpc", "commands"]),
     ("reqwest", &["transatel"]),
     ("sqlx", &["store"]),
-    ("serde_json", &["transatel", "doctor", "store", "telemetry"]),
+    (
+        "serde_json",
+        &["transatel", "doctor", "grpc", "store", "telemetry"],
+    ),
     ("moka", &["cache"]),
     ("rustls", &["config", "grpc", "telemetry", "transatel"]),
     ("tokio_rustls", &["grpc"]),

@@ -15,3 +15,4 @@ pub mod raw;
 pub mod relay;
 pub mod scanner;
 pub mod stopping;
+pub mod stuck;
