@@ -20,7 +20,7 @@ use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
 use crate::domain::write::{Activation, Write, WriteId};
 use crate::store::catalog::{Newest, Recorded};
-use crate::store::events::{Appended, Arrival, Extent, Logged};
+use crate::store::events::{Appended, Arrival, Extent, Logged, Selection};
 use crate::store::{
     Appending, Attempt, Begun, CatalogHistory, Check, Claims, Count, EventLog, Filter, Keep, Key, Ledger,
     Note, Opened, OperationFilter, Record, Released, Result, Settled, Settlement, Slot, SlotStatus, TakeOver,
@@ -186,6 +186,10 @@ measured! {
     Write events.append as "append_events"(arrivals: Vec<Arrival>) -> Vec<Appended>;
     Read events.events_of as "events_of"(order: WriteId) -> Vec<Event>;
     Read events.events_after as "events_after"(sequence: u64, limit: u32) -> Vec<Logged>;
+    Read events.select as "select_events"(
+        selection: &Selection, after: u64, until: u64, limit: u32
+    ) -> Vec<Logged>;
+    Write events.publish as "publish_outcomes"() -> u64;
     Read events.extent as "extent"() -> Extent;
     Read events.last_received_at as "last_received_at"() -> Option<Timestamp>;
     Write events.aged_until as "aged_until"(now: Timestamp, elapsed: Duration) -> Timestamp;

@@ -15,6 +15,9 @@ use super::{Country, EsimStatus, SimIds};
 /// Longest id of an event, in bytes. The provider uses UUIDs.
 pub const LONGEST_ID: usize = 255;
 
+/// [`EventType::ProductCanceled`]: the documentation has one L; both occur.
+const CANCELLED: &str = "OCS/PRODUCT/CANCELLED";
+
 macro_rules! types {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
         /// The type of an event. Matched by the whole text: suffixes are
@@ -31,12 +34,17 @@ macro_rules! types {
             /// Every type that is known.
             pub const KNOWN: &'static [(Self, &'static str)] = &[$((Self::$name, $text)),+];
 
+            /// Every text of a type that is known.
+            pub fn texts() -> impl Iterator<Item = &'static str> {
+                let known = Self::KNOWN.iter().map(|(_, text)| *text);
+                known.chain(std::iter::once(CANCELLED))
+            }
+
             /// The type with exactly this text.
             pub fn named(text: &str) -> Self {
                 match text {
                     $($text => Self::$name,)+
-                    // The documentation has one L; both occur.
-                    "OCS/PRODUCT/CANCELLED" => Self::ProductCanceled,
+                    CANCELLED => Self::ProductCanceled,
                     _ => Self::Other,
                 }
             }

@@ -55,9 +55,34 @@ id! {
 }
 
 impl WriteId {
-    /// A new one.
+    /// A new one, now.
     pub fn new() -> Self {
-        Self(Uuid::now_v7())
+        Self::at(Timestamp::now())
+    }
+
+    /// A new one for a write that is created then: a UUIDv7 whose order is that
+    /// of creation to less than a microsecond.
+    pub fn at(created_at: Timestamp) -> Self {
+        let (millis, [high, low]) = Self::parts(created_at);
+        let mut random = *Uuid::new_v4().as_bytes();
+        random[6] = high;
+        random[7] = low;
+        let [_, _, _, _, _, _, tail @ ..] = random;
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid())
+    }
+
+    /// Less than every id that [`at`](Self::at) makes then or later, and greater
+    /// than all that it made in the milliseconds before.
+    pub fn least_at(created_at: Timestamp) -> Self {
+        let (millis, _) = Self::parts(created_at);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
+    }
+
+    /// Milliseconds since 1970, and the fraction of one in 1/4096.
+    fn parts(at: Timestamp) -> (u64, [u8; 2]) {
+        let micros = u64::try_from(at.as_microsecond()).unwrap_or_default();
+        let fraction = u16::try_from((micros % 1_000) * 4_096 / 1_000).unwrap_or_default();
+        (micros / 1_000, fraction.to_be_bytes())
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::catalog::{Appending, CatalogHistory, Keep, Newest, Recorded, operations as history};
-use super::events::{Appended, Arrival, EventLog, Extent, Logged, operations as log};
+use super::events::{Appended, Arrival, EventLog, Extent, Logged, Selection, operations as log, selection};
 use super::session::Session;
 use super::{
     Attempt, Begun, Check, Claims, Count, Filter, Key, Ledger, Note, OperationFilter, Record, Released,
@@ -68,6 +68,9 @@ pub(super) trait Backend: Send + Sync + 'static {
 
     /// [`EventLog::append`].
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>>;
+
+    /// Part of [`EventLog::publish`]: at most [`log::PUBLISHED_AT_ONCE`].
+    async fn publish_some(&self) -> Result<u64>;
 
     /// [`EventLog::listen`].
     async fn listen(&self, appended: &Notify);
@@ -210,6 +213,23 @@ impl<B: Backend> EventLog for B {
     async fn events_after(&self, sequence: u64, limit: u32) -> Result<Vec<Logged>> {
         self.read(work!(session => log::events_after(session, sequence, limit)))
             .await
+    }
+
+    async fn select(&self, wanted: &Selection, after: u64, until: u64, limit: u32) -> Result<Vec<Logged>> {
+        let wanted = wanted.clone();
+        self.read(work!(session => selection::read(session, &wanted, after, until, limit)))
+            .await
+    }
+
+    async fn publish(&self) -> Result<u64> {
+        let mut published = 0;
+        loop {
+            let some = self.publish_some().await?;
+            published += some;
+            if some < log::PUBLISHED_AT_ONCE as u64 {
+                return Ok(published);
+            }
+        }
     }
 
     async fn extent(&self) -> Result<Extent> {

@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 8] = [
+const STEPS: [(i64, &str, &str, &str); 9] = [
     (
         1,
         "orders",
@@ -65,6 +65,12 @@ const STEPS: [(i64, &str, &str, &str); 8] = [
         "activation used",
         include_str!("../../migrations/sqlite/0008_activation_used.sql"),
         include_str!("../../migrations/postgres/0008_activation_used.sql"),
+    ),
+    (
+        9,
+        "scale (readable from 8)",
+        include_str!("../../migrations/sqlite/0009_scale.sql"),
+        include_str!("../../migrations/postgres/0009_scale.sql"),
     ),
 ];
 

@@ -24,7 +24,7 @@ use crate::domain::write::{Activation, Kind, Write, WriteId};
 const ROUNDS: usize = 4;
 
 /// Rows that one transaction deletes: others wait no longer than for these.
-pub(super) const PURGED_AT_ONCE: u64 = 1_000;
+pub(super) const PURGED_AT_ONCE: u64 = 100;
 
 pub(super) async fn find<S: Session>(session: &mut S, key: Key) -> sqlx::Result<Option<Record>> {
     let found = match key {
@@ -354,7 +354,7 @@ pub(super) async fn purge<S: Session>(session: &mut S, unchanged_since: Timestam
 }
 
 pub(super) async fn counts<S: Session>(session: &mut S) -> sqlx::Result<Vec<Count>> {
-    let rows = session.rows(statements::COUNTS, values![]).await?;
+    let rows = session.rows(S::COUNTS, values![]).await?;
     let mut counts: Vec<Count> = Vec::new();
     for found in &rows {
         let (kind, state) = kind::labels(&row::text(found, "act")?, row::state(found)?);

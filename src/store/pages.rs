@@ -1,6 +1,13 @@
 //! Pages of orders and of operations on SIMs, newest first. Every filter is a
 //! condition of the statement.
+//!
+//! A page costs what it holds, not what the ledger holds: for every filter there
+//! is an index in the order of ids. Only a combination of filters may have to
+//! pass over what one of them admits and another does not.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 use super::row::{self, Value};
@@ -9,20 +16,29 @@ use super::statements::{columns, names};
 use super::{Filter, OperationFilter, kind};
 use crate::domain::SimRef;
 use crate::domain::sim_operation::State as OperationState;
-use crate::domain::write::{State, Write, WriteId};
+use crate::domain::write::{OrderAction, State, Write, WriteId};
+
+/// An id has the time of its creation. It was drawn by another clock than
+/// `created_at` before the release that derives one from the other: they may
+/// differ by this much.
+const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(600);
 
 /// A statement with its values.
 struct Query {
-    sql: String,
+    conditions: String,
     values: Vec<Value>,
+    /// Conditions of which a row fulfils one at most; none when all rows are
+    /// wanted.
+    parts: Vec<String>,
 }
 
 impl Query {
     /// Of the rows of one kind, beginning after one of them.
     fn new(kind: &str, after: Option<WriteId>) -> Self {
         let mut query = Self {
-            sql: format!(concat!("SELECT ", columns!(), " FROM orders WHERE {}"), kind),
+            conditions: kind.to_owned(),
             values: Vec::new(),
+            parts: Vec::new(),
         };
         query.compare("id <", after);
         query
@@ -35,8 +51,8 @@ impl Query {
     }
 
     fn add(&mut self, condition: &str) {
-        self.sql.push_str(" AND ");
-        self.sql.push_str(condition);
+        self.conditions.push_str(" AND ");
+        self.conditions.push_str(condition);
     }
 
     /// Compares with a value, when there is one.
@@ -47,13 +63,57 @@ impl Query {
         }
     }
 
-    async fn page<S: Session>(mut self, session: &mut S, limit: i64) -> sqlx::Result<Vec<Write>> {
+    /// Created within these bounds, which bound the ids too.
+    fn created(&mut self, from: Option<Timestamp>, until: Option<Timestamp>) {
+        let earliest = from.and_then(|from| from.checked_sub(CLOCKS_DIFFER_BY).ok());
+        let latest = until.and_then(|until| until.checked_add(CLOCKS_DIFFER_BY).ok());
+        self.compare("id >=", earliest.map(WriteId::least_at));
+        self.compare("id <", latest.map(WriteId::least_at));
+        self.compare("created_at >=", from);
+        self.compare("created_at <", until);
+    }
+
+    /// The statement. Each part is read on its own, in the order of its index: no
+    /// database merges them by itself.
+    fn finish(mut self, limit: i64) -> (String, Vec<Value>) {
         let place = self.place(limit.max(0).into());
-        self.sql.push_str(&format!(" ORDER BY id DESC LIMIT ${place}"));
-        let sql = AssertSqlSafe(self.sql).into_sql_str();
-        let rows = session.rows(sql, self.values).await?;
+        let newest = format!("ORDER BY id DESC LIMIT ${place}");
+        let conditions = &self.conditions;
+        let select = |part: &str| {
+            let columns = columns!();
+            format!("SELECT {columns} FROM orders WHERE {conditions}{part} {newest}")
+        };
+        let sql = match self.parts.as_slice() {
+            [] => select(""),
+            [part] => select(&format!(" AND {part}")),
+            parts => {
+                let parts = parts.iter().enumerate().map(|(number, part)| {
+                    let part = select(&format!(" AND {part}"));
+                    format!("SELECT * FROM ({part}) AS part_{number}")
+                });
+                format!("{} {newest}", parts.collect::<Vec<_>>().join(" UNION ALL "))
+            }
+        };
+        (sql, self.values)
+    }
+
+    async fn page<S: Session>(self, session: &mut S, limit: i64) -> sqlx::Result<Vec<Write>> {
+        let (sql, values) = self.finish(limit);
+        let rows = session
+            .rows_once(AssertSqlSafe(sql).into_sql_str(), values)
+            .await?;
         rows.iter().map(|found| Ok(row::record(found)?.write)).collect()
     }
+}
+
+/// The condition for a state. Most orders are placed, and the index of states
+/// leaves those out.
+fn is_in(state: State) -> String {
+    let unless = match state {
+        State::Done => "",
+        _ => "state <> 'placed' AND ",
+    };
+    format!("{unless}state = {}", names([state].into_iter()))
 }
 
 pub(super) async fn orders<S: Session>(
@@ -62,21 +122,7 @@ pub(super) async fn orders<S: Session>(
     after: Option<WriteId>,
     limit: i64,
 ) -> sqlx::Result<Vec<Write>> {
-    // Orders have a product.
-    let mut query = Query::new("product_id <> ''", after);
-    query.compare("msisdn =", filter.msisdn.as_ref().map(|msisdn| msisdn.as_str()));
-    query.compare("created_at >=", filter.created_from);
-    query.compare("created_at <", filter.created_until);
-    // The first condition is that of the partial index.
-    query.compare("reference <> '' AND reference =", filter.reference.as_deref());
-    query.compare("product_id =", filter.product_id.as_deref());
-    query.compare("act =", filter.action.map(kind::order_name));
-    query.compare("caller =", filter.caller.as_deref());
-    if !filter.states.is_empty() {
-        let states = names(filter.states.iter().copied());
-        query.add(&format!("state IN ({states})"));
-    }
-    query.page(session, limit).await
+    of_orders(filter, after).page(session, limit).await
 }
 
 pub(super) async fn operations<S: Session>(
@@ -85,46 +131,202 @@ pub(super) async fn operations<S: Session>(
     after: Option<WriteId>,
     limit: i64,
 ) -> sqlx::Result<Vec<Write>> {
-    // The condition of the partial index.
+    of_operations(filter, after).page(session, limit).await
+}
+
+fn of_orders(filter: &Filter, after: Option<WriteId>) -> Query {
+    // Orders have a product.
+    let mut query = Query::new("product_id <> ''", after);
+    query.compare("msisdn =", filter.msisdn.as_ref().map(|msisdn| msisdn.as_str()));
+    query.created(filter.created_from, filter.created_until);
+    // The first condition is that of the partial index.
+    query.compare("reference <> '' AND reference =", filter.reference.as_deref());
+    query.compare("product_id =", filter.product_id.as_deref());
+    // Most orders buy, and the index of kinds leaves those out.
+    let kind = match filter.action {
+        Some(OrderAction::Subscription(_)) => "act <> 'buy' AND act =",
+        Some(OrderAction::Buy) | None => "act =",
+    };
+    query.compare(kind, filter.action.map(kind::order_name));
+    query.compare("caller =", filter.caller.as_deref());
+    let states = { State::ALL.into_iter() }.filter(|state| filter.states.contains(state));
+    query.parts = states.map(is_in).collect();
+    query
+}
+
+fn of_operations(filter: &OperationFilter, after: Option<WriteId>) -> Query {
+    // The condition of the partial indexes.
     let mut query = Query::new("product_id = ''", after);
     match &filter.sim {
         Some(SimRef::Iccid(iccid)) => query.compare("iccid =", Some(iccid.as_str())),
         Some(SimRef::Msisdn(msisdn)) => query.compare("msisdn =", Some(msisdn.as_str())),
         None => {}
     }
-    query.compare("created_at >=", filter.created_from);
-    query.compare("created_at <", filter.created_until);
+    query.created(filter.created_from, filter.created_until);
     if filter.needs_operator {
-        query.add(&format!(
-            "state IN ({})",
-            names([State::NeedsOperator].into_iter())
-        ));
+        query.add(&format!("state = {}", names([State::NeedsOperator].into_iter())));
     }
     if !filter.states.is_empty() {
         let given_up_since = query.place(filter.given_up_since.into());
         let wanted = OperationState::ALL
             .into_iter()
             .filter(|state| filter.states.contains(state));
-        let conditions: Vec<_> = wanted.map(|state| is_in(state, given_up_since)).collect();
-        query.add(&format!("({})", conditions.join(" OR ")));
+        query.parts = wanted
+            .flat_map(|state| operation_is_in(state, given_up_since))
+            .collect();
     }
-    query.page(session, limit).await
+    query
 }
 
-/// The condition for a state, as [`SimOperation::of`] determines it.
+/// The conditions for a state, as [`SimOperation::of`] determines it.
 /// `given_up_since` is the place of that value.
 ///
 /// [`SimOperation::of`]: crate::domain::SimOperation::of
-fn is_in(state: OperationState, given_up_since: usize) -> String {
+fn operation_is_in(state: OperationState, given_up_since: usize) -> Vec<String> {
     let unchanged = format!("updated_at <= ${given_up_since}");
     match state {
-        OperationState::Pending => format!(
-            "state = 'submitting' OR state = 'unknown' AND provider_reference IS NOT NULL AND NOT {unchanged}"
-        ),
-        OperationState::Unknown => format!(
-            "state = 'needs_operator' OR state = 'unknown' AND (provider_reference IS NULL OR {unchanged})"
-        ),
-        OperationState::Succeeded => "state = 'placed'".to_owned(),
-        OperationState::Failed => "state IN ('rejected', 'not_placed')".to_owned(),
+        OperationState::Pending => vec![
+            "state = 'submitting'".to_owned(),
+            format!("state = 'unknown' AND provider_reference IS NOT NULL AND NOT {unchanged}"),
+        ],
+        OperationState::Unknown => vec![
+            "state = 'needs_operator'".to_owned(),
+            format!("state = 'unknown' AND (provider_reference IS NULL OR {unchanged})"),
+        ],
+        OperationState::Succeeded => vec!["state = 'placed'".to_owned()],
+        OperationState::Failed => vec!["state = 'rejected'".to_owned(), "state = 'not_placed'".to_owned()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, SqliteConnection};
+
+    use super::*;
+    use crate::domain::change::SubscriptionAction;
+    use crate::domain::{Iccid, Msisdn};
+    use crate::store::migrations;
+    use crate::store::row::Cells as _;
+
+    /// How SQLite would read the pages, without statistics.
+    async fn plan(connection: &mut SqliteConnection, query: Query) -> Vec<String> {
+        let (sql, values) = query.finish(50);
+        let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")).into_sql_str();
+        let rows = connection.rows(sql, values).await.unwrap();
+        rows.iter()
+            .map(|row| row.text("detail").unwrap().unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn every_filter_has_an_index_in_the_order_of_the_list() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        migrations::sqlite(&mut connection).await.unwrap();
+        let text = || Some("X".to_owned());
+        let at = Timestamp::from_second(1_800_000_000).ok();
+        let msisdn = Msisdn::parse("882470000000001");
+        let iccid = Iccid::parse("8988247000000000019").map(SimRef::Iccid);
+        let none = Filter::default;
+        let by_states = |states: &[State]| Filter {
+            states: states.to_vec(),
+            ..none()
+        };
+        let action = |action| Filter {
+            action: Some(action),
+            ..none()
+        };
+        let renewal = OrderAction::Subscription(SubscriptionAction::CancelRenewal);
+        let orders = [
+            (none(), "sqlite_autoindex_orders_1"),
+            (
+                Filter {
+                    created_until: at,
+                    ..none()
+                },
+                "sqlite_autoindex_orders_1 (id<?)",
+            ),
+            (
+                Filter {
+                    created_from: at,
+                    created_until: at,
+                    ..none()
+                },
+                "sqlite_autoindex_orders_1 (id>? AND id<?)",
+            ),
+            (Filter { msisdn, ..none() }, "orders_of_sim (msisdn=?)"),
+            (
+                Filter {
+                    reference: text(),
+                    ..none()
+                },
+                "orders_by_reference (reference=?)",
+            ),
+            (
+                Filter {
+                    product_id: text(),
+                    ..none()
+                },
+                "orders_of_product (product_id=?)",
+            ),
+            (
+                Filter {
+                    caller: text(),
+                    ..none()
+                },
+                "orders_of_caller (caller=?)",
+            ),
+            (action(OrderAction::Buy), "sqlite_autoindex_orders_1"),
+            (action(renewal), "orders_of_kind (act=?)"),
+            (by_states(&[State::Done]), "sqlite_autoindex_orders_1"),
+            (by_states(&[State::Rejected]), "orders_in_state (state=?)"),
+            (
+                by_states(&[State::Unknown, State::NotDone]),
+                "orders_in_state (state=?)",
+            ),
+        ];
+        let none = OperationFilter::default;
+        let operations = [
+            (none(), "orders_operations"),
+            (
+                OperationFilter {
+                    created_until: at,
+                    ..none()
+                },
+                "orders_operations (id<?)",
+            ),
+            (
+                OperationFilter { sim: iccid, ..none() },
+                "operations_of_card (iccid=?)",
+            ),
+            (
+                OperationFilter {
+                    needs_operator: true,
+                    ..none()
+                },
+                "operations_in_state (state=?)",
+            ),
+            (
+                OperationFilter {
+                    states: OperationState::ALL.to_vec(),
+                    ..none()
+                },
+                "operations_in_state (state=?)",
+            ),
+        ];
+        let orders = orders.map(|(filter, index)| (format!("{filter:?}"), of_orders(&filter, None), index));
+        let operations =
+            operations.map(|(filter, index)| (format!("{filter:?}"), of_operations(&filter, None), index));
+        for (filter, query, index) in orders.into_iter().chain(operations) {
+            let parts = query.parts.len().max(1);
+            let plan = plan(&mut connection, query).await;
+            let reads: Vec<&String> = plan.iter().filter(|step| step.contains(" orders ")).collect();
+            assert_eq!(reads.len(), parts, "{filter}: {plan:?}");
+            for step in reads {
+                assert!(step.contains(index), "{filter}: {plan:?}");
+            }
+            // What is sorted is a page of each part.
+            let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+            assert!(!sorts || parts > 1, "{filter}: {plan:?}");
+        }
     }
 }

@@ -31,7 +31,7 @@ use super::events::{Appended, Arrival};
 use super::progress::{Progress, Report};
 use super::row::values;
 use super::session::Session as _;
-use super::{Attempt, Begun, OpenError, Result, Slot, operations};
+use super::{Attempt, Begun, OpenError, Result, Slot, events, operations};
 use crate::config::PostgresAddress;
 use connect::too_late;
 use pool::Pool;
@@ -173,6 +173,13 @@ impl Backend for Ledger {
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>> {
         let batch = Batch::of(&arrivals);
         self.write(work!(session => append(session, &batch))).await
+    }
+
+    /// Waits only for other appends; whichever replica comes first moves what is
+    /// there.
+    async fn publish_some(&self) -> Result<u64> {
+        self.write(work!(session => events::operations::publish(session)))
+            .await
     }
 
     /// Commits of other replicas notify.

@@ -7,6 +7,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, SqlStr};
 
 use super::row::{Cells, Value};
+use super::statements;
 
 /// Runs one statement with its values. Not cancel-safe: a dropped future
 /// leaves it open whether the statement ran.
@@ -15,9 +16,20 @@ pub(super) trait Session: Send {
     /// The locking clause of a statement that picks rows, so that two of them
     /// never wait for or pick the same row.
     const SKIP_LOCKED: &'static str;
+    /// The number of orders by kind and state.
+    const COUNTS: SqlStr;
 
     /// All rows of an answer.
     fn rows(
+        &mut self,
+        sql: SqlStr,
+        values: Vec<Value>,
+    ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+
+    /// All rows of an answer to a statement that is composed for its call. It is
+    /// planned for these values and not kept: a plan for any values reads a whole
+    /// table in PostgreSQL when a value is rarer than the average.
+    fn rows_once(
         &mut self,
         sql: SqlStr,
         values: Vec<Value>,
@@ -36,32 +48,37 @@ pub(super) trait Session: Send {
     }
 }
 
+/// A statement with its values.
+macro_rules! bound {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query($sql);
+        for value in $values {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+            };
+        }
+        query
+    }};
+}
+
 macro_rules! session {
-    ($connection:ty, $row:ty, $skip_locked:literal) => {
+    ($connection:ty, $row:ty, $skip_locked:literal, $counts:path) => {
         impl Session for $connection {
             type Row = $row;
             const SKIP_LOCKED: &'static str = $skip_locked;
+            const COUNTS: SqlStr = $counts;
 
             async fn rows(&mut self, sql: SqlStr, values: Vec<Value>) -> sqlx::Result<Vec<$row>> {
-                let mut query = sqlx::query(sql);
-                for value in values {
-                    query = match value {
-                        Value::Text(text) => query.bind(text),
-                        Value::Number(number) => query.bind(number),
-                    };
-                }
-                query.fetch_all(self).await
+                bound!(sql, values).fetch_all(self).await
+            }
+
+            async fn rows_once(&mut self, sql: SqlStr, values: Vec<Value>) -> sqlx::Result<Vec<$row>> {
+                bound!(sql, values).persistent(false).fetch_all(self).await
             }
 
             async fn execute(&mut self, sql: SqlStr, values: Vec<Value>) -> sqlx::Result<u64> {
-                let mut query = sqlx::query(sql);
-                for value in values {
-                    query = match value {
-                        Value::Text(text) => query.bind(text),
-                        Value::Number(number) => query.bind(number),
-                    };
-                }
-                Ok(query.execute(self).await?.rows_affected())
+                Ok(bound!(sql, values).execute(self).await?.rows_affected())
             }
         }
 
@@ -77,5 +94,10 @@ macro_rules! session {
     };
 }
 
-session!(SqliteConnection, SqliteRow, "");
-session!(PgConnection, PgRow, "FOR UPDATE SKIP LOCKED");
+session!(SqliteConnection, SqliteRow, "", statements::COUNTS);
+session!(
+    PgConnection,
+    PgRow,
+    "FOR UPDATE SKIP LOCKED",
+    statements::POSTGRES_COUNTS
+);

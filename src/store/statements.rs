@@ -5,18 +5,31 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use crate::domain::write::State;
 
-/// States in flight, as the partial index `orders_one_in_flight` has them.
+/// States in flight, as the partial indexes `orders_one_in_flight` and
+/// `orders_in_flight` have them.
 macro_rules! in_flight {
     () => {
         "state IN ('submitting', 'unknown', 'needs_operator')"
     };
 }
 
-/// Rows that are over and have nothing left to check.
+/// The other states, as the partial index `orders_over` has them.
+macro_rules! over {
+    () => {
+        "state IN ('placed', 'rejected', 'not_placed')"
+    };
+}
+pub(super) use over;
+
+/// Rows that are over and have nothing left to check, by the index
+/// `orders_over`.
 macro_rules! forgettable {
     () => {
-        "updated_at < $1 AND (state IN ('rejected', 'not_placed') AND next_check_at IS NULL \
-         OR state = 'placed' AND (subscription_id IS NOT NULL OR next_check_at IS NULL))"
+        concat!(
+            over!(),
+            " AND updated_at < $1 AND (state IN ('rejected', 'not_placed') AND next_check_at IS NULL \
+             OR state = 'placed' AND (subscription_id IS NOT NULL OR next_check_at IS NULL))"
+        )
     };
 }
 
@@ -109,10 +122,14 @@ pub(super) const RELEASE_REPEATED: SqlStr = SqlStr::from_static(
 /// What is in flight becomes `UNKNOWN`: `$1` now.
 macro_rules! take_over {
     () => {
-        "UPDATE orders SET state = 'unknown', checks = 0, next_check_at = $1, updated_at = $1, \
-     checked_at = NULL, absent_for = 0, watched_for = 0, \
-     sent_by = CASE WHEN lease_until > sent_by THEN lease_until ELSE sent_by END, lease_until = NULL \
-     WHERE state = 'submitting'"
+        concat!(
+            "UPDATE orders SET state = 'unknown', checks = 0, next_check_at = $1, updated_at = $1, \
+             checked_at = NULL, absent_for = 0, watched_for = 0, \
+             sent_by = CASE WHEN lease_until > sent_by THEN lease_until ELSE sent_by END, lease_until = NULL \
+             WHERE ",
+            in_flight!(),
+            " AND state = 'submitting'"
+        )
     };
 }
 
@@ -157,13 +174,30 @@ pub(super) const PURGE: SqlStr = SqlStr::from_static(concat!(
     forgettable!()
 ));
 
-pub(super) const COUNTS: SqlStr = SqlStr::from_static(
-    "SELECT act, state, COUNT(*) AS writes FROM orders GROUP BY act, state ORDER BY act, state",
-);
+/// What is in flight is counted, and the totals of the rest are kept by
+/// triggers.
+pub(super) const COUNTS: SqlStr = SqlStr::from_static(concat!(
+    "SELECT act, state, COUNT(*) AS writes FROM orders WHERE ",
+    in_flight!(),
+    " GROUP BY act, state UNION ALL SELECT act, state, writes FROM order_totals WHERE writes <> 0 \
+     ORDER BY act, state"
+));
+
+/// With the changes that are not in the totals yet.
+pub(super) const POSTGRES_COUNTS: SqlStr = SqlStr::from_static(concat!(
+    "SELECT act, state, COUNT(*) AS writes FROM orders WHERE ",
+    in_flight!(),
+    " GROUP BY act, state UNION ALL SELECT act, state, CAST(SUM(writes) AS BIGINT) AS writes FROM \
+     (SELECT act, state, writes FROM order_totals UNION ALL SELECT act, state, writes FROM order_changes) \
+     AS kept GROUP BY act, state HAVING SUM(writes) <> 0 ORDER BY act, state"
+));
 
 /// When the oldest `UNKNOWN` order changed its state.
-pub(super) const UNKNOWN_SINCE: SqlStr =
-    SqlStr::from_static("SELECT MIN(updated_at) AS since FROM orders WHERE state = 'unknown'");
+pub(super) const UNKNOWN_SINCE: SqlStr = SqlStr::from_static(concat!(
+    "SELECT MIN(updated_at) AS since FROM orders WHERE ",
+    in_flight!(),
+    " AND state = 'unknown'"
+));
 
 /// For SQLite, when this process is the file's only user: the holders of leases
 /// are dead.

@@ -11,6 +11,7 @@ use crate::domain::event::{Event, EventType};
 use crate::domain::write::RequestId;
 use crate::domain::{Iccid, Msisdn, SimRef};
 use crate::service::Sims;
+use crate::store::events::Selection;
 
 /// Check-ups of identifiers in parallel.
 const LOOKED_UP_AT_ONCE: usize = 8;
@@ -81,6 +82,31 @@ impl Filter {
 }
 
 impl Resolved {
+    /// The same for the store: at least what this admits.
+    pub(super) fn selection(&self) -> Selection {
+        let filter = &self.filter;
+        let named = EventType::texts().filter(|text| filter.types.contains(&EventType::named(text)));
+        let raw_types = named.map(str::to_owned).chain(filter.raw_types.iter().cloned());
+        Selection {
+            raw_types: raw_types.collect(),
+            other_types: filter.types.contains(&EventType::Other),
+            iccids: self
+                .iccids
+                .iter()
+                .map(|iccid| iccid.as_str().to_owned())
+                .collect(),
+            msisdns: self
+                .msisdns
+                .iter()
+                .map(|msisdn| msisdn.as_str().to_owned())
+                .collect(),
+            request_ids: filter.request_ids.iter().map(RequestId::to_string).collect(),
+            subscription_ids: filter.subscription_ids.iter().cloned().collect(),
+            caller: filter.requested_by.clone(),
+            include_infrastructure: filter.include_infrastructure,
+        }
+    }
+
     /// Whether the event passes the filter.
     pub(super) fn admits(&self, event: &Event) -> bool {
         let filter = &self.filter;

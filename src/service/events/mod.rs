@@ -18,10 +18,12 @@ mod tail;
 mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -88,8 +90,11 @@ struct Inner {
 const QUEUE: usize = 4_096;
 /// Events per read.
 const PAGE: u32 = 256;
-/// Pages that one list reads for a filter that few events pass.
-const MOST_PAGES: u32 = 40;
+/// Numbers of the log that one statement of a list looks through.
+const LOOKED_THROUGH: u64 = 2_000;
+/// For how long one list looks for events that pass its filter; the next one
+/// continues from there.
+const LOOKING_FOR: Duration = Duration::from_millis(10);
 
 /// Where a stream starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,30 +196,41 @@ impl Events {
     pub async fn list(&self, after: Option<Cursor>, filter: Filter, limit: u32) -> Result<Page> {
         let inner = &self.inner;
         let (filter, extent) = tokio::join!(filter.resolved(&inner.sims), self.extent());
-        let start = after.map_or(Start::Earliest, Start::After);
-        let begin = resolve(start, extent?)?;
-        let mut next = begin;
-        let mut events = Vec::new();
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        for _ in 0..MOST_PAGES {
-            let page = inner.read(next).await?;
-            let whole = page.len() >= PAGE as usize;
-            for logged in page {
-                if events.len() >= wanted {
-                    let next = Some(next);
-                    return Ok(Page { events, next });
-                }
-                next.sequence = logged.sequence;
-                next.mark = Some(logged.mark());
-                if filter.admits(&logged.event) {
-                    events.push(inner.entry(logged));
-                }
-            }
-            if !whole {
+        let (extent, start) = (extent?, after.map_or(Start::Earliest, Start::After));
+        let begin = resolve(start, extent)?;
+        let selection = filter.selection();
+        let enough_at = Instant::now() + LOOKING_FOR;
+        let (mut looked_to, mut events) = (begin.sequence, Vec::new());
+        while looked_to < extent.latest && (looked_to == begin.sequence || Instant::now() < enough_at) {
+            let until = extent.latest.min(looked_to.saturating_add(LOOKED_THROUGH));
+            let missing = limit.saturating_sub(u32::try_from(events.len()).unwrap_or(u32::MAX));
+            let found = inner.log.select(&selection, looked_to, until, missing).await;
+            let found = found.map_err(unavailable)?;
+            let full = u32::try_from(found.len()).is_ok_and(|found| found >= missing);
+            looked_to = match found.last() {
+                Some(last) if full => last.sequence,
+                _ => until,
+            };
+            let admitted = found.into_iter().filter(|logged| filter.admits(&logged.event));
+            events.extend(admitted.map(|logged| inner.entry(logged)));
+            if full {
                 break;
             }
         }
-        let next = (next.sequence != begin.sequence).then_some(next);
+        // Afterwards: what is not missing now was not missing before.
+        inner.ensure_next(begin).await?;
+        let next = match looked_to == begin.sequence {
+            true => None,
+            false => Some(
+                inner
+                    .marked(Cursor {
+                        sequence: looked_to,
+                        mark: None,
+                        ..begin
+                    })
+                    .await?,
+            ),
+        };
         Ok(Page { events, next })
     }
 
@@ -224,7 +240,9 @@ impl Events {
         self.inner.streams.close();
     }
 
+    /// What the log holds, with every outcome that was recorded before.
     async fn extent(&self) -> Result<Extent> {
+        self.inner.publish().await;
         self.inner.log.extent().await.map_err(unavailable)
     }
 }
@@ -255,6 +273,14 @@ fn unavailable(error: store::Error) -> Error {
 }
 
 impl Inner {
+    /// Appends outcomes that are not in the log yet. What fails is tried again
+    /// with the next event, and at least as often as the log is polled.
+    async fn publish(&self) {
+        if let Err(error) = self.log.publish().await {
+            tracing::warn!(%error, "what became of orders cannot be appended to the log of events at the moment");
+        }
+    }
+
     /// Events after this cursor, the next one first. The event of the cursor
     /// itself is read with them: a database that was replaced by one with less
     /// of the log has another log under the same name.
@@ -262,7 +288,16 @@ impl Inner {
     /// The check cannot be made where that event is no longer kept: then the
     /// cursor is at least `events.keep_for` old, and is trusted.
     async fn read(&self, cursor: Cursor) -> Result<Vec<Logged>> {
-        let mut page = self.around(cursor.sequence, PAGE).await.map_err(unavailable)?;
+        self.read_some(cursor, PAGE).await
+    }
+
+    /// The log continues from this cursor, and nothing after it was deleted.
+    async fn ensure_next(&self, cursor: Cursor) -> Result<()> {
+        self.read_some(cursor, 1).await.map(|_| ())
+    }
+
+    async fn read_some(&self, cursor: Cursor, limit: u32) -> Result<Vec<Logged>> {
+        let mut page = self.around(cursor.sequence, limit).await.map_err(unavailable)?;
         match page.first() {
             Some(own) if own.sequence == cursor.sequence => {
                 if !cursor.is_after(own.mark()) {

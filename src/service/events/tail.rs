@@ -125,11 +125,13 @@ impl Tail {
     }
 }
 
-/// Reads what comes after this number into the tail, woken by an append and at
-/// least as often as configured.
+/// Reads what comes after this number into the tail, woken by an append or an
+/// outcome and at least as often as configured. Outcomes are appended first,
+/// also those that another replica recorded and did not live to append.
 pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
     let mut last = begun.map(Last::unmarked);
     loop {
+        inner.publish().await;
         let began = match last {
             Some(last) => Ok(last),
             None => inner.log.extent().await.map(|extent| {

@@ -110,7 +110,7 @@ impl Writes {
         let number = before.map_or(1, |record| record.attempt.saturating_add(1));
         let (id, created_at) = match before {
             Some(record) => (record.write.id, record.write.created_at),
-            None => (WriteId::new(), now),
+            None => (WriteId::at(now), now),
         };
         let attempt = Attempt {
             write: Write {

@@ -1,9 +1,12 @@
 //! The log of events: what the provider reported, and what became of orders and
 //! operations, in the order in which it became durable.
 //!
-//! Events of the provider are appended here. Those of the gateway are appended
-//! by the database itself, in the transaction that changes a state in the ledger:
-//! the trigger `orders_outcome` of the migrations.
+//! Events of the provider are appended here. Those of the gateway are kept by the
+//! database itself, in the transaction that changes a state in the ledger: the
+//! trigger `orders_outcome` of the migrations. In SQLite, which has one writer,
+//! it appends them to the log. In PostgreSQL it would make all changes wait for
+//! each other's commit, so it sets them aside, and [`EventLog::publish`] appends
+//! them in batches.
 //!
 //! Numbers have no gaps and follow the order of commits of all replicas: a
 //! reader that has seen number *n* has seen everything before it.
@@ -12,7 +15,8 @@ pub(super) mod append;
 mod details;
 pub(super) mod operations;
 mod row;
-mod statements;
+pub(super) mod selection;
+pub(super) mod statements;
 
 use std::time::Duration;
 
@@ -101,6 +105,8 @@ pub struct Extent {
     pub latest: u64,
 }
 
+pub use selection::Selection;
+
 /// Keeps events. Every method is durable when it returns. With PostgreSQL none
 /// takes longer than `store.operation_timeout` allows; if the future is dropped
 /// or fails, the write may or may not have happened.
@@ -119,10 +125,19 @@ pub trait EventLog: Send + Sync + 'static {
     /// the next number when that one is no longer kept.
     async fn events_after(&self, sequence: u64, limit: u32) -> Result<Vec<Logged>>;
 
+    /// Events after a number and up to another that a selection admits, at most
+    /// `limit`, in order.
+    async fn select(&self, selection: &Selection, after: u64, until: u64, limit: u32) -> Result<Vec<Logged>>;
+
+    /// Appends the outcomes of the ledger that are not in the log yet, and
+    /// returns how many. Those of one order are in the order of its changes.
+    async fn publish(&self) -> Result<u64>;
+
     /// What the log holds.
     async fn extent(&self) -> Result<Extent>;
 
-    /// When the last event of the provider that is kept was received.
+    /// When the last event of the provider was received; `None` when there is none
+    /// among the newest events.
     async fn last_received_at(&self) -> Result<Option<Timestamp>>;
 
     /// Until when time has certainly passed, for deletion by age. It follows

@@ -13,7 +13,11 @@ use crate::store::row::{self as cells, Cells as _, values};
 use crate::store::session::Session;
 
 /// Events that one transaction deletes: others wait no longer than for these.
-pub(in crate::store) const FORGOTTEN_AT_ONCE: usize = 1_000;
+pub(in crate::store) const FORGOTTEN_AT_ONCE: usize = 250;
+
+/// Outcomes that one transaction appends: other appends wait no longer than for
+/// these.
+pub(in crate::store) const PUBLISHED_AT_ONCE: usize = 250;
 
 pub(in crate::store) async fn events_after<S: Session>(
     session: &mut S,
@@ -23,6 +27,14 @@ pub(in crate::store) async fn events_after<S: Session>(
     let values = values![row::number(sequence)?, i64::from(limit)];
     let rows = session.rows(statements::AFTER, values).await?;
     rows.iter().map(row::logged).collect()
+}
+
+/// Appends up to [`PUBLISHED_AT_ONCE`] outcomes. PostgreSQL only.
+pub(in crate::store) async fn publish<S: Session>(session: &mut S) -> sqlx::Result<u64> {
+    let most = i64::try_from(PUBLISHED_AT_ONCE).unwrap_or(i64::MAX);
+    let found = session.row(statements::PUBLISH, values![most]).await?;
+    let found = found.ok_or(sqlx::Error::RowNotFound)?;
+    count(cells::number(&found, "moved")?)
 }
 
 pub(in crate::store) async fn events_of<S: Session>(

@@ -2,6 +2,8 @@
 
 use sqlx::SqlStr;
 
+use crate::store::statements::over;
+
 /// Every column but the body and the details.
 macro_rules! columns {
     () => {
@@ -9,6 +11,18 @@ macro_rules! columns {
          transaction_id, infrastructure, order_id, operation_id, request_id, caller, reference, by_gateway"
     };
 }
+
+/// Moves outcomes into the log, and adds changes to the totals of orders; `$1`
+/// is the most outcomes. PostgreSQL only.
+pub(in crate::store) const PUBLISH: SqlStr =
+    SqlStr::from_static("SELECT publish_outcomes($1) AS moved, total_changes() AS totalled");
+
+/// What [`selection::read`](super::selection::read) adds conditions to.
+pub(super) const SELECTED: &str = concat!(
+    "SELECT sequence, body, details, ",
+    columns!(),
+    " FROM events WHERE sequence > $1 AND sequence <= $2"
+);
 
 pub(super) const AFTER: SqlStr = SqlStr::from_static(concat!(
     "SELECT sequence, body, details, ",
@@ -41,8 +55,12 @@ pub(super) const EXTENT: SqlStr = SqlStr::from_static(
     "SELECT id, last_sequence, (SELECT MIN(sequence) FROM events) AS earliest FROM event_log",
 );
 
-pub(super) const LAST_RECEIVED: SqlStr =
-    SqlStr::from_static("SELECT received_at FROM events WHERE by_gateway = 0 ORDER BY sequence DESC LIMIT 1");
+/// Not further back than that many numbers: a log of outcomes only is not read
+/// whole.
+pub(super) const LAST_RECEIVED: SqlStr = SqlStr::from_static(
+    "SELECT received_at FROM events WHERE by_gateway = 0 \
+     AND sequence > (SELECT last_sequence FROM event_log) - 100000 ORDER BY sequence DESC LIMIT 1",
+);
 
 pub(super) const OLDEST: SqlStr =
     SqlStr::from_static("SELECT sequence, received_at FROM events ORDER BY sequence LIMIT $1");
@@ -52,8 +70,10 @@ pub(super) const FORGET: SqlStr = SqlStr::from_static("DELETE FROM events WHERE 
 pub(super) const FORGET_UNREADABLE: SqlStr =
     SqlStr::from_static("DELETE FROM unreadable_events WHERE received_at < $1");
 
-pub(super) const WITHOUT_EVENT: SqlStr = SqlStr::from_static(
-    "SELECT id FROM orders WHERE state = 'placed' AND act = 'buy' AND updated_at >= $1 AND updated_at < $2 \
+pub(super) const WITHOUT_EVENT: SqlStr = SqlStr::from_static(concat!(
+    "SELECT id FROM orders WHERE ",
+    over!(),
+    " AND state = 'placed' AND act = 'buy' AND updated_at >= $1 AND updated_at < $2 \
      AND NOT EXISTS (SELECT 1 FROM events WHERE events.order_id = orders.id AND by_gateway = 0) \
      ORDER BY updated_at, id LIMIT $3",
-);
+));

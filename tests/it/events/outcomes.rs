@@ -1,9 +1,11 @@
 //! Outcomes in the ledger are events of the log, whichever database keeps both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use sqlx::{Connection as _, PgConnection};
 use tokio::sync::Notify;
+use transatel_gateway::config::StoreUrl;
 use transatel_gateway::domain::change::{SimAction, SubscriptionAction};
 use transatel_gateway::domain::event::{Details, Event, EventType, Origin};
 use transatel_gateway::domain::product::Amount;
@@ -28,11 +30,13 @@ suite_of! { crate::events::event_log::Stage:
     late_proof_is_a_second_event,
     what_the_gateway_concluded_proves_nothing,
     outcomes_and_events_are_numbered_together,
+    replicas_that_publish_at_once_append_each_outcome_once_and_in_order,
     an_event_is_joined_to_the_operation_whose_transaction_it_names,
     details_are_read_as_they_were_appended,
 }
 
 async fn logged(stage: &Stage) -> Vec<Event> {
+    stage.other.publish().await.unwrap();
     let page = stage.other.events_after(0, 1_000).await.unwrap();
     for (place, logged) in (1..).zip(&page) {
         assert_eq!(logged.sequence, place, "numbers have no gaps");
@@ -274,7 +278,7 @@ async fn what_the_gateway_concluded_proves_nothing(stage: &Stage) {
     assert!(matches!(ledger.begin(repeat).await.unwrap(), Begun::Yes(_)));
 }
 
-/// Replicas that settle orders and append events at once: nobody waits for
+/// Replicas that settle orders, publish and append events at once: nobody waits for
 /// the other forever, and a reader that has seen a number has seen all before.
 async fn outcomes_and_events_are_numbered_together(stage: &Stage) {
     const EACH: u32 = 25;
@@ -303,11 +307,23 @@ async fn outcomes_and_events_are_numbered_together(stage: &Stage) {
             seen += read.len() as u64;
         }
     });
+    let mut published = [0, 0];
+    let [here, there] = &mut published;
+    let publishing = async |log: &dyn EventLog, published: &mut u64| loop {
+        *published += log.publish().await.unwrap();
+        tokio::task::yield_now().await;
+    };
+    let publishing = async { tokio::join!(publishing(&*stage.log, here), publishing(&*stage.other, there)) };
     let all = async {
-        tokio::join!(
-            futures_util::future::join_all(settling),
-            futures_util::future::join_all(appending)
-        )
+        tokio::select! {
+            all = async {
+                tokio::join!(
+                    futures_util::future::join_all(settling),
+                    futures_util::future::join_all(appending)
+                )
+            } => all,
+            _ = publishing => unreachable!("it goes on"),
+        }
     };
     tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
     let events = logged(stage).await;
@@ -315,6 +331,34 @@ async fn outcomes_and_events_are_numbered_together(stage: &Stage) {
     let orders: BTreeSet<_> = events.iter().filter_map(|event| event.order_id).collect();
     assert_eq!(orders.len(), 4 * EACH as usize);
     assert_eq!(stage.log.extent().await.unwrap().latest, u64::from(8 * EACH));
+}
+
+/// More than fit into one batch, of orders that come to two outcomes each.
+async fn replicas_that_publish_at_once_append_each_outcome_once_and_in_order(stage: &Stage) {
+    const ORDERS: u32 = 200;
+    let ledger = &*stage.ledger;
+    for sim in 0..ORDERS {
+        let record = in_state(ledger, sim, State::NeedsOperator).await;
+        settled(ledger, &record, placed(None), 2).await;
+    }
+    let logs = [&*stage.log, &*stage.other, &*stage.log, &*stage.other];
+    let published = futures_util::future::join_all(logs.map(|log| log.publish())).await;
+    let published: u64 = published.into_iter().map(Result::unwrap).sum();
+    let events = logged(stage).await;
+    assert_eq!(events.len(), 2 * ORDERS as usize);
+    assert!(published == 0 || published == events.len() as u64, "{published}");
+    let mut of_order: BTreeMap<WriteId, Vec<EventType>> = BTreeMap::new();
+    for event in &events {
+        let outcomes = of_order.entry(event.order_id.unwrap()).or_default();
+        outcomes.push(event.event_type());
+    }
+    let both = [EventType::OrderNeedsOperator, EventType::OrderPlaced];
+    assert_eq!(of_order.len(), ORDERS as usize);
+    assert!(
+        of_order.values().all(|outcomes| *outcomes == both),
+        "{of_order:?}"
+    );
+    assert_eq!(stage.other.publish().await.unwrap(), 0);
 }
 
 async fn an_event_is_joined_to_the_operation_whose_transaction_it_names(stage: &Stage) {
@@ -356,6 +400,7 @@ async fn an_event_is_joined_to_the_operation_whose_transaction_it_names(stage: &
         next_check_at: None,
     };
     settled(ledger, &order, sent, 1).await;
+    stage.log.publish().await.unwrap();
     stage.log.append(vec![of("D", "T-9")]).await.unwrap();
     let last = logged(stage).await.pop().unwrap();
     assert_eq!((last.operation_id, last.request_id), (None, None));
@@ -407,6 +452,7 @@ async fn postgresql_tells_the_others_of_an_outcome() {
         // The first one says that it listens.
         notify.notified().await;
         in_state(&*stage.ledger, 1, State::Done).await;
+        assert_eq!(stage.log.publish().await.unwrap(), 1);
         notify.notified().await;
         assert_eq!(logged(&stage).await.len(), 1);
     };
@@ -414,4 +460,23 @@ async fn postgresql_tells_the_others_of_an_outcome() {
         () = listening => unreachable!("it listens until it is dropped"),
         notified = tokio::time::timeout(crate::support::gateway::SOON, notified) => notified.unwrap(),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_settled_whoever_holds_the_log() {
+    let Some(url) = crate::support::postgres::database().await else {
+        return;
+    };
+    let opened = crate::writes::ledger::open(StoreUrl::parse(&url).unwrap()).await;
+    let record = begun(&*opened.ledger, complete(1)).await;
+    let mut server = PgConnection::connect(&url).await.unwrap();
+    let mut holding = server.begin().await.unwrap();
+    let hold = sqlx::raw_sql("SELECT * FROM event_log FOR UPDATE");
+    hold.execute(&mut *holding).await.unwrap();
+    settled(&*opened.ledger, &record, placed(None), 1).await;
+    // Nothing of it is lost, and nothing is read before its turn.
+    assert_eq!(opened.events.extent().await.unwrap().latest, 0);
+    holding.rollback().await.unwrap();
+    assert_eq!(opened.events.publish().await.unwrap(), 1);
+    assert_eq!(opened.events.extent().await.unwrap().latest, 1);
 }

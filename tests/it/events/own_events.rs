@@ -3,6 +3,8 @@
 
 use serde_json::json;
 use tonic::Request;
+use transatel_gateway::config::StoreUrl;
+use transatel_gateway::domain::write::WriteId;
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Fault, Script, Showing};
 
@@ -13,6 +15,7 @@ use crate::support::gateway::{
 };
 use crate::support::postgres;
 use crate::writes::follow_ups::{Action, FollowUp, subscribed};
+use crate::writes::ledger;
 use crate::writes::orders::{create, get, order, until_state};
 use crate::writes::orders_late::{FRESH, SOON};
 use crate::writes::sim_operations::{IN_USE, suspend};
@@ -188,6 +191,39 @@ async fn an_outcome_reaches_the_other_replica_by_notification() {
     let mut follower = follow(&there).await;
     let placed = create(&mut here.provisioning(), &order(FRESH)).await.unwrap();
     assert_eq!(follower.event().await.order_id, placed.order_id);
+}
+
+/// An order that is placed by a replica that is killed before it can append the
+/// outcome to the log.
+async fn placed_by_one_that_dies(store: &str, sim: u32) -> WriteId {
+    let opened = ledger::open(StoreUrl::parse(store).unwrap()).await;
+    let attempt = ledger::wanted(sim, "P", ledger::request(sim.into()));
+    let record = ledger::begun(&*opened.ledger, attempt).await;
+    let placed = ledger::settled(&*opened.ledger, &record, ledger::placed(None), 1).await;
+    placed.write.id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_survives_the_death_of_its_replica() {
+    let Some(store) = postgres::database().await else {
+        return;
+    };
+    let first = placed_by_one_that_dies(&store, 1).await;
+    // The next one starts with it.
+    let sandbox = simulator().await;
+    let settings = [("STORE__URL", store.as_str()), NO_POLLING];
+    let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
+    let listed = all(&mut gateway.events()).await;
+    assert_eq!(names(&listed), ["GATEWAY/ORDER/PLACED"]);
+    assert_eq!(listed[0].order_id, first.to_string());
+    gateway.stop().await;
+    // One that runs finds it by looking, and never twice.
+    let settings = [("STORE__URL", store.as_str()), ("EVENTS__POLL_INTERVAL", "20ms")];
+    let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
+    let mut follower = follow(&gateway).await;
+    let second = placed_by_one_that_dies(&store, 2).await;
+    assert_eq!(follower.event().await.order_id, second.to_string());
+    assert_eq!(all(&mut gateway.events()).await.len(), 2);
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ mod upkeep;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use transatel_gateway::config::{Store, StoreUrl};
@@ -73,11 +74,20 @@ pub fn request(number: u128) -> RequestId {
     RequestId(Uuid::from_u128(0x4000_8000_0000_0000_0000 + number))
 }
 
+/// The next id: of the beginning of the tests' time, in the order of the calls.
+pub fn next_id() -> WriteId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let first = WriteId::least_at(at(0)).0.as_u128();
+    WriteId(Uuid::from_u128(
+        first + u128::from(NEXT.fetch_add(1, Ordering::Relaxed)),
+    ))
+}
+
 /// Purchases that differ in SIM, product and request only.
 pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
     Attempt {
         write: Write {
-            id: WriteId::new(),
+            id: next_id(),
             request_id,
             caller: None,
             state: State::Submitting,

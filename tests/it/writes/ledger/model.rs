@@ -478,6 +478,7 @@ async fn agree(opened: Opened, steps: &[Step]) -> Vec<Outcome> {
         }
         compare(ledger, &model).await;
     }
+    opened.events.publish().await.unwrap();
     let logged = opened.events.events_after(0, 1_000).await.unwrap();
     let logged = logged.iter().map(|logged| &logged.event);
     let name = |event: &Event| event.raw_type.clone();
