@@ -132,11 +132,18 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts `serve` with a command that ends in the gateway's binary.
-    pub fn start(mut command: Command, simulator: &Simulator) -> Self {
-        let (grpc, admin) = (free_address(), free_address());
+    /// Starts `serve` with a command that ends in the gateway's binary, on a
+    /// ledger of its own.
+    pub fn start(command: Command, simulator: &Simulator) -> Self {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for its ledger");
-        let ledger = folder.path().join("ledger.db");
+        let ledger = format!("sqlite://{}", folder.path().join("ledger.db").display());
+        Self::start_on(&ledger, command, simulator, folder)
+    }
+
+    /// Starts it on a ledger that others prepared. The folder is kept for as
+    /// long as it runs.
+    pub fn start_on(ledger: &str, mut command: Command, simulator: &Simulator, folder: TempDir) -> Self {
+        let (grpc, admin) = (free_address(), free_address());
         command
             .arg("serve")
             .env("GATEWAY__GRPC__LISTEN", grpc.to_string())
@@ -151,7 +158,7 @@ impl Gateway {
                 "GATEWAY__TRANSATEL__MVNO_REF",
                 transatel_simulator::Options::default().mvno_ref,
             )
-            .env("GATEWAY__STORE__URL", format!("sqlite://{}", ledger.display()))
+            .env("GATEWAY__STORE__URL", ledger)
             // Ready means with a catalog, however slow the machine.
             .env("GATEWAY__CATALOG__WARM_UP", "60s")
             .stderr(Stdio::null());
