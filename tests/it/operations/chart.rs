@@ -70,12 +70,16 @@ fn metric_of<'a>(
 }
 
 /// How the names of our metrics begin.
-const OURS: [&str; 5] = [
+const OURS: [&str; 8] = [
     "transatel_gateway_",
     "rpc_server_",
     "http_client_",
-    "db_client_",
     "process_",
+    "db_client_operation_duration",
+    // Others that begin with `db_client_` are labels.
+    "db_client_connection_count",
+    "db_client_connection_max",
+    "db_client_connection_pending",
 ];
 
 /// Words of a text that look like a metric of ours.

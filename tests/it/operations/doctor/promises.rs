@@ -57,10 +57,11 @@ async fn the_database_says_its_version_and_what_its_user_may_create() {
     assert!(!line.contains("pooler") && !line.contains("clock"), "{line}");
     let mut server = sqlx::PgConnection::connect(&url).await.unwrap();
     let role = format!("limited_{}", fastrand::u32(..));
-    let make = format!("CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+    let make =
+        format!("CREATE ROLE {role} LOGIN PASSWORD 'limited'; REVOKE CREATE ON SCHEMA public FROM PUBLIC");
     server.execute(sqlx::AssertSqlSafe(make)).await.unwrap();
     server.close().await.unwrap();
-    let limited = url.replace("postgres@", &format!("{role}@"));
+    let limited = url.replace("postgres@", &format!("{role}:limited@"));
     let line = store_line(&limited).await;
     assert!(line.contains("this user may not create tables"), "{line}");
 }
