@@ -278,8 +278,8 @@ pub(super) async fn take_due<S: Session>(
     horizon: Timestamp,
     limit: i64,
 ) -> sqlx::Result<Vec<Record>> {
-    let sql = statements::take_due(S::SKIP_LOCKED);
-    let values = values![now, lease_until, horizon, limit.max(0)];
+    let sql = statements::take_due(S::SKIP_LOCKED, limit.max(0));
+    let values = values![now, lease_until, horizon];
     let rows = session.rows(sql, values).await?;
     let mut due = Vec::with_capacity(rows.len());
     for found in &rows {

@@ -214,13 +214,13 @@ pub(super) const TAKE_OVER_DEAD: SqlStr = SqlStr::from_static(concat!(
     " AND (lease_until <= $1 OR lease_until > $3) AND (owner IS NULL OR owner <> $2)"
 ));
 
-/// Leases what is due: `$1` now, `$2` the lease, `$3` the horizon, `$4` the
-/// limit.
-pub(super) fn take_due(skip_locked: &'static str) -> SqlStr {
+/// Leases what is due: `$1` now, `$2` the lease, `$3` the horizon. The limit is in
+/// the text: SQLite prepares a statement anew whenever a bound limit is set.
+pub(super) fn take_due(skip_locked: &'static str, limit: i64) -> SqlStr {
     AssertSqlSafe(format!(
         "WITH due AS (SELECT id AS due_id FROM orders WHERE (next_check_at <= $1 OR next_check_at > $3) \
          AND (lease_until IS NULL OR lease_until <= $1 OR lease_until > $3) AND {} \
-         ORDER BY next_check_at, id LIMIT $4 {skip_locked}) \
+         ORDER BY next_check_at, id LIMIT {limit} {skip_locked}) \
          UPDATE orders SET lease_until = $2 FROM due WHERE id = due_id RETURNING {}",
         watched!(),
         columns!()
