@@ -52,7 +52,12 @@ fn environment(
     secret: &Secret,
     more: &[(&str, &str)],
 ) -> Vec<(String, String)> {
-    let own = [("STORE__URL", store), ("ORDERS__LEASE", "1s")];
+    // The catalog is not loaded in the time of the first order.
+    let own = [
+        ("STORE__URL", store),
+        ("ORDERS__LEASE", "1s"),
+        ("CATALOG__WARM_UP", "10s"),
+    ];
     settings(
         &sandbox.base_url(),
         &[&secret.settings()[..], &OPERATIONS, &own, more].concat(),

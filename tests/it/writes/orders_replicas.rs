@@ -11,11 +11,13 @@ use crate::support::postgres;
 use crate::support::process::Process;
 use crate::writes::orders::{create, get, order};
 
-const QUICK: [(&str, &str); 4] = [
+const QUICK: [(&str, &str); 5] = [
     ("ORDERS__RECONCILE_AFTER", "20ms"),
     ("ORDERS__RECONCILE_AT_MOST", "100ms"),
     ("ORDERS__SETTLE_WINDOW", "500ms"),
     ("ORDERS__LEASE", "3s"),
+    // Not in the time of the first order.
+    ("CATALOG__WARM_UP", "10s"),
 ];
 
 async fn gateway(sandbox: &Sandbox, store: &str) -> Gateway {

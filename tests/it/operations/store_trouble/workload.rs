@@ -25,12 +25,14 @@ pub const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Rounds of calls that fail at once do not follow closer than that.
 const PACE: Duration = Duration::from_millis(100);
 
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("STORE__OPERATION_TIMEOUT", "1s"),
     ("ORDERS__RECONCILE_AFTER", "50ms"),
     ("ORDERS__RECONCILE_AT_MOST", "200ms"),
     ("ORDERS__SETTLE_WINDOW", "500ms"),
     ("ORDERS__LEASE", "3s"),
+    // Not in the time of the first order.
+    ("CATALOG__WARM_UP", "10s"),
 ];
 
 /// A gateway whose database is behind a relay, and what it has confirmed.
