@@ -36,9 +36,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::domain::Msisdn;
 use crate::domain::failure::Failure;
-use crate::domain::write::{Activation, Kind, OrderAction, RequestId, State, Write, WriteId};
-use crate::domain::{Msisdn, SimRef, sim_operation};
+use crate::domain::write::{Activation, Kind, RequestId, State, Write, WriteId};
 
 pub use crate::domain::write::Note;
 pub use backend::Connections;
@@ -47,6 +47,7 @@ pub use durability::durability;
 pub use error::{Error, ErrorKind, Result};
 pub use events::EventLog;
 pub use open::{OpenError, Opened, open, open_with, visit};
+pub use pages::{Filter, OperationFilter};
 pub use progress::{Progress, Report};
 
 /// At most one write is in flight per slot: that makes reconciliation
@@ -283,44 +284,6 @@ pub enum Key {
     Write(WriteId),
     /// The caller's.
     Request(RequestId),
-}
-
-/// Selects orders. What is absent does not filter.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Of this SIM.
-    pub msisdn: Option<Msisdn>,
-    /// In one of these states; empty for all.
-    pub states: Vec<State>,
-    /// Created at or after.
-    pub created_from: Option<Timestamp>,
-    /// Created before.
-    pub created_until: Option<Timestamp>,
-    /// With this reference of the caller's; not empty.
-    pub reference: Option<String>,
-    /// Of this product.
-    pub product_id: Option<String>,
-    /// That do this.
-    pub action: Option<OrderAction>,
-    /// That this caller requested.
-    pub caller: Option<String>,
-}
-
-/// Selects operations on SIMs. What is absent does not filter.
-#[derive(Clone, Debug, Default)]
-pub struct OperationFilter {
-    /// On this SIM, by the identifier that it had when they were requested.
-    pub sim: Option<SimRef>,
-    /// In one of these states; empty for all.
-    pub states: Vec<sim_operation::State>,
-    /// An accepted operation that has not changed since is no longer pending.
-    pub given_up_since: Timestamp,
-    /// That only an operator can settle.
-    pub needs_operator: bool,
-    /// Created at or after.
-    pub created_from: Option<Timestamp>,
-    /// Created before.
-    pub created_until: Option<Timestamp>,
 }
 
 /// How many writes of a kind are in a state.

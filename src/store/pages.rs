@@ -10,18 +10,56 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
+use super::kind;
 use super::row::{self, Value};
 use super::session::Session;
 use super::statements::{columns, names};
-use super::{Filter, OperationFilter, kind};
-use crate::domain::SimRef;
 use crate::domain::sim_operation::State as OperationState;
 use crate::domain::write::{OrderAction, State, Write, WriteId};
+use crate::domain::{Msisdn, SimRef};
 
 /// An id has the time of its creation. It was drawn by another clock than
 /// `created_at` before the release that derives one from the other: they may
 /// differ by this much.
 const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(600);
+
+/// Selects orders. What is absent does not filter.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this SIM.
+    pub msisdn: Option<Msisdn>,
+    /// In one of these states; empty for all.
+    pub states: Vec<State>,
+    /// Created at or after.
+    pub created_from: Option<Timestamp>,
+    /// Created before.
+    pub created_until: Option<Timestamp>,
+    /// With this reference of the caller's; not empty.
+    pub reference: Option<String>,
+    /// Of this product.
+    pub product_id: Option<String>,
+    /// That do this.
+    pub action: Option<OrderAction>,
+    /// That this caller requested.
+    pub caller: Option<String>,
+}
+
+/// Selects operations on SIMs. What is absent does not filter.
+#[derive(Clone, Debug, Default)]
+pub struct OperationFilter {
+    /// On this SIM, by the identifier that it had when they were requested.
+    pub sim: Option<SimRef>,
+    /// In one of these states; empty for all.
+    pub states: Vec<OperationState>,
+    /// An accepted operation that has not changed since is no longer pending.
+    pub given_up_since: Timestamp,
+    /// That only an operator can settle.
+    pub needs_operator: bool,
+    /// Created at or after.
+    pub created_from: Option<Timestamp>,
+    /// Created before.
+    pub created_until: Option<Timestamp>,
+}
 
 /// A statement with its values.
 struct Query {
@@ -203,8 +241,8 @@ mod tests {
     use sqlx::{Connection as _, SqliteConnection};
 
     use super::*;
+    use crate::domain::Iccid;
     use crate::domain::change::SubscriptionAction;
-    use crate::domain::{Iccid, Msisdn};
     use crate::store::migrations;
     use crate::store::row::Cells as _;
 

@@ -6,21 +6,22 @@
 //! object that has a member twice, or something that cannot be represented:
 //! then [`element`] and [`record`] read it from its [`tree`](tree::tree).
 
+mod body;
+mod parts;
 mod tree;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::marker::PhantomData;
 
 use jiff::Timestamp;
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::moment;
+pub use body::{answer, element, json, record};
+pub use parts::{Lists, Part};
 use tree::Tree;
 pub use tree::tree;
 
@@ -67,6 +68,8 @@ macro_rules! absent {
         }
     };
 }
+
+use absent;
 
 /// A simple member.
 #[derive(Default)]
@@ -228,93 +231,6 @@ pub fn each_text<'de, D: Deserializer<'de>>(deserializer: D, take: impl FnMut(&s
     deserializer.deserialize_any(Reader(take))
 }
 
-/// An object, if it is one.
-#[derive(Debug)]
-pub struct Part<T>(pub Option<T>);
-
-impl<T> Default for Part<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Part<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
-            type Value = Part<T>;
-            absent!(simple null list);
-            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Part<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(object)).map(|object| Part(Some(object)))
-            }
-        }
-        deserializer.deserialize_any(Reader(PhantomData))
-    }
-}
-
-/// The objects of a list.
-#[derive(Debug)]
-struct Parts<T>(Vec<T>);
-
-impl<T> Default for Parts<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Parts<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
-            type Value = Parts<T>;
-            absent!(simple null object);
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Parts<T>, A::Error> {
-                let mut parts = Vec::new();
-                while let Some(Part(element)) = list.next_element::<Part<T>>()? {
-                    parts.extend(element);
-                }
-                Ok(Parts(parts))
-            }
-        }
-        deserializer.deserialize_any(Reader(PhantomData))
-    }
-}
-
-/// The objects of every list in an object of lists, in the order of the
-/// lists' names.
-#[derive(Debug)]
-pub struct Lists<T>(pub Vec<T>);
-
-impl<T> Default for Lists<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lists<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
-            type Value = Lists<T>;
-            absent!(simple null list);
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Lists<T>, A::Error> {
-                let mut lists = Vec::new();
-                while let Some((name, Parts(list))) = object.next_entry::<String, Parts<T>>()? {
-                    lists.push((name, list));
-                }
-                lists.sort_by(|(one, _), (other, _)| one.cmp(other));
-                let mut pairs = lists.iter().zip(lists.iter().skip(1));
-                if pairs.any(|((one, _), (next, _))| one == next) {
-                    // Counting both would double a balance.
-                    return Err(A::Error::custom("a list is named twice"));
-                }
-                Ok(Lists(lists.into_iter().flat_map(|(_, list)| list).collect()))
-            }
-        }
-        deserializer.deserialize_any(Reader(PhantomData))
-    }
-}
-
 /// A list; anything else is an empty one, and elements that cannot be read
 /// are left out.
 pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
@@ -357,46 +273,6 @@ pub fn entries<'de, D: Deserializer<'de>>(
         }
         _ => None,
     })
-}
-
-/// JSON, with or without a byte order mark before it.
-pub fn json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json::Error> {
-    let body = without_mark(body);
-    // Checked as a whole, UTF-8 costs a tenth of what it does text by text.
-    match std::str::from_utf8(body) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(body),
-    }
-}
-
-fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(body)
-}
-
-/// An answer that is an object. serde also reads a list as a struct, member by
-/// member: `["DONE"]` would be a status.
-pub fn answer<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json::Error> {
-    let body = without_mark(body);
-    match body.trim_ascii_start().first() {
-        Some(b'{') => json(body),
-        _ => Err(serde_json::Error::custom("not an object")),
-    }
-}
-
-/// As [`answer`], for an answer whose members do not depend on each other: one
-/// that cannot be read is absent.
-pub fn record<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
-    answer(body).or_else(|error| {
-        let object: Option<T> = json(body).ok().and_then(element);
-        object.ok_or(error)
-    })
-}
-
-/// An element of a list, read by itself; `None` when it is not an object.
-pub fn element<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
-    let direct: Result<Part<T>, _> = serde_json::from_str(raw.get());
-    let Part(object) = direct.or_else(|_| Part::deserialize(tree(raw))).ok()?;
-    object
 }
 
 /// A moment; see [`moment::read`].

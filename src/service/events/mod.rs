@@ -6,6 +6,7 @@
 //! * `tail` holds the newest ones for all followers.
 //! * `stream` is one follower; it reads the log, so that there is no gap
 //!   between past and new events.
+//! * `position` says where a reader begins, and whether the log continues there.
 //! * `watch` detects missing events.
 //!
 //! Guarantees that an event is acknowledged only after it was durable, and that
@@ -13,6 +14,7 @@
 
 mod filter;
 mod intake;
+mod position;
 mod stream;
 mod tail;
 mod watch;
@@ -34,10 +36,12 @@ use crate::domain::{Deadline, Error, Result};
 use crate::store::{self, EventLog};
 use crate::telemetry::Metrics;
 use crate::transatel;
+use position::resolve;
 use tail::Tail;
 
 pub use crate::store::events::{Appended, Arrival, Extent, Incoming, Logged};
 pub use filter::Filter;
+pub use position::Start;
 pub use stream::{Message, Stream};
 pub use tail::Entry;
 
@@ -95,17 +99,6 @@ const LOOKED_THROUGH: u64 = 2_000;
 /// For how long one list looks for events that pass its filter; the next one
 /// continues from there.
 const LOOKING_FOR: Duration = Duration::from_millis(10);
-
-/// Where a stream starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// With the next event.
-    Latest,
-    /// With the earliest that is kept.
-    Earliest,
-    /// After this cursor.
-    After(Cursor),
-}
 
 /// One page of the log.
 pub struct Page {
@@ -247,26 +240,6 @@ impl Events {
     }
 }
 
-/// The cursor where a stream or a page starts.
-fn resolve(start: Start, extent: Extent) -> Result<Cursor> {
-    let (sequence, mark) = match start {
-        Start::Latest => (extent.latest, None),
-        Start::Earliest => (extent.earliest.saturating_sub(1), None),
-        Start::After(cursor) if cursor.log != extent.log || cursor.sequence > extent.latest => {
-            return Err(Error::EventCursorInvalid);
-        }
-        Start::After(cursor) if cursor.sequence + 1 < extent.earliest => {
-            return Err(Error::EventCursorExpired);
-        }
-        Start::After(cursor) => (cursor.sequence, cursor.mark),
-    };
-    Ok(Cursor {
-        log: extent.log,
-        sequence,
-        mark,
-    })
-}
-
 fn unavailable(error: store::Error) -> Error {
     tracing::error!(%error, "the log of events failed");
     Error::EventLogUnavailable
@@ -278,71 +251,6 @@ impl Inner {
     async fn publish(&self) {
         if let Err(error) = self.log.publish().await {
             tracing::warn!(%error, "what became of orders cannot be appended to the log of events at the moment");
-        }
-    }
-
-    /// Events after this cursor, the next one first. The event of the cursor
-    /// itself is read with them: a database that was replaced by one with less
-    /// of the log has another log under the same name.
-    ///
-    /// The check cannot be made where that event is no longer kept: then the
-    /// cursor is at least `events.keep_for` old, and is trusted.
-    async fn read(&self, cursor: Cursor) -> Result<Vec<Logged>> {
-        self.read_some(cursor, PAGE).await
-    }
-
-    /// The log continues from this cursor, and nothing after it was deleted.
-    async fn ensure_next(&self, cursor: Cursor) -> Result<()> {
-        self.read_some(cursor, 1).await.map(|_| ())
-    }
-
-    async fn read_some(&self, cursor: Cursor, limit: u32) -> Result<Vec<Logged>> {
-        let mut page = self.around(cursor.sequence, limit).await.map_err(unavailable)?;
-        match page.first() {
-            Some(own) if own.sequence == cursor.sequence => {
-                if !cursor.is_after(own.mark()) {
-                    return Err(Error::EventCursorInvalid);
-                }
-                page.remove(0);
-                Ok(page)
-            }
-            Some(next) if next.sequence == cursor.sequence + 1 => Ok(page),
-            Some(_) => Err(Error::EventCursorExpired),
-            None if cursor.sequence == 0 => Ok(page),
-            None => {
-                let extent = self.log.extent().await.map_err(unavailable)?;
-                if extent.latest < cursor.sequence {
-                    return Err(Error::EventCursorInvalid);
-                }
-                // Everything was deleted.
-                if extent.earliest > cursor.sequence + 1 {
-                    return Err(Error::EventCursorExpired);
-                }
-                Ok(page)
-            }
-        }
-    }
-
-    /// The event with this number, if it is kept, and at most `limit` after it.
-    async fn around(&self, sequence: u64, limit: u32) -> store::Result<Vec<Logged>> {
-        let (before, limit) = match sequence.checked_sub(1) {
-            Some(before) => (before, limit + 1),
-            None => (0, limit),
-        };
-        self.log.events_after(before, limit).await
-    }
-
-    /// The cursor with the mark of its event, where that is kept.
-    ///
-    /// # Errors
-    /// `EVENT_CURSOR_INVALID` when it is a different event than before.
-    async fn marked(&self, cursor: Cursor) -> Result<Cursor> {
-        let page = self.around(cursor.sequence, 0).await.map_err(unavailable)?;
-        let own = page.first().filter(|own| own.sequence == cursor.sequence);
-        let mark = own.map(Logged::mark);
-        match mark {
-            Some(mark) if !cursor.is_after(mark) => Err(Error::EventCursorInvalid),
-            Some(_) | None => Ok(Cursor { mark, ..cursor }),
         }
     }
 
@@ -409,42 +317,5 @@ impl Inner {
             config::Wake::Listen => self.log.listen(&self.appended).await,
             config::Wake::Poll => std::future::pending().await,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-
-    #[test]
-    fn a_cursor_has_to_be_one_that_the_log_can_continue_from() {
-        let log = Uuid::from_u128(7);
-        let extent = Extent {
-            log,
-            earliest: 11,
-            latest: 20,
-        };
-        let begins = |start| resolve(start, extent).map(|cursor| cursor.sequence);
-        let after = |sequence| {
-            Start::After(Cursor {
-                log,
-                sequence,
-                mark: None,
-            })
-        };
-        assert_eq!(begins(Start::Latest), Ok(20));
-        assert_eq!(begins(Start::Earliest), Ok(10));
-        assert_eq!(begins(after(10)), Ok(10));
-        assert_eq!(begins(after(20)), Ok(20));
-        assert_eq!(begins(after(9)), Err(Error::EventCursorExpired));
-        assert_eq!(begins(after(21)), Err(Error::EventCursorInvalid));
-        let other = Cursor {
-            log: Uuid::from_u128(8),
-            sequence: 15,
-            mark: None,
-        };
-        assert_eq!(begins(Start::After(other)), Err(Error::EventCursorInvalid));
     }
 }
