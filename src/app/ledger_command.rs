@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use super::build::Reads;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::domain::Clock;
 use crate::service::writes::steps::Steps;
 use crate::service::{Writes, writes};
@@ -22,12 +22,7 @@ use crate::telemetry::Metrics;
 /// # Errors
 /// When the ledger cannot be used, or the settings of the provider cannot.
 pub async fn writes_of(config: Config) -> Result<Writes, StartError> {
-    // A command exports no metrics.
-    let telemetry = config::Telemetry {
-        otlp_endpoint: None,
-        ..config.telemetry.clone()
-    };
-    let metrics = Arc::new(Metrics::new(&telemetry)?);
+    let metrics = Arc::new(Metrics::new(&config.telemetry)?);
     let clock = Clock::system();
     let Opened {
         ledger,

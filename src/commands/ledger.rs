@@ -1,14 +1,15 @@
 //! `orders` and `operations`: the ledger in the hands of an operator.
 //!
 //! They open the ledger that the settings name and use it as the calls do, so
-//! that neither a port nor a shell is needed, and whoever may run a command in
-//! the gateway's container may resolve. Tables for people name a SIM only where
+//! that neither a port nor a shell is needed: the right to run a command in the
+//! gateway's container is the right to resolve. Tables for people name a SIM only where
 //! one order is shown; JSON is that of the contract.
 
 pub(super) mod operations;
 pub(super) mod orders;
 mod text;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -16,7 +17,7 @@ use jiff::Timestamp;
 
 use super::{CommandError, Sources, load};
 use crate::app::writes_of;
-use crate::config::Telemetry;
+use crate::domain::write::{RequestId, WriteId};
 use crate::domain::{Deadline, Error, Iccid, Msisdn, SimRef};
 use crate::grpc::operator::Finding;
 use crate::service::Writes;
@@ -107,16 +108,56 @@ impl Decision {
     }
 }
 
+impl List {
+    /// One more than is shown, to know whether there are more.
+    fn asked_for(&self) -> u32 {
+        self.limit + 1
+    }
+
+    /// Prints what was [asked for](Self::asked_for).
+    fn print<T>(
+        &self,
+        mut found: Vec<T>,
+        head: [&str; 5],
+        row: impl Fn(&T, Timestamp) -> [String; 5],
+        json: impl Fn(Vec<T>) -> String,
+    ) -> ExitCode {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        if self.json {
+            println!("{}", json(found));
+        } else {
+            let now = Timestamp::now();
+            let rows: Vec<_> = found.iter().map(|element| row(element, now)).collect();
+            print!("{}", text::table(head, &rows));
+        }
+        if more {
+            eprintln!("there are more: raise --limit, or filter");
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+impl Show {
+    /// The id as either kind of key.
+    fn keys(&self) -> Result<(WriteId, RequestId), CommandError> {
+        let keys = WriteId::parse(&self.id).zip(RequestId::parse(&self.id));
+        keys.ok_or_else(|| {
+            let rule = "the id must be a UUID such as 5b0f8a52-3c1d-4e57-9a53-0d7a4f1c9e11";
+            CommandError::Usage(rule.to_owned())
+        })
+    }
+}
+
 /// The ledger, and a log with what an operator has to know: errors, and the
 /// line of a decision whatever `telemetry.log_level` says.
 async fn open(sources: &Sources) -> Result<Writes, CommandError> {
-    let config = load(sources)?.config;
-    let logs = Telemetry {
-        otlp_endpoint: None,
-        log_level: format!("error,{AUDIT}=info"),
-        ..config.telemetry.clone()
-    };
-    telemetry::init(&logs).map_err(CommandError::other)?;
+    let mut config = load(sources)?.config;
+    // What the gateway exports is not to be mixed with a command's.
+    config.telemetry.otlp_endpoint = None;
+    config.telemetry.log_level = format!("error,{AUDIT}=info");
+    telemetry::init(&config.telemetry).map_err(CommandError::other)?;
     Box::pin(writes_of(config)).await.map_err(CommandError::other)
 }
 

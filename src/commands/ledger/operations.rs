@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use super::orders::keys;
 use super::{Decision, List, Outcome, Show, deadline, failed, misused, open, text};
 use crate::commands::{CommandResult, Sources};
 use crate::domain::change::SimAction;
@@ -62,7 +61,7 @@ pub(in crate::commands) async fn run(sources: Sources, command: Command) -> Comm
     match command {
         Command::List(operations) => list(&sources, operations).await,
         Command::Show(show) => {
-            let (by_id, by_request) = keys(&show.id)?;
+            let (by_id, by_request) = show.keys()?;
             let writes = open(&sources).await?;
             let operation = find(&writes, by_id, by_request).await.map_err(failed)?;
             print(operation, show.json);
@@ -75,32 +74,17 @@ pub(in crate::commands) async fn run(sources: Sources, command: Command) -> Comm
 async fn list(sources: &Sources, operations: Operations) -> CommandResult {
     let Operations { list, state } = operations;
     let filter = OperationFilter {
-        sim: list.sim,
+        sim: list.sim.clone(),
         states: state.into_iter().map(InState::state).collect(),
         needs_operator: list.needs_operator,
         created_from: list.since,
         ..OperationFilter::default()
     };
     let writes = open(sources).await?;
-    let page = writes.list_operations(&filter, None, list.limit + 1);
-    let mut found = page.await.map_err(failed)?;
-    let limit = usize::try_from(list.limit).unwrap_or(usize::MAX);
-    let more = found.len() > limit;
-    found.truncate(limit);
-    if list.json {
-        println!("{}", operator::operations(found));
-    } else {
-        let now = Timestamp::now();
-        let rows: Vec<_> = found.iter().map(|operation| row(operation, now)).collect();
-        print!(
-            "{}",
-            text::table(["OPERATION", "AGE", "STATE", "REASON", "WHAT"], &rows)
-        );
-    }
-    if more {
-        eprintln!("there are more: raise --limit, or filter");
-    }
-    Ok(ExitCode::SUCCESS)
+    let page = writes.list_operations(&filter, None, list.asked_for());
+    let found = page.await.map_err(failed)?;
+    let head = ["OPERATION", "AGE", "STATE", "REASON", "WHAT"];
+    Ok(list.print(found, head, row, operator::operations))
 }
 
 async fn resolve(sources: &Sources, resolve: Resolve) -> CommandResult {
@@ -186,13 +170,7 @@ fn shown(operation: &SimOperation, now: Timestamp) -> String {
         ("new card", text::sim(&new_card)),
         ("requested", text::moment(write.created_at, now)),
         ("in this state", text::moment(write.updated_at, now)),
-        (
-            "next check",
-            write
-                .next_check_at
-                .map(|at| text::moment(at, now))
-                .unwrap_or_default(),
-        ),
+        ("next check", text::moment_if(write.next_check_at, now)),
         ("request_id", write.request_id.to_string()),
         ("caller", optional(write.caller.as_deref())),
         (

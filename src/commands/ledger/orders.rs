@@ -65,7 +65,7 @@ pub(in crate::commands) async fn run(sources: Sources, command: Command) -> Comm
     match command {
         Command::List(orders) => list(&sources, orders).await,
         Command::Show(show) => {
-            let (by_id, by_request) = keys(&show.id)?;
+            let (by_id, by_request) = show.keys()?;
             let writes = open(&sources).await?;
             let order = find(&writes, by_id, by_request).await.map_err(failed)?;
             print(order, show.json);
@@ -87,25 +87,10 @@ async fn list(sources: &Sources, orders: Orders) -> CommandResult {
         ..Filter::default()
     };
     let writes = open(sources).await?;
-    let page = writes.list(list.sim.as_ref(), &filter, None, list.limit + 1);
-    let mut found = page.await.map_err(failed)?;
-    let limit = usize::try_from(list.limit).unwrap_or(usize::MAX);
-    let more = found.len() > limit;
-    found.truncate(limit);
-    if list.json {
-        println!("{}", operator::orders(found));
-    } else {
-        let now = Timestamp::now();
-        let rows: Vec<_> = found.iter().map(|order| row(order, now)).collect();
-        print!(
-            "{}",
-            text::table(["ORDER", "AGE", "STATE", "REASON", "PRODUCT"], &rows)
-        );
-    }
-    if more {
-        eprintln!("there are more: raise --limit, or filter");
-    }
-    Ok(ExitCode::SUCCESS)
+    let page = writes.list(list.sim.as_ref(), &filter, None, list.asked_for());
+    let found = page.await.map_err(failed)?;
+    let head = ["ORDER", "AGE", "STATE", "REASON", "PRODUCT"];
+    Ok(list.print(found, head, row, operator::orders))
 }
 
 async fn resolve(sources: &Sources, resolve: Resolve) -> CommandResult {
@@ -135,14 +120,6 @@ async fn find(writes: &Writes, id: WriteId, request: RequestId) -> Result<Order,
         Err(Error::OrderNotFound) => writes.get(Key::Request(request), wait, deadline()).await,
         found => found,
     }
-}
-
-/// An id as either kind of key.
-pub(super) fn keys(id: &str) -> Result<(WriteId, RequestId), CommandError> {
-    let keys = WriteId::parse(id).zip(RequestId::parse(id));
-    keys.ok_or_else(|| {
-        CommandError::Usage("the id must be a UUID such as 5b0f8a52-3c1d-4e57-9a53-0d7a4f1c9e11".to_owned())
-    })
 }
 
 fn print(order: Order, json: bool) {
@@ -202,13 +179,7 @@ fn shown(order: &Order, now: Timestamp) -> String {
         ("subscription", optional(subscription)),
         ("requested", text::moment(order.created_at, now)),
         ("in this state", text::moment(order.updated_at, now)),
-        (
-            "next check",
-            order
-                .next_check_at
-                .map(|at| text::moment(at, now))
-                .unwrap_or_default(),
-        ),
+        ("next check", text::moment_if(order.next_check_at, now)),
         ("request_id", order.request_id.to_string()),
         ("caller", optional(order.caller.as_deref())),
         ("reference", reference.to_owned()),

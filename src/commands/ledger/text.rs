@@ -73,6 +73,11 @@ pub(super) fn moment(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// The same, of a moment that there may not be.
+pub(super) fn moment_if(at: Option<Timestamp>, now: Timestamp) -> String {
+    at.map(|at| moment(at, now)).unwrap_or_default()
+}
+
 /// The identifiers of a SIM.
 pub(super) fn sim(ids: &SimIds) -> String {
     let msisdn = ids
