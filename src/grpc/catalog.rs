@@ -18,7 +18,6 @@ impl pb::catalog_server::Catalog for Handler {
         &self,
         request: Request<pb::ListProductsRequest>,
     ) -> Result<Response<pb::ListProductsResponse>, Status> {
-        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let list = parse::catalog::list_products(request.get_ref())?;
         let page = self
             .0
@@ -29,7 +28,7 @@ impl pb::catalog_server::Catalog for Handler {
             Some(mask) => page.products.iter().map(|product| mask.apply(product)).collect(),
         };
         Ok(compression::list(
-            accepts_gzip,
+            request.metadata(),
             pb::ListProductsResponse {
                 products,
                 next_page_token: token(List::Products, &list, page.next),
@@ -58,11 +57,10 @@ impl pb::catalog_server::Catalog for Handler {
         &self,
         request: Request<pb::ListDestinationsRequest>,
     ) -> Result<Response<pb::ListDestinationsResponse>, Status> {
-        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let language = parse::catalog::list_destinations(request.get_ref())?;
         let (destinations, freshness) = self.0.destinations(language.as_ref()).await?;
         Ok(compression::list(
-            accepts_gzip,
+            request.metadata(),
             pb::ListDestinationsResponse {
                 destinations: destinations.iter().map(convert::destination).collect(),
                 freshness: Some(convert::freshness(freshness)),
@@ -88,7 +86,6 @@ impl pb::catalog_server::Catalog for Handler {
         &self,
         request: Request<pb::ListEligibleProductsRequest>,
     ) -> Result<Response<pb::ListEligibleProductsResponse>, Status> {
-        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let deadline = deadline::of(&request);
         let (sim, list) = parse::catalog::list_eligible_products(request.get_ref())?;
         let (language, query) = (list.language.as_ref(), &list.query);
@@ -102,7 +99,7 @@ impl pb::catalog_server::Catalog for Handler {
             eligibility: Some(convert::eligibility(eligibility)),
         });
         Ok(compression::list(
-            accepts_gzip,
+            request.metadata(),
             pb::ListEligibleProductsResponse {
                 products: products.collect(),
                 next_page_token: token(List::EligibleProducts, &list, page.next),
@@ -116,7 +113,6 @@ impl pb::catalog_server::Catalog for Handler {
         &self,
         request: Request<pb::ListCatalogChangesRequest>,
     ) -> Result<Response<pb::ListCatalogChangesResponse>, Status> {
-        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let list = parse::catalog_changes::list_catalog_changes(request.get_ref())?;
         let found = self
             .0
@@ -138,7 +134,7 @@ impl pb::catalog_server::Catalog for Handler {
             .into_iter()
             .map(convert::catalog_change::catalog_change);
         Ok(compression::list(
-            accepts_gzip,
+            request.metadata(),
             pb::ListCatalogChangesResponse {
                 changes: changes.collect(),
                 next_page_token,

@@ -6,11 +6,12 @@
 use http::HeaderMap;
 use prost::Message;
 use tonic::Response;
+use tonic::metadata::MetadataMap;
 
 /// Smaller answers are sent as they are.
 pub const FROM_BYTES: usize = 64 << 10;
 
-/// Whether these headers of a request, or its metadata, accept gzip.
+/// Whether these headers of a request accept gzip.
 pub fn is_accepted(headers: &HeaderMap) -> bool {
     let accepted = headers.get("grpc-accept-encoding");
     let names = accepted.and_then(|names| names.to_str().ok()).unwrap_or_default();
@@ -24,9 +25,9 @@ pub fn is_list(path: &str) -> bool {
         .is_some_and(|method| method.starts_with("List"))
 }
 
-/// A list as an answer; `accepted` says whether it may be compressed.
-pub fn list<T: Message>(accepted: bool, message: T) -> Response<T> {
-    let is_small = accepted && message.encoded_len() < FROM_BYTES;
+/// A list as the answer to a request with this metadata.
+pub fn list<T: Message>(metadata: &MetadataMap, message: T) -> Response<T> {
+    let is_small = is_accepted(metadata.as_ref()) && message.encoded_len() < FROM_BYTES;
     let mut response = Response::new(message);
     if is_small {
         response.disable_compression();

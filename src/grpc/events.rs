@@ -40,12 +40,11 @@ impl pb::events_server::Events for Handler {
         &self,
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
-        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let list = parse::events::list_events(request.get_ref(), caller(&request))?;
         let page = self.0.list(list.after, list.filter, list.page_size).await?;
         let token = |next| page_token::encode(List::Events, list.fingerprint, &next);
         Ok(compression::list(
-            accepts_gzip,
+            request.metadata(),
             pb::ListEventsResponse {
                 events: page.events.into_iter().map(|entry| entry.encoded).collect(),
                 next_page_token: page.next.map(token).unwrap_or_default(),

@@ -91,7 +91,6 @@ impl pb::inventory_server::Inventory for Handler {
         &self,
         request: Request<pb::ListSimsRequest>,
     ) -> Result<Response<pb::ListSimsResponse>, Status> {
-        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let deadline = deadline::of(&request);
         let list = parse::inventory::list_sims(request.get_ref())?;
         let page = self
@@ -112,7 +111,7 @@ impl pb::inventory_server::Inventory for Handler {
             page_token::encode(List::Sims, list.fingerprint, &position)
         };
         Ok(compression::list(
-            accepts_gzip,
+            request.metadata(),
             pb::ListSimsResponse {
                 next_page_token: page.next.map(token).unwrap_or_default(),
                 sims: page.sims.into_iter().map(convert::sim).collect(),

@@ -81,7 +81,6 @@ impl pb::provisioning_server::Provisioning for Handler {
         &self,
         request: Request<pb::ListOrdersRequest>,
     ) -> Result<Response<pb::ListOrdersResponse>, Status> {
-        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let list = parse::provisioning::list_orders(request.get_ref())?;
         // One more than the page, to know whether there is another.
         let limit = list.page_size + 1;
@@ -95,7 +94,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         let last = orders.last().filter(|_| more);
         let token = last.map(|order| page_token::encode(List::Orders, list.fingerprint, &order.id));
         Ok(compression::list(
-            accepts_gzip,
+            request.metadata(),
             pb::ListOrdersResponse {
                 next_page_token: token.unwrap_or_default(),
                 orders: orders.into_iter().map(convert::order::order).collect(),
@@ -248,7 +247,6 @@ impl pb::provisioning_server::Provisioning for Handler {
         &self,
         request: Request<pb::ListSimOperationsRequest>,
     ) -> Result<Response<pb::ListSimOperationsResponse>, Status> {
-        let accepts_gzip = compression::is_accepted(request.metadata().as_ref());
         let list = operations::list(request.get_ref())?;
         // One more than the page, to know whether there is another.
         let limit = list.page_size + 1;
@@ -260,7 +258,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         let token = last
             .map(|operation| page_token::encode(List::SimOperations, list.fingerprint, &operation.write.id));
         Ok(compression::list(
-            accepts_gzip,
+            request.metadata(),
             pb::ListSimOperationsResponse {
                 next_page_token: token.unwrap_or_default(),
                 operations: page
