@@ -111,22 +111,21 @@ pub(super) async fn postgres(connection: &mut PgConnection) -> Result<(), Migrat
 
 /// On an error the lock is held until the connection is closed.
 async fn run<S: Session + Migrate>(mut migrator: Migrator, session: &mut S) -> Result<(), MigrateError> {
-    let known = migrator.iter().map(|migration| migration.version).max();
     session.lock().await?;
     session.ensure_migrations_table(TABLE).await?;
-    let is_newer = ensure_readable(session, known.unwrap_or_default()).await?;
+    let is_newer = ensure_readable(session).await?;
     migrator.set_ignore_missing(is_newer).set_locking(false);
     migrator.run_direct(None, session, false).await?;
     session.unlock().await
 }
 
 /// Whether a newer gateway made the tables, such that this one can use them.
-async fn ensure_readable<S: Session>(session: &mut S, known: i64) -> Result<bool, MigrateError> {
-    let newer = session.rows(NEWER, values![known]).await?;
+async fn ensure_readable<S: Session>(session: &mut S) -> Result<bool, MigrateError> {
+    let newer = session.rows(NEWER, values![NEWEST]).await?;
     for migration in &newer {
         let version = row::number(migration, "version")?;
         let name = row::text(migration, "description")?;
-        if readable_from(&name).is_none_or(|from| from > known) {
+        if readable_from(&name).is_none_or(|from| from > NEWEST) {
             return Err(MigrateError::VersionMissing(version));
         }
         tracing::info!(

@@ -2,7 +2,7 @@
 //!
 //! Behind one, what a connection sets for its session (that a commit is on
 //! disk, timeouts), prepared statements, notifications and the lock of
-//! migrations belong to whoever comes next. It looks like PostgreSQL until two
+//! migrations belong to the next client. It looks like PostgreSQL until two
 //! clients meet, so that is what is tried here.
 
 use std::time::Duration;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::connect::Session;
 use super::servers::Servers;
+
 const MARK: &str = "transatel_gateway.session";
 
 /// Whether two connections share a session: what one sets for its own is seen
