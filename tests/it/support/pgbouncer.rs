@@ -4,7 +4,7 @@
 //! `REQUIRE_PGBOUNCER=1` they fail.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin};
 
 use crate::support::gateway::until;
 use crate::support::postgres;
@@ -35,6 +35,12 @@ fn program() -> Option<PathBuf> {
 impl PgBouncer {
     /// In front of a new database; `None` without PgBouncer or PostgreSQL.
     pub async fn start(pool_mode: &str) -> Option<Self> {
+        Self::ignoring(pool_mode, "extra_float_digits").await
+    }
+
+    /// The same; what a connection sets as it begins is passed over if it is
+    /// among these, and refused otherwise.
+    pub async fn ignoring(pool_mode: &str, parameters: &str) -> Option<Self> {
         let program = program()?;
         let address = postgres::database().await?;
         let database = address.split(['/', '?']).nth(3).unwrap().to_owned();
@@ -47,7 +53,7 @@ impl PgBouncer {
         let settings = format!(
             "[databases]\n* = host={} port=5432 user=postgres\n[pgbouncer]\nlisten_addr =\nlisten_port = 6432\n\
              unix_socket_dir = {}\nauth_type = any\npool_mode = {pool_mode}\n\
-             ignore_startup_parameters = extra_float_digits\n",
+             ignore_startup_parameters = {parameters}\n",
             server.parent().unwrap().display(),
             folder.display(),
         );
@@ -76,27 +82,16 @@ impl PgBouncer {
     }
 }
 
-/// It refuses to run as root, and ends with the shell's input.
+/// It refuses to run as root. A shell has its jobs in the background ignore
+/// SIGQUIT, and PgBouncer leaves that so.
 fn run(program: &Path, folder: &Path) -> (ChildStdin, Child) {
     let script = r#"
         "$1" "$2/pgbouncer.ini" >"$2/log" 2>&1 </dev/null &
         pooler=$!
         cat >/dev/null
-        kill -QUIT "$pooler"
+        kill -TERM "$pooler"
         wait "$pooler"
         rm -rf "$2"
     "#;
-    let mut watchdog = postgres::as_its_user(folder);
-    watchdog
-        .args(["-c", script, "sh"])
-        .arg(program)
-        .arg(folder)
-        .current_dir("/tmp")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    // Its own group: what interrupts the tests must not interrupt it.
-    std::os::unix::process::CommandExt::process_group(&mut watchdog, 0);
-    let mut watchdog = watchdog.spawn().unwrap();
-    (watchdog.stdin.take().unwrap(), watchdog)
+    postgres::keep(folder, script, [program.as_os_str(), folder.as_os_str()])
 }

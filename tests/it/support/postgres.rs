@@ -5,6 +5,7 @@
 //! Without binaries the tests that need it say so and pass; with
 //! `REQUIRE_POSTGRES=1` they fail.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -118,7 +119,7 @@ fn is_root() -> bool {
 }
 
 /// A shell of the user that servers run as, which owns the folder from now on.
-pub fn as_its_user(folder: &Path) -> Command {
+fn as_its_user(folder: &Path) -> Command {
     if !is_root() {
         return Command::new("sh");
     }
@@ -130,6 +131,27 @@ pub fn as_its_user(folder: &Path) -> Command {
     let mut shell = Command::new("runuser");
     shell.args(["-u", "postgres", "--", "sh"]);
     shell
+}
+
+/// Runs a script that keeps a server of this folder, as the user of servers. It
+/// is to end the server with its input, which ends with this process.
+pub fn keep<'a>(
+    folder: &Path,
+    script: &str,
+    arguments: impl IntoIterator<Item = &'a OsStr>,
+) -> (ChildStdin, Child) {
+    let mut watchdog = as_its_user(folder);
+    watchdog
+        .args(["-c", script, "sh"])
+        .args(arguments)
+        .current_dir("/tmp")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    // Its own group: what interrupts the tests must not interrupt it.
+    std::os::unix::process::CommandExt::process_group(&mut watchdog, 0);
+    let mut watchdog = watchdog.spawn().unwrap();
+    (watchdog.stdin.take().unwrap(), watchdog)
 }
 
 fn start(primary: Option<&Cluster>) -> Option<Cluster> {
@@ -162,20 +184,9 @@ fn start(primary: Option<&Cluster>) -> Option<Cluster> {
         wait "$server"
         rm -rf "$2"
     "#;
-    let mut watchdog = as_its_user(&folder);
-    watchdog
-        .args(["-c", script, "sh"])
-        .arg(&programs)
-        .arg(&folder)
-        .args(primary.map(|primary| &primary.sockets))
-        .current_dir("/tmp")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    // Its own group: what interrupts the tests must not interrupt it.
-    std::os::unix::process::CommandExt::process_group(&mut watchdog, 0);
-    let mut watchdog = watchdog.spawn().unwrap();
-    let alive = watchdog.stdin.take().unwrap();
+    let arguments = [programs.as_os_str(), folder.as_os_str()];
+    let primary = primary.map(|primary| primary.sockets.as_os_str());
+    let (alive, watchdog) = keep(&folder, script, arguments.into_iter().chain(primary));
     until_ready(&folder);
     Some(Cluster {
         sockets: folder,
