@@ -463,7 +463,7 @@ async fn postgresql_tells_the_others_of_an_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_is_settled_whoever_holds_the_log() {
+async fn an_order_is_settled_while_another_session_holds_the_log() {
     let Some(url) = crate::support::postgres::database().await else {
         return;
     };

@@ -169,7 +169,7 @@ async fn a_stream_that_ends_with_an_error_carries_the_id() {
         .then(Fault::Pass)
         .then(Fault::Hang.step().forever());
     env.control().queue(hangs);
-    let mut request = traced(api::BatchGetInventoryRequest {
+    let request = traced(api::BatchGetInventoryRequest {
         sims: ["882470000000001", "882470000000002"]
             .into_iter()
             .filter_map(by_msisdn)
@@ -177,13 +177,8 @@ async fn a_stream_that_ends_with_an_error_carries_the_id() {
         ..Default::default()
     });
     let patience = Duration::from_millis(800);
-    let timeout = format!("{}m", patience.as_millis()).parse().unwrap();
-    request.metadata_mut().insert("grpc-timeout", timeout);
-    let answer = env
-        .inventory_untimed()
-        .batch_get_inventory(request)
-        .await
-        .unwrap();
+    let timeout = format!("{}m", patience.as_millis());
+    let answer = env.batch_untimed(request, &timeout).await;
     let header = answer
         .metadata()
         .get(HEADER)

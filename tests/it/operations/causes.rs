@@ -249,16 +249,8 @@ async fn a_stream_is_measured_at_its_end_with_its_last_status() {
         .then(Fault::Pass)
         .then(Fault::Hang.step().forever());
     env.control().queue(hangs);
-    let mut request = Request::new(batch());
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", "800m".parse().unwrap());
-    let mut stream = env
-        .inventory_untimed()
-        .batch_get_inventory(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let batched = env.batch_untimed(Request::new(batch()), "800m").await;
+    let mut stream = batched.into_inner();
     let status = loop {
         match stream.message().await {
             Ok(message) => assert!(message.is_some()),

@@ -41,6 +41,22 @@ fn cents(product: &Product) -> Option<i64> {
         .map(|price| price.units * 100 + i64::from(price.nanos) / 10_000_000)
 }
 
+fn data_bytes(product: &Product) -> Option<i64> {
+    let amounts = product
+        .allowances
+        .iter()
+        .filter_map(|allowance| allowance.amount.as_ref());
+    let bytes = amounts.filter_map(|amount| match amount.kind {
+        Some(amount::Kind::DataBytes(bytes)) => Some(bytes),
+        _ => None,
+    });
+    bytes.reduce(|all, more| all + more)
+}
+
+fn is_unlimited(product: &Product) -> bool {
+    product.unlimited || product.allowances.iter().any(|allowance| allowance.unlimited)
+}
+
 #[tokio::test]
 async fn a_country_page_is_filtered_and_sorted_by_price() {
     let env = TestEnv::open().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -127,10 +127,18 @@ impl TestEnv {
         api::inventory_client::InventoryClient::new(self.gateway.channel.clone())
     }
 
-    /// See [`Gateway::untimed_catalog`].
-    pub fn inventory_untimed(&self) -> api::inventory_client::InventoryClient<Untimed> {
+    /// A batch whose time only the gateway keeps: see
+    /// [`Gateway::untimed_catalog`].
+    pub async fn batch_untimed(
+        &self,
+        mut request: Request<api::BatchGetInventoryRequest>,
+        timeout: &str,
+    ) -> Response<Streaming<api::BatchGetInventoryResponse>> {
+        let timeout = timeout.parse().unwrap();
+        request.metadata_mut().insert("grpc-timeout", timeout);
         let (client, origin) = untimed_client(self.gateway.addresses.grpc);
-        api::inventory_client::InventoryClient::with_origin(client, origin)
+        let mut inventory = api::inventory_client::InventoryClient::with_origin(client, origin);
+        inventory.batch_get_inventory(request).await.unwrap()
     }
 }
 

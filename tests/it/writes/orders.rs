@@ -17,7 +17,7 @@ use transatel_simulator::{Fault, Script};
 use uuid::Uuid;
 
 use crate::support::gateway::{
-    FRANCE, ORDERS, Provisioning, TestEnv, by_iccid, by_msisdn, reason, spawn, until,
+    FRANCE, ORDERS, Provisioning, SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason, spawn, until,
 };
 
 /// Finds out quickly.
@@ -98,6 +98,27 @@ fn bought(env: &TestEnv, msisdn: &str) -> usize {
 
 fn fault(env: &TestEnv, step: impl Into<transatel_simulator::Step>) {
     env.control().queue(Script::on("POST", ORDERS).then(step));
+}
+
+/// An order is carried out and not answered, and the SIM's subscriptions can only
+/// be read before it: an operator is asked for after this time.
+async fn only_an_operator_can_settle(escalate_after: &str) -> TestEnv {
+    let settings = [
+        QUICK.as_slice(),
+        &[
+            ("ORDERS__ESCALATE_AFTER", escalate_after),
+            ("TRANSATEL__READ_ATTEMPTS", "1"),
+        ],
+    ]
+    .concat();
+    let env = TestEnv::with(&settings).await;
+    fault(&env, Fault::Reset.after_commit());
+    env.control().queue(
+        Script::on("GET", SUBSCRIPTIONS)
+            .then(Fault::Pass)
+            .then(Fault::problem(404, "NOT_FOUND").step().forever()),
+    );
+    env
 }
 
 #[tokio::test]

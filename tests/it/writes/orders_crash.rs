@@ -257,7 +257,7 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
         "{what}"
     );
     assert_eq!(bought[0].transaction_reference, Some(known.order_id), "{what}");
-    // Each outcome that it came to is one event, whoever died meanwhile.
+    // Each outcome that it came to is one event, whichever process died.
     let own = outcomes(&mut next.events, &request.request_id).await;
     let (last, before) = own.split_last().unwrap();
     assert_eq!(last, "GATEWAY/ORDER/PLACED", "{what}: {own:?}");

@@ -3,24 +3,8 @@
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_gateway_client::google::r#type::Money;
 
-use super::{cents, euros, list};
+use super::{cents, data_bytes, euros, is_unlimited, list};
 use crate::support::gateway::TestEnv;
-
-fn data_bytes(product: &Product) -> Option<i64> {
-    let amounts = product
-        .allowances
-        .iter()
-        .filter_map(|allowance| allowance.amount.as_ref());
-    let bytes = amounts.filter_map(|amount| match amount.kind {
-        Some(amount::Kind::DataBytes(bytes)) => Some(bytes),
-        _ => None,
-    });
-    bytes.reduce(|all, more| all + more)
-}
-
-fn is_unlimited(product: &Product) -> bool {
-    product.unlimited || product.allowances.iter().any(|allowance| allowance.unlimited)
-}
 
 /// In euro cents.
 fn costs_at_most(product: &Product, most: i64) -> bool {

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use tonic::Code;
 use transatel_gateway_client::connectivity::v1::*;
 
-use super::{cents, list};
+use super::{cents, data_bytes, is_unlimited, list};
 use crate::support::gateway::{TestEnv, by_msisdn, reason};
 
 /// What a list is sorted by; the currency first where it matters.
@@ -24,18 +24,10 @@ fn price(product: &Product) -> Key {
 }
 
 fn data(product: &Product) -> Key {
-    if product.unlimited || product.allowances.iter().any(|allowance| allowance.unlimited) {
-        return number(Some(i64::MAX));
+    match is_unlimited(product) {
+        true => number(Some(i64::MAX)),
+        false => number(data_bytes(product)),
     }
-    let amounts = product
-        .allowances
-        .iter()
-        .filter_map(|allowance| allowance.amount.as_ref());
-    let bytes = amounts.filter_map(|amount| match amount.kind {
-        Some(amount::Kind::DataBytes(bytes)) => Some(bytes),
-        _ => None,
-    });
-    number(bytes.reduce(|all, more| all + more))
 }
 
 fn validity(product: &Product) -> Key {

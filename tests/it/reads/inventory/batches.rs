@@ -101,16 +101,8 @@ async fn a_batch_obeys_its_deadline_and_keeps_what_it_has() {
             .then(Fault::Hang.step().forever()),
     );
     let sims = (1..=20).map(|n| by_msisdn(&msisdn(n))).collect();
-    let mut request = Request::new(batch(sims));
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", "60S".parse().unwrap());
-    let mut stream = env
-        .inventory_untimed()
-        .batch_get_inventory(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let batched = env.batch_untimed(Request::new(batch(sims)), "60S").await;
+    let mut stream = batched.into_inner();
     assert!(stream.message().await.unwrap().is_some());
     // Beyond a unary call's longest deadline, which does not count here, and
     // beyond this one's.

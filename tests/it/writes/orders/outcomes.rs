@@ -8,7 +8,10 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Script, SimStatus};
 use uuid::Uuid;
 
-use super::{FRESH, QUICK, bought, create, fault, get, order, sent, spawn_create, until_state};
+use super::{
+    FRESH, QUICK, bought, create, fault, get, only_an_operator_can_settle, order, sent, spawn_create,
+    until_state,
+};
 use crate::support::gateway::{FRANCE, ORDERS, SUBSCRIPTIONS, TestEnv, reason, until};
 
 #[tokio::test]
@@ -343,22 +346,8 @@ async fn ambiguous_subscriptions_are_left_to_an_operator() {
 
 #[tokio::test]
 async fn an_inventory_that_cannot_be_read_ends_with_an_operator() {
-    let settings = [
-        QUICK.as_slice(),
-        &[
-            ("ORDERS__ESCALATE_AFTER", "400ms"),
-            ("TRANSATEL__READ_ATTEMPTS", "1"),
-        ],
-    ]
-    .concat();
-    let env = TestEnv::with(&settings).await;
+    let env = only_an_operator_can_settle("400ms").await;
     let mut client = env.provisioning();
-    fault(&env, Fault::Reset.after_commit());
-    env.control().queue(
-        Script::on("GET", SUBSCRIPTIONS)
-            .then(Fault::Pass)
-            .then(Fault::problem(404, "NOT_FOUND").step().forever()),
-    );
     let request = order(FRESH);
     assert_eq!(
         create(&mut client, &request).await.unwrap().state(),

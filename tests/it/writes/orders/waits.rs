@@ -12,7 +12,9 @@ use transatel_gateway::service::writes::steps::{Step, Steps};
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{EventOrder, Fault, Script, Visibility};
 
-use super::{FRESH, QUICK, create, fault, get, order, spawn_create, until_state};
+use super::{
+    FRESH, QUICK, create, fault, get, only_an_operator_can_settle, order, spawn_create, until_state,
+};
 use crate::support::gateway::{
     Gateway, ORDERS, Provisioning, SOON, SUBSCRIPTIONS, TRANSACTION, TestEnv, reason, simulator, spawn,
     violations,
@@ -174,22 +176,8 @@ async fn a_read_waits_until_a_check_has_determined_the_outcome() {
 
 #[tokio::test]
 async fn what_only_an_operator_can_settle_is_answered_at_once() {
-    let settings = [
-        QUICK.as_slice(),
-        &[
-            ("ORDERS__ESCALATE_AFTER", "300ms"),
-            ("TRANSATEL__READ_ATTEMPTS", "1"),
-        ],
-    ]
-    .concat();
-    let env = TestEnv::with(&settings).await;
+    let env = only_an_operator_can_settle("300ms").await;
     let mut client = env.provisioning();
-    fault(&env, Fault::Reset.after_commit());
-    env.control().queue(
-        Script::on("GET", SUBSCRIPTIONS)
-            .then(Fault::Pass)
-            .then(Fault::problem(404, "NOT_FOUND").step().forever()),
-    );
     let request = order(FRESH);
     create(&mut client, &request).await.unwrap();
     // The wait ends with it as well.
