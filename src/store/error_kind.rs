@@ -4,7 +4,7 @@
 use std::io;
 
 /// What kind of failure an operation of the store ended with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// Nothing listens at the address.
     ConnectionRefused,

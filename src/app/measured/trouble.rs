@@ -1,6 +1,7 @@
 //! When the store begins to fail, why, and when it works again: a line each,
 //! and one a minute in between for each reason, however many operations fail.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,9 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::store::{Error, ErrorKind};
-
-/// Between two lines with the same reason.
-const REMIND_EVERY: Duration = Duration::from_secs(60);
+use crate::telemetry::LogLimit;
 
 /// Without a failure for this long it works again. With a full disk an
 /// operation that changes no row still works now and then.
@@ -26,9 +25,9 @@ pub(super) struct Trouble {
 struct State {
     began: Instant,
     last: Instant,
-    /// When there last was a line with this reason.
-    logged: Vec<(ErrorKind, Instant)>,
     failures: u64,
+    /// Lines of each reason.
+    lines: HashMap<ErrorKind, LogLimit>,
 }
 
 impl Trouble {
@@ -63,22 +62,13 @@ impl Trouble {
         let state = state.get_or_insert_with(|| State {
             began: now,
             last: now,
-            logged: Vec::new(),
             failures: 0,
+            lines: HashMap::new(),
         });
         state.last = now;
         state.failures += 1;
-        let recent = |at: Instant| now.duration_since(at) < REMIND_EVERY;
-        if state
-            .logged
-            .iter()
-            .any(|(logged, at)| *logged == kind && recent(*at))
-        {
-            return None;
-        }
-        state.logged.retain(|(logged, _)| *logged != kind);
-        state.logged.push((kind, now));
-        Some(state.failures)
+        let lines = state.lines.entry(kind).or_insert_with(|| LogLimit::a_minute(1));
+        lines.add(now).map(|_| state.failures)
     }
 
     /// How long it lasted and how many failures there were, once it is over.
