@@ -121,12 +121,31 @@ async fn run<S: Session + Migrate>(mut migrator: Migrator, session: &mut S) -> R
 
 /// Whether a newer gateway made the tables, such that this one can use them.
 async fn ensure_readable<S: Session>(session: &mut S) -> Result<bool, MigrateError> {
-    let newer = session.rows(NEWER, values![NEWEST]).await?;
-    for migration in &newer {
+    match newer(session).await? {
+        Newer::None => Ok(false),
+        Newer::Usable => Ok(true),
+        Newer::Unusable(version) => Err(MigrateError::VersionMissing(version)),
+    }
+}
+
+/// What migrations of newer gateways did to the tables.
+pub(super) enum Newer {
+    /// There are none.
+    None,
+    /// Each says that this gateway can use the tables after it.
+    Usable,
+    /// The first that does not say so.
+    Unusable(i64),
+}
+
+/// Reads which migrations this gateway does not know.
+pub(super) async fn newer<S: Session>(session: &mut S) -> sqlx::Result<Newer> {
+    let migrations = session.rows(NEWER, values![NEWEST]).await?;
+    for migration in &migrations {
         let version = row::number(migration, "version")?;
         let name = row::text(migration, "description")?;
         if readable_from(&name).is_none_or(|from| from > NEWEST) {
-            return Err(MigrateError::VersionMissing(version));
+            return Ok(Newer::Unusable(version));
         }
         tracing::info!(
             version,
@@ -134,7 +153,10 @@ async fn ensure_readable<S: Session>(session: &mut S) -> Result<bool, MigrateErr
             "a newer gateway has changed the tables; this one can use them"
         );
     }
-    Ok(!newer.is_empty())
+    Ok(match migrations.is_empty() {
+        true => Newer::None,
+        false => Newer::Usable,
+    })
 }
 
 /// The oldest migration that a gateway has to know after one of this name.

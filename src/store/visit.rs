@@ -4,7 +4,7 @@
 use sqlx::SqlStr;
 
 use super::OpenError;
-use super::migrations;
+use super::migrations::{self, Newer};
 use super::row::{Cells as _, values};
 use super::session::Session;
 
@@ -12,7 +12,7 @@ const NEWEST_APPLIED: SqlStr = SqlStr::from_static("SELECT MAX(version) AS versi
 
 /// # Errors
 /// [`OpenError::NoLedger`] or [`OpenError::OtherTables`], unless the tables are
-/// those that this version makes.
+/// those that this version makes, or newer ones that it can use.
 pub(super) async fn ensure_tables<S: Session>(session: &mut S) -> Result<(), OpenError> {
     let found = match session.row(NEWEST_APPLIED, values![]).await {
         Ok(found) => found,
@@ -27,8 +27,11 @@ pub(super) async fn ensure_tables<S: Session>(session: &mut S) -> Result<(), Ope
         None => None,
     };
     let (applied, known) = (applied.ok_or(OpenError::NoLedger)?, migrations::NEWEST);
-    match applied == known {
-        true => Ok(()),
-        false => Err(OpenError::OtherTables { applied, known }),
+    if applied < known {
+        return Err(OpenError::OtherTables { applied, known });
+    }
+    match migrations::newer(session).await? {
+        Newer::None | Newer::Usable => Ok(()),
+        Newer::Unusable(applied) => Err(OpenError::OtherTables { applied, known }),
     }
 }

@@ -349,43 +349,40 @@ async fn a_ledger_that_is_not_there_or_of_another_version_is_named() {
         gateway.stop().await;
         // Also while no gateway runs.
         assert_eq!(list(&url).await, (Some(0), String::new()));
-        let statements = [
-            (
-                "UPDATE _sqlx_migrations SET version = version + 1",
-                "newer than this command's",
-            ),
-            (
-                "UPDATE _sqlx_migrations SET version = version - 2",
-                "older than this command's",
-            ),
-        ];
-        for (statement, said) in statements {
-            // From the end that is free, so that no number is taken twice.
-            alter(&url, statement).await;
-            refused(&url, said).await;
-        }
+        // During a rollout: a newer gateway has changed the tables.
+        alter(
+            &url,
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             SELECT 1000, 'more (readable from 1)', TRUE, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
+        )
+        .await;
+        assert_eq!(list(&url).await.0, Some(0));
+        alter(
+            &url,
+            "UPDATE _sqlx_migrations SET description = 'other' WHERE version = 1000",
+        )
+        .await;
+        refused(&url, "newer than this command's").await;
+        alter(
+            &url,
+            "DELETE FROM _sqlx_migrations WHERE version >= \
+             (SELECT MAX(version) FROM _sqlx_migrations WHERE version < 1000)",
+        )
+        .await;
+        refused(&url, "older than this command's").await;
     }
 }
 
 /// Changes a database behind the gateway's back.
 async fn alter(url: &str, statement: &'static str) {
-    use sqlx::Connection as _;
-    let order = if statement.contains('+') { "DESC" } else { "ASC" };
-    let versions = format!("SELECT version FROM _sqlx_migrations ORDER BY version {order}");
-    let one = |version: i64| sqlx::AssertSqlSafe(format!("{statement} WHERE version = {version}"));
+    use sqlx::{Connection as _, Executor as _};
     if url.starts_with("postgres") {
         let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-        let versions = sqlx::query_scalar(sqlx::AssertSqlSafe(versions));
-        for version in versions.fetch_all(&mut connection).await.unwrap() {
-            sqlx::query(one(version)).execute(&mut connection).await.unwrap();
-        }
+        connection.execute(statement).await.unwrap();
         connection.close().await.unwrap();
     } else {
         let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
-        let versions = sqlx::query_scalar(sqlx::AssertSqlSafe(versions));
-        for version in versions.fetch_all(&mut connection).await.unwrap() {
-            sqlx::query(one(version)).execute(&mut connection).await.unwrap();
-        }
+        connection.execute(statement).await.unwrap();
         connection.close().await.unwrap();
     }
 }

@@ -18,6 +18,7 @@ pub mod framework_facts;
 pub mod grpcurl;
 pub mod health;
 pub mod identity;
+pub mod last_release;
 pub mod layering;
 pub mod ledger_commands;
 pub mod ledger_health;

@@ -42,6 +42,15 @@ impl Process {
         Self::spawn(command(arguments, environment))
     }
 
+    /// Starts a program that is not the gateway of this build.
+    pub fn start_program(
+        program: impl AsRef<std::ffi::OsStr>,
+        arguments: &[&str],
+        environment: &[(String, String)],
+    ) -> Self {
+        Self::spawn(run(program, arguments, environment))
+    }
+
     /// Starts the gateway with at most so many file descriptors.
     pub fn start_with_descriptors(most: u32, arguments: &[&str], environment: &[(String, String)]) -> Self {
         Self::start_after(&format!("ulimit -n {most}"), arguments, environment)
