@@ -1,5 +1,7 @@
-//! HTTP for operators: liveness, readiness, metrics, build information, and
-//! the log level, which is all that can be changed. Plain text, never public.
+//! HTTP for operators: a page to look at, liveness, readiness, metrics, build
+//! information, and the log level, which is all that can be changed. Never public.
+
+pub mod page;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,6 +20,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+pub use page::Page;
+
 use crate::config;
 use crate::grpc::Health;
 use crate::listener::{self, Connection, Limits, Listener, read_body};
@@ -33,6 +37,8 @@ pub struct Admin {
     /// For `/loglevel`; `None` when the process's log is not ours, as in
     /// tests.
     pub log_level: Option<LogLevel>,
+    /// For `/`; `None` when the page is closed.
+    pub page: Option<Page>,
 }
 
 /// Longer than any sensible list of directives.
@@ -46,6 +52,7 @@ impl Admin {
     /// still answered.
     pub async fn serve(self, listener: TcpListener, config: config::Admin, stop: CancellationToken) {
         let router = Router::new()
+            .route("/", get(show_page))
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .route("/metrics", get(scrape))
@@ -95,6 +102,10 @@ impl listener::Endpoint for Endpoint {
             Err(never) => match never {},
         }
     }
+}
+
+async fn show_page(State(admin): State<Admin>) -> Response {
+    page::answer(admin.page).await
 }
 
 /// Ready, or what it waits for.

@@ -11,6 +11,7 @@ mod ledger;
 mod ledger_command;
 mod measured;
 mod operators;
+mod overview;
 mod phases;
 mod run;
 

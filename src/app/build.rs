@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::background::Background;
 use super::measured::Measured;
 use super::operators::{Operators, Reserved, listen};
+use super::overview::Overview;
 use super::{App, Seams, StartError, descriptors, ledger};
 use crate::config::{self, Config};
 use crate::grpc::{self, Certificates, Health, Services};
@@ -44,16 +45,20 @@ impl App {
             metrics: Arc::clone(&metrics),
             started: seams.task_started.clone(),
         };
-        let operators = Operators::serve(&background, &config.admin, seams.log_level).await?;
+        let overview = Overview::new(&health, &metrics, &config);
+        let page = overview.page(&config.admin);
+        let operators = Operators::serve(&background, &config.admin, page, seams.log_level).await?;
         let opening = Box::pin(ledger::open(&config.store, seams.clock.clone(), &health));
         let opened = starting("store", opening).await?;
+        let (measured_store, measured) = Measured::over(opened, &config.store.url, &metrics);
+        overview.opened(&measured_store, measured);
         let Opened {
             ledger,
             events: log,
             catalog: history,
             exclusive,
             ..
-        } = Measured::over(opened, &config.store.url, &metrics);
+        } = measured_store;
         let reads = Reads::new(&config, history, &metrics, &tasks)?;
         let submissions = TaskTracker::new();
         let appended = Arc::new(Notify::new());

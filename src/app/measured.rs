@@ -18,14 +18,16 @@ use crate::config::StoreUrl;
 use crate::domain::Language;
 use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
-use crate::domain::write::{Activation, Write, WriteId};
+use crate::domain::write::{Activation, State, Write, WriteId};
 use crate::store::catalog::{Newest, Recorded};
 use crate::store::events::{Appended, Arrival, Extent, Logged, Selection};
 use crate::store::{
-    Appending, Attempt, Begun, CatalogHistory, Check, Claims, Count, EventLog, Filter, Keep, Key, Ledger,
-    Note, Opened, OperationFilter, Record, Released, Result, Settled, Settlement, Slot, SlotStatus, TakeOver,
+    Appending, Attempt, Begun, CatalogHistory, Check, Claims, Count, EventLog, Filter, InFlight, Keep, Key,
+    Ledger, Note, Opened, OperationFilter, Record, Released, Result, Settled, Settlement, Slot, SlotStatus,
+    TakeOver,
 };
 use crate::telemetry::Metrics;
+pub(super) use trouble::Failing;
 use trouble::Trouble;
 
 /// Measures what is done to a store.
@@ -47,8 +49,8 @@ enum Access {
 }
 
 impl Measured {
-    /// The same store, measured.
-    pub(super) fn over(opened: Opened, url: &StoreUrl, metrics: &Arc<Metrics>) -> Opened {
+    /// The same store, measured, and what measures it.
+    pub(super) fn over(opened: Opened, url: &StoreUrl, metrics: &Arc<Metrics>) -> (Opened, Arc<Self>) {
         let connections = Arc::clone(&opened.connections);
         metrics.watch_connections(move || {
             let counts = connections()?;
@@ -66,12 +68,21 @@ impl Measured {
             reading: Trouble::of("read"),
             writing: Trouble::of("write"),
         });
-        Opened {
+        let opened = Opened {
             ledger: measured.clone(),
             events: measured.clone(),
-            catalog: measured,
+            catalog: measured.clone(),
             ..opened
-        }
+        };
+        (opened, measured)
+    }
+
+    /// What fails at the moment.
+    pub(super) fn failing(&self) -> impl Iterator<Item = Failing> {
+        let now = Instant::now();
+        [&self.reading, &self.writing]
+            .into_iter()
+            .filter_map(move |trouble| trouble.failing(now))
     }
 
     async fn run<T>(
@@ -175,6 +186,7 @@ measured! {
     Write ledger.purge as "purge"(unchanged_since: Timestamp) -> u64;
     Read ledger.counts as "counts"() -> Vec<Count>;
     Read ledger.unknown_since as "unknown_since"() -> Option<Timestamp>;
+    Read ledger.oldest_in_flight as "oldest_in_flight"(state: State, limit: i64) -> Vec<InFlight>;
 }
 
 measured! {

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use super::background::{Background, Task};
-use crate::admin::Admin;
+use crate::admin::{Admin, Page};
 use crate::config;
 use crate::telemetry::LogLevel;
 
@@ -30,6 +30,7 @@ impl Operators {
     pub(super) async fn serve(
         background: &Background,
         config: &config::Admin,
+        page: Option<Page>,
         log_level: Option<LogLevel>,
     ) -> Result<Self, StartError> {
         let setting = "admin.listen";
@@ -44,6 +45,7 @@ impl Operators {
             health: background.health.clone(),
             metrics: background.metrics.clone(),
             log_level,
+            page,
         };
         let own = Background {
             tasks: TaskTracker::new(),

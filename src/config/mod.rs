@@ -40,7 +40,7 @@ pub use reader::{Origin, Problem, Shown};
 pub use secret::secret_in;
 pub use store::{Store, StoreUrl};
 pub use telemetry::{LogFormat, Telemetry};
-pub use types::{Admin, Catalog, Config, Grpc, Inventory, Sandbox, Shutdown};
+pub use types::{Admin, AdminPage, Catalog, Config, Grpc, Inventory, Sandbox, Shutdown};
 
 use reader::Reader;
 

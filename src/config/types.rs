@@ -87,6 +87,21 @@ pub struct Admin {
     pub max_connections: usize,
     /// Bound on reading a request's head, and on reading its body.
     pub read_timeout: Duration,
+    /// What the page at `/` shows.
+    pub page: AdminPage,
+}
+
+/// What the page for operators shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminPage {
+    /// Ids of orders, unless `callers.allow` says who may read orders.
+    Auto,
+    /// Ids of orders.
+    Ids,
+    /// Numbers of orders only.
+    Counts,
+    /// Nothing.
+    Closed,
 }
 
 /// The catalog cache.
@@ -153,6 +168,16 @@ impl Config {
                 listen: reader.socket_address("admin.listen"),
                 max_connections: reader.number("admin.max_connections", 1, 65_536) as usize,
                 read_timeout: reader.duration("admin.read_timeout", MILLISECOND),
+                page: reader.choice(
+                    "admin.page",
+                    &[
+                        ("auto", AdminPage::Auto),
+                        ("ids", AdminPage::Ids),
+                        ("counts", AdminPage::Counts),
+                        ("closed", AdminPage::Closed),
+                    ],
+                    AdminPage::Auto,
+                ),
             },
             outbound: Outbound::read(reader),
             catalog: Catalog::read(reader),

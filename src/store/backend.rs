@@ -13,13 +13,13 @@ use super::catalog::{Appending, CatalogHistory, Keep, Newest, Recorded, operatio
 use super::events::{Appended, Arrival, EventLog, Extent, Logged, Selection, operations as log, selection};
 use super::session::Session;
 use super::{
-    Attempt, Begun, Check, Claims, Count, Filter, Key, Ledger, Note, OperationFilter, Record, Released,
-    Result, Settled, Settlement, Slot, SlotStatus, TakeOver, operations, pages,
+    Attempt, Begun, Check, Claims, Count, Filter, InFlight, Key, Ledger, Note, OperationFilter, Record,
+    Released, Result, Settled, Settlement, Slot, SlotStatus, TakeOver, operations, pages,
 };
 use crate::domain::Language;
 use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
-use crate::domain::write::{Activation, Write, WriteId};
+use crate::domain::write::{Activation, State, Write, WriteId};
 
 /// Work on a connection.
 pub(super) type Work<C, T> = Box<dyn for<'c> FnOnce(&'c mut C) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
@@ -191,6 +191,11 @@ impl<B: Backend> Ledger for B {
 
     async fn unknown_since(&self) -> Result<Option<Timestamp>> {
         self.read(work!(session => operations::unknown_since(session)))
+            .await
+    }
+
+    async fn oldest_in_flight(&self, state: State, limit: i64) -> Result<Vec<InFlight>> {
+        self.read(work!(session => operations::oldest_in_flight(session, state, limit)))
             .await
     }
 }

@@ -297,6 +297,19 @@ pub struct Count {
     pub writes: i64,
 }
 
+/// A write in flight, without anything of its SIM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// The write.
+    pub id: WriteId,
+    /// As in [`Count`].
+    pub kind: &'static str,
+    /// As in [`Count`].
+    pub state: &'static str,
+    /// When it last changed.
+    pub since: Option<Timestamp>,
+}
+
 /// Keeps writes. Every method is durable when it returns. With PostgreSQL none
 /// takes longer than `store.operation_timeout` allows; if the future is dropped
 /// or fails, the write may or may not have happened.
@@ -383,4 +396,8 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// When the oldest `UNKNOWN` write became so.
     async fn unknown_since(&self) -> Result<Option<Timestamp>>;
+
+    /// The writes that have been in a state for longest, the oldest first; none
+    /// for a state that is not [in flight](State::is_in_flight).
+    async fn oldest_in_flight(&self, state: State, limit: i64) -> Result<Vec<InFlight>>;
 }

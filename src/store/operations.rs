@@ -12,12 +12,12 @@ use super::error::Error;
 use super::row::{self, values};
 use super::session::Session;
 use super::{
-    Attempt, Begun, Check, Claims, Count, Key, Note, Record, Released, Settled, Settlement, Slot, SlotStatus,
-    TakeOver, kind, statements,
+    Attempt, Begun, Check, Claims, Count, InFlight, Key, Note, Record, Released, Settled, Settlement, Slot,
+    SlotStatus, TakeOver, kind, statements,
 };
 use crate::domain::Iccid;
 use crate::domain::failure::Failure;
-use crate::domain::write::{Activation, Kind, Write, WriteId};
+use crate::domain::write::{Activation, Kind, State, Write, WriteId};
 
 /// How often [`begin`] tries again after a conflict. One round is enough unless
 /// others begin and release all the time.
@@ -377,4 +377,23 @@ pub(super) async fn unknown_since<S: Session>(session: &mut S) -> sqlx::Result<O
         Some(found) => row::time(found, "since"),
         None => Ok(None),
     }
+}
+
+pub(super) async fn oldest_in_flight<S: Session>(
+    session: &mut S,
+    state: State,
+    limit: i64,
+) -> sqlx::Result<Vec<InFlight>> {
+    let values = values![state.order_name(), limit];
+    let rows = session.rows(statements::OLDEST_IN_FLIGHT, values).await?;
+    let read = |found| {
+        let (kind, state) = kind::labels(&row::text(found, "act")?, row::state(found)?);
+        Ok(InFlight {
+            id: row::id(found, "id")?,
+            kind,
+            state,
+            since: row::time(found, "updated_at")?,
+        })
+    };
+    rows.iter().map(read).collect()
 }

@@ -199,6 +199,14 @@ pub(super) const UNKNOWN_SINCE: SqlStr = SqlStr::from_static(concat!(
     " AND state = 'unknown'"
 ));
 
+/// Those of a state in flight that have been in it for longest: `$1` state, `$2` at
+/// most.
+pub(super) const OLDEST_IN_FLIGHT: SqlStr = SqlStr::from_static(concat!(
+    "SELECT id, act, state, updated_at FROM orders WHERE ",
+    in_flight!(),
+    " AND state = $1 ORDER BY updated_at LIMIT $2"
+));
+
 /// For SQLite, when this process is the file's only user: the holders of leases
 /// are dead.
 pub(super) const END_LEASES: SqlStr =

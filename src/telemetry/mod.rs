@@ -12,6 +12,7 @@ mod log_limit;
 mod method;
 pub mod metrics;
 pub mod propagation;
+pub mod recent;
 mod span_events;
 
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub use log_level::{ChangeError, LogLevel};
 pub use log_limit::LogLimit;
 pub use method::Method;
 pub use metrics::Metrics;
+pub use recent::Recent;
 
 use crate::config;
 

@@ -22,10 +22,23 @@ pub(super) struct Trouble {
     state: Mutex<Option<State>>,
 }
 
+/// One kind of operations that fails at the moment.
+pub(in crate::app) struct Failing {
+    /// `read` or `write`.
+    pub(in crate::app) access: &'static str,
+    /// How long ago it began.
+    pub(in crate::app) since: Duration,
+    /// Failures so far.
+    pub(in crate::app) failures: u64,
+    /// `error.type` of the last one.
+    pub(in crate::app) reason: &'static str,
+}
+
 struct State {
     began: Instant,
     last: Instant,
     failures: u64,
+    reason: ErrorKind,
     /// Lines of each reason.
     lines: HashMap<ErrorKind, LogLimit>,
 }
@@ -63,12 +76,26 @@ impl Trouble {
             began: now,
             last: now,
             failures: 0,
+            reason: kind,
             lines: HashMap::new(),
         });
         state.last = now;
         state.failures += 1;
+        state.reason = kind;
         let lines = state.lines.entry(kind).or_insert_with(|| LogLimit::a_minute(1));
         lines.add(now).map(|_| state.failures)
+    }
+
+    /// What fails; what has been quiet is over, even if nothing has worked since.
+    pub(super) fn failing(&self, now: Instant) -> Option<Failing> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = state.as_ref()?;
+        (now.duration_since(state.last) < QUIET).then(|| Failing {
+            access: self.access,
+            since: now.duration_since(state.began),
+            failures: state.failures,
+            reason: state.reason.name(),
+        })
     }
 
     /// How long it lasted and how many failures there were, once it is over.

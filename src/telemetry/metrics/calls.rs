@@ -11,7 +11,7 @@ use super::Metrics;
 impl Metrics {
     /// The counter for calls of a method.
     pub fn method(&self, name: &'static str) -> Method {
-        Method::new(name, self.calls.clone())
+        Method::new(name, self.calls.clone(), Arc::clone(&self.recent))
     }
 
     /// Shows how full the gateway is. Returns the counter of refused calls.

@@ -14,6 +14,7 @@ mod moment;
 mod orders;
 mod process;
 mod provider;
+mod snapshot;
 mod tls;
 
 use std::sync::Arc;
@@ -27,8 +28,9 @@ use prometheus::TextEncoder;
 pub use caches::{CacheCounts, Catalog};
 pub use orders::{CARRIED_OUT_TWICE, NOT_SENT};
 pub use provider::Exchange;
+pub use snapshot::Snapshot;
 
-use super::{NAME, collector};
+use super::{NAME, Recent, collector};
 use crate::config;
 
 /// Why metrics cannot be set up.
@@ -65,6 +67,7 @@ pub struct Metrics {
     events: events::Events,
     tls: tls::Tls,
     background_failures: Counter<u64>,
+    recent: Arc<Recent>,
 }
 
 impl Metrics {
@@ -102,6 +105,7 @@ impl Metrics {
             events: events::Events::new(&meter),
             tls: tls::Tls::new(&meter),
             background_failures: background_failures(&meter),
+            recent: Arc::default(),
             exporters,
             registry,
             meter,
@@ -111,6 +115,16 @@ impl Metrics {
     /// Background work ended by a defect.
     pub fn background_failed(&self, task: &'static str) {
         self.background_failures.add(1, &[KeyValue::new("task", task)]);
+    }
+
+    /// What happened in the last minutes.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// The current values.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.registry.gather())
     }
 
     /// The current values in the Prometheus text format.

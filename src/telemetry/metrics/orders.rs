@@ -153,6 +153,7 @@ impl Metrics {
     /// A write of a kind was refused.
     pub fn refused(&self, kind: &'static str, reason: &'static str) {
         self.count_refused(kind, reason, 1);
+        self.recent.order_refused(reason);
     }
 
     fn count_refused(&self, kind: &'static str, reason: &'static str, more: u64) {

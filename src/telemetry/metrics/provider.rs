@@ -99,6 +99,7 @@ impl Metrics {
         self.provider
             .exchanges
             .record(exchange.took.as_secs_f64(), &labels);
+        self.recent.exchange(exchange.api, exchange.outcome);
     }
 
     /// The APIs that there are: what is counted by API is 0 from here on.
@@ -133,6 +134,12 @@ impl Metrics {
         // Lifetimes are bounded, far below what a timestamp can hold.
         let expires = now.checked_add(lifetime).unwrap_or(now);
         self.provider.token_expires.set(expires);
+        self.recent.token_granted();
+    }
+
+    /// No token was granted; `why` is the `error.type`.
+    pub fn no_token(&self, why: &str) {
+        self.recent.token_failed(why);
     }
 
     /// Shows the state of breakers: 0 closed, 1 half open, 2 open.

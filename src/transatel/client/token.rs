@@ -281,8 +281,13 @@ impl Load for Loader {
             .await;
         let granted: Granted = answer.and_then(|answer| answer.json()).inspect_err(|failure| {
             tracing::warn!(%failure, "no token from the provider");
+            self.transport.metrics.no_token(&failure.error_type());
         })?;
-        let token = granted.token().ok_or_else(malformed)?;
+        let token = granted.token().ok_or_else(|| {
+            let failure = malformed();
+            self.transport.metrics.no_token(&failure.error_type());
+            failure
+        })?;
         self.transport.metrics.token(token.value.grant.lifetime);
         Ok(token)
     }

@@ -27,6 +27,7 @@ pub mod ledger_upgrade;
 pub mod log_level;
 pub mod metadata_limits;
 pub mod metrics;
+pub mod page;
 pub mod ports;
 pub mod provider_tls;
 pub mod readme;

@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub mod chromium;
 pub mod collector;
 pub mod front;
 pub mod gateway;

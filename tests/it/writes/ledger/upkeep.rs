@@ -18,6 +18,7 @@ suite! {
     more_is_forgotten_than_fits_into_one_step,
     writes_are_counted_by_kind_and_state,
     the_order_that_is_unknown_for_longest_tells_since_when,
+    the_oldest_in_a_state_come_first_and_name_no_sim,
 }
 
 async fn orders_of_dead_processes_become_unknown(stage: &Stage) {
@@ -331,4 +332,40 @@ async fn the_order_that_is_unknown_for_longest_tells_since_when(stage: &Stage) {
     assert_eq!(ledger.unknown_since().await.unwrap(), Some(at(7)));
     settled(ledger, &earlier, placed(None), 11).await;
     assert_eq!(ledger.unknown_since().await.unwrap(), Some(at(9)));
+}
+
+async fn the_oldest_in_a_state_come_first_and_name_no_sim(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let oldest = async |state, limit| {
+        let found = ledger.oldest_in_flight(state, limit).await.unwrap();
+        let shown = found
+            .iter()
+            .map(|write| (write.id, write.kind, write.state, write.since.unwrap()));
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(oldest(State::Unknown, 9).await, []);
+    let stuck = in_state(ledger, 1, State::NeedsOperator).await;
+    let later = begun(ledger, wanted(2, "P", request(2))).await;
+    let earlier = begun(ledger, wanted(3, "P", request(3))).await;
+    settled(ledger, &later, unknown(20), 9).await;
+    settled(ledger, &earlier, unknown(50), 7).await;
+    let sent = begun(ledger, wanted(4, "P", request(4))).await;
+    in_state(ledger, 5, State::Done).await;
+
+    let earlier = (earlier.write.id, "purchase", "unknown", at(7));
+    assert_eq!(
+        oldest(State::Unknown, 9).await,
+        [earlier, (later.write.id, "purchase", "unknown", at(9))]
+    );
+    assert_eq!(oldest(State::Unknown, 1).await, [earlier]);
+    let ids = async |state| {
+        oldest(state, 9)
+            .await
+            .iter()
+            .map(|write| write.0)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(State::Submitting).await, [sent.write.id]);
+    assert_eq!(ids(State::NeedsOperator).await, [stuck.write.id]);
+    assert_eq!(ids(State::Done).await, []);
 }
