@@ -117,6 +117,7 @@ class Values(unittest.TestCase):
         ("webhook.secretKeys={}", "/webhook/secretKeys"),
         ("metrics.alerts.runbook=here", "/metrics/alerts/runbook"),
         ("metrics.alerts.rules.NoSuchAlert.enabled=false", "/metrics/alerts/rules"),
+        ("metrics.alerts.thresholds.clockOffset=soon", "/metrics/alerts/thresholds/clockOffset"),
         ("metrics.alerts.thresholds.leastFailures=0", "/metrics/alerts/thresholds/leastFailures"),
         ("listenAddress=localhost", "/listenAddress"),
     ]
@@ -229,7 +230,7 @@ class Values(unittest.TestCase):
             "config.transatel": {"source": "other"}, "config.callers": {"header": "other"},
             "config.events.silence_after": "7d", "replicas": 5, "metrics.alerts.rules": {"Absent": {"for": "7m"}},
         }
-        for key, value in {"objective": 0.9, "providerErrorRatio": 0.7, "catalogAge": "7h", "certificateExpiresWithin": "7d"}.items():
+        for key, value in {"objective": 0.9, "providerErrorRatio": 0.7, "catalogAge": "7h", "certificateExpiresWithin": "7d", "clockOffset": "7s"}.items():
             other[f"metrics.alerts.thresholds.{key}"] = value
         for key in ("propagation_delay", "drain", "order_drain"):
             other[f"config.shutdown.{key}"] = "7m"
@@ -586,7 +587,7 @@ class Alerts(unittest.TestCase):
 
     def test_each_alert_can_be_changed_by_its_name(self):
         changes = "metrics.alerts.rules.Saturated.enabled=false,metrics.alerts.rules.Absent.severity=info,metrics.alerts.rules.Absent.for=30m"
-        changes += ",metrics.alerts.thresholds.catalogAge=6h"
+        changes += ",metrics.alerts.thresholds.catalogAge=6h,metrics.alerts.thresholds.clockOffset=1m"
         objective = ["--set-json", "metrics.alerts.thresholds.objective=0.99"]
         changed = {rule["alert"]: rule for rule in rules("everything", "--set", changes, *objective)}
         absent = changed["TransatelGatewayAbsent"]
@@ -594,6 +595,7 @@ class Alerts(unittest.TestCase):
         self.assertNotIn("TransatelGatewaySaturated", changed)
         self.assertEqual(len(changed), len(rules("everything")) - 1)
         self.assertIn("> 0.144000", changed["TransatelGatewayCallsFailing"]["expr"])
+        self.assertIn("> 60", changed["TransatelGatewayClockSkewed"]["expr"])
         self.assertIn("> 21600", changed["TransatelGatewayCatalogNotLoaded"]["expr"])
 
     def test_without_a_webhook_nobody_waits_for_events(self):

@@ -2,7 +2,8 @@
 //! place, and the log says when the store begins to fail, why, and when it
 //! works again.
 //!
-//! `now` is not measured: it is mostly answered from memory.
+//! `now` is not measured: it is mostly answered from memory. It shows the
+//! database's clock.
 
 mod trouble;
 
@@ -26,7 +27,8 @@ use crate::store::{
     Ledger, Note, Opened, OperationFilter, Record, Released, Result, Settled, Settlement, Slot, SlotStatus,
     TakeOver,
 };
-use crate::telemetry::Metrics;
+use crate::telemetry::metrics::ReferenceClock;
+use crate::telemetry::{ClockReading, Metrics};
 pub(super) use trouble::Failing;
 use trouble::Trouble;
 
@@ -36,6 +38,8 @@ pub(super) struct Measured {
     events: Arc<dyn EventLog>,
     catalog: Arc<dyn CatalogHistory>,
     system: &'static str,
+    /// The database has a clock of its own: SQLite uses this machine's.
+    has_a_clock: bool,
     metrics: Arc<Metrics>,
     reading: Trouble,
     writing: Trouble,
@@ -64,6 +68,7 @@ impl Measured {
                 StoreUrl::Memory | StoreUrl::File(_) => "sqlite",
                 StoreUrl::Postgres(_) => "postgresql",
             },
+            has_a_clock: matches!(url, StoreUrl::Postgres(_)),
             metrics: Arc::clone(metrics),
             reading: Trouble::of("read"),
             writing: Trouble::of("write"),
@@ -159,7 +164,13 @@ macro_rules! measured {
 measured! {
     Ledger {
         async fn now(&self) -> Result<Timestamp> {
-            self.ledger.now().await
+            let began = Instant::now();
+            let now = self.ledger.now().await?;
+            if self.has_a_clock {
+                let reading = ClockReading::of_answer(now, began.elapsed());
+                self.metrics.clock_read(ReferenceClock::Database, reading);
+            }
+            Ok(now)
         }
     }
     Read ledger.find as "find"(key: Key) -> Option<Record>;

@@ -5,6 +5,7 @@
 //! the exporter's own spans would be exported, which creates more spans, and so
 //! on. Nothing that is recorded names a SIM, a token or an activation code.
 
+mod clock_reading;
 mod collector;
 mod format;
 mod log_level;
@@ -27,6 +28,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
+pub use clock_reading::ClockReading;
 pub use log_level::{ChangeError, LogLevel};
 pub use log_limit::LogLimit;
 pub use method::Method;

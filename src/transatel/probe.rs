@@ -6,8 +6,6 @@
 //! contain no identifiers and no secrets.
 
 use http::Method;
-use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
 use super::Transatel;
@@ -18,6 +16,7 @@ use super::client::error::{CallError, Need};
 use super::client::request::{CallOptions, Request};
 use super::client::token::Grant;
 use crate::domain::{Iccid, Msisdn, SimRecord};
+use crate::telemetry::ClockReading;
 
 /// Not in any API of the provider.
 pub static WRONG_PATH: Endpoint = Endpoint {
@@ -137,8 +136,8 @@ impl Transatel {
         ))
     }
 
-    /// Reads the provider's clock, in whole seconds; `None` when an answer does
-    /// not say. Asks nothing that may be answered from a cache.
+    /// Reads the provider's clock; `None` when an answer does not show it. Asks
+    /// nothing that may be answered from a cache.
     ///
     /// # Errors
     /// The request failed.
@@ -146,14 +145,11 @@ impl Transatel {
         &self,
         subject: &Subject,
         options: CallOptions,
-    ) -> Result<Option<Timestamp>, CallError> {
+    ) -> Result<Option<ClockReading>, CallError> {
         let endpoint = &endpoint::INVENTORY;
         let request = Request::options(endpoint, &self.parameters(endpoint, subject));
         let answer = self.client.call(&request, options).await?;
-        let date = answer.options.and_then(|options| options.date);
-        Ok(date
-            .as_deref()
-            .and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()))
+        Ok(answer.options.and_then(|options| options.clock))
     }
 
     /// Reads the subscriptions of a SIM.

@@ -8,6 +8,7 @@
 
 mod caches;
 mod calls;
+mod clocks;
 mod events;
 mod ledger;
 mod moment;
@@ -26,6 +27,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 
 pub use caches::{CacheCounts, Catalog};
+pub use clocks::ReferenceClock;
 pub use orders::{CARRIED_OUT_TWICE, NOT_SENT};
 pub use provider::Exchange;
 pub use snapshot::Snapshot;
@@ -60,6 +62,7 @@ pub struct Metrics {
     registry: prometheus::Registry,
     meter: Meter,
     calls: Histogram<f64>,
+    clocks: clocks::Clocks,
     provider: provider::Provider,
     products: caches::Products,
     orders: orders::Orders,
@@ -98,6 +101,7 @@ impl Metrics {
                 "rpc.server.call.duration",
                 "Calls to the end of their answer, by method, status and cause of the failure",
             ),
+            clocks: clocks::Clocks::new(&meter),
             provider: provider::Provider::new(&meter),
             products: caches::Products::new(&meter),
             orders: orders::Orders::new(&meter),

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::endpoint::Api;
 use super::error::CallError;
-use crate::telemetry::Metrics;
+use crate::telemetry::{ClockReading, Metrics};
 use crate::transatel::lenient;
 
 /// A successful answer.
@@ -28,8 +28,8 @@ pub struct Answer {
 pub struct Options {
     /// `Allow`: methods that the account may use there.
     pub allow: String,
-    /// `Date`: when it was made, by the clock of what answered.
-    pub date: Option<String>,
+    /// The clock of what answered, from its `Date`.
+    pub clock: Option<ClockReading>,
 }
 
 impl Answer {

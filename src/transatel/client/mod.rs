@@ -6,7 +6,8 @@
 //! * [`call`] makes a call of it: a token, attempts, and the rule that only
 //!   reads are repeated.
 //! * [`transport`] is the one function that sends, [`answer`] what comes back,
-//!   `observation` what operators see of it.
+//!   `observation` what operators see of it, `date` what it shows of the
+//!   provider's clock.
 //! * `guard` admits calls: bulkhead, rate limit, circuit `breaker`, and the
 //!   budget of retries.
 //! * [`token`] keeps the OAuth2 token.
@@ -16,6 +17,7 @@ pub mod answer;
 mod breaker;
 pub mod call;
 mod credentials;
+mod date;
 pub mod endpoint;
 pub mod error;
 pub(in crate::transatel) mod guard;

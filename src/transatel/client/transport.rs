@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::{Host, Url};
 
 use super::answer::{Answer, Options};
+use super::date;
 use super::endpoint::{Endpoint, Kind};
 use super::error::{CallError, Refusal, retry_after};
 use super::leased_body::{LeaseOver, LeasedBody};
@@ -25,7 +26,8 @@ use super::observation::{Ended, Observer};
 use super::request::Request;
 use crate::config::Outbound;
 use crate::domain::{Deadline, Lease};
-use crate::telemetry::{Metrics, propagation};
+use crate::telemetry::metrics::ReferenceClock;
+use crate::telemetry::{ClockReading, Metrics, propagation};
 
 /// The provider's name for the id of a request, which its support asks for.
 pub const REQUEST_ID: &str = "x-tsl-request-id";
@@ -245,13 +247,18 @@ impl Transport {
             span,
             ..
         } = prepared;
+        let began = Instant::now();
         let response = request.send().await.map_err(|error| classify(&error))?;
+        let clock = date::clock(response.headers(), began.elapsed());
+        if let Some(reading) = clock {
+            self.metrics.clock_read(ReferenceClock::Provider, reading);
+        }
 
         let status = response.status();
         begun.store(status.as_u16(), Ordering::Relaxed);
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
         let request_id = header(REQUEST_ID).map(str::to_owned);
-        let options = options(response.headers());
+        let options = options(response.headers(), clock);
         let retry_after = header(RETRY_AFTER.as_str()).and_then(retry_after);
         span.record("http.response.status_code", i64::from(status.as_u16()));
         if let Some(request_id) = &request_id {
@@ -309,13 +316,13 @@ impl Transport {
 }
 
 /// What only answers to `OPTIONS` have, and only they need.
-fn options(headers: &HeaderMap) -> Option<Box<Options>> {
+fn options(headers: &HeaderMap, clock: Option<ClockReading>) -> Option<Box<Options>> {
     let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
     let allow: Vec<String> = headers.get_all(ALLOW).iter().filter_map(text).collect();
     (!allow.is_empty()).then(|| {
         Box::new(Options {
             allow: allow.join(","),
-            date: headers.get(DATE).and_then(text),
+            clock,
         })
     })
 }

@@ -16,7 +16,7 @@ use crate::support::gateway::TestEnv;
 const TABLE: &str = include_str!("../../../docs/metrics.md");
 
 /// What a run through everything does not show, and why.
-const RARELY_SEEN: [(&str, &str, &str); 11] = [
+const RARELY_SEEN: [(&str, &str, &str); 12] = [
     ("outcome", "timed_out", "takes a TLS handshake of ten seconds"),
     ("outcome", "connect", "the provider's port is open all the while"),
     (
@@ -47,6 +47,11 @@ const RARELY_SEEN: [(&str, &str, &str); 11] = [
     ("why", "shutdown", "comes after the last look at the metrics"),
     ("why", "expired", "takes a log that forgets under a reader"),
     ("why", "failed", "takes a store that fails"),
+    (
+        "reference",
+        "database",
+        "takes PostgreSQL; see tests/it/operations/clock_skew.rs",
+    ),
     (
         "state",
         "carried_out_twice",

@@ -5,6 +5,7 @@ pub mod bounded_requests;
 pub mod call_ids;
 pub mod causes;
 pub mod chart;
+pub mod clock_skew;
 pub mod commands;
 pub mod compression;
 pub mod connections;
