@@ -565,7 +565,7 @@ class Alerts(unittest.TestCase):
 
     def test_every_alert_is_tested(self):
         tests = yaml.safe_load((TESTS / "alerts.yaml").read_text())["tests"]
-        cases = [case for test in tests for case in test["alert_rule_test"]]
+        cases = [case for test in tests for case in test.get("alert_rule_test", [])]
         fires = {case["alertname"] for case in cases if case.get("exp_alerts")}
         silent = {case["alertname"] for case in cases if not case.get("exp_alerts")}
         every = {rule["alert"] for rule in rules("everything")}
@@ -601,6 +601,78 @@ class Alerts(unittest.TestCase):
     def test_without_a_webhook_nobody_waits_for_events(self):
         names = {rule["alert"] for rule in rules("everything", "--set", "webhook.enabled=false,webhook.ingress.enabled=false")}
         self.assertFalse([name for name in names if "Event" in name])
+
+
+class Dashboard(unittest.TestCase):
+    """What Grafana shows, beside what the alerts say. What Prometheus answers to
+    its queries is dashboard.py's."""
+
+    def board(self, case="everything", *options):
+        [text] = named(case, "ConfigMap", "-dashboard", *options)["data"].values()
+        return json.loads(text)
+
+    def expressions(self):
+        board = self.board()
+        for panel in board["panels"]:
+            for target in panel.get("targets", []):
+                yield panel["title"], target["expr"]
+        for annotation in board["annotations"]["list"]:
+            yield annotation["name"], annotation["expr"]
+
+    def test_what_the_rules_record_is_there(self):
+        [recorded, _] = named("everything", "PrometheusRule")["spec"]["groups"]
+        names = {rule["record"] for rule in recorded["rules"]}
+        labels = {frozenset(rule["labels"]) for rule in recorded["rules"]}
+        self.assertEqual(labels, {frozenset({"namespace", "release"})})
+        used = set()
+        for title, expression in self.expressions():
+            for name, selected in re.findall(r"(transatel_gateway:[a-z0-9_:]+)\{([^}]*)\}", expression):
+                self.assertIn(name, names, title)
+                self.assertEqual(set(re.findall(r"(\w+)=", selected)), {"namespace", "release"}, title)
+                used.add(name)
+        self.assertGreaterEqual(len(used), 6)
+
+    def test_a_panel_leads_to_the_runbook_of_its_alerts(self):
+        sections = re.findall(r"^## (.*)$", (ROOT / "docs/runbook.md").read_text(), re.M)
+        led = set()
+        for panel in self.board()["panels"]:
+            for link in panel.get("links", []):
+                name = link["title"].removeprefix("Runbook: ")
+                self.assertIn(name, sections, panel["title"])
+                anchor = re.sub(r"[^a-z0-9 -]", "", name.lower()).replace(" ", "-")
+                self.assertEqual(link["url"], f"https://wiki.example.com/esim#{anchor}")
+                led.add(anchor)
+        for rule in rules("everything"):
+            self.assertIn(rule["annotations"]["runbook_url"].split("#")[1], led, "no panel leads to it")
+
+    def test_thresholds_are_those_of_the_alerts(self):
+        """At the chart's defaults. A count is red from 1 where an alert says `> 0`."""
+        options = ["--set", "metrics.serviceMonitor.enabled=true,metrics.alerts.enabled=true,metrics.dashboard.enabled=true"]
+        options[1] += ",webhook.enabled=true,tls.enabled=true,tls.secret=x"
+        limits = {}
+        for rule in rules("default", *options):
+            found = {float(text) for text in re.findall(r"(?:>|>=|<|==) ([0-9.]+)", rule["expr"])}
+            # What is counted on the dashboard: replicas, and APIs.
+            if rule["alert"] in ("TransatelGatewayAbsent", "TransatelGatewayBreakerOpen"):
+                found |= {1}
+            # It says nothing of seconds but its own time.
+            if rule["alert"] == "TransatelGatewayLedgerFailing":
+                found |= {120}
+            anchor = rule["annotations"]["runbook_url"].split("#")[1]
+            limits.setdefault(anchor, set()).update(found | ({1} if 0 in found else set()))
+        compared = 0
+        for panel in self.board("default", *options)["panels"]:
+            steps = panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", [])
+            known = set().union(*(limits.get(link["url"].split("#")[1], set()) for link in panel.get("links", [])))
+            # Red where it begins, or where it ends.
+            reds = [at for at, step in enumerate(steps) if step["color"] == "red"]
+            edges = [steps[at]["value"] if steps[at]["value"] is not None else steps[at + 1]["value"] for at in reds]
+            if known:
+                for edge in edges:
+                    near = any(abs(limit - own) < 1e-9 for limit in known for own in (edge, -edge, 1 - edge))
+                    self.assertTrue(near, f"{panel['title']}: {edge} is not in {sorted(known)}")
+                    compared += 1
+        self.assertGreaterEqual(compared, 20)
 
 
 class Notes(unittest.TestCase):

@@ -23,7 +23,8 @@ use crate::support::process::Process;
 
 const CHART: &str = include_str!("../../../helm/transatel-gateway/Chart.yaml");
 const ALERTS: &str = include_str!("../../../helm/transatel-gateway/templates/prometheusrule.yaml");
-const DASHBOARD: &str = include_str!("../../../helm/transatel-gateway/dashboards/transatel-gateway.json");
+pub(super) const DASHBOARD: &str =
+    include_str!("../../../helm/transatel-gateway/dashboards/transatel-gateway.json");
 const METRICS: &str = include_str!("../../../docs/metrics.md");
 const PAGES: [&str; 2] = [
     include_str!("../../../docs/operations.md"),
@@ -42,7 +43,7 @@ fn the_chart_has_the_version_of_the_gateway() {
 
 /// The metrics there are and the labels of each, by their names in Prometheus;
 /// `tests/it/operations/metrics.rs` compares them with a gateway's.
-fn table() -> BTreeMap<String, BTreeSet<String>> {
+pub(super) fn table() -> BTreeMap<String, BTreeSet<String>> {
     let rows = METRICS.lines().filter(|line| line.starts_with("| `"));
     rows.filter_map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
@@ -57,7 +58,7 @@ fn table() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// The metric that a series belongs to.
-fn metric_of<'a>(
+pub(super) fn metric_of<'a>(
     table: &'a BTreeMap<String, BTreeSet<String>>,
     series: &str,
 ) -> Option<(&'a String, &'a BTreeSet<String>)> {
@@ -83,7 +84,7 @@ const OURS: [&str; 8] = [
 ];
 
 /// Words of a text that look like a metric of ours.
-fn mentioned(text: &str) -> BTreeSet<&str> {
+pub(super) fn mentioned(text: &str) -> BTreeSet<&str> {
     text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
         .filter(|word| OURS.iter().any(|prefix| word.starts_with(prefix)))
         .collect()

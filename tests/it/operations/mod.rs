@@ -10,6 +10,7 @@ pub mod commands;
 pub mod compression;
 pub mod connections;
 pub mod contract_defaults;
+mod dashboard;
 pub mod dependencies;
 pub mod doctor;
 pub mod documents;
