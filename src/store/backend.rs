@@ -24,6 +24,10 @@ use crate::domain::write::{Activation, State, Write, WriteId};
 /// Work on a connection.
 pub(super) type Work<C, T> = Box<dyn for<'c> FnOnce(&'c mut C) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
 
+/// Work that only reads: it may run again when a connection was lost under it.
+pub(super) type Reading<C, T> =
+    Box<dyn for<'c> Fn(&'c mut C) -> BoxFuture<'c, sqlx::Result<T>> + Send + Sync>;
+
 /// Wraps a call of an operation as work.
 macro_rules! work {
     ($connection:ident => $operation:expr) => {
@@ -31,6 +35,18 @@ macro_rules! work {
     };
 }
 pub(super) use work;
+
+/// The same of one that only reads, with its own copy of each of the values
+/// that it borrows.
+macro_rules! reading {
+    ($connection:ident $(, $borrowed:ident)* => $operation:expr) => {
+        Box::new(move |$connection: &mut _| {
+            $(let $borrowed = $borrowed.clone();)*
+            Box::pin(async move { $operation.await })
+        })
+    };
+}
+pub(super) use reading;
 
 /// How the connections of a store are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +68,7 @@ pub(super) trait Backend: Send + Sync + 'static {
     type Connection: Session;
 
     /// Runs work that only reads.
-    async fn read<T: Send + 'static>(&self, work: Work<Self::Connection, T>) -> Result<T>;
+    async fn read<T: Send + 'static>(&self, work: Reading<Self::Connection, T>) -> Result<T>;
 
     /// Runs work that writes; what it wrote is durable when this returns.
     async fn write<T: Send + 'static>(&self, work: Work<Self::Connection, T>) -> Result<T>;
@@ -83,12 +99,13 @@ impl<B: Backend> Ledger for B {
     }
 
     async fn find(&self, key: Key) -> Result<Option<Record>> {
-        self.read(work!(session => operations::find(session, key))).await
+        self.read(reading!(session => operations::find(session, key)))
+            .await
     }
 
     async fn slot_status(&self, slot: &Slot) -> Result<SlotStatus> {
         let slot = slot.clone();
-        self.read(work!(session => operations::slot_status(session, &slot)))
+        self.read(reading!(session, slot => operations::slot_status(session, &slot)))
             .await
     }
 
@@ -145,7 +162,7 @@ impl<B: Backend> Ledger for B {
 
     async fn claims(&self, slot: &Slot, other_than: WriteId) -> Result<Claims> {
         let slot = slot.clone();
-        self.read(work!(session => operations::claims(session, &slot, other_than)))
+        self.read(reading!(session, slot => operations::claims(session, &slot, other_than)))
             .await
     }
 
@@ -157,7 +174,7 @@ impl<B: Backend> Ledger for B {
 
     async fn page(&self, filter: &Filter, after: Option<WriteId>, limit: i64) -> Result<Vec<Write>> {
         let filter = filter.clone();
-        self.read(work!(session => pages::orders(session, &filter, after, limit)))
+        self.read(reading!(session, filter => pages::orders(session, &filter, after, limit)))
             .await
     }
 
@@ -168,7 +185,7 @@ impl<B: Backend> Ledger for B {
         limit: i64,
     ) -> Result<Vec<Write>> {
         let filter = filter.clone();
-        self.read(work!(session => pages::operations(session, &filter, after, limit)))
+        self.read(reading!(session, filter => pages::operations(session, &filter, after, limit)))
             .await
     }
 
@@ -186,11 +203,11 @@ impl<B: Backend> Ledger for B {
     }
 
     async fn counts(&self) -> Result<Vec<Count>> {
-        self.read(work!(session => operations::counts(session))).await
+        self.read(reading!(session => operations::counts(session))).await
     }
 
     async fn unknown_since(&self) -> Result<Option<Timestamp>> {
-        self.read(work!(session => operations::unknown_since(session)))
+        self.read(reading!(session => operations::unknown_since(session)))
             .await
     }
 
@@ -207,7 +224,8 @@ impl<B: Backend> EventLog for B {
     }
 
     async fn events_of(&self, order: WriteId) -> Result<Vec<Event>> {
-        self.read(work!(session => log::events_of(session, order))).await
+        self.read(reading!(session => log::events_of(session, order)))
+            .await
     }
 
     async fn aged_until(&self, now: Timestamp, elapsed: Duration) -> Result<Timestamp> {
@@ -216,13 +234,13 @@ impl<B: Backend> EventLog for B {
     }
 
     async fn events_after(&self, sequence: u64, limit: u32) -> Result<Vec<Logged>> {
-        self.read(work!(session => log::events_after(session, sequence, limit)))
+        self.read(reading!(session => log::events_after(session, sequence, limit)))
             .await
     }
 
     async fn select(&self, wanted: &Selection, after: u64, until: u64, limit: u32) -> Result<Vec<Logged>> {
         let wanted = wanted.clone();
-        self.read(work!(session => selection::read(session, &wanted, after, until, limit)))
+        self.read(reading!(session, wanted => selection::read(session, &wanted, after, until, limit)))
             .await
     }
 
@@ -238,11 +256,12 @@ impl<B: Backend> EventLog for B {
     }
 
     async fn extent(&self) -> Result<Extent> {
-        self.read(work!(session => log::extent(session))).await
+        self.read(reading!(session => log::extent(session))).await
     }
 
     async fn last_received_at(&self) -> Result<Option<Timestamp>> {
-        self.read(work!(session => log::last_received_at(session))).await
+        self.read(reading!(session => log::last_received_at(session)))
+            .await
     }
 
     async fn forget_events(&self, received_before: Timestamp) -> Result<u64> {
@@ -264,7 +283,7 @@ impl<B: Backend> EventLog for B {
         until: Timestamp,
         limit: i64,
     ) -> Result<Vec<WriteId>> {
-        self.read(work!(session => log::orders_without_event(session, from, until, limit)))
+        self.read(reading!(session => log::orders_without_event(session, from, until, limit)))
             .await
     }
 
@@ -281,7 +300,7 @@ impl<B: Backend> CatalogHistory for B {
 
     async fn newest(&self, language: &Language, version: &str) -> Result<Option<Newest>> {
         let (language, version) = (language.clone(), version.to_owned());
-        self.read(work!(session => history::newest(session, &language, &version)))
+        self.read(reading!(session, language, version => history::newest(session, &language, &version)))
             .await
     }
 
@@ -298,13 +317,13 @@ impl<B: Backend> CatalogHistory for B {
 
     async fn find(&self, language: &Language, since: &Since) -> Result<Option<u64>> {
         let (language, since) = (language.clone(), since.clone());
-        self.read(work!(session => history::find(session, &language, &since)))
+        self.read(reading!(session, language, since => history::find(session, &language, &since)))
             .await
     }
 
     async fn versions_from(&self, language: &Language, sequence: u64, limit: u32) -> Result<Vec<Recorded>> {
         let language = language.clone();
-        self.read(work!(session => history::versions_from(session, &language, sequence, limit)))
+        self.read(reading!(session, language => history::versions_from(session, &language, sequence, limit)))
             .await
     }
 

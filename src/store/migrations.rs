@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 9] = [
+const STEPS: [(i64, &str, &str, &str); 10] = [
     (
         1,
         "orders",
@@ -71,6 +71,12 @@ const STEPS: [(i64, &str, &str, &str); 9] = [
         "scale (readable from 8)",
         include_str!("../../migrations/sqlite/0009_scale.sql"),
         include_str!("../../migrations/postgres/0009_scale.sql"),
+    ),
+    (
+        10,
+        "begin (readable from 8)",
+        include_str!("../../migrations/sqlite/0010_begin.sql"),
+        include_str!("../../migrations/postgres/0010_begin.sql"),
     ),
 ];
 

@@ -86,6 +86,20 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
     Ok(Begun::Moved)
 }
 
+/// Begins a first attempt, when the request is new and the slot is free and of
+/// the attempt's generation; nothing otherwise. Takes its own lock, and finds
+/// what it began itself when it is repeated. PostgreSQL only.
+pub(super) async fn begin_first<S: Session>(
+    session: &mut S,
+    attempt: &Attempt,
+) -> sqlx::Result<Option<Record>> {
+    let baseline = row::baseline(&attempt.baseline)?;
+    let mut values = row::new_row(attempt, &Slot::of(&attempt.write.kind), &baseline)?;
+    values.extend(values![attempt.generation]);
+    let begun = session.row(statements::BEGIN_FIRST, values).await?;
+    begun.as_ref().map(row::record).transpose()
+}
+
 /// Whether a known write may be sent again for this one. Decided here, where no
 /// other begin can happen meanwhile: a caller may have looked before it was
 /// known.

@@ -1,7 +1,8 @@
 //! The ledger in PostgreSQL, for any number of replicas. Begins on one slot
 //! wait for each other (an advisory lock that ends with the transaction); every
 //! other change is one statement whose condition includes the state of the
-//! order. A lost connection is replaced when the next one is needed.
+//! order. So is the usual begin, of a new request on a free slot. A lost
+//! connection is replaced when the next one is needed.
 
 mod connect;
 mod listen;
@@ -25,7 +26,7 @@ use sqlx::{Connection as _, SqlStr};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::backend::{Backend, Connections, Work, work};
+use super::backend::{Backend, Connections, Reading, Work, reading, work};
 use super::events::append::{Batch, IN_ONE_STATEMENT};
 use super::events::{Appended, Arrival};
 use super::progress::{Progress, Report};
@@ -34,7 +35,7 @@ use super::session::Session as _;
 use super::{Attempt, Begun, OpenError, Result, Slot, events, operations};
 use crate::config::PostgresAddress;
 use connect::too_late;
-use pool::Pool;
+use pool::{Operation, Pool};
 use time::DatabaseTime;
 
 /// How often a begin is repeated after a conflict that the lock does not
@@ -88,7 +89,7 @@ impl Ledger {
         };
         // From now on the server shows that a gateway uses the database.
         let ping: Work<PgConnection, ()> = work!(session => PgConnection::ping(session));
-        let used = ledger.pool.run(ping).await;
+        let used = ledger.pool.run(Operation::Once(ping)).await;
         used.map_err(OpenError::Database)?;
         Ok(ledger)
     }
@@ -134,12 +135,12 @@ async fn append(connection: &mut PgConnection, batch: &Batch) -> sqlx::Result<Ve
 impl Backend for Ledger {
     type Connection = PgConnection;
 
-    async fn read<T: Send + 'static>(&self, work: Work<PgConnection, T>) -> Result<T> {
-        self.pool.run(work).await
+    async fn read<T: Send + 'static>(&self, work: Reading<PgConnection, T>) -> Result<T> {
+        self.pool.run(Operation::Repeatable(work)).await
     }
 
     async fn write<T: Send + 'static>(&self, work: Work<PgConnection, T>) -> Result<T> {
-        self.pool.run(work).await
+        self.pool.run(Operation::Once(work)).await
     }
 
     /// The database's clock, extrapolated by the process's monotonic clock
@@ -149,7 +150,7 @@ impl Backend for Ledger {
             return Ok(now);
         }
         let answer = self
-            .read(work!(session => operations::database_time(session)))
+            .read(reading!(session => operations::database_time(session)))
             .await?;
         self.time.update(answer);
         Ok(answer)
@@ -161,6 +162,13 @@ impl Backend for Ledger {
 
     async fn begin(&self, attempt: Attempt) -> Result<Begun> {
         let attempt = Arc::new(attempt);
+        let first = Arc::clone(&attempt);
+        let first: Reading<PgConnection, _> =
+            reading!(session, first => operations::begin_first(session, &first));
+        // It writes, and finds what it wrote when it is repeated.
+        if let Some(record) = self.pool.run(Operation::Repeatable(first)).await? {
+            return Ok(Begun::Yes(Box::new(record)));
+        }
         for _ in 0..ROUNDS {
             let attempt = Arc::clone(&attempt);
             if let Some(begun) = self.write(work!(session => try_begin(session, &attempt))).await? {

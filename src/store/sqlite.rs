@@ -17,7 +17,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::{Mutex, Notify};
 
-use super::backend::{Backend, Connections, Work, work};
+use super::backend::{Backend, Connections, Reading, Work, work};
 use super::events::{Appended, Arrival, append};
 use super::row::values;
 use super::session::Session as _;
@@ -115,13 +115,13 @@ impl Backend for Ledger {
     type Connection = SqliteConnection;
 
     /// Runs on an idle reader. Cancel-safe.
-    async fn read<T: Send + 'static>(&self, work: Work<SqliteConnection, T>) -> Result<T> {
+    async fn read<T: Send + 'static>(&self, work: Reading<SqliteConnection, T>) -> Result<T> {
         let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
         let Some(own) = turn
             .checked_rem(self.readers.len())
             .and_then(|turn| self.readers.get(turn))
         else {
-            return self.writer.run(work).await;
+            return self.writer.run(Box::new(move |session| work(session))).await;
         };
         let idle = self.readers.iter().find_map(|reader| reader.try_lock().ok());
         let mut connection = match idle {

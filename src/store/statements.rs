@@ -89,6 +89,14 @@ pub(super) const INSERT: SqlStr = SqlStr::from_static(concat!(
     columns!()
 ));
 
+/// Values: `row::new_row` and the generation. PostgreSQL only.
+pub(super) const BEGIN_FIRST: SqlStr = SqlStr::from_static(concat!(
+    "SELECT ",
+    columns!(),
+    " FROM begin_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
+     $20, $21)"
+));
+
 /// The next check stays planned: it applies again when the repeat is released.
 pub(super) const REPEAT: SqlStr = SqlStr::from_static(concat!(
     "UPDATE orders SET state = 'submitting', attempt = attempt + 1, subscription_id = NULL, \

@@ -8,6 +8,11 @@
 //! Every operation is bounded in time, and a connection on which one timed out
 //! is closed, never kept. When a network goes silent, its idle connections are
 //! dead too: none that was made before is used again.
+//!
+//! An idle connection is asked whether it still works before it is used, which
+//! is a round trip; not so one that answered a moment ago. Should it have died
+//! since, an operation that may run again does so on another one, and any other
+//! fails, like those that it died under.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,10 +29,14 @@ use tracing::Instrument as _;
 
 use super::connect::{Session, ends_connection, is_transient, only_reads, too_late};
 use super::servers::Servers;
+use crate::store::backend::{Reading, Work};
 use crate::store::{Connections, Error, Result};
 
 /// A connection is replaced at this age: the server's memory for one grows.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// For how long a connection that answered is used without asking.
+const TRUSTED_FOR: Duration = Duration::from_millis(100);
 
 /// Pause before a failed connect is repeated; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -55,6 +64,13 @@ struct Shared {
     trouble: Mutex<Option<Error>>,
 }
 
+/// What runs on a connection.
+pub(super) enum Operation<T> {
+    Once(Work<PgConnection, T>),
+    /// Reads, or finds what it did before.
+    Repeatable(Reading<PgConnection, T>),
+}
+
 /// Counts one operation among those that wait, while it is held.
 struct Waiting<'a>(&'a AtomicUsize);
 
@@ -77,11 +93,15 @@ struct Kept {
     idle: VecDeque<Pooled>,
     /// Connections that were made earlier are not used any more.
     trusted_since: Instant,
+    /// A connection was lost then: those that answered earlier are asked.
+    doubted_at: Option<Instant>,
 }
 
 struct Pooled {
     connection: PgConnection,
     made: Instant,
+    /// When it answered last.
+    answered: Instant,
 }
 
 impl Pool {
@@ -98,6 +118,7 @@ impl Pool {
                 kept: Mutex::new(Kept {
                     idle: VecDeque::new(),
                     trusted_since: Instant::now(),
+                    doubted_at: None,
                 }),
                 waiting: AtomicUsize::new(0),
                 trouble: Mutex::default(),
@@ -122,11 +143,7 @@ impl Pool {
     ///
     /// Cancel-safe: a started operation is finished whether its caller waits or
     /// not, and one that has not started never does.
-    pub(super) async fn run<T, W>(&self, operation: W) -> Result<T>
-    where
-        T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>> + Send + 'static,
-    {
+    pub(super) async fn run<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T> {
         let shared = Arc::clone(&self.shared);
         let turn = timeout(
             shared.operation_timeout,
@@ -153,19 +170,46 @@ impl Pool {
 }
 
 impl Shared {
-    async fn carry_out<T>(
-        &self,
-        operation: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
-    ) -> sqlx::Result<T> {
+    async fn carry_out<T>(&self, operation: Operation<T>) -> sqlx::Result<T> {
         let deadline = Instant::now() + self.operation_timeout;
-        let mut pooled = self.connection(deadline).await?;
-        let Ok(result) = timeout_at(deadline, operation(&mut pooled.connection)).await else {
+        let trusted = self.trusted();
+        match operation {
+            Operation::Once(work) => {
+                let pooled = match trusted {
+                    Some(pooled) => pooled,
+                    None => self.connection(deadline).await?,
+                };
+                self.carry_out_on(pooled, deadline, work).await
+            }
+            Operation::Repeatable(work) => {
+                if let Some(pooled) = trusted {
+                    // As long as it would be asked whether it works.
+                    let first = Instant::now() + self.operation_timeout / 2;
+                    match self.carry_out_on(pooled, first, &work).await {
+                        Err(error) if ends_connection(&error) => {}
+                        answered => return answered,
+                    }
+                }
+                let pooled = self.connection(deadline).await?;
+                self.carry_out_on(pooled, deadline, work).await
+            }
+        }
+    }
+
+    async fn carry_out_on<T>(
+        &self,
+        mut pooled: Pooled,
+        deadline: Instant,
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
+    ) -> sqlx::Result<T> {
+        let Ok(result) = timeout_at(deadline, work(&mut pooled.connection)).await else {
             self.discard_all();
             return Err(too_late("the server did not answer in time"));
         };
         match &result {
             Ok(_) => self.keep(pooled),
             Err(error) if ends_connection(error) => {
+                self.kept().doubted_at = Some(Instant::now());
                 if only_reads(error) {
                     self.discard_all();
                 }
@@ -178,6 +222,21 @@ impl Shared {
             }
         }
         result
+    }
+
+    /// The connection that answered last, if that was a moment ago.
+    fn trusted(&self) -> Option<Pooled> {
+        let mut kept = self.kept();
+        let doubted_at = kept.doubted_at;
+        let is_trusted = |pooled: &Pooled| {
+            pooled.answered.elapsed() < TRUSTED_FOR
+                && pooled.made.elapsed() < LIFETIME
+                && doubted_at.is_none_or(|doubted_at| pooled.answered > doubted_at)
+        };
+        kept.idle
+            .back()
+            .is_some_and(is_trusted)
+            .then(|| kept.idle.pop_back())?
     }
 
     /// An idle connection that answers, or a new one.
@@ -212,7 +271,13 @@ impl Shared {
             };
             *self.trouble() = connected.as_ref().err().map(Error::of);
             match connected {
-                Ok(connection) => return Ok(Pooled { connection, made }),
+                Ok(connection) => {
+                    return Ok(Pooled {
+                        connection,
+                        made,
+                        answered: Instant::now(),
+                    });
+                }
                 Err(error) if is_transient(&error) && Instant::now() + pause < deadline => {
                     last = Some(error);
                     tokio::time::sleep(pause).await;
@@ -231,8 +296,9 @@ impl Shared {
         self.kept().idle.pop_front()
     }
 
-    fn keep(&self, pooled: Pooled) {
+    fn keep(&self, mut pooled: Pooled) {
         let mut kept = self.kept();
+        pooled.answered = Instant::now();
         if pooled.made >= kept.trusted_since {
             kept.idle.push_back(pooled);
         }

@@ -17,3 +17,4 @@ pub mod relay;
 pub mod scanner;
 pub mod stopping;
 pub mod stuck;
+pub mod trips;

@@ -5,14 +5,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use super::trips::{Reader, Trips};
 
 /// Ends with all its connections when dropped.
 pub struct Relay {
@@ -27,6 +29,7 @@ struct Shared {
     /// Parts from clients that are still forwarded; the relay is silent after
     /// the last of them.
     parts_left: AtomicU64,
+    trips: OnceLock<Trips>,
 }
 
 struct Flow {
@@ -61,6 +64,7 @@ impl Relay {
             flow,
             accepted: AtomicU64::new(0),
             parts_left: AtomicU64::new(u64::MAX),
+            trips: OnceLock::new(),
         });
         let mut running = JoinSet::new();
         running.spawn(accept(listener, shared.clone()));
@@ -79,6 +83,11 @@ impl Relay {
     /// Connections made through it so far.
     pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// What new connections ask the server.
+    pub fn read_along(&self) -> Trips {
+        self.shared.trips.get_or_init(Trips::default).clone()
     }
 
     /// Forwards nothing any more; connections stay open, and new ones are
@@ -109,6 +118,12 @@ impl Relay {
     pub fn reset(&self) {
         let next = self.accepted();
         self.shared.flow.send_modify(|flow| flow.reset_before = next);
+    }
+
+    /// Resets every connection, with what was held back, and forwards new ones.
+    pub fn forward_anew(&self) {
+        self.reset();
+        self.forward();
     }
 
     /// Leads new connections to another server and keeps the others.
@@ -175,8 +190,13 @@ async fn copy(
 ) -> io::Result<()> {
     let mut flow = shared.flow.subscribe();
     let mut part = vec![0; 64 << 10];
+    let trips = shared.trips.get().filter(|_| from_client);
+    let mut reader = trips.cloned().map(Reader::new);
     loop {
         let length = from.read(&mut part).await?;
+        if let Some(reader) = &mut reader {
+            reader.read(&part[..length]);
+        }
         let lag = flow.borrow().lag;
         if !lag.is_zero() {
             tokio::time::sleep(lag).await;

@@ -36,6 +36,7 @@ mod former_release;
 mod lists;
 mod model;
 mod races;
+mod round_trips;
 mod servers;
 mod settlements;
 pub mod sims;
