@@ -1,10 +1,12 @@
 //! How many events a second become durable, how soon they are on a stream, and
 //! what a hundred streams cost.
 //!
-//! `cargo bench --bench events [-- --write]`
+//! `cargo bench --bench events [-- --write] [-- postgres://…]`
 //!
 //! The log is SQLite in a file on the local disk, as `store.url` has it by
-//! default. `SECONDS=60` makes the fan-out longer.
+//! default; with the address of a server also PostgreSQL, with one replica and
+//! with two. Events are posted to all replicas and followed at the last one.
+//! `SECONDS=60` makes the fan-out longer.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,7 +32,8 @@ use hyper_util::rt::TokioIo;
 use ring::hmac;
 use serde_json::json;
 use support::process::{GATEWAY, Gateway, Simulator, free_address};
-use support::report::{self, Surroundings, Table, quantile};
+use support::report::{self, Surroundings, Table, median, quantile};
+use support::stores::{Store, over};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -40,10 +43,12 @@ use transatel_gateway_client::connectivity::v1::events_client::EventsClient;
 use transatel_gateway_client::connectivity::v1::stream_events_response::Message;
 
 const SECRET: &str = "the bench's secret";
-/// Events while the most that is taken in is looked for.
+/// Events while the most that is taken in is looked for, in rounds: stores take
+/// turns.
 const MANY: u64 = 30_000;
+const ROUNDS: u64 = 5;
 /// Connections of the sender.
-const SENDERS: u64 = 64;
+const SENDERS: usize = 64;
 /// Events whose way to a stream is timed.
 const TIMED: u64 = 2_000;
 /// Streams of the fan-out, and connections that they share.
@@ -111,7 +116,7 @@ impl Sender {
 /// Posts at a steady rate, from as many connections as it takes; gives the
 /// moment at which each was due.
 async fn steadily(
-    webhook: SocketAddr,
+    webhooks: &[SocketAddr],
     tasks: &TaskTracker,
     name: &'static str,
     rate: f64,
@@ -120,8 +125,8 @@ async fn steadily(
     let began = Instant::now() + Duration::from_millis(100);
     let next = Arc::new(AtomicU64::new(0));
     let mut senders = Vec::new();
-    for _ in 0..SENDERS {
-        let mut sender = Sender::connect(webhook, tasks).await;
+    for webhook in webhooks.iter().cycle().take(SENDERS) {
+        let mut sender = Sender::connect(*webhook, tasks).await;
         let next = Arc::clone(&next);
         senders.push(tasks.spawn(async move {
             loop {
@@ -163,11 +168,75 @@ async fn times(mut client: EventsClient<tonic::transport::Channel>, count: u64) 
     times
 }
 
-struct Figures {
-    per_second: f64,
-    delays: Vec<f64>,
-    rate: f64,
-    fan_out: FanOut,
+/// The gateways of a store.
+struct Side {
+    store: Store,
+    gateways: Vec<Gateway>,
+    webhooks: Vec<SocketAddr>,
+    tasks: TaskTracker,
+    /// A second, one per round.
+    per_second: Vec<f64>,
+}
+
+impl Side {
+    async fn start(store: Store, simulator: &Simulator, secret: &Path) -> Self {
+        let webhooks: Vec<SocketAddr> = (0..store.replicas).map(|_| free_address()).collect();
+        let command = |replica: usize| {
+            let mut command = Command::new(GATEWAY);
+            command
+                .env("GATEWAY__WEBHOOK__LISTEN", webhooks[replica].to_string())
+                .env("GATEWAY__WEBHOOK__SECRET_FILES", secret);
+            command
+        };
+        let gateways = store.start(simulator, command).await;
+        Self {
+            store,
+            gateways,
+            webhooks,
+            tasks: TaskTracker::new(),
+            per_second: Vec::new(),
+        }
+    }
+
+    /// As many as it takes in.
+    async fn many(&mut self, round: u64) {
+        let next = Arc::new(AtomicU64::new(0));
+        let mut senders = Vec::new();
+        for webhook in self.webhooks.iter().cycle().take(SENDERS) {
+            senders.push(Sender::connect(*webhook, &self.tasks).await);
+        }
+        let started = Instant::now();
+        let senders = senders.into_iter().map(|mut sender| {
+            let next = Arc::clone(&next);
+            self.tasks.spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= MANY / ROUNDS {
+                        return;
+                    }
+                    sender.post(&format!("many-{round}-{number}")).await;
+                }
+            })
+        });
+        for sender in senders.collect::<Vec<_>>() {
+            sender.await.unwrap();
+        }
+        let per_second = (MANY / ROUNDS) as f64 / started.elapsed().as_secs_f64();
+        self.per_second.push(per_second);
+    }
+
+    /// Milliseconds from a post to a stream, at this rate.
+    async fn delays(&self, rate: f64) -> Vec<f64> {
+        let follower = &self.gateways[self.gateways.len() - 1];
+        let followed = self.tasks.spawn(times(client(follower.grpc).await, TIMED));
+        let began = steadily(&self.webhooks, &self.tasks, "timed", rate, TIMED).await;
+        let delay = |(id, at): (String, Instant)| {
+            let number: u64 = id.rsplit('-').next().unwrap().parse().unwrap();
+            let delay = at.saturating_duration_since(due(began, rate, number));
+            delay.as_secs_f64() * 1e3
+        };
+        followed.await.unwrap().into_iter().map(delay).collect()
+    }
 }
 
 struct FanOut {
@@ -178,60 +247,8 @@ struct FanOut {
     processor: f64,
 }
 
-async fn measure(server: &Gateway, webhook: SocketAddr) -> Figures {
-    let tasks = TaskTracker::new();
-    // As many as it takes in.
-    let next = Arc::new(AtomicU64::new(0));
-    let mut senders = Vec::new();
-    for _ in 0..SENDERS {
-        senders.push(Sender::connect(webhook, &tasks).await);
-    }
-    let started = Instant::now();
-    let senders: Vec<_> = senders
-        .into_iter()
-        .map(|mut sender| {
-            let next = Arc::clone(&next);
-            tasks.spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= MANY {
-                        return;
-                    }
-                    sender.post(&format!("many-{number}")).await;
-                }
-            })
-        })
-        .collect();
-    for sender in senders {
-        sender.await.unwrap();
-    }
-    let per_second = MANY as f64 / started.elapsed().as_secs_f64();
-
-    // From a post to a stream, at a tenth of it.
-    let rate = per_second / 10.0;
-    let followed = tasks.spawn(times(client(server.grpc).await, TIMED));
-    let began = steadily(webhook, &tasks, "timed", rate, TIMED).await;
-    let delays = followed
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|(id, at)| {
-            let number: u64 = id.rsplit('-').next().unwrap().parse().unwrap();
-            at.saturating_duration_since(due(began, rate, number))
-                .as_secs_f64()
-                * 1e3
-        })
-        .collect();
-
-    Figures {
-        per_second,
-        delays,
-        rate,
-        fan_out: fan_out(server, webhook, &tasks).await,
-    }
-}
-
-async fn fan_out(server: &Gateway, webhook: SocketAddr, tasks: &TaskTracker) -> FanOut {
+async fn fan_out(side: &Side) -> FanOut {
+    let (server, tasks) = (&side.gateways[0], &side.tasks);
     let seconds = std::env::var("SECONDS")
         .ok()
         .and_then(|seconds| seconds.parse().ok());
@@ -268,7 +285,7 @@ async fn fan_out(server: &Gateway, webhook: SocketAddr, tasks: &TaskTracker) -> 
     };
     let whole = Duration::from_secs(seconds);
     let all = async {
-        steadily(webhook, tasks, "fan", FAN_OUT as f64, count).await;
+        steadily(&side.webhooks, tasks, "fan", FAN_OUT as f64, count).await;
         for follower in followers {
             follower.await.unwrap();
         }
@@ -289,56 +306,84 @@ fn main() {
     let simulator = Simulator::start(Path::new(GATEWAY));
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&secret, SECRET).unwrap();
-    let webhook = free_address();
-    let mut command = Command::new(GATEWAY);
-    command
-        .env("GATEWAY__WEBHOOK__LISTEN", webhook.to_string())
-        .env("GATEWAY__WEBHOOK__SECRET_FILES", secret.path());
-    let mut server = Gateway::start(command, &simulator);
-    server.ready();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let figures = runtime.block_on(measure(&server, webhook));
+    let mut sides = Vec::new();
+    let fan_out = runtime.block_on(async {
+        for store in Store::asked_for() {
+            sides.push(Side::start(store, &simulator, secret.path()).await);
+        }
+        for round in 0..ROUNDS {
+            for side in &mut sides {
+                side.many(round).await;
+            }
+        }
+        // The same load for all.
+        let rate = median(&sides[0].per_second) / 10.0;
+        let mut delays = Vec::new();
+        for side in &sides {
+            delays.push(side.delays(rate).await);
+        }
+        (fan_out(&sides[0]).await, rate, delays)
+    });
+    let (fan_out, rate, delays) = fan_out;
 
-    let mut table = Table::new(&["figure", "measured", "wanted"]);
-    let mut row = |figure: String, measured: String, wanted: &str| {
-        table.row(&[figure, measured, wanted.to_owned()]);
+    let mut table = Table::new(&["figure", "store", "measured", "× SQLite", "wanted"]);
+    let mut row = |figure: String, store: &str, measured: String, ratio: String, wanted: &str| {
+        table.row(&[figure, store.to_owned(), measured, ratio, wanted.to_owned()]);
     };
-    row(
-        format!("durable events a second, {SENDERS} connections, {MANY} events"),
-        format!("{:.0}", figures.per_second),
-        "≥ 2,000",
-    );
-    for (name, share, wanted) in [("median", 0.5, "≤ 20 ms"), ("99th percentile", 0.99, "")] {
+    for (at, side) in sides.iter().enumerate() {
         row(
             format!(
-                "from POST to stream at {:.0} events/s, {name} of {TIMED}",
-                figures.rate
+                "durable events a second, {SENDERS} connections, median of {ROUNDS} rounds of {}",
+                MANY / ROUNDS
             ),
-            format!("{:.1} ms", quantile(&figures.delays, share)),
-            wanted,
+            side.store.name,
+            format!("{:.0}", median(&side.per_second)),
+            match at {
+                0 => String::new(),
+                _ => over(&side.per_second, &sides[0].per_second),
+            },
+            if at == 0 { "≥ 2,000" } else { "≥ 0.8×" },
         );
     }
-    let fan_out = figures.fan_out;
+    for (name, share, wanted) in [("median", 0.5, "≤ 20 ms"), ("99th percentile", 0.99, "")] {
+        for (side, delays) in sides.iter().zip(&delays) {
+            row(
+                format!("from POST to stream at {rate:.0} events/s, {name} of {TIMED}"),
+                side.store.name,
+                format!("{:.1} ms", quantile(delays, share)),
+                String::new(),
+                wanted,
+            );
+        }
+    }
+    let first = sides[0].store.name;
     row(
         format!(
             "messages a second on {STREAMS} streams, {FAN_OUT} events/s for {} s",
             fan_out.seconds
         ),
+        first,
         format!("{:.0}", fan_out.delivered),
+        String::new(),
         "100,000",
     );
     let mib = |bytes: u64| format!("{:.1}", bytes as f64 / f64::from(1 << 20));
     row(
         "resident memory meanwhile, MiB, after a fifth of it and at its end".to_owned(),
+        first,
         format!("{}, {}", mib(fan_out.early), mib(fan_out.late)),
+        String::new(),
         "no growth",
     );
     row(
         "cores that the gateway used meanwhile".to_owned(),
+        first,
         format!("{:.2}", fan_out.processor),
+        String::new(),
         "",
     );
     let section = format!("{}\n{}", report::circumstances(&watch), table.text());

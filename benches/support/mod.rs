@@ -12,3 +12,4 @@ pub mod compare;
 pub mod load;
 pub mod process;
 pub mod report;
+pub mod stores;
