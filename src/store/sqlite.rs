@@ -82,7 +82,9 @@ impl Ledger {
             return Err(mark.refusal(path));
         }
         if opening.exclusive {
-            connection.execute(statements::END_LEASES, values![]).await?;
+            for end_leases in statements::END_LEASES {
+                connection.execute(end_leases, values![]).await?;
+            }
         }
         let reading = options.pragma("query_only", "on");
         let mut readers = Vec::with_capacity(READERS);

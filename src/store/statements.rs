@@ -216,9 +216,17 @@ pub(super) const OLDEST_IN_FLIGHT: SqlStr = SqlStr::from_static(concat!(
 ));
 
 /// For SQLite, when this process is the file's only user: the holders of leases
-/// are dead.
-pub(super) const END_LEASES: SqlStr =
-    SqlStr::from_static("UPDATE orders SET lease_until = 0 WHERE lease_until > 0");
+/// are dead. A lease is of an order in flight, or of one that is checked, and each
+/// has an index: nothing reads all orders.
+pub(super) const END_LEASES: [SqlStr; 2] = [
+    SqlStr::from_static(concat!(
+        "UPDATE orders SET lease_until = 0 WHERE lease_until > 0 AND ",
+        in_flight!()
+    )),
+    SqlStr::from_static(
+        "UPDATE orders SET lease_until = 0 WHERE lease_until > 0 AND next_check_at IS NOT NULL",
+    ),
+];
 
 /// Makes every row in flight `UNKNOWN`: `$1` now.
 pub(super) const TAKE_OVER_ALL: SqlStr = SqlStr::from_static(take_over!());
