@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 10] = [
+const STEPS: [(i64, &str, &str, &str); 11] = [
     (
         1,
         "orders",
@@ -77,6 +77,12 @@ const STEPS: [(i64, &str, &str, &str); 10] = [
         "begin (readable from 8)",
         include_str!("../../migrations/sqlite/0010_begin.sql"),
         include_str!("../../migrations/postgres/0010_begin.sql"),
+    ),
+    (
+        11,
+        "append (readable from 8)",
+        include_str!("../../migrations/sqlite/0011_append.sql"),
+        include_str!("../../migrations/postgres/0011_append.sql"),
     ),
 ];
 

@@ -118,17 +118,9 @@ async fn try_begin(connection: &mut PgConnection, attempt: &Attempt) -> sqlx::Re
     }
 }
 
-/// Appends in one statement, which takes effect as a whole or finds that
-/// another replica appended first; each repeat means that another one made
-/// progress. Bounded by the time of an operation.
 async fn append(connection: &mut PgConnection, batch: &Batch) -> sqlx::Result<Vec<Appended>> {
-    let values = batch.values()?;
-    loop {
-        let rows = connection.rows(IN_ONE_STATEMENT, values.clone()).await?;
-        if !rows.is_empty() {
-            return batch.answers(&rows);
-        }
-    }
+    let rows = connection.rows(IN_ONE_STATEMENT, batch.values()?).await?;
+    batch.answers(&rows)
 }
 
 #[async_trait]

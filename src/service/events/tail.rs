@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Inner;
 use crate::domain::event::{Cursor, Event, Mark, Origin};
@@ -18,6 +19,9 @@ const MOST_BYTES: usize = 8 << 20;
 /// Events within this time are delivered together: every follower is woken once
 /// for them.
 const TOGETHER: Duration = Duration::from_millis(4);
+/// Outcomes within this time are appended together: that costs the database about as
+/// much as an order.
+const OUTCOMES_TOGETHER: Duration = Duration::from_millis(25);
 
 /// An event as followers get it.
 #[derive(Clone, Debug)]
@@ -130,8 +134,14 @@ impl Tail {
 /// also those that another replica recorded and did not live to append.
 pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
     let mut last = begun.map(Last::unmarked);
+    let mut published: Option<Instant> = None;
     loop {
-        inner.publish().await;
+        let next = published.map(|at| at + OUTCOMES_TOGETHER);
+        let waits = next.filter(|next| Instant::now() < *next);
+        if waits.is_none() {
+            inner.publish().await;
+            published = Some(Instant::now());
+        }
         let began = match last {
             Some(last) => Ok(last),
             None => inner.log.extent().await.map(|extent| {
@@ -147,9 +157,10 @@ pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
             }
             Err(error) => tracing::warn!(%error, "the log of events cannot be read at the moment"),
         }
+        let poll = Instant::now() + inner.config.poll_interval;
         tokio::select! {
             () = inner.appended.notified() => {}
-            () = tokio::time::sleep(inner.config.poll_interval) => {}
+            () = tokio::time::sleep_until(waits.map_or(poll, |next| next.min(poll))) => {}
         }
     }
 }

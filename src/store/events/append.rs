@@ -2,9 +2,9 @@
 //! and what could not be read as another.
 //!
 //! PostgreSQL does it in one statement with its own transaction, so that no
-//! lock is held while a process that may freeze has to send the next one.
-//! SQLite, whose file has a single writing process, takes a statement per
-//! table.
+//! lock is held while a process that may freeze has to send the next one: the
+//! function `append_events` of migration `0011_append.sql`. SQLite, whose file has
+//! a single writing process, takes a statement per table.
 
 use std::collections::{HashMap, HashSet};
 
@@ -77,50 +77,20 @@ macro_rules! of_operation {
     };
 }
 
-/// The events that are not in the log, numbered from 1. Not `NOT EXISTS`, for which PostgreSQL reads
-/// the whole log: each is looked up in the index.
+/// The events that are not in the log, numbered from 1.
 macro_rules! fresh {
-    ($source:literal) => {
-        concat!(
-            "SELECT value, ROW_NUMBER() OVER (ORDER BY CAST(key AS BIGINT)) AS turn FROM ",
-            $source,
-            " WHERE (SELECT sequence FROM events WHERE event_id = value ->> 'event_id') IS NULL"
-        )
+    () => {
+        "SELECT value, ROW_NUMBER() OVER (ORDER BY CAST(key AS BIGINT)) AS turn FROM json_each($1) \
+         WHERE (SELECT sequence FROM events WHERE event_id = value ->> 'event_id') IS NULL"
     };
 }
 
-macro_rules! unreadable {
-    ($source:literal) => {
-        concat!(
-            "INSERT INTO unreadable_events (id, received_at, reason, body_base64) \
-             SELECT value ->> 'id', CAST(value ->> 'received_at' AS BIGINT), value ->> 'reason', \
-             value ->> 'body_base64' FROM ",
-            $source
-        )
-    };
-}
-
-/// `$1` the events, `$2` what could not be read.
-///
-/// No row when another process appended since the statement began: the
-/// statement could not see that and is repeated. At least one row otherwise;
-/// one without a number is not an event. Listeners are notified with the
-/// commit.
-pub(in crate::store) const IN_ONE_STATEMENT: SqlStr = SqlStr::from_static(concat!(
-    "WITH fresh AS (",
-    fresh!("jsonb_each(CAST($1 AS jsonb))"),
-    "), advanced AS (UPDATE event_log SET last_sequence = last_sequence + (SELECT COUNT(*) FROM fresh) \
-     WHERE last_sequence = (SELECT last_sequence FROM event_log) RETURNING last_sequence), \
-     inserted AS (INSERT INTO events (sequence, ",
-    columns!(),
-    ") SELECT last_sequence - (SELECT COUNT(*) FROM fresh) + turn, ",
-    event!(),
-    " FROM fresh CROSS JOIN advanced RETURNING sequence, event_id, order_id), apart AS (",
-    unreadable!("jsonb_each(CAST($2 AS jsonb)) CROSS JOIN advanced"),
-    ") SELECT sequence, event_id, order_id, CASE WHEN sequence IS NOT NULL \
-     THEN pg_notify('transatel_gateway_events', '') IS NULL END AS notified \
-     FROM advanced LEFT JOIN inserted ON TRUE"
-));
+/// `$1` the events, `$2` what could not be read. A row for each new event.
+/// PostgreSQL only.
+pub(in crate::store) const IN_ONE_STATEMENT: SqlStr = SqlStr::from_static(
+    "SELECT new_sequence AS sequence, new_event_id AS event_id, new_order_id AS order_id \
+     FROM append_events(CAST($1 AS jsonb), CAST($2 AS jsonb))",
+);
 
 const INSERT: SqlStr = SqlStr::from_static(concat!(
     "INSERT INTO events (sequence, ",
@@ -128,13 +98,17 @@ const INSERT: SqlStr = SqlStr::from_static(concat!(
     ") SELECT (SELECT last_sequence FROM event_log) + turn, ",
     event!(),
     " FROM (",
-    fresh!("json_each($1)"),
+    fresh!(),
     ") RETURNING sequence, event_id, order_id"
 ));
 
 const ADVANCE: SqlStr = SqlStr::from_static("UPDATE event_log SET last_sequence = last_sequence + $1");
 
-const INSERT_UNREADABLE: SqlStr = SqlStr::from_static(unreadable!("json_each($1)"));
+const INSERT_UNREADABLE: SqlStr = SqlStr::from_static(
+    "INSERT INTO unreadable_events (id, received_at, reason, body_base64) \
+     SELECT value ->> 'id', CAST(value ->> 'received_at' AS BIGINT), value ->> 'reason', \
+     value ->> 'body_base64' FROM json_each($1)",
+);
 
 /// A batch, written out.
 pub(in crate::store) struct Batch {
