@@ -230,7 +230,7 @@ class Values(unittest.TestCase):
             "config.transatel": {"source": "other"}, "config.callers": {"header": "other"},
             "config.events.silence_after": "7d", "replicas": 5, "metrics.alerts.rules": {"Absent": {"for": "7m"}},
         }
-        for key, value in {"objective": 0.9, "providerErrorRatio": 0.7, "catalogAge": "7h", "certificateExpiresWithin": "7d", "clockOffset": "7s"}.items():
+        for key, value in {"objective": 0.9, "providerErrorRatio": 0.7, "catalogAge": "7h", "certificateExpiresWithin": "7d", "clockOffset": "7s", "stockAvailable": 7}.items():
             other[f"metrics.alerts.thresholds.{key}"] = value
         for key in ("propagation_delay", "drain", "order_drain"):
             other[f"config.shutdown.{key}"] = "7m"
@@ -596,6 +596,9 @@ class Alerts(unittest.TestCase):
         self.assertEqual(len(changed), len(rules("everything")) - 1)
         self.assertIn("> 0.144000", changed["TransatelGatewayCallsFailing"]["expr"])
         self.assertIn("> 60", changed["TransatelGatewayClockSkewed"]["expr"])
+        every = {f"metrics.alerts.rules.{name.removeprefix('TransatelGateway')}.severity": "other" for name in (rule["alert"] for rule in rules("everything"))}
+        for rule in rules("everything", "--set", ",".join(f"{path}={value}" for path, value in every.items())):
+            self.assertEqual(rule["labels"]["severity"], "other", rule["alert"])
         self.assertIn("> 21600", changed["TransatelGatewayCatalogNotLoaded"]["expr"])
 
     def test_without_a_webhook_nobody_waits_for_events(self):

@@ -22,6 +22,7 @@ use crate::telemetry::Metrics;
 #[derive(Clone, Copy)]
 pub(super) enum Task {
     Reconciliation,
+    Stock,
     Events,
     Webhook,
     Certificates,
@@ -32,6 +33,7 @@ impl Task {
     fn name(self) -> &'static str {
         match self {
             Self::Reconciliation => "reconciliation",
+            Self::Stock => "stock",
             Self::Events => "events",
             Self::Webhook => "webhook",
             Self::Certificates => "certificates",

@@ -13,7 +13,9 @@ use super::overview::Overview;
 use super::{App, Seams, StartError, descriptors, ledger};
 use crate::config::{self, Config};
 use crate::grpc::{self, Certificates, Health, Services};
-use crate::service::{Catalog, Esims, Events, Inventory, Sims, Writes, catalog, events, writes};
+use crate::service::{
+    Catalog, Esims, Events, Inventory, Sales, Sims, Stock, Writes, catalog, events, writes,
+};
 use crate::store::{CatalogHistory, Opened};
 use crate::telemetry::{self, Metrics};
 use crate::transatel::Transatel;
@@ -56,12 +58,20 @@ impl App {
             ledger,
             events: log,
             catalog: history,
+            stock,
             exclusive,
             ..
         } = measured_store;
         let reads = Reads::new(&config, history, &metrics, &tasks)?;
         let submissions = TaskTracker::new();
         let appended = Arc::new(Notify::new());
+        let stock = Stock::new(
+            stock,
+            reads.provider.clone(),
+            reads.sims.clone(),
+            config.stock,
+            Arc::clone(&metrics),
+        );
         let orders = Writes::new(writes::Parts {
             provider: reads.provider,
             sims: reads.sims.clone(),
@@ -103,6 +113,8 @@ impl App {
                 inventory: reads.inventory,
                 sims: reads.sims,
                 esims: reads.esims,
+                sales: Sales::new(stock.clone(), orders.clone()),
+                stock,
                 orders,
                 events,
             },

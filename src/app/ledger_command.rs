@@ -28,6 +28,7 @@ pub async fn writes_of(config: Config) -> Result<Writes, StartError> {
         ledger,
         events: log,
         catalog: history,
+        stock: _,
         exclusive: _,
         connections: _,
     } = store::visit(&config.store, clock.clone()).await?;

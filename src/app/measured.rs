@@ -16,16 +16,18 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::config::StoreUrl;
-use crate::domain::Language;
+use crate::domain::Pool;
 use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
-use crate::domain::write::{Activation, State, Write, WriteId};
+use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSim};
+use crate::domain::write::{Activation, RequestId, State, Write, WriteId};
+use crate::domain::{Iccid, Language, Msisdn};
 use crate::store::catalog::{Newest, Recorded};
 use crate::store::events::{Appended, Arrival, Extent, Logged, Selection};
 use crate::store::{
     Appending, Attempt, Begun, CatalogHistory, Check, Claims, Count, EventLog, Filter, InFlight, Keep, Key,
     Ledger, Note, Opened, OperationFilter, Record, Released, Result, Settled, Settlement, Slot, SlotStatus,
-    TakeOver,
+    StockFilter, StockStore, TakeOver, Taken, Wanted,
 };
 use crate::telemetry::metrics::ReferenceClock;
 use crate::telemetry::{ClockReading, Metrics};
@@ -37,6 +39,7 @@ pub(super) struct Measured {
     ledger: Arc<dyn Ledger>,
     events: Arc<dyn EventLog>,
     catalog: Arc<dyn CatalogHistory>,
+    stock: Arc<dyn StockStore>,
     system: &'static str,
     /// The database has a clock of its own: SQLite uses this machine's.
     has_a_clock: bool,
@@ -64,6 +67,7 @@ impl Measured {
             ledger: opened.ledger,
             events: opened.events,
             catalog: opened.catalog,
+            stock: opened.stock,
             system: match url {
                 StoreUrl::Memory | StoreUrl::File(_) => "sqlite",
                 StoreUrl::Postgres(_) => "postgresql",
@@ -77,6 +81,7 @@ impl Measured {
             ledger: measured.clone(),
             events: measured.clone(),
             catalog: measured.clone(),
+            stock: measured.clone(),
             ..opened
         };
         (opened, measured)
@@ -236,4 +241,26 @@ measured! {
         language: &Language, sequence: u64, limit: u32
     ) -> Vec<Recorded>;
     Write catalog.forget_versions as "forget_versions"(language: &Language, keep: Keep) -> ();
+}
+
+measured! {
+    StockStore {
+        async fn now(&self) -> Result<Timestamp> {
+            self.stock.now().await
+        }
+    }
+    Write stock.deliver as "deliver_stock"(pool: &Pool, sims: Vec<Delivered>, now: Timestamp) -> u64;
+    Read stock.reservation as "find_reservation"(request_id: RequestId) -> Option<Reservation>;
+    Write stock.take as "take_sim"(wanted: Wanted, now: Timestamp) -> Taken;
+    Write stock.replace as "replace_sim"(
+        request_id: RequestId, held: &Iccid, reason: SetAside, now: Timestamp
+    ) -> Taken;
+    Write stock.release as "release_sim"(request_id: RequestId, now: Timestamp) -> Option<Reservation>;
+    Write stock.expire as "expire_reservations"(now: Timestamp) -> u64;
+    Write stock.note_number as "note_number"(card: &Iccid, msisdn: &Msisdn) -> ();
+    Read stock.count as "count_stock"() -> Vec<StockCount>;
+    Read stock.list as "list_stock"(filter: StockFilter, limit: u32) -> Vec<StockSim>;
+    Write stock.move_to as "move_stock"(card: &Iccid, pool: &Pool, now: Timestamp) -> bool;
+    Write stock.withdraw as "withdraw_sim"(card: &Iccid, now: Timestamp) -> Option<StockSim>;
+    Write stock.forget_reservations as "forget_reservations"(before: Timestamp) -> u64;
 }

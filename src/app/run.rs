@@ -15,7 +15,7 @@ use super::phases::{self, Phase, TASKS_WITHIN, stopping};
 use super::{App, RunError};
 use crate::config;
 use crate::grpc::{self, Certificates, EveryCall, Health, Server};
-use crate::service::{Events, Writes, events};
+use crate::service::{Events, Stock, Writes, events};
 use crate::telemetry::{FLUSH_WITHIN, Metrics, Sampling};
 use crate::webhook::Webhook;
 
@@ -35,6 +35,7 @@ impl App {
         };
         let started = Started {
             reconciliation: reconcile(&background, &self.services.orders, &ends),
+            stock: keep_stock(&background, &self.services.stock, &ends),
             event_work: take_events_in(&background, self.event_work, &ends),
             webhook: open_webhook(&background, self.webhook, &ends),
             rotation: rotate(&background, self.certificates.clone()),
@@ -102,6 +103,7 @@ struct Ends {
 /// The background work of this process.
 struct Started {
     reconciliation: JoinHandle<()>,
+    stock: JoinHandle<()>,
     event_work: JoinHandle<()>,
     webhook: Option<JoinHandle<()>>,
     rotation: Option<JoinHandle<()>>,
@@ -111,6 +113,12 @@ fn reconcile(background: &Background, orders: &Writes, ends: &Ends) -> JoinHandl
     let end = ends.reconciliation.clone();
     let work = orders.clone().reconcile(end.clone());
     background.start(Task::Reconciliation, end, work)
+}
+
+/// Aborted at the end: each of its steps is one transaction.
+fn keep_stock(background: &Background, stock: &Stock, ends: &Ends) -> JoinHandle<()> {
+    let end = ends.reconciliation.clone();
+    background.start(Task::Stock, end.clone(), stock.clone().upkeep(end))
 }
 
 fn take_events_in(background: &Background, work: events::Work, ends: &Ends) -> JoinHandle<()> {
@@ -200,6 +208,7 @@ impl Running {
             Phase::new("background loads", TASKS_WITHIN, async move {
                 // What it is checking, the next process checks again.
                 started.reconciliation.abort();
+                started.stock.abort();
                 if let Some(rotation) = started.rotation {
                     rotation.abort();
                 }

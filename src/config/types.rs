@@ -10,6 +10,7 @@ use super::identity::{Callers, Tls};
 use super::orders::Orders;
 use super::provider::{Outbound, Transatel};
 use super::reader::{MILLISECOND, Reader, SECOND};
+use super::stock::Stock;
 use super::store::Store;
 use super::telemetry::Telemetry;
 use crate::domain::Language;
@@ -37,6 +38,8 @@ pub struct Config {
     pub store: Store,
     /// `[orders]`
     pub orders: Orders,
+    /// `[stock]`
+    pub stock: Stock,
     /// `[webhook]`
     pub webhook: Webhook,
     /// `[events]`
@@ -188,6 +191,7 @@ impl Config {
                 sim_ids: reader.number("inventory.sim_ids", 1, 10_000_000),
             },
             orders: Orders::read(reader),
+            stock: Stock::read(reader),
             events: Events::read(reader, webhook.is_on()),
             webhook,
             telemetry: Telemetry::read(reader),

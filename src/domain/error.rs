@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::pool::Pool;
 use super::sim::Identifier;
 use super::sim_operation;
 use super::write::{self, WriteId};
@@ -228,6 +229,27 @@ pub enum Error {
         /// The list price, when it is known.
         price: Option<Money>,
     },
+    /// No such pool.
+    #[error("the stock has no pool {pool}: no SIM was ever added to it")]
+    PoolNotFound {
+        /// As requested.
+        pool: Pool,
+    },
+    /// No SIM of the pool is available.
+    #[error("no SIM of pool {pool} is available: nothing was bought")]
+    PoolEmpty {
+        /// As requested.
+        pool: Pool,
+    },
+    /// No such reservation.
+    #[error("there is no such reservation")]
+    ReservationNotFound,
+    /// The reservation no longer holds its SIM.
+    #[error("the reservation no longer holds its SIM: nothing was sent")]
+    ReservationOver,
+    /// Another request has the SIM.
+    #[error("the SIM is in the stock, and another request has it")]
+    SimReserved,
     /// The ledger cannot be read or written.
     #[error("the gateway's ledger of orders cannot be used at the moment: nothing was sent")]
     LedgerUnavailable,
@@ -270,6 +292,14 @@ pub enum LedgerState {
 }
 
 impl Error {
+    /// The error without what the ledger held.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::AfterLedger { error, .. } => error.cause(),
+            error => error,
+        }
+    }
+
     /// This error, of a call that has read the ledger.
     #[must_use]
     pub fn after_ledger(self, state: LedgerState) -> Self {

@@ -22,12 +22,14 @@ pub mod lease;
 pub mod money;
 pub mod opaque;
 
+pub mod pool;
 pub mod product;
 pub mod provider_detail;
 pub mod sim;
 pub mod sim_operation;
 pub mod sim_record;
 mod state;
+pub mod stock;
 pub mod subscription;
 pub mod write;
 
@@ -40,6 +42,7 @@ pub use esim_status::EsimStatus;
 pub use language::Language;
 pub use lease::Lease;
 pub use money::Money;
+pub use pool::Pool;
 pub use product::Product;
 pub use provider_detail::ProviderDetail;
 pub use sim::{Iccid, Msisdn, SimRef};

@@ -75,8 +75,8 @@ impl Iccid {
         &self.digits
     }
 
-    /// What names the card: the digits without the check digit.
-    fn card(&self) -> &str {
+    /// What names the card: the digits without the check digit. Not for logs.
+    pub fn card(&self) -> &str {
         self.digits
             .get(..usize::from(self.card_length))
             .unwrap_or_default()

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::change::{SimChange, SubscriptionAction};
 use super::failure::Failure;
+use super::pool::Pool;
 use super::{Iccid, Money, Msisdn, SimIds};
 
 pub use super::state::State;
@@ -206,6 +207,35 @@ pub struct PurchaseTerms {
     pub max_price: Option<Money>,
     /// For an add-on: the subscription that it is added to.
     pub parent: Option<String>,
+    /// Where the SIM is from; `None` when the request names the SIM itself.
+    pub from_stock: Option<FromStock>,
+}
+
+impl PurchaseTerms {
+    /// The reservation of the SIM, of a request with this id.
+    pub fn reservation(&self, request_id: RequestId) -> Option<RequestId> {
+        self.from_stock.as_ref().map(|source| match source {
+            FromStock::Pool(_) => request_id,
+            FromStock::Reservation(reservation) => *reservation,
+        })
+    }
+
+    /// The pool that the SIM is taken from with the order.
+    pub fn pool(&self) -> Option<&Pool> {
+        match &self.from_stock {
+            Some(FromStock::Pool(pool)) => Some(pool),
+            Some(FromStock::Reservation(_)) | None => None,
+        }
+    }
+}
+
+/// Where the SIM of a purchase is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromStock {
+    /// From this pool: reserved and bought in one request.
+    Pool(Pool),
+    /// The SIM of this reservation.
+    Reservation(RequestId),
 }
 
 /// When a subscription starts.

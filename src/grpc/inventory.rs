@@ -9,22 +9,19 @@ use super::layers::deadline;
 use super::page_token::{self, List};
 use super::{compression, convert, parse, status};
 use crate::pb::connectivity::v1 as pb;
-use crate::service::{Inventory, Sims};
+use crate::service::{Inventory, Sims, Stock};
 
 /// Request path of the only method with the deadline of a batch.
 pub const BATCH_GET_INVENTORY: &str = "/connectivity.v1.Inventory/BatchGetInventory";
 
 /// Answers the Inventory service.
 pub struct Handler {
-    inventory: Inventory,
-    sims: Sims,
-}
-
-impl Handler {
-    /// Answers with these use cases.
-    pub fn new(inventory: Inventory, sims: Sims) -> Self {
-        Self { inventory, sims }
-    }
+    /// Subscriptions.
+    pub inventory: Inventory,
+    /// SIMs.
+    pub sims: Sims,
+    /// The stock.
+    pub stock: Stock,
 }
 
 #[tonic::async_trait]
@@ -117,5 +114,81 @@ impl pb::inventory_server::Inventory for Handler {
                 sims: page.sims.into_iter().map(convert::sim).collect(),
             },
         ))
+    }
+
+    async fn get_stock(
+        &self,
+        request: Request<pb::GetStockRequest>,
+    ) -> Result<Response<pb::GetStockResponse>, Status> {
+        let pool = parse::stock::get_stock(request.get_ref())?;
+        let counts = self.stock.count().await?;
+        Ok(Response::new(pb::GetStockResponse {
+            pools: convert::stock::pools(counts, pool.as_ref()),
+        }))
+    }
+
+    async fn list_stock(
+        &self,
+        request: Request<pb::ListStockRequest>,
+    ) -> Result<Response<pb::ListStockResponse>, Status> {
+        let list = parse::stock::list_stock(request.get_ref())?;
+        // One more than the page, to know whether there is another.
+        let mut sims = self.stock.list(list.filter, list.page_size + 1).await?;
+        let size = list.page_size as usize;
+        let more = sims.len() > size;
+        sims.truncate(size);
+        let last = sims
+            .last()
+            .filter(|_| more)
+            .and_then(|sim| sim.ids.iccid.as_ref());
+        let token = last.map(|card| page_token::encode(List::Stock, list.fingerprint, card));
+        Ok(compression::list(
+            request.metadata(),
+            pb::ListStockResponse {
+                next_page_token: token.unwrap_or_default(),
+                sims: sims.into_iter().map(convert::stock::stock_sim).collect(),
+            },
+        ))
+    }
+
+    async fn import_stock(
+        &self,
+        request: Request<pb::ImportStockRequest>,
+    ) -> Result<Response<pb::ImportStockResponse>, Status> {
+        let import = parse::stock::import_stock(request.get_ref())?;
+        if request.get_ref().validate_only {
+            return Ok(Response::new(pb::ImportStockResponse::default()));
+        }
+        let imported = self.stock.import(&import.pool, import.sims).await?;
+        let number = |sims: u64| i64::try_from(sims).unwrap_or(i64::MAX);
+        Ok(Response::new(pb::ImportStockResponse {
+            added: number(imported.added),
+            known: number(imported.known),
+        }))
+    }
+
+    async fn move_stock(
+        &self,
+        request: Request<pb::MoveStockRequest>,
+    ) -> Result<Response<pb::MoveStockResponse>, Status> {
+        let (cards, pool) = parse::stock::move_stock(request.get_ref())?;
+        let asked = cards.len();
+        let not_moved = self.stock.move_to(cards, &pool).await?;
+        let moved = asked - not_moved.len();
+        Ok(Response::new(pb::MoveStockResponse {
+            moved: i64::try_from(moved).unwrap_or(i64::MAX),
+            not_moved: not_moved.iter().map(|card| card.as_str().to_owned()).collect(),
+        }))
+    }
+
+    async fn withdraw_sim(
+        &self,
+        request: Request<pb::WithdrawSimRequest>,
+    ) -> Result<Response<pb::WithdrawSimResponse>, Status> {
+        let card = parse::stock::withdraw_sim(request.get_ref())?;
+        let sim = self.stock.withdraw(&card).await?;
+        Ok(Response::new(pb::WithdrawSimResponse {
+            sim: Some(convert::stock::stock_sim(sim)),
+        }))
     }
 }

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use uuid::Uuid;
 
+use crate::domain::Iccid;
 use crate::domain::digest::Digest;
 use crate::domain::error::PageTokenFault;
 use crate::domain::event::{Cursor, Mark};
@@ -60,6 +61,18 @@ impl PageStart for WriteId {
     }
 }
 
+/// The last SIM of the previous page. The token holds its card as it is: it goes
+/// only to callers that have just read it.
+impl PageStart for Iccid {
+    fn write(&self, token: &mut Vec<u8>) {
+        token.extend(self.as_str().as_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::parse(std::str::from_utf8(bytes).ok()?)
+    }
+}
+
 /// The last event that was processed, with its mark if there is one.
 impl PageStart for Cursor {
     fn write(&self, token: &mut Vec<u8>) {
@@ -104,6 +117,8 @@ pub enum List {
     EligibleProducts,
     /// `Catalog.ListCatalogChanges`
     CatalogChanges,
+    /// `Inventory.ListStock`
+    Stock,
 }
 
 /// Changes when the layout of a token does.

@@ -5,17 +5,25 @@ use tonic::{Request, Response, Status};
 use super::layers::deadline;
 use super::layers::identity::caller;
 use super::page_token::{self, List};
+use super::parse::provisioning::Purchase;
 use super::parse::sim_operations as operations;
 use super::parse::sim_operations::common;
 use super::{compression, convert, parse};
 use crate::domain::change::{SimAction, SubscriptionAction};
 use crate::domain::{Deadline, Result as DomainResult};
 use crate::pb::connectivity::v1 as pb;
-use crate::service::Writes;
 use crate::service::writes::{Note, Request as WriteRequest, Validated};
+use crate::service::{Sales, Stock, Writes};
 
 /// Answers the Provisioning service.
-pub struct Handler(pub Writes);
+pub struct Handler {
+    /// Orders and operations on SIMs.
+    pub orders: Writes,
+    /// Orders from the stock.
+    pub sales: Sales,
+    /// Reservations.
+    pub stock: Stock,
+}
 
 impl Handler {
     async fn order(
@@ -23,7 +31,7 @@ impl Handler {
         parsed: DomainResult<WriteRequest>,
         deadline: Deadline,
     ) -> Result<pb::Order, Status> {
-        let order = self.0.create_order(&parsed?, deadline).await?;
+        let order = self.orders.create_order(&parsed?, deadline).await?;
         Ok(convert::order::order(order))
     }
 
@@ -33,7 +41,7 @@ impl Handler {
         deadline: Deadline,
     ) -> Result<pb::Order, Status> {
         let request = parsed?;
-        Ok(match self.0.validate_order(&request, deadline).await? {
+        Ok(match self.orders.validate_order(&request, deadline).await? {
             Validated::Known(order) => convert::order::order(*order),
             Validated::Valid(kind) => convert::order::validated(request.request_id, request.caller, kind),
         })
@@ -45,7 +53,7 @@ impl Handler {
         deadline: Deadline,
     ) -> Result<pb::SimOperation, Status> {
         let request = parsed?;
-        let operation = Box::pin(self.0.change_sim(&request, deadline)).await?;
+        let operation = Box::pin(self.orders.change_sim(&request, deadline)).await?;
         Ok(convert::sim_operation::sim_operation(operation))
     }
 }
@@ -57,12 +65,39 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::CreateOrderRequest>,
     ) -> Result<Response<pb::CreateOrderResponse>, Status> {
         let deadline = deadline::of(&request);
-        let parsed = parse::provisioning::create_order(request.get_ref(), caller(&request));
-        let order = match request.get_ref().validate_only {
-            true => self.validated(parsed, deadline).await?,
-            false => self.order(parsed, deadline).await?,
+        let validate_only = request.get_ref().validate_only;
+        let order = match parse::provisioning::create_order(request.get_ref(), caller(&request))? {
+            Purchase::FromStock(sale) => {
+                let order = Box::pin(self.sales.sell(&sale, deadline)).await?;
+                convert::order::order(order)
+            }
+            Purchase::For(request) if validate_only => self.validated(Ok(request), deadline).await?,
+            Purchase::For(request) => self.order(Ok(request), deadline).await?,
         };
         Ok(Response::new(pb::CreateOrderResponse { order: Some(order) }))
+    }
+
+    async fn reserve_sim(
+        &self,
+        request: Request<pb::ReserveSimRequest>,
+    ) -> Result<Response<pb::ReserveSimResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let parsed = parse::stock::reserve_sim(request.get_ref(), caller(&request))?;
+        let reservation = Box::pin(self.stock.reserve(&parsed, deadline)).await?;
+        Ok(Response::new(pb::ReserveSimResponse {
+            reservation: Some(convert::stock::reservation(reservation)),
+        }))
+    }
+
+    async fn release_sim(
+        &self,
+        request: Request<pb::ReleaseSimRequest>,
+    ) -> Result<Response<pb::ReleaseSimResponse>, Status> {
+        let id = parse::stock::release_sim(request.get_ref())?;
+        let reservation = self.stock.release(id).await?;
+        Ok(Response::new(pb::ReleaseSimResponse {
+            reservation: Some(convert::stock::reservation(reservation)),
+        }))
     }
 
     async fn get_order(
@@ -71,7 +106,7 @@ impl pb::provisioning_server::Provisioning for Handler {
     ) -> Result<Response<pb::GetOrderResponse>, Status> {
         let deadline = deadline::of(&request);
         let (key, wait) = parse::provisioning::get_order(request.get_ref())?;
-        let order = self.0.get(key, wait, deadline).await?;
+        let order = self.orders.get(key, wait, deadline).await?;
         Ok(Response::new(pb::GetOrderResponse {
             order: Some(convert::order::order(order)),
         }))
@@ -85,7 +120,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         // One more than the page, to know whether there is another.
         let limit = list.page_size + 1;
         let mut orders = self
-            .0
+            .orders
             .list(list.sim.as_ref(), &list.filter, list.after, limit)
             .await?;
         let size = list.page_size as usize;
@@ -108,7 +143,7 @@ impl pb::provisioning_server::Provisioning for Handler {
     ) -> Result<Response<pb::ResolveOrderResponse>, Status> {
         let (id, resolution, text) = parse::provisioning::resolve_order(request.get_ref())?;
         let order = self
-            .0
+            .orders
             .resolve(
                 id,
                 &resolution,
@@ -237,7 +272,7 @@ impl pb::provisioning_server::Provisioning for Handler {
     ) -> Result<Response<pb::GetSimOperationResponse>, Status> {
         let deadline = deadline::of(&request);
         let (key, wait) = operations::get(request.get_ref())?;
-        let operation = self.0.operation(key, wait, deadline).await?;
+        let operation = self.orders.operation(key, wait, deadline).await?;
         Ok(Response::new(pb::GetSimOperationResponse {
             operation: Some(convert::sim_operation::sim_operation(operation)),
         }))
@@ -250,7 +285,10 @@ impl pb::provisioning_server::Provisioning for Handler {
         let list = operations::list(request.get_ref())?;
         // One more than the page, to know whether there is another.
         let limit = list.page_size + 1;
-        let mut page = self.0.list_operations(&list.filter, list.after, limit).await?;
+        let mut page = self
+            .orders
+            .list_operations(&list.filter, list.after, limit)
+            .await?;
         let size = list.page_size as usize;
         let more = page.len() > size;
         page.truncate(size);
@@ -278,7 +316,7 @@ impl pb::provisioning_server::Provisioning for Handler {
             by: caller(&request),
             text,
         };
-        let operation = self.0.resolve_operation(id, &resolution, note).await?;
+        let operation = self.orders.resolve_operation(id, &resolution, note).await?;
         Ok(Response::new(pb::ResolveSimOperationResponse {
             operation: Some(convert::sim_operation::sim_operation(operation)),
         }))

@@ -32,7 +32,7 @@ use crate::pb::connectivity::v1::esim_server::{EsimServer, SERVICE_NAME as ESIM}
 use crate::pb::connectivity::v1::events_server::{EventsServer, SERVICE_NAME as EVENTS};
 use crate::pb::connectivity::v1::inventory_server::{InventoryServer, SERVICE_NAME as INVENTORY};
 use crate::pb::connectivity::v1::provisioning_server::{ProvisioningServer, SERVICE_NAME as PROVISIONING};
-use crate::service::{Catalog, Esims, Events, Inventory, Sims, Writes};
+use crate::service::{Catalog, Esims, Events, Inventory, Sales, Sims, Stock, Writes};
 use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases to serve.
@@ -47,6 +47,10 @@ pub struct Services {
     pub esims: Esims,
     /// The Provisioning service: orders.
     pub orders: Writes,
+    /// The Provisioning service: orders from the stock.
+    pub sales: Sales,
+    /// The Inventory and Provisioning services: the stock.
+    pub stock: Stock,
     /// The Events service.
     pub events: Events,
 }
@@ -84,9 +88,17 @@ impl Services {
                 .with_service_name("grpc.reflection.v1alpha.ServerReflection")
         };
         let catalog = CatalogServer::new(CatalogHandler(self.catalog));
-        let inventory = InventoryServer::new(InventoryHandler::new(self.inventory, self.sims));
+        let inventory = InventoryServer::new(InventoryHandler {
+            inventory: self.inventory,
+            sims: self.sims,
+            stock: self.stock.clone(),
+        });
         let esims = EsimServer::new(EsimHandler(self.esims));
-        let provisioning = ProvisioningServer::new(ProvisioningHandler(self.orders));
+        let provisioning = ProvisioningServer::new(ProvisioningHandler {
+            orders: self.orders,
+            sales: self.sales,
+            stock: self.stock,
+        });
         let events = EventsServer::new(EventsHandler(self.events));
         macro_rules! bounded {
             ($service:expr) => {{

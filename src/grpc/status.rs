@@ -216,6 +216,14 @@ fn row(error: &Error) -> Row {
                 None => row,
             }
         }
+        Error::PoolNotFound { pool } => Row {
+            advice: Advice::NotFound("connectivity.v1.PoolStock", pool.to_string()),
+            ..Row::new(Code::NotFound, R::PoolNotFound).with("pool", pool)
+        },
+        Error::PoolEmpty { pool } => Row::new(Code::FailedPrecondition, R::PoolEmpty).with("pool", pool),
+        Error::ReservationNotFound => Row::new(Code::NotFound, R::ReservationNotFound),
+        Error::ReservationOver => Row::new(Code::FailedPrecondition, R::ReservationOver),
+        Error::SimReserved => Row::new(Code::FailedPrecondition, R::SimReserved),
         Error::CatalogVersionUnknown => Row::new(Code::OutOfRange, R::CatalogVersionUnknown),
         Error::LedgerUnavailable | Error::EventLogUnavailable | Error::CatalogHistoryUnavailable => {
             Row::new(Code::Unavailable, R::LedgerUnavailable).retry_after(LEDGER_AFTER)
@@ -330,6 +338,7 @@ mod tests;
 #[cfg(test)]
 mod examples {
     use super::{Duration, Error, LedgerState, ProviderDetail, Reason};
+    use crate::domain::Pool;
     use crate::domain::error::{PageTokenFault, Violation};
     use crate::domain::failure::Failure;
     use crate::domain::money::{Currency, Money};
@@ -377,6 +386,15 @@ mod examples {
             Error::PriceAboveMaximum { price },
             Error::PriceNotComparable { price: None },
             Error::PriceNotComparable { price: Some(price) },
+            Error::PoolNotFound {
+                pool: Pool::parse("P").unwrap(),
+            },
+            Error::PoolEmpty {
+                pool: Pool::parse("P").unwrap(),
+            },
+            Error::ReservationNotFound,
+            Error::ReservationOver,
+            Error::SimReserved,
             Error::LedgerUnavailable,
             Error::CallerUnauthenticated,
             Error::CallerNotAllowed {

@@ -10,6 +10,7 @@ pub mod events;
 pub mod inventory;
 pub mod qr_code;
 pub mod sims;
+pub mod stock;
 pub mod writes;
 
 pub use catalog::Catalog;
@@ -17,4 +18,5 @@ pub use esim::Esims;
 pub use events::Events;
 pub use inventory::Inventory;
 pub use sims::Sims;
+pub use stock::{Sales, Stock};
 pub use writes::Writes;

@@ -189,6 +189,7 @@ mod tests {
                 reference: String::new(),
                 max_price: None,
                 parent: parent.clone(),
+                from_stock: None,
             };
             let purchase = Purchase {
                 line: line.clone(),

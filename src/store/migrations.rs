@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 11] = [
+const STEPS: [(i64, &str, &str, &str); 12] = [
     (
         1,
         "orders",
@@ -83,6 +83,12 @@ const STEPS: [(i64, &str, &str, &str); 11] = [
         "append (readable from 8)",
         include_str!("../../migrations/sqlite/0011_append.sql"),
         include_str!("../../migrations/postgres/0011_append.sql"),
+    ),
+    (
+        12,
+        "stock (readable from 9)",
+        include_str!("../../migrations/sqlite/0012_stock.sql"),
+        include_str!("../../migrations/postgres/0012_stock.sql"),
     ),
 ];
 

@@ -1,5 +1,5 @@
-//! What must survive the process: the ledger of writes, the log of events and
-//! the history of the catalog.
+//! What must survive the process: the ledger of writes, the stock of SIMs, the
+//! log of events and the history of the catalog.
 //!
 //! Owns everything that is SQL. Two stores, one behaviour, held by one
 //! conformance suite each (`tests/it/writes/ledger.rs`, `tests/it/events/event_log.rs`,
@@ -28,6 +28,7 @@ mod row;
 mod session;
 mod sqlite;
 mod statements;
+pub mod stock;
 mod visit;
 
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub use events::EventLog;
 pub use open::{OpenError, Opened, open, open_with, visit};
 pub use pages::{Filter, OperationFilter};
 pub use progress::{Progress, Report};
+pub use stock::{StockFilter, StockStore, Taken, Wanted};
 
 /// At most one write is in flight per slot: that makes reconciliation
 /// unambiguous.
@@ -100,6 +102,8 @@ pub struct SlotStatus {
     /// Number of attempts for the slot that are in the ledger. It differs
     /// whenever an order began and ended in between.
     pub generation: i64,
+    /// A request has reserved the SIM in the stock.
+    pub is_reserved: bool,
 }
 
 /// A write and the data needed to determine its outcome.
@@ -169,6 +173,8 @@ pub enum Begun {
     /// Another write began and ended since the baseline was read: read it
     /// again.
     Moved,
+    /// The SIM is no longer reserved for the request.
+    Unreserved,
 }
 
 /// The outcome to record for a write.

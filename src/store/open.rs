@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::backend::{Backend, Connections};
 use super::progress::Report;
-use super::{CatalogHistory, Error, EventLog, Ledger, postgres, sqlite};
+use super::{CatalogHistory, Error, EventLog, Ledger, StockStore, postgres, sqlite};
 use crate::config;
 use crate::config::StoreUrl;
 use crate::domain::Clock;
@@ -19,6 +19,8 @@ pub struct Opened {
     pub events: Arc<dyn EventLog>,
     /// The history of the catalog.
     pub catalog: Arc<dyn CatalogHistory>,
+    /// The stock of SIMs.
+    pub stock: Arc<dyn StockStore>,
     /// How its connections are used; `None` once it is closed.
     pub connections: Arc<dyn Fn() -> Option<Connections> + Send + Sync>,
     /// No other process used the store when it was opened: attempts that a
@@ -198,7 +200,8 @@ fn opened(store: impl Backend, exclusive: bool) -> Opened {
         connections: Arc::new(move || shown.upgrade().map(|store| store.connections())),
         ledger: store.clone(),
         events: store.clone(),
-        catalog: store,
+        catalog: store.clone(),
+        stock: store,
         exclusive,
     }
 }

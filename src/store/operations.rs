@@ -11,13 +11,14 @@ use jiff::Timestamp;
 use super::error::Error;
 use super::row::{self, values};
 use super::session::Session;
+use super::stock::operations as stock;
 use super::{
     Attempt, Begun, Check, Claims, Count, InFlight, Key, Note, Record, Released, Settled, Settlement, Slot,
     SlotStatus, TakeOver, kind, statements,
 };
 use crate::domain::Iccid;
 use crate::domain::failure::Failure;
-use crate::domain::write::{Activation, Kind, State, Write, WriteId};
+use crate::domain::write::{Activation, Kind, RequestId, State, Write, WriteId};
 
 /// How often [`begin`] tries again after a conflict. One round is enough unless
 /// others begin and release all the time.
@@ -50,6 +51,7 @@ pub(super) async fn slot_status<S: Session>(session: &mut S, slot: &Slot) -> sql
     Ok(SlotStatus {
         in_flight: row::optional_id(&found, "in_flight")?,
         generation: row::number(&found, "generation")?,
+        is_reserved: row::number(&found, "reserved")? > 0,
     })
 }
 
@@ -75,6 +77,7 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
             return Ok(Begun::Moved);
         }
         let begun = match known {
+            None if !may_be_sold(session, attempt).await? => return Ok(Begun::Unreserved),
             None => insert(session, attempt, &slot).await?,
             Some(record) => repeat(session, attempt, &record).await?,
         };
@@ -87,12 +90,15 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
 }
 
 /// Begins a first attempt, when the request is new and the slot is free and of
-/// the attempt's generation; nothing otherwise. Takes its own lock, and finds
+/// the attempt's generation, and the SIM not of the stock; nothing otherwise. Takes its own lock, and finds
 /// what it began itself when it is repeated. PostgreSQL only.
 pub(super) async fn begin_first<S: Session>(
     session: &mut S,
     attempt: &Attempt,
 ) -> sqlx::Result<Option<Record>> {
+    if reservation(&attempt.write).is_some() {
+        return Ok(None);
+    }
     let baseline = row::baseline(&attempt.baseline)?;
     let mut values = row::new_row(attempt, &Slot::of(&attempt.write.kind), &baseline)?;
     values.extend(values![attempt.generation]);
@@ -128,9 +134,30 @@ async fn is_confirmed<S: Session>(session: &mut S, id: WriteId) -> sqlx::Result<
 
 async fn insert<S: Session>(session: &mut S, attempt: &Attempt, slot: &Slot) -> sqlx::Result<Option<Record>> {
     let baseline = row::baseline(&attempt.baseline)?;
-    let values = row::new_row(attempt, slot, &baseline)?;
+    let mut values = row::new_row(attempt, slot, &baseline)?;
+    values.extend(row::new_row_of_stock(&attempt.write));
     let inserted = session.row(statements::INSERT, values).await?;
+    if let (Some(_), Some(reservation)) = (&inserted, reservation(&attempt.write)) {
+        stock::sell(session, reservation, attempt.write.id, attempt.write.updated_at).await?;
+    }
     inserted.as_ref().map(row::record).transpose()
+}
+
+/// Whether the SIM is still reserved for the write, when it is from the stock.
+async fn may_be_sold<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<bool> {
+    let write = &attempt.write;
+    match reservation(write) {
+        Some(reservation) => stock::lock_for_order(session, reservation, write.kind.iccid(), write.id).await,
+        None => Ok(true),
+    }
+}
+
+/// The reservation of the SIM that a write is for.
+fn reservation(write: &Write) -> Option<RequestId> {
+    match &write.kind {
+        Kind::Purchase(purchase) => purchase.terms.reservation(write.request_id),
+        Kind::Subscription(_) | Kind::Sim(_) => None,
+    }
 }
 
 async fn repeat<S: Session>(

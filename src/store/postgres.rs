@@ -135,6 +135,21 @@ impl Backend for Ledger {
         self.pool.run(Operation::Once(work)).await
     }
 
+    async fn atomically<T: Send + 'static>(&self, work: Work<PgConnection, T>) -> Result<T> {
+        let whole: Work<PgConnection, T> = Box::new(|connection: &mut PgConnection| {
+            Box::pin(async move {
+                // What is locked has to be seen as it was committed.
+                let mut transaction = connection
+                    .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
+                    .await?;
+                let done = work(&mut transaction).await?;
+                transaction.commit().await?;
+                Ok(done)
+            })
+        });
+        self.pool.run(Operation::Once(whole)).await
+    }
+
     /// The database's clock, extrapolated by the process's monotonic clock
     /// between two queries.
     async fn now(&self) -> Result<Timestamp> {

@@ -12,13 +12,14 @@ use uuid::Uuid;
 
 use super::kind::{self, Stored};
 use super::{Attempt, Observed, Record, Slot};
+use crate::domain::Pool;
 use crate::domain::ProviderDetail;
 use crate::domain::change::SimChange;
 use crate::domain::failure::{Failure, Reason};
 use crate::domain::money::Currency;
 use crate::domain::write::{
-    Activation, Kind, Line, Note, Purchase, PurchaseTerms, RequestId, State, SubscriptionChange, Write,
-    WriteId,
+    Activation, FromStock, Kind, Line, Note, Purchase, PurchaseTerms, RequestId, State, SubscriptionChange,
+    Write, WriteId,
 };
 use crate::domain::{Iccid, Money, Msisdn};
 
@@ -161,6 +162,19 @@ pub(super) fn new_row(attempt: &Attempt, slot: &Slot, baseline: &str) -> sqlx::R
     ])
 }
 
+/// The values that a new row has besides, for a SIM of the stock.
+pub(super) fn new_row_of_stock(write: &Write) -> Vec<Value> {
+    let terms = match &write.kind {
+        Kind::Purchase(purchase) => Some(&purchase.terms),
+        Kind::Subscription(_) | Kind::Sim(_) => None,
+    };
+    let reservation = terms.and_then(|terms| terms.reservation(write.request_id));
+    values![
+        terms.and_then(PurchaseTerms::pool).map(Pool::as_str),
+        reservation.map(|id| id.to_string()).as_deref(),
+    ]
+}
+
 /// A row as a record.
 pub(super) fn record(row: &impl Cells) -> sqlx::Result<Record> {
     let baseline = read_baseline(&text(row, "baseline")?)?;
@@ -226,6 +240,7 @@ fn kind(row: &impl Cells) -> sqlx::Result<Kind> {
                 reference: text(row, "reference")?,
                 max_price: price(row)?,
                 parent,
+                from_stock: from_stock(row)?,
             },
             activation_used: parsed(row, "activation_used", activation_named)?,
             subscription_id: row.text("subscription_id")?,
@@ -241,6 +256,14 @@ fn kind(row: &impl Cells) -> sqlx::Result<Kind> {
             terms,
         }),
     })
+}
+
+fn from_stock(row: &impl Cells) -> sqlx::Result<Option<FromStock>> {
+    if let Some(pool) = parsed(row, "pool", Pool::parse)? {
+        return Ok(Some(FromStock::Pool(pool)));
+    }
+    let reservation = parsed(row, "reservation_id", RequestId::parse)?;
+    Ok(reservation.map(FromStock::Reservation))
 }
 
 /// The span in a column.

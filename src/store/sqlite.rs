@@ -137,6 +137,11 @@ impl Backend for Ledger {
         self.writer.run(work).await
     }
 
+    /// Each work is a part of a transaction that is rolled back when it fails.
+    async fn atomically<T: Send + 'static>(&self, work: Work<SqliteConnection, T>) -> Result<T> {
+        self.writer.run(work).await
+    }
+
     /// The writer's, and the readers'.
     fn connections(&self) -> Connections {
         let max = 1 + self.readers.len();

@@ -56,7 +56,7 @@ macro_rules! columns {
          max_price_units, max_price_nanos, caller, state, subscription_id, provider_reference, \
          failure_reason, failure_provider_code, failure_provider_request_id, created_at, updated_at, \
          next_check_at, attempt, baseline, sent_by, checks, act, details, first_baseline, checked_at, \
-         absent_for, watched_for, note, noted_by, activation_used"
+         absent_for, watched_for, note, noted_by, activation_used, pool, reservation_id"
     };
 }
 pub(super) use columns;
@@ -76,15 +76,17 @@ pub(super) const DATABASE_TIME: SqlStr =
 pub(super) const SLOT_STATUS: SqlStr = SqlStr::from_static(concat!(
     "SELECT CAST(COALESCE(SUM(attempt), 0) AS BIGINT) AS generation, MIN(CASE WHEN ",
     in_flight!(),
-    " THEN id END) AS in_flight FROM orders WHERE msisdn = $1 AND product_id = $2"
+    " THEN id END) AS in_flight, (SELECT CAST(COUNT(*) AS BIGINT) FROM stock WHERE stock.msisdn = $1 \
+     AND stock.state = 'reserved') AS reserved FROM orders WHERE msisdn = $1 AND product_id = $2"
 ));
 
 /// Values: `row::new_row`.
 pub(super) const INSERT: SqlStr = SqlStr::from_static(concat!(
     "INSERT INTO orders (id, request_id, iccid, msisdn, product_id, activation, reference, \
      max_price_currency, max_price_units, max_price_nanos, caller, created_at, updated_at, baseline, \
-     sent_by, lease_until, act, details, owner, activation_used, state, attempt, checks) VALUES ($1, $2, $3, \
-     $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, 'submitting', 1, 0) \
+     sent_by, lease_until, act, details, owner, activation_used, pool, reservation_id, state, attempt, checks) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+     'submitting', 1, 0) \
      ON CONFLICT DO NOTHING RETURNING ",
     columns!()
 ));
@@ -269,8 +271,16 @@ pub(super) fn settle(next: State, names_subscription: bool, by_operator: bool) -
         State::NotDone if !by_operator => concat!(" AND NOT ", confirmed!()),
         _ => "",
     };
+    // Another SIM of the pool is tried for the request, which is free for that.
+    let request_id = match next {
+        State::Rejected => {
+            "request_id = CASE WHEN pool IS NOT NULL AND attempt = 1 \
+             AND $6 IN ('sim_not_found', 'sim_status_not_eligible') THEN id ELSE request_id END, "
+        }
+        _ => "",
+    };
     AssertSqlSafe(format!(
-        "UPDATE orders SET state = $3, subscription_id = $4, \
+        "UPDATE orders SET {request_id}state = $3, subscription_id = $4, \
          provider_reference = COALESCE($5, provider_reference), failure_reason = $6, \
          failure_provider_code = $7, failure_provider_request_id = $8, \
          next_check_at = CASE WHEN $3 = 'rejected' AND attempt > 1 THEN next_check_at ELSE $9 END, \

@@ -4,7 +4,7 @@ use super::{sim_ids, timestamp};
 use crate::domain::SimIds;
 use crate::domain::change::SubscriptionAction;
 use crate::domain::failure::{Failure, Reason};
-use crate::domain::write::{Activation, Line, Note, Order, OrderKind, RequestId, State};
+use crate::domain::write::{Activation, FromStock, Line, Note, Order, OrderKind, RequestId, State};
 use crate::pb::connectivity::v1 as pb;
 
 /// An order.
@@ -46,6 +46,8 @@ fn with_kind(kind: OrderKind, common: pb::Order) -> pb::Order {
             subscription_id: purchase.subscription_id.unwrap_or_default(),
             reference: purchase.terms.reference,
             parent_subscription_id: purchase.terms.parent.unwrap_or_default(),
+            pool: pool(purchase.terms.from_stock.as_ref()),
+            reservation_id: reservation(purchase.terms.from_stock.as_ref()),
             ..common
         },
         OrderKind::Subscription(change) => pb::Order {
@@ -59,6 +61,20 @@ fn with_kind(kind: OrderKind, common: pb::Order) -> pb::Order {
             subscription_id: change.terms.subscription_id,
             ..common
         },
+    }
+}
+
+fn pool(source: Option<&FromStock>) -> String {
+    match source {
+        Some(FromStock::Pool(pool)) => pool.to_string(),
+        Some(FromStock::Reservation(_)) | None => String::new(),
+    }
+}
+
+fn reservation(source: Option<&FromStock>) -> String {
+    match source {
+        Some(FromStock::Reservation(id)) => id.to_string(),
+        Some(FromStock::Pool(_)) | None => String::new(),
     }
 }
 

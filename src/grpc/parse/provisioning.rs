@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use super::Violations;
 use crate::domain::change::SubscriptionAction;
 use crate::domain::write::{
-    Activation, LONGEST_REFERENCE, OrderAction, PurchaseTerms, RequestId, State, SubscriptionTerms, WriteId,
+    Activation, FromStock, LONGEST_REFERENCE, OrderAction, PurchaseTerms, RequestId, State,
+    SubscriptionTerms, WriteId,
 };
 use crate::domain::{Error, Result, SimRef, caller, product};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
+use crate::service::stock::Sale;
 use crate::service::writes::{Filter, Key, Request, Resolution, Terms};
 
 const LONGEST_SUBSCRIPTION_ID: usize = 255;
@@ -23,14 +25,29 @@ const MOST_STATES: usize = 20;
 /// mistake of the caller.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
+/// A parsed `CreateOrderRequest`.
+#[derive(Debug)]
+pub enum Purchase {
+    /// For a SIM that the request names.
+    For(Request),
+    /// For a SIM of the stock.
+    FromStock(Sale),
+}
+
+/// Where the SIM of an order is from.
+enum Source {
+    Named(SimRef),
+    Stock(FromStock),
+}
+
 /// Parses a `CreateOrderRequest`.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) -> Result<Request> {
+pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) -> Result<Purchase> {
     let mut violations = Violations::default();
     let request_id = violations.request_id("request_id", &request.request_id);
-    let sim = violations.sim("sim", request.sim.as_ref());
+    let source = source(&mut violations, request);
     violations.product_id("product_id", &request.product_id);
     let activation = match pb::ActivationMode::try_from(request.activation) {
         Ok(pb::ActivationMode::Unspecified) => None,
@@ -51,14 +68,48 @@ pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) ->
         reference: request.reference.clone(),
         max_price,
         parent: (!parent.is_empty()).then(|| parent.clone()),
+        from_stock: None,
     };
-    let parsed = request_id.zip(sim).map(|(request_id, sim)| Request {
-        request_id,
-        caller,
-        sim,
-        terms: Terms::Purchase(terms),
+    let parsed = request_id.zip(source).map(|(request_id, source)| match source {
+        Source::Named(sim) => Purchase::For(Request {
+            request_id,
+            caller,
+            sim,
+            terms: Terms::Purchase(terms),
+        }),
+        Source::Stock(source) => Purchase::FromStock(Sale {
+            request_id,
+            caller,
+            terms,
+            source,
+        }),
     });
     violations.into_result(parsed)
+}
+
+/// One of `sim`, `pool` and `reservation_id`.
+fn source(violations: &mut Violations, request: &pb::CreateOrderRequest) -> Option<Source> {
+    let (pool, reservation) = (request.pool.as_str(), request.reservation_id.as_str());
+    let given = [request.sim.is_some(), !pool.is_empty(), !reservation.is_empty()];
+    if given.iter().filter(|given| **given).count() > 1 {
+        violations.add("sim", "only one of sim, pool and reservation_id may be given");
+        return None;
+    }
+    let source = if !pool.is_empty() {
+        violations
+            .pool("pool", pool)
+            .map(FromStock::Pool)
+            .map(Source::Stock)
+    } else if !reservation.is_empty() {
+        let id = violations.request_id("reservation_id", reservation);
+        id.map(FromStock::Reservation).map(Source::Stock)
+    } else {
+        violations.sim("sim", request.sim.as_ref()).map(Source::Named)
+    };
+    if request.validate_only && matches!(source, Some(Source::Stock(_))) {
+        violations.add("validate_only", "can be used only with sim");
+    }
+    source
 }
 
 /// Parses a `CancelRenewalRequest` or a `TerminateSubscriptionRequest`.

@@ -98,6 +98,10 @@ impl Inner {
                 flight.end(Some(Err(busy(&slot, other))));
                 return;
             }
+            Begun::Unreserved => {
+                flight.end(Some(Err(Error::ReservationOver)));
+                return;
+            }
             Begun::Known(_) | Begun::Moved => {
                 flight.end(None);
                 return;

@@ -177,7 +177,7 @@ impl Terms {
 /// in time.
 const ANSWER_AHEAD: Duration = Duration::from_millis(100);
 /// With less time than this nothing is sent: the answer would come too late.
-const LEAST_TIME: Duration = Duration::from_millis(150);
+pub(super) const LEAST_TIME: Duration = Duration::from_millis(150);
 
 impl Writes {
     /// Sends nothing yet.
@@ -248,6 +248,21 @@ impl Writes {
         let record = self.settled_within(wait, record, deadline).await?;
         let order = record.and_then(|record| record.write.into_order());
         order.ok_or(Error::OrderNotFound)
+    }
+
+    /// The SIM that a request has an order for, by its card where that is known.
+    ///
+    /// # Errors
+    /// `LEDGER_UNAVAILABLE`.
+    pub(super) async fn sim_of(&self, request_id: RequestId) -> Result<Option<SimRef>> {
+        let known = self.find(Key::Request(request_id)).await?;
+        Ok(known.map(|record| {
+            let kind = &record.write.kind;
+            match kind.iccid() {
+                Some(iccid) => SimRef::Iccid(iccid.clone()),
+                None => SimRef::Msisdn(kind.msisdn().clone()),
+            }
+        }))
     }
 
     /// An order that is not known to have been carried out, after its events in

@@ -151,7 +151,10 @@ impl Writes {
         deadline: Deadline,
     ) -> Result<(Choice, SimIds)> {
         let sims = &self.inner.sims;
-        let callers = terms.activation.map(Choice::Caller);
+        // A SIM of the stock was never in service, or another one is taken: no
+        // second way is tried.
+        let unused = terms.from_stock.as_ref().map(|_| Activation::OnFirstUse);
+        let callers = terms.activation.or(unused).map(Choice::Caller);
         let record = match (&request.sim, callers) {
             (SimRef::Iccid(_), _) => Ok(self.line_of_card(&request.sim, deadline).await?),
             (SimRef::Msisdn(_), Some(choice)) => return Ok((choice, sims.known(&request.sim).await)),

@@ -164,7 +164,8 @@ impl Writes {
     /// write in flight is the request's own, which began meanwhile.
     ///
     /// # Errors
-    /// `ORDER_IN_PROGRESS` or `SIM_OPERATION_IN_PROGRESS`; `REQUEST_ID_REUSED`
+    /// `ORDER_IN_PROGRESS` or `SIM_OPERATION_IN_PROGRESS`; `SIM_RESERVED` when
+    /// somebody else sells the SIM from the stock; `REQUEST_ID_REUSED`
     /// when the card has another number than at the attempt before: what is on
     /// that number says nothing about it.
     pub(super) async fn free_slot(
@@ -177,6 +178,10 @@ impl Writes {
             return Err(Error::RequestIdReused);
         }
         let status = self.inner.ledger.slot_status(slot).await.map_err(unavailable)?;
+        // Who has reserved it may be about to sell it.
+        if status.is_reserved && names_sim(&request.terms) {
+            return Err(Error::SimReserved);
+        }
         let Some(in_flight) = status.in_flight else {
             return Ok(Some(status.generation));
         };
@@ -186,5 +191,13 @@ impl Writes {
             // that was withdrawn meanwhile.
             Some(_) | None => Ok(None),
         }
+    }
+}
+
+/// A purchase for a SIM that the caller chose, and not the stock.
+fn names_sim(terms: &Terms) -> bool {
+    match terms {
+        Terms::Purchase(terms) => terms.from_stock.is_none(),
+        Terms::Subscription(_) | Terms::Sim { .. } => false,
     }
 }

@@ -25,6 +25,7 @@ pub fn purchase() -> Purchase {
             reference: String::new(),
             max_price: None,
             parent: None,
+            from_stock: None,
         },
         activation_used: None,
         subscription_id: None,

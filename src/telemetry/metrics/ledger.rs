@@ -44,7 +44,7 @@ impl Ledger {
             operations: seconds(
                 meter,
                 "db.client.operation.duration",
-                "Operations on the ledger, the log of events and the history of the catalog, by name and failure",
+                "Operations on the ledger, the stock, the log of events and the history of the catalog, by name and failure",
             ),
             last_success,
         }

@@ -16,6 +16,7 @@ mod orders;
 mod process;
 mod provider;
 mod snapshot;
+mod stock;
 mod tls;
 
 use std::sync::Arc;
@@ -67,6 +68,7 @@ pub struct Metrics {
     products: caches::Products,
     orders: orders::Orders,
     ledger: ledger::Ledger,
+    stock: stock::Stock,
     events: events::Events,
     tls: tls::Tls,
     background_failures: Counter<u64>,
@@ -106,6 +108,7 @@ impl Metrics {
             products: caches::Products::new(&meter),
             orders: orders::Orders::new(&meter),
             ledger: ledger::Ledger::new(&meter),
+            stock: stock::Stock::new(&meter),
             events: events::Events::new(&meter),
             tls: tls::Tls::new(&meter),
             background_failures: background_failures(&meter),
@@ -186,7 +189,14 @@ fn background_failures(meter: &Meter) -> Counter<u64> {
     start_at_zero(
         &failures,
         "task",
-        &["reconciliation", "events", "webhook", "certificates", "admin"],
+        &[
+            "reconciliation",
+            "stock",
+            "events",
+            "webhook",
+            "certificates",
+            "admin",
+        ],
     );
     failures
 }

@@ -20,7 +20,8 @@ use crate::support::raw;
 
 /// Rules that annotations cannot say, or that depend on another field: the
 /// server refuses more there than the annotation does.
-const STRICTER: [(&str, &str); 4] = [
+const STRICTER: [(&str, &str); 5] = [
+    ("ImportStockRequest.sims", "each card once"),
     ("ListProductsRequest.countries", "the codes of ISO 3166-1"),
     ("ListEligibleProductsRequest.countries", "the codes of ISO 3166-1"),
     (
@@ -268,6 +269,7 @@ fn cases(field: &FieldDescriptor, rules: &Rules) -> Vec<Case> {
         .collect();
     let make = |at: usize| match (field.kind(), field.name()) {
         (Kind::String, "countries") => Value::String("FR".into()),
+        (Kind::String, "iccids") => Value::String((CARD + 10 * at as u64).to_string()),
         (Kind::String, _) if elements.within("string").is_set("uuid") => {
             Value::String(uuid::Uuid::from_u128(at as u128).to_string())
         }
@@ -331,15 +333,53 @@ fn durations(kind: &MessageDescriptor, rules: &Rules) -> Vec<Case> {
     .into()
 }
 
+/// A card.
+const CARD: u64 = 8_988_247_000_000_000_000;
+
 /// A valid message of a list.
 fn example(kind: &MessageDescriptor, at: usize) -> DynamicMessage {
     let mut message = DynamicMessage::new(kind.clone());
-    assert_eq!(kind.name(), "SimRef", "what is a valid {}?", kind.full_name());
-    message.set_field_by_name(
-        "msisdn",
-        Value::String(format!("{}", 882_470_000_000_000 + at as u64)),
-    );
+    let (field, first) = match kind.name() {
+        "SimRef" => ("msisdn", 882_470_000_000_000),
+        "DeliveredSim" => ("iccid", CARD),
+        other => panic!("what is a valid {other}?"),
+    };
+    // The last digit may be one that checks the others.
+    let number = first + 10 * at as u64;
+    message.set_field_by_name(field, Value::String(number.to_string()));
     message
+}
+
+/// Fields of which one may be given (`buf.validate.message`).
+struct Choice {
+    fields: Vec<String>,
+    required: bool,
+}
+
+impl Choice {
+    /// The one that a field is in.
+    fn of(field: &FieldDescriptor, annotation: &ExtensionDescriptor) -> Option<Self> {
+        let options = field.parent_message().options();
+        if !options.has_extension(annotation) {
+            return None;
+        }
+        let rules = options.get_extension(annotation).into_owned();
+        let choices = rules.as_message()?.get_field_by_name("oneof")?.into_owned();
+        choices.as_list()?.iter().find_map(|choice| {
+            let choice = choice.as_message()?;
+            let names = choice.get_field_by_name("fields")?.into_owned();
+            let fields: Vec<String> = names
+                .as_list()?
+                .iter()
+                .map(|name| name.as_str().unwrap().to_owned())
+                .collect();
+            let required = choice.get_field_by_name("required")?.as_bool()?;
+            fields
+                .iter()
+                .any(|name| name == field.name())
+                .then_some(Self { fields, required })
+        })
+    }
 }
 
 /// A field, with the fields that lead to it.
@@ -405,6 +445,7 @@ async fn the_rules_of_the_fields_are_those_of_the_server() {
     let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
     let field_rules = pool.get_extension_by_name("buf.validate.field").unwrap();
     let oneof_rules = pool.get_extension_by_name("buf.validate.oneof").unwrap();
+    let message_rules = pool.get_extension_by_name("buf.validate.message").unwrap();
     let mut differ = Vec::new();
     let mut probed: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     let mut stricter: BTreeSet<&str> = BTreeSet::new();
@@ -414,8 +455,22 @@ async fn the_rules_of_the_fields_are_those_of_the_server() {
             for place in Place::all(&method.input(), &[]) {
                 let field = place.0.last().unwrap();
                 let rules = Rules::of(field, &field_rules);
-                let required = rules.is_set("required");
+                let choice = Choice::of(field, &message_rules);
+                // Where none is given, the first of a choice is named.
+                let required = match &choice {
+                    Some(choice) => {
+                        choice.required && choice.fields.first() == Some(&field.name().to_owned())
+                    }
+                    None => rules.is_set("required"),
+                };
                 let mut cases = cases(field, &rules);
+                if choice.is_some() {
+                    let absent = Value::String(String::new());
+                    cases
+                        .iter_mut()
+                        .filter(|(value, _)| *value == absent)
+                        .for_each(|(_, allowed)| *allowed = true);
+                }
                 let (request, name) = (method.input().name().to_owned(), place.name());
                 let known = STRICTER.iter().find(|(of, _)| *of == format!("{request}.{name}"));
                 let mut seen = (0, 0);

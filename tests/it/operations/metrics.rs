@@ -60,7 +60,8 @@ const RARELY_SEEN: [(&str, &str, &str); 12] = [
 ];
 
 /// Labels whose values depend on the account and the provider.
-const OPEN: [&str; 4] = [
+const OPEN: [&str; 5] = [
+    "pool",
     "error_type",
     "http_response_status_code",
     "server_address",

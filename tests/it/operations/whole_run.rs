@@ -15,6 +15,7 @@ macro_rules! ask {
 mod events;
 mod orders;
 mod reads;
+mod stock;
 mod trouble;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -179,6 +180,7 @@ impl Visitor {
         let operations = crate::writes::sim_operations::every_call(&self.control, self.grpc.clone()).await;
         self.note(operations);
         self.orders().await;
+        self.stock().await;
         self.about_subscriptions().await;
         self.post_events().await;
         let follower = self.follow().await;

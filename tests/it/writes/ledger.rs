@@ -103,6 +103,7 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
                     reference: String::new(),
                     max_price: None,
                     parent: None,
+                    from_stock: None,
                 },
                 activation_used: None,
                 subscription_id: None,

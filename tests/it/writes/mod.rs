@@ -15,3 +15,5 @@ pub mod sim_operations;
 pub mod sim_operations_crash;
 pub mod sim_operations_property;
 pub mod sim_operations_refusals;
+pub mod stock;
+pub mod stock_crash;

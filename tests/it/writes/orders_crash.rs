@@ -131,6 +131,7 @@ pub struct Running {
     pub process: Process,
     /// Where it takes events, if it does.
     pub webhook: Option<String>,
+    pub channel: Channel,
     pub client: Provisioning,
     pub events: Events,
 }
@@ -166,7 +167,8 @@ pub async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>, more: 
         process,
         webhook,
         client: Provisioning::new(channel.clone()),
-        events: Events::new(channel),
+        events: Events::new(channel.clone()),
+        channel,
     }
 }
 

@@ -126,6 +126,7 @@ impl Model {
                 .find(|record| record.write.state.is_in_flight())
                 .map(|record| record.write.id),
             generation: self.in_slot(order).map(|record| i64::from(record.attempt)).sum(),
+            is_reserved: false,
         }
     }
 

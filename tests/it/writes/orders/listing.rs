@@ -185,6 +185,7 @@ async fn bad_input_names_everything_and_sends_nothing() {
         }),
         parent_subscription_id: "s".repeat(256),
         validate_only: true,
+        ..Default::default()
     };
     let error = create(&mut client, &bad).await.unwrap_err();
     assert_eq!(

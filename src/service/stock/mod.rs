@@ -1,0 +1,290 @@
+//! The stock: SIMs that were delivered to the company, reserved and sold one by
+//! one.
+//!
+//! * [`Stock`] is the interface: reservations, and what operators do with the
+//!   stock.
+//! * `look` decides, from what the provider shows, whether a SIM can be sold.
+//! * [`Sales`] reserves and buys in one request.
+//! * `upkeep` gives back what was reserved for too long.
+
+mod look;
+mod sales;
+mod upkeep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Sims;
+use super::writes::LEAST_TIME;
+use crate::config;
+use crate::domain::Pool;
+use crate::domain::stock::{Delivered, Reservation, ReservationState, SetAside, StockCount, StockSim};
+use crate::domain::write::RequestId;
+use crate::domain::{Deadline, Error, Iccid, ProviderDetail, Result};
+use crate::store::{self, StockStore, Taken, Wanted};
+use crate::telemetry::Metrics;
+use crate::transatel::Transatel;
+use look::Look;
+
+pub use crate::store::StockFilter;
+pub use sales::{Sale, Sales};
+
+/// The use cases of the stock. Cheap to clone.
+#[derive(Clone)]
+pub struct Stock {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn StockStore>,
+    provider: Transatel,
+    sims: Sims,
+    config: config::Stock,
+    metrics: Arc<Metrics>,
+}
+
+/// A request for a SIM of a pool, under its idempotency key.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The caller's id.
+    pub request_id: RequestId,
+    /// From this pool.
+    pub pool: Pool,
+    /// The caller's own reference.
+    pub reference: String,
+    /// Who requests it, when that is known.
+    pub caller: Option<String>,
+    /// For how long; `None` for the default.
+    pub ttl: Option<Duration>,
+}
+
+/// What became of SIMs that were delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// Added now.
+    pub added: u64,
+    /// In the stock already.
+    pub known: u64,
+}
+
+impl Stock {
+    /// Requests nothing yet.
+    pub fn new(
+        store: Arc<dyn StockStore>,
+        provider: Transatel,
+        sims: Sims,
+        config: config::Stock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        // What an operator withdraws could be sold.
+        let reasons = SetAside::ALL
+            .iter()
+            .filter(|reason| **reason != SetAside::Withdrawn);
+        let reasons: Vec<_> = reasons.map(|reason| reason.name()).collect();
+        metrics.show_set_aside(&reasons);
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                provider,
+                sims,
+                config,
+                metrics,
+            }),
+        }
+    }
+
+    /// Reserves a SIM that the provider shows to be unused, or answers what the
+    /// request has reserved.
+    ///
+    /// Cancel-safe: what was reserved is given back when its time is over, or
+    /// answered to a repeat.
+    ///
+    /// # Errors
+    /// `REQUEST_ID_REUSED`, `POOL_NOT_FOUND`, `POOL_EMPTY`,
+    /// `LEDGER_UNAVAILABLE`, and the provider's errors.
+    pub async fn reserve(&self, request: &Request, deadline: Deadline) -> Result<Reservation> {
+        self.hold(request, false, deadline).await
+    }
+
+    /// The same; with `again` a request gets another SIM when its reservation is
+    /// over without an order.
+    async fn hold(&self, request: &Request, again: bool, deadline: Deadline) -> Result<Reservation> {
+        let inner = &self.inner;
+        let now = inner.now().await?;
+        let wanted = Wanted {
+            request_id: request.request_id,
+            pool: request.pool.clone(),
+            reference: request.reference.clone(),
+            caller: request.caller.clone(),
+            until: until(now, request.ttl.unwrap_or(inner.config.reserve_for)),
+            again,
+        };
+        let mut taken = inner.store.take(wanted, now).await.map_err(unavailable)?;
+        loop {
+            let reservation = match taken {
+                Taken::Reservation(reservation) => *reservation,
+                Taken::Empty => return Err(empty(&request.pool)),
+                Taken::NoPool => {
+                    let pool = request.pool.clone();
+                    return Err(Error::PoolNotFound { pool });
+                }
+            };
+            if reservation.pool != request.pool || reservation.reference != request.reference {
+                return Err(Error::RequestIdReused);
+            }
+            let Some(card) = reservation.sim.iccid.clone() else {
+                return Err(Error::Internal);
+            };
+            if reservation.state != ReservationState::Held {
+                return Ok(reservation);
+            }
+            let reason = match self.look(&card, deadline).await {
+                Ok(Look::Fit(msisdn)) => {
+                    if reservation.sim.msisdn.as_ref() != Some(&msisdn) {
+                        let noted = inner.store.note_number(&card, &msisdn).await;
+                        noted.map_err(unavailable)?;
+                    }
+                    let mut reservation = reservation;
+                    reservation.sim.msisdn = Some(msisdn);
+                    return Ok(reservation);
+                }
+                Ok(Look::Unfit(reason)) => reason,
+                // Whether it can be sold is not known: a repeat looks again.
+                Err(error) => return Err(error),
+            };
+            tracing::warn!(
+                pool = %request.pool,
+                reason = reason.name(),
+                "a SIM of the stock cannot be sold and is set aside"
+            );
+            inner.metrics.set_aside(reason.name());
+            let now = inner.now().await?;
+            let replaced = inner.store.replace(request.request_id, &card, reason, now).await;
+            taken = replaced.map_err(unavailable)?;
+            if deadline.remaining() < LEAST_TIME {
+                return Err(Error::DeadlineExceeded);
+            }
+        }
+    }
+
+    /// Gives a reserved SIM back, and answers the reservation as it is then.
+    ///
+    /// # Errors
+    /// `RESERVATION_NOT_FOUND`, `LEDGER_UNAVAILABLE`.
+    pub async fn release(&self, reservation: RequestId) -> Result<Reservation> {
+        let now = self.inner.now().await?;
+        let released = self.inner.store.release(reservation, now).await;
+        released.map_err(unavailable)?.ok_or(Error::ReservationNotFound)
+    }
+
+    /// Sets the SIM aside that a request holds, and reserves another one for it
+    /// if there is one.
+    async fn set_aside(&self, request: RequestId, card: &Iccid, reason: SetAside) -> Result<()> {
+        let now = self.inner.now().await?;
+        self.inner.metrics.set_aside(reason.name());
+        let replaced = self.inner.store.replace(request, card, reason, now).await;
+        replaced.map_err(unavailable)?;
+        Ok(())
+    }
+
+    /// The store has set a SIM aside with the refusal of its order.
+    fn note_refused(&self) {
+        tracing::warn!("the provider refused an order because of a SIM of the stock, which is set aside");
+        self.inner.metrics.set_aside(SetAside::OrderRefused.name());
+    }
+
+    /// The reservation of this id.
+    ///
+    /// # Errors
+    /// `RESERVATION_NOT_FOUND`, `LEDGER_UNAVAILABLE`.
+    async fn reservation(&self, id: RequestId) -> Result<Reservation> {
+        let found = self.inner.store.reservation(id).await;
+        found.map_err(unavailable)?.ok_or(Error::ReservationNotFound)
+    }
+
+    /// Adds delivered SIMs to a pool. What the stock has already stays as it is.
+    ///
+    /// # Errors
+    /// `LEDGER_UNAVAILABLE`: some may have been added; a repeat adds the rest.
+    pub async fn import(&self, pool: &Pool, sims: Vec<Delivered>) -> Result<Imported> {
+        let now = self.inner.now().await?;
+        let delivered = sims.len() as u64;
+        let added = self.inner.store.deliver(pool, sims, now).await;
+        let added = added.map_err(unavailable)?;
+        Ok(Imported {
+            added,
+            known: delivered - added.min(delivered),
+        })
+    }
+
+    /// How many SIMs there are, by pool and state.
+    ///
+    /// # Errors
+    /// `LEDGER_UNAVAILABLE`.
+    pub async fn count(&self) -> Result<Vec<StockCount>> {
+        self.inner.store.count().await.map_err(unavailable)
+    }
+
+    /// SIMs in the order of their cards.
+    ///
+    /// # Errors
+    /// `LEDGER_UNAVAILABLE`.
+    pub async fn list(&self, filter: StockFilter, limit: u32) -> Result<Vec<StockSim>> {
+        self.inner.store.list(filter, limit).await.map_err(unavailable)
+    }
+
+    /// Moves available SIMs to a pool. Returns those that are not there then.
+    ///
+    /// # Errors
+    /// `LEDGER_UNAVAILABLE`: some may have been moved; a repeat moves the rest.
+    pub async fn move_to(&self, cards: Vec<Iccid>, pool: &Pool) -> Result<Vec<Iccid>> {
+        let now = self.inner.now().await?;
+        let mut not_moved = Vec::new();
+        for card in cards {
+            let moved = self.inner.store.move_to(&card, pool, now).await;
+            if !moved.map_err(unavailable)? {
+                not_moved.push(card);
+            }
+        }
+        Ok(not_moved)
+    }
+
+    /// Takes a SIM out of the stock.
+    ///
+    /// # Errors
+    /// `SIM_NOT_FOUND`, `SIM_RESERVED` when a request has it,
+    /// `LEDGER_UNAVAILABLE`.
+    pub async fn withdraw(&self, card: &Iccid) -> Result<StockSim> {
+        let now = self.inner.now().await?;
+        let withdrawn = self.inner.store.withdraw(card, now).await.map_err(unavailable)?;
+        let sim = withdrawn.ok_or(Error::SimNotFound {
+            provider: ProviderDetail::default(),
+        })?;
+        match sim.request_id {
+            Some(_) => Err(Error::SimReserved),
+            None => Ok(sim),
+        }
+    }
+}
+
+impl Inner {
+    async fn now(&self) -> Result<Timestamp> {
+        self.store.now().await.map_err(unavailable)
+    }
+}
+
+fn until(now: Timestamp, ttl: Duration) -> Timestamp {
+    now.checked_add(ttl).unwrap_or(Timestamp::MAX)
+}
+
+fn empty(pool: &Pool) -> Error {
+    Error::PoolEmpty { pool: pool.clone() }
+}
+
+fn unavailable(error: store::Error) -> Error {
+    // The call is logged as failed, and why where the store is measured.
+    tracing::debug!(%error, "the stock failed");
+    Error::LedgerUnavailable
+}

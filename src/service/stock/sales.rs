@@ -1,0 +1,177 @@
+//! Sells a SIM of the stock: reserves and buys in one request.
+
+use super::{Request, Stock};
+use crate::domain::Pool;
+use crate::domain::error::LedgerState;
+use crate::domain::failure::Reason;
+use crate::domain::stock::{ReservationState, SetAside};
+use crate::domain::write::{FromStock, Order, PurchaseTerms, RequestId};
+use crate::domain::{Deadline, Error, Result, SimIds, SimRef};
+use crate::service::Writes;
+use crate::service::writes::{Request as WriteRequest, Terms};
+
+/// SIMs for which one call sends an order. A provider that refuses so many has a
+/// reason that is not the SIM's.
+const MOST_SIMS: usize = 3;
+
+/// Purchases for SIMs of the stock. Cheap to clone.
+#[derive(Clone)]
+pub struct Sales {
+    stock: Stock,
+    orders: Writes,
+}
+
+/// A purchase for a SIM of the stock, under its idempotency key.
+#[derive(Clone, Debug)]
+pub struct Sale {
+    /// The caller's id.
+    pub request_id: RequestId,
+    /// The caller, when that is known.
+    pub caller: Option<String>,
+    /// What to buy.
+    pub terms: PurchaseTerms,
+    /// Where the SIM is from.
+    pub source: FromStock,
+}
+
+impl Sale {
+    fn request(&self, sim: SimRef) -> WriteRequest {
+        WriteRequest {
+            request_id: self.request_id,
+            caller: self.caller.clone(),
+            sim,
+            terms: Terms::Purchase(PurchaseTerms {
+                from_stock: Some(self.source.clone()),
+                ..self.terms.clone()
+            }),
+        }
+    }
+}
+
+impl Sales {
+    /// Sells from this stock.
+    pub fn new(stock: Stock, orders: Writes) -> Self {
+        Self { stock, orders }
+    }
+
+    /// Buys for a SIM of the stock, or answers the outcome of an earlier call
+    /// with the same id.
+    ///
+    /// Cancel-safe: what was begun is carried out; a SIM that was reserved and
+    /// not bought for is given back when its time is over.
+    ///
+    /// # Errors
+    /// Those of [`Writes::create_order`], and of reserving. Any error means that
+    /// this call bought nothing.
+    pub async fn sell(&self, sale: &Sale, deadline: Deadline) -> Result<Order> {
+        if let Some(sim) = self.orders.sim_of(sale.request_id).await? {
+            return self.orders.create_order(&sale.request(sim), deadline).await;
+        }
+        let sold = match &sale.source {
+            FromStock::Pool(pool) => self.sell_from(pool, sale, deadline).await,
+            FromStock::Reservation(id) => self.sell_reserved(*id, sale, deadline).await,
+        };
+        sold.map_err(|error| error.after_ledger(LedgerState::Nothing))
+    }
+
+    async fn sell_reserved(&self, id: RequestId, sale: &Sale, deadline: Deadline) -> Result<Order> {
+        let reservation = self.stock.reservation(id).await?;
+        if reservation.state != ReservationState::Held {
+            return Err(Error::ReservationOver);
+        }
+        let sim = by_card(reservation.sim)?;
+        self.orders.create_order(&sale.request(sim), deadline).await
+    }
+
+    async fn sell_from(&self, pool: &Pool, sale: &Sale, deadline: Deadline) -> Result<Order> {
+        let request = Request {
+            request_id: sale.request_id,
+            pool: pool.clone(),
+            reference: sale.terms.reference.clone(),
+            caller: sale.caller.clone(),
+            ttl: None,
+        };
+        let mut tries = 1;
+        loop {
+            let held = self.stock.hold(&request, true, deadline).await;
+            let reservation = match held {
+                Ok(reservation) => reservation,
+                Err(error) => return Err(self.give_back(sale, error).await),
+            };
+            let sim = by_card(reservation.sim)?;
+            let sold = self
+                .orders
+                .create_order(&sale.request(sim.clone()), deadline)
+                .await;
+            let error = match sold {
+                Ok(order) => return Ok(order),
+                Err(error) => error,
+            };
+            let of_this_sim = self.set_aside(sale, &sim, &error).await?;
+            if !of_this_sim || tries == MOST_SIMS {
+                return Err(self.give_back(sale, error).await);
+            }
+            tries += 1;
+        }
+    }
+
+    /// Whether an order failed because of its SIM, which is set aside then, so
+    /// that another one can be tried.
+    async fn set_aside(&self, sale: &Sale, sim: &SimRef, error: &Error) -> Result<bool> {
+        let reason = match error.cause() {
+            // The store has set it aside with the refusal.
+            Error::OrderRejected { failure, .. } => {
+                let of_this_sim = is_of_sim(failure.reason);
+                if of_this_sim {
+                    self.stock.note_refused();
+                }
+                return Ok(of_this_sim);
+            }
+            // Its time was over before it was bought for: another one is taken.
+            Error::ReservationOver => return Ok(true),
+            Error::SimNotFound { .. } => SetAside::SimNotFound,
+            Error::SimNotResolvable { .. } => SetAside::NoMsisdn,
+            // Somebody has ordered for the SIM itself.
+            Error::OrderInProgress { .. } => SetAside::HasSubscription,
+            _ => return Ok(false),
+        };
+        let SimRef::Iccid(card) = sim else {
+            return Ok(false);
+        };
+        self.stock.set_aside(sale.request_id, card, reason).await?;
+        Ok(true)
+    }
+
+    /// The error, once the SIM is given back that was not bought for. When that
+    /// fails its time is over soon.
+    async fn give_back(&self, sale: &Sale, error: Error) -> Error {
+        let released = self.stock.release(sale.request_id).await;
+        if let Err(failure) = released
+            && failure != Error::ReservationNotFound
+        {
+            tracing::debug!(error = %failure, "a reserved SIM could not be given back yet");
+        }
+        error
+    }
+}
+
+/// Refusals that another SIM may not get.
+fn is_of_sim(reason: Reason) -> bool {
+    match reason {
+        Reason::SimNotFound | Reason::SimStatusNotEligible => true,
+        Reason::ProductNotFound
+        | Reason::ProductNotEligible
+        | Reason::InsufficientFunds
+        | Reason::OperationNotEnabled
+        | Reason::InProgress
+        | Reason::CredentialsRejected
+        | Reason::Protocol
+        | Reason::Rejected
+        | Reason::Ambiguous
+        | Reason::Unreadable => false,
+    }
+}
+
+fn by_card(sim: SimIds) -> Result<SimRef> {
+    sim.iccid.map(SimRef::Iccid).ok_or(Error::Internal)
+}

@@ -1,0 +1,61 @@
+//! What keeps the stock current without a call.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, Stock};
+use crate::domain::Pool;
+use crate::domain::stock::{StockCount, StockState};
+use crate::store::Result;
+
+/// Time between two rounds: a reservation may be held so much longer.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Reservations that are over are kept for as long, for repeats of their
+/// requests.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl Stock {
+    /// Gives back what was reserved for too long, forgets old reservations, and
+    /// shows the stock in the metrics, until `stop`.
+    pub async fn upkeep(self, stop: CancellationToken) {
+        let mut rounds = interval(EVERY);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(rounds.tick()).await.is_some() {
+            // The store's failures are logged where it is measured.
+            match self.inner.round().await {
+                Ok(counts) => self.inner.metrics.show_stock(by_pool(&counts)),
+                Err(_) => self.inner.metrics.show_stock(Vec::new()),
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn round(&self) -> Result<Vec<StockCount>> {
+        let now = self.store.now().await?;
+        while self.store.expire(now).await? > 0 {}
+        self.store.forget_reservations(now - KEPT).await?;
+        self.store.count().await
+    }
+}
+
+/// Every state of every pool, and how many SIMs are in it.
+fn by_pool(counts: &[StockCount]) -> Vec<(String, &'static str, u64)> {
+    let pools: BTreeSet<&Pool> = counts.iter().map(|count| &count.pool).collect();
+    let in_state = |pool: &Pool, state: StockState| {
+        let counts = counts
+            .iter()
+            .filter(|count| count.pool == *pool && count.state == state);
+        (
+            pool.to_string(),
+            state.name(),
+            counts.map(|count| count.sims).sum(),
+        )
+    };
+    let states = |pool| StockState::ALL.iter().map(move |state| in_state(pool, *state));
+    pools.into_iter().flat_map(states).collect()
+}

@@ -1,0 +1,113 @@
+//! The stock: which SIMs were delivered, and which request has which.
+//!
+//! A SIM changes hands only within one transaction that sees what it has: no
+//! two requests ever hold one SIM. What becomes of an order decides what
+//! becomes of its SIM, by triggers of the migration `0012_stock.sql`.
+
+pub(super) mod operations;
+mod row;
+mod statements;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::Result;
+use crate::domain::Pool;
+use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSim, StockState};
+use crate::domain::write::RequestId;
+use crate::domain::{Iccid, Msisdn};
+
+/// A request for a SIM of a pool.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The caller's id of the request.
+    pub request_id: RequestId,
+    /// From this pool.
+    pub pool: Pool,
+    /// The caller's own reference.
+    pub reference: String,
+    /// Who requests it, when that is known.
+    pub caller: Option<String>,
+    /// Until when the SIM is reserved.
+    pub until: Timestamp,
+    /// Whether a request whose reservation is over, without an order that may
+    /// have been carried out, gets another SIM.
+    pub again: bool,
+}
+
+/// What a request for a SIM got.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Taken {
+    /// This SIM, now or before: see its state.
+    Reservation(Box<Reservation>),
+    /// None of the pool is available.
+    Empty,
+    /// There is no such pool.
+    NoPool,
+}
+
+/// Which SIMs are listed. What is absent does not filter.
+#[derive(Clone, Debug, Default)]
+pub struct StockFilter {
+    /// Of this pool.
+    pub pool: Option<Pool>,
+    /// In this state.
+    pub state: Option<StockState>,
+    /// After this card, in the order of cards.
+    pub after: Option<Iccid>,
+}
+
+/// Keeps the stock. Every method is durable when it returns; if the future is
+/// dropped or fails, the write may or may not have happened, and may be
+/// repeated.
+#[async_trait]
+pub trait StockStore: Send + Sync + 'static {
+    /// The time of the store: the database's where several processes share it.
+    async fn now(&self) -> Result<Timestamp>;
+
+    /// Adds SIMs that are not known yet, whatever pool they are in. Returns how
+    /// many that were.
+    async fn deliver(&self, pool: &Pool, sims: Vec<Delivered>, now: Timestamp) -> Result<u64>;
+
+    /// The reservation of a request.
+    async fn reservation(&self, request_id: RequestId) -> Result<Option<Reservation>>;
+
+    /// Takes the SIM that was delivered first, or answers what the request has.
+    async fn take(&self, wanted: Wanted, now: Timestamp) -> Result<Taken>;
+
+    /// Sets the SIM aside that a request holds, and gives it the next one. When
+    /// it holds another one by now, that is the answer.
+    async fn replace(
+        &self,
+        request_id: RequestId,
+        held: &Iccid,
+        reason: SetAside,
+        now: Timestamp,
+    ) -> Result<Taken>;
+
+    /// Gives back what a request holds. An order that was sent for it keeps it.
+    async fn release(&self, request_id: RequestId, now: Timestamp) -> Result<Option<Reservation>>;
+
+    /// Gives back what is held for too long; returns how many. At most some at
+    /// a time.
+    async fn expire(&self, now: Timestamp) -> Result<u64>;
+
+    /// Notes the number of a card.
+    async fn note_number(&self, card: &Iccid, msisdn: &Msisdn) -> Result<()>;
+
+    /// How many there are, by pool and state.
+    async fn count(&self) -> Result<Vec<StockCount>>;
+
+    /// SIMs of the stock in the order of their cards.
+    async fn list(&self, filter: StockFilter, limit: u32) -> Result<Vec<StockSim>>;
+
+    /// Moves an available SIM to another pool. Returns whether it is in that
+    /// pool now, and available.
+    async fn move_to(&self, card: &Iccid, pool: &Pool, now: Timestamp) -> Result<bool>;
+
+    /// Takes a SIM out, unless a request has it. Returns the SIM as it is.
+    async fn withdraw(&self, card: &Iccid, now: Timestamp) -> Result<Option<StockSim>>;
+
+    /// Deletes reservations without an order that were over before.
+    async fn forget_reservations(&self, before: Timestamp) -> Result<u64>;
+}
