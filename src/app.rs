@@ -22,15 +22,15 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-pub use ledger_command::writes_of;
+pub use ledger_command::{StockInHand, stock_of, writes_of};
 use operators::Operators;
 pub use phases::CLOSING;
 
 use crate::config::Config;
 use crate::domain::Clock;
 use crate::grpc::{self, Certificates, Health, Services};
-use crate::service::events;
 use crate::service::writes::steps::Steps;
+use crate::service::events;
 use crate::store;
 use crate::telemetry::{LogLevel, Metrics, metrics};
 use crate::transatel::client::transport;

@@ -89,6 +89,9 @@ enum Command {
     /// `orders` does.
     #[command(subcommand)]
     Operations(ledger::operations::Command),
+    /// Import delivered SIMs into the stock, and count them, as `orders` does.
+    #[command(subcommand)]
+    Stock(ledger::stock::Command),
     /// Move all orders and events from a SQLite file to an empty PostgreSQL
     /// database. Stop the gateway first.
     MoveLedger(move_ledger::Options),
@@ -163,6 +166,7 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
         }),
         Command::Orders(command) => in_runtime(ledger::orders::run(sources, command)),
         Command::Operations(command) => in_runtime(ledger::operations::run(sources, command)),
+        Command::Stock(command) => in_runtime(ledger::stock::run(sources, command)),
         Command::MoveLedger(options) => in_runtime(move_ledger::run(sources, options)),
         Command::Health { address, service } => in_runtime(health(address, service)),
     };

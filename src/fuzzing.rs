@@ -7,6 +7,7 @@
 
 use crate::config;
 use crate::grpc;
+use crate::service;
 use crate::transatel;
 use crate::webhook;
 
@@ -14,11 +15,12 @@ use crate::webhook;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name: what takes foreign bytes.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("caller", grpc::fuzzing::caller),
     ("catalog", transatel::fuzzing::catalog),
     ("config", config::fuzzing::config),
     ("connectivity", transatel::fuzzing::connectivity),
+    ("delivery", service::fuzzing::delivery),
     ("envelope", webhook::fuzzing::envelope),
     ("esim", transatel::fuzzing::esim),
     ("inventory", transatel::fuzzing::inventory),

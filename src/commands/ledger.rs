@@ -1,4 +1,4 @@
-//! `orders` and `operations`: the ledger in the hands of an operator.
+//! `orders`, `operations` and `stock`: the ledger in the hands of an operator.
 //!
 //! They open the ledger that the settings name and use it as the calls do, so
 //! that neither a port nor a shell is needed: the right to run a command in the
@@ -7,6 +7,7 @@
 
 pub(super) mod operations;
 pub(super) mod orders;
+pub(super) mod stock;
 mod text;
 
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 
 use super::{CommandError, Sources, load};
 use crate::app::writes_of;
+use crate::config::Config;
 use crate::domain::write::{RequestId, WriteId};
 use crate::domain::{Deadline, Error, Iccid, Msisdn, SimRef};
 use crate::grpc::operator::Finding;
@@ -150,15 +152,20 @@ impl Show {
     }
 }
 
-/// The ledger, and a log with what an operator has to know: errors, and the
-/// line of a decision whatever `telemetry.log_level` says.
 async fn open(sources: &Sources) -> Result<Writes, CommandError> {
+    let config = prepare(sources)?;
+    Box::pin(writes_of(config)).await.map_err(CommandError::other)
+}
+
+/// The settings, and a log with what an operator has to know: errors, and the
+/// line of a decision whatever `telemetry.log_level` says.
+fn prepare(sources: &Sources) -> Result<Config, CommandError> {
     let mut config = load(sources)?.config;
     // What the gateway exports is not to be mixed with a command's.
     config.telemetry.otlp_endpoint = None;
     config.telemetry.log_level = format!("error,{AUDIT}=info");
     telemetry::init(&config.telemetry).map_err(CommandError::other)?;
-    Box::pin(writes_of(config)).await.map_err(CommandError::other)
+    Ok(config)
 }
 
 fn deadline() -> Deadline {

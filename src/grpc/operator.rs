@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{convert, parse};
+use crate::domain::stock::StockCount;
 use crate::domain::write::{Order, WriteId};
 use crate::domain::{Result, SimOperation};
 use crate::pb::connectivity::v1 as pb;
@@ -76,6 +77,12 @@ pub fn operation(operation: SimOperation) -> String {
     text("operation", operation_json(operation))
 }
 
+/// The stock of each pool, as `GetStock` answers it.
+pub fn stock(counts: Vec<StockCount>) -> String {
+    let pools = convert::stock::pools(counts, None);
+    text("pools", pools.into_iter().map(pool_json).collect())
+}
+
 fn text(name: &str, value: Value) -> String {
     format!("{:#}", json!({ name: value }))
 }
@@ -104,6 +111,28 @@ fn order_json(order: Order) -> Value {
     json.decision(order.operator_decision.as_ref());
     let used = order.activation_used();
     json.name("activationUsed", order.activation_used, used.as_str_name());
+    json.text("pool", &order.pool);
+    json.text("reservationId", &order.reservation_id);
+    Value::Object(json.0)
+}
+
+fn pool_json(pool: pb::PoolStock) -> Value {
+    let mut json = Members::default();
+    json.text("pool", &pool.pool);
+    json.count("available", pool.available);
+    json.count("reserved", pool.reserved);
+    json.count("sold", pool.sold);
+    json.count("setAside", pool.set_aside);
+    json.count("delivered", pool.delivered);
+    if !pool.set_aside_by_reason.is_empty() {
+        let reasons = pool.set_aside_by_reason.iter().map(|count| {
+            let mut json = Members::default();
+            json.name("reason", count.reason, count.reason().as_str_name());
+            json.count("sims", count.sims);
+            Value::Object(json.0)
+        });
+        json.put("setAsideByReason", reasons.collect());
+    }
     Value::Object(json.0)
 }
 
@@ -143,6 +172,13 @@ impl Members {
     fn text(&mut self, name: &str, text: &str) {
         if !text.is_empty() {
             self.put(name, text.into());
+        }
+    }
+
+    /// Protobuf's JSON has 64 bits as text.
+    fn count(&mut self, name: &str, count: i64) {
+        if count != 0 {
+            self.put(name, count.to_string().into());
         }
     }
 

@@ -7,6 +7,8 @@ mod catalog_index;
 mod catalog_loader;
 pub mod esim;
 pub mod events;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod inventory;
 pub mod qr_code;
 pub mod sims;

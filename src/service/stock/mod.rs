@@ -3,10 +3,12 @@
 //!
 //! * [`Stock`] is the interface: reservations, and what operators do with the
 //!   stock.
+//! * [`delivery`] reads the files that deliveries are listed in.
 //! * `look` decides, from what the provider shows, whether a SIM can be sold.
 //! * [`Sales`] reserves and buys in one request.
 //! * `upkeep` gives back what was reserved for too long.
 
+pub mod delivery;
 mod look;
 mod sales;
 mod upkeep;

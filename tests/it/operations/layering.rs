@@ -38,7 +38,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ),
     ("admin", &["config", "grpc", "listener", "telemetry"]),
     // Not in the gateway: what fuzz targets call.
-    ("fuzzing", &["config", "grpc", "transatel", "webhook"]),
+    ("fuzzing", &["config", "grpc", "service", "transatel", "webhook"]),
     (
         "app",
         &[

@@ -15,8 +15,8 @@ use crate::writes::sim_operations::IN_USE;
 const FRESH: &str = "882470000000001";
 
 /// A gateway on a ledger of its own, and the settings of its container.
-struct Beside {
-    env: TestEnv,
+pub struct Beside {
+    pub env: TestEnv,
     container: Vec<(String, String)>,
     _folder: tempfile::TempDir,
 }
@@ -40,7 +40,7 @@ impl Beside {
     }
 
     /// One on each database.
-    async fn on_each() -> Vec<Self> {
+    pub async fn on_each() -> Vec<Self> {
         let folder = tempfile::tempdir().unwrap();
         let file = format!("sqlite://{}/ledger.db", folder.path().display());
         let mut all = vec![Self::open(&file, folder).await];
@@ -50,26 +50,30 @@ impl Beside {
         all
     }
 
-    async fn run(&self, line: &str) -> (Option<i32>, String, String) {
+    pub async fn run(&self, line: &str) -> (Option<i32>, String, String) {
         let arguments: Vec<&str> = line.split(' ').map(|word| word.trim_matches('\'')).collect();
         run(&arguments, &self.container).await
     }
 
     /// The output of a command that has to succeed.
-    async fn answer(&self, line: &str) -> String {
+    pub async fn answer(&self, line: &str) -> String {
         let (code, out, err) = self.run(line).await;
         assert_eq!((code, err.as_str()), (Some(0), ""), "{line}");
         out
     }
 
-    async fn json(&self, line: &str) -> Value {
+    pub async fn json(&self, line: &str) -> Value {
         serde_json::from_str(&self.answer(line).await).unwrap()
     }
 
     /// What grpcurl prints of a call.
     async fn called(&self, method: &str, data: Value) -> Value {
-        let line =
-            format!("grpcurl -plaintext -d '{data}' 127.0.0.1:50051 connectivity.v1.Provisioning/{method}");
+        self.answered(&format!("Provisioning/{method}"), data).await
+    }
+
+    /// The same of any service.
+    pub async fn answered(&self, method: &str, data: Value) -> Value {
+        let line = format!("grpcurl -plaintext -d '{data}' 127.0.0.1:50051 connectivity.v1.{method}");
         let address = self.env.gateway.addresses.grpc.to_string();
         grpcurl::run(&line, &address).await.unwrap().remove(0)
     }

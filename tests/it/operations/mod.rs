@@ -39,6 +39,7 @@ pub mod rotated_credentials;
 pub mod runbook;
 pub mod secrecy;
 pub mod shutdown_facts;
+mod stock_commands;
 pub mod store_servers;
 pub mod store_trouble;
 pub mod telemetry;
