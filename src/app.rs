@@ -30,7 +30,7 @@ use crate::config::Config;
 use crate::domain::Clock;
 use crate::grpc::{self, Certificates, Health, Services};
 use crate::service::writes::steps::Steps;
-use crate::service::events;
+use crate::service::{Stock, events};
 use crate::store;
 use crate::telemetry::{LogLevel, Metrics, metrics};
 use crate::transatel::client::transport;
@@ -131,6 +131,11 @@ pub struct Addresses {
 }
 
 impl App {
+    /// The stock that it sells from.
+    pub fn stock(&self) -> &Stock {
+        &self.services.stock
+    }
+
     /// The addresses with the real ports, also when 0 was configured.
     ///
     /// # Errors

@@ -4,9 +4,11 @@ use super::{
     CommandError, CommandResult, ExitCode, Iccid, Msisdn, Named, Seams, Signals, Sources, build, examine,
     load, telemetry, until_stopped,
 };
-use crate::app::Addresses;
+use crate::app::{Addresses, App};
 use crate::config::{Config, Trust};
+use crate::domain::Pool;
 use crate::domain::change::OptionalOperation;
+use crate::domain::stock::Delivered;
 use transatel_simulator::{Options, Sandbox, Webhook};
 
 const OPTION: &str = "--sandbox";
@@ -68,11 +70,30 @@ pub(super) async fn serve(mut sources: Sources) -> CommandResult {
         let set = sandbox.control().set_webhook(Some(webhook));
         set.map_err(|error| CommandError::other(error.to_string()))?;
     }
+    deliver(&app, &sandbox).await?;
     welcome(&addresses, &sandbox, connect);
     let outcome = Box::pin(until_stopped(app, signals)).await;
     sandbox.stop().await;
     telemetry.flush().await;
     outcome
+}
+
+/// The pool of the stock that the simulator delivers SIMs to.
+const POOL: &str = "sandbox";
+
+/// Adds a delivery to the stock, unless an earlier start has.
+async fn deliver(app: &App, sandbox: &Sandbox) -> Result<(), CommandError> {
+    let cards = sandbox.control().delivery().into_iter();
+    let sims = cards
+        .filter_map(|sim| Iccid::parse(&sim.iccid))
+        .map(|iccid| Delivered {
+            iccid,
+            // As in a real delivery: the gateway finds it.
+            msisdn: None,
+        });
+    let pool = Pool::parse(POOL).ok_or_else(|| CommandError::other("the name of the pool"))?;
+    let imported = app.stock().import(&pool, sims.collect()).await;
+    imported.map(|_| ()).map_err(CommandError::other)
 }
 
 /// The options that grpcurl needs to connect.

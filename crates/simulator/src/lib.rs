@@ -67,7 +67,9 @@
 //! | 39 | in group `fleet-a` |
 //! | 40 | a physical SIM, Pre-Activated |
 //!
-//! All others come from the seed: most are ready to be sold, one in four is in use.
+//! All others come from the seed: most are ready to be sold, one in four is in use. A delivery
+//! ([`Control::delivery`]) is 100 that can be sold, of those after SIM 60: `serve --sandbox` has them in the pool
+//! `sandbox` of its stock.
 
 mod api;
 mod control;

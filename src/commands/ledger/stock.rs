@@ -11,7 +11,8 @@ use clap::{Args, Subcommand};
 use super::{failed, prepare, text};
 use crate::app::{StockInHand, stock_of};
 use crate::commands::{CommandError, CommandResult, Sources};
-use crate::domain::stock::{LONGEST_POOL, Pool, StockCount, StockState};
+use crate::domain::pool::{LONGEST_POOL, Pool};
+use crate::domain::stock::{StockCount, StockState};
 use crate::grpc::operator;
 
 /// What to do with the stock.

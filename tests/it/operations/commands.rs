@@ -155,6 +155,10 @@ async fn the_sandbox_greets_with_calls_that_work_as_pasted_and_ends_on_ctrl_c() 
         .body(r#"{"country":"FR"}"#)
         .send();
     assert!(attached.await.unwrap().status().is_success());
+    let stock = "grpcurl -plaintext 127.0.0.1:50051 connectivity.v1.Inventory/GetStock";
+    let stock = grpcurl::run(stock, &address).await.unwrap();
+    let pool = serde_json::json!({"pool": "sandbox", "available": "100", "delivered": "100"});
+    assert_eq!(stock, [serde_json::json!({ "pools": [pool] })]);
     for call in calls {
         let mut call = call.replace(&address, "127.0.0.1:50051");
         let follows = call.contains("StreamEvents");

@@ -158,25 +158,26 @@ async fn every_call_in_the_contracts_comments_works() {
                 let comment = comments.iter().find(|location| location.path == path).unwrap();
                 let comment = comment.leading_comments();
                 let name = format!("connectivity.v1.{}/{}", service.name(), method.name());
-                let line = comment.lines().find(|line| line.trim().starts_with("grpcurl"));
-                let line = line
-                    .unwrap_or_else(|| panic!("{name} has no grpcurl line"))
-                    .trim();
-                assert_eq!(grpcurl::parse(line).method.as_deref(), Some(name.as_str()));
-                let answer = grpcurl::run(line, &address).await;
-                // Needs an order that nobody could find out about, or a version
-                // of another catalog.
-                let expected = match method.name() {
-                    "ListCatalogChanges" => "CATALOG_VERSION_UNKNOWN",
-                    name if name.starts_with("Resolve") => "_NOT_FOUND",
-                    _ => "nothing",
-                };
-                let reached = answer.as_ref().is_err_and(|status| {
-                    let details = status.get_error_details();
-                    let info = details.error_info();
-                    info.is_some_and(|info| info.reason.ends_with(expected))
-                });
-                assert!(reached || answer.is_ok(), "{line}: {answer:?}");
+                let lines = comment.lines().map(str::trim);
+                let lines: Vec<&str> = lines.filter(|line| line.starts_with("grpcurl")).collect();
+                assert!(!lines.is_empty(), "{name} has no grpcurl line");
+                for line in lines {
+                    assert_eq!(grpcurl::parse(line).method.as_deref(), Some(name.as_str()));
+                    let answer = grpcurl::run(line, &address).await;
+                    // Needs an order that nobody could find out about, or a version
+                    // of another catalog.
+                    let expected = match method.name() {
+                        "ListCatalogChanges" => "CATALOG_VERSION_UNKNOWN",
+                        name if name.starts_with("Resolve") => "_NOT_FOUND",
+                        _ => "nothing",
+                    };
+                    let reached = answer.as_ref().is_err_and(|status| {
+                        let details = status.get_error_details();
+                        let info = details.error_info();
+                        info.is_some_and(|info| info.reason.ends_with(expected))
+                    });
+                    assert!(reached || answer.is_ok(), "{line}: {answer:?}");
+                }
                 documented += 1;
             }
         }

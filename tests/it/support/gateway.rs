@@ -93,10 +93,20 @@ impl TestEnv {
         Self { sandbox, gateway }
     }
 
-    /// With all that a gateway can have.
+    /// With all that a gateway can have, and the stock of `serve --sandbox`.
     pub async fn with_everything() -> Self {
         let env = Self::with_events(&OPERATIONS).await;
         env.carry_out_at_once();
+        let sims = env.control().delivery().into_iter().map(|sim| api::DeliveredSim {
+            iccid: sim.iccid,
+            ..Default::default()
+        });
+        let stock = api::ImportStockRequest {
+            pool: "sandbox".into(),
+            sims: sims.collect(),
+            validate_only: false,
+        };
+        env.inventory().import_stock(stock).await.unwrap();
         env
     }
 

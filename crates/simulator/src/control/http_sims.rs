@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{Path, Query, State},
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -32,6 +32,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             find_sims,
         ),
         get("/sims/{sim}", "", "the SIM with all its subscriptions", sim),
+        get(
+            "/delivery",
+            "",
+            "a delivery file of SIMs that can be sold",
+            delivery,
+        ),
         post_on_sim(
             "/sims/{sim}/attach",
             r#"{"country": "FR"}"#,
@@ -112,6 +118,10 @@ struct Limit {
     physical: Option<bool>,
     #[serde(rename = "bundles")]
     subscriptions: Option<bool>,
+}
+
+async fn delivery(State(control): State<Control>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/csv")], control.delivery_file())
 }
 
 async fn find_sims(State(control): State<Control>, Query(wanted): Query<Limit>) -> Json<Vec<SimView>> {

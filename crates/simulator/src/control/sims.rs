@@ -25,6 +25,11 @@ use crate::{
     },
 };
 
+/// SIMs that no delivery has: those with a story, and as many spare ones.
+const FIRST_ONES: u32 = 60;
+/// SIMs of a delivery.
+const DELIVERED: usize = 100;
+
 /// A SIM as it is, whatever the APIs show of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SimView {
@@ -210,6 +215,25 @@ impl Control {
                 .flatten()
         };
         provider.stock.numbers().filter_map(view).take(count).collect()
+    }
+
+    /// A delivery of SIMs that can be sold: fresh, reserved for no device, and none of the first ones, which documentation
+    /// and examples use for other things.
+    pub fn delivery(&self) -> Vec<SimView> {
+        let fresh = self.find_sims(Criteria::FRESH, DELIVERED + FIRST_ONES as usize);
+        fresh
+            .into_iter()
+            .filter(|sim| sim.number > FIRST_ONES && sim.eid.is_none())
+            .take(DELIVERED)
+            .collect()
+    }
+
+    /// The delivery as a file, with the columns of a real one: without a number in any line.
+    pub fn delivery_file(&self) -> String {
+        let line = |sim: SimView| format!("{};;1;{};Available;0000;00000000\r\n", sim.number, sim.iccid);
+        let lines = self.delivery().into_iter().map(line);
+        let header = "TransatelId;Msisdn;Release;IccId;HLRStatus;Pin1;Puk1\r\n".to_owned();
+        std::iter::once(header).chain(lines).collect()
     }
 
     /// Attaches a SIM to a network of a country, by alpha-2 or alpha-3 code. On the first attach the profile comes

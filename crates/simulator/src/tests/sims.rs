@@ -250,3 +250,23 @@ async fn sim_levers_work_over_http() {
         5
     );
 }
+
+#[tokio::test]
+async fn a_delivery_is_a_file_of_sims_that_can_be_sold() {
+    let bench = Bench::start().await;
+    let url = format!("{}/__sandbox/delivery", bench.sandbox.base_url());
+    let file = bench.client.get(url).send().await.unwrap().text().await.unwrap();
+    let mut lines = file.lines();
+    let header = "TransatelId;Msisdn;Release;IccId;HLRStatus;Pin1;Puk1";
+    assert_eq!(lines.next(), Some(header));
+    let cards: Vec<&str> = lines.map(|line| line.split(';').nth(3).unwrap()).collect();
+    let delivered = bench.sandbox.control().delivery();
+    let expected: Vec<&str> = delivered.iter().map(|sim| sim.iccid.as_str()).collect();
+    assert_eq!(cards, expected);
+    assert_eq!(cards[0], "8988247000000000647");
+    for sim in delivered {
+        assert_eq!(sim.status, SimStatus::PreActivated);
+        assert_eq!(sim.esim_status, Some(crate::ProfileStatus::Released));
+        assert!(sim.number > 60 && sim.eid.is_none() && sim.bought().next().is_none());
+    }
+}
