@@ -27,9 +27,15 @@ pub struct Line {
     pub max_time: Option<std::time::Duration>,
 }
 
+/// The call alone, without what a page does with its answer.
+fn call_alone(line: &str) -> Vec<String> {
+    let words = shell_words(line).into_iter();
+    words.take_while(|word| word != "|").collect()
+}
+
 /// Splits like a shell and takes the line apart.
 pub fn parse(line: &str) -> Line {
-    let words = shell_words(line);
+    let words = call_alone(line);
     assert_eq!(words[0], "grpcurl", "{line}");
     let mut data = Value::Object(Default::default());
     let mut max_time = None;
@@ -95,7 +101,7 @@ async fn run_the_real_one(line: &str, address: &str, succeeds: bool) {
     let required = std::env::var_os("REQUIRE_GRPCURL").is_some();
     let line = line.replace("127.0.0.1:50051", address).replace("\\\n", " ");
     let run = tokio::task::spawn_blocking(move || {
-        let words = shell_words(&line);
+        let words = call_alone(&line);
         Command::new("grpcurl").args(&words[1..]).output()
     });
     match run.await.unwrap() {

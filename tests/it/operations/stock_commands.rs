@@ -4,12 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use transatel_gateway::domain::stock::SetAside;
 use transatel_simulator::{Control, Criteria, SimView};
 use uuid::Uuid;
 
 use crate::operations::commands::run;
 use crate::operations::ledger_commands::Beside;
 use crate::support::gateway::{FRANCE, settings};
+use crate::support::markdown::{first_cells, page};
 use crate::support::process::command;
 
 /// What must not be shown or kept.
@@ -220,4 +222,12 @@ async fn a_wrong_command_line_of_the_stock_ends_with_64_and_opens_nothing() {
         assert_eq!(code, Some(64), "{line}: {err}");
         assert!(err.contains(said), "{said} in {err}");
     }
+}
+
+#[test]
+fn every_reason_to_set_a_sim_aside_is_explained() {
+    let page = page("docs/stock.md");
+    let reasons = SetAside::ALL.iter().map(|reason| reason.name().to_uppercase());
+    let explained = first_cells(page.section("## SIMs that are set aside"));
+    assert_eq!(explained, reasons.collect::<Vec<_>>());
 }
