@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::digest::Digest;
+use super::product::ListPrice;
 use super::subscription::Balance;
 use super::write::{RequestId, WriteId};
 use super::{Country, EsimStatus, SimIds};
@@ -260,6 +261,8 @@ pub struct Details {
     pub esim_status: Option<EsimStatus>,
     /// What is left of a resource.
     pub balance: Option<Balance>,
+    /// The list price of what was ordered.
+    pub list_price: Option<ListPrice>,
 }
 
 impl Event {

@@ -83,6 +83,17 @@ impl Product {
         is_infrastructure_id(&self.id) || self.tags.iter().any(|tag| is_infrastructure_tag(tag))
     }
 
+    /// Its list price, in a catalog of this age.
+    pub fn list_price(&self, freshness: &Freshness) -> Option<ListPrice> {
+        let as_of = Timestamp::try_from(freshness.as_of).ok()?;
+        Some(ListPrice {
+            price: self.price?,
+            // As the ledger keeps it.
+            as_of: Timestamp::from_microsecond(as_of.as_microsecond()).ok()?,
+            version: freshness.version.as_ref().to_owned(),
+        })
+    }
+
     /// Total bytes of data it grants; `None` when it grants no data with a
     /// known amount.
     pub fn data_bytes(&self) -> Option<i64> {
@@ -245,6 +256,18 @@ pub struct Operator {
     pub name: String,
     /// Radio technologies as the provider names them.
     pub technologies: Vec<String>,
+}
+
+/// The list price of a product when an order for it was sent, by the catalog:
+/// most probably a retail price, and not what the account is charged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPrice {
+    /// The price.
+    pub price: Money,
+    /// When the provider gave that catalog, in whole microseconds.
+    pub as_of: Timestamp,
+    /// Identifies that catalog's content.
+    pub version: String,
 }
 
 /// How old a cached answer is.

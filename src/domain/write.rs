@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::change::{SimChange, SubscriptionAction};
 use super::failure::Failure;
 use super::pool::Pool;
+use super::product::ListPrice;
 use super::{Iccid, Money, Msisdn, SimIds};
 
 pub use super::state::State;
@@ -189,6 +190,9 @@ pub struct Purchase {
     /// How its latest attempt was sent, or is about to be; `None` when that is
     /// not known: a former release did not record it.
     pub activation_used: Option<Activation>,
+    /// The product's list price when the latest attempt was begun; `None` when
+    /// the catalog has none, or a former release did not record it.
+    pub list_price: Option<ListPrice>,
     /// The resulting subscription.
     pub subscription_id: Option<String>,
 }

@@ -12,8 +12,8 @@ use prost::Message as _;
 
 use crate::domain::eligibility::{Eligibility, Mode, Verdict};
 use crate::domain::product::{
-    Allowance, Amount, Category, CountryNetworks, Coverage, Freshness, Grant, Product, Scope, Validity,
-    ValidityUnit,
+    Allowance, Amount, Category, CountryNetworks, Coverage, Freshness, Grant, ListPrice, Product, Scope,
+    Validity, ValidityUnit,
 };
 use crate::domain::subscription::{Balance, End, Level, Status};
 use crate::domain::{Country, Money, SimIds, SimRecord, SimStatus, Subscription};
@@ -154,6 +154,15 @@ pub fn freshness(freshness: Freshness) -> pb::Freshness {
         as_of: Some(freshness.as_of.into()),
         stale: freshness.stale,
         version: freshness.version.as_ref().into(),
+    }
+}
+
+/// The list price of what was ordered.
+pub fn list_price(list_price: ListPrice) -> pb::ListPrice {
+    pb::ListPrice {
+        price: Some(money(list_price.price)),
+        as_of: Some(timestamp(list_price.as_of)),
+        catalog_version: list_price.version,
     }
 }
 

@@ -113,6 +113,7 @@ fn order_json(order: Order) -> Value {
     json.name("activationUsed", order.activation_used, used.as_str_name());
     json.text("pool", &order.pool);
     json.text("reservationId", &order.reservation_id);
+    json.list_price(order.list_price.as_ref());
     Value::Object(json.0)
 }
 
@@ -193,6 +194,25 @@ impl Members {
         if let Some(time) = time {
             self.put(name, time.to_string().into());
         }
+    }
+
+    fn list_price(&mut self, given: Option<&pb::ListPrice>) {
+        let Some(given) = given else { return };
+        let mut list_price = Self::default();
+        if let Some(price) = &given.price {
+            let mut money = Self::default();
+            money.text("currencyCode", &price.currency_code);
+            if price.units != 0 {
+                money.text("units", &price.units.to_string());
+            }
+            if price.nanos != 0 {
+                money.put("nanos", price.nanos.into());
+            }
+            list_price.put("price", Value::Object(money.0));
+        }
+        list_price.time("asOf", given.as_of.as_ref());
+        list_price.text("catalogVersion", &given.catalog_version);
+        self.put("listPrice", Value::Object(list_price.0));
     }
 
     fn sim(&mut self, sim: Option<&pb::SimIds>) {

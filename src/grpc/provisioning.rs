@@ -43,7 +43,7 @@ impl Handler {
         let request = parsed?;
         Ok(match self.orders.validate_order(&request, deadline).await? {
             Validated::Known(order) => convert::order::order(*order),
-            Validated::Valid(kind) => convert::order::validated(request.request_id, request.caller, kind),
+            Validated::Valid(kind) => convert::order::validated(request.request_id, request.caller, *kind),
         })
     }
 

@@ -198,7 +198,7 @@ impl Catalog {
     /// # Errors
     /// `PRODUCT_NOT_FOUND`; the provider's errors when a fresh catalog cannot
     /// be loaded.
-    pub async fn fresh_product(&self, id: &str) -> Result<Arc<Product>> {
+    pub async fn fresh_product(&self, id: &str) -> Result<(Arc<Product>, Freshness)> {
         let cached = self
             .cache
             .get_fresh(&self.default_language)
@@ -206,9 +206,10 @@ impl Catalog {
             .map_err(|failure| failure.into_error(Need::Required))?;
         let entry = cached.value.entry(id);
         let found = entry.map(|entry| Arc::clone(&entry.product));
-        found.ok_or_else(|| Error::ProductNotFound {
+        let product = found.ok_or_else(|| Error::ProductNotFound {
             product_id: id.to_owned(),
-        })
+        })?;
+        Ok((product, freshness(&cached)))
     }
 
     /// Every country in which something on sale works, sorted.

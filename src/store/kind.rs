@@ -195,6 +195,7 @@ mod tests {
                 line: line.clone(),
                 terms,
                 activation_used: None,
+                list_price: None,
                 subscription_id: None,
             };
             (Kind::Purchase(purchase), Stored::Purchase { parent })

@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 12] = [
+const STEPS: [(i64, &str, &str, &str); 13] = [
     (
         1,
         "orders",
@@ -89,6 +89,12 @@ const STEPS: [(i64, &str, &str, &str); 12] = [
         "stock (readable from 9)",
         include_str!("../../migrations/sqlite/0012_stock.sql"),
         include_str!("../../migrations/postgres/0012_stock.sql"),
+    ),
+    (
+        13,
+        "list price (readable from 9)",
+        include_str!("../../migrations/sqlite/0013_list_price.sql"),
+        include_str!("../../migrations/postgres/0013_list_price.sql"),
     ),
 ];
 

@@ -167,7 +167,7 @@ async fn repeat<S: Session>(
 ) -> sqlx::Result<Option<Record>> {
     let iccid = attempt.write.kind.iccid().map(Iccid::as_str);
     let baseline = row::baseline(&attempt.baseline)?;
-    let values = values![
+    let mut values = values![
         known.write.id,
         known.attempt,
         iccid,
@@ -177,6 +177,7 @@ async fn repeat<S: Session>(
         attempt.owner,
         row::activation_used(&attempt.write.kind),
     ];
+    values.extend(row::list_price_columns(&attempt.write.kind));
     let updated = session.row(statements::REPEAT, values).await?;
     updated.as_ref().map(row::record).transpose()
 }

@@ -4,6 +4,8 @@
 //! `state` are `DONE` and `NOT_DONE` of every kind, `act` is the kind, and a
 //! change of a SIM has an empty `product_id`.
 
+mod list_price;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,6 +24,8 @@ use crate::domain::write::{
     Write, WriteId,
 };
 use crate::domain::{Iccid, Money, Msisdn};
+
+pub(super) use list_price::columns as list_price_columns;
 
 /// A value of a row: every column is a text or an integer.
 #[derive(Clone)]
@@ -137,7 +141,7 @@ pub(super) fn new_row(attempt: &Attempt, slot: &Slot, baseline: &str) -> sqlx::R
     let price = terms.and_then(|terms| terms.max_price.as_ref());
     let currency = price.map(Money::currency);
     let (msisdn, product_id) = slot.columns();
-    Ok(values![
+    let mut values = values![
         write.id,
         write.request_id,
         write.kind.iccid().map(Iccid::as_str),
@@ -159,7 +163,9 @@ pub(super) fn new_row(attempt: &Attempt, slot: &Slot, baseline: &str) -> sqlx::R
         details.as_deref(),
         attempt.owner,
         activation_used(&write.kind),
-    ])
+    ];
+    values.extend(list_price_columns(&write.kind));
+    Ok(values)
 }
 
 /// The values that a new row has besides, for a SIM of the stock.
@@ -238,11 +244,12 @@ fn kind(row: &impl Cells) -> sqlx::Result<Kind> {
                 product_id: text(row, "product_id")?,
                 activation: parsed(row, "activation", activation_named)?,
                 reference: text(row, "reference")?,
-                max_price: price(row)?,
+                max_price: money(row, ["max_price_currency", "max_price_units", "max_price_nanos"])?,
                 parent,
                 from_stock: from_stock(row)?,
             },
             activation_used: parsed(row, "activation_used", activation_named)?,
+            list_price: list_price::read(row)?,
             subscription_id: row.text("subscription_id")?,
         }),
         Stored::Subscription(terms) => Kind::Subscription(SubscriptionChange {
@@ -316,13 +323,13 @@ pub(super) fn time(row: &impl Cells, column: &str) -> sqlx::Result<Option<Timest
     time.transpose().map_err(|_| unusable(column))
 }
 
-fn price(row: &impl Cells) -> sqlx::Result<Option<Money>> {
-    const UNITS: &str = "max_price_units";
-    let Some(currency) = parsed(row, "max_price_currency", Currency::parse)? else {
+/// The amount in three columns, when there is one.
+fn money(row: &impl Cells, [currency, units, nanos]: [&str; 3]) -> sqlx::Result<Option<Money>> {
+    let Some(currency) = parsed(row, currency, Currency::parse)? else {
         return Ok(None);
     };
-    let price = Money::new(currency, number(row, UNITS)?, small(row, "max_price_nanos")?);
-    price.map(Some).ok_or_else(|| unusable(UNITS))
+    let amount = Money::new(currency, number(row, units)?, small(row, nanos)?);
+    amount.map(Some).ok_or_else(|| unusable(units))
 }
 
 fn failure(row: &impl Cells) -> sqlx::Result<Option<Failure>> {

@@ -56,7 +56,8 @@ macro_rules! columns {
          max_price_units, max_price_nanos, caller, state, subscription_id, provider_reference, \
          failure_reason, failure_provider_code, failure_provider_request_id, created_at, updated_at, \
          next_check_at, attempt, baseline, sent_by, checks, act, details, first_baseline, checked_at, \
-         absent_for, watched_for, note, noted_by, activation_used, pool, reservation_id"
+         absent_for, watched_for, note, noted_by, activation_used, pool, reservation_id, list_price_currency, \
+         list_price_units, list_price_nanos, list_price_as_of, list_price_version"
     };
 }
 pub(super) use columns;
@@ -84,9 +85,10 @@ pub(super) const SLOT_STATUS: SqlStr = SqlStr::from_static(concat!(
 pub(super) const INSERT: SqlStr = SqlStr::from_static(concat!(
     "INSERT INTO orders (id, request_id, iccid, msisdn, product_id, activation, reference, \
      max_price_currency, max_price_units, max_price_nanos, caller, created_at, updated_at, baseline, \
-     sent_by, lease_until, act, details, owner, activation_used, pool, reservation_id, state, attempt, checks) \
+     sent_by, lease_until, act, details, owner, activation_used, list_price_currency, list_price_units, \
+     list_price_nanos, list_price_as_of, list_price_version, pool, reservation_id, state, attempt, checks) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-     'submitting', 1, 0) \
+     $23, $24, $25, $26, $27, 'submitting', 1, 0) \
      ON CONFLICT DO NOTHING RETURNING ",
     columns!()
 ));
@@ -96,7 +98,7 @@ pub(super) const BEGIN_FIRST: SqlStr = SqlStr::from_static(concat!(
     "SELECT ",
     columns!(),
     " FROM begin_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-     $20, $21)"
+     $20, $21, $22, $23, $24, $25, $26)"
 ));
 
 /// The next check stays planned: it applies again when the repeat is released.
@@ -105,7 +107,9 @@ pub(super) const REPEAT: SqlStr = SqlStr::from_static(concat!(
      provider_reference = NULL, failure_reason = NULL, failure_provider_code = NULL, \
      failure_provider_request_id = NULL, iccid = COALESCE($3, iccid), updated_at = $4, \
      first_baseline = COALESCE(first_baseline, baseline), baseline = $5, sent_by = $6, lease_until = $6, \
-     owner = $7, activation_used = $8 WHERE id = $1 AND attempt = $2 AND state = 'not_placed' AND NOT ",
+     owner = $7, activation_used = $8, list_price_currency = $9, list_price_units = $10, \
+     list_price_nanos = $11, list_price_as_of = $12, list_price_version = $13 \
+     WHERE id = $1 AND attempt = $2 AND state = 'not_placed' AND NOT ",
     confirmed!(),
     " RETURNING ",
     columns!()

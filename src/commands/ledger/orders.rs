@@ -147,12 +147,13 @@ fn product(order: &Order) -> &str {
 }
 
 fn shown(order: &Order, now: Timestamp) -> String {
-    let (kind, line, subscription, reference) = match &order.kind {
+    let (kind, line, subscription, reference, list_price) = match &order.kind {
         OrderKind::Purchase(purchase) => (
             "buy",
             &purchase.line,
             purchase.subscription_id.as_deref(),
             purchase.terms.reference.as_str(),
+            purchase.list_price.as_ref(),
         ),
         OrderKind::Subscription(change) => (
             match change.terms.action {
@@ -162,6 +163,7 @@ fn shown(order: &Order, now: Timestamp) -> String {
             &change.line,
             Some(change.terms.subscription_id.as_str()),
             "",
+            None,
         ),
     };
     let sim = SimIds {
@@ -175,6 +177,10 @@ fn shown(order: &Order, now: Timestamp) -> String {
         ("why", text::why(order.failure.as_ref())),
         ("what", kind.to_owned()),
         ("product", product(order).to_owned()),
+        (
+            "list price",
+            list_price.map_or_else(String::new, |list| list.price.to_string()),
+        ),
         ("SIM", text::sim(&sim)),
         ("subscription", optional(subscription)),
         ("requested", text::moment(order.created_at, now)),

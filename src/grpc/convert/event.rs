@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::esim::{self, entry};
-use super::{balance, sim_ids, timestamp};
+use super::{balance, list_price, sim_ids, timestamp};
 use crate::domain::event::EventType;
 use crate::domain::write::WriteId;
 use crate::pb::connectivity::v1 as pb;
@@ -41,6 +41,7 @@ pub fn prepare_event(logged: &Logged) -> Bytes {
         balance: details.balance.map(balance),
         infrastructure: event.infrastructure,
         attributes: Some(entry(logged.attributes.clone())),
+        list_price: details.list_price.map(list_price),
     }
     .encode_to_vec()
     .into()

@@ -1,6 +1,6 @@
 //! Domain to protobuf: orders.
 
-use super::{sim_ids, timestamp};
+use super::{list_price, sim_ids, timestamp};
 use crate::domain::SimIds;
 use crate::domain::change::SubscriptionAction;
 use crate::domain::failure::{Failure, Reason};
@@ -48,6 +48,7 @@ fn with_kind(kind: OrderKind, common: pb::Order) -> pb::Order {
             parent_subscription_id: purchase.terms.parent.unwrap_or_default(),
             pool: pool(purchase.terms.from_stock.as_ref()),
             reservation_id: reservation(purchase.terms.from_stock.as_ref()),
+            list_price: purchase.list_price.map(list_price),
             ..common
         },
         OrderKind::Subscription(change) => pb::Order {

@@ -10,7 +10,7 @@ use super::steps::Step;
 use super::verdict::{Candidates, Judgement, Observation, is_complete, judge};
 use super::{Inner, Request, Writes, unavailable};
 use crate::domain::failure::Reason;
-use crate::domain::product::Product;
+use crate::domain::product::{Freshness, Product};
 use crate::domain::sim::Identifier;
 use crate::domain::subscription::Holdings;
 use crate::domain::write::{Activation, Line, Purchase, PurchaseTerms};
@@ -32,7 +32,7 @@ impl Writes {
         deadline: Deadline,
     ) -> Result<Prepared> {
         self.ensure_account()?;
-        let product = self.product_at_price(terms).await?;
+        let (product, freshness) = self.product_at_price(terms).await?;
         add_on::ensure_takes_parent(&product, terms.parent.as_deref())?;
         let msisdn = match self.inner.sims.known(&request.sim).await.msisdn {
             Some(msisdn) => msisdn,
@@ -81,6 +81,7 @@ impl Writes {
             },
             terms: terms.clone(),
             activation_used: Some(choice.first()),
+            list_price: product.list_price(&freshness),
             subscription_id: None,
         };
         let baseline = holdings.subscriptions.into_iter().map(|on_sim| on_sim.id);
@@ -194,17 +195,17 @@ impl Writes {
         Ok(record)
     }
 
-    /// The product; its price, in a catalog that is not stale, is at most what
-    /// the caller allows.
-    async fn product_at_price(&self, terms: &PurchaseTerms) -> Result<Arc<Product>> {
+    /// The product, and the age of the catalog that it is from; its price, in a
+    /// catalog that is not stale, is at most what the caller allows.
+    async fn product_at_price(&self, terms: &PurchaseTerms) -> Result<(Arc<Product>, Freshness)> {
         let catalog = &self.inner.catalog;
         let Some(most) = terms.max_price else {
-            let (entry, _) = catalog.product(None, &terms.product_id).await?;
-            return Ok(entry.product);
+            let (entry, freshness) = catalog.product(None, &terms.product_id).await?;
+            return Ok((entry.product, freshness));
         };
-        let product = catalog.fresh_product(&terms.product_id).await?;
+        let (product, freshness) = catalog.fresh_product(&terms.product_id).await?;
         ensure_at_most(product.price, most)?;
-        Ok(product)
+        Ok((product, freshness))
     }
 }
 

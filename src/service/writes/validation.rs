@@ -23,7 +23,7 @@ pub enum Validated {
     /// The request id belongs to this order already.
     Known(Box<Order>),
     /// This would be sent.
-    Valid(OrderKind),
+    Valid(Box<OrderKind>),
 }
 
 impl Writes {
@@ -69,7 +69,7 @@ impl Writes {
                 .await?;
         }
         let kind = ready.change.kind().into_order().ok_or(Error::RequestIdReused)?;
-        Ok(Some(Validated::Valid(kind)))
+        Ok(Some(Validated::Valid(Box::new(kind))))
     }
 
     /// The provider would accept the purchase, by what it says about the SIM.

@@ -28,6 +28,7 @@ pub fn purchase() -> Purchase {
             from_stock: None,
         },
         activation_used: None,
+        list_price: None,
         subscription_id: None,
     }
 }

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::event::Details;
-use crate::domain::product::Amount;
+use crate::domain::money::Currency;
+use crate::domain::product::{Amount, ListPrice};
 use crate::domain::subscription::{Balance, Level};
-use crate::domain::{Country, EsimStatus};
+use crate::domain::{Country, EsimStatus, Money};
 use crate::store::row;
 
 /// Times are microseconds since 1970.
@@ -27,6 +28,19 @@ struct Stored {
     esim_status: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<StoredBalance>,
+    /// As the triggers of migration 11 write it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_price: Option<StoredListPrice>,
+}
+
+#[derive(Serialize, Deserialize, Default, PartialEq)]
+#[serde(default)]
+struct StoredListPrice {
+    currency: String,
+    units: i64,
+    nanos: i32,
+    as_of: i64,
+    version: String,
 }
 
 #[derive(Serialize, Deserialize, Default, PartialEq)]
@@ -76,6 +90,13 @@ pub(super) fn write(details: &Details) -> Option<String> {
                 period_end: micros(balance.period_end),
             }
         }),
+        list_price: details.list_price.clone().map(|list_price| StoredListPrice {
+            currency: list_price.price.currency().code().to_owned(),
+            units: list_price.price.units(),
+            nanos: list_price.price.nanos(),
+            as_of: list_price.as_of.as_microsecond(),
+            version: list_price.version,
+        }),
     };
     if stored == Stored::default() {
         return None;
@@ -108,7 +129,18 @@ pub(super) fn read(text: &str) -> sqlx::Result<Details> {
             period_start: time(balance.period_start),
             period_end: time(balance.period_end),
         }),
+        list_price: stored.list_price.and_then(StoredListPrice::read),
     })
+}
+
+impl StoredListPrice {
+    fn read(self) -> Option<ListPrice> {
+        Some(ListPrice {
+            price: Money::new(Currency::parse(&self.currency)?, self.units, self.nanos)?,
+            as_of: Timestamp::from_microsecond(self.as_of).ok()?,
+            version: self.version,
+        })
+    }
 }
 
 impl From<Amount> for StoredAmount {
@@ -164,6 +196,11 @@ mod tests {
                     fair_use: true,
                     period_start: at(4),
                     period_end: None,
+                }),
+                list_price: Some(ListPrice {
+                    price: Money::from_cents(Currency::parse("EUR").unwrap(), -350),
+                    as_of: at(5).unwrap(),
+                    version: "34e9a1b07c5d2f86".into(),
                 }),
             };
             let text = write(&details).unwrap();

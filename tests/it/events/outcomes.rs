@@ -18,8 +18,8 @@ use transatel_gateway::store::{Attempt, Begun, Record, Settled, Settlement};
 use crate::events::event_log::{Stage, event, ids, incoming, named};
 use crate::writes::ledger::sims::change;
 use crate::writes::ledger::{
-    BY_ANOTHER, NOT_PLACED, at, begun, failure, horizon, in_state, msisdn, placed, purchase_mut, request,
-    settled, suite_of, unknown, wanted,
+    BY_ANOTHER, NOT_PLACED, at, begun, failure, horizon, in_state, list_price, msisdn, placed, purchase_mut,
+    request, settled, suite_of, unknown, wanted,
 };
 
 suite_of! { crate::events::event_log::Stage:
@@ -56,6 +56,7 @@ fn complete(sim: u32) -> Attempt {
     let purchase = purchase_mut(&mut attempt.write);
     purchase.line.iccid = Iccid::parse("8988247000000000019");
     purchase.terms.reference = "cart 7 'é".into();
+    purchase.list_price = list_price(350, -5);
     attempt
 }
 
@@ -97,6 +98,10 @@ async fn each_outcome_of_an_order_is_an_event(stage: &Stage) {
             request_id: Some(record.write.request_id),
             caller: Some("shop".into()),
             reference: Some("cart 7 'é".into()),
+            details: Details {
+                list_price: list_price(350, -5),
+                ..Details::default()
+            },
             ..Event::default()
         });
     }
@@ -426,6 +431,7 @@ async fn details_are_read_as_they_were_appended(stage: &Stage) {
                 period_start: None,
                 period_end: Some(at(4)),
             }),
+            list_price: None,
         },
         order_id: Some(order.id),
         ..event("A")

@@ -53,6 +53,8 @@ async fn an_order_that_is_placed_is_an_event_at_once() {
     );
     assert_eq!(event.subscription_id, placed.subscription_id);
     assert_eq!(event.sim, placed.sim);
+    assert!(event.list_price.is_some());
+    assert_eq!(event.list_price, placed.list_price);
     assert_eq!(event.occurred_at, placed.updated_at);
     assert_eq!(event.received_at, event.occurred_at);
     assert!(uuid::Uuid::try_parse(&event.event_id).is_ok());

@@ -24,7 +24,7 @@ const PAGES: [&str; 5] = [
 ];
 
 /// Members whose values change from run to run.
-const CHANGING: [&str; 24] = [
+const CHANGING: [&str; 25] = [
     "eventId",
     "expirationDate",
     "externalReference",
@@ -48,7 +48,8 @@ const CHANGING: [&str; 24] = [
     "periodEnd",
     "periodStart",
     "statusChangedAt",
-    // Also follows the times of products that are sold for a while.
+    // Also follow the times of products that are sold for a while.
+    "catalogVersion",
     "version",
 ];
 

@@ -48,12 +48,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use transatel_gateway::config::{Store, StoreUrl};
-use transatel_gateway::domain::ProviderDetail;
 use transatel_gateway::domain::failure::{Failure, Reason};
+use transatel_gateway::domain::money::Currency;
+use transatel_gateway::domain::product::ListPrice;
 use transatel_gateway::domain::write::{
     Kind, Line, Purchase, PurchaseTerms, RequestId, State, Write, WriteId,
 };
-use transatel_gateway::domain::{Clock, Msisdn};
+use transatel_gateway::domain::{Clock, Money, Msisdn, ProviderDetail};
 use transatel_gateway::store::{
     self, Attempt, Begun, Check, Count, Filter, Key, Ledger, Observed, Opened, Record, Released, Settled,
     Settlement, Slot, TakeOver,
@@ -106,6 +107,7 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
                     from_stock: None,
                 },
                 activation_used: None,
+                list_price: None,
                 subscription_id: None,
             }),
             provider_reference: None,
@@ -120,6 +122,15 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
         lease_until: at(60),
         owner: Uuid::nil(),
     }
+}
+
+/// A list price in euros, of a catalog that was given then.
+pub fn list_price(cents: i64, as_of: i64) -> Option<ListPrice> {
+    Some(ListPrice {
+        price: Money::from_cents(Currency::parse("EUR").unwrap(), cents),
+        as_of: at(as_of),
+        version: format!("{cents:016x}"),
+    })
 }
 
 /// The purchase that a write is.

@@ -2,6 +2,7 @@
 
 mod add_ons;
 mod callers;
+mod list_price;
 mod listing;
 mod outcomes;
 mod prices;

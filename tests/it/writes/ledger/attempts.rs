@@ -1,8 +1,7 @@
 //! What begins, what does not, and what is taken back.
 
-use transatel_gateway::domain::money::Currency;
+use transatel_gateway::domain::Iccid;
 use transatel_gateway::domain::write::Activation;
-use transatel_gateway::domain::{Iccid, Money};
 
 use super::*;
 
@@ -17,6 +16,7 @@ suite! {
     a_slot_that_moved_is_not_begun_on,
     what_was_not_sent_is_taken_back,
     how_an_attempt_is_sent_is_kept,
+    the_list_price_is_that_of_the_latest_attempt,
     texts_that_a_database_cannot_hold_do_no_harm,
 }
 
@@ -27,6 +27,7 @@ async fn a_new_order_is_found_as_it_was_written(stage: &Stage) {
     bought.line.iccid = Iccid::parse("8988247000000000001");
     bought.terms.activation = Some(Activation::Immediate);
     bought.activation_used = Some(Activation::OnFirstUse);
+    bought.list_price = list_price(-1_050, -7);
     bought.terms.reference = "shop's \"number\" 7; DROP TABLE orders -- é\u{1F4F1}".into();
     let euro = Currency::parse("EUR").unwrap();
     bought.terms.max_price = Money::new(euro, -3, -250_000_001);
@@ -288,4 +289,27 @@ async fn how_an_attempt_is_sent_is_kept(stage: &Stage) {
     let record = begun(ledger, with(first_use, 1)).await;
     assert_eq!((record.attempt, used(&record)), (2, first_use));
     assert_eq!(set(1).await, first_use, "of an earlier attempt");
+}
+
+async fn the_list_price_is_that_of_the_latest_attempt(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let with = |list_price, generation| {
+        let mut attempt = wanted(1, "P", request(1));
+        purchase_mut(&mut attempt.write).list_price = list_price;
+        attempt.generation = generation;
+        attempt
+    };
+    for (generation, price) in (0..).zip([list_price(350, 1), list_price(420, 2), None]) {
+        let record = begun(ledger, with(price.clone(), generation)).await;
+        assert_eq!(purchase(&record.write).list_price, price);
+        let record = settled(ledger, &record, unknown(100), 1).await;
+        let record = settled(ledger, &record, NOT_PLACED, 2).await;
+        assert_eq!(purchase(&record.write).list_price, price);
+        assert_eq!(found(ledger, record.write.id).await, Some(record));
+    }
+    // One that was not sent is another attempt too.
+    let record = begun(ledger, with(list_price(500, 3), 3)).await;
+    ledger.release(record.write.id, 4, at(3)).await.unwrap();
+    let kept = found(ledger, record.write.id).await.unwrap();
+    assert_eq!(purchase(&kept.write).list_price, list_price(500, 3));
 }
