@@ -19,6 +19,7 @@ use crate::config::StoreUrl;
 use crate::domain::Pool;
 use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
+use crate::domain::spend::{Days, Spent};
 use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSim};
 use crate::domain::write::{Activation, RequestId, State, Write, WriteId};
 use crate::domain::{Iccid, Language, Msisdn};
@@ -201,6 +202,7 @@ measured! {
     ) -> Vec<Write>;
     Write ledger.purge as "purge"(unchanged_since: Timestamp) -> u64;
     Read ledger.counts as "counts"() -> Vec<Count>;
+    Read ledger.spend as "spend"(days: Days) -> Vec<Spent>;
     Read ledger.unknown_since as "unknown_since"() -> Option<Timestamp>;
     Read ledger.oldest_in_flight as "oldest_in_flight"(state: State, limit: i64) -> Vec<InFlight>;
 }

@@ -28,6 +28,7 @@ pub mod provider_detail;
 pub mod sim;
 pub mod sim_operation;
 pub mod sim_record;
+pub mod spend;
 mod state;
 pub mod stock;
 pub mod subscription;

@@ -53,6 +53,9 @@ const NANOS: i32 = 1_000_000_000;
 const NANOS_PER_CENT: i32 = NANOS / 100;
 
 impl Money {
+    /// Billionths in one unit, for sums.
+    pub const NANOS_PER_UNIT: i128 = NANOS as i128;
+
     /// From hundredths of a unit, as the provider counts.
     pub fn from_cents(currency: Currency, cents: i64) -> Self {
         let nanos = i32::try_from(cents % 100).unwrap_or_default() * NANOS_PER_CENT;

@@ -5,6 +5,7 @@ pub mod esim;
 pub mod event;
 pub mod order;
 pub mod sim_operation;
+pub mod spend;
 pub mod stock;
 
 use bytes::Bytes;

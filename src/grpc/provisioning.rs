@@ -137,6 +137,15 @@ impl pb::provisioning_server::Provisioning for Handler {
         ))
     }
 
+    async fn get_spend(
+        &self,
+        request: Request<pb::GetSpendRequest>,
+    ) -> Result<Response<pb::GetSpendResponse>, Status> {
+        let query = parse::spend::get_spend(request.get_ref())?;
+        let groups = self.orders.spend(&query).await?;
+        Ok(Response::new(convert::spend::spend(groups)))
+    }
+
     async fn resolve_order(
         &self,
         request: Request<pb::ResolveOrderRequest>,

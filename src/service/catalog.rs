@@ -212,6 +212,16 @@ impl Catalog {
         Ok((product, freshness(&cached)))
     }
 
+    /// The products in the default language.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The provider's errors when nothing is cached.
+    pub(super) async fn products(&self) -> Result<Arc<Index>> {
+        Ok(self.cached(None).await?.value)
+    }
+
     /// Every country in which something on sale works, sorted.
     ///
     /// Cancel-safe.

@@ -15,11 +15,12 @@ use super::session::Session;
 use super::stock::{StockFilter, StockStore, Taken, Wanted, operations as stock};
 use super::{
     Attempt, Begun, Check, Claims, Count, Filter, InFlight, Key, Ledger, Note, OperationFilter, Record,
-    Released, Result, Settled, Settlement, Slot, SlotStatus, TakeOver, operations, pages,
+    Released, Result, Settled, Settlement, Slot, SlotStatus, TakeOver, operations, pages, spend,
 };
 use crate::domain::Pool;
 use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
+use crate::domain::spend::{Days, Spent};
 use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSim};
 use crate::domain::write::{Activation, RequestId, State, Write, WriteId};
 use crate::domain::{Iccid, Language, Msisdn};
@@ -211,6 +212,10 @@ impl<B: Backend> Ledger for B {
 
     async fn counts(&self) -> Result<Vec<Count>> {
         self.read(reading!(session => operations::counts(session))).await
+    }
+
+    async fn spend(&self, days: Days) -> Result<Vec<Spent>> {
+        self.read(reading!(session => spend::read(session, days))).await
     }
 
     async fn unknown_since(&self) -> Result<Option<Timestamp>> {

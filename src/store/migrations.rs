@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 13] = [
+const STEPS: [(i64, &str, &str, &str); 14] = [
     (
         1,
         "orders",
@@ -95,6 +95,12 @@ const STEPS: [(i64, &str, &str, &str); 13] = [
         "list price (readable from 9)",
         include_str!("../../migrations/sqlite/0013_list_price.sql"),
         include_str!("../../migrations/postgres/0013_list_price.sql"),
+    ),
+    (
+        14,
+        "spend (readable from 9)",
+        include_str!("../../migrations/sqlite/0014_spend.sql"),
+        include_str!("../../migrations/postgres/0014_spend.sql"),
     ),
 ];
 

@@ -26,9 +26,11 @@ mod postgres;
 mod progress;
 mod row;
 mod session;
+mod spend;
 mod sqlite;
 mod statements;
 pub mod stock;
+mod sums;
 mod visit;
 
 use std::time::Duration;
@@ -39,6 +41,7 @@ use uuid::Uuid;
 
 use crate::domain::Msisdn;
 use crate::domain::failure::Failure;
+use crate::domain::spend::{Days, Spent};
 use crate::domain::write::{Activation, Kind, RequestId, State, Write, WriteId};
 
 pub use crate::domain::write::Note;
@@ -399,6 +402,10 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// The number of writes per kind and state; zero counts may be absent.
     async fn counts(&self) -> Result<Vec<Count>>;
+
+    /// The purchases that were last sent on these days and are placed or in
+    /// flight. Those that are placed stay when the writes are deleted.
+    async fn spend(&self, days: Days) -> Result<Vec<Spent>>;
 
     /// When the oldest `UNKNOWN` write became so.
     async fn unknown_since(&self) -> Result<Option<Timestamp>>;

@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, SqlStr};
 
 use super::row::{Cells, Value};
-use super::statements;
+use super::{statements, sums};
 
 /// Runs one statement with its values. Not cancel-safe: a dropped future
 /// leaves it open whether the statement ran.
@@ -18,6 +18,8 @@ pub(super) trait Session: Send {
     const SKIP_LOCKED: &'static str;
     /// The number of orders by kind and state.
     const COUNTS: SqlStr;
+    /// What was ordered, by list price.
+    const SPENT: SqlStr;
 
     /// All rows of an answer.
     fn rows(
@@ -63,11 +65,12 @@ macro_rules! bound {
 }
 
 macro_rules! session {
-    ($connection:ty, $row:ty, $skip_locked:literal, $counts:path) => {
+    ($connection:ty, $row:ty, $skip_locked:literal, $counts:path, $spent:path) => {
         impl Session for $connection {
             type Row = $row;
             const SKIP_LOCKED: &'static str = $skip_locked;
             const COUNTS: SqlStr = $counts;
+            const SPENT: SqlStr = $spent;
 
             async fn rows(&mut self, sql: SqlStr, values: Vec<Value>) -> sqlx::Result<Vec<$row>> {
                 bound!(sql, values).fetch_all(self).await
@@ -94,10 +97,11 @@ macro_rules! session {
     };
 }
 
-session!(SqliteConnection, SqliteRow, "", statements::COUNTS);
+session!(SqliteConnection, SqliteRow, "", statements::COUNTS, sums::SQLITE);
 session!(
     PgConnection,
     PgRow,
     "FOR UPDATE SKIP LOCKED",
-    statements::POSTGRES_COUNTS
+    statements::POSTGRES_COUNTS,
+    sums::POSTGRES
 );

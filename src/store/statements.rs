@@ -12,6 +12,7 @@ macro_rules! in_flight {
         "state IN ('submitting', 'unknown', 'needs_operator')"
     };
 }
+pub(super) use in_flight;
 
 /// The other states, as the partial index `orders_over` has them.
 macro_rules! over {
@@ -86,9 +87,10 @@ pub(super) const INSERT: SqlStr = SqlStr::from_static(concat!(
     "INSERT INTO orders (id, request_id, iccid, msisdn, product_id, activation, reference, \
      max_price_currency, max_price_units, max_price_nanos, caller, created_at, updated_at, baseline, \
      sent_by, lease_until, act, details, owner, activation_used, list_price_currency, list_price_units, \
-     list_price_nanos, list_price_as_of, list_price_version, pool, reservation_id, state, attempt, checks) \
+     list_price_nanos, list_price_as_of, list_price_version, pool, reservation_id, sent_day, state, attempt, \
+     checks) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-     $23, $24, $25, $26, $27, 'submitting', 1, 0) \
+     $23, $24, $25, $26, $27, $13 / 86400000000, 'submitting', 1, 0) \
      ON CONFLICT DO NOTHING RETURNING ",
     columns!()
 ));
@@ -108,8 +110,8 @@ pub(super) const REPEAT: SqlStr = SqlStr::from_static(concat!(
      failure_provider_request_id = NULL, iccid = COALESCE($3, iccid), updated_at = $4, \
      first_baseline = COALESCE(first_baseline, baseline), baseline = $5, sent_by = $6, lease_until = $6, \
      owner = $7, activation_used = $8, list_price_currency = $9, list_price_units = $10, \
-     list_price_nanos = $11, list_price_as_of = $12, list_price_version = $13 \
-     WHERE id = $1 AND attempt = $2 AND state = 'not_placed' AND NOT ",
+     list_price_nanos = $11, list_price_as_of = $12, list_price_version = $13, \
+     sent_day = $4 / 86400000000 WHERE id = $1 AND attempt = $2 AND state = 'not_placed' AND NOT ",
     confirmed!(),
     " RETURNING ",
     columns!()

@@ -8,6 +8,7 @@ pub mod events;
 pub mod inventory;
 pub mod provisioning;
 pub mod sim_operations;
+pub mod spend;
 pub mod stock;
 
 use std::iter::Take;

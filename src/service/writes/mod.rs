@@ -11,7 +11,7 @@
 //!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
 //! * `reconcile` determines the outcome of attempts without an answer; `checks`
 //!   measures for how long; `verdict` is what one check can conclude.
-//! * `lists` are pages of what the ledger holds.
+//! * `lists` are pages of what the ledger holds, `spend` its sums.
 //! * `waits` is how reads wait for an outcome.
 //! * `evidence` is what the provider's events prove.
 //! * `resolution` is what an operator decides where nothing can be determined.
@@ -33,6 +33,7 @@ mod reconcile;
 mod request;
 mod resolution;
 mod sim;
+mod spend;
 pub mod steps;
 mod subscription;
 mod validation;
@@ -62,6 +63,7 @@ use waits::Waits;
 
 pub use crate::store::{Filter, Key, Note, OperationFilter};
 pub use resolution::Resolution;
+pub use spend::{Group, Groups, SpendQuery, Sums};
 pub use validation::Validated;
 
 /// The use cases that change something. Cheap to clone.

@@ -361,7 +361,7 @@ fn the_contract_calls_every_amount_of_money_a_list_price() {
             comment.clear();
         }
     }
-    assert_eq!(amounts, 11);
+    assert_eq!(amounts, 12);
 }
 
 #[test]

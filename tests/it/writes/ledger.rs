@@ -40,6 +40,7 @@ mod round_trips;
 mod servers;
 mod settlements;
 pub mod sims;
+mod spend;
 mod upkeep;
 
 use std::path::PathBuf;

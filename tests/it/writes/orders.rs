@@ -6,6 +6,7 @@ mod list_price;
 mod listing;
 mod outcomes;
 mod prices;
+mod spend;
 mod validation;
 mod waits;
 

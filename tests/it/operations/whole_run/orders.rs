@@ -123,6 +123,19 @@ impl Visitor {
             ..Default::default()
         };
         ask!(self, client, list_orders, listed).unwrap();
+        let day = |day: i64| {
+            Some(prost_types::Timestamp {
+                seconds: day * 86_400,
+                nanos: 0,
+            })
+        };
+        let today = jiff::Timestamp::now().as_second() / 86_400;
+        let sums = GetSpendRequest {
+            from: day(today - 1),
+            to: day(today + 2),
+            group_by: vec![SpendGroup::Caller.into(), SpendGroup::Countries.into()],
+        };
+        ask!(self, client, get_spend, sums).unwrap();
         let listed = ListSimOperationsRequest {
             sim: by_msisdn("882470000000003"),
             ..Default::default()

@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::select;
 use transatel_gateway::domain::event::Event;
+use transatel_gateway::domain::spend::Days;
 use transatel_gateway::store::{Claims, Note, SlotStatus};
 
 use super::*;
@@ -478,6 +479,7 @@ async fn agree(opened: Opened, steps: &[Step]) -> Vec<Outcome> {
             }
         }
         compare(ledger, &model).await;
+        compare_sums(ledger, &model).await;
     }
     opened.events.publish().await.unwrap();
     let logged = opened.events.events_after(0, 1_000).await.unwrap();
@@ -522,6 +524,32 @@ async fn compare(ledger: &dyn Ledger, model: &Model) {
         let claims = ledger.claims(&slot(sim, product), id).await.unwrap();
         assert_eq!(claims, model.claims(sim, product, id));
     }
+}
+
+/// Whatever happened: what was ever placed is in the sums once, and what is in
+/// flight is in those of what may have been bought.
+async fn compare_sums(ledger: &dyn Ledger, model: &Model) {
+    let always = Days {
+        first: 0,
+        end: i64::MAX,
+    };
+    let spent = ledger.spend(always).await.unwrap();
+    let orders = |is_placed| {
+        let parts = spent.iter().filter(|spent| spent.is_placed == is_placed);
+        parts.map(|spent| spent.sum.orders).sum::<i64>()
+    };
+    let placed = model
+        .outcomes
+        .iter()
+        .filter(|(name, ..)| *name == "GATEWAY/ORDER/PLACED");
+    let in_flight = model
+        .rows
+        .iter()
+        .filter(|row| row.record.write.state.is_in_flight());
+    assert_eq!(
+        (orders(true), orders(false)),
+        (placed.count() as i64, in_flight.count() as i64)
+    );
 }
 
 /// Runs so many cases. Returns how many outcomes of each kind there were, and
