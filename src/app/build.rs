@@ -80,6 +80,7 @@ impl App {
             log: Arc::clone(&log),
             appended: Arc::clone(&appended),
             config: config.orders,
+            limits: config.limits.all(),
             metrics: Arc::clone(&metrics),
             submissions: submissions.clone(),
             clock: seams.clock,

@@ -10,6 +10,7 @@ use super::StartError;
 use super::build::Reads;
 use crate::config::Config;
 use crate::domain::Clock;
+use crate::domain::limits::AllLimits;
 use crate::service::writes::steps::Steps;
 use crate::service::{Sims, Stock, Writes, writes};
 use crate::store::{self, Opened};
@@ -36,6 +37,8 @@ pub async fn writes_of(config: Config) -> Result<Writes, StartError> {
         log: opened.events,
         appended: Arc::new(Notify::new()),
         config: config.orders,
+        // Nothing is ordered.
+        limits: AllLimits::default(),
         metrics,
         submissions: TaskTracker::new(),
         clock,

@@ -10,6 +10,7 @@ mod events;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod identity;
+mod limits;
 mod log_filter;
 mod methods;
 mod orders;
@@ -32,6 +33,7 @@ pub use address_range::AddressRange;
 pub use esim::Esim;
 pub use events::{Events, Trust, Wake, Webhook};
 pub use identity::{Callers, Forwarded, Policy, Tls};
+pub use limits::Limits;
 pub use log_filter::log_filter;
 pub use methods::{Grant, METHODS};
 pub use orders::Orders;

@@ -247,6 +247,57 @@ fn the_defaults_name_every_setting_and_no_other() {
 }
 
 #[test]
+fn limits_are_texts_that_say_what_they_limit() {
+    const CALLERS: &str = "GATEWAY__CALLERS__LIMITS";
+    const ACCOUNT: &str = "GATEWAY__ORDERS__SPEND_PER_DAY";
+    let given = [
+        (
+            CALLERS,
+            r#"{ "Shop.internal" = ["60 orders/minute", "99.50 EUR/day"], "*" = ["5 orders/day"] }"#,
+        ),
+        (ACCOUNT, "1000 EUR, 500 USD"),
+    ];
+    let limits = load(&with_credentials(&given)).unwrap().config.limits.all();
+    let shop = limits.of(Some("shop.internal")).unwrap();
+    assert_eq!(shop.caller.orders_per_minute, Some(60));
+    assert_eq!(shop.caller.spend_per_day[0].to_string(), "99.50 EUR");
+    assert_eq!(shop.account.len(), 2);
+    assert_eq!(limits.of(None).unwrap().caller.orders_per_day, Some(5));
+    assert_eq!(
+        load(&with_credentials(&[])).unwrap().config.limits.all().of(None),
+        None
+    );
+    let report = problems(&with_credentials(&[
+        (
+            CALLERS,
+            r#"{ "a b" = [], "shop" = ["many orders/day", "5 orders", "EUR/day", "5 EUR/day", "6 EUR/day"] }"#,
+        ),
+        (ACCOUNT, "5, 1 EUR, 2 EUR"),
+    ]));
+    assert_eq!(report.len(), 7, "{report:#?}");
+    for text in [
+        "\"a b\" is neither",
+        "\"many orders/day\" of",
+        "\"5 orders\" of",
+        "\"EUR/day\" of",
+    ] {
+        assert!(
+            report
+                .iter()
+                .any(|line| line.starts_with("callers.limits: ") && line.contains(text)),
+            "{text}"
+        );
+    }
+    for line in [
+        "callers.limits: EUR has more than one limit",
+        "orders.spend_per_day: \"5\" is not an amount such as \"1000 EUR\"",
+        "orders.spend_per_day: EUR has more than one limit",
+    ] {
+        assert!(report.contains(&line.to_owned()), "{report:#?}");
+    }
+}
+
+#[test]
 fn orders_that_would_be_judged_before_they_were_looked_for_are_refused() {
     let report = problems(&with_credentials(&[
         ("GATEWAY__ORDERS__SETTLE_WINDOW", "0s"),

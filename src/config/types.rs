@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::esim::Esim;
 use super::events::{Events, Webhook};
 use super::identity::{Callers, Tls};
+use super::limits::Limits;
 use super::orders::Orders;
 use super::provider::{Outbound, Transatel};
 use super::reader::{MILLISECOND, Reader, SECOND};
@@ -38,6 +39,9 @@ pub struct Config {
     pub store: Store,
     /// `[orders]`
     pub orders: Orders,
+    /// `callers.limits` and `orders.spend_per_day`. Boxed: what holds all settings
+    /// has to stay small.
+    pub limits: Box<Limits>,
     /// `[stock]`
     pub stock: Stock,
     /// `[webhook]`
@@ -191,6 +195,7 @@ impl Config {
                 sim_ids: reader.number("inventory.sim_ids", 1, 10_000_000),
             },
             orders: Orders::read(reader),
+            limits: Box::new(Limits::read(reader)),
             stock: Stock::read(reader),
             events: Events::read(reader, webhook.is_on()),
             webhook,

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::limits::Limit;
 use super::pool::Pool;
 use super::sim::Identifier;
 use super::sim_operation;
@@ -226,6 +227,21 @@ pub enum Error {
     /// The product's price and the caller's maximum cannot be compared.
     #[error("max_price cannot be checked: {}", .price.map_or_else(|| "no list price is known".to_owned(), |price| format!("the product's list price is {price}")))]
     PriceNotComparable {
+        /// The list price, when it is known.
+        price: Option<Money>,
+    },
+    /// The caller, or all callers together, have ordered as much as they may.
+    #[error("the limit of {limit} is reached: nothing was sent")]
+    CallerLimitReached {
+        /// Which limit.
+        limit: Limit,
+        /// When it may be kept again.
+        retry_after: Duration,
+    },
+    /// What may be spent is limited, and the order's price cannot be compared
+    /// with that.
+    #[error("the limit of what may be spent cannot be checked: {}", .price.map_or_else(|| "no list price is known".to_owned(), |price| format!("the product's list price is {price}, and that currency has no limit")))]
+    PriceNotLimited {
         /// The list price, when it is known.
         price: Option<Money>,
     },

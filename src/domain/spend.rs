@@ -1,5 +1,7 @@
 //! What was ordered, summed by list price.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::Money;
@@ -21,6 +23,21 @@ impl Days {
     pub fn beginning_at(moment: Timestamp) -> Option<i64> {
         let is_whole = moment.subsec_nanosecond() == 0 && moment.as_second() % SECONDS_PER_DAY == 0;
         is_whole.then_some(moment.as_second() / SECONDS_PER_DAY)
+    }
+
+    /// This day.
+    pub fn of(moment: Timestamp) -> Self {
+        let first = moment.as_second().div_euclid(SECONDS_PER_DAY);
+        Self {
+            first,
+            end: first + 1,
+        }
+    }
+
+    /// How long the day lasts from this moment on.
+    pub fn left_of_day(moment: Timestamp) -> Duration {
+        let over = moment.as_second().rem_euclid(SECONDS_PER_DAY);
+        Duration::from_secs(u64::try_from(SECONDS_PER_DAY - over).unwrap_or_default())
     }
 
     /// How many.
@@ -61,6 +78,16 @@ impl Sum {
             orders,
             nanos: i128::from(units) * Money::NANOS_PER_UNIT + i128::from(nanos),
         }
+    }
+
+    /// Of one order.
+    pub fn of(price: Money) -> Self {
+        Self::new(1, price.units(), i64::from(price.nanos()))
+    }
+
+    /// Whether it is more than an amount of the same currency.
+    pub fn is_above(&self, most: Money) -> bool {
+        self.nanos > Self::of(most).nanos
     }
 
     /// Adds another one of the same currency.

@@ -220,6 +220,19 @@ fn row(error: &Error) -> Row {
             advice: Advice::NotFound("connectivity.v1.PoolStock", pool.to_string()),
             ..Row::new(Code::NotFound, R::PoolNotFound).with("pool", pool)
         },
+        Error::CallerLimitReached { limit, retry_after } => {
+            Row::new(Code::ResourceExhausted, R::CallerLimitReached)
+                .with("limit", limit.name())
+                .with("limit_value", limit)
+                .retry_after(*retry_after)
+        }
+        Error::PriceNotLimited { price } => {
+            let row = Row::new(Code::FailedPrecondition, R::PriceNotComparable);
+            match price {
+                Some(price) => row.with("price", price),
+                None => row,
+            }
+        }
         Error::PoolEmpty { pool } => Row::new(Code::FailedPrecondition, R::PoolEmpty).with("pool", pool),
         Error::ReservationNotFound => Row::new(Code::NotFound, R::ReservationNotFound),
         Error::ReservationOver => Row::new(Code::FailedPrecondition, R::ReservationOver),
@@ -341,6 +354,7 @@ mod examples {
     use crate::domain::Pool;
     use crate::domain::error::{PageTokenFault, Violation};
     use crate::domain::failure::Failure;
+    use crate::domain::limits::Limit;
     use crate::domain::money::{Currency, Money};
     use crate::domain::sim::Identifier;
     use crate::domain::write::{State, WriteId};
@@ -386,6 +400,12 @@ mod examples {
             Error::PriceAboveMaximum { price },
             Error::PriceNotComparable { price: None },
             Error::PriceNotComparable { price: Some(price) },
+            Error::CallerLimitReached {
+                limit: Limit::OrdersPerMinute(60),
+                retry_after,
+            },
+            Error::PriceNotLimited { price: None },
+            Error::PriceNotLimited { price: Some(price) },
             Error::PoolNotFound {
                 pool: Pool::parse("P").unwrap(),
             },
@@ -460,6 +480,8 @@ mod examples {
 | `operation_id` | `SIM_OPERATION_IN_PROGRESS`, a refused operation | the operation in the way, or the refused one |
 | `state` | `ORDER_NOT_RESOLVABLE` | the state that it is in |
 | `price` | `PRICE_ABOVE_MAXIMUM`, `PRICE_NOT_COMPARABLE` | the product's list price, where one is known |
+| `limit` | `CALLER_LIMIT_REACHED` | which limit: `orders_per_minute`, `orders_per_day`, `spend_per_day` of the caller, or `account_spend_per_day` of all callers together |
+| `limit_value` | `CALLER_LIMIT_REACHED` | how much it is |
 | `needed` | `SIM_NOT_RESOLVABLE` | `iccid` or `msisdn` |
 | `caller` | `CALLER_NOT_ALLOWED` | the name that the gateway knows the caller by |
 | `product_id` | `PRODUCT_NOT_FOUND` | the product; also in `ResourceInfo` |

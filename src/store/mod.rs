@@ -17,6 +17,7 @@ mod error;
 mod error_kind;
 pub mod events;
 mod kind;
+mod limits;
 mod migrations;
 pub mod moves;
 mod open;
@@ -33,6 +34,7 @@ pub mod stock;
 mod sums;
 mod visit;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,6 +43,7 @@ use uuid::Uuid;
 
 use crate::domain::Msisdn;
 use crate::domain::failure::Failure;
+use crate::domain::limits::{Limits, Refusal};
 use crate::domain::spend::{Days, Spent};
 use crate::domain::write::{Activation, Kind, RequestId, State, Write, WriteId};
 
@@ -160,6 +163,8 @@ pub struct Attempt {
     pub lease_until: Timestamp,
     /// The process that carries it out.
     pub owner: Uuid,
+    /// What the caller may order; `None` without limits.
+    pub limits: Option<Arc<Limits>>,
 }
 
 /// Result of beginning an attempt.
@@ -178,6 +183,8 @@ pub enum Begun {
     Moved,
     /// The SIM is no longer reserved for the request.
     Unreserved,
+    /// The caller, or all together, would have ordered too much.
+    Limited(Refusal),
 }
 
 /// The outcome to record for a write.

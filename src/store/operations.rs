@@ -14,7 +14,7 @@ use super::session::Session;
 use super::stock::operations as stock;
 use super::{
     Attempt, Begun, Check, Claims, Count, InFlight, Key, Note, Record, Released, Settled, Settlement, Slot,
-    SlotStatus, TakeOver, kind, statements,
+    SlotStatus, TakeOver, kind, limits, statements,
 };
 use crate::domain::Iccid;
 use crate::domain::failure::Failure;
@@ -76,8 +76,13 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
         if status.generation != attempt.generation {
             return Ok(Begun::Moved);
         }
+        if known.is_none() && !may_be_sold(session, attempt).await? {
+            return Ok(Begun::Unreserved);
+        }
+        if let Some(refusal) = limits::refusal(session, attempt).await? {
+            return Ok(Begun::Limited(refusal));
+        }
         let begun = match known {
-            None if !may_be_sold(session, attempt).await? => return Ok(Begun::Unreserved),
             None => insert(session, attempt, &slot).await?,
             Some(record) => repeat(session, attempt, &record).await?,
         };
@@ -89,14 +94,15 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
     Ok(Begun::Moved)
 }
 
-/// Begins a first attempt, when the request is new and the slot is free and of
-/// the attempt's generation, and the SIM not of the stock; nothing otherwise. Takes its own lock, and finds
-/// what it began itself when it is repeated. PostgreSQL only.
+/// Begins a first attempt that nothing limits, for a SIM that is not of the stock,
+/// when the request is new and the slot is free and of the attempt's generation;
+/// nothing otherwise. Takes its own lock, and finds what it began itself when it
+/// is repeated. PostgreSQL only.
 pub(super) async fn begin_first<S: Session>(
     session: &mut S,
     attempt: &Attempt,
 ) -> sqlx::Result<Option<Record>> {
-    if reservation(&attempt.write).is_some() {
+    if attempt.limits.is_some() || reservation(&attempt.write).is_some() {
         return Ok(None);
     }
     let baseline = row::baseline(&attempt.baseline)?;

@@ -19,7 +19,7 @@ pub(super) trait Session: Send {
     /// The number of orders by kind and state.
     const COUNTS: SqlStr;
     /// What was ordered, by list price.
-    const SPENT: SqlStr;
+    const SPEND: sums::Statements;
 
     /// All rows of an answer.
     fn rows(
@@ -65,12 +65,12 @@ macro_rules! bound {
 }
 
 macro_rules! session {
-    ($connection:ty, $row:ty, $skip_locked:literal, $counts:path, $spent:path) => {
+    ($connection:ty, $row:ty, $skip_locked:literal, $counts:path, $spend:path) => {
         impl Session for $connection {
             type Row = $row;
             const SKIP_LOCKED: &'static str = $skip_locked;
             const COUNTS: SqlStr = $counts;
-            const SPENT: SqlStr = $spent;
+            const SPEND: sums::Statements = $spend;
 
             async fn rows(&mut self, sql: SqlStr, values: Vec<Value>) -> sqlx::Result<Vec<$row>> {
                 bound!(sql, values).fetch_all(self).await

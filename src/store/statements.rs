@@ -120,6 +120,19 @@ pub(super) const REPEAT: SqlStr = SqlStr::from_static(concat!(
 pub(super) const SET_ACTIVATION_USED: SqlStr =
     SqlStr::from_static("UPDATE orders SET activation_used = $3 WHERE id = $1 AND attempt = $2");
 
+/// Purchases of the caller `$3` that were first requested after `$2`; `$1` is
+/// less than their ids, which are in the order of creation.
+pub(super) const NEW_ORDERS: SqlStr = SqlStr::from_static(
+    "SELECT COUNT(*) AS orders, MIN(created_at) AS oldest FROM orders \
+     WHERE caller = $3 AND id >= $1 AND created_at > $2 AND act = 'buy'",
+);
+
+/// The same of callers that are not known.
+pub(super) const NEW_ORDERS_OF_UNKNOWN: SqlStr = SqlStr::from_static(
+    "SELECT COUNT(*) AS orders, MIN(created_at) AS oldest FROM orders \
+     WHERE caller IS NULL AND id >= $1 AND created_at > $2 AND act = 'buy'",
+);
+
 /// Whether events prove that an order was carried out.
 pub(super) const CONFIRMED: SqlStr = SqlStr::from_static(concat!(
     "SELECT COUNT(*) AS confirmed FROM orders WHERE id = $1 AND ",

@@ -8,7 +8,7 @@ use super::statements::in_flight;
 
 /// Rows of one sum: `$1` the first day, `$2` the day after the last.
 macro_rules! spent {
-    ($placed:literal) => {
+    ($placed:expr) => {
         concat!(
             "SELECT caller, product_id, currency, CAST(1 AS BIGINT) AS placed, \
              CAST(SUM(orders) AS BIGINT) AS orders, CAST(SUM(units) AS BIGINT) AS units, \
@@ -26,10 +26,62 @@ macro_rules! spent {
     };
 }
 
-pub(super) const SQLITE: SqlStr = SqlStr::from_static(spent!("spend_totals"));
+/// The sums of a day by currency, of all or, with `$whose`, of some: `$1` the
+/// day.
+macro_rules! used {
+    ($placed:expr, $whose:literal) => {
+        concat!(
+            "SELECT currency, CAST(SUM(orders) AS BIGINT) AS orders, CAST(SUM(units) AS BIGINT) AS units, \
+             CAST(SUM(nanos) AS BIGINT) AS nanos FROM (SELECT currency, orders, units, nanos FROM ",
+            $placed,
+            " WHERE day = $1",
+            $whose,
+            " UNION ALL SELECT currency, orders, units, nanos FROM (SELECT \
+             COALESCE(sent_day, created_at / 86400000000) AS day, COALESCE(caller, '') AS caller, \
+             COALESCE(list_price_currency, '') AS currency, CAST(1 AS BIGINT) AS orders, \
+             COALESCE(list_price_units, 0) AS units, COALESCE(list_price_nanos, 0) AS nanos \
+             FROM orders WHERE ",
+            in_flight!(),
+            " AND act = 'buy') AS opened WHERE day = $1",
+            $whose,
+            ") AS used GROUP BY currency"
+        )
+    };
+}
 
-/// With the changes that are not in the sums yet.
-pub(super) const POSTGRES: SqlStr = SqlStr::from_static(spent!(
-    "(SELECT day, caller, product_id, currency, orders, units, nanos FROM spend_totals UNION ALL \
-     SELECT day, caller, product_id, currency, writes, units, nanos FROM order_changes) AS kept"
-));
+/// What the databases do not have in common.
+pub(super) struct Statements {
+    /// Of some days.
+    pub(super) spent: SqlStr,
+    /// Of one day, by all callers.
+    pub(super) used: SqlStr,
+    /// Of one day, by the caller `$2`.
+    pub(super) used_by_caller: SqlStr,
+    /// Excludes others with the same text, until the end of the transaction;
+    /// `None` where there is one writer.
+    pub(super) exclude: Option<SqlStr>,
+}
+
+pub(super) const SQLITE: Statements = Statements {
+    spent: SqlStr::from_static(spent!("spend_totals")),
+    used: SqlStr::from_static(used!("spend_totals", "")),
+    used_by_caller: SqlStr::from_static(used!("spend_totals", " AND caller = $2")),
+    exclude: None,
+};
+
+/// The sums, with the changes that are not in them yet.
+macro_rules! kept {
+    () => {
+        "(SELECT day, caller, product_id, currency, orders, units, nanos FROM spend_totals UNION ALL \
+         SELECT day, caller, product_id, currency, writes, units, nanos FROM order_changes) AS kept"
+    };
+}
+
+pub(super) const POSTGRES: Statements = Statements {
+    spent: SqlStr::from_static(spent!(kept!())),
+    used: SqlStr::from_static(used!(kept!(), "")),
+    used_by_caller: SqlStr::from_static(used!(kept!(), " AND caller = $2")),
+    exclude: Some(SqlStr::from_static(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))",
+    )),
+};

@@ -11,6 +11,7 @@ use super::flight::{Answered, Flight, Listed, Lost};
 use super::prepared::Change;
 use super::steps::Step;
 use super::{Inner, Key, busy, outcome, unavailable};
+use crate::domain::limits::Refusal;
 use crate::domain::write::{Kind, State, Write};
 use crate::domain::{Error, Lease, Result};
 use crate::store::{self, Attempt, Begun, Record, Released, Settled, Settlement, Slot};
@@ -100,6 +101,13 @@ impl Inner {
             }
             Begun::Unreserved => {
                 flight.end(Some(Err(Error::ReservationOver)));
+                return;
+            }
+            Begun::Limited(refusal) => {
+                if let Refusal::Reached { limit, .. } = refusal {
+                    self.metrics.limited(limit.name());
+                }
+                flight.end(Some(Err(limited(refusal, &change))));
                 return;
             }
             Begun::Known(_) | Begun::Moved => {
@@ -309,6 +317,19 @@ impl Inner {
                 }
             }
         }
+    }
+}
+
+/// The error of an attempt that is beyond a limit.
+fn limited(refusal: Refusal, change: &Change) -> Error {
+    match refusal {
+        Refusal::Reached { limit, retry_after } => Error::CallerLimitReached { limit, retry_after },
+        Refusal::NotPriced => Error::PriceNotLimited {
+            price: match change {
+                Change::Purchase(purchase, _) => purchase.list_price.as_ref().map(|list| list.price),
+                Change::Subscription(_) | Change::Sim(_) => None,
+            },
+        },
     }
 }
 

@@ -51,6 +51,7 @@ use super::{Catalog, Sims};
 use crate::config;
 use crate::domain::change::{OptionalOperation, SimTerms};
 use crate::domain::failure::Reason;
+use crate::domain::limits::AllLimits;
 use crate::domain::write::{Kind, Order, PurchaseTerms, RequestId, State, SubscriptionTerms, Write, WriteId};
 use crate::domain::{Clock, Deadline, Error, Iccid, Result, SimRef};
 use crate::store::{self, EventLog, Ledger, Record, Slot};
@@ -79,6 +80,7 @@ struct Inner {
     ledger: Arc<dyn Ledger>,
     log: Arc<dyn EventLog>,
     config: config::Orders,
+    limits: AllLimits,
     clock: Clock,
     steps: Steps,
     metrics: Arc<Metrics>,
@@ -113,6 +115,8 @@ pub struct Parts {
     pub appended: Arc<Notify>,
     /// Settings.
     pub config: config::Orders,
+    /// What callers may order.
+    pub limits: AllLimits,
     /// Instruments.
     pub metrics: Arc<Metrics>,
     /// Runs the attempts.
@@ -192,6 +196,7 @@ impl Writes {
             log,
             appended,
             config,
+            limits,
             metrics,
             submissions,
             clock,
@@ -208,6 +213,7 @@ impl Writes {
                 ledger,
                 log,
                 config,
+                limits,
                 clock,
                 steps,
                 metrics,

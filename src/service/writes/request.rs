@@ -130,6 +130,7 @@ impl Writes {
             generation: ready.generation,
             lease_until: now + inner.config.lease,
             owner: inner.process,
+            limits: inner.limits.of(request.caller.as_deref()),
         };
         let planned = PlannedAttempt {
             attempt,

@@ -73,10 +73,11 @@ const OPTIONAL: [&str; 2] = ["error_type", "http_response_status_code"];
 
 /// Metrics whose values of labels are those of an enum of the code, and not all of
 /// them seen in one run.
-const BY_THE_CODE: [&str; 5] = [
+const BY_THE_CODE: [&str; 6] = [
     // Its states are those of the transitions.
     "transatel_gateway_orders",
     "transatel_gateway_orders_refused_total",
+    "transatel_gateway_orders_limited_total",
     "transatel_gateway_background_failures_total",
     "transatel_gateway_cache_answers_total",
     "transatel_gateway_cache_loads_total",

@@ -33,6 +33,7 @@ pub(crate) use suite_of;
 mod attempts;
 mod files;
 mod former_release;
+mod limits;
 mod lists;
 mod model;
 mod races;
@@ -122,6 +123,7 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
         generation: 0,
         lease_until: at(60),
         owner: Uuid::nil(),
+        limits: None,
     }
 }
 

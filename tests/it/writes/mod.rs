@@ -4,6 +4,7 @@ pub mod follow_ups;
 pub mod follow_ups_crash;
 pub mod follow_ups_property;
 pub mod ledger;
+mod limits;
 pub mod move_ledger;
 pub mod orders;
 pub mod orders_crash;

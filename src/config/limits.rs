@@ -1,0 +1,130 @@
+//! `callers.limits` and `orders.spend_per_day`: how much may be ordered.
+
+use std::collections::BTreeMap;
+
+use super::reader::Reader;
+use crate::domain::limits::{AllLimits, CallerLimits};
+use crate::domain::money::Currency;
+use crate::domain::{Caller, Money};
+
+/// How much may be ordered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// By caller.
+    pub named: BTreeMap<Caller, CallerLimits>,
+    /// By each caller that is not named.
+    pub others: Option<CallerLimits>,
+    /// By all callers together, in a day.
+    pub spend_per_day: Vec<Money>,
+}
+
+const CALLERS: &str = "callers.limits";
+const ACCOUNT: &str = "orders.spend_per_day";
+/// Stands for each caller that is not named.
+const OTHERS: &str = "*";
+
+impl Limits {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        let mut limits = Self::default();
+        for (name, texts) in reader.lists(CALLERS).unwrap_or_default() {
+            let of_caller = of_caller(reader, &name, &texts);
+            if name == OTHERS {
+                limits.others = Some(of_caller);
+            } else if let Some(caller) = Caller::parse(&name) {
+                limits.named.insert(caller, of_caller);
+            } else {
+                reader.problem(
+                    CALLERS,
+                    format!(
+                        "{name:?} is neither a SPIFFE ID (spiffe://company.example/shop) nor a DNS name nor \"{OTHERS}\""
+                    ),
+                );
+            }
+        }
+        for text in reader.list(ACCOUNT) {
+            match amount(&text) {
+                Some(most) => add(reader, ACCOUNT, &mut limits.spend_per_day, most),
+                None => reader.problem(ACCOUNT, format!("{text:?} is not an amount such as \"1000 EUR\"")),
+            }
+        }
+        limits
+    }
+
+    /// For use.
+    pub fn all(&self) -> AllLimits {
+        let named = self.named.iter();
+        let named = named.map(|(caller, limits)| (caller.to_string(), limits.clone()));
+        AllLimits::new(named.collect(), self.others.clone(), &self.spend_per_day)
+    }
+}
+
+fn of_caller(reader: &mut Reader, name: &str, texts: &[String]) -> CallerLimits {
+    let mut limits = CallerLimits::default();
+    for text in texts {
+        let (number, unit) = text.split_once(' ').unwrap_or((text, ""));
+        let most = number.parse().ok();
+        let spend = text.strip_suffix("/day").and_then(amount);
+        match (unit.trim(), most, spend) {
+            ("orders/minute", Some(most), _) => limits.orders_per_minute = Some(most),
+            ("orders/day", Some(most), _) => limits.orders_per_day = Some(most),
+            (_, _, Some(most)) => add(reader, CALLERS, &mut limits.spend_per_day, most),
+            _ => reader.problem(
+                CALLERS,
+                format!(
+                    "{text:?} of {name:?} is not a limit such as \"60 orders/minute\", \"1000 orders/day\" or \"500 EUR/day\""
+                ),
+            ),
+        }
+    }
+    limits
+}
+
+/// Each currency has one limit.
+fn add(reader: &mut Reader, key: &str, limits: &mut Vec<Money>, most: Money) {
+    match limits.iter().any(|limit| limit.currency() == most.currency()) {
+        true => reader.problem(key, format!("{} has more than one limit", most.currency().code())),
+        false => limits.push(most),
+    }
+}
+
+/// An amount such as `500 EUR` or `99.50 EUR`.
+fn amount(text: &str) -> Option<Money> {
+    let (number, code) = text.trim().split_once(' ')?;
+    let (units, cents) = number.split_once('.').unwrap_or((number, "00"));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if cents.len() != 2 || !digits(units) || !digits(cents) {
+        return None;
+    }
+    let hundredths = units.parse::<i64>().ok()?.checked_mul(100)?;
+    let hundredths = hundredths.checked_add(cents.parse().ok()?)?;
+    Some(Money::from_cents(Currency::parse(code.trim())?, hundredths))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::amount;
+
+    #[test]
+    fn an_amount_is_digits_and_a_currency() {
+        for (text, shown) in [
+            ("500 EUR", "500.00 EUR"),
+            (" 99.50 usd ", "99.50 USD"),
+            ("0 EUR", "0.00 EUR"),
+        ] {
+            assert_eq!(amount(text).unwrap().to_string(), shown);
+        }
+        for text in [
+            "",
+            "EUR",
+            "500",
+            "-5 EUR",
+            "5.5 EUR",
+            "5,00 EUR",
+            "5 EURO",
+            "1e3 EUR",
+            "99999999999999999999 EUR",
+        ] {
+            assert_eq!(amount(text), None, "{text}");
+        }
+    }
+}

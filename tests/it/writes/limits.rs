@@ -1,0 +1,214 @@
+//! Limits of what may be ordered: over gRPC, and on several replicas of which
+//! one is killed.
+
+use std::time::Duration;
+
+use api::OrderState;
+use fastrand::Rng;
+use futures_util::future::join_all;
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Request, Status};
+use transatel_gateway_client::connectivity::v1 as api;
+use transatel_simulator::{Control, Criteria, Fault, Options, Sandbox, Script, Step};
+
+use crate::support::gateway::{
+    FRANCE, Gateway, ORDERS, Provisioning, TestEnv, is_counted, reason, settings, until,
+};
+use crate::support::postgres;
+use crate::support::process::Process;
+use crate::writes::orders::{create, get, order};
+
+const NAMED: [(&str, &str); 2] = [
+    ("CALLERS__HEADER", "l5d-client-id"),
+    ("CALLERS__HEADER_FROM", "127.0.0.1"),
+];
+
+async fn buy(
+    client: &mut Provisioning,
+    caller: Option<&'static str>,
+    msisdn: &str,
+) -> Result<api::Order, Status> {
+    let mut call = Request::new(order(msisdn));
+    if let Some(caller) = caller {
+        call.metadata_mut()
+            .insert("l5d-client-id", MetadataValue::from_static(caller));
+    }
+    Ok(client.create_order(call).await?.into_inner().order.unwrap())
+}
+
+fn sent(control: &Control) -> u64 {
+    control.received("POST", ORDERS)
+}
+
+#[tokio::test]
+async fn a_caller_that_has_ordered_as_much_as_it_may_is_refused() {
+    let limits = r#"{ "shop" = ["2 orders/day"], "spender" = ["7.00 EUR/day"], "*" = ["1 orders/minute"] }"#;
+    let env = TestEnv::with(&[&NAMED[..], &[("CALLERS__LIMITS", limits)]].concat()).await;
+    let control = env.control();
+    control.set_price(FRANCE, 350);
+    let sims = control.find_sims(Criteria::FRESH, 10);
+    let mut sims = sims.iter().map(|sim| sim.msisdn.as_str());
+    let mut client = env.provisioning();
+    for (caller, may, limit, value) in [
+        (Some("shop"), 2, "orders_per_day", "2 orders per day"),
+        (Some("spender"), 2, "spend_per_day", "7.00 EUR per day"),
+        (Some("other"), 1, "orders_per_minute", "1 orders per minute"),
+        (None, 1, "orders_per_minute", "1 orders per minute"),
+    ] {
+        for _ in 0..may {
+            let placed = buy(&mut client, caller, sims.next().unwrap()).await.unwrap();
+            assert_eq!(placed.state(), OrderState::Placed);
+        }
+        let before = sent(&control);
+        let refused = reason(&buy(&mut client, caller, sims.next().unwrap()).await.unwrap_err());
+        assert_eq!(
+            (refused.code, refused.reason.as_str()),
+            (Code::ResourceExhausted, "CALLER_LIMIT_REACHED")
+        );
+        assert_eq!(
+            (
+                refused.metadata["limit"].as_str(),
+                refused.metadata["limit_value"].as_str()
+            ),
+            (limit, value)
+        );
+        assert_eq!(refused.metadata["known_state"], "NONE");
+        let wait = refused.details.retry_info().unwrap().retry_delay.unwrap();
+        assert!(!wait.is_zero() && wait <= Duration::from_secs(86_400), "{wait:?}");
+        assert_eq!(sent(&control), before);
+        let metrics = env.gateway.metrics().await;
+        let series = format!("transatel_gateway_orders_limited_total{{limit=\"{limit}\"");
+        assert!(is_counted(&metrics, &[&series]), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn the_account_has_a_last_fence() {
+    let limits = [("ORDERS__SPEND_PER_DAY", "7 EUR")];
+    let env = TestEnv::with(&[&NAMED[..], &limits].concat()).await;
+    let control = env.control();
+    control.set_price(FRANCE, 350);
+    let sims = control.find_sims(Criteria::FRESH, 3);
+    let mut client = env.provisioning();
+    buy(&mut client, Some("shop"), &sims[0].msisdn).await.unwrap();
+    buy(&mut client, None, &sims[1].msisdn).await.unwrap();
+    let refused = reason(
+        &buy(&mut client, Some("other"), &sims[2].msisdn)
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(refused.reason, "CALLER_LIMIT_REACHED");
+    assert_eq!(refused.metadata["limit"], "account_spend_per_day");
+}
+
+#[tokio::test]
+async fn what_cannot_be_compared_with_a_limit_is_not_bought() {
+    let env = TestEnv::with(&[("ORDERS__SPEND_PER_DAY", "7 USD")]).await;
+    let control = env.control();
+    control.set_price(FRANCE, 350);
+    let sim = control.find_sims(Criteria::FRESH, 1).remove(0);
+    let refused = reason(
+        &create(&mut env.provisioning(), &order(&sim.msisdn))
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(
+        (refused.code, refused.reason.as_str()),
+        (Code::FailedPrecondition, "PRICE_NOT_COMPARABLE")
+    );
+    assert_eq!(
+        (refused.metadata["price"].as_str(), sent(&control)),
+        ("3.50 EUR", 0)
+    );
+}
+
+const QUICK: [(&str, &str); 7] = [
+    ("ORDERS__SEND_TIMEOUT", "150ms"),
+    ("ORDERS__RECONCILE_AFTER", "20ms"),
+    ("ORDERS__RECONCILE_AT_MOST", "100ms"),
+    ("ORDERS__SETTLE_WINDOW", "700ms"),
+    ("ORDERS__LEASE", "3s"),
+    ("CATALOG__WARM_UP", "10s"),
+    ("ORDERS__SPEND_PER_DAY", "28 EUR"),
+];
+
+/// Answers that are lost, refusals, and orders that never arrive.
+fn fault(rng: &mut Rng) -> Step {
+    match rng.u8(0..6) {
+        0 | 1 => Fault::Reset.after_commit(),
+        2 => Fault::Reset.step(),
+        3 => Fault::problem(402, "INSUFFICIENT_FUND").step(),
+        4 => Fault::status(503).step(),
+        _ => Fault::Pass.step(),
+    }
+}
+
+/// Whatever is lost, repeated or killed: eight are sold of many more that are
+/// wanted, and never more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sold_never_exceeds_the_limit_whatever_fails() {
+    const MOST: usize = 8;
+    let Some(store) = postgres::database().await else {
+        return;
+    };
+    let options = Options {
+        sims: 200,
+        ..Options::default()
+    };
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let control = sandbox.control();
+    control.set_price(FRANCE, 350);
+    let own = [QUICK.as_slice(), &[("STORE__URL", &store)]].concat();
+    let one = Gateway::start(&sandbox.base_url(), &own).await;
+    let other = Gateway::start(&sandbox.base_url(), &own).await;
+    let mut killed = Process::start(&["serve"], &settings(&sandbox.base_url(), &own));
+    let line = killed.logged("listening").await;
+    let address = line.split("grpc=").nth(1).unwrap().split(' ').next().unwrap();
+    killed.logged("ready").await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let third = Provisioning::new(channel.connect().await.unwrap());
+
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let rng = &mut Rng::with_seed(seed);
+    let script = Script::on("POST", ORDERS);
+    control.queue((0..12).fold(script, |script, _| script.then(fault(rng))));
+    let sims = control.find_sims(Criteria::FRESH, 30);
+    assert_eq!(sims.len(), 30);
+    let requests: Vec<_> = sims.iter().map(|sim| order(&sim.msisdn)).collect();
+    let clients = [one.provisioning(), other.provisioning(), third];
+    let calls = requests
+        .iter()
+        .zip(clients.iter().cycle())
+        .map(|(request, client)| {
+            let mut client = client.clone();
+            async move { drop(create(&mut client, request).await) }
+        });
+    let kill = async {
+        until("some are sent", async || sent(&control) > 4).await;
+        killed.signal("KILL").await;
+        killed.ended().await;
+    };
+    tokio::join!(join_all(calls), kill);
+    let sold = || {
+        let sims = sims.iter().map(|sim| control.sim(&sim.msisdn).unwrap());
+        sims.map(|sim| sim.bought().count()).sum::<usize>()
+    };
+    assert!(sold() <= MOST, "{} are sold", sold());
+    // Repeated until nothing is open, and as much is sold as may be.
+    let mut client = one.provisioning();
+    until("the limit is used up", async || {
+        for request in &requests {
+            let _ = create(&mut client, request).await;
+            assert!(sold() <= MOST, "{} are sold", sold());
+        }
+        let mut is_open = false;
+        for request in &requests {
+            is_open |= get(&mut client, request)
+                .await
+                .is_ok_and(|order| order.next_check_at.is_some() || order.state() == OrderState::Submitting);
+        }
+        !is_open && sold() == MOST
+    })
+    .await;
+}
