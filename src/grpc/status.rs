@@ -486,6 +486,7 @@ mod examples {
 | `caller` | `CALLER_NOT_ALLOWED` | the name that the gateway knows the caller by |
 | `product_id` | `PRODUCT_NOT_FOUND` | the product; also in `ResourceInfo` |
 | `subscription_id` | `SUBSCRIPTION_NOT_FOUND` | the subscription; also in `ResourceInfo` |
+| `pool` | `POOL_NOT_FOUND`, `POOL_EMPTY` | the pool of the stock, as requested |
 | `parent_subscription_ids` | `PARENT_SUBSCRIPTION_REQUIRED`, `OPERATION_NOT_ENABLED` for an add-on | the subscriptions on the SIM that the add-on can be added to, separated by commas; absent when there is none |
 | `provider_code` | errors that Transatel caused | its error title, for support and for `PROVIDER_REJECTED` |
 | `provider_request_id` | errors that Transatel caused | its request id, which its support asks for |

@@ -137,7 +137,7 @@ async fn a_target_that_is_not_empty_or_in_use_is_refused() {
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (9999, 'newer', TRUE, '', 0)";
     // Another application's table of that name.
-    let foreign = "DROP TABLE orders; CREATE TABLE orders (id INT); DELETE FROM _sqlx_migrations";
+    let foreign = "DROP TABLE orders CASCADE; CREATE TABLE orders (id INT); DELETE FROM _sqlx_migrations";
     for (change, says) in [
         ("SELECT 1", "it is in use: stop the gateways"),
         (event, "it is not empty, there is something in events"),
