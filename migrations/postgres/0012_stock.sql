@@ -43,6 +43,8 @@ CREATE TABLE stock_reservations (
     caller      TEXT,
     order_id    TEXT COLLATE "C",
     created_at  BIGINT NOT NULL,
+    -- When the SIM was found to be unused; empty until then.
+    looked_at   BIGINT,
     expires_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL
 );

@@ -43,6 +43,8 @@ CREATE TABLE stock_reservations (
     caller      TEXT,
     order_id    TEXT,
     created_at  INTEGER NOT NULL,
+    -- When the SIM was found to be unused; empty until then.
+    looked_at   INTEGER,
     expires_at  INTEGER NOT NULL,
     updated_at  INTEGER NOT NULL
 ) STRICT;

@@ -259,7 +259,9 @@ measured! {
     ) -> Taken;
     Write stock.release as "release_sim"(request_id: RequestId, now: Timestamp) -> Option<Reservation>;
     Write stock.expire as "expire_reservations"(now: Timestamp) -> u64;
-    Write stock.note_number as "note_number"(card: &Iccid, msisdn: &Msisdn) -> ();
+    Write stock.note_look as "note_look"(
+        request_id: RequestId, card: &Iccid, msisdn: &Msisdn, now: Timestamp
+    ) -> ();
     Read stock.count as "count_stock"() -> Vec<StockCount>;
     Read stock.list as "list_stock"(filter: StockFilter, limit: u32) -> Vec<StockSim>;
     Write stock.move_to as "move_stock"(card: &Iccid, pool: &Pool, now: Timestamp) -> bool;

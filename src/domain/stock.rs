@@ -127,6 +127,8 @@ pub struct Reservation {
     pub caller: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When the SIM was found to be unused; `None` until then.
+    pub looked_at: Option<Timestamp>,
     /// Until when the SIM is reserved, while it is held.
     pub expires_at: Timestamp,
     /// The order that was sent for it.

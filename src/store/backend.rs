@@ -398,9 +398,15 @@ impl<B: Backend> StockStore for B {
             .await
     }
 
-    async fn note_number(&self, card: &Iccid, msisdn: &Msisdn) -> Result<()> {
+    async fn note_look(
+        &self,
+        request_id: RequestId,
+        card: &Iccid,
+        msisdn: &Msisdn,
+        now: Timestamp,
+    ) -> Result<()> {
         let (card, msisdn) = (card.clone(), msisdn.clone());
-        self.write(work!(session => stock::note_number(session, &card, &msisdn)))
+        self.atomically(work!(session => stock::note_look(session, request_id, &card, &msisdn, now)))
             .await
     }
 

@@ -98,7 +98,7 @@ impl Stock {
     }
 
     /// Reserves a SIM that the provider shows to be unused, or answers what the
-    /// request has reserved.
+    /// request has reserved, without another look at it.
     ///
     /// Cancel-safe: what was reserved is given back when its time is over, or
     /// answered to a repeat.
@@ -139,15 +139,14 @@ impl Stock {
             let Some(card) = reservation.sim.iccid.clone() else {
                 return Err(Error::Internal);
             };
-            if reservation.state != ReservationState::Held {
+            if reservation.state != ReservationState::Held || reservation.looked_at.is_some() {
                 return Ok(reservation);
             }
             let reason = match self.look(&card, deadline).await {
                 Ok(Look::Fit(msisdn)) => {
-                    if reservation.sim.msisdn.as_ref() != Some(&msisdn) {
-                        let noted = inner.store.note_number(&card, &msisdn).await;
-                        noted.map_err(unavailable)?;
-                    }
+                    let (id, now) = (request.request_id, inner.now().await?);
+                    let noted = inner.store.note_look(id, &card, &msisdn, now).await;
+                    noted.map_err(unavailable)?;
                     let mut reservation = reservation;
                     reservation.sim.msisdn = Some(msisdn);
                     return Ok(reservation);

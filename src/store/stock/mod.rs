@@ -92,8 +92,14 @@ pub trait StockStore: Send + Sync + 'static {
     /// a time.
     async fn expire(&self, now: Timestamp) -> Result<u64>;
 
-    /// Notes the number of a card.
-    async fn note_number(&self, card: &Iccid, msisdn: &Msisdn) -> Result<()>;
+    /// Notes that the SIM of a request was found to be unused, and its number.
+    async fn note_look(
+        &self,
+        request_id: RequestId,
+        card: &Iccid,
+        msisdn: &Msisdn,
+        now: Timestamp,
+    ) -> Result<()>;
 
     /// How many there are, by pool and state.
     async fn count(&self) -> Result<Vec<StockCount>>;

@@ -172,11 +172,15 @@ pub(in crate::store) async fn expire<S: Session>(session: &mut S, now: Timestamp
     Ok(expired.len() as u64)
 }
 
-pub(in crate::store) async fn note_number<S: Session>(
+pub(in crate::store) async fn note_look<S: Session>(
     session: &mut S,
+    id: RequestId,
     card: &Iccid,
     msisdn: &Msisdn,
+    now: Timestamp,
 ) -> sqlx::Result<()> {
+    let values = values![id, card.card(), now];
+    session.execute(statements::NOTE_LOOK, values).await?;
     let values = values![card.card(), msisdn.as_str()];
     session.execute(statements::NOTE_NUMBER, values).await?;
     Ok(())

@@ -29,6 +29,7 @@ pub(super) fn reservation(row: &impl Cells) -> sqlx::Result<Reservation> {
         reference: text(row, "reference")?,
         caller: row.text("caller")?,
         created_at: needed("created_at")?,
+        looked_at: time(row, "looked_at")?,
         expires_at: needed("expires_at")?,
         order_id: optional_id(row, "order_id")?,
     })

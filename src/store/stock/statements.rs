@@ -12,7 +12,7 @@ macro_rules! sim {
 
 pub(super) const RESERVATION: SqlStr = SqlStr::from_static(
     "SELECT reserved.request_id, reserved.pool, reserved.state, reserved.reference, reserved.caller, \
-     reserved.order_id, reserved.created_at, reserved.expires_at, stock.iccid, stock.msisdn \
+     reserved.order_id, reserved.created_at, reserved.looked_at, reserved.expires_at, stock.iccid, stock.msisdn \
      FROM stock_reservations AS reserved JOIN stock ON stock.card = reserved.card WHERE reserved.request_id = $1",
 );
 
@@ -42,13 +42,14 @@ pub(super) fn take(skip_locked: &'static str) -> SqlStr {
 }
 
 pub(super) const HOLD: SqlStr = SqlStr::from_static(
-    "UPDATE stock_reservations SET card = $2, state = 'held', order_id = NULL, expires_at = $3, updated_at = $4 \
-     WHERE request_id = $1",
+    "UPDATE stock_reservations SET card = $2, state = 'held', order_id = NULL, looked_at = NULL, expires_at = $3, \
+     updated_at = $4 WHERE request_id = $1",
 );
 
 /// With the time that it has.
-pub(super) const HOLD_NEXT: SqlStr =
-    SqlStr::from_static("UPDATE stock_reservations SET card = $2, updated_at = $3 WHERE request_id = $1");
+pub(super) const HOLD_NEXT: SqlStr = SqlStr::from_static(
+    "UPDATE stock_reservations SET card = $2, looked_at = NULL, updated_at = $3 WHERE request_id = $1",
+);
 
 pub(super) const IS_POOL: SqlStr = SqlStr::from_static(
     "SELECT CAST(COUNT(*) AS BIGINT) AS found FROM (SELECT 1 FROM stock WHERE pool = $1 LIMIT 1) AS any_sim",
@@ -79,6 +80,9 @@ pub(super) fn expire(skip_locked: &'static str, limit: u32) -> SqlStr {
     ))
     .into_sql_str()
 }
+
+pub(super) const NOTE_LOOK: SqlStr =
+    SqlStr::from_static("UPDATE stock_reservations SET looked_at = $3 WHERE request_id = $1 AND card = $2");
 
 pub(super) const NOTE_NUMBER: SqlStr =
     SqlStr::from_static("UPDATE stock SET msisdn = $2 WHERE card = $1 AND (msisdn IS NULL OR msisdn <> $2)");

@@ -18,3 +18,4 @@ pub mod sim_operations_property;
 pub mod sim_operations_refusals;
 pub mod stock;
 pub mod stock_crash;
+pub mod stock_store;

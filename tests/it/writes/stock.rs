@@ -263,7 +263,11 @@ async fn a_reserved_sim_is_sold_released_or_given_back_in_time() {
     assert_eq!(held.state(), SimReservationState::Held);
     assert_eq!(held.sim.as_ref().unwrap().iccid, cards[0]);
     assert!(!held.sim.as_ref().unwrap().msisdn.is_empty());
+    // A repeat asks nobody.
+    env.control()
+        .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::problem(503, "DOWN").step().forever()));
     assert_eq!(reserved(&mut orders, &first).await, held);
+    env.control().clear_faults();
     assert_eq!(count(&mut inventory).await, [1, 1, 0, 0]);
 
     // Nobody else buys for it meanwhile.

@@ -1,0 +1,232 @@
+//! The stock's conformance suite on a store with two users: 10,000 requests for
+//! SIMs, many at once, some of them repeated, released, replaced, expired and
+//! sold. No SIM is ever held by two requests, and none is lost.
+
+use std::collections::{BTreeMap, HashMap};
+
+use fastrand::Rng;
+use jiff::Timestamp;
+use transatel_gateway::config::StoreUrl;
+use transatel_gateway::domain::stock::{Delivered, Reservation, ReservationState, SetAside, StockState};
+use transatel_gateway::domain::write::{FromStock, Kind, RequestId};
+use transatel_gateway::domain::{Iccid, Pool};
+use transatel_gateway::store::{Begun, Opened, StockFilter, StockStore as _, Taken, Wanted};
+use uuid::Uuid;
+
+use crate::support::gateway::spawn;
+use crate::support::postgres;
+use crate::writes::ledger::{Folder, at, next_id, open, placed, wanted as attempt};
+
+const SIMS: u64 = 12_000;
+const ROUNDS: usize = 20;
+const AT_ONCE: usize = 500;
+
+fn pool() -> Pool {
+    Pool::parse("shop").unwrap()
+}
+
+fn card(number: u64) -> Iccid {
+    Iccid::parse(&(8_988_247_000_000_000_000 + 10 * number).to_string()).unwrap()
+}
+
+fn wanted(request_id: RequestId, until: Timestamp, again: bool) -> Wanted {
+    Wanted {
+        request_id,
+        pool: pool(),
+        reference: String::new(),
+        caller: None,
+        until,
+        again,
+    }
+}
+
+fn reservation(taken: Taken) -> Reservation {
+    match taken {
+        Taken::Reservation(reservation) => *reservation,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn of(reservation: &Reservation) -> Iccid {
+    reservation.sim.iccid.clone().unwrap()
+}
+
+/// What becomes of a reservation.
+#[derive(Clone, Copy)]
+enum Fate {
+    Held,
+    Released,
+    /// The SIM cannot be sold, and the next one is taken.
+    Replaced,
+    Expired,
+    Sold,
+    /// Sold too late: somebody else may have it.
+    SoldAfterExpiry,
+}
+
+const FATES: [Fate; 6] = [
+    Fate::Held,
+    Fate::Released,
+    Fate::Replaced,
+    Fate::Expired,
+    Fate::Sold,
+    Fate::SoldAfterExpiry,
+];
+
+async fn deliver(stores: &[Opened; 2]) {
+    let sims: Vec<Delivered> = (0..SIMS)
+        .map(|number| Delivered {
+            iccid: card(number),
+            msisdn: None,
+        })
+        .collect();
+    let added = stores[0]
+        .stock
+        .deliver(&pool(), sims.clone(), at(0))
+        .await
+        .unwrap();
+    assert_eq!(added, SIMS);
+    // A second delivery of the same adds none.
+    assert_eq!(stores[1].stock.deliver(&pool(), sims, at(1)).await.unwrap(), 0);
+}
+
+/// An order for the SIM of a reservation; whether it was begun.
+async fn sell(store: &Opened, reservation: &Reservation, number: usize) -> bool {
+    let mut attempt = attempt(u32::try_from(number).unwrap(), "P", RequestId(Uuid::new_v4()));
+    attempt.write.id = next_id();
+    if let Kind::Purchase(purchase) = &mut attempt.write.kind {
+        purchase.line.iccid = Some(of(reservation));
+        purchase.terms.from_stock = Some(FromStock::Reservation(reservation.request_id));
+    }
+    match store.ledger.begin(attempt).await.unwrap() {
+        Begun::Yes(record) => {
+            let (id, attempt) = (record.write.id, record.attempt);
+            let settled = store.ledger.settle(id, attempt, placed(None), None, at(3)).await;
+            settled.unwrap();
+            true
+        }
+        Begun::Unreserved => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn many_requests(stores: [Opened; 2]) {
+    deliver(&stores).await;
+    let mut rng = Rng::with_seed(18);
+    // What requests have at the end of each round, by card.
+    let mut has: HashMap<Iccid, RequestId> = HashMap::new();
+    let mut expected: BTreeMap<StockState, u64> = BTreeMap::new();
+    for round in 0..ROUNDS {
+        let now = at(10 * i64::try_from(round).unwrap() + 10);
+        let soon = at(10 * i64::try_from(round).unwrap() + 15);
+        let late = at(1_000_000);
+        let mut takes = Vec::new();
+        for number in 0..AT_ONCE {
+            let fate = *rng.choice(&FATES).unwrap();
+            let id = RequestId(Uuid::from_u128(rng.u128(..)));
+            let until = match fate {
+                Fate::Expired | Fate::SoldAfterExpiry => soon,
+                _ => late,
+            };
+            let take = |process: usize| {
+                let store = stores[(process + number) % 2].stock.clone();
+                spawn(async move { store.take(wanted(id, until, false), now).await.unwrap() })
+            };
+            // Some are asked for twice at the same time, at different processes.
+            takes.push((id, fate, take(0), (number % 4 == 0).then(|| take(1))));
+        }
+        let mut held = Vec::new();
+        for (id, fate, first, second) in takes {
+            let first = reservation(first.await.unwrap());
+            if let Some(second) = second {
+                let second = reservation(second.await.unwrap());
+                assert_eq!(of(&first), of(&second), "two SIMs for one request");
+            }
+            assert_eq!(first.state, ReservationState::Held);
+            let before = has.insert(of(&first), id);
+            assert_eq!(before, None, "a SIM is held by two requests");
+            held.push((first, fate));
+        }
+        let mut work = Vec::new();
+        for (number, (reservation, fate)) in held.into_iter().enumerate() {
+            let store = &stores[number % 2];
+            let (stock, id) = (store.stock.clone(), reservation.request_id);
+            match fate {
+                Fate::Held => *expected.entry(StockState::Reserved).or_default() += 1,
+                Fate::Expired | Fate::SoldAfterExpiry => {
+                    has.remove(&of(&reservation));
+                    if matches!(fate, Fate::SoldAfterExpiry) {
+                        work.push((number, reservation));
+                    }
+                }
+                Fate::Released => {
+                    has.remove(&of(&reservation));
+                    let released = stock.release(id, now).await.unwrap().unwrap();
+                    assert_eq!(released.state, ReservationState::Released);
+                }
+                Fate::Replaced => {
+                    let bad = of(&reservation);
+                    let next = stock
+                        .replace(id, &bad, SetAside::NotPreactivated, now)
+                        .await
+                        .unwrap();
+                    let next = match next {
+                        Taken::Reservation(next) => *next,
+                        other => panic!("{other:?}"),
+                    };
+                    assert_eq!(has.insert(of(&next), id), None, "a SIM is held by two requests");
+                    // It keeps its first holder here: nobody gets it again.
+                    *expected.entry(StockState::SetAside).or_default() += 1;
+                    *expected.entry(StockState::Reserved).or_default() += 1;
+                }
+                Fate::Sold => {
+                    let number = round * AT_ONCE + number;
+                    assert!(sell(store, &reservation, number).await);
+                    *expected.entry(StockState::Sold).or_default() += 1;
+                }
+            }
+        }
+        while stores[round % 2].stock.expire(soon).await.unwrap() > 0 {}
+        for (number, reservation) in work {
+            let number = round * AT_ONCE + number;
+            assert!(
+                !sell(&stores[number % 2], &reservation, number).await,
+                "sold after its time"
+            );
+            let known = stores[0].stock.reservation(reservation.request_id).await.unwrap();
+            assert_eq!(known.unwrap().state, ReservationState::Expired);
+        }
+    }
+    let mut counts: BTreeMap<StockState, u64> = BTreeMap::new();
+    for count in stores[1].stock.count().await.unwrap() {
+        *counts.entry(count.state).or_default() += count.sims;
+    }
+    assert_eq!(counts.values().sum::<u64>(), SIMS, "{counts:?}");
+    expected.insert(StockState::Available, SIMS - expected.values().sum::<u64>());
+    assert_eq!(counts, expected);
+    assert!(counts.values().all(|count| *count > 500), "{counts:?}");
+    let filter = StockFilter {
+        state: Some(StockState::Sold),
+        ..Default::default()
+    };
+    let sold = stores[0].stock.list(filter, 100_000).await.unwrap();
+    assert_eq!(sold.len() as u64, counts[&StockState::Sold]);
+    assert!(
+        sold.iter()
+            .all(|sim| has.contains_key(sim.ids.iccid.as_ref().unwrap()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_requests_share_no_sim_in_a_file() {
+    let folder = Folder::new();
+    many_requests([folder.open().await, folder.open().await]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_requests_share_no_sim_in_postgresql() {
+    if let Some(url) = postgres::database().await {
+        let url = StoreUrl::parse(&url).unwrap();
+        many_requests([open(url.clone()).await, open(url).await]).await;
+    }
+}
