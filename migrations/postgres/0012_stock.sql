@@ -15,12 +15,15 @@ CREATE TABLE stock (
     reason        TEXT,
     -- The request that has it.
     request_id    TEXT COLLATE "C",
-    -- Those that were delivered first are sold first.
+    -- Those that were delivered first are sold first; one that was given back goes to
+    -- the end, so that it does not keep others from being sold.
     place         BIGINT NOT NULL,
     delivered_at  BIGINT NOT NULL,
     updated_at    BIGINT NOT NULL,
     CHECK ((state = 'set_aside') = (reason IS NOT NULL)),
-    CHECK ((state IN ('reserved', 'sold')) = (request_id IS NOT NULL))
+    -- A sold SIM outlives the order that it was sold with.
+    CHECK (state <> 'reserved' OR request_id IS NOT NULL),
+    CHECK (state IN ('reserved', 'sold') OR request_id IS NULL)
 );
 
 -- What is taken next.
@@ -39,6 +42,8 @@ CREATE TABLE stock_reservations (
     -- Empty while it is being made.
     card        TEXT COLLATE "C" NOT NULL,
     state       TEXT COLLATE "C" NOT NULL CHECK (state IN ('held', 'sold', 'released', 'expired', 'refused')),
+    -- 1 when it was made to buy at once, 0 when a SIM was reserved for later.
+    for_sale    BIGINT NOT NULL CHECK (for_sale IN (0, 1)),
     reference   TEXT NOT NULL,
     caller      TEXT,
     order_id    TEXT COLLATE "C",
@@ -68,12 +73,19 @@ BEGIN
             WHERE request_id = OLD.reservation_id AND order_id = OLD.id;
             UPDATE stock SET state = 'reserved' WHERE request_id = OLD.reservation_id AND state = 'sold';
         ELSE
+            -- What was not carried out, as far as was seen for all that time, leaves the SIM
+            -- to others: it is looked at again before it is sold.
+            UPDATE stock SET request_id = NULL,
+                state = CASE OLD.state WHEN 'placed' THEN 'sold' ELSE 'available' END
+            WHERE state = 'sold' AND request_id = OLD.reservation_id
+                AND EXISTS (SELECT 1 FROM stock_reservations AS made
+                    WHERE made.request_id = OLD.reservation_id AND made.order_id = OLD.id);
             DELETE FROM stock_reservations WHERE request_id = OLD.reservation_id AND order_id = OLD.id;
         END IF;
     ELSIF NEW.state = 'rejected' THEN
         UPDATE stock_reservations SET state = 'refused', updated_at = NEW.updated_at
         WHERE request_id = NEW.reservation_id AND order_id = NEW.id;
-        UPDATE stock SET request_id = NULL, updated_at = NEW.updated_at,
+        UPDATE stock SET request_id = NULL, updated_at = NEW.updated_at, place = NEW.updated_at,
             state = CASE WHEN NEW.failure_reason IN ('sim_not_found', 'sim_status_not_eligible')
                 THEN 'set_aside' ELSE 'available' END,
             reason = CASE WHEN NEW.failure_reason IN ('sim_not_found', 'sim_status_not_eligible')

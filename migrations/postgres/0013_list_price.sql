@@ -109,6 +109,9 @@ BEGIN
             new_list_price_as_of, new_list_price_version, 'submitting', 1, 0
         WHERE expected = (SELECT COALESCE(SUM(attempt), 0) FROM orders
             WHERE msisdn = new_msisdn AND product_id = new_product_id)
+            -- Who has reserved the SIM may be about to sell it.
+            AND (new_act <> 'buy' OR NOT EXISTS (SELECT 1 FROM stock
+                WHERE stock.msisdn = new_msisdn AND stock.state = 'reserved'))
         ON CONFLICT DO NOTHING RETURNING *;
         IF FOUND THEN
             RETURN;

@@ -5,7 +5,9 @@
 -- It reads all orders once, as 0009_scale.sql does.
 
 -- Nobody changes an order between the sums below and the trigger that keeps them.
-LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE;
+-- At once the strongest lock that is needed: a weaker one first could wait for who
+-- waits for it.
+LOCK TABLE orders IN ACCESS EXCLUSIVE MODE;
 
 -- The day on which the latest attempt was begun, in UTC, since 1970-01-01. Empty
 -- for attempts of former releases: the day of the first one counts.
@@ -117,6 +119,9 @@ BEGIN
             new_list_price_as_of, new_list_price_version, new_updated_at / 86400000000, 'submitting', 1, 0
         WHERE expected = (SELECT COALESCE(SUM(attempt), 0) FROM orders
             WHERE msisdn = new_msisdn AND product_id = new_product_id)
+            -- Who has reserved the SIM may be about to sell it.
+            AND (new_act <> 'buy' OR NOT EXISTS (SELECT 1 FROM stock
+                WHERE stock.msisdn = new_msisdn AND stock.state = 'reserved'))
         ON CONFLICT DO NOTHING RETURNING *;
         IF FOUND THEN
             RETURN;

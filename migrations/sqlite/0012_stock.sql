@@ -15,12 +15,15 @@ CREATE TABLE stock (
     reason        TEXT,
     -- The request that has it.
     request_id    TEXT,
-    -- Those that were delivered first are sold first.
+    -- Those that were delivered first are sold first; one that was given back goes to
+    -- the end, so that it does not keep others from being sold.
     place         INTEGER NOT NULL,
     delivered_at  INTEGER NOT NULL,
     updated_at    INTEGER NOT NULL,
     CHECK ((state = 'set_aside') = (reason IS NOT NULL)),
-    CHECK ((state IN ('reserved', 'sold')) = (request_id IS NOT NULL))
+    -- A sold SIM outlives the order that it was sold with.
+    CHECK (state <> 'reserved' OR request_id IS NOT NULL),
+    CHECK (state IN ('reserved', 'sold') OR request_id IS NULL)
 ) STRICT;
 
 -- What is taken next.
@@ -39,6 +42,8 @@ CREATE TABLE stock_reservations (
     -- Empty while it is being made.
     card        TEXT NOT NULL,
     state       TEXT NOT NULL CHECK (state IN ('held', 'sold', 'released', 'expired', 'refused')),
+    -- 1 when it was made to buy at once, 0 when a SIM was reserved for later.
+    for_sale    INTEGER NOT NULL CHECK (for_sale IN (0, 1)),
     reference   TEXT NOT NULL,
     caller      TEXT,
     order_id    TEXT,
@@ -69,9 +74,15 @@ BEGIN
     UPDATE stock SET state = 'reserved' WHERE request_id = old.reservation_id AND state = 'sold';
 END;
 
+-- What was not carried out, as far as was seen for all that time, leaves the SIM
+-- to others: it is looked at again before it is sold.
 CREATE TRIGGER stock_of_forgotten_order AFTER DELETE ON orders
 WHEN old.reservation_id IS NOT NULL AND old.state <> 'submitting'
 BEGIN
+    UPDATE stock SET request_id = NULL, state = CASE old.state WHEN 'placed' THEN 'sold' ELSE 'available' END
+    WHERE state = 'sold' AND request_id = old.reservation_id
+        AND EXISTS (SELECT 1 FROM stock_reservations AS made
+            WHERE made.request_id = old.reservation_id AND made.order_id = old.id);
     DELETE FROM stock_reservations WHERE request_id = old.reservation_id AND order_id = old.id;
 END;
 
@@ -82,7 +93,7 @@ WHEN new.reservation_id IS NOT NULL AND new.state <> old.state AND new.state = '
 BEGIN
     UPDATE stock_reservations SET state = 'refused', updated_at = new.updated_at
     WHERE request_id = new.reservation_id AND order_id = new.id;
-    UPDATE stock SET request_id = NULL, updated_at = new.updated_at,
+    UPDATE stock SET request_id = NULL, updated_at = new.updated_at, place = new.updated_at,
         state = CASE WHEN new.failure_reason IN ('sim_not_found', 'sim_status_not_eligible')
             THEN 'set_aside' ELSE 'available' END,
         reason = CASE WHEN new.failure_reason IN ('sim_not_found', 'sim_status_not_eligible')

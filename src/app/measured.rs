@@ -261,7 +261,8 @@ measured! {
     Write stock.expire as "expire_reservations"(now: Timestamp) -> u64;
     Write stock.note_look as "note_look"(
         request_id: RequestId, card: &Iccid, msisdn: &Msisdn, now: Timestamp
-    ) -> ();
+    ) -> bool;
+    Write stock.keep_refusal as "keep_refusal"(order: WriteId) -> ();
     Read stock.count as "count_stock"() -> Vec<StockCount>;
     Read stock.list as "list_stock"(filter: StockFilter, limit: u32) -> Vec<StockSim>;
     Write stock.move_to as "move_stock"(card: &Iccid, pool: &Pool, now: Timestamp) -> bool;

@@ -121,6 +121,8 @@ pub struct Reservation {
     pub sim: SimIds,
     /// Its state.
     pub state: ReservationState,
+    /// It was made to buy at once.
+    pub for_sale: bool,
     /// The caller's own reference.
     pub reference: String,
     /// Who requested it, when that is known.

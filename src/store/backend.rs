@@ -404,9 +404,14 @@ impl<B: Backend> StockStore for B {
         card: &Iccid,
         msisdn: &Msisdn,
         now: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let (card, msisdn) = (card.clone(), msisdn.clone());
         self.atomically(work!(session => stock::note_look(session, request_id, &card, &msisdn, now)))
+            .await
+    }
+
+    async fn keep_refusal(&self, order: WriteId) -> Result<()> {
+        self.write(work!(session => stock::keep_refusal(session, order)))
             .await
     }
 

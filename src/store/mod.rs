@@ -183,6 +183,8 @@ pub enum Begun {
     Moved,
     /// The SIM is no longer reserved for the request.
     Unreserved,
+    /// The SIM is reserved for another request.
+    Reserved,
     /// The caller, or all together, would have ordered too much.
     Limited(Refusal),
 }

@@ -76,6 +76,10 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
         if status.generation != attempt.generation {
             return Ok(Begun::Moved);
         }
+        let is_purchase = matches!(attempt.write.kind, Kind::Purchase(_));
+        if status.is_reserved && is_purchase && reservation(&attempt.write).is_none() {
+            return Ok(Begun::Reserved);
+        }
         if known.is_none() && !may_be_sold(session, attempt).await? {
             return Ok(Begun::Unreserved);
         }
@@ -152,9 +156,11 @@ async fn insert<S: Session>(session: &mut S, attempt: &Attempt, slot: &Slot) -> 
 /// Whether the SIM is still reserved for the write, when it is from the stock.
 async fn may_be_sold<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<bool> {
     let write = &attempt.write;
-    match reservation(write) {
-        Some(reservation) => stock::lock_for_order(session, reservation, write.kind.iccid(), write.id).await,
-        None => Ok(true),
+    match (reservation(write), &write.kind) {
+        (Some(reservation), Kind::Purchase(purchase)) => {
+            stock::lock_for_order(session, reservation, &purchase.line, write.id).await
+        }
+        _ => Ok(true),
     }
 }
 

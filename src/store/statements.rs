@@ -294,7 +294,9 @@ pub(super) fn settle(next: State, names_subscription: bool, by_operator: bool) -
     let request_id = match next {
         State::Rejected => {
             "request_id = CASE WHEN pool IS NOT NULL AND attempt = 1 \
-             AND $6 IN ('sim_not_found', 'sim_status_not_eligible') THEN id ELSE request_id END, "
+             AND $6 IN ('sim_not_found', 'sim_status_not_eligible') \
+             AND NOT EXISTS (SELECT 1 FROM orders AS other WHERE other.request_id = orders.id) \
+             THEN id ELSE request_id END, "
         }
         _ => "",
     };

@@ -23,7 +23,7 @@ use super::writes::LEAST_TIME;
 use crate::config;
 use crate::domain::Pool;
 use crate::domain::stock::{Delivered, Reservation, ReservationState, SetAside, StockCount, StockSim};
-use crate::domain::write::RequestId;
+use crate::domain::write::{RequestId, WriteId};
 use crate::domain::{Deadline, Error, Iccid, ProviderDetail, Result};
 use crate::store::{self, StockStore, Taken, Wanted};
 use crate::telemetry::Metrics;
@@ -61,6 +61,12 @@ pub struct Request {
     /// For how long; `None` for the default.
     pub ttl: Option<Duration>,
 }
+
+/// SIMs that one call sets aside: the provider's answers may be wrong for a while,
+/// and a pool is not to be emptied by that.
+const MOST_SET_ASIDE: usize = 5;
+/// When to try again after that.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// What became of SIMs that were delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,9 +116,9 @@ impl Stock {
         self.hold(request, false, deadline).await
     }
 
-    /// The same; with `again` a request gets another SIM when its reservation is
-    /// over without an order.
-    async fn hold(&self, request: &Request, again: bool, deadline: Deadline) -> Result<Reservation> {
+    /// The same; to buy at once, a request gets another SIM when its reservation
+    /// is over without an order.
+    async fn hold(&self, request: &Request, for_sale: bool, deadline: Deadline) -> Result<Reservation> {
         let inner = &self.inner;
         let now = inner.now().await?;
         let wanted = Wanted {
@@ -121,9 +127,10 @@ impl Stock {
             reference: request.reference.clone(),
             caller: request.caller.clone(),
             until: until(now, request.ttl.unwrap_or(inner.config.reserve_for)),
-            again,
+            for_sale,
         };
         let mut taken = inner.store.take(wanted, now).await.map_err(unavailable)?;
+        let mut set_aside = 0;
         loop {
             let reservation = match taken {
                 Taken::Reservation(reservation) => *reservation,
@@ -133,7 +140,10 @@ impl Stock {
                     return Err(Error::PoolNotFound { pool });
                 }
             };
-            if reservation.pool != request.pool || reservation.reference != request.reference {
+            let is_same = reservation.for_sale == for_sale
+                && reservation.pool == request.pool
+                && reservation.reference == request.reference;
+            if !is_same {
                 return Err(Error::RequestIdReused);
             }
             let Some(card) = reservation.sim.iccid.clone() else {
@@ -146,10 +156,12 @@ impl Stock {
                 Ok(Look::Fit(msisdn)) => {
                     let (id, now) = (request.request_id, inner.now().await?);
                     let noted = inner.store.note_look(id, &card, &msisdn, now).await;
-                    noted.map_err(unavailable)?;
-                    let mut reservation = reservation;
-                    reservation.sim.msisdn = Some(msisdn);
-                    return Ok(reservation);
+                    if noted.map_err(unavailable)? {
+                        let mut reservation = reservation;
+                        reservation.sim.msisdn = Some(msisdn);
+                        return Ok(reservation);
+                    }
+                    SetAside::HasSubscription
                 }
                 Ok(Look::Unfit(reason)) => reason,
                 // Whether it can be sold is not known: a repeat looks again.
@@ -164,6 +176,14 @@ impl Stock {
             let now = inner.now().await?;
             let replaced = inner.store.replace(request.request_id, &card, reason, now).await;
             taken = replaced.map_err(unavailable)?;
+            set_aside += 1;
+            if set_aside == MOST_SET_ASIDE {
+                // Perhaps it is the provider's answers that are wrong.
+                return Err(Error::ProviderUnavailable {
+                    retry_after: PAUSE,
+                    provider: ProviderDetail::default(),
+                });
+            }
             if deadline.remaining() < LEAST_TIME {
                 return Err(Error::DeadlineExceeded);
             }
@@ -196,13 +216,38 @@ impl Stock {
         self.inner.metrics.set_aside(SetAside::OrderRefused.name());
     }
 
-    /// The reservation of this id.
+    /// The reservation of this id, with a SIM that was looked at.
     ///
     /// # Errors
-    /// `RESERVATION_NOT_FOUND`, `LEDGER_UNAVAILABLE`.
-    async fn reservation(&self, id: RequestId) -> Result<Reservation> {
+    /// `RESERVATION_NOT_FOUND`, `RESERVATION_OVER` also for a SIM that cannot be
+    /// sold, `LEDGER_UNAVAILABLE`, and the provider's errors.
+    async fn held(&self, id: RequestId, deadline: Deadline) -> Result<Reservation> {
         let found = self.inner.store.reservation(id).await;
-        found.map_err(unavailable)?.ok_or(Error::ReservationNotFound)
+        let found = found.map_err(unavailable)?.ok_or(Error::ReservationNotFound)?;
+        if found.state != ReservationState::Held || found.for_sale {
+            return Err(Error::ReservationOver);
+        }
+        let Some(card) = found.sim.iccid.clone().filter(|_| found.looked_at.is_none()) else {
+            return Ok(found);
+        };
+        // The look failed when it was reserved.
+        let fit = match self.look(&card, deadline).await? {
+            Look::Fit(msisdn) => {
+                let now = self.inner.now().await?;
+                let noted = self.inner.store.note_look(id, &card, &msisdn, now).await;
+                noted.map_err(unavailable)?
+            }
+            Look::Unfit(_) => false,
+        };
+        match fit {
+            true => Ok(found),
+            false => Err(Error::ReservationOver),
+        }
+    }
+
+    /// Keeps a refusal as the answer to its request.
+    async fn keep_refusal(&self, order: WriteId) -> Result<()> {
+        self.inner.store.keep_refusal(order).await.map_err(unavailable)
     }
 
     /// Adds delivered SIMs to a pool. What the stock has already stays as it is.
@@ -236,7 +281,8 @@ impl Stock {
         self.inner.store.list(filter, limit).await.map_err(unavailable)
     }
 
-    /// Moves available SIMs to a pool. Returns those that are not there then.
+    /// Moves SIMs that no request has to a pool, available, also such that were set
+    /// aside, but for withdrawn ones. Returns those that are not there then.
     ///
     /// # Errors
     /// `LEDGER_UNAVAILABLE`: some may have been moved; a repeat moves the rest.

@@ -4,8 +4,8 @@ use super::{Request, Stock};
 use crate::domain::Pool;
 use crate::domain::error::LedgerState;
 use crate::domain::failure::Reason;
-use crate::domain::stock::{ReservationState, SetAside};
-use crate::domain::write::{FromStock, Order, PurchaseTerms, RequestId};
+use crate::domain::stock::SetAside;
+use crate::domain::write::{FromStock, Order, PurchaseTerms, RequestId, WriteId};
 use crate::domain::{Deadline, Error, Result, SimIds, SimRef};
 use crate::service::Writes;
 use crate::service::writes::{Request as WriteRequest, Terms};
@@ -65,7 +65,10 @@ impl Sales {
     /// this call bought nothing.
     pub async fn sell(&self, sale: &Sale, deadline: Deadline) -> Result<Order> {
         if let Some(sim) = self.orders.sim_of(sale.request_id).await? {
-            return self.orders.create_order(&sale.request(sim), deadline).await;
+            let known = self.orders.create_order(&sale.request(sim), deadline).await;
+            if !self.goes_on(sale, &known).await? {
+                return known;
+            }
         }
         let sold = match &sale.source {
             FromStock::Pool(pool) => self.sell_from(pool, sale, deadline).await,
@@ -74,11 +77,19 @@ impl Sales {
         sold.map_err(|error| error.after_ledger(LedgerState::Nothing))
     }
 
-    async fn sell_reserved(&self, id: RequestId, sale: &Sale, deadline: Deadline) -> Result<Order> {
-        let reservation = self.stock.reservation(id).await?;
-        if reservation.state != ReservationState::Held {
-            return Err(Error::ReservationOver);
+    /// Whether the order of a concurrent call was refused because of its SIM, so
+    /// that another one is tried for the request.
+    async fn goes_on(&self, sale: &Sale, known: &Result<Order>) -> Result<bool> {
+        match (&sale.source, known) {
+            (FromStock::Pool(_), Err(error)) if refused_sim(error).is_some() => {
+                Ok(self.orders.sim_of(sale.request_id).await?.is_none())
+            }
+            _ => Ok(false),
         }
+    }
+
+    async fn sell_reserved(&self, id: RequestId, sale: &Sale, deadline: Deadline) -> Result<Order> {
+        let reservation = self.stock.held(id, deadline).await?;
         let sim = by_card(reservation.sim)?;
         self.orders.create_order(&sale.request(sim), deadline).await
     }
@@ -99,6 +110,14 @@ impl Sales {
                 Err(error) => return Err(self.give_back(sale, error).await),
             };
             let sim = by_card(reservation.sim)?;
+            // A concurrent call may have ordered for another SIM meanwhile.
+            if let Some(known) = self.orders.sim_of(sale.request_id).await?
+                && known != sim
+            {
+                let error = self.give_back(sale, Error::ReservationOver).await;
+                tracing::debug!(%error, "a concurrent call has ordered for another SIM");
+                return self.orders.create_order(&sale.request(known), deadline).await;
+            }
             let sold = self
                 .orders
                 .create_order(&sale.request(sim.clone()), deadline)
@@ -109,6 +128,10 @@ impl Sales {
             };
             let of_this_sim = self.set_aside(sale, &sim, &error).await?;
             if !of_this_sim || tries == MOST_SIMS {
+                if let Some(order) = refused_sim(&error) {
+                    // From now on every repeat gets this answer.
+                    self.stock.keep_refusal(order).await?;
+                }
                 return Err(self.give_back(sale, error).await);
             }
             tries += 1;
@@ -145,6 +168,10 @@ impl Sales {
     /// The error, once the SIM is given back that was not bought for. When that
     /// fails its time is over soon.
     async fn give_back(&self, sale: &Sale, error: Error) -> Error {
+        if *error.cause() == Error::RequestIdReused {
+            // What the id has is not this request's.
+            return error;
+        }
         let released = self.stock.release(sale.request_id).await;
         if let Err(failure) = released
             && failure != Error::ReservationNotFound
@@ -152,6 +179,14 @@ impl Sales {
             tracing::debug!(error = %failure, "a reserved SIM could not be given back yet");
         }
         error
+    }
+}
+
+/// The order that was refused because of its SIM.
+fn refused_sim(error: &Error) -> Option<WriteId> {
+    match error.cause() {
+        Error::OrderRejected { order_id, failure } if is_of_sim(failure.reason) => Some(*order_id),
+        _ => None,
     }
 }
 

@@ -99,6 +99,10 @@ impl Inner {
                 flight.end(Some(Err(busy(&slot, other))));
                 return;
             }
+            Begun::Reserved => {
+                flight.end(Some(Err(Error::SimReserved)));
+                return;
+            }
             Begun::Unreserved => {
                 flight.end(Some(Err(Error::ReservationOver)));
                 return;

@@ -112,11 +112,16 @@ impl Writes {
             Some(record) => (record.write.id, record.write.created_at),
             None => (WriteId::at(now), now),
         };
+        // Whoever repeats it: the order stays its first caller's.
+        let caller = match before {
+            Some(record) => record.write.caller.clone(),
+            None => request.caller.clone(),
+        };
         let attempt = Attempt {
             write: Write {
                 id,
                 request_id: request.request_id,
-                caller: request.caller.clone(),
+                caller: caller.clone(),
                 state: State::Submitting,
                 kind: ready.change.kind(),
                 provider_reference: None,
@@ -130,7 +135,7 @@ impl Writes {
             generation: ready.generation,
             lease_until: now + inner.config.lease,
             owner: inner.process,
-            limits: inner.limits.of(request.caller.as_deref()),
+            limits: inner.limits.of(caller.as_deref()),
         };
         let planned = PlannedAttempt {
             attempt,

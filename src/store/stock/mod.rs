@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::Result;
 use crate::domain::Pool;
 use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSim, StockState};
-use crate::domain::write::RequestId;
+use crate::domain::write::{RequestId, WriteId};
 use crate::domain::{Iccid, Msisdn};
 
 /// A request for a SIM of a pool.
@@ -30,9 +30,9 @@ pub struct Wanted {
     pub caller: Option<String>,
     /// Until when the SIM is reserved.
     pub until: Timestamp,
-    /// Whether a request whose reservation is over, without an order that may
-    /// have been carried out, gets another SIM.
-    pub again: bool,
+    /// To buy at once: when the reservation is over, without an order that may
+    /// have been carried out, the request gets another SIM.
+    pub for_sale: bool,
 }
 
 /// What a request for a SIM got.
@@ -93,13 +93,18 @@ pub trait StockStore: Send + Sync + 'static {
     async fn expire(&self, now: Timestamp) -> Result<u64>;
 
     /// Notes that the SIM of a request was found to be unused, and its number.
+    /// `false` when the ledger has an order of somebody else for it.
     async fn note_look(
         &self,
         request_id: RequestId,
         card: &Iccid,
         msisdn: &Msisdn,
         now: Timestamp,
-    ) -> Result<()>;
+    ) -> Result<bool>;
+
+    /// Keeps a refusal as the answer to its request, which no other SIM is tried
+    /// for.
+    async fn keep_refusal(&self, order: WriteId) -> Result<()>;
 
     /// How many there are, by pool and state.
     async fn count(&self) -> Result<Vec<StockCount>>;
@@ -107,8 +112,8 @@ pub trait StockStore: Send + Sync + 'static {
     /// SIMs of the stock in the order of their cards.
     async fn list(&self, filter: StockFilter, limit: u32) -> Result<Vec<StockSim>>;
 
-    /// Moves an available SIM to another pool. Returns whether it is in that
-    /// pool now, and available.
+    /// Moves a SIM that no request has to another pool, available, unless it was
+    /// withdrawn. Returns whether it is there now.
     async fn move_to(&self, card: &Iccid, pool: &Pool, now: Timestamp) -> Result<bool>;
 
     /// Takes a SIM out, unless a request has it. Returns the SIM as it is.

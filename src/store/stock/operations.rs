@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{StockFilter, Taken, Wanted, row, statements};
 use crate::domain::Pool;
 use crate::domain::stock::{Delivered, Reservation, ReservationState, SetAside, StockCount, StockSim};
-use crate::domain::write::{RequestId, WriteId};
+use crate::domain::write::{Line, RequestId, WriteId};
 use crate::domain::{Iccid, Msisdn};
 use crate::store::row::{number, parsed, text, unusable, values};
 use crate::store::session::Session;
@@ -62,6 +62,7 @@ pub(in crate::store) async fn take<S: Session>(
         wanted.caller.as_deref(),
         now,
         wanted.until,
+        i64::from(wanted.for_sale),
     ];
     let is_new = session.execute(statements::RESERVE, values).await? > 0;
     if !is_new {
@@ -74,8 +75,10 @@ pub(in crate::store) async fn take<S: Session>(
             ReservationState::Held | ReservationState::Sold => false,
             ReservationState::Released | ReservationState::Expired | ReservationState::Refused => true,
         };
-        // Of another pool: the caller compares.
-        if !(is_over && wanted.again && text(&locked, "pool")? == wanted.pool.as_str()) {
+        // Only a sale gets another SIM. What is of another kind or pool the caller
+        // compares.
+        let again = wanted.for_sale && number(&locked, "for_sale")? != 0;
+        if !(is_over && again && text(&locked, "pool")? == wanted.pool.as_str()) {
             return known(session, id).await;
         }
     }
@@ -138,8 +141,10 @@ pub(in crate::store) async fn replace<S: Session>(
     session.execute(statements::SET_ASIDE, values).await?;
     let pool = text(&locked, "pool")?;
     let Some(card) = next(session, &pool, id, now).await? else {
-        let values = values![id, ReservationState::Released.name(), now];
-        session.execute(statements::END_RESERVATION, values).await?;
+        // A repeat begins anew.
+        session
+            .execute(statements::FORGET_RESERVATION, values![id])
+            .await?;
         return Ok(Taken::Empty);
     };
     let values = values![id, card.as_str(), now];
@@ -178,11 +183,33 @@ pub(in crate::store) async fn note_look<S: Session>(
     card: &Iccid,
     msisdn: &Msisdn,
     now: Timestamp,
-) -> sqlx::Result<()> {
-    let values = values![id, card.card(), now];
-    session.execute(statements::NOTE_LOOK, values).await?;
+) -> sqlx::Result<bool> {
     let values = values![card.card(), msisdn.as_str()];
     session.execute(statements::NOTE_NUMBER, values).await?;
+    if is_ordered_for(session, msisdn, id).await? {
+        return Ok(false);
+    }
+    let values = values![id, card.card(), now];
+    session.execute(statements::NOTE_LOOK, values).await?;
+    Ok(true)
+}
+
+/// Whether the ledger has an order of another request for this number that was
+/// carried out, or may have been: the provider may not show it yet.
+async fn is_ordered_for<S: Session>(
+    session: &mut S,
+    msisdn: &Msisdn,
+    request: RequestId,
+) -> sqlx::Result<bool> {
+    let values = values![msisdn.as_str(), request];
+    let found = session.row(statements::ORDERS_OF_OTHERS, values).await?;
+    let found = found.ok_or(sqlx::Error::RowNotFound)?;
+    Ok(number(&found, "orders")? > 0)
+}
+
+/// Gives a refusal the id of its request back.
+pub(in crate::store) async fn keep_refusal<S: Session>(session: &mut S, order: WriteId) -> sqlx::Result<()> {
+    session.execute(statements::KEEP_REFUSAL, values![order]).await?;
     Ok(())
 }
 
@@ -238,10 +265,15 @@ pub(in crate::store) async fn forget<S: Session>(session: &mut S, before: Timest
 pub(in crate::store) async fn lock_for_order<S: Session>(
     session: &mut S,
     reservation: RequestId,
-    card: Option<&Iccid>,
+    line: &Line,
     order: WriteId,
 ) -> sqlx::Result<bool> {
-    let Some(card) = card else { return Ok(false) };
+    let Some(card) = &line.iccid else {
+        return Ok(false);
+    };
+    if is_ordered_for(session, &line.msisdn, reservation).await? {
+        return Ok(false);
+    }
     let values = values![reservation, card.card(), order];
     Ok(session.execute(statements::LOCK_FOR_ORDER, values).await? > 0)
 }

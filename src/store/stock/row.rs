@@ -26,6 +26,7 @@ pub(super) fn reservation(row: &impl Cells) -> sqlx::Result<Reservation> {
         pool: pool(row)?,
         sim: ids(row)?,
         state: parsed(row, "state", ReservationState::named)?.ok_or_else(|| unusable("state"))?,
+        for_sale: number(row, "for_sale")? != 0,
         reference: text(row, "reference")?,
         caller: row.text("caller")?,
         created_at: needed("created_at")?,

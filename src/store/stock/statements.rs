@@ -11,7 +11,7 @@ macro_rules! sim {
 }
 
 pub(super) const RESERVATION: SqlStr = SqlStr::from_static(
-    "SELECT reserved.request_id, reserved.pool, reserved.state, reserved.reference, reserved.caller, \
+    "SELECT reserved.request_id, reserved.pool, reserved.state, reserved.for_sale, reserved.reference, reserved.caller, \
      reserved.order_id, reserved.created_at, reserved.looked_at, reserved.expires_at, stock.iccid, stock.msisdn \
      FROM stock_reservations AS reserved JOIN stock ON stock.card = reserved.card WHERE reserved.request_id = $1",
 );
@@ -19,7 +19,7 @@ pub(super) const RESERVATION: SqlStr = SqlStr::from_static(
 /// Without a card: waits for another transaction that makes the same.
 pub(super) const RESERVE: SqlStr = SqlStr::from_static(
     "INSERT INTO stock_reservations (request_id, pool, card, state, reference, caller, created_at, expires_at, \
-     updated_at) VALUES ($1, $2, '', 'held', $3, $4, $5, $6, $5) ON CONFLICT DO NOTHING",
+     updated_at, for_sale) VALUES ($1, $2, '', 'held', $3, $4, $5, $6, $5, $7) ON CONFLICT DO NOTHING",
 );
 
 pub(super) const FORGET_RESERVATION: SqlStr =
@@ -28,7 +28,7 @@ pub(super) const FORGET_RESERVATION: SqlStr =
 /// Excludes every other change of the reservation until the end of the
 /// transaction.
 pub(super) const LOCK_RESERVATION: SqlStr = SqlStr::from_static(
-    "UPDATE stock_reservations SET updated_at = updated_at WHERE request_id = $1 RETURNING state, card, pool",
+    "UPDATE stock_reservations SET updated_at = updated_at WHERE request_id = $1 RETURNING state, card, pool, for_sale",
 );
 
 /// `$1` the pool, `$2` the request, `$3` now.
@@ -64,9 +64,9 @@ pub(super) const END_RESERVATION: SqlStr = SqlStr::from_static(
     "UPDATE stock_reservations SET state = $2, updated_at = $3 WHERE request_id = $1 AND state = 'held'",
 );
 
-/// Back to the available ones.
+/// Back to the available ones, behind the others.
 pub(super) const PUT_BACK: SqlStr = SqlStr::from_static(
-    "UPDATE stock SET state = 'available', request_id = NULL, updated_at = $2 \
+    "UPDATE stock SET state = 'available', request_id = NULL, place = $2, updated_at = $2 \
      WHERE request_id = $1 AND state = 'reserved'",
 );
 
@@ -92,9 +92,25 @@ pub(super) const COUNT: SqlStr = SqlStr::from_static(
      ORDER BY pool, state, reason",
 );
 
+/// Also what was set aside for a reason that may have passed.
 pub(super) const MOVE: SqlStr = SqlStr::from_static(
-    "UPDATE stock SET pool = $2, updated_at = CASE WHEN pool = $2 THEN updated_at ELSE $3 END \
-     WHERE card = $1 AND state = 'available'",
+    "UPDATE stock SET pool = $2, state = 'available', reason = NULL, \
+     updated_at = CASE WHEN pool = $2 AND state = 'available' THEN updated_at ELSE $3 END \
+     WHERE card = $1 AND (state = 'available' OR state = 'set_aside' AND reason <> 'withdrawn')",
+);
+
+/// Orders of others that were carried out for this number, or may have been: `$1`
+/// the number, `$2` the request that is none of them.
+pub(super) const ORDERS_OF_OTHERS: SqlStr = SqlStr::from_static(
+    "SELECT CAST(COUNT(*) AS BIGINT) AS orders FROM orders WHERE msisdn = $1 AND act = 'buy' AND request_id <> $2 \
+     AND (reservation_id IS NULL OR reservation_id <> $2) \
+     AND (state IN ('submitting', 'unknown', 'needs_operator', 'placed') OR next_check_at IS NOT NULL)",
+);
+
+/// The last of several refusals is the answer to their request.
+pub(super) const KEEP_REFUSAL: SqlStr = SqlStr::from_static(
+    "UPDATE orders SET request_id = reservation_id WHERE id = $1 AND request_id = id AND state = 'rejected' \
+     AND pool IS NOT NULL AND NOT EXISTS (SELECT 1 FROM orders AS other WHERE other.request_id = orders.reservation_id)",
 );
 
 pub(super) const WITHDRAW: SqlStr = SqlStr::from_static(

@@ -198,9 +198,11 @@ async fn a_refusal_of_every_sim_ends_and_loses_none() {
     let refused = create(&mut env.provisioning(), &request).await.unwrap_err();
     assert_eq!(reason(&refused).reason, "SIM_STATUS_NOT_ELIGIBLE");
     assert_eq!(count(&mut env.inventory()).await, [2, 0, 0, 3]);
-    // The same request can be repeated: nothing was bought by it.
+    // Final for this request, as every refusal: who orders anew buys once.
     env.control().clear_faults();
-    let order = create(&mut env.provisioning(), &request).await.unwrap();
+    let again = create(&mut env.provisioning(), &request).await.unwrap_err();
+    assert_eq!(reason(&again).metadata, reason(&refused).metadata);
+    let order = create(&mut env.provisioning(), &sale()).await.unwrap();
     assert_eq!(order.state(), OrderState::Placed);
     assert_eq!(count(&mut env.inventory()).await, [1, 0, 1, 3]);
 }
@@ -507,4 +509,115 @@ async fn no_sim_is_sold_twice_or_lost_on_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("ledger.db").display());
     many_sales([&url, &url]).await;
+}
+
+#[tokio::test]
+async fn a_sim_that_somebody_has_ordered_for_is_not_sold_before_that_shows() {
+    let (env, cards) = stocked(2).await;
+    let control = env.control();
+    control.queue(Script::on("POST", ORDERS).then(Fault::hold("post")));
+    // Not from the stock, and for another product.
+    let direct = CreateOrderRequest {
+        pool: String::new(),
+        sim: by_iccid(&cards[0]),
+        product_id: "WW_901O_STACK_ONEOFF_EUROPE_1GB_7D".into(),
+        ..sale()
+    };
+    let mut orders = env.provisioning();
+    let call = spawn(async move { create(&mut orders, &direct).await });
+    control.until_held("post", 1).await;
+    let held = reserved(&mut env.provisioning(), &reserve(None)).await;
+    assert_eq!(held.sim.unwrap().iccid, cards[1]);
+    assert_eq!(count(&mut env.inventory()).await, [0, 1, 0, 1]);
+    control.release("post");
+    call.abort();
+}
+
+#[tokio::test]
+async fn what_could_not_be_looked_at_is_looked_at_before_it_is_sold() {
+    let (env, cards) = stocked(1).await;
+    let (mut orders, control) = (env.provisioning(), env.control());
+    let down = Fault::problem(503, "DOWN").step().forever();
+    control.queue(Script::on("GET", SUBSCRIPTIONS).then(down));
+    let first = reserve(None);
+    let failed = orders.reserve_sim(first.clone()).await.unwrap_err();
+    assert_eq!(reason(&failed).reason, "PROVIDER_UNAVAILABLE");
+    control.clear_faults();
+    control
+        .set_esim_status(&cards[0], ProfileStatus::Allocated)
+        .unwrap();
+    let purchase = CreateOrderRequest {
+        pool: String::new(),
+        reservation_id: first.request_id.clone(),
+        ..sale()
+    };
+    let refused = create(&mut orders, &purchase).await.unwrap_err();
+    assert_eq!(reason(&refused).reason, "RESERVATION_OVER");
+    // Nor is it the answer to a repeat: a delivery is.
+    let empty = orders.reserve_sim(first.clone()).await.unwrap_err();
+    assert_eq!(reason(&empty).reason, "POOL_EMPTY");
+    control
+        .set_esim_status(&cards[0], ProfileStatus::Released)
+        .unwrap();
+    let back = MoveStockRequest {
+        iccids: cards.clone(),
+        pool: POOL.into(),
+    };
+    assert_eq!(
+        env.inventory().move_stock(back).await.unwrap().into_inner().moved,
+        1
+    );
+    let held = reserved(&mut orders, &first).await;
+    assert_eq!(
+        (held.state(), held.sim.unwrap().iccid),
+        (SimReservationState::Held, cards[0].clone())
+    );
+    assert_eq!(control.received("POST", ORDERS), 0);
+}
+
+#[tokio::test]
+async fn a_sale_under_the_id_of_a_reservation_leaves_that_alone() {
+    let (env, cards) = stocked(2).await;
+    let mut orders = env.provisioning();
+    let first = reserve(None);
+    let held = reserved(&mut orders, &first).await;
+    let other = CreateOrderRequest {
+        request_id: first.request_id.clone(),
+        ..sale()
+    };
+    let refused = create(&mut orders, &other).await.unwrap_err();
+    assert_eq!(reason(&refused).reason, "REQUEST_ID_REUSED");
+    assert_eq!(reserved(&mut orders, &first).await, held);
+    let order = create(&mut orders, &sale()).await.unwrap();
+    assert_eq!(card(&order), cards[1]);
+}
+
+#[tokio::test]
+async fn wrong_answers_of_the_provider_do_not_empty_a_pool() {
+    let (env, cards) = stocked(12).await;
+    for card in &cards {
+        env.control()
+            .set_esim_status(card, ProfileStatus::Allocated)
+            .unwrap();
+    }
+    let refused = create(&mut env.provisioning(), &sale()).await.unwrap_err();
+    assert_eq!(reason(&refused).reason, "PROVIDER_UNAVAILABLE");
+    assert_eq!(count(&mut env.inventory()).await, [7, 0, 0, 5]);
+    for card in &cards {
+        env.control()
+            .set_esim_status(card, ProfileStatus::Released)
+            .unwrap();
+    }
+    let order = create(&mut env.provisioning(), &sale()).await.unwrap();
+    assert_eq!(order.state(), OrderState::Placed);
+}
+
+#[tokio::test]
+async fn a_sim_whose_order_is_refused_for_another_reason_goes_to_the_end() {
+    let (env, cards) = stocked(2).await;
+    let refusal = Fault::problem(400, "NO_IDEA").step();
+    env.control().queue(Script::on("POST", ORDERS).then(refusal));
+    create(&mut env.provisioning(), &sale()).await.unwrap_err();
+    let order = create(&mut env.provisioning(), &sale()).await.unwrap();
+    assert_eq!(card(&order), cards[1]);
 }

@@ -10,7 +10,7 @@ use transatel_gateway::config::StoreUrl;
 use transatel_gateway::domain::stock::{Delivered, Reservation, ReservationState, SetAside, StockState};
 use transatel_gateway::domain::write::{FromStock, Kind, RequestId};
 use transatel_gateway::domain::{Iccid, Pool};
-use transatel_gateway::store::{Begun, Opened, StockFilter, StockStore as _, Taken, Wanted};
+use transatel_gateway::store::{Begun, Opened, StockFilter, Taken, Wanted};
 use uuid::Uuid;
 
 use crate::support::gateway::spawn;
@@ -29,14 +29,14 @@ fn card(number: u64) -> Iccid {
     Iccid::parse(&(8_988_247_000_000_000_000 + 10 * number).to_string()).unwrap()
 }
 
-fn wanted(request_id: RequestId, until: Timestamp, again: bool) -> Wanted {
+fn wanted(request_id: RequestId, until: Timestamp) -> Wanted {
     Wanted {
         request_id,
         pool: pool(),
         reference: String::new(),
         caller: None,
         until,
-        again,
+        for_sale: false,
     }
 }
 
@@ -130,7 +130,7 @@ async fn many_requests(stores: [Opened; 2]) {
             };
             let take = |process: usize| {
                 let store = stores[(process + number) % 2].stock.clone();
-                spawn(async move { store.take(wanted(id, until, false), now).await.unwrap() })
+                spawn(async move { store.take(wanted(id, until), now).await.unwrap() })
             };
             // Some are asked for twice at the same time, at different processes.
             takes.push((id, fate, take(0), (number % 4 == 0).then(|| take(1))));
