@@ -225,7 +225,7 @@ impl Harness {
     }
 
     /// The operation once nothing will change by itself. What hangs until an
-    /// operator looks has not been carried out.
+    /// operator looks is ended there.
     async fn settled(
         &self,
         client: &mut Provisioning,
@@ -239,9 +239,19 @@ impl Harness {
             match request.get(client).await {
                 Ok(operation) if operation.needs_operator => {
                     self.end_hanging(msisdn);
+                    // As an operator who looks: on a machine that stood still it may have
+                    // been carried out after the gateway gave up.
+                    let transactions = self.sandbox.control().transactions(Some(msisdn)).unwrap();
+                    let carried_out = transactions.iter().any(|transaction| {
+                        transaction.operation == word(&request.action) && transaction.status == "DONE"
+                    });
+                    let resolution = match carried_out {
+                        true => api::OperatorResolution::Placed,
+                        false => api::OperatorResolution::NotPlaced,
+                    };
                     let word = api::ResolveSimOperationRequest {
                         operation_id: operation.operation_id,
-                        resolution: api::OperatorResolution::NotPlaced.into(),
+                        resolution: resolution.into(),
                         note: String::new(),
                     };
                     client.resolve_sim_operation(word).await.unwrap();
