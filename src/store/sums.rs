@@ -1,4 +1,4 @@
-//! The SQL of sums. What is placed is summed by triggers (migration 12), and what
+//! The SQL of sums. What is placed is summed by triggers (migration 13), and what
 //! is in flight is few rows: the costs are those of the days, callers and
 //! products, however many orders there are.
 

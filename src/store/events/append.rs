@@ -3,7 +3,7 @@
 //!
 //! PostgreSQL does it in one statement with its own transaction, so that no
 //! lock is held while a process that may freeze has to send the next one: the
-//! function `append_events` of migration `0011_append.sql`. SQLite, whose file has
+//! function `append_events` of migration `0010_append.sql`. SQLite, whose file has
 //! a single writing process, takes a statement per table.
 
 use std::collections::{HashMap, HashSet};

@@ -219,7 +219,7 @@ macro_rules! orders_before {
         let mut database = <$connection>::connect(&url).await.unwrap();
         let sql = format!(
             "{} DROP TABLE spend_totals; ALTER TABLE orders DROP COLUMN sent_day; \
-             DELETE FROM _sqlx_migrations WHERE version >= 14; {}",
+             DELETE FROM _sqlx_migrations WHERE version >= 13; {}",
             $undo,
             rows_before()
         );
@@ -250,7 +250,7 @@ async fn orders_from_before_there_were_sums_are_in_them_in_postgresql() {
     let Some(url) = postgres::database().await else {
         return;
     };
-    let undo = "ALTER TABLE order_changes DROP COLUMN day, DROP COLUMN caller, DROP COLUMN product_id, \
+    let undo = "DROP FUNCTION begin_order; ALTER TABLE order_changes DROP COLUMN day, DROP COLUMN caller, DROP COLUMN product_id, \
                 DROP COLUMN currency, DROP COLUMN units, DROP COLUMN nanos;";
     orders_before!(PgConnection, url, undo);
 }

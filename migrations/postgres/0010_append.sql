@@ -1,5 +1,5 @@
 -- Appends events without doing it twice when another replica was first. Kept in
--- step with migrations/sqlite/0011_append.sql. A file that was released is never
+-- step with migrations/sqlite/0010_append.sql. A file that was released is never
 -- edited: its checksum is in every database.
 
 -- Appends the events that are not in the log, and keeps apart what could not be

@@ -1,5 +1,5 @@
 -- The stock: SIMs that were delivered, in pools, and the requests that have
--- them. Kept in step with migrations/sqlite/0012_stock.sql. A file that was
+-- them. Kept in step with migrations/sqlite/0011_stock.sql. A file that was
 -- released is never edited: its checksum is in every database.
 --
 -- Instants are microseconds since 1970-01-01 UTC.

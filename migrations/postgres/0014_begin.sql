@@ -1,5 +1,5 @@
 -- Begins an order in one statement of a client. Kept in step with
--- migrations/sqlite/0010_begin.sql. A file that was released is never edited: its
+-- migrations/sqlite/0014_begin.sql. A file that was released is never edited: its
 -- checksum is in every database.
 
 -- The first attempt at an order, when its request is new and its slot is free
@@ -13,7 +13,9 @@ CREATE FUNCTION begin_order(new_id TEXT, new_request_id TEXT, new_iccid TEXT, ne
     new_activation TEXT, new_reference TEXT, new_max_price_currency TEXT, new_max_price_units BIGINT,
     new_max_price_nanos BIGINT, new_caller TEXT, new_created_at BIGINT, new_updated_at BIGINT, new_baseline TEXT,
     new_sent_by BIGINT, new_lease_until BIGINT, new_act TEXT, new_details TEXT, new_owner TEXT,
-    new_activation_used TEXT, expected BIGINT) RETURNS SETOF orders LANGUAGE plpgsql AS $$
+    new_activation_used TEXT, new_list_price_currency TEXT, new_list_price_units BIGINT,
+    new_list_price_nanos BIGINT, new_list_price_as_of BIGINT, new_list_price_version TEXT, expected BIGINT)
+RETURNS SETOF orders LANGUAGE plpgsql AS $$
 BEGIN
     -- Excludes every other begin on the slot until the end of the transaction.
     PERFORM pg_advisory_xact_lock(hashtextextended(new_msisdn || '/' || new_product_id, 0));
@@ -24,13 +26,18 @@ BEGIN
         -- has begun on another slot meanwhile.
         RETURN QUERY INSERT INTO orders (id, request_id, iccid, msisdn, product_id, activation, reference,
             max_price_currency, max_price_units, max_price_nanos, caller, created_at, updated_at, baseline, sent_by,
-            lease_until, act, details, owner, activation_used, state, attempt, checks)
+            lease_until, act, details, owner, activation_used, list_price_currency, list_price_units,
+            list_price_nanos, list_price_as_of, list_price_version, sent_day, state, attempt, checks)
         SELECT new_id, new_request_id, new_iccid, new_msisdn, new_product_id, new_activation, new_reference,
             new_max_price_currency, new_max_price_units, new_max_price_nanos, new_caller, new_created_at,
             new_updated_at, new_baseline, new_sent_by, new_lease_until, new_act, new_details, new_owner,
-            new_activation_used, 'submitting', 1, 0
+            new_activation_used, new_list_price_currency, new_list_price_units, new_list_price_nanos,
+            new_list_price_as_of, new_list_price_version, new_updated_at / 86400000000, 'submitting', 1, 0
         WHERE expected = (SELECT COALESCE(SUM(attempt), 0) FROM orders
             WHERE msisdn = new_msisdn AND product_id = new_product_id)
+            -- Who has reserved the SIM may be about to sell it.
+            AND (new_act <> 'buy' OR NOT EXISTS (SELECT 1 FROM stock
+                WHERE stock.msisdn = new_msisdn AND stock.state = 'reserved'))
         ON CONFLICT DO NOTHING RETURNING *;
         IF FOUND THEN
             RETURN;

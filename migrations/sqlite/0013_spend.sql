@@ -1,5 +1,5 @@
 -- What was ordered, summed by list price. Kept in step with
--- migrations/postgres/0014_spend.sql. A file that was released is never edited: its
+-- migrations/postgres/0013_spend.sql. A file that was released is never edited: its
 -- checksum is in every database.
 --
 -- It reads all orders once, as 0009_scale.sql does.

@@ -1,5 +1,5 @@
 -- Begins an order in one statement of a client, which PostgreSQL needs. Kept in
--- step with migrations/postgres/0010_begin.sql. A file that was released is never
+-- step with migrations/postgres/0014_begin.sql. A file that was released is never
 -- edited: its checksum is in every database.
 --
 -- Nothing here: statements of SQLite make no round trips.

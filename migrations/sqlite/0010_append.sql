@@ -1,5 +1,5 @@
 -- Appends events without doing it twice when another replica was first, which
--- PostgreSQL needs. Kept in step with migrations/postgres/0011_append.sql. A file
+-- PostgreSQL needs. Kept in step with migrations/postgres/0010_append.sql. A file
 -- that was released is never edited: its checksum is in every database.
 --
 -- Nothing here: a file has one process at a time that writes.

@@ -1,5 +1,5 @@
 -- The list price of orders, in the ledger and on the events of their outcomes.
--- Kept in step with migrations/postgres/0013_list_price.sql. A file that was
+-- Kept in step with migrations/postgres/0012_list_price.sql. A file that was
 -- released is never edited: its checksum is in every database.
 
 -- What the catalog said of the product when an attempt at a purchase was begun:
