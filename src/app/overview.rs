@@ -57,7 +57,7 @@ impl Overview {
             health: health.clone(),
             metrics: Arc::clone(metrics),
             with_ids: match config.admin.page {
-                // Whoever may not list orders by a call shall not by the page.
+                // Callers that may not list orders shall not see them on the page.
                 AdminPage::Auto => config.callers.policy.is_none(),
                 AdminPage::Ids => true,
                 AdminPage::Counts | AdminPage::Closed => false,

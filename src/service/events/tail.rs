@@ -134,13 +134,12 @@ impl Tail {
 /// also those that another replica recorded and did not live to append.
 pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
     let mut last = begun.map(Last::unmarked);
-    let mut published: Option<Instant> = None;
+    let mut publish_at = Instant::now();
     loop {
-        let next = published.map(|at| at + OUTCOMES_TOGETHER);
-        let waits = next.filter(|next| Instant::now() < *next);
-        if waits.is_none() {
+        let publishes = Instant::now() >= publish_at;
+        if publishes {
             inner.publish().await;
-            published = Some(Instant::now());
+            publish_at = Instant::now() + OUTCOMES_TOGETHER;
         }
         let began = match last {
             Some(last) => Ok(last),
@@ -158,9 +157,10 @@ pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
             Err(error) => tracing::warn!(%error, "the log of events cannot be read at the moment"),
         }
         let poll = Instant::now() + inner.config.poll_interval;
+        let wake = if publishes { poll } else { publish_at.min(poll) };
         tokio::select! {
             () = inner.appended.notified() => {}
-            () = tokio::time::sleep_until(waits.map_or(poll, |next| next.min(poll))) => {}
+            () = tokio::time::sleep_until(wake) => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a SIM of the stock can be sold, live: whoever gets it must be the
+//! Whether a SIM of the stock can be sold, live: who gets it must be the
 //! first.
 
 use super::Stock;

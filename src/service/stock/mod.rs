@@ -152,30 +152,18 @@ impl Stock {
             if reservation.state != ReservationState::Held || reservation.looked_at.is_some() {
                 return Ok(reservation);
             }
-            let reason = match self.look(&card, deadline).await {
-                Ok(Look::Fit(msisdn)) => {
-                    let (id, now) = (request.request_id, inner.now().await?);
-                    let noted = inner.store.note_look(id, &card, &msisdn, now).await;
-                    if noted.map_err(unavailable)? {
-                        let mut reservation = reservation;
-                        reservation.sim.msisdn = Some(msisdn);
-                        return Ok(reservation);
-                    }
-                    SetAside::HasSubscription
+            // Whether it can be sold is not known after an error: a repeat looks again.
+            let reason = match self.look_for(request.request_id, &card, deadline).await? {
+                Look::Fit(msisdn) => {
+                    let mut reservation = reservation;
+                    reservation.sim.msisdn = Some(msisdn);
+                    return Ok(reservation);
                 }
-                Ok(Look::Unfit(reason)) => reason,
-                // Whether it can be sold is not known: a repeat looks again.
-                Err(error) => return Err(error),
+                Look::Unfit(reason) => reason,
             };
-            tracing::warn!(
-                pool = %request.pool,
-                reason = reason.name(),
-                "a SIM of the stock cannot be sold and is set aside"
-            );
-            inner.metrics.set_aside(reason.name());
-            let now = inner.now().await?;
-            let replaced = inner.store.replace(request.request_id, &card, reason, now).await;
-            taken = replaced.map_err(unavailable)?;
+            taken = self
+                .set_aside(&request.pool, request.request_id, &card, reason)
+                .await?;
             set_aside += 1;
             if set_aside == MOST_SET_ASIDE {
                 // Perhaps it is the provider's answers that are wrong.
@@ -200,14 +188,39 @@ impl Stock {
         released.map_err(unavailable)?.ok_or(Error::ReservationNotFound)
     }
 
+    /// Looks at the SIM that a request holds, and notes that it can be sold. It
+    /// cannot when the ledger has an order of somebody else for it.
+    ///
+    /// # Errors
+    /// `LEDGER_UNAVAILABLE`, and the provider's.
+    async fn look_for(&self, request: RequestId, card: &Iccid, deadline: Deadline) -> Result<Look> {
+        let look = self.look(card, deadline).await?;
+        let Look::Fit(msisdn) = &look else {
+            return Ok(look);
+        };
+        let now = self.inner.now().await?;
+        let noted = self.inner.store.note_look(request, card, msisdn, now).await;
+        Ok(match noted.map_err(unavailable)? {
+            true => look,
+            false => Look::Unfit(SetAside::HasSubscription),
+        })
+    }
+
     /// Sets the SIM aside that a request holds, and reserves another one for it
     /// if there is one.
-    async fn set_aside(&self, request: RequestId, card: &Iccid, reason: SetAside) -> Result<()> {
+    async fn set_aside(
+        &self,
+        pool: &Pool,
+        request: RequestId,
+        card: &Iccid,
+        reason: SetAside,
+    ) -> Result<Taken> {
+        let name = reason.name();
+        tracing::warn!(%pool, reason = name, "a SIM of the stock cannot be sold and is set aside");
+        self.inner.metrics.set_aside(name);
         let now = self.inner.now().await?;
-        self.inner.metrics.set_aside(reason.name());
         let replaced = self.inner.store.replace(request, card, reason, now).await;
-        replaced.map_err(unavailable)?;
-        Ok(())
+        replaced.map_err(unavailable)
     }
 
     /// The store has set a SIM aside with the refusal of its order.
@@ -231,17 +244,9 @@ impl Stock {
             return Ok(found);
         };
         // The look failed when it was reserved.
-        let fit = match self.look(&card, deadline).await? {
-            Look::Fit(msisdn) => {
-                let now = self.inner.now().await?;
-                let noted = self.inner.store.note_look(id, &card, &msisdn, now).await;
-                noted.map_err(unavailable)?
-            }
-            Look::Unfit(_) => false,
-        };
-        match fit {
-            true => Ok(found),
-            false => Err(Error::ReservationOver),
+        match self.look_for(id, &card, deadline).await? {
+            Look::Fit(_) => Ok(found),
+            Look::Unfit(_) => Err(Error::ReservationOver),
         }
     }
 

@@ -126,30 +126,31 @@ impl Sales {
                 Ok(order) => return Ok(order),
                 Err(error) => error,
             };
-            let of_this_sim = self.set_aside(sale, &sim, &error).await?;
-            if !of_this_sim || tries == MOST_SIMS {
-                if let Some(order) = refused_sim(&error) {
-                    // From now on every repeat gets this answer.
-                    self.stock.keep_refusal(order).await?;
+            let refused = refused_sim(&error);
+            let is_of_sim = match refused {
+                // The store has set it aside with the refusal.
+                Some(_) => {
+                    self.stock.note_refused();
+                    true
                 }
-                return Err(self.give_back(sale, error).await);
+                None => self.set_aside(pool, sale, &sim, &error).await?,
+            };
+            if is_of_sim && tries < MOST_SIMS {
+                tries += 1;
+                continue;
             }
-            tries += 1;
+            if let Some(order) = refused {
+                // From now on every repeat gets this answer.
+                self.stock.keep_refusal(order).await?;
+            }
+            return Err(self.give_back(sale, error).await);
         }
     }
 
-    /// Whether an order failed because of its SIM, which is set aside then, so
+    /// Whether nothing was sent because of the SIM, which is set aside then, so
     /// that another one can be tried.
-    async fn set_aside(&self, sale: &Sale, sim: &SimRef, error: &Error) -> Result<bool> {
+    async fn set_aside(&self, pool: &Pool, sale: &Sale, sim: &SimRef, error: &Error) -> Result<bool> {
         let reason = match error.cause() {
-            // The store has set it aside with the refusal.
-            Error::OrderRejected { failure, .. } => {
-                let of_this_sim = is_of_sim(failure.reason);
-                if of_this_sim {
-                    self.stock.note_refused();
-                }
-                return Ok(of_this_sim);
-            }
             // Its time was over before it was bought for: another one is taken.
             Error::ReservationOver => return Ok(true),
             Error::SimNotFound { .. } => SetAside::SimNotFound,
@@ -161,7 +162,7 @@ impl Sales {
         let SimRef::Iccid(card) = sim else {
             return Ok(false);
         };
-        self.stock.set_aside(sale.request_id, card, reason).await?;
+        self.stock.set_aside(pool, sale.request_id, card, reason).await?;
         Ok(true)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, Stock};
@@ -13,6 +13,9 @@ use crate::store::Result;
 
 /// Time between two rounds: a reservation may be held so much longer.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// Time between two looks for reservations to forget.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
 /// Reservations that are over are kept for as long, for repeats of their
 /// requests.
@@ -24,7 +27,11 @@ impl Stock {
     pub async fn upkeep(self, stop: CancellationToken) {
         let mut rounds = interval(EVERY);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut forget_at = Instant::now();
         while stop.run_until_cancelled(rounds.tick()).await.is_some() {
+            if Instant::now() >= forget_at && self.inner.forget().await.is_ok() {
+                forget_at = Instant::now() + FORGET_EVERY;
+            }
             // The store's failures are logged where it is measured.
             match self.inner.round().await {
                 Ok(counts) => self.inner.metrics.show_stock(by_pool(&counts)),
@@ -38,8 +45,13 @@ impl Inner {
     async fn round(&self) -> Result<Vec<StockCount>> {
         let now = self.store.now().await?;
         while self.store.expire(now).await? > 0 {}
-        self.store.forget_reservations(now - KEPT).await?;
         self.store.count().await
+    }
+
+    async fn forget(&self) -> Result<()> {
+        let now = self.store.now().await?;
+        while self.store.forget_reservations(now - KEPT).await? > 0 {}
+        Ok(())
     }
 }
 

@@ -70,8 +70,7 @@ pub(super) const PUT_BACK: SqlStr = SqlStr::from_static(
      WHERE request_id = $1 AND state = 'reserved'",
 );
 
-/// What is held for too long: `$1` now, `$2` the horizon, beyond which a clock was
-/// wrong.
+/// What is held for too long: `$1` now.
 pub(super) fn expire(skip_locked: &'static str, limit: u32) -> SqlStr {
     AssertSqlSafe(format!(
         "UPDATE stock_reservations SET state = 'expired', updated_at = $1 WHERE request_id IN \
@@ -127,7 +126,7 @@ pub(super) const FORGET_RESERVATIONS: SqlStr = SqlStr::from_static(
      AND state IN ('released', 'expired', 'refused')",
 );
 
-/// Rows of seven values: card, ICCID, MSISDN, pool, place, now, now.
+/// Six values a row: card, ICCID, MSISDN, pool, place, now.
 pub(super) fn deliver(sims: usize) -> SqlStr {
     let row = |sim: usize| {
         let value = |column: usize| sim * 6 + column;

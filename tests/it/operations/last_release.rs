@@ -140,8 +140,8 @@ impl Shop {
         assert_eq!(self.order_at(pod).await, OrderState::Placed, "{:?}", pod.release);
     }
 
-    /// Orders at this pod, and the answer of the provider is lost: whoever
-    /// lives on determines the outcome.
+    /// Orders at this pod, and the answer of the provider is lost: the pods that
+    /// are left determine the outcome.
     async fn lose_an_answer_at(&mut self, pod: &mut Pod) {
         let lost = Script::on("POST", ORDERS).then(Fault::Reset.after_commit());
         self.sandbox.control().queue(lost);
