@@ -12,18 +12,15 @@ use tokio::sync::Notify;
 use super::catalog::{Appending, CatalogHistory, Keep, Newest, Recorded, operations as history};
 use super::events::{Appended, Arrival, EventLog, Extent, Logged, Selection, operations as log, selection};
 use super::session::Session;
-use super::stock::{StockFilter, StockStore, Taken, Wanted, operations as stock};
 use super::{
     Attempt, Begun, Check, Claims, Count, Filter, InFlight, Key, Ledger, Note, OperationFilter, Record,
     Released, Result, Settled, Settlement, Slot, SlotStatus, TakeOver, operations, pages, spend,
 };
-use crate::domain::Pool;
+use crate::domain::Language;
 use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
 use crate::domain::spend::{Days, Spent};
-use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSim};
-use crate::domain::write::{Activation, RequestId, State, Write, WriteId};
-use crate::domain::{Iccid, Language, Msisdn};
+use crate::domain::write::{Activation, State, Write, WriteId};
 
 /// Work on a connection.
 pub(super) type Work<C, T> = Box<dyn for<'c> FnOnce(&'c mut C) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
@@ -343,100 +340,5 @@ impl<B: Backend> CatalogHistory for B {
         let language = language.clone();
         self.write(work!(session => history::forget(session, &language, keep)))
             .await
-    }
-}
-
-#[async_trait]
-impl<B: Backend> StockStore for B {
-    async fn now(&self) -> Result<Timestamp> {
-        Backend::now(self).await
-    }
-
-    async fn deliver(&self, pool: &Pool, sims: Vec<Delivered>, now: Timestamp) -> Result<u64> {
-        let mut added = 0;
-        // Later deliveries have later places, and so have later SIMs of one.
-        let mut place = now.as_microsecond();
-        for some in sims.chunks(stock::DELIVERED_AT_ONCE) {
-            let (pool, some, first) = (pool.clone(), some.to_vec(), place);
-            place = place.saturating_add(stock::DELIVERED_AT_ONCE as i64);
-            added += self
-                .write(work!(session => stock::deliver(session, &pool, &some, first, now)))
-                .await?;
-        }
-        Ok(added)
-    }
-
-    async fn reservation(&self, request_id: RequestId) -> Result<Option<Reservation>> {
-        self.read(reading!(session => stock::reservation(session, request_id)))
-            .await
-    }
-
-    async fn take(&self, wanted: Wanted, now: Timestamp) -> Result<Taken> {
-        self.atomically(work!(session => stock::take(session, &wanted, now)))
-            .await
-    }
-
-    async fn replace(
-        &self,
-        request_id: RequestId,
-        held: &Iccid,
-        reason: SetAside,
-        now: Timestamp,
-    ) -> Result<Taken> {
-        let held = held.clone();
-        self.atomically(work!(session => stock::replace(session, request_id, &held, reason, now)))
-            .await
-    }
-
-    async fn release(&self, request_id: RequestId, now: Timestamp) -> Result<Option<Reservation>> {
-        self.atomically(work!(session => stock::release(session, request_id, now)))
-            .await
-    }
-
-    async fn expire(&self, now: Timestamp) -> Result<u64> {
-        self.atomically(work!(session => stock::expire(session, now)))
-            .await
-    }
-
-    async fn note_look(
-        &self,
-        request_id: RequestId,
-        card: &Iccid,
-        msisdn: &Msisdn,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let (card, msisdn) = (card.clone(), msisdn.clone());
-        self.atomically(work!(session => stock::note_look(session, request_id, &card, &msisdn, now)))
-            .await
-    }
-
-    async fn keep_refusal(&self, order: WriteId) -> Result<()> {
-        self.write(work!(session => stock::keep_refusal(session, order)))
-            .await
-    }
-
-    async fn count(&self) -> Result<Vec<StockCount>> {
-        self.read(reading!(session => stock::count(session))).await
-    }
-
-    async fn list(&self, filter: StockFilter, limit: u32) -> Result<Vec<StockSim>> {
-        self.read(reading!(session, filter => stock::list(session, &filter, limit)))
-            .await
-    }
-
-    async fn move_to(&self, card: &Iccid, pool: &Pool, now: Timestamp) -> Result<bool> {
-        let (card, pool) = (card.clone(), pool.clone());
-        self.write(work!(session => stock::move_to(session, &card, &pool, now)))
-            .await
-    }
-
-    async fn withdraw(&self, card: &Iccid, now: Timestamp) -> Result<Option<StockSim>> {
-        let card = card.clone();
-        self.write(work!(session => stock::withdraw(session, &card, now)))
-            .await
-    }
-
-    async fn forget_reservations(&self, before: Timestamp) -> Result<u64> {
-        self.write(work!(session => stock::forget(session, before))).await
     }
 }

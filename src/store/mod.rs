@@ -11,6 +11,7 @@
 //! one subscription.
 
 mod backend;
+mod begin;
 pub mod catalog;
 mod durability;
 mod error;

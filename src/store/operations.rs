@@ -1,8 +1,7 @@
 //! The operations of the ledger, shared by both databases.
 //!
 //! Each function leaves its rows consistent however it ends: it makes one
-//! change, as its last statement. The backend makes that durable and keeps two
-//! callers of [`begin`] on one slot apart.
+//! change, as its last statement, which the backend makes durable.
 
 use std::time::Duration;
 
@@ -11,18 +10,12 @@ use jiff::Timestamp;
 use super::error::Error;
 use super::row::{self, values};
 use super::session::Session;
-use super::stock::operations as stock;
 use super::{
-    Attempt, Begun, Check, Claims, Count, InFlight, Key, Note, Record, Released, Settled, Settlement, Slot,
-    SlotStatus, TakeOver, kind, limits, statements,
+    Check, Claims, Count, InFlight, Key, Note, Record, Released, Settled, Settlement, Slot, SlotStatus,
+    TakeOver, kind, statements,
 };
-use crate::domain::Iccid;
 use crate::domain::failure::Failure;
-use crate::domain::write::{Activation, Kind, RequestId, State, Write, WriteId};
-
-/// How often [`begin`] tries again after a conflict. One round is enough unless
-/// others begin and release all the time.
-const ROUNDS: usize = 4;
+use crate::domain::write::{Activation, State, WriteId};
 
 /// Rows that one transaction deletes: others wait no longer than for these.
 pub(super) const PURGED_AT_ONCE: u64 = 100;
@@ -53,145 +46,6 @@ pub(super) async fn slot_status<S: Session>(session: &mut S, slot: &Slot) -> sql
         generation: row::number(&found, "generation")?,
         is_reserved: row::number(&found, "reserved")? > 0,
     })
-}
-
-/// The caller excludes every other begin on the slot meanwhile.
-pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<Begun> {
-    let slot = Slot::of(&attempt.write.kind);
-    for _ in 0..ROUNDS {
-        let known = find(session, Key::Request(attempt.write.request_id)).await?;
-        let known = match known {
-            Some(record) if !is_repeat(&record.write, &attempt.write) => {
-                return Ok(Begun::Known(Box::new(record)));
-            }
-            Some(record) if is_confirmed(session, record.write.id).await? => {
-                return Ok(Begun::Known(Box::new(record)));
-            }
-            known => known,
-        };
-        let status = slot_status(session, &slot).await?;
-        if let Some(other) = status.in_flight {
-            return Ok(Begun::Busy(other));
-        }
-        if status.generation != attempt.generation {
-            return Ok(Begun::Moved);
-        }
-        let is_purchase = matches!(attempt.write.kind, Kind::Purchase(_));
-        if status.is_reserved && is_purchase && reservation(&attempt.write).is_none() {
-            return Ok(Begun::Reserved);
-        }
-        if known.is_none() && !may_be_sold(session, attempt).await? {
-            return Ok(Begun::Unreserved);
-        }
-        if let Some(refusal) = limits::refusal(session, attempt).await? {
-            return Ok(Begun::Limited(refusal));
-        }
-        let begun = match known {
-            None => insert(session, attempt, &slot).await?,
-            Some(record) => repeat(session, attempt, &record).await?,
-        };
-        if let Some(record) = begun {
-            return Ok(Begun::Yes(Box::new(record)));
-        }
-        // This request id was begun on another slot meanwhile: it is known now.
-    }
-    Ok(Begun::Moved)
-}
-
-/// Begins a first attempt that nothing limits, for a SIM that is not of the stock,
-/// when the request is new and the slot is free and of the attempt's generation;
-/// nothing otherwise. Takes its own lock, and finds what it began itself when it
-/// is repeated. PostgreSQL only.
-pub(super) async fn begin_first<S: Session>(
-    session: &mut S,
-    attempt: &Attempt,
-) -> sqlx::Result<Option<Record>> {
-    if attempt.limits.is_some() || reservation(&attempt.write).is_some() {
-        return Ok(None);
-    }
-    let baseline = row::baseline(&attempt.baseline)?;
-    let mut values = row::new_row(attempt, &Slot::of(&attempt.write.kind), &baseline)?;
-    values.extend(values![attempt.generation]);
-    let begun = session.row(statements::BEGIN_FIRST, values).await?;
-    begun.as_ref().map(row::record).transpose()
-}
-
-/// Whether a known write may be sent again for this one. Decided here, where no
-/// other begin can happen meanwhile: a caller may have looked before it was
-/// known.
-fn is_repeat(known: &Write, write: &Write) -> bool {
-    let is_same = match (&known.kind, &write.kind) {
-        (Kind::Purchase(known), Kind::Purchase(purchase)) => {
-            known.terms == purchase.terms && known.line.msisdn == purchase.line.msisdn
-        }
-        (Kind::Subscription(known), Kind::Subscription(change)) => {
-            known.terms == change.terms
-                && known.product_id == change.product_id
-                && known.line.msisdn == change.line.msisdn
-        }
-        _ => false,
-    };
-    is_same && known.may_be_sent_again()
-}
-
-/// Whether an event proves that an order was carried out. Checked within the
-/// decision to send it again.
-async fn is_confirmed<S: Session>(session: &mut S, id: WriteId) -> sqlx::Result<bool> {
-    let found = session.row(statements::CONFIRMED, values![id]).await?;
-    let found = found.ok_or(sqlx::Error::RowNotFound)?;
-    Ok(row::number(&found, "confirmed")? > 0)
-}
-
-async fn insert<S: Session>(session: &mut S, attempt: &Attempt, slot: &Slot) -> sqlx::Result<Option<Record>> {
-    let baseline = row::baseline(&attempt.baseline)?;
-    let mut values = row::new_row(attempt, slot, &baseline)?;
-    values.extend(row::new_row_of_stock(&attempt.write));
-    let inserted = session.row(statements::INSERT, values).await?;
-    if let (Some(_), Some(reservation)) = (&inserted, reservation(&attempt.write)) {
-        stock::sell(session, reservation, attempt.write.id, attempt.write.updated_at).await?;
-    }
-    inserted.as_ref().map(row::record).transpose()
-}
-
-/// Whether the SIM is still reserved for the write, when it is from the stock.
-async fn may_be_sold<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<bool> {
-    let write = &attempt.write;
-    match (reservation(write), &write.kind) {
-        (Some(reservation), Kind::Purchase(purchase)) => {
-            stock::lock_for_order(session, reservation, &purchase.line, write.id).await
-        }
-        _ => Ok(true),
-    }
-}
-
-/// The reservation of the SIM that a write is for.
-fn reservation(write: &Write) -> Option<RequestId> {
-    match &write.kind {
-        Kind::Purchase(purchase) => purchase.terms.reservation(write.request_id),
-        Kind::Subscription(_) | Kind::Sim(_) => None,
-    }
-}
-
-async fn repeat<S: Session>(
-    session: &mut S,
-    attempt: &Attempt,
-    known: &Record,
-) -> sqlx::Result<Option<Record>> {
-    let iccid = attempt.write.kind.iccid().map(Iccid::as_str);
-    let baseline = row::baseline(&attempt.baseline)?;
-    let mut values = values![
-        known.write.id,
-        known.attempt,
-        iccid,
-        attempt.write.updated_at,
-        baseline.as_str(),
-        attempt.lease_until,
-        attempt.owner,
-        row::activation_used(&attempt.write.kind),
-    ];
-    values.extend(row::list_price_columns(&attempt.write.kind));
-    let updated = session.row(statements::REPEAT, values).await?;
-    updated.as_ref().map(row::record).transpose()
 }
 
 pub(super) async fn set_activation_used<S: Session>(

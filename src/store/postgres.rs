@@ -32,7 +32,7 @@ use super::events::{Appended, Arrival};
 use super::progress::{Progress, Report};
 use super::row::values;
 use super::session::Session as _;
-use super::{Attempt, Begun, OpenError, Result, Slot, events, operations};
+use super::{Attempt, Begun, OpenError, Result, Slot, begin, events, operations};
 use crate::config::PostgresAddress;
 use connect::too_late;
 use pool::{Operation, Pool};
@@ -105,7 +105,7 @@ async fn try_begin(connection: &mut PgConnection, attempt: &Attempt) -> sqlx::Re
     let (msisdn, product_id) = slot.columns();
     let lock = values![msisdn, product_id];
     transaction.execute(LOCK_SLOT, lock).await?;
-    match operations::begin(&mut *transaction, attempt).await {
+    match begin::begin(&mut *transaction, attempt).await {
         Ok(begun) => {
             transaction.commit().await?;
             Ok(Some(begun))
@@ -170,8 +170,7 @@ impl Backend for Ledger {
     async fn begin(&self, attempt: Attempt) -> Result<Begun> {
         let attempt = Arc::new(attempt);
         let first = Arc::clone(&attempt);
-        let first: Reading<PgConnection, _> =
-            reading!(session, first => operations::begin_first(session, &first));
+        let first: Reading<PgConnection, _> = reading!(session, first => begin::begin_first(session, &first));
         // It writes, and finds what it wrote when it is repeated.
         if let Some(record) = self.pool.run(Operation::Repeatable(first)).await? {
             return Ok(Begun::Yes(Box::new(record)));

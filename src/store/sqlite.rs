@@ -21,7 +21,7 @@ use super::backend::{Backend, Connections, Reading, Work, work};
 use super::events::{Appended, Arrival, append};
 use super::row::values;
 use super::session::Session as _;
-use super::{Attempt, Begun, OpenError, Result, migrations, moves, operations, statements};
+use super::{Attempt, Begun, OpenError, Result, begin, migrations, moves, statements};
 use crate::domain::Clock;
 use writer::Writer;
 
@@ -164,7 +164,7 @@ impl Backend for Ledger {
     }
 
     async fn begin(&self, attempt: Attempt) -> Result<Begun> {
-        self.write(work!(session => operations::begin(session, &attempt)))
+        self.write(work!(session => begin::begin(session, &attempt)))
             .await
     }
 

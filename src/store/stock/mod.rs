@@ -2,7 +2,7 @@
 //!
 //! A SIM changes hands only within one transaction that sees what it has: no
 //! two requests ever hold one SIM. What becomes of an order decides what
-//! becomes of its SIM, by triggers of the migration `0012_stock.sql`.
+//! becomes of its SIM, by triggers of the migration `0011_stock.sql`.
 
 pub(super) mod operations;
 mod row;
@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::Result;
+use super::backend::{Backend, reading, work};
 use crate::domain::Pool;
 use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSim, StockState};
 use crate::domain::write::{RequestId, WriteId};
@@ -119,6 +120,103 @@ pub trait StockStore: Send + Sync + 'static {
     /// Takes a SIM out, unless a request has it. Returns the SIM as it is.
     async fn withdraw(&self, card: &Iccid, now: Timestamp) -> Result<Option<StockSim>>;
 
-    /// Deletes reservations without an order that were over before.
+    /// Deletes reservations without an order that were over before, at most some
+    /// at a time; returns how many.
     async fn forget_reservations(&self, before: Timestamp) -> Result<u64>;
+}
+
+#[async_trait]
+impl<B: Backend> StockStore for B {
+    async fn now(&self) -> Result<Timestamp> {
+        Backend::now(self).await
+    }
+
+    async fn deliver(&self, pool: &Pool, sims: Vec<Delivered>, now: Timestamp) -> Result<u64> {
+        let mut added = 0;
+        // Later deliveries have later places, and so have later SIMs of one.
+        let mut place = now.as_microsecond();
+        for some in sims.chunks(operations::DELIVERED_AT_ONCE) {
+            let (pool, some, first) = (pool.clone(), some.to_vec(), place);
+            place = place.saturating_add(operations::DELIVERED_AT_ONCE as i64);
+            added += self
+                .write(work!(session => operations::deliver(session, &pool, &some, first, now)))
+                .await?;
+        }
+        Ok(added)
+    }
+
+    async fn reservation(&self, request_id: RequestId) -> Result<Option<Reservation>> {
+        self.read(reading!(session => operations::reservation(session, request_id)))
+            .await
+    }
+
+    async fn take(&self, wanted: Wanted, now: Timestamp) -> Result<Taken> {
+        self.atomically(work!(session => operations::take(session, &wanted, now)))
+            .await
+    }
+
+    async fn replace(
+        &self,
+        request_id: RequestId,
+        held: &Iccid,
+        reason: SetAside,
+        now: Timestamp,
+    ) -> Result<Taken> {
+        let held = held.clone();
+        self.atomically(work!(session => operations::replace(session, request_id, &held, reason, now)))
+            .await
+    }
+
+    async fn release(&self, request_id: RequestId, now: Timestamp) -> Result<Option<Reservation>> {
+        self.atomically(work!(session => operations::release(session, request_id, now)))
+            .await
+    }
+
+    async fn expire(&self, now: Timestamp) -> Result<u64> {
+        self.atomically(work!(session => operations::expire(session, now)))
+            .await
+    }
+
+    async fn note_look(
+        &self,
+        request_id: RequestId,
+        card: &Iccid,
+        msisdn: &Msisdn,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let (card, msisdn) = (card.clone(), msisdn.clone());
+        self.atomically(work!(session => operations::note_look(session, request_id, &card, &msisdn, now)))
+            .await
+    }
+
+    async fn keep_refusal(&self, order: WriteId) -> Result<()> {
+        self.write(work!(session => operations::keep_refusal(session, order)))
+            .await
+    }
+
+    async fn count(&self) -> Result<Vec<StockCount>> {
+        self.read(reading!(session => operations::count(session))).await
+    }
+
+    async fn list(&self, filter: StockFilter, limit: u32) -> Result<Vec<StockSim>> {
+        self.read(reading!(session, filter => operations::list(session, &filter, limit)))
+            .await
+    }
+
+    async fn move_to(&self, card: &Iccid, pool: &Pool, now: Timestamp) -> Result<bool> {
+        let (card, pool) = (card.clone(), pool.clone());
+        self.write(work!(session => operations::move_to(session, &card, &pool, now)))
+            .await
+    }
+
+    async fn withdraw(&self, card: &Iccid, now: Timestamp) -> Result<Option<StockSim>> {
+        let card = card.clone();
+        self.write(work!(session => operations::withdraw(session, &card, now)))
+            .await
+    }
+
+    async fn forget_reservations(&self, before: Timestamp) -> Result<u64> {
+        self.write(work!(session => operations::forget(session, before)))
+            .await
+    }
 }

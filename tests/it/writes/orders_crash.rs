@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 use transatel_gateway::service::writes::steps::Step;
-use transatel_gateway_client::connectivity::v1::{EventFilter, ListEventsRequest, OrderState};
+use transatel_gateway_client::connectivity::v1::{
+    CreateOrderRequest, EventFilter, ListEventsRequest, OrderState,
+};
 use transatel_simulator::{Control, EventOrder, Fault, Sandbox, Script, Showing, Step as FaultStep, Webhook};
 
 use crate::support::gateway::{
@@ -136,6 +138,33 @@ pub struct Running {
     pub events: Events,
 }
 
+impl Running {
+    /// Repeats an order as its caller does, until it is placed.
+    pub async fn until_placed(&mut self, request: &CreateOrderRequest, what: &str) {
+        until(what, async || {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            match create(&mut self.client, request).await {
+                Ok(order) => {
+                    assert_ne!(order.state(), OrderState::NeedsOperator, "{what}");
+                    order.state() == OrderState::Placed
+                }
+                Err(status) if was_not_sent(&status) => false,
+                Err(status) => panic!("{what}: {status:?} {}", self.process.last_words().await),
+            }
+        })
+        .await;
+    }
+
+    pub async fn kill(mut self) {
+        self.process.signal("KILL").await;
+        self.process.ended().await;
+    }
+}
+
+/// Otherwise the time of the first order is over, on a busy machine, before it is
+/// sent.
+pub const LOADS_CATALOG_FIRST: &[(&str, &str)] = &[("CATALOG__WARM_UP", "10s")];
+
 /// Starts a gateway that finds out quickly.
 pub async fn start(sandbox: &Sandbox, store: &str, stop_at: Option<Step>, more: &[(&str, &str)]) -> Running {
     let quick = [
@@ -194,11 +223,8 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
     }
     let secret = Secret::new(SECRET);
     let stop_at = death.prepare(&control);
-    // Otherwise the time of the first order is over, on a busy machine, before
-    // it is sent.
-    let loads_first: &[_] = &[("CATALOG__WARM_UP", "10s")];
     let waits_for_token = matches!(death, Death::Waiting(_, crate::support::gateway::TOKEN));
-    let more = if waits_for_token { &[] } else { loads_first };
+    let more = if waits_for_token { &[] } else { LOADS_CATALOG_FIRST };
     let mut first = start(sandbox, store, stop_at, more).await;
     let request = order(msisdn);
     let call = spawn_create(first.client.clone(), &request);
@@ -207,7 +233,7 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
     control.release("wait");
     control.clear_faults();
 
-    let more = [&secret.settings()[..], loads_first].concat();
+    let more = [&secret.settings()[..], LOADS_CATALOG_FIRST].concat();
     let mut next = start(sandbox, store, None, &more).await;
     if is_late {
         let started = std::time::Instant::now();
@@ -237,18 +263,7 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
         .await;
     }
     // What is known of it, it knows; and it is carried on with or found out.
-    until(&what, async || {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        match create(&mut next.client, &request).await {
-            Ok(order) => {
-                assert_ne!(order.state(), OrderState::NeedsOperator, "{what}");
-                order.state() == OrderState::Placed
-            }
-            Err(status) if was_not_sent(&status) => false,
-            Err(status) => panic!("{what}: {status:?} {}", next.process.last_words().await),
-        }
-    })
-    .await;
+    next.until_placed(&request, &what).await;
     let subscriptions = control.sim(msisdn).unwrap();
     let bought: Vec<_> = subscriptions.bought().collect();
     assert_eq!(bought.len(), 1, "{what}: bought once");
@@ -265,8 +280,7 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
     assert_eq!(last, "GATEWAY/ORDER/PLACED", "{what}: {own:?}");
     let was_not_placed = before == ["GATEWAY/ORDER/NOT_PLACED"];
     assert!(was_not_placed || before.is_empty() && !is_late, "{what}: {own:?}");
-    next.process.signal("KILL").await;
-    next.process.ended().await;
+    next.kill().await;
 }
 
 /// The gateway's own events of a request, in the order of the log.

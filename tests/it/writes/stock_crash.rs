@@ -2,17 +2,15 @@
 //! and the process that comes after it: the request gets one SIM, and no SIM is
 //! lost or another request's too.
 
-use std::time::Duration;
-
 use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1::inventory_client::InventoryClient;
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Criteria, Fault, Sandbox, Script, Step as FaultStep};
 use uuid::Uuid;
 
-use crate::support::gateway::{FRANCE, ORDERS, SUBSCRIPTIONS, simulator, until};
-use crate::writes::orders::{create, get, spawn_create, was_not_sent};
-use crate::writes::orders_crash::{Death, Running, on_both_ledgers, start};
+use crate::support::gateway::{FRANCE, ORDERS, SUBSCRIPTIONS, simulator};
+use crate::writes::orders::{get, spawn_create};
+use crate::writes::orders_crash::{Death, LOADS_CATALOG_FIRST, Running, on_both_ledgers, start};
 
 /// How the provider answers the order before that.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,9 +52,6 @@ fn scenarios() -> Vec<(Death, Answer)> {
     all
 }
 
-/// The catalog is not loaded in the time of the first order.
-const LOADS_FIRST: &[(&str, &str)] = &[("CATALOG__WARM_UP", "10s")];
-
 fn inventory(running: &Running) -> InventoryClient<tonic::transport::Channel> {
     InventoryClient::new(running.channel.clone())
 }
@@ -80,7 +75,7 @@ async fn survives(store: &str, sandbox: &Sandbox, death: Death, answer: Answer, 
     }
     let accepted = control.orders_accepted();
     let stop_at = death.prepare(&control);
-    let mut first = start(sandbox, store, stop_at, LOADS_FIRST).await;
+    let mut first = start(sandbox, store, stop_at, LOADS_CATALOG_FIRST).await;
     let request = CreateOrderRequest {
         request_id: Uuid::new_v4().to_string(),
         product_id: FRANCE.into(),
@@ -93,19 +88,8 @@ async fn survives(store: &str, sandbox: &Sandbox, death: Death, answer: Answer, 
     control.release("wait");
     control.clear_faults();
 
-    let mut next = start(sandbox, store, None, LOADS_FIRST).await;
-    until(&what, async || {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        match create(&mut next.client, &request).await {
-            Ok(order) => {
-                assert_ne!(order.state(), OrderState::NeedsOperator, "{what}");
-                order.state() == OrderState::Placed
-            }
-            Err(status) if was_not_sent(&status) => false,
-            Err(status) => panic!("{what}: {status:?} {}", next.process.last_words().await),
-        }
-    })
-    .await;
+    let mut next = start(sandbox, store, None, LOADS_CATALOG_FIRST).await;
+    next.until_placed(&request, &what).await;
     assert_eq!(control.orders_accepted(), accepted + 1, "{what}: bought once");
     let order = get(&mut next.client, &request).await.unwrap();
     let sim = control.sim(&order.sim.unwrap().iccid).unwrap();
@@ -118,8 +102,7 @@ async fn survives(store: &str, sandbox: &Sandbox, death: Death, answer: Answer, 
         stock.delivered,
         "{what}"
     );
-    next.process.signal("KILL").await;
-    next.process.ended().await;
+    next.kill().await;
 }
 
 /// Every moment, one sale after the other from one pool.
@@ -134,15 +117,14 @@ async fn survive_all(store: &str) {
         })
         .collect();
     let delivered = sims.len();
-    let mut running = start(&sandbox, store, None, &[]).await;
+    let running = start(&sandbox, store, None, &[]).await;
     let import = ImportStockRequest {
         pool: "shop".into(),
         sims,
         validate_only: false,
     };
     inventory(&running).import_stock(import).await.unwrap();
-    running.process.signal("KILL").await;
-    running.process.ended().await;
+    running.kill().await;
     let scenarios = scenarios();
     assert!(delivered > scenarios.len() + 5, "{delivered}");
     for (sold, (death, answer)) in scenarios.into_iter().enumerate() {

@@ -16,6 +16,21 @@ fn price(order: &api::Order) -> Option<Money> {
         .and_then(|list_price| list_price.price.clone())
 }
 
+/// Changes the price to one of four, and waits until callers see that.
+async fn change_price(env: &TestEnv) {
+    env.control().set_price(FRANCE, 420);
+    until("the new price is shown", async || {
+        let shown = env
+            .catalog()
+            .get_product(product(FRANCE))
+            .await
+            .unwrap()
+            .into_inner();
+        shown.product.unwrap().price.unwrap().units == 4
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_order_says_what_the_catalog_said_when_it_was_sent() {
     let env = TestEnv::with(&[("CATALOG__FRESH_FOR", "1s")]).await;
@@ -47,17 +62,7 @@ async fn an_order_says_what_the_catalog_said_when_it_was_sent() {
         assert_eq!(list_price.catalog_version, shown.version);
     }
     // It does not change with the catalog, only the next order does.
-    control.set_price(FRANCE, 420);
-    until("the new price is shown", async || {
-        let shown = env
-            .catalog()
-            .get_product(product(FRANCE))
-            .await
-            .unwrap()
-            .into_inner();
-        shown.product.unwrap().price.unwrap().units == 4
-    })
-    .await;
+    change_price(&env).await;
     assert_eq!(get(&mut client, &request).await.unwrap(), placed);
     assert_eq!(create(&mut client, &request).await.unwrap(), placed);
     let next = create(&mut client, &order(FRESH)).await.unwrap();
@@ -114,17 +119,7 @@ async fn an_order_that_is_sent_again_has_the_price_of_then() {
     create(&mut client, &request).await.unwrap();
     let lost = until_state(&mut client, &request, OrderState::NotPlaced).await;
     assert_eq!(price(&lost).unwrap().units, 3);
-    control.set_price(FRANCE, 420);
-    until("the new price is shown", async || {
-        let shown = env
-            .catalog()
-            .get_product(product(FRANCE))
-            .await
-            .unwrap()
-            .into_inner();
-        shown.product.unwrap().price.unwrap().units == 4
-    })
-    .await;
+    change_price(&env).await;
     create(&mut client, &request).await.unwrap();
     let placed = until_state(&mut client, &request, OrderState::Placed).await;
     assert_eq!(placed.order_id, lost.order_id);
