@@ -3,6 +3,8 @@
 //! Each belongs to one pool and is in one state. A SIM leaves the available
 //! ones only by a reservation, which belongs to one request of a caller.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::pool::Pool;
@@ -148,6 +150,45 @@ pub struct StockCount {
     pub set_aside: Option<SetAside>,
     /// How many.
     pub sims: u64,
+}
+
+/// The SIMs of one pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolStock {
+    /// The pool.
+    pub pool: Pool,
+    /// Why SIMs are set aside, and how many for each reason.
+    pub set_aside: Vec<(SetAside, u64)>,
+    in_state: BTreeMap<StockState, u64>,
+}
+
+impl PoolStock {
+    /// Each pool of which there are counts, by name.
+    pub fn each(counts: &[StockCount]) -> Vec<Self> {
+        let mut pools: BTreeMap<&Pool, Self> = BTreeMap::new();
+        for count in counts {
+            let stock = pools.entry(&count.pool).or_insert_with(|| Self {
+                pool: count.pool.clone(),
+                set_aside: Vec::new(),
+                in_state: BTreeMap::new(),
+            });
+            *stock.in_state.entry(count.state).or_default() += count.sims;
+            stock
+                .set_aside
+                .extend(count.set_aside.map(|reason| (reason, count.sims)));
+        }
+        pools.into_values().collect()
+    }
+
+    /// How many are in a state.
+    pub fn in_state(&self, state: StockState) -> u64 {
+        self.in_state.get(&state).copied().unwrap_or_default()
+    }
+
+    /// How many there are.
+    pub fn delivered(&self) -> u64 {
+        self.in_state.values().sum()
+    }
 }
 
 /// A SIM that was delivered.

@@ -301,6 +301,14 @@ impl Kind {
         }
     }
 
+    /// What a purchase was requested with.
+    pub fn purchase_terms(&self) -> Option<&PurchaseTerms> {
+        match self {
+            Self::Purchase(purchase) => Some(&purchase.terms),
+            Self::Subscription(_) | Self::Sim(_) => None,
+        }
+    }
+
     /// The card, when it is known.
     pub fn iccid(&self) -> Option<&Iccid> {
         match self {

@@ -123,7 +123,7 @@ impl pb::inventory_server::Inventory for Handler {
         let pool = parse::stock::get_stock(request.get_ref())?;
         let counts = self.stock.count().await?;
         Ok(Response::new(pb::GetStockResponse {
-            pools: convert::stock::pools(counts, pool.as_ref()),
+            pools: convert::stock::pools(&counts, pool.as_ref()),
         }))
     }
 
@@ -160,10 +160,9 @@ impl pb::inventory_server::Inventory for Handler {
             return Ok(Response::new(pb::ImportStockResponse::default()));
         }
         let imported = self.stock.import(&import.pool, import.sims).await?;
-        let number = |sims: u64| i64::try_from(sims).unwrap_or(i64::MAX);
         Ok(Response::new(pb::ImportStockResponse {
-            added: number(imported.added),
-            known: number(imported.known),
+            added: convert::stock::number(imported.added),
+            known: convert::stock::number(imported.known),
         }))
     }
 

@@ -78,7 +78,7 @@ pub fn operation(operation: SimOperation) -> String {
 }
 
 /// The stock of each pool, as `GetStock` answers it.
-pub fn stock(counts: Vec<StockCount>) -> String {
+pub fn stock(counts: &[StockCount]) -> String {
     let pools = convert::stock::pools(counts, None);
     text("pools", pools.into_iter().map(pool_json).collect())
 }

@@ -35,12 +35,7 @@ impl Handler {
         Ok(convert::order::order(order))
     }
 
-    async fn validated(
-        &self,
-        parsed: DomainResult<WriteRequest>,
-        deadline: Deadline,
-    ) -> Result<pb::Order, Status> {
-        let request = parsed?;
+    async fn validated(&self, request: WriteRequest, deadline: Deadline) -> Result<pb::Order, Status> {
         Ok(match self.orders.validate_order(&request, deadline).await? {
             Validated::Known(order) => convert::order::order(*order),
             Validated::Valid(kind) => convert::order::validated(request.request_id, request.caller, *kind),
@@ -71,7 +66,7 @@ impl pb::provisioning_server::Provisioning for Handler {
                 let order = Box::pin(self.sales.sell(&sale, deadline)).await?;
                 convert::order::order(order)
             }
-            Purchase::For(request) if validate_only => self.validated(Ok(request), deadline).await?,
+            Purchase::For(request) if validate_only => self.validated(request, deadline).await?,
             Purchase::For(request) => self.order(Ok(request), deadline).await?,
         };
         Ok(Response::new(pb::CreateOrderResponse { order: Some(order) }))

@@ -124,10 +124,7 @@ async fn may_be_sold<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Re
 
 /// The reservation of the SIM that a write is for.
 fn reservation(write: &Write) -> Option<RequestId> {
-    match &write.kind {
-        Kind::Purchase(purchase) => purchase.terms.reservation(write.request_id),
-        Kind::Subscription(_) | Kind::Sim(_) => None,
-    }
+    write.kind.purchase_terms()?.reservation(write.request_id)
 }
 
 async fn repeat<S: Session>(

@@ -134,10 +134,7 @@ impl Slot {
 pub(super) fn new_row(attempt: &Attempt, slot: &Slot, baseline: &str) -> sqlx::Result<Vec<Value>> {
     let (write, lease_until) = (&attempt.write, attempt.lease_until);
     let (act, details) = kind::write(&write.kind)?;
-    let terms = match &write.kind {
-        Kind::Purchase(purchase) => Some(&purchase.terms),
-        Kind::Subscription(_) | Kind::Sim(_) => None,
-    };
+    let terms = write.kind.purchase_terms();
     let price = terms.and_then(|terms| terms.max_price.as_ref());
     let currency = price.map(Money::currency);
     let (msisdn, product_id) = slot.columns();
@@ -170,10 +167,7 @@ pub(super) fn new_row(attempt: &Attempt, slot: &Slot, baseline: &str) -> sqlx::R
 
 /// The values that a new row has besides, for a SIM of the stock.
 pub(super) fn new_row_of_stock(write: &Write) -> Vec<Value> {
-    let terms = match &write.kind {
-        Kind::Purchase(purchase) => Some(&purchase.terms),
-        Kind::Subscription(_) | Kind::Sim(_) => None,
-    };
+    let terms = write.kind.purchase_terms();
     let reservation = terms.and_then(|terms| terms.reservation(write.request_id));
     values![
         terms.and_then(PurchaseTerms::pool).map(Pool::as_str),

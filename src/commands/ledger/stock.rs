@@ -2,7 +2,6 @@
 
 mod import;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,7 +11,7 @@ use super::{failed, prepare, text};
 use crate::app::{StockInHand, stock_of};
 use crate::commands::{CommandError, CommandResult, Sources};
 use crate::domain::pool::{LONGEST_POOL, Pool};
-use crate::domain::stock::{StockCount, StockState};
+use crate::domain::stock::{PoolStock, StockCount, StockState};
 use crate::grpc::operator;
 
 /// What to do with the stock.
@@ -79,7 +78,7 @@ async fn show(sources: &Sources, show: Show) -> CommandResult {
         }
     }
     if show.json {
-        println!("{}", operator::stock(counts));
+        println!("{}", operator::stock(&counts));
     } else {
         print!("{}", table(&counts));
     }
@@ -96,61 +95,25 @@ fn table(counts: &[StockCount]) -> String {
         "DELIVERED",
         "WHY SET ASIDE",
     ];
-    let mut pools: BTreeMap<&Pool, Counted> = BTreeMap::new();
-    for count in counts {
-        pools.entry(&count.pool).or_default().add(count);
-    }
-    let rows: Vec<_> = pools
-        .into_iter()
-        .map(|(pool, counted)| counted.row(pool))
-        .collect();
+    let rows: Vec<_> = PoolStock::each(counts).into_iter().map(row).collect();
     text::table(head, &rows)
 }
 
-/// The SIMs of a pool.
-#[derive(Default)]
-struct Counted {
-    available: u64,
-    reserved: u64,
-    sold: u64,
-    set_aside: u64,
-    why: Vec<String>,
-}
-
-impl Counted {
-    fn add(&mut self, count: &StockCount) {
-        let counter = match count.state {
-            StockState::Available => &mut self.available,
-            StockState::Reserved => &mut self.reserved,
-            StockState::Sold => &mut self.sold,
-            StockState::SetAside => &mut self.set_aside,
-        };
-        *counter += count.sims;
-        if let Some(reason) = count.set_aside {
-            self.why.push(format!("{} {}", count.sims, reason.name()));
-        }
-    }
-
-    fn row(self, pool: &Pool) -> [String; 7] {
-        let delivered = self.available + self.reserved + self.sold + self.set_aside;
-        let numbers = [
-            self.available,
-            self.reserved,
-            self.sold,
-            self.set_aside,
-            delivered,
-        ];
-        let [available, reserved, sold, set_aside, delivered] = numbers.map(|number| number.to_string());
-        [
-            pool.to_string(),
-            available,
-            reserved,
-            sold,
-            set_aside,
-            delivered,
-            self.why.join(", "),
-        ]
-    }
+fn row(stock: PoolStock) -> [String; 7] {
+    let why = stock.set_aside.iter();
+    let why: Vec<_> = why
+        .map(|(reason, sims)| format!("{sims} {}", reason.name()))
+        .collect();
+    let in_state = |state| stock.in_state(state).to_string();
+    [
+        stock.pool.to_string(),
+        in_state(StockState::Available),
+        in_state(StockState::Reserved),
+        in_state(StockState::Sold),
+        in_state(StockState::SetAside),
+        stock.delivered().to_string(),
+        why.join(", "),
+    ]
 }
 
 fn pool(text: &str) -> Result<Pool, String> {

@@ -2,7 +2,9 @@
 
 use super::{sim_ids, timestamp};
 use crate::domain::Pool;
-use crate::domain::stock::{Reservation, ReservationState, SetAside, StockCount, StockSim, StockState};
+use crate::domain::stock::{
+    PoolStock, Reservation, ReservationState, SetAside, StockCount, StockSim, StockState,
+};
 use crate::pb::connectivity::v1 as pb;
 
 /// A reservation.
@@ -28,34 +30,35 @@ pub fn reservation(reservation: Reservation) -> pb::SimReservation {
     }
 }
 
-/// The stock of each pool, from counts that are in the order of the pools.
-pub fn pools(counts: Vec<StockCount>, only: Option<&Pool>) -> Vec<pb::PoolStock> {
-    let mut pools: Vec<pb::PoolStock> = Vec::new();
-    let wanted = |count: &StockCount| only.is_none_or(|only| *only == count.pool);
-    for count in counts.into_iter().filter(wanted) {
-        if pools.last().is_none_or(|pool| pool.pool != count.pool.as_str()) {
-            pools.push(pb::PoolStock {
-                pool: count.pool.to_string(),
-                ..Default::default()
-            });
-        }
-        let Some(pool) = pools.last_mut() else { continue };
-        let sims = i64::try_from(count.sims).unwrap_or(i64::MAX);
-        pool.delivered += sims;
-        match count.state {
-            StockState::Available => pool.available += sims,
-            StockState::Reserved => pool.reserved += sims,
-            StockState::Sold => pool.sold += sims,
-            StockState::SetAside => {
-                pool.set_aside += sims;
-                pool.set_aside_by_reason.push(pb::SetAsideCount {
-                    reason: reason(count.set_aside).into(),
-                    sims,
-                });
-            }
-        }
+/// The stock of each pool, or of one.
+pub fn pools(counts: &[StockCount], only: Option<&Pool>) -> Vec<pb::PoolStock> {
+    let mut pools = PoolStock::each(counts);
+    pools.retain(|stock| only.is_none_or(|only| *only == stock.pool));
+    pools.into_iter().map(pool).collect()
+}
+
+fn pool(stock: PoolStock) -> pb::PoolStock {
+    let in_state = |state| number(stock.in_state(state));
+    let set_aside = stock.set_aside.iter();
+    pb::PoolStock {
+        pool: stock.pool.to_string(),
+        available: in_state(StockState::Available),
+        reserved: in_state(StockState::Reserved),
+        sold: in_state(StockState::Sold),
+        set_aside: in_state(StockState::SetAside),
+        delivered: number(stock.delivered()),
+        set_aside_by_reason: set_aside
+            .map(|(why, sims)| pb::SetAsideCount {
+                reason: reason(Some(*why)).into(),
+                sims: number(*sims),
+            })
+            .collect(),
     }
-    pools
+}
+
+/// A number of SIMs.
+pub fn number(sims: u64) -> i64 {
+    i64::try_from(sims).unwrap_or(i64::MAX)
 }
 
 /// A SIM of the stock.

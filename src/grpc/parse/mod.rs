@@ -67,15 +67,17 @@ impl Violations {
                 None
             }
             Some(Id::Iccid(text)) => self.iccid(&format!("{field}.iccid"), text).map(SimRef::Iccid),
-            Some(Id::Msisdn(text)) => {
-                let msisdn = Msisdn::parse_international(text);
-                if msisdn.is_none() {
-                    let rule = "must have 6 to 15 digits, with or without a leading +";
-                    self.add(format!("{field}.msisdn"), rule);
-                }
-                msisdn.map(SimRef::Msisdn)
-            }
+            Some(Id::Msisdn(text)) => self.msisdn(&format!("{field}.msisdn"), text).map(SimRef::Msisdn),
         }
+    }
+
+    /// A required number.
+    pub fn msisdn(&mut self, field: &str, text: &str) -> Option<Msisdn> {
+        let msisdn = Msisdn::parse_international(text);
+        if msisdn.is_none() {
+            self.add(field, "must have 6 to 15 digits, with or without a leading +");
+        }
+        msisdn
     }
 
     /// A required card.

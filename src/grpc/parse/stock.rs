@@ -7,7 +7,7 @@ use super::provisioning::{DEFAULT_PAGE, LARGEST_PAGE};
 use crate::domain::pool::{LONGEST_POOL, Pool};
 use crate::domain::stock::{Delivered, StockState};
 use crate::domain::write::{LONGEST_REFERENCE, RequestId};
-use crate::domain::{Error, Iccid, Msisdn, Result};
+use crate::domain::{Error, Iccid, Result};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::stock::{Request, StockFilter};
@@ -157,14 +157,7 @@ pub fn import_stock(request: &pb::ImportStockRequest) -> Result<Import> {
         let iccid = violations.iccid(&format!("sims[{place}].iccid"), &sim.iccid);
         let msisdn = match sim.msisdn.as_str() {
             "" => None,
-            text => {
-                let msisdn = Msisdn::parse_international(text);
-                if msisdn.is_none() {
-                    let rule = "must have 6 to 15 digits, with or without a leading +";
-                    violations.add(format!("sims[{place}].msisdn"), rule);
-                }
-                msisdn
-            }
+            text => violations.msisdn(&format!("sims[{place}].msisdn"), text),
         };
         let Some(iccid) = iccid else { continue };
         if !cards.insert(iccid.clone()) {

@@ -1,14 +1,12 @@
 //! What keeps the stock current without a call.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, Stock};
-use crate::domain::Pool;
-use crate::domain::stock::{StockCount, StockState};
+use crate::domain::stock::{PoolStock, StockCount, StockState};
 use crate::store::Result;
 
 /// Time between two rounds: a reservation may be held so much longer.
@@ -57,17 +55,10 @@ impl Inner {
 
 /// Every state of every pool, and how many SIMs are in it.
 fn by_pool(counts: &[StockCount]) -> Vec<(String, &'static str, u64)> {
-    let pools: BTreeSet<&Pool> = counts.iter().map(|count| &count.pool).collect();
-    let in_state = |pool: &Pool, state: StockState| {
-        let counts = counts
-            .iter()
-            .filter(|count| count.pool == *pool && count.state == state);
-        (
-            pool.to_string(),
-            state.name(),
-            counts.map(|count| count.sims).sum(),
-        )
+    let states = |stock: PoolStock| {
+        let in_state =
+            move |state: &StockState| (stock.pool.to_string(), state.name(), stock.in_state(*state));
+        StockState::ALL.iter().map(in_state)
     };
-    let states = |pool| StockState::ALL.iter().map(move |state| in_state(pool, *state));
-    pools.into_iter().flat_map(states).collect()
+    PoolStock::each(counts).into_iter().flat_map(states).collect()
 }

@@ -26,7 +26,7 @@ use crate::service::{Sims, Stock};
 const LARGEST_FILE: u64 = 256 * 1024 * 1024;
 
 /// SIMs that are added before the progress is shown again: as many as the store
-/// adds by one statement, so that they are sold in the order of the file.
+/// adds by one statement.
 const ADDED_AT_ONCE: usize = 100;
 
 /// Fewer SIMs are added before anybody has read how far it is.
