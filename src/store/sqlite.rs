@@ -2,6 +2,7 @@
 //! run. One [`writer`] and a few readers. Several processes on one file are
 //! correct, only slow; a lock beside the file shows whether there are.
 
+mod checkpoint;
 pub(super) mod file;
 mod visit;
 mod writer;
@@ -55,7 +56,7 @@ impl Ledger {
         let mut connection = options.connect().await?;
         migrations::sqlite(&mut connection).await?;
         Ok(Self::over(
-            Writer::start(connection, None),
+            Writer::start(connection, None, None),
             Vec::new(),
             None,
             clock,
@@ -75,7 +76,8 @@ impl Ledger {
             .clone()
             .journal_mode(SqliteJournalMode::Wal)
             // A commit is on disk before it is reported.
-            .synchronous(SqliteSynchronous::Full);
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", checkpoint::PAGES_BEFORE_OWN);
         let mut connection = writing.connect().await?;
         migrations::sqlite(&mut connection).await?;
         if let Some(mark) = moves::mark(&mut connection).await? {
@@ -86,13 +88,14 @@ impl Ledger {
                 connection.execute(end_leases, values![]).await?;
             }
         }
-        let reading = options.pragma("query_only", "on");
+        let reading = options.clone().pragma("query_only", "on");
         let mut readers = Vec::with_capacity(READERS);
         for _ in 0..READERS {
             readers.push(Mutex::new(reading.connect().await?));
         }
         let (in_use, exclusive) = opening.opened();
-        let writer = Writer::start(connection, Some(writing));
+        let committed = checkpoint::start(&options).await?;
+        let writer = Writer::start(connection, Some(writing), Some(committed));
         Ok((Self::over(writer, readers, Some(in_use), clock), exclusive))
     }
 

@@ -41,7 +41,7 @@ impl Ledger {
         }
         // Apart, so that a long read does not keep the gateway from writing.
         let reader = options.pragma("query_only", "on").connect().await?;
-        let writer = Writer::start(connection, None);
+        let writer = Writer::start(connection, None, None);
         Ok(Self::over(writer, vec![Mutex::new(reader)], Some(in_use), clock))
     }
 }

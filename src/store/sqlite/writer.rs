@@ -10,6 +10,7 @@ use sqlx::{Acquire as _, ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::checkpoint::Committed;
 use crate::store::{Error, Result, backend};
 
 /// Jobs of one commit: other users of the file wait no longer than for these.
@@ -30,12 +31,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts one that owns a connection. Without `reopen`, a broken connection stays broken.
-    pub(super) fn start(connection: SqliteConnection, reopen: Option<SqliteConnectOptions>) -> Self {
+    /// Starts one that owns a connection, and reports each commit. Without
+    /// `reopen`, a broken connection stays broken.
+    pub(super) fn start(
+        connection: SqliteConnection,
+        reopen: Option<SqliteConnectOptions>,
+        committed: Option<Committed>,
+    ) -> Self {
         let (line, jobs) = mpsc::channel(QUEUE);
         let task = TaskTracker::new();
         let busy = Arc::new(AtomicBool::new(false));
-        task.spawn(write(jobs, connection, reopen, Arc::clone(&busy)));
+        task.spawn(write(jobs, connection, reopen, Arc::clone(&busy), committed));
         task.close();
         Self {
             line,
@@ -110,6 +116,7 @@ async fn write(
     mut connection: SqliteConnection,
     reopen: Option<SqliteConnectOptions>,
     busy: Arc<AtomicBool>,
+    checkpoints: Option<Committed>,
 ) {
     let mut jobs = Vec::with_capacity(JOBS_PER_COMMIT);
     while line.recv_many(&mut jobs, JOBS_PER_COMMIT).await > 0 {
@@ -122,6 +129,9 @@ async fn write(
         }
         for job in jobs.drain(..) {
             job.answer(committed.clone());
+        }
+        if let Some(checkpoints) = &checkpoints {
+            checkpoints.report();
         }
         // Whatever the state of the connection, a new one has no transaction.
         if let (Err(_), Some(options)) = (&committed, &reopen) {
