@@ -16,7 +16,7 @@ mod visit;
 pub(super) use connect::Session;
 pub(super) use servers::Servers;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, SqlStr};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::backend::{Backend, Connections, Reading, Work, reading, work};
 use super::events::append::{Batch, IN_ONE_STATEMENT};
@@ -42,6 +42,10 @@ use time::DatabaseTime;
 /// exclude.
 const ROUNDS: usize = 4;
 
+/// How often what became of orders is added to their totals: each time costs as much
+/// as an order, however much there is to add.
+const TOTALS_EVERY: Duration = Duration::from_secs(1);
+
 /// Excludes every other begin on the slot until the end of the transaction.
 const LOCK_SLOT: SqlStr =
     SqlStr::from_static("SELECT pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))");
@@ -52,6 +56,7 @@ pub(super) struct Ledger {
     servers: Arc<Servers>,
     operation_timeout: Duration,
     time: DatabaseTime,
+    totals_due: Mutex<Instant>,
 }
 
 impl Ledger {
@@ -80,18 +85,35 @@ impl Ledger {
             .map_err(|_| too_late("no connection could be made in time"))??;
         report(Progress::Migrating);
         migrate::migrate(connection, &servers, operation_timeout).await?;
-        let servers = Arc::new(servers);
-        let ledger = Self {
-            pool: Pool::new(Arc::clone(&servers), connections, operation_timeout),
-            servers,
-            operation_timeout,
-            time: DatabaseTime::default(),
-        };
+        let ledger = Self::new(Arc::new(servers), connections, operation_timeout);
         // From now on the server shows that a gateway uses the database.
         let ping: Work<PgConnection, ()> = work!(session => PgConnection::ping(session));
         let used = ledger.pool.run(Operation::Once(ping)).await;
         used.map_err(OpenError::Database)?;
         Ok(ledger)
+    }
+}
+
+impl Ledger {
+    /// Connects when a connection is needed.
+    fn new(servers: Arc<Servers>, connections: u32, operation_timeout: Duration) -> Self {
+        Self {
+            pool: Pool::new(Arc::clone(&servers), connections, operation_timeout),
+            servers,
+            operation_timeout,
+            time: DatabaseTime::default(),
+            totals_due: Mutex::new(Instant::now()),
+        }
+    }
+
+    fn are_totals_due(&self) -> bool {
+        let now = Instant::now();
+        let mut due = self.totals_due.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = *due <= now;
+        if is_due {
+            *due = now + TOTALS_EVERY;
+        }
+        is_due
     }
 }
 
@@ -192,6 +214,10 @@ impl Backend for Ledger {
     /// Waits only for other appends; whichever replica comes first moves what is
     /// there.
     async fn publish_some(&self) -> Result<u64> {
+        if self.are_totals_due() {
+            self.write(work!(session => events::operations::total(session)))
+                .await?;
+        }
         self.write(work!(session => events::operations::publish(session)))
             .await
     }

@@ -20,8 +20,8 @@ const MOST_BYTES: usize = 8 << 20;
 /// for them.
 const TOGETHER: Duration = Duration::from_millis(4);
 /// Outcomes within this time are appended together: that costs the database about as
-/// much as an order.
-const OUTCOMES_TOGETHER: Duration = Duration::from_millis(25);
+/// much as an order, in each replica.
+const OUTCOMES_TOGETHER: Duration = Duration::from_millis(50);
 
 /// An event as followers get it.
 #[derive(Clone, Debug)]

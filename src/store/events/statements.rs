@@ -12,10 +12,11 @@ macro_rules! columns {
     };
 }
 
-/// Moves outcomes into the log, and adds changes to the totals of orders; `$1`
-/// is the most outcomes. PostgreSQL only.
-pub(in crate::store) const PUBLISH: SqlStr =
-    SqlStr::from_static("SELECT publish_outcomes($1) AS moved, total_changes() AS totalled");
+/// Moves outcomes into the log; `$1` is the most outcomes. PostgreSQL only.
+pub(in crate::store) const PUBLISH: SqlStr = SqlStr::from_static("SELECT publish_outcomes($1) AS moved");
+
+/// Adds changes to the totals of orders. PostgreSQL only.
+pub(in crate::store) const TOTAL: SqlStr = SqlStr::from_static("SELECT total_changes() AS totalled");
 
 /// What [`selection::read`](super::selection::read) adds conditions to.
 pub(super) const SELECTED: &str = concat!(

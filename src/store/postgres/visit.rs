@@ -7,8 +7,6 @@ use sqlx::Connection as _;
 use tokio::time::timeout;
 
 use super::connect::{Session, too_late};
-use super::pool::Pool;
-use super::time::DatabaseTime;
 use super::{Ledger, Servers};
 use crate::config::PostgresAddress;
 use crate::store::{OpenError, visit};
@@ -32,12 +30,6 @@ impl Ledger {
             .map_err(|_| too_late("no connection could be made in time"))??;
         visit::ensure_tables(&mut connection).await?;
         connection.close().await?;
-        let servers = Arc::new(servers);
-        Ok(Self {
-            pool: Pool::new(Arc::clone(&servers), CONNECTIONS, operation_timeout),
-            servers,
-            operation_timeout,
-            time: DatabaseTime::default(),
-        })
+        Ok(Self::new(Arc::new(servers), CONNECTIONS, operation_timeout))
     }
 }
