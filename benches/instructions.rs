@@ -3,8 +3,7 @@
 //! `cargo bench --profile dev --bench instructions -- --check` fails when a
 //! hot call costs more than the committed figure allows; `-- --update` commits
 //! to the present figures. Only this driver is built with the `dev` profile.
-//! What it counts is the shipped code: the gateway alone, in the `profiling`
-//! profile, which is the release build with its symbols left in.
+//! What it counts is the shipped code: the very binary of the image.
 //!
 //! One gateway runs under callgrind on one core. For each call it answers a
 //! short and a long run of requests, one at a time on one connection, and
@@ -29,7 +28,7 @@ use std::process::{Command, ExitCode};
 use serde::Deserialize;
 use support::calls::{self, Call};
 use support::load::{Generator, Shape};
-use support::process::{Gateway, Simulator, on_core, output_of};
+use support::process::{GATEWAY, Gateway, Simulator, on_core, output_of};
 use support::report::{Table, grouped};
 
 /// The calls that the gate watches. A new hot call is added here; `--update`
@@ -178,7 +177,7 @@ fn count() -> BTreeMap<String, f64> {
         .args(["--tool=callgrind", "--quiet"])
         .arg(format!("--callgrind-out-file={}", counts.display()))
         .arg(&gateway_binary);
-    let simulator = Simulator::start(&gateway_binary);
+    let simulator = Simulator::start(Path::new(GATEWAY));
     let mut gateway = Gateway::start(command, &simulator);
     gateway.ready();
     let process = gateway.process.id().to_string();
@@ -204,25 +203,10 @@ fn count() -> BTreeMap<String, f64> {
 
 /// Builds the gateway as it is shipped and returns where it is.
 fn build() -> PathBuf {
-    println!("building the gateway in the profiling profile");
-    let status = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--locked",
-            "--quiet",
-            "--profile",
-            "profiling",
-            "--bin",
-            "transatel-gateway",
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .expect("cargo runs");
-    assert!(status.success(), "the gateway does not build");
-    // This driver is at TARGET/PROFILE/deps/DRIVER.
-    let driver = std::env::current_exe().expect("this program");
-    let target = driver.ancestors().nth(3).expect("it is in a target folder");
-    target.join("profiling/transatel-gateway")
+    println!("building the gateway as it is shipped");
+    let mut command = Command::new("bash");
+    command.arg(".ci/shipped").current_dir(env!("CARGO_MANIFEST_DIR"));
+    PathBuf::from(output_of(&mut command).trim())
 }
 
 /// The sum line of one of callgrind's files.
