@@ -8,14 +8,11 @@ Needs helm and promtool on the path, PyYAML and kubernetes-validate, and a built
 gateway (`cargo build`). UPDATE=1 writes the snapshot anew.
 """
 
-import copy
-import functools
 import itertools
 import json
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -24,71 +21,13 @@ import unittest
 import kubernetes_validate
 import yaml
 
-TESTS = pathlib.Path(__file__).resolve().parent
-CHART = TESTS.parent / "transatel-gateway"
-ROOT = TESTS.parents[1]
-GATEWAY = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/transatel-gateway"
-CASES = sorted(path.stem for path in (TESTS / "values").glob("*.yaml"))
-# The oldest that Chart.yaml allows, and the newest there is a schema for.
-KUBERNETES = ["1.27", "1.37"]
-MOUNT = "/etc/transatel-gateway"
-NAMESPACE = "esim-test"
-
-
-def run(*command, fails=False, **options):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
-    if (done.returncode != 0) != fails:
-        raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stderr if fails else done.stdout
-
-
-def helm(action, case, *options, **more):
-    values = TESTS / "values" / f"{case}.yaml"
-    name = [] if action == "lint" else ["gateway"]
-    return run("helm", action, *name, CHART, "--namespace", NAMESPACE, "--values", values, *options, **more)
-
-
-@functools.cache
-def text(case, *options):
-    return helm("template", case, *options)
-
-
-def render(case, *options):
-    return [document for document in yaml.safe_load_all(text(case, *options)) if document]
-
-
-def refusal(case, *options):
-    return helm("template", case, *options, fails=True)
-
-
-def objects(case, kind, *options):
-    return [document for document in render(case, *options) if document["kind"] == kind]
-
-
-def named(case, kind, ending="", *options):
-    """The one object of a kind whose name has this ending after the release's."""
-    found = objects(case, kind, *options)
-    base = "esim" if case == "everything" else "gateway-transatel-gateway"
-    [match] = [document for document in found if document["metadata"]["name"] == base + ending]
-    return match
-
-
-def pod(case, *options):
-    return named(case, "Deployment", "", *options)["spec"]["template"]
-
-
-def container(case, *options):
-    [found] = pod(case, *options)["spec"]["containers"]
-    return found
-
-
-def configuration(case, *options):
-    return named(case, "ConfigMap", "", *options)["data"]["gateway.toml"]
-
-
-def rules(case, *options):
-    [_, group] = named(case, "PrometheusRule", "", *options)["spec"]["groups"]
-    return group["rules"]
+from chart import (
+    CASES, CHART, GATEWAY, KUBERNETES, MOUNT, ROOT, TESTS, configuration, container, helm, named, objects, pod,
+    refusal, render, rules, run, text,
+)
+# Their tests are run with these.
+from every_value import EveryValue  # noqa: F401
+from pods import Pods  # noqa: F401
 
 
 class Values(unittest.TestCase):
@@ -120,6 +59,12 @@ class Values(unittest.TestCase):
         ("metrics.alerts.thresholds.clockOffset=soon", "/metrics/alerts/thresholds/clockOffset"),
         ("metrics.alerts.thresholds.leastFailures=0", "/metrics/alerts/thresholds/leastFailures"),
         ("listenAddress=localhost", "/listenAddress"),
+        ("probes.readiness.interval=1", "additional properties 'interval' not allowed"),
+        ("probes.readinessProtocol=tcp", "/probes/readinessProtocol"),
+        ("extraContainers[0].name=x", "/extraContainers/0"),
+        ("hostAliases[0].ip=192.0.2.1", "/hostAliases/0"),
+        ("minReadySeconds=-1", "/minReadySeconds"),
+        ("commonLabels.team=a b", "/commonLabels/team"),
     ]
 
     SENTENCES = [
@@ -131,6 +76,7 @@ class Values(unittest.TestCase):
         ("default", ["tls.mutual=true"], "tls.mutual needs tls.enabled."),
         ("default", ["webhook.ingress.enabled=true"], "webhook.ingress.enabled needs webhook.enabled."),
         ("everything", ["webhook.ingress.host="], "webhook.ingress.enabled needs webhook.ingress.host."),
+        ("default", ["extraEnv[0].name=A,extraEnv[1].name=A"], 'extraEnv has "A" 2 times.'),
         ("default", ["metrics.alerts.enabled=true"], "metrics.alerts.enabled needs metrics.serviceMonitor.enabled, or metrics.alerts.selector for series that come in another way."),
         ("postgres", ["secret.existing=other"], "set either secret.existing or secret.data, not both."),
         ("default", ["secret.existing="], 'secret.data has no "client-secret": put it there, or name a Secret that has it in secret.existing.'),
@@ -211,71 +157,6 @@ class Values(unittest.TestCase):
             for key, value in shown[section].items():
                 self.assertEqual(value, defaults[section][key], f"{section}.{key}")
 
-    def test_every_value_has_an_effect(self):
-        defaults = yaml.safe_load((CHART / "values.yaml").read_text())
-
-        def leaves(value, path=()):
-            if isinstance(value, dict) and value:
-                for key, part in value.items():
-                    yield from leaves(part, (*path, key))
-            else:
-                yield path
-
-        other = {
-            "image.digest": "sha256:" + 64 * "a", "image.pullPolicy": "Never", "store.type": "postgres",
-            "store.sqlite.size": "3Gi", "service.type": "NodePort", "listenAddress": "[::]", "webhook.path": "/other",
-            "topologySpread.whenUnsatisfiable": "DoNotSchedule", "metrics.alerts.runbook": "https://other",
-            "metrics.serviceMonitor.interval": "5s", "config.telemetry.log_format": "text",
-            "imagePullSecrets": [{"name": "other"}], "extraEnv": [{"name": "OTHER"}], "webhook.secretKeys": ["other"],
-            "config.transatel": {"source": "other"}, "config.callers": {"header": "other"},
-            "config.events.silence_after": "7d", "replicas": 5, "metrics.alerts.rules": {"Absent": {"for": "7m"}},
-        }
-        for key, value in {"objective": 0.9, "providerErrorRatio": 0.7, "catalogAge": "7h", "certificateExpiresWithin": "7d", "clockOffset": "7s", "stockAvailable": 7}.items():
-            other[f"metrics.alerts.thresholds.{key}"] = value
-        for key in ("propagation_delay", "drain", "order_drain"):
-            other[f"config.shutdown.{key}"] = "7m"
-        other["config.orders.settle_window"] = "7m"
-
-        def changed(path):
-            value = defaults
-            for key in path:
-                value = value[key]
-            if ".".join(path) in other:
-                value = other[".".join(path)]
-            elif isinstance(value, bool):
-                value = not value
-            elif isinstance(value, int):
-                value += 7
-            elif isinstance(value, str):
-                value += "other"
-            elif isinstance(value, list):
-                value = [{"other": "other"}]
-            else:
-                value = {"other": "other"}
-            for key in reversed(path):
-                value = {key: value}
-            return value
-
-        def outcome(case, *options):
-            values = TESTS / "values" / f"{case}.yaml"
-            command = ["helm", "template", "gateway", CHART, "--namespace", NAMESPACE, "--values", values, *options]
-            return subprocess.run(command, capture_output=True, text=True)
-
-        cases = ["default", "postgres", "everything"]
-        # What is not said in everything.yaml has its default there.
-        before = {case: text(case) for case in cases}
-        with tempfile.TemporaryDirectory() as folder:
-            for path in leaves(defaults):
-                name = ".".join(path)
-                file = pathlib.Path(folder) / f"{name}.yaml"
-                file.write_text(yaml.safe_dump(changed(path)))
-                done = [(case, outcome(case, "--values", file)) for case in cases]
-                schema = [result.stderr for _, result in done if "specifications of the schema" in result.stderr]
-                self.assertFalse(schema, f"{name}: {schema}")
-                with self.subTest(name):
-                    different = any(result.returncode != 0 or result.stdout != before[case] for case, result in done)
-                    self.assertTrue(different, f"{name} changes nothing")
-
     def test_the_readme_is_what_the_comments_say(self):
         run(sys.executable, ROOT / "helm/readme.py", "--check")
 
@@ -310,7 +191,7 @@ class Rendered(unittest.TestCase):
         default = kinds("nothing") + ["NetworkPolicy", "PersistentVolumeClaim", "ServiceAccount"]
         self.assertEqual(kinds("default"), sorted(default))
         many = ["HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget", "PrometheusRule", "Secret"]
-        everything = many + ["ConfigMap", "ConfigMap", "Deployment", "ServiceAccount", "ServiceMonitor"] + 4 * ["Service"]
+        everything = many + 4 * ["ConfigMap"] + ["Deployment", "ServiceAccount", "ServiceMonitor"] + 4 * ["Service"]
         self.assertEqual(kinds("everything"), sorted(everything))
 
     def test_names_are_unique_and_lead_somewhere(self):
@@ -373,10 +254,8 @@ class Rendered(unittest.TestCase):
                 self.assertEqual(security["runAsUser"], 65532)
                 self.assertEqual(security["seccompProfile"], {"type": "RuntimeDefault"})
                 own = container(case)["securityContext"]
-                self.assertEqual(
-                    own,
-                    {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
-                )
+                wanted = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+                self.assertLessEqual(wanted.items(), own.items())
                 self.assertIs(spec["automountServiceAccountToken"], False)
                 for account in objects(case, "ServiceAccount"):
                     self.assertIs(account["automountServiceAccountToken"], False)
@@ -434,7 +313,7 @@ class Rendered(unittest.TestCase):
                 for probe in ("startupProbe", "livenessProbe"):
                     self.assertEqual(own[probe]["httpGet"], {"path": "/livez", "port": 9090})
                 ready = own["readinessProbe"]
-                if tomllib.loads(configuration(case)).get("grpc", {}).get("tls"):
+                if case == "everything" or tomllib.loads(configuration(case)).get("grpc", {}).get("tls"):
                     self.assertEqual(ready["httpGet"], {"path": "/readyz", "port": 9090})
                     self.assertNotIn("grpc", ready)
                 else:

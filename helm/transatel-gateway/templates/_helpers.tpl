@@ -11,15 +11,50 @@
 
 {{/* What selects the pods; never changes. */}}
 {{- define "transatel-gateway.selector" -}}
-app.kubernetes.io/name: {{ include "transatel-gateway.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "transatel-gateway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{/* Labels of an object. No value replaces what selects. */}}
 {{- define "transatel-gateway.labels" -}}
-{{ include "transatel-gateway.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "transatel-gateway.labelsAnd" (list . dict) }}
+{{- end }}
+
+{{/* The same with more labels: a list of the chart and those. */}}
+{{- define "transatel-gateway.labelsAnd" -}}
+{{- $root := index . 0 -}}
+{{- $own := dict "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
+{{- $selector := include "transatel-gateway.selector" $root | fromYaml -}}
+{{ mergeOverwrite $own (deepCopy $root.Values.commonLabels) (deepCopy (index . 1)) $selector | toYaml }}
+{{- end }}
+
+{{/* Labels of the pods: nothing that changes with the chart's version only. */}}
+{{- define "transatel-gateway.podLabels" -}}
+{{- $selector := include "transatel-gateway.selector" . | fromYaml -}}
+{{ mergeOverwrite (deepCopy .Values.commonLabels) (deepCopy .Values.podLabels) $selector | toYaml }}
+{{- end }}
+
+{{/* Variables of the container: those of `extraEnv` replace the chart's by name. */}}
+{{- define "transatel-gateway.env" -}}
+{{- $env := list -}}
+{{- $named := dict -}}
+{{- range .Values.extraEnv }}{{ $_ := set $named .name true }}{{ end -}}
+{{- $ports := dict "GATEWAY__GRPC__LISTEN" 50051 "GATEWAY__ADMIN__LISTEN" 9090 -}}
+{{- if .Values.webhook.enabled }}{{ $_ := set $ports "GATEWAY__WEBHOOK__LISTEN" 8080 }}{{ end -}}
+{{- range $name, $port := $ports -}}
+{{- if not (hasKey $named $name) -}}
+{{- $env = append $env (dict "name" $name "value" (printf "%s:%d" $.Values.listenAddress (int $port))) -}}
+{{- end -}}
+{{- end -}}
+{{- concat $env .Values.extraEnv | toYaml }}
+{{- end }}
+
+{{/* A probe: a list of its values and the handler that it has unless they name another. */}}
+{{- define "transatel-gateway.probe" -}}
+{{- $probe := deepCopy (index . 0) -}}
+{{- if not (or $probe.httpGet $probe.grpc $probe.tcpSocket $probe.exec) }}{{ $probe = merge $probe (index . 1) }}{{ end -}}
+{{ toYaml $probe }}
 {{- end }}
 
 {{- define "transatel-gateway.image" -}}
@@ -124,6 +159,15 @@ own toToml would write whole numbers as fractions.
 {{- include "transatel-gateway.toml" (dict "path" "" "table" (mergeOverwrite (deepCopy .Values.config) $own)) | trim }}
 {{- end }}
 
+{{/* How often names are in a list that has them more than once, as JSON. */}}
+{{- define "transatel-gateway.repeated" -}}
+{{- $times := dict -}}
+{{- range . }}{{ $_ := set $times .name (add 1 (get $times .name | default 0)) }}{{ end -}}
+{{- $repeated := dict -}}
+{{- range $name, $count := $times }}{{ if gt (int $count) 1 }}{{ $_ := set $repeated $name $count }}{{ end }}{{ end -}}
+{{ toJson $repeated }}
+{{- end }}
+
 {{/* Refuses what cannot work: everything at once, one sentence each. */}}
 {{- define "transatel-gateway.check" -}}
 {{- $config := .Values.config -}}
@@ -154,6 +198,9 @@ own toToml would write whole numbers as fractions.
 {{- end -}}
 {{- if and .Values.metrics.alerts.enabled (not (or .Values.metrics.serviceMonitor.enabled .Values.metrics.alerts.selector)) -}}
 {{- $problems = append $problems "metrics.alerts.enabled needs metrics.serviceMonitor.enabled, or metrics.alerts.selector for series that come in another way." -}}
+{{- end -}}
+{{- range $name, $times := include "transatel-gateway.repeated" .Values.extraEnv | fromJson -}}
+{{- $problems = append $problems (printf "extraEnv has %q %d times." $name (int $times)) -}}
 {{- end -}}
 {{- if and .Values.secret.existing .Values.secret.data -}}
 {{- $problems = append $problems "set either secret.existing or secret.data, not both." -}}

@@ -1,0 +1,78 @@
+"""What the tests of the chart share: helm renders a case of `values/`, and the
+objects that come out are looked up."""
+
+import functools
+import os
+import pathlib
+import subprocess
+
+import yaml
+
+TESTS = pathlib.Path(__file__).resolve().parent
+CHART = TESTS.parent / "transatel-gateway"
+ROOT = TESTS.parents[1]
+GATEWAY = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/transatel-gateway"
+CASES = sorted(path.stem for path in (TESTS / "values").glob("*.yaml"))
+# The oldest that Chart.yaml allows, and the newest there is a schema for.
+KUBERNETES = ["1.27", "1.37"]
+MOUNT = "/etc/transatel-gateway"
+NAMESPACE = "esim-test"
+
+
+def run(*command, fails=False, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+    if (done.returncode != 0) != fails:
+        raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stderr if fails else done.stdout
+
+
+def values_of(case):
+    return TESTS / "values" / f"{case}.yaml"
+
+
+def helm(action, case, *options, **more):
+    name = [] if action == "lint" else ["gateway"]
+    return run("helm", action, *name, CHART, "--namespace", NAMESPACE, "--values", values_of(case), *options, **more)
+
+
+@functools.cache
+def text(case, *options):
+    return helm("template", case, *options)
+
+
+def render(case, *options):
+    return [document for document in yaml.safe_load_all(text(case, *options)) if document]
+
+
+def refusal(case, *options):
+    return helm("template", case, *options, fails=True)
+
+
+def objects(case, kind, *options):
+    return [document for document in render(case, *options) if document["kind"] == kind]
+
+
+def named(case, kind, ending="", *options):
+    """The one object of a kind whose name has this ending after the release's."""
+    found = objects(case, kind, *options)
+    base = "esim" if case == "everything" else "gateway-transatel-gateway"
+    [match] = [document for document in found if document["metadata"]["name"] == base + ending]
+    return match
+
+
+def pod(case, *options):
+    return named(case, "Deployment", "", *options)["spec"]["template"]
+
+
+def container(case, *options):
+    [found] = [one for one in pod(case, *options)["spec"]["containers"] if one["name"] == "gateway"]
+    return found
+
+
+def configuration(case, *options):
+    return named(case, "ConfigMap", "", *options)["data"]["gateway.toml"]
+
+
+def rules(case, *options):
+    [_, group] = named(case, "PrometheusRule", "", *options)["spec"]["groups"]
+    return group["rules"]
