@@ -69,6 +69,16 @@ def container(case, *options):
     return found
 
 
+def files_of(volume):
+    """The files of a volume that is not the configuration: (kind and name of the
+    object, key, path)."""
+    for source in volume.get("projected", {}).get("sources", [volume]):
+        for kind in {"secret", "configMap"} & set(source):
+            held = source[kind]
+            for item in held.get("items", []):
+                yield (kind, held.get("secretName") or held["name"]), item["key"], item["path"]
+
+
 def configuration(case, *options):
     return named(case, "ConfigMap", "", *options)["data"]["gateway.toml"]
 

@@ -21,13 +21,16 @@ import unittest
 import kubernetes_validate
 import yaml
 
+import foreign
 from chart import (
-    CASES, CHART, GATEWAY, KUBERNETES, MOUNT, ROOT, TESTS, configuration, container, helm, named, objects, pod,
+    CASES, CHART, GATEWAY, KUBERNETES, MOUNT, ROOT, TESTS, configuration, container, files_of, helm, named, objects, pod,
     refusal, render, rules, run, text,
 )
 # Their tests are run with these.
 from every_value import EveryValue  # noqa: F401
 from pods import Pods  # noqa: F401
+from recipes import Recipes  # noqa: F401
+from secrets_of_operators import SecretsOfOperators  # noqa: F401
 
 
 class Values(unittest.TestCase):
@@ -59,6 +62,10 @@ class Values(unittest.TestCase):
         ("metrics.alerts.thresholds.clockOffset=soon", "/metrics/alerts/thresholds/clockOffset"),
         ("metrics.alerts.thresholds.leastFailures=0", "/metrics/alerts/thresholds/leastFailures"),
         ("listenAddress=localhost", "/listenAddress"),
+        ("secret.from.clientSecret.name=x", "/secret/from/clientSecret"),
+        ("secret.from.webhookSecrets[0].name=x", "/secret/from/webhookSecrets/0"),
+        ("store.postgres.url=mysql://db", "/store/postgres/url"),
+        ("tls.certificate.duration=90d", "/tls/certificate/duration"),
         ("probes.readiness.interval=1", "additional properties 'interval' not allowed"),
         ("probes.readinessProtocol=tcp", "/probes/readinessProtocol"),
         ("extraContainers[0].name=x", "/extraContainers/0"),
@@ -74,6 +81,13 @@ class Values(unittest.TestCase):
         ("everything", ["autoscaling.minReplicas=10"], "autoscaling.minReplicas is more than autoscaling.maxReplicas."),
         ("default", ["tls.enabled=true"], "tls.enabled needs tls.secret: the Secret with tls.crt and tls.key."),
         ("default", ["tls.mutual=true"], "tls.mutual needs tls.enabled."),
+        ("default", ["tls.certificate.enabled=true", "tls.certificate.issuerRef.name=x"], "tls.certificate.enabled needs tls.enabled."),
+        ("operators", ["tls.certificate.issuerRef.name="], "tls.certificate.enabled needs tls.certificate.issuerRef.name: who issues it."),
+        ("operators", ["tls.clientCaSecret=x"], "set either tls.clientCaSecret or tls.clientCaConfigMap, not both."),
+        ("operators", ["store.postgres.ca.configMap=x"], "set either store.postgres.ca.secret or store.postgres.ca.configMap, not both."),
+        ("operators", ["secret.from.storeUrl.name=x", "secret.from.storeUrl.key=x"], "set either store.postgres.url or secret.from.storeUrl, not both."),
+        ("postgres", ["store.postgres.url=postgres://u:p@db/g"], "store.postgres.url holds a password, which would stay in the release: name its Secret in secret.from.storePassword."),
+        ("postgres", ["store.postgres.url=postgres://u@db/g?password=p"], "store.postgres.url holds a password, which would stay in the release: name its Secret in secret.from.storePassword."),
         ("default", ["webhook.ingress.enabled=true"], "webhook.ingress.enabled needs webhook.enabled."),
         ("everything", ["webhook.ingress.host="], "webhook.ingress.enabled needs webhook.ingress.host."),
         ("default", ["extraEnv[0].name=A,extraEnv[1].name=A"], 'extraEnv has "A" 2 times.'),
@@ -170,12 +184,11 @@ class Rendered(unittest.TestCase):
                 helm("lint", case, "--strict", "--quiet")
 
     def test_kubernetes_takes_every_object(self):
-        foreign = {"ServiceMonitor", "PrometheusRule"}
         for case, version in itertools.product(CASES, KUBERNETES):
             for document in render(case):
                 with self.subTest(case=case, version=version, kind=document["kind"]):
-                    if document["kind"] in foreign:
-                        self.assertEqual(document["apiVersion"], "monitoring.coreos.com/v1")
+                    if foreign.is_foreign(document):
+                        foreign.validate(document)
                     else:
                         kubernetes_validate.validate(document, version, strict=True)
 
@@ -190,7 +203,7 @@ class Rendered(unittest.TestCase):
         self.assertEqual(kinds("nothing"), ["ConfigMap", "Deployment", "Service", "Service"])
         default = kinds("nothing") + ["NetworkPolicy", "PersistentVolumeClaim", "ServiceAccount"]
         self.assertEqual(kinds("default"), sorted(default))
-        many = ["HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget", "PrometheusRule", "Secret"]
+        many = ["Certificate", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget", "PrometheusRule", "Secret"]
         everything = many + 4 * ["ConfigMap"] + ["Deployment", "ServiceAccount", "ServiceMonitor"] + 4 * ["Service"]
         self.assertEqual(kinds("everything"), sorted(everything))
 
@@ -273,12 +286,16 @@ class Rendered(unittest.TestCase):
             for variable in container(case)["env"]:
                 self.assertNotIn("SECRET", variable["name"])
             for volume in pod(case)["spec"]["volumes"]:
-                if "secret" in volume:
-                    self.assertEqual(volume["secret"]["defaultMode"], 0o440)
-        items = lambda case: [item["key"] for volume in pod(case)["spec"]["volumes"] if volume["name"] == "secret" for item in volume["secret"]["items"]]
+                for kind in {"secret", "projected"} & set(volume):
+                    self.assertEqual(volume[kind]["defaultMode"], 0o440)
+        items = lambda case: [key for volume in pod(case)["spec"]["volumes"] if volume["name"] == "secret" for _, key, _ in files_of(volume)]
         self.assertEqual(items("default"), ["client-secret"])
         self.assertEqual(items("postgres"), ["client-secret", "store-url"])
         self.assertEqual(items("everything"), ["client-secret", "store-url", "webhook-old", "webhook-new"])
+        self.assertEqual(objects("operators", "Secret"), [])
+        with_its_own = ["--set", "secret.from.clientSecret.name=account,secret.from.clientSecret.key=password"]
+        named("postgres", "Secret", "", *with_its_own)
+        self.assertEqual(objects("default", "Secret", *with_its_own), [], "nothing is left for it")
 
     def test_sqlite_is_one_pod_with_a_volume_that_stays(self):
         spec = named("default", "Deployment")["spec"]
@@ -376,11 +393,11 @@ class Configuration(unittest.TestCase):
             file = pathlib.Path(folder) / "gateway.toml"
             file.write_text(configuration(case).replace(MOUNT, folder))
             for volume in pod(case)["spec"]["volumes"]:
-                for item in volume.get("secret", {}).get("items", []):
+                for _, key, path in files_of(volume):
                     [mount] = [mount["mountPath"] for mount in container(case)["volumeMounts"] if mount["name"] == volume["name"]]
-                    held = pathlib.Path(mount.replace(MOUNT, folder)) / item["path"]
+                    held = pathlib.Path(mount.replace(MOUNT, folder)) / path
                     held.parent.mkdir(exist_ok=True)
-                    held.write_text(self.content(case, item["key"]))
+                    held.write_text(self.content(case, key))
             environment = {variable["name"]: variable["value"] for variable in container(case)["env"]}
             self.assertEqual(container(case)["args"], ["serve", "--config", f"{MOUNT}/config/gateway.toml"])
             run(GATEWAY, "check-config", "--config", file, env=environment)

@@ -76,17 +76,61 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{ .Values.store.sqlite.existingClaim | default (printf "%s-ledger" (include "transatel-gateway.fullname" .)) }}
 {{- end }}
 
+{{/* Whether there is an authority of the PostgreSQL: "true" or nothing. */}}
+{{- define "transatel-gateway.storeCa" -}}
+{{- $ca := .Values.store.postgres.ca -}}
+{{- if and (eq .Values.store.type "postgres") (or $ca.secret $ca.configMap) }}true{{ end }}
+{{- end }}
+
 {{/* Whether there may be more than one pod: "true" or nothing. */}}
 {{- define "transatel-gateway.many" -}}
 {{- if or .Values.autoscaling.enabled (gt (int .Values.replicas) 1) }}true{{ end }}
 {{- end }}
 
-{{/* Keys of the Secret that are mounted, as JSON. */}}
+{{/* Secret with the certificate of the gRPC port. */}}
+{{- define "transatel-gateway.tlsSecret" -}}
+{{ .Values.tls.secret | default (printf "%s-tls" (include "transatel-gateway.fullname" .)) }}
+{{- end }}
+
+{{/*
+The credentials as JSON: for what each is, the Secret and key that it comes from, and
+the file that it becomes. `own` are those of the one Secret.
+*/}}
+{{- define "transatel-gateway.credentials" -}}
+{{- $from := .Values.secret.from -}}
+{{- $keys := .Values.secret.keys -}}
+{{- $main := include "transatel-gateway.secret" . -}}
+{{- $all := list (list "client" $from.clientSecret $keys.clientSecret "client-secret") -}}
+{{- if eq .Values.store.type "postgres" -}}
+{{- if not .Values.store.postgres.url }}{{ $all = append $all (list "url" $from.storeUrl $keys.storeUrl "store-url") }}{{ end -}}
+{{- if $from.storePassword }}{{ $all = append $all (list "password" $from.storePassword "" "store-password") }}{{ end -}}
+{{- end -}}
+{{- if .Values.webhook.enabled -}}
+{{- range $at, $one := $from.webhookSecrets }}{{ $all = append $all (list "webhook" $one "" (printf "webhook-%d" $at)) }}{{ end -}}
+{{- if not $from.webhookSecrets }}{{ range .Values.webhook.secretKeys }}{{ $all = append $all (list "webhook" dict . "") }}{{ end }}{{ end -}}
+{{- end -}}
+{{- $out := list -}}
+{{- range $all -}}
+{{- $elsewhere := index . 1 -}}
+{{- if $elsewhere -}}
+{{- $out = append $out (dict "for" (index . 0) "own" false "secret" $elsewhere.name "key" $elsewhere.key "file" (index . 3)) -}}
+{{- else -}}
+{{- $out = append $out (dict "for" (index . 0) "own" true "secret" $main "key" (index . 2) "file" (index . 2)) -}}
+{{- end -}}
+{{- end -}}
+{{ $out | toJson }}
+{{- end }}
+
+{{/* Keys of the one Secret that are used, as JSON. */}}
 {{- define "transatel-gateway.keys" -}}
-{{- $keys := list .Values.secret.keys.clientSecret -}}
-{{- if eq .Values.store.type "postgres" }}{{ $keys = append $keys .Values.secret.keys.storeUrl }}{{ end -}}
-{{- if .Values.webhook.enabled }}{{ $keys = concat $keys .Values.webhook.secretKeys }}{{ end -}}
+{{- $keys := list -}}
+{{- range include "transatel-gateway.credentials" . | fromJsonArray }}{{ if .own }}{{ $keys = append $keys .key }}{{ end }}{{ end -}}
 {{ $keys | toJson }}
+{{- end }}
+
+{{/* Whether the chart makes the Secret: "true" or nothing. */}}
+{{- define "transatel-gateway.makesSecret" -}}
+{{- if and (not .Values.secret.existing) (include "transatel-gateway.keys" . | fromJsonArray) }}true{{ end }}
 {{- end }}
 
 {{/* Seconds of a duration such as `1h 30m`, rounded up. */}}
@@ -140,16 +184,19 @@ own toToml would write whole numbers as fractions.
 {{/* The gateway's configuration file. */}}
 {{- define "transatel-gateway.config" -}}
 {{- $secret := "/etc/transatel-gateway/secret" -}}
-{{- $own := dict "transatel" (dict "client_secret_file" (printf "%s/%s" $secret .Values.secret.keys.clientSecret)) -}}
-{{- if eq .Values.store.type "postgres" -}}
-{{- $_ := set $own "store" (dict "url_file" (printf "%s/%s" $secret .Values.secret.keys.storeUrl)) -}}
-{{- else -}}
-{{- $_ := set $own "store" (dict "url" "sqlite:///data/ledger.db") -}}
+{{- $files := dict -}}
+{{- range include "transatel-gateway.credentials" . | fromJsonArray -}}
+{{- $_ := set $files .for (append (get $files .for | default list) (printf "%s/%s" $secret .file)) -}}
 {{- end -}}
+{{- $own := dict "transatel" (dict "client_secret_file" (first $files.client)) -}}
+{{- $store := dict -}}
+{{- if eq .Values.store.type "sqlite" }}{{ $_ := set $store "url" "sqlite:///data/ledger.db" -}}
+{{- else if $files.url }}{{ $_ := set $store "url_file" (first $files.url) -}}
+{{- else }}{{ $_ := set $store "url" .Values.store.postgres.url }}{{ end -}}
+{{- if $files.password }}{{ $_ := set $store "password_file" (first $files.password) }}{{ end -}}
+{{- $_ := set $own "store" $store -}}
 {{- if .Values.webhook.enabled -}}
-{{- $files := list -}}
-{{- range .Values.webhook.secretKeys }}{{ $files = append $files (printf "%s/%s" $secret .) }}{{ end -}}
-{{- $_ := set $own "webhook" (dict "path" .Values.webhook.path "secret_files" $files) -}}
+{{- $_ := set $own "webhook" (dict "path" .Values.webhook.path "secret_files" $files.webhook) -}}
 {{- end -}}
 {{- if .Values.tls.enabled -}}
 {{- $tls := dict "cert_file" "/etc/transatel-gateway/tls/tls.crt" "key_file" "/etc/transatel-gateway/tls/tls.key" -}}
@@ -184,8 +231,26 @@ own toToml would write whole numbers as fractions.
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- $problems = append $problems "autoscaling.minReplicas is more than autoscaling.maxReplicas." -}}
 {{- end -}}
-{{- if and .Values.tls.enabled (not .Values.tls.secret) -}}
+{{- if and .Values.tls.enabled (not .Values.tls.secret) (not .Values.tls.certificate.enabled) -}}
 {{- $problems = append $problems "tls.enabled needs tls.secret: the Secret with tls.crt and tls.key." -}}
+{{- end -}}
+{{- if and .Values.tls.certificate.enabled (not .Values.tls.enabled) -}}
+{{- $problems = append $problems "tls.certificate.enabled needs tls.enabled." -}}
+{{- end -}}
+{{- if and .Values.tls.certificate.enabled (not .Values.tls.certificate.issuerRef.name) -}}
+{{- $problems = append $problems "tls.certificate.enabled needs tls.certificate.issuerRef.name: who issues it." -}}
+{{- end -}}
+{{- if and .Values.tls.clientCaSecret .Values.tls.clientCaConfigMap -}}
+{{- $problems = append $problems "set either tls.clientCaSecret or tls.clientCaConfigMap, not both." -}}
+{{- end -}}
+{{- if and .Values.store.postgres.ca.secret .Values.store.postgres.ca.configMap -}}
+{{- $problems = append $problems "set either store.postgres.ca.secret or store.postgres.ca.configMap, not both." -}}
+{{- end -}}
+{{- if and .Values.store.postgres.url .Values.secret.from.storeUrl -}}
+{{- $problems = append $problems "set either store.postgres.url or secret.from.storeUrl, not both." -}}
+{{- end -}}
+{{- if or (regexMatch "^[a-z]+://[^/@]*:[^/@]*@" .Values.store.postgres.url) (regexMatch "[?& ]?password=" .Values.store.postgres.url) -}}
+{{- $problems = append $problems "store.postgres.url holds a password, which would stay in the release: name its Secret in secret.from.storePassword." -}}
 {{- end -}}
 {{- if and .Values.tls.mutual (not .Values.tls.enabled) -}}
 {{- $problems = append $problems "tls.mutual needs tls.enabled." -}}

@@ -1,0 +1,78 @@
+"""The values that `docs/kubernetes.md` shows: each is rendered, strictly, and
+does what its text says."""
+
+import functools
+import pathlib
+import re
+import tempfile
+import unittest
+
+import kubernetes_validate
+
+import foreign
+from chart import KUBERNETES, ROOT, render
+
+# Native sidecars.
+SINCE = {"A proxy to the database": "1.29"}
+
+
+@functools.cache
+def recipes():
+    """By heading, the values of its block."""
+    found = {}
+    for section in re.split(r"^##+ ", (ROOT / "docs/kubernetes.md").read_text(), flags=re.M)[1:]:
+        heading = section.split("\n", 1)[0]
+        blocks = re.findall(r"^```yaml\n(.*?)^```$", section, re.M | re.S)
+        for number, block in enumerate(blocks):
+            found[heading if len(blocks) == 1 else f"{heading} {number + 1}"] = block
+    return found
+
+
+@functools.cache
+def rendered(name):
+    """A recipe beside what is required and not said there."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "recipe.yaml"
+        file.write_text(recipes()[name])
+        return render("default", "--values", file)
+
+
+def one(name, kind, ending=""):
+    [found] = [document for document in rendered(name) if document["kind"] == kind and document["metadata"]["name"].endswith(ending)]
+    return found
+
+
+def pod_spec(name):
+    return one(name, "Deployment")["spec"]["template"]["spec"]
+
+
+def ports_out(name, of=lambda rule: True):
+    return [port["port"] for rule in one(name, "NetworkPolicy")["spec"]["egress"] if of(rule) for port in rule["ports"]]
+
+
+class Recipes(unittest.TestCase):
+    def test_kubernetes_takes_each(self):
+        self.assertGreaterEqual(len(recipes()), 3)
+        for name in recipes():
+            for document in rendered(name):
+                for version in {SINCE.get(name, KUBERNETES[0]), KUBERNETES[-1]}:
+                    with self.subTest(name, version=version, kind=document["kind"]):
+                        if foreign.is_foreign(document):
+                            foreign.validate(document)
+                        else:
+                            kubernetes_validate.validate(document, version, strict=True)
+
+    def test_openshift_assigns_users(self):
+        self.assertEqual(set(pod_spec("OpenShift")["securityContext"]), {"runAsNonRoot", "fsGroupChangePolicy", "seccompProfile"})
+
+    def test_a_proxy_to_the_database_starts_before_the_gateway(self):
+        spec = pod_spec("A proxy to the database")
+        [proxy] = spec["initContainers"]
+        self.assertEqual(proxy["restartPolicy"], "Always")
+        self.assertEqual([container["name"] for container in spec["containers"]], ["gateway"])
+        self.assertIn(3307, ports_out("A proxy to the database"))
+
+    def test_nothing_is_created_for_secrets_that_operators_make(self):
+        kinds = {document["kind"] for document in rendered("Secrets that operators make")}
+        self.assertNotIn("Secret", kinds)
+        self.assertIn("Certificate", kinds)
