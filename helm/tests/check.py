@@ -66,6 +66,9 @@ class Values(unittest.TestCase):
         ("secret.from.webhookSecrets[0].name=x", "/secret/from/webhookSecrets/0"),
         ("store.postgres.url=mysql://db", "/store/postgres/url"),
         ("tls.certificate.duration=90d", "/tls/certificate/duration"),
+        ("service.ipFamilyPolicy=Dual", "/service/ipFamilyPolicy"),
+        ("service.ipFamilies={IPv5}", "/service/ipFamilies/0"),
+        ("networkPolicy.dnsPorts={dns}", "/networkPolicy/dnsPorts/0"),
         ("probes.readiness.interval=1", "additional properties 'interval' not allowed"),
         ("probes.readinessProtocol=tcp", "/probes/readinessProtocol"),
         ("extraContainers[0].name=x", "/extraContainers/0"),
@@ -354,6 +357,8 @@ class Rendered(unittest.TestCase):
                 wanted = {"-webhook": "webhook", "-metrics": "admin"}
                 name = service["metadata"]["name"]
                 self.assertEqual(shown, [next((port for end, port in wanted.items() if name.endswith(end)), "grpc")])
+        for service in objects("everything", "Service"):
+            self.assertEqual((service["spec"]["ipFamilyPolicy"], service["spec"]["ipFamilies"]), ("RequireDualStack", ["IPv6", "IPv4"]))
         metrics = named("everything", "Service", "-metrics")["spec"]
         self.assertEqual(metrics["clusterIP"], "None", "the admin port has no address of its own")
 
@@ -364,13 +369,31 @@ class Rendered(unittest.TestCase):
             return [(rule.get("from") or rule.get("to"), [port["port"] for port in rule["ports"]]) for rule in policy[direction]]
 
         monitoring = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
-        anywhere = [{"ipBlock": {"cidr": "0.0.0.0/0"}}]
+        anywhere = [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]
+        dns = (None, [53, 53, 5353, 5353])
         self.assertEqual(ways("default", "ingress"), [([{"podSelector": {}}], ["grpc"]), (monitoring, ["admin"])])
-        self.assertEqual(ways("default", "egress"), [(None, [53, 53]), (anywhere, [443])])
-        out = [(None, [53, 53]), (anywhere, [443]), ([{"namespaceSelector": {}}, *anywhere], [5432]), (None, [4319]),
+        self.assertEqual(ways("default", "egress"), [dns, (anywhere, [443])])
+        out = [dns, (anywhere, [443]), ([{"namespaceSelector": {}}, *anywhere], [5432]), (None, [4319]),
                ([{"ipBlock": {"cidr": "198.51.100.7/32"}}], [3128])]
         self.assertEqual(ways("everything", "egress"), out)
-        self.assertEqual([ports for _, ports in ways("everything", "ingress")], [["grpc"], ["webhook"], ["admin"]])
+        self.assertEqual([ports for _, ports in ways("everything", "ingress")], [["grpc"], ["webhook"], ["admin"], ["grpc"]])
+
+    def test_a_list_without_peers_lets_nobody_through(self):
+        """In a network policy, a rule with an empty list of peers is for everyone."""
+        lists = ["callers", "webhook", "metrics", "provider", "postgres"]
+        options = [word for name in lists for word in ("--set-json", f"networkPolicy.{name}=[]")]
+        spec = named("everything", "NetworkPolicy", "", *options)["spec"]
+        self.assertEqual([rule["ports"][0]["port"] for rule in spec["ingress"]], ["grpc"])
+        self.assertEqual([rule["ports"][0]["port"] for rule in spec["egress"]], [53, 4319, 3128])
+
+    def test_the_collectors_port_is_read_from_any_address(self):
+        for address, port in [
+            ("http://collector", 80), ("https://collector", 443), ("http://collector:4317/v1", 4317),
+            ("http://[2001:db8::12]:4317", 4317), ("https://[2001:db8::12]", 443), ("http://user:80@collector:4317", 4317),
+        ]:
+            with self.subTest(address):
+                spec = named("default", "NetworkPolicy", "", "--set", f"config.telemetry.otlp_endpoint={address}")["spec"]
+                self.assertEqual(spec["egress"][-1], {"ports": [{"port": port}]})
 
     def test_a_change_of_settings_or_secrets_rolls_the_pods(self):
         marks = lambda *options: {

@@ -5,6 +5,7 @@ import functools
 import pathlib
 import re
 import tempfile
+import tomllib
 import unittest
 
 import kubernetes_validate
@@ -76,3 +77,34 @@ class Recipes(unittest.TestCase):
         kinds = {document["kind"] for document in rendered("Secrets that operators make")}
         self.assertNotIn("Secret", kinds)
         self.assertIn("Certificate", kinds)
+
+    def test_under_linkerd_no_probe_speaks_grpc(self):
+        [own] = pod_spec("Linkerd")["containers"]
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            self.assertEqual(own[probe]["httpGet"]["port"], 9090)
+        self.assertNotIn("grpc", own["readinessProbe"])
+
+    def test_meshes_reach_their_control_plane_and_ambient_its_own_port(self):
+        self.assertIn(15012, ports_out("Istio with sidecars"))
+        self.assertLessEqual({8080, 8086, 8090}, set(ports_out("Linkerd")))
+        ambient = one("Istio without sidecars", "NetworkPolicy")["spec"]
+        self.assertIn([{"port": 15008}], [rule["ports"] for rule in ambient["ingress"]])
+        self.assertIn(15008, ports_out("Istio without sidecars"))
+
+    def test_objects_beside_the_charts_select_its_pods(self):
+        labels = one("Istio with sidecars", "Deployment")["spec"]["template"]["metadata"]["labels"]
+        mtls = one("Istio with sidecars", "PeerAuthentication")["spec"]
+        self.assertLessEqual(mtls["selector"]["matchLabels"].items(), labels.items())
+        names = one("Cilium: Transatel by its name", "CiliumNetworkPolicy")["spec"]
+        self.assertLessEqual(names["endpointSelector"]["matchLabels"].items(), labels.items())
+
+    def test_nothing_but_the_name_or_the_proxy_is_reached(self):
+        for name, out in [("Cilium: Transatel by its name", {53, 5353}), ("A proxy for what goes out", {53, 5353, 3128})]:
+            self.assertEqual(set(ports_out(name)), out)
+
+    def test_hosts_are_those_that_the_gateway_calls(self):
+        settings = tomllib.loads((ROOT / "src/config/default.toml").read_text())
+        host = settings["transatel"]["base_url"].removeprefix("https://")
+        self.assertEqual(one("Istio with sidecars", "ServiceEntry")["spec"]["hosts"], [host])
+        [_, rule] = one("Cilium: Transatel by its name", "CiliumNetworkPolicy")["spec"]["egress"]
+        self.assertEqual(rule["toFQDNs"], [{"matchName": host}])

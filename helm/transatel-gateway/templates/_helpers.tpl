@@ -35,6 +35,17 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{ mergeOverwrite (deepCopy .Values.commonLabels) (deepCopy .Values.podLabels) $selector | toYaml }}
 {{- end }}
 
+{{/* The families of addresses that a Service has. */}}
+{{- define "transatel-gateway.families" -}}
+{{- with .Values.service.ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.service.ipFamilies }}
+ipFamilies:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* Variables of the container: those of `extraEnv` replace the chart's by name. */}}
 {{- define "transatel-gateway.env" -}}
 {{- $env := list -}}
