@@ -30,7 +30,9 @@ from chart import (
 from every_value import EveryValue  # noqa: F401
 from pods import Pods  # noqa: F401
 from recipes import Recipes  # noqa: F401
+from scaling import Scaling  # noqa: F401
 from secrets_of_operators import SecretsOfOperators  # noqa: F401
+from ways_in import WaysIn  # noqa: F401
 
 
 class Values(unittest.TestCase):
@@ -69,6 +71,11 @@ class Values(unittest.TestCase):
         ("service.ipFamilyPolicy=Dual", "/service/ipFamilyPolicy"),
         ("service.ipFamilies={IPv5}", "/service/ipFamilies/0"),
         ("networkPolicy.dnsPorts={dns}", "/networkPolicy/dnsPorts/0"),
+        ("webhook.httpRoute.parentRefs={public}", "/webhook/httpRoute/parentRefs/0"),
+        ("service.grpcRoute.gateway=x", "additional properties 'gateway' not allowed"),
+        ("autoscaling.behavior.up=x", "additional properties 'up' not allowed"),
+        ("autoscaling.metrics[0].name=x", "/autoscaling/metrics/0"),
+        ("store.sqlite.accessModes={ReadOnlyMany}", "/store/sqlite/accessModes/0"),
         ("probes.readiness.interval=1", "additional properties 'interval' not allowed"),
         ("probes.readinessProtocol=tcp", "/probes/readinessProtocol"),
         ("extraContainers[0].name=x", "/extraContainers/0"),
@@ -81,6 +88,10 @@ class Values(unittest.TestCase):
         ("default", ["config.transatel.client_id="], "config.transatel.client_id is required: the client id that Transatel issued."),
         ("default", ["replicas=2"], 'replicas is 2, and a SQLite ledger is for one pod: set store.type to "postgres".'),
         ("default", ["autoscaling.enabled=true"], 'autoscaling needs store.type "postgres": a SQLite ledger is for one pod.'),
+        ("default", ["replicas=null"], 'replicas is null, and a SQLite ledger is for one pod: set replicas to 1, or store.type to "postgres".'),
+        ("default", ["webhook.httpRoute.enabled=true", "webhook.httpRoute.parentRefs[0].name=x"], "webhook.httpRoute.enabled needs webhook.enabled."),
+        ("everything", ["webhook.httpRoute.parentRefs=null"], "webhook.httpRoute.enabled needs webhook.httpRoute.parentRefs: the Gateway that it is attached to."),
+        ("everything", ["service.grpcRoute.parentRefs=null"], "service.grpcRoute.enabled needs service.grpcRoute.parentRefs: the Gateway that it is attached to."),
         ("everything", ["autoscaling.minReplicas=10"], "autoscaling.minReplicas is more than autoscaling.maxReplicas."),
         ("default", ["tls.enabled=true"], "tls.enabled needs tls.secret: the Secret with tls.crt and tls.key."),
         ("default", ["tls.mutual=true"], "tls.mutual needs tls.enabled."),
@@ -206,7 +217,7 @@ class Rendered(unittest.TestCase):
         self.assertEqual(kinds("nothing"), ["ConfigMap", "Deployment", "Service", "Service"])
         default = kinds("nothing") + ["NetworkPolicy", "PersistentVolumeClaim", "ServiceAccount"]
         self.assertEqual(kinds("default"), sorted(default))
-        many = ["Certificate", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget", "PrometheusRule", "Secret"]
+        many = ["Certificate", "GRPCRoute", "HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget", "PrometheusRule", "Secret"]
         everything = many + 4 * ["ConfigMap"] + ["Deployment", "ServiceAccount", "ServiceMonitor"] + 4 * ["Service"]
         self.assertEqual(kinds("everything"), sorted(everything))
 
@@ -607,7 +618,9 @@ class Notes(unittest.TestCase):
         call = "grpcurl -plaintext -d '{\"countries\":[\"FR\"],\"page_size\":1}' 127.0.0.1:50051 connectivity.v1.Catalog/ListProducts"
         self.assertIn(call, self.notes("default"))
         self.assertIn("grpcurl -insecure -cert tls.crt -key tls.key", self.notes("mtls"))
-        self.assertIn("https://esim.example.com/events/transatel", self.notes("everything"))
+        for host in ("esim.example.com", "esim.example.org"):
+            self.assertIn(f"https://{host}/events/transatel", self.notes("everything"))
+        self.assertIn("as many pods as another autoscaler wants", self.notes("postgres", "--set", "replicas=null"))
 
     def test_what_is_risky_is_said(self):
         for part, case, options in [
@@ -619,13 +632,16 @@ class Notes(unittest.TestCase):
             ("credentials are in the release's values", "postgres", ""),
             ("a SQLite ledger is for one pod", "default", ""),
             ("without webhook.enabled", "default", ""),
+            ("must be no network file system", "default", ""),
+            ("service.grpcRoute lets in everyone", "everything", ""),
+            ("later than config.shutdown.propagation_delay", "default", "probes.readiness.periodSeconds=4"),
             ("webhook.ingress.tlsSecret is empty", "everything", "webhook.ingress.tlsSecret="),
         ]:
             with self.subTest(part):
                 given = ["--set", options] if options else []
                 self.assertIn(part, self.notes(case, *given))
         warnings = (CHART / "templates/NOTES.txt").read_text().count("WARNING")
-        self.assertEqual(warnings, 9, "a warning that is not tested")
+        self.assertEqual(warnings, 12, "a warning that is not tested")
         quiet = "secret.existing=transatel,secret.data=null,webhook.enabled=true"
         quiet += ",config.callers.allow.x={*},config.callers.header=x-forwarded-client-cert"
         self.assertNotIn("WARNING", self.notes("postgres", "--set", quiet))

@@ -108,3 +108,36 @@ class Recipes(unittest.TestCase):
         self.assertEqual(one("Istio with sidecars", "ServiceEntry")["spec"]["hosts"], [host])
         [_, rule] = one("Cilium: Transatel by its name", "CiliumNetworkPolicy")["spec"]["egress"]
         self.assertEqual(rule["toFQDNs"], [{"matchName": host}])
+
+    def test_balancers_ask_for_their_health_where_200_is_answered(self):
+        ingress = one("Events through Amazon's balancer", "Ingress", "-webhook")["metadata"]["annotations"]
+        google = "Events through Google's balancer"
+        paths = {
+            ingress["alb.ingress.kubernetes.io/healthcheck-path"],
+            one(f"{google} 1", "BackendConfig")["spec"]["healthCheck"]["requestPath"],
+            one(f"{google} 2", "HealthCheckPolicy")["spec"]["default"]["config"]["httpHealthCheck"]["requestPath"],
+        }
+        [path] = paths
+        [answered] = re.findall(r"const HEALTH: .* = \[(.*)\];", (ROOT / "src/webhook/answer.rs").read_text())
+        self.assertIn(f'"{path}"', answered)
+        service = one(f"{google} 1", "Service", "-webhook")["metadata"]["annotations"]
+        self.assertIn(one(f"{google} 1", "BackendConfig")["metadata"]["name"], service["cloud.google.com/backend-config"])
+        policy = one(f"{google} 2", "HealthCheckPolicy")["spec"]
+        one(f"{google} 2", "Service", policy["targetRef"]["name"])
+        [port] = [port["containerPort"] for port in pod_spec(f"{google} 2")["containers"][0]["ports"] if port["name"] == "webhook"]
+        self.assertEqual(policy["default"]["config"]["httpHealthCheck"]["port"], port)
+
+    def test_keda_scales_what_the_chart_leaves_to_it(self):
+        name = "Scale by what is in flight 2"
+        deployment = one(name, "Deployment")
+        self.assertNotIn("replicas", deployment["spec"])
+        self.assertEqual(one(name, "ScaledObject")["spec"]["scaleTargetRef"]["name"], deployment["metadata"]["name"])
+        one(name, "PodDisruptionBudget")
+
+    def test_metrics_that_scale_exist(self):
+        known = (ROOT / "docs/metrics.md").read_text()
+        page = "".join(recipes().values())
+        found = set(re.findall(r"transatel_gateway_[a-z_]+", page))
+        self.assertTrue(found)
+        for name in found:
+            self.assertIn(f"`{name}`", known)

@@ -93,9 +93,25 @@ ipFamilies:
 {{- if and (eq .Values.store.type "postgres") (or $ca.secret $ca.configMap) }}true{{ end }}
 {{- end }}
 
+{{/* Whether another than the chart sets the number of pods: "true" or nothing. */}}
+{{- define "transatel-gateway.scaled" -}}
+{{- if or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicas) }}true{{ end }}
+{{- end }}
+
 {{/* Whether there may be more than one pod: "true" or nothing. */}}
 {{- define "transatel-gateway.many" -}}
-{{- if or .Values.autoscaling.enabled (gt (int .Values.replicas) 1) }}true{{ end }}
+{{- if or (include "transatel-gateway.scaled" .) (gt (int .Values.replicas) 1) }}true{{ end }}
+{{- end }}
+
+{{/*
+The number of pods to ask for, or nothing. What another sets is not touched: the
+number that the Deployment has. Without it Kubernetes would take 1 until that
+other looks again, and three pods would go through one.
+*/}}
+{{- define "transatel-gateway.replicas" -}}
+{{- if include "transatel-gateway.scaled" . -}}
+{{- with lookup "apps/v1" "Deployment" .Release.Namespace (include "transatel-gateway.fullname" .) }}{{ .spec.replicas }}{{ end -}}
+{{- else }}{{ .Values.replicas }}{{ end -}}
 {{- end }}
 
 {{/* Secret with the certificate of the gRPC port. */}}
@@ -236,6 +252,9 @@ own toToml would write whole numbers as fractions.
 {{- if and (eq .Values.store.type "sqlite") .Values.autoscaling.enabled -}}
 {{- $problems = append $problems "autoscaling needs store.type \"postgres\": a SQLite ledger is for one pod." -}}
 {{- end -}}
+{{- if and (eq .Values.store.type "sqlite") (kindIs "invalid" .Values.replicas) -}}
+{{- $problems = append $problems "replicas is null, and a SQLite ledger is for one pod: set replicas to 1, or store.type to \"postgres\"." -}}
+{{- end -}}
 {{- if and (eq .Values.store.type "sqlite") (gt (int .Values.replicas) 1) -}}
 {{- $problems = append $problems (printf "replicas is %d, and a SQLite ledger is for one pod: set store.type to \"postgres\"." (int .Values.replicas)) -}}
 {{- end -}}
@@ -271,6 +290,15 @@ own toToml would write whole numbers as fractions.
 {{- end -}}
 {{- if and .Values.webhook.ingress.enabled (not .Values.webhook.ingress.host) -}}
 {{- $problems = append $problems "webhook.ingress.enabled needs webhook.ingress.host." -}}
+{{- end -}}
+{{- if and .Values.webhook.httpRoute.enabled (not .Values.webhook.enabled) -}}
+{{- $problems = append $problems "webhook.httpRoute.enabled needs webhook.enabled." -}}
+{{- end -}}
+{{- if and .Values.webhook.httpRoute.enabled (not .Values.webhook.httpRoute.parentRefs) -}}
+{{- $problems = append $problems "webhook.httpRoute.enabled needs webhook.httpRoute.parentRefs: the Gateway that it is attached to." -}}
+{{- end -}}
+{{- if and .Values.service.grpcRoute.enabled (not .Values.service.grpcRoute.parentRefs) -}}
+{{- $problems = append $problems "service.grpcRoute.enabled needs service.grpcRoute.parentRefs: the Gateway that it is attached to." -}}
 {{- end -}}
 {{- if and .Values.metrics.alerts.enabled (not (or .Values.metrics.serviceMonitor.enabled .Values.metrics.alerts.selector)) -}}
 {{- $problems = append $problems "metrics.alerts.enabled needs metrics.serviceMonitor.enabled, or metrics.alerts.selector for series that come in another way." -}}
