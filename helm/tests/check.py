@@ -28,6 +28,7 @@ from chart import (
 )
 # Their tests are run with these.
 from every_value import EveryValue  # noqa: F401
+from last_release import LastRelease  # noqa: F401
 from pods import Pods  # noqa: F401
 from recipes import Recipes  # noqa: F401
 from scaling import Scaling  # noqa: F401
