@@ -5,6 +5,8 @@ import functools
 import os
 import pathlib
 import subprocess
+import tempfile
+import tomllib
 
 import yaml
 
@@ -81,6 +83,30 @@ def files_of(volume):
 
 def configuration(case, *options):
     return named(case, "ConfigMap", "", *options)["data"]["gateway.toml"]
+
+
+def printed_by_the_gateway(documents):
+    """Checks and prints the configuration of what was rendered with the real
+    binary, as if the pod's files were where they are mounted."""
+    [spec] = [one["spec"]["template"]["spec"] for one in documents if one["kind"] == "Deployment"]
+    [own] = [one for one in spec["containers"] if one["name"] == "gateway"]
+    [settings] = [one["data"]["gateway.toml"] for one in documents if one["kind"] == "ConfigMap" and "gateway.toml" in one.get("data", {})]
+    made = {key: value for one in documents if one["kind"] == "Secret" for key, value in one["stringData"].items()}
+    if own["args"] != ["serve", "--config", f"{MOUNT}/config/gateway.toml"]:
+        raise AssertionError(own["args"])
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "gateway.toml"
+        file.write_text(settings.replace(MOUNT, folder))
+        for volume in spec["volumes"]:
+            for _, key, path in files_of(volume):
+                [mount] = [mount["mountPath"] for mount in own["volumeMounts"] if mount["name"] == volume["name"]]
+                held = pathlib.Path(mount.replace(MOUNT, folder)) / path
+                held.parent.mkdir(exist_ok=True)
+                # What an operator makes is an address under this name only.
+                held.write_text(made.get(key, "postgres://app@ledger/app" if path == "store-url" else f"the {key}"))
+        environment = {variable["name"]: variable["value"] for variable in own["env"]}
+        run(GATEWAY, "check-config", "--config", file, env=environment)
+        return tomllib.loads(run(GATEWAY, "print-config", "--config", file, env=environment))
 
 
 def rules(case, *options):

@@ -24,7 +24,7 @@ import yaml
 import foreign
 from chart import (
     CASES, CHART, GATEWAY, KUBERNETES, MOUNT, ROOT, TESTS, configuration, container, files_of, helm, named, objects, pod,
-    refusal, render, rules, run, text,
+    printed_by_the_gateway, refusal, render, rules, run, text,
 )
 # Their tests are run with these.
 from every_value import EveryValue  # noqa: F401
@@ -422,26 +422,7 @@ class Configuration(unittest.TestCase):
     """What the gateway makes of its file."""
 
     def printed(self, case):
-        """Checks and prints a case's configuration with the real binary, as if
-        the pod's files were where they are mounted."""
-        with tempfile.TemporaryDirectory() as folder:
-            file = pathlib.Path(folder) / "gateway.toml"
-            file.write_text(configuration(case).replace(MOUNT, folder))
-            for volume in pod(case)["spec"]["volumes"]:
-                for _, key, path in files_of(volume):
-                    [mount] = [mount["mountPath"] for mount in container(case)["volumeMounts"] if mount["name"] == volume["name"]]
-                    held = pathlib.Path(mount.replace(MOUNT, folder)) / path
-                    held.parent.mkdir(exist_ok=True)
-                    held.write_text(self.content(case, key))
-            environment = {variable["name"]: variable["value"] for variable in container(case)["env"]}
-            self.assertEqual(container(case)["args"], ["serve", "--config", f"{MOUNT}/config/gateway.toml"])
-            run(GATEWAY, "check-config", "--config", file, env=environment)
-            return tomllib.loads(run(GATEWAY, "print-config", "--config", file, env=environment))
-
-    def content(self, case, key):
-        for secret in objects(case, "Secret"):
-            return secret["stringData"].get(key, f"the {key}")
-        return f"the {key}"
+        return printed_by_the_gateway(render(case))
 
     def test_the_gateway_takes_every_case(self):
         for case in CASES:
@@ -533,7 +514,7 @@ class Alerts(unittest.TestCase):
         self.assertIn("> 21600", changed["TransatelGatewayCatalogNotLoaded"]["expr"])
 
     def test_without_a_webhook_nobody_waits_for_events(self):
-        names = {rule["alert"] for rule in rules("everything", "--set", "webhook.enabled=false,webhook.ingress.enabled=false")}
+        names = {rule["alert"] for rule in rules("everything", "--set", "webhook.enabled=false,webhook.ingress.enabled=false,webhook.httpRoute.enabled=false")}
         self.assertFalse([name for name in names if "Event" in name])
 
 

@@ -27,15 +27,15 @@ import uuid
 import grpc
 import yaml
 
-import check
+import chart
 import picture
 
-sys.path.insert(0, str(check.ROOT / "tests/clients"))
+sys.path.insert(0, str(chart.ROOT / "tests/clients"))
 import support  # noqa: E402
 from connectivity.v1 import catalog_pb2, catalog_pb2_grpc, esim_pb2, esim_pb2_grpc, events_pb2, events_pb2_grpc  # noqa: E402
 from connectivity.v1 import inventory_pb2, inventory_pb2_grpc, provisioning_pb2, provisioning_pb2_grpc, types_pb2  # noqa: E402
 
-LABELS = {"namespace": check.NAMESPACE, "job": "gateway-transatel-gateway-metrics", "pod": "gateway-5c8f7-x2x4k"}
+LABELS = {"namespace": chart.NAMESPACE, "job": "gateway-transatel-gateway-metrics", "pod": "gateway-5c8f7-x2x4k"}
 RELEASE = "gateway-transatel-gateway"
 INTERVAL = 1
 # As Grafana would: four scrapes.
@@ -225,8 +225,8 @@ class Dashboard(unittest.TestCase):
         self.admin = f"http://127.0.0.1:{support.free_port()}"
         self.webhook = f"http://127.0.0.1:{support.free_port()}"
         options = ["--set", "metrics.serviceMonitor.enabled=true,metrics.alerts.enabled=true,metrics.dashboard.enabled=true,webhook.enabled=true"]
-        rules = check.named("default", "PrometheusRule", "", *options)["spec"]
-        [board] = check.named("default", "ConfigMap", "-dashboard", *options)["data"].values()
+        rules = chart.named("default", "PrometheusRule", "", *options)["spec"]
+        [board] = chart.named("default", "ConfigMap", "-dashboard", *options)["data"].values()
         self.board = json.loads(board)
         self.prometheus = Prometheus(self, rules, self.admin.removeprefix("http://"))
         settings = {
@@ -316,12 +316,12 @@ class Dashboard(unittest.TestCase):
     def draw(self, answers, start, end):
         caption = "Drawn by helm/tests/dashboard.py from the answers of Prometheus to the dashboard's queries; half a minute of a gateway in sandbox mode, with faults"
         image = picture.draw(self.board, answers, start, end, caption)
-        target = check.GATEWAY.parents[1] / "dashboard.png"
+        target = chart.GATEWAY.parents[1] / "dashboard.png"
         picture.save(image, target)
         print(f"the dashboard as it is drawn: {target}")
         if os.environ.get("UPDATE"):
             height = picture.rows(self.board, {self.board["panels"][0]["title"], "Callers"})
-            picture.save(image.crop((0, 0, image.width, height)), check.ROOT / "docs/dashboard.png")
+            picture.save(image.crop((0, 0, image.width, height)), chart.ROOT / "docs/dashboard.png")
 
 
 if __name__ == "__main__":

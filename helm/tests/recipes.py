@@ -11,7 +11,7 @@ import unittest
 import kubernetes_validate
 
 import foreign
-from chart import KUBERNETES, ROOT, render
+from chart import KUBERNETES, ROOT, printed_by_the_gateway, render
 
 # Native sidecars.
 SINCE = {"A proxy to the database": "1.29"}
@@ -62,6 +62,11 @@ class Recipes(unittest.TestCase):
                             foreign.validate(document)
                         else:
                             kubernetes_validate.validate(document, version, strict=True)
+
+    def test_the_gateway_takes_each(self):
+        for name in recipes():
+            with self.subTest(name):
+                printed_by_the_gateway(rendered(name))
 
     def test_openshift_assigns_users(self):
         self.assertEqual(set(pod_spec("OpenShift")["securityContext"]), {"runAsNonRoot", "fsGroupChangePolicy", "seccompProfile"})

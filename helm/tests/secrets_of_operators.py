@@ -1,10 +1,9 @@
 """Secrets and certificates as operators make them: each from its own object."""
 
+import tomllib
 import unittest
 
-from chart import MOUNT, configuration, named, pod, files_of
-
-import tomllib
+from chart import MOUNT, configuration, files_of, named, pod
 
 
 class SecretsOfOperators(unittest.TestCase):
