@@ -104,7 +104,8 @@ def printed_by_the_gateway(documents):
                 held.parent.mkdir(exist_ok=True)
                 # What an operator makes is an address under this name only.
                 held.write_text(made.get(key, "postgres://app@ledger/app" if path == "store-url" else f"the {key}"))
-        environment = {variable["name"]: variable["value"] for variable in own["env"]}
+        # What comes from the pod itself is an address.
+        environment = {variable["name"]: variable.get("value", "10.0.0.7") for variable in own["env"]}
         run(GATEWAY, "check-config", "--config", file, env=environment)
         return tomllib.loads(run(GATEWAY, "print-config", "--config", file, env=environment))
 

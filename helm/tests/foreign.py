@@ -1,7 +1,6 @@
-"""Kinds that are not Kubernetes' own. Their projects' schemas are in no package
-that can be pinned here, so that these are written by hand after their API
-references: they know the fields that the chart and `docs/kubernetes.md` use, and
-refuse every other."""
+"""Kinds that are not Kubernetes' own. No Python package carries their projects'
+schemas, so that these are written by hand after their API references: they know
+the fields that the chart and `docs/kubernetes.md` use, and refuse every other."""
 
 import jsonschema
 

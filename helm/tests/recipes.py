@@ -88,6 +88,8 @@ class Recipes(unittest.TestCase):
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             self.assertEqual(own[probe]["httpGet"]["port"], 9090)
         self.assertNotIn("grpc", own["readinessProbe"])
+        printed = printed_by_the_gateway(rendered("Linkerd"))
+        self.assertEqual(printed["callers"]["header_from"], ["10.0.0.7"], "the pod's own address")
 
     def test_meshes_reach_their_control_plane_and_ambient_its_own_port(self):
         self.assertIn(15012, ports_out("Istio with sidecars"))
