@@ -35,6 +35,18 @@ pub enum OpenError {
     /// would hide the orders that are in the correct one.
     #[error("store.url: the folder {} does not exist", .0.display())]
     FolderMissing(PathBuf),
+    /// SQLite cannot keep its promises there.
+    #[error(
+        "store.url: {} is on a network file system ({kind}), where SQLite in WAL mode can lose or corrupt orders: \
+         use a volume on a local disk or on block storage, or PostgreSQL (move-ledger moves what is there)",
+        .path.display()
+    )]
+    NetworkFileSystem {
+        /// The file.
+        path: PathBuf,
+        /// The type of the file system.
+        kind: String,
+    },
     /// The file, or the lock beside it, cannot be used.
     #[error("store.url: cannot use {}: {source}", .path.display())]
     File {

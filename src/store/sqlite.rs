@@ -4,6 +4,7 @@
 
 mod checkpoint;
 pub(super) mod file;
+mod file_system;
 mod visit;
 mod writer;
 

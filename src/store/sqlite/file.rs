@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::file_system;
 use crate::store::OpenError;
 
 /// A file that is being opened. Others that open it wait until this is dropped:
@@ -27,12 +28,28 @@ impl Opening {
 
 /// Creates the file when it is missing and locks it for opening. Blocks while
 /// another process opens it.
+///
+/// # Errors
+/// The folder does not exist or is on a network file system, or a file cannot
+/// be used.
 pub(super) fn enter(path: &Path) -> Result<Opening, OpenError> {
+    enter_among(path, &file_system::mounts())
+}
+
+fn enter_among(path: &Path, mounts: &str) -> Result<Opening, OpenError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder
         && !folder.is_dir()
     {
         return Err(OpenError::FolderMissing(folder.to_owned()));
+    }
+    // Before anything is created there. Only a gateway is refused: move-ledger
+    // has to read what an earlier one left.
+    if let Some(kind) = file_system::network(path, mounts) {
+        return Err(OpenError::NetworkFileSystem {
+            path: path.to_owned(),
+            kind: kind.to_owned(),
+        });
     }
     let gate = private(&beside(path, ".opening"))?;
     let in_use = private(&beside(path, ".lock"))?;
@@ -120,4 +137,27 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_on_nfs_is_refused_in_plain_words_and_not_created() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap();
+        let mounts = format!("96 89 0:98 / {} rw - nfs4 10.0.0.7:/export rw", real.display());
+        let path = folder.path().join("ledger.db");
+        let Err(refused) = enter_among(&path, &mounts) else {
+            panic!("opened");
+        };
+        let text = refused.to_string();
+        assert!(text.starts_with("store.url: "), "{text}");
+        assert!(text.contains("is on a network file system (nfs4)"), "{text}");
+        assert!(text.contains("move-ledger"), "{text}");
+        assert!(!refused.may_pass());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(enter(&path).is_ok(), "the machine's own disk");
+    }
 }

@@ -53,7 +53,11 @@ fn every_link_leads_to_a_file_and_a_heading_that_exist() {
 }
 
 /// Pages whose settings belong to something else.
-const OTHER_SETTINGS: [&str; 3] = ["docs/kubernetes.md", "docs/simulator.md", "helm/transatel-gateway/README.md"];
+const OTHER_SETTINGS: [&str; 3] = [
+    "docs/kubernetes.md",
+    "docs/simulator.md",
+    "helm/transatel-gateway/README.md",
+];
 
 /// Values of the chart whose names look like settings of the gateway.
 const OF_THE_CHART: [&str; 3] = ["webhook.secretKeys", "webhook.ingress", "store.type"];
