@@ -21,7 +21,8 @@ HEAD = """\
 Written by `helm/readme.py` from the comments in [`values.yaml`](values.yaml): change them there.
 
 Runs the gateway in Kubernetes. [docs/operations.md](../../docs/operations.md) says how to install, size, upgrade and
-look after it, [docs/runbook.md](../../docs/runbook.md) what to do when an alert fires.
+look after it, [docs/runbook.md](../../docs/runbook.md) what to do when an alert fires, and
+[docs/kubernetes.md](../../docs/kubernetes.md) has values for OpenShift, meshes, operators' Secrets and balancers.
 
 ```sh
 kubectl create secret generic transatel --from-file=client-secret

@@ -12,7 +12,7 @@ import unittest
 
 import yaml
 
-from chart import CHART, TESTS, helm
+from chart import CHART, TESTS, helm, text
 
 
 def leaves(values, path=()):
@@ -55,6 +55,18 @@ class EveryValue(unittest.TestCase):
         self.assertEqual(missing, set(), "changes.yaml does not change them")
         known = {path for path in changed if any(path == other or path.startswith(f"{other}.") for other in every)}
         self.assertEqual(changed - known, set(), "values.yaml does not have them")
+
+    def test_what_is_left_empty_is_empty(self):
+        """`extraEnv:` with nothing behind it is null in YAML."""
+        empty = {}
+        for path in leaves(self.defaults):
+            value = functools.reduce(lambda table, key: table[key], path.split("."), self.defaults)
+            if value in ({}, []) and not path.startswith("config."):
+                empty = merged(empty, nested(path, None))
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(empty, file)
+            file.flush()
+            self.assertEqual(helm("template", "default", "--values", file.name), text("default"))
 
     def test_each_change_is_seen(self):
         with tempfile.TemporaryDirectory() as folder:

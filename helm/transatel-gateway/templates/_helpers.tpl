@@ -26,13 +26,13 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- $own := dict "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/managed-by" $root.Release.Service -}}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
 {{- $selector := include "transatel-gateway.selector" $root | fromYaml -}}
-{{ mergeOverwrite $own (deepCopy $root.Values.commonLabels) (deepCopy (index . 1)) $selector | toYaml }}
+{{ mergeOverwrite $own (deepCopy ($root.Values.commonLabels | default dict)) (deepCopy (index . 1 | default dict)) $selector | toYaml }}
 {{- end }}
 
 {{/* Labels of the pods: nothing that changes with the chart's version only. */}}
 {{- define "transatel-gateway.podLabels" -}}
 {{- $selector := include "transatel-gateway.selector" . | fromYaml -}}
-{{ mergeOverwrite (deepCopy .Values.commonLabels) (deepCopy .Values.podLabels) $selector | toYaml }}
+{{ mergeOverwrite (deepCopy (.Values.commonLabels | default dict)) (deepCopy (.Values.podLabels | default dict)) $selector | toYaml }}
 {{- end }}
 
 {{/* The families of addresses that a Service has. */}}
@@ -58,7 +58,7 @@ ipFamilies:
 {{- $env = append $env (dict "name" $name "value" (printf "%s:%d" $.Values.listenAddress (int $port))) -}}
 {{- end -}}
 {{- end -}}
-{{- concat $env .Values.extraEnv | toYaml }}
+{{- concat $env (.Values.extraEnv | default list) | toYaml }}
 {{- end }}
 
 {{/* A probe: a list of its values and the handler that it has unless they name another. */}}
