@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 14] = [
+const STEPS: [(i64, &str, &str, &str); 15] = [
     (
         1,
         "orders",
@@ -101,6 +101,12 @@ const STEPS: [(i64, &str, &str, &str); 14] = [
         "begin (readable from 9)",
         include_str!("../../migrations/sqlite/0014_begin.sql"),
         include_str!("../../migrations/postgres/0014_begin.sql"),
+    ),
+    (
+        17,
+        "stock counts (readable from 9)",
+        include_str!("../../migrations/sqlite/0017_stock_counts.sql"),
+        include_str!("../../migrations/postgres/0017_stock_counts.sql"),
     ),
 ];
 

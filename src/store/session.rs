@@ -7,6 +7,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, SqlStr};
 
 use super::row::{Cells, Value};
+use super::stock::statements as stock;
 use super::{statements, sums};
 
 /// Runs one statement with its values. Not cancel-safe: a dropped future
@@ -18,6 +19,8 @@ pub(super) trait Session: Send {
     const SKIP_LOCKED: &'static str;
     /// The number of orders by kind and state.
     const COUNTS: SqlStr;
+    /// The number of SIMs in the stock by pool, state and reason.
+    const STOCK_COUNTS: SqlStr;
     /// What was ordered, by list price.
     const SPEND: sums::Statements;
 
@@ -65,11 +68,12 @@ macro_rules! bound {
 }
 
 macro_rules! session {
-    ($connection:ty, $row:ty, $skip_locked:literal, $counts:path, $spend:path) => {
+    ($connection:ty, $row:ty, $skip_locked:literal, $counts:path, $stock_counts:path, $spend:path) => {
         impl Session for $connection {
             type Row = $row;
             const SKIP_LOCKED: &'static str = $skip_locked;
             const COUNTS: SqlStr = $counts;
+            const STOCK_COUNTS: SqlStr = $stock_counts;
             const SPEND: sums::Statements = $spend;
 
             async fn rows(&mut self, sql: SqlStr, values: Vec<Value>) -> sqlx::Result<Vec<$row>> {
@@ -97,11 +101,19 @@ macro_rules! session {
     };
 }
 
-session!(SqliteConnection, SqliteRow, "", statements::COUNTS, sums::SQLITE);
+session!(
+    SqliteConnection,
+    SqliteRow,
+    "",
+    statements::COUNTS,
+    stock::COUNTS,
+    sums::SQLITE
+);
 session!(
     PgConnection,
     PgRow,
     "FOR UPDATE SKIP LOCKED",
     statements::POSTGRES_COUNTS,
+    stock::POSTGRES_COUNTS,
     sums::POSTGRES
 );

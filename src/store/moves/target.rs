@@ -28,11 +28,12 @@ const PART: usize = 64 * 1024;
 
 /// The transaction is not limited in time, but waits only briefly for locks,
 /// and its commit is on disk before it is reported even where the database's
-/// default is otherwise.
+/// default is otherwise. The counts of the stock are copied with it.
 const SETTINGS: SqlStr = SqlStr::from_static(
     "SELECT set_config('statement_timeout', '0', true), \
     set_config('idle_in_transaction_session_timeout', '0', true), \
     set_config('lock_timeout', '10s', true), \
+    set_config('transatel_gateway.copying', 'on', true), \
     set_config('synchronous_commit', \
         CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
         ELSE current_setting('synchronous_commit') END, true)",

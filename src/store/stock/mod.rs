@@ -6,7 +6,7 @@
 
 pub(super) mod operations;
 mod row;
-mod statements;
+pub(super) mod statements;
 
 use async_trait::async_trait;
 use jiff::Timestamp;

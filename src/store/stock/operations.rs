@@ -214,7 +214,7 @@ pub(in crate::store) async fn keep_refusal<S: Session>(session: &mut S, order: W
 }
 
 pub(in crate::store) async fn count<S: Session>(session: &mut S) -> sqlx::Result<Vec<StockCount>> {
-    let rows = session.rows(statements::COUNT, values![]).await?;
+    let rows = session.rows(S::STOCK_COUNTS, values![]).await?;
     rows.iter().map(row::count).collect()
 }
 

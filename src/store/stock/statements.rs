@@ -86,9 +86,16 @@ pub(super) const NOTE_LOOK: SqlStr =
 pub(super) const NOTE_NUMBER: SqlStr =
     SqlStr::from_static("UPDATE stock SET msisdn = $2 WHERE card = $1 AND (msisdn IS NULL OR msisdn <> $2)");
 
-pub(super) const COUNT: SqlStr = SqlStr::from_static(
-    "SELECT pool, state, reason, CAST(COUNT(*) AS BIGINT) AS sims FROM stock GROUP BY pool, state, reason \
-     ORDER BY pool, state, reason",
+/// Kept by triggers: a count of the SIMs themselves would read the whole stock.
+pub(in crate::store) const COUNTS: SqlStr = SqlStr::from_static(
+    "SELECT pool, state, reason, sims FROM stock_counts WHERE sims <> 0 ORDER BY pool, state, reason",
+);
+
+/// With the changes that are not in the counts yet.
+pub(in crate::store) const POSTGRES_COUNTS: SqlStr = SqlStr::from_static(
+    "SELECT pool, state, reason, CAST(SUM(sims) AS BIGINT) AS sims FROM \
+     (SELECT pool, state, reason, sims FROM stock_counts UNION ALL SELECT pool, state, reason, sims FROM stock_changes) \
+     AS kept GROUP BY pool, state, reason HAVING SUM(sims) <> 0 ORDER BY pool, state, reason",
 );
 
 /// Also what was set aside for a reason that may have passed.

@@ -13,7 +13,8 @@ use transatel_gateway::domain::{Iccid, Pool};
 use transatel_gateway::store::{Begun, Opened, StockFilter, Taken, Wanted};
 use uuid::Uuid;
 
-use crate::support::gateway::spawn;
+use crate::operations::commands::run;
+use crate::support::gateway::{spawn, until};
 use crate::support::postgres;
 use crate::writes::ledger::{Folder, at, next_id, open, placed, wanted as attempt};
 
@@ -73,13 +74,16 @@ const FATES: [Fate; 6] = [
     Fate::SoldAfterExpiry,
 ];
 
+fn delivery(sims: u64) -> Vec<Delivered> {
+    let sim = |number| Delivered {
+        iccid: card(number),
+        msisdn: None,
+    };
+    (0..sims).map(sim).collect()
+}
+
 async fn deliver(stores: &[Opened; 2]) {
-    let sims: Vec<Delivered> = (0..SIMS)
-        .map(|number| Delivered {
-            iccid: card(number),
-            msisdn: None,
-        })
-        .collect();
+    let sims = delivery(SIMS);
     let added = stores[0]
         .stock
         .deliver(&pool(), sims.clone(), at(0))
@@ -110,6 +114,22 @@ async fn sell(store: &Opened, reservation: &Reservation, number: usize) -> bool 
     }
 }
 
+/// The counts are those of the SIMs themselves, at each process.
+async fn recount(stores: &[Opened; 2]) {
+    let all = stores[0].stock.list(StockFilter::default(), 100_000).await.unwrap();
+    let mut expected = BTreeMap::new();
+    for sim in all {
+        *expected.entry((sim.pool, sim.state, sim.set_aside)).or_default() += 1;
+    }
+    for store in stores {
+        let counts = store.stock.count().await.unwrap().into_iter();
+        let counts: BTreeMap<_, u64> = counts
+            .map(|count| ((count.pool, count.state, count.set_aside), count.sims))
+            .collect();
+        assert_eq!(counts, expected);
+    }
+}
+
 async fn many_requests(stores: [Opened; 2]) {
     deliver(&stores).await;
     let mut rng = Rng::with_seed(18);
@@ -135,6 +155,9 @@ async fn many_requests(stores: [Opened; 2]) {
             // Some are asked for twice at the same time, at different processes.
             takes.push((id, fate, take(0), (number % 4 == 0).then(|| take(1))));
         }
+        // Meanwhile none is counted twice, and none is missing.
+        let counts = stores[round % 2].stock.count().await.unwrap();
+        assert_eq!(counts.iter().map(|count| count.sims).sum::<u64>(), SIMS);
         let mut held = Vec::new();
         for (id, fate, first, second) in takes {
             let first = reservation(first.await.unwrap());
@@ -196,6 +219,12 @@ async fn many_requests(stores: [Opened; 2]) {
             let known = stores[0].stock.reservation(reservation.request_id).await.unwrap();
             assert_eq!(known.unwrap().state, ReservationState::Expired);
         }
+        // With PostgreSQL this adds the changes to the totals; in other rounds they are
+        // counted as they are.
+        if round % 3 == 0 {
+            stores[round % 2].events.publish().await.unwrap();
+        }
+        recount(&stores).await;
     }
     let mut counts: BTreeMap<StockState, u64> = BTreeMap::new();
     for count in stores[1].stock.count().await.unwrap() {
@@ -215,6 +244,26 @@ async fn many_requests(stores: [Opened; 2]) {
         sold.iter()
             .all(|sim| has.contains_key(sim.ids.iccid.as_ref().unwrap()))
     );
+    // Operators change pools and reasons.
+    let now = at(2_000_000);
+    let other = Pool::parse("other").unwrap();
+    for (number, state) in [StockState::SetAside, StockState::Available].into_iter().enumerate() {
+        let filter = StockFilter {
+            state: Some(state),
+            ..Default::default()
+        };
+        let stock = &stores[number].stock;
+        let some = stock.list(filter, 30).await.unwrap();
+        for (number, sim) in some.into_iter().enumerate() {
+            let card = sim.ids.iccid.unwrap();
+            match number % 3 {
+                0 => assert!(stock.move_to(&card, &other, now).await.unwrap()),
+                1 => assert!(stock.withdraw(&card, now).await.unwrap().is_some()),
+                _ => assert!(stock.move_to(&card, &pool(), now).await.unwrap()),
+            }
+        }
+        recount(&stores).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -229,4 +278,30 @@ async fn ten_thousand_requests_share_no_sim_in_postgresql() {
         let url = StoreUrl::parse(&url).unwrap();
         many_requests([open(url.clone()).await, open(url).await]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stock_that_moves_to_postgresql_is_counted_once() {
+    let Some(target) = postgres::database().await else {
+        return;
+    };
+    let folder = Folder::new();
+    let opened = folder.open().await;
+    opened.stock.deliver(&pool(), delivery(7), at(0)).await.unwrap();
+    opened.stock.withdraw(&card(3), at(1)).await.unwrap();
+    drop(opened);
+    let from = format!("sqlite://{}", folder.file().display());
+    // The file is closed soon after.
+    until("the file is moved", async || {
+        let moved = run(&["move-ledger", "--from", &from, "--to", &target], &[]).await;
+        moved.0 == Some(0)
+    })
+    .await;
+    let url = StoreUrl::parse(&target).unwrap();
+    let stores = [open(url.clone()).await, open(url).await];
+    recount(&stores).await;
+    stores[0].stock.deliver(&pool(), delivery(9), at(2)).await.unwrap();
+    recount(&stores).await;
+    let counts = stores[0].stock.count().await.unwrap();
+    assert_eq!(counts.iter().map(|count| count.sims).sum::<u64>(), 9);
 }
