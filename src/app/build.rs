@@ -69,7 +69,7 @@ impl App {
             stock,
             reads.provider.clone(),
             reads.sims.clone(),
-            config.stock,
+            (*config.stock).clone(),
             Arc::clone(&metrics),
         );
         let orders = Writes::new(writes::Parts {

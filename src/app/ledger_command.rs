@@ -66,7 +66,7 @@ pub async fn stock_of(config: Config) -> Result<StockInHand, StartError> {
         ..
     } = visit(&config).await?;
     let sims = reads.sims.clone();
-    let stock = Stock::new(opened.stock, reads.provider, reads.sims, config.stock, metrics);
+    let stock = Stock::new(opened.stock, reads.provider, reads.sims, *config.stock, metrics);
     Ok(StockInHand { stock, sims })
 }
 

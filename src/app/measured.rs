@@ -7,6 +7,7 @@
 
 mod trouble;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
 use crate::domain::spend::{Days, Spent};
 use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSim};
+use crate::domain::stock_level::{Reported, StockLevel};
 use crate::domain::write::{Activation, RequestId, State, Write, WriteId};
 use crate::domain::{Iccid, Language, Msisdn};
 use crate::store::catalog::{Newest, Recorded};
@@ -264,6 +266,10 @@ measured! {
     ) -> bool;
     Write stock.keep_refusal as "keep_refusal"(order: WriteId) -> ();
     Read stock.count as "count_stock"() -> Vec<StockCount>;
+    Read stock.levels as "stock_levels"() -> BTreeMap<Pool, Reported>;
+    Write stock.report_level as "report_level"(
+        pool: &Pool, threshold: u32, now: Timestamp
+    ) -> Option<StockLevel>;
     Read stock.list as "list_stock"(filter: StockFilter, limit: u32) -> Vec<StockSim>;
     Write stock.move_to as "move_stock"(card: &Iccid, pool: &Pool, now: Timestamp) -> bool;
     Write stock.withdraw as "withdraw_sim"(card: &Iccid, now: Timestamp) -> Option<StockSim>;

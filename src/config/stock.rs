@@ -3,18 +3,44 @@
 use std::time::Duration;
 
 use super::reader::{Reader, SECOND};
+use crate::domain::Pool;
+use crate::domain::stock_level::Thresholds;
 
 /// SIMs that are reserved and sold one by one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stock {
     /// For how long a SIM is reserved when the request does not say.
     pub reserve_for: Duration,
+    /// Below how many available SIMs a pool is low.
+    pub low: Thresholds,
 }
+
+const LOW: &str = "stock.low";
+/// Stands for each pool that is not named.
+const OTHERS: &str = "*";
+
+const NOT_A_POOL: &str =
+    "is not a name of 1 to 64 letters, digits, \".\", \"_\" and \"-\", beginning with a letter or digit";
 
 impl Stock {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             reserve_for: reader.duration("stock.reserve_for", SECOND),
+            low: thresholds(reader),
         }
     }
+}
+
+fn thresholds(reader: &mut Reader) -> Thresholds {
+    let mut thresholds = Thresholds::default();
+    for (name, threshold) in reader.numbers(LOW) {
+        if name == OTHERS {
+            thresholds.others = threshold;
+        } else if let Some(pool) = Pool::parse(&name) {
+            thresholds.named.insert(pool, threshold);
+        } else {
+            reader.problem(LOW, format!("{name:?} {NOT_A_POOL}, nor \"{OTHERS}\""));
+        }
+    }
+    thresholds
 }

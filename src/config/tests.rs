@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::Pool;
 
 fn environment(pairs: &[(&str, &str)]) -> Sources {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -295,6 +296,31 @@ fn limits_are_texts_that_say_what_they_limit() {
     ] {
         assert!(report.contains(&line.to_owned()), "{report:#?}");
     }
+}
+
+#[test]
+fn a_pool_that_is_not_named_is_low_below_the_threshold_of_the_others() {
+    const LOW: &str = "GATEWAY__STOCK__LOW";
+    let shop = Pool::parse("eu.shop").unwrap();
+    let low = |given: &[(&str, &str)]| load(&with_credentials(given)).unwrap().config.stock.low;
+    let unset = low(&[]);
+    assert_eq!((unset.of(&shop), unset.others), (10, 10));
+    let own = low(&[(LOW, r#"{ "eu.shop" = 50 }"#)]);
+    assert_eq!((own.of(&shop), own.others), (50, 10));
+    let all = low(&[(LOW, r#"{ "eu.shop" = 0, "*" = 20 }"#)]);
+    assert_eq!((all.of(&shop), all.others), (0, 20));
+    let report = problems(&with_credentials(&[(LOW, r#"{ "a b" = 1, "shop" = -1 }"#)]));
+    assert!(
+        report[0].starts_with("stock.low: \"a b\" is not a name"),
+        "{report:#?}"
+    );
+    assert!(
+        report[1].starts_with("stock.low.shop: -1 is not an integer"),
+        "{report:#?}"
+    );
+    let report = problems(&with_credentials(&[(LOW, "50")]));
+    let said = r#"stock.low: "50" is not a table such as { "name" = 5 }"#;
+    assert!(report[0].starts_with(said), "{report:#?}");
 }
 
 #[test]

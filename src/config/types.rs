@@ -42,8 +42,8 @@ pub struct Config {
     /// `callers.limits` and `orders.spend_per_day`. Boxed: what holds all settings
     /// has to stay small.
     pub limits: Box<Limits>,
-    /// `[stock]`
-    pub stock: Stock,
+    /// `[stock]`. Boxed: see `limits`.
+    pub stock: Box<Stock>,
     /// `[webhook]`
     pub webhook: Webhook,
     /// `[events]`
@@ -196,7 +196,7 @@ impl Config {
             },
             orders: Orders::read(reader),
             limits: Box::new(Limits::read(reader)),
-            stock: Stock::read(reader),
+            stock: Box::new(Stock::read(reader)),
             events: Events::read(reader, webhook.is_on()),
             webhook,
             telemetry: Telemetry::read(reader),

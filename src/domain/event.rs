@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::digest::Digest;
 use super::product::ListPrice;
+use super::stock_level::StockLevel;
 use super::subscription::Balance;
 use super::write::{RequestId, WriteId};
 use super::{Country, EsimStatus, SimIds};
@@ -137,10 +138,14 @@ types! {
     SimOperationFailed = "GATEWAY/SIM_OPERATION/FAILED",
     /// Of the gateway: an operator has to determine the outcome of an operation.
     SimOperationNeedsOperator = "GATEWAY/SIM_OPERATION/NEEDS_OPERATOR",
+    /// Of the gateway: a pool of the stock has fewer SIMs than it should.
+    StockLow = "GATEWAY/STOCK/LOW",
+    /// Of the gateway: a pool that was low has enough SIMs again.
+    StockFilled = "GATEWAY/STOCK/FILLED",
 }
 
 impl EventType {
-    /// Whether it is a change of state in the gateway's ledger.
+    /// Whether it is a change in the gateway's ledger.
     pub fn is_of_gateway(self) -> bool {
         matches!(
             self,
@@ -151,6 +156,8 @@ impl EventType {
                 | Self::SimOperationSucceeded
                 | Self::SimOperationFailed
                 | Self::SimOperationNeedsOperator
+                | Self::StockLow
+                | Self::StockFilled
         )
     }
 
@@ -263,6 +270,8 @@ pub struct Details {
     pub balance: Option<Balance>,
     /// The list price of what was ordered.
     pub list_price: Option<ListPrice>,
+    /// How full the pool is that it is about.
+    pub stock: Option<StockLevel>,
 }
 
 impl Event {

@@ -32,6 +32,7 @@ pub mod sim_record;
 pub mod spend;
 mod state;
 pub mod stock;
+pub mod stock_level;
 pub mod subscription;
 pub mod write;
 

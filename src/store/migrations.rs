@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 15] = [
+const STEPS: [(i64, &str, &str, &str); 16] = [
     (
         1,
         "orders",
@@ -107,6 +107,12 @@ const STEPS: [(i64, &str, &str, &str); 15] = [
         "stock counts (readable from 9)",
         include_str!("../../migrations/sqlite/0017_stock_counts.sql"),
         include_str!("../../migrations/postgres/0017_stock_counts.sql"),
+    ),
+    (
+        18,
+        "stock levels (readable from 9)",
+        include_str!("../../migrations/sqlite/0018_stock_levels.sql"),
+        include_str!("../../migrations/postgres/0018_stock_levels.sql"),
     ),
 ];
 

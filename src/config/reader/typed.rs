@@ -188,36 +188,54 @@ impl Reader {
     /// Lists of texts by names that the operator chooses; `None` when there is none.
     /// In the environment an inline table.
     pub fn lists(&mut self, key: &str) -> Option<BTreeMap<String, Vec<String>>> {
-        self.inline_table(key);
+        let lists = self.entries(key, r#"{ "name" = ["a", "b"] }"#, Self::list);
+        (!lists.is_empty()).then_some(lists)
+    }
+
+    /// Whole numbers by names that the operator chooses. In the environment an
+    /// inline table.
+    pub fn numbers(&mut self, key: &str) -> BTreeMap<String, u32> {
+        self.entries(key, r#"{ "name" = 5 }"#, |reader, name| {
+            reader.number(name, 0, 1_000_000_000)
+        })
+    }
+
+    fn entries<T: Clone + Into<toml::Value>>(
+        &mut self,
+        key: &str,
+        example: &str,
+        read: impl Fn(&mut Self, &str) -> T,
+    ) -> BTreeMap<String, T> {
+        self.inline_table(key, example);
         let prefix = format!("{key}.");
         let names: Vec<String> = self
             .given
             .range(prefix.clone()..)
             .map_while(|(name, _)| name.strip_prefix(&prefix).map(str::to_owned))
             .collect();
-        let mut lists = BTreeMap::new();
+        let mut entries = BTreeMap::new();
         for name in names {
             let full = format!("{prefix}{name}");
-            let list = self.list(&full);
+            let entry = read(self, &full);
             self.given.remove(&full);
             self.shown.remove(&full);
-            lists.insert(name, list);
+            entries.insert(name, entry);
         }
-        let shown = match lists.is_empty() {
+        let shown = match entries.is_empty() {
             true => Shown::Unset,
             false => {
-                let table = lists
+                let table = entries
                     .iter()
-                    .map(|(name, list)| (name.clone(), list.clone().into()));
+                    .map(|(name, entry)| (name.clone(), entry.clone().into()));
                 Shown::Value(toml::Value::Table(table.collect()))
             }
         };
         self.shown.insert(key.to_owned(), shown);
-        (!lists.is_empty()).then_some(lists)
+        entries
     }
 
     /// Splits a table that was given as text into its entries.
-    fn inline_table(&mut self, key: &str) {
+    fn inline_table(&mut self, key: &str, example: &str) {
         let Some(Given { value, origin }) = self.given.remove(key) else {
             return;
         };
@@ -227,7 +245,7 @@ impl Reader {
             Some(toml::Value::Table(table)) => self.flatten(key, table, &origin),
             _ => self.problem(
                 key,
-                format!("{value} is not a table such as {{ \"name\" = [\"a\", \"b\"] }} (from {origin})"),
+                format!("{value} is not a table such as {example} (from {origin})"),
             ),
         }
     }

@@ -6,6 +6,7 @@ use prost::Message as _;
 use super::esim::{self, entry};
 use super::{balance, list_price, sim_ids, timestamp};
 use crate::domain::event::EventType;
+use crate::domain::stock_level::StockLevel;
 use crate::domain::write::WriteId;
 use crate::pb::connectivity::v1 as pb;
 use crate::service::events::Logged;
@@ -42,9 +43,19 @@ pub fn prepare_event(logged: &Logged) -> Bytes {
         infrastructure: event.infrastructure,
         attributes: Some(entry(logged.attributes.clone())),
         list_price: details.list_price.map(list_price),
+        stock: details.stock.map(stock_level),
     }
     .encode_to_vec()
     .into()
+}
+
+fn stock_level(level: StockLevel) -> pb::StockLevel {
+    let number = |sims: u64| i64::try_from(sims).unwrap_or(i64::MAX);
+    pb::StockLevel {
+        pool: level.pool.to_string(),
+        available: number(level.available),
+        threshold: number(level.threshold),
+    }
 }
 
 /// The type with this number; `None` for one that is not sent.
@@ -100,6 +111,8 @@ fn event_type(kind: EventType) -> pb::EventType {
         EventType::SimOperationSucceeded => pb::EventType::SimOperationSucceeded,
         EventType::SimOperationFailed => pb::EventType::SimOperationFailed,
         EventType::SimOperationNeedsOperator => pb::EventType::SimOperationNeedsOperator,
+        EventType::StockLow => pb::EventType::StockLow,
+        EventType::StockFilled => pb::EventType::StockFilled,
     }
 }
 

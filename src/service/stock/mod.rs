@@ -6,7 +6,8 @@
 //! * [`delivery`] reads the files that deliveries are listed in.
 //! * `look` decides, from what the provider shows, whether a SIM can be sold.
 //! * [`Sales`] reserves and buys in one request.
-//! * `upkeep` gives back what was reserved for too long.
+//! * `upkeep` gives back what was reserved for too long, and reports pools that are
+//!   low.
 
 pub mod delivery;
 mod look;

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::event::Details;
 use crate::domain::money::Currency;
 use crate::domain::product::{Amount, ListPrice};
+use crate::domain::stock_level::StockLevel;
 use crate::domain::subscription::{Balance, Level};
-use crate::domain::{Country, EsimStatus, Money};
+use crate::domain::{Country, EsimStatus, Money, Pool};
 use crate::store::row;
 
 /// Times are microseconds since 1970.
@@ -31,6 +32,17 @@ struct Stored {
     /// As the triggers of migration 11 write it.
     #[serde(skip_serializing_if = "Option::is_none")]
     list_price: Option<StoredListPrice>,
+    /// As the triggers of migration 18 write it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stock: Option<StoredStockLevel>,
+}
+
+#[derive(Serialize, Deserialize, Default, PartialEq)]
+#[serde(default)]
+struct StoredStockLevel {
+    pool: String,
+    available: u64,
+    threshold: u64,
 }
 
 #[derive(Serialize, Deserialize, Default, PartialEq)]
@@ -97,6 +109,11 @@ pub(super) fn write(details: &Details) -> Option<String> {
             as_of: list_price.as_of.as_microsecond(),
             version: list_price.version,
         }),
+        stock: details.stock.as_ref().map(|level| StoredStockLevel {
+            pool: level.pool.to_string(),
+            available: level.available,
+            threshold: level.threshold,
+        }),
     };
     if stored == Stored::default() {
         return None;
@@ -130,7 +147,18 @@ pub(super) fn read(text: &str) -> sqlx::Result<Details> {
             period_end: time(balance.period_end),
         }),
         list_price: stored.list_price.and_then(StoredListPrice::read),
+        stock: stored.stock.and_then(StoredStockLevel::read),
     })
+}
+
+impl StoredStockLevel {
+    fn read(self) -> Option<StockLevel> {
+        Some(StockLevel {
+            pool: Pool::parse(&self.pool)?,
+            available: self.available,
+            threshold: self.threshold,
+        })
+    }
 }
 
 impl StoredListPrice {
@@ -201,6 +229,11 @@ mod tests {
                     price: Money::from_cents(Currency::parse("EUR").unwrap(), -350),
                     as_of: at(5).unwrap(),
                     version: "34e9a1b07c5d2f86".into(),
+                }),
+                stock: Some(StockLevel {
+                    pool: Pool::parse("shop").unwrap(),
+                    available: 9,
+                    threshold: 10,
                 }),
             };
             let text = write(&details).unwrap();

@@ -4,9 +4,12 @@
 //! two requests ever hold one SIM. What becomes of an order decides what
 //! becomes of its SIM, by triggers of the migration `0011_stock.sql`.
 
+mod levels;
 pub(super) mod operations;
 mod row;
 pub(super) mod statements;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,6 +18,7 @@ use super::Result;
 use super::backend::{Backend, reading, work};
 use crate::domain::Pool;
 use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSim, StockState};
+use crate::domain::stock_level::{Reported, StockLevel};
 use crate::domain::write::{RequestId, WriteId};
 use crate::domain::{Iccid, Msisdn};
 
@@ -110,6 +114,14 @@ pub trait StockStore: Send + Sync + 'static {
     /// How many there are, by pool and state.
     async fn count(&self) -> Result<Vec<StockCount>>;
 
+    /// What was last reported of the levels of pools.
+    async fn levels(&self) -> Result<BTreeMap<Pool, Reported>>;
+
+    /// Counts what a pool has available and reports that in the log of events,
+    /// unless it is no news: [`StockLevel::is_new`]. However many replicas do this
+    /// at once, one of them reports it.
+    async fn report_level(&self, pool: &Pool, threshold: u32, now: Timestamp) -> Result<Option<StockLevel>>;
+
     /// SIMs of the stock in the order of their cards.
     async fn list(&self, filter: StockFilter, limit: u32) -> Result<Vec<StockSim>>;
 
@@ -196,6 +208,16 @@ impl<B: Backend> StockStore for B {
 
     async fn count(&self) -> Result<Vec<StockCount>> {
         self.read(reading!(session => operations::count(session))).await
+    }
+
+    async fn levels(&self) -> Result<BTreeMap<Pool, Reported>> {
+        self.read(reading!(session => levels::levels(session))).await
+    }
+
+    async fn report_level(&self, pool: &Pool, threshold: u32, now: Timestamp) -> Result<Option<StockLevel>> {
+        let pool = pool.clone();
+        self.atomically(work!(session => levels::report_level(session, &pool, threshold.into(), now)))
+            .await
     }
 
     async fn list(&self, filter: StockFilter, limit: u32) -> Result<Vec<StockSim>> {

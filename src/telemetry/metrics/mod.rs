@@ -32,6 +32,7 @@ pub use clocks::ReferenceClock;
 pub use orders::{CARRIED_OUT_TWICE, NOT_SENT};
 pub use provider::Exchange;
 pub use snapshot::Snapshot;
+pub use stock::Pools;
 
 use super::{NAME, Recent, collector};
 use crate::config;

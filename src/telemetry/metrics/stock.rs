@@ -10,10 +10,19 @@ use super::{Metrics, start_at_zero};
 /// Pool, state, and how many.
 type Count = (String, &'static str, u64);
 
+/// What is shown of the pools.
+#[derive(Debug, Default)]
+pub struct Pools {
+    /// SIMs by pool and state.
+    pub counts: Vec<Count>,
+    /// Fewer available SIMs than this are low, by pool.
+    pub thresholds: Vec<(String, u64)>,
+}
+
 #[derive(Debug)]
 pub(super) struct Stock {
     set_aside: Counter<u64>,
-    counts: Arc<Mutex<Vec<Count>>>,
+    pools: Arc<Mutex<Pools>>,
 }
 
 impl Stock {
@@ -22,7 +31,7 @@ impl Stock {
             .u64_counter("transatel_gateway.stock.set_aside")
             .with_description("SIMs of the stock that were set aside because they cannot be sold, by reason")
             .build();
-        let counts = Arc::new(Mutex::new(Vec::<Count>::new()));
+        let pools = Arc::new(Mutex::new(Pools::default()));
         meter
             .u64_observable_gauge("transatel_gateway.stock")
             .with_description(
@@ -30,10 +39,10 @@ impl Stock {
                  be counted",
             )
             .with_callback({
-                let counts = Arc::clone(&counts);
+                let pools = Arc::clone(&pools);
                 move |observer| {
-                    let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (pool, state, sims) in counts.iter() {
+                    let pools = pools.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (pool, state, sims) in &pools.counts {
                         let labels = [
                             KeyValue::new("pool", pool.clone()),
                             KeyValue::new("state", *state),
@@ -43,7 +52,22 @@ impl Stock {
                 }
             })
             .build();
-        Self { set_aside, counts }
+        meter
+            .u64_observable_gauge("transatel_gateway.stock.threshold")
+            .with_description(
+                "Fewer available SIMs than this are low, as the settings say, by pool; 0: the pool is never low",
+            )
+            .with_callback({
+                let pools = Arc::clone(&pools);
+                move |observer| {
+                    let pools = pools.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (pool, threshold) in &pools.thresholds {
+                        observer.observe(*threshold, &[KeyValue::new("pool", pool.clone())]);
+                    }
+                }
+            })
+            .build();
+        Self { set_aside, pools }
     }
 }
 
@@ -60,7 +84,7 @@ impl Metrics {
     }
 
     /// The stock was counted; nothing when it cannot be.
-    pub fn show_stock(&self, counts: Vec<Count>) {
-        *self.stock.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    pub fn show_stock(&self, pools: Pools) {
+        *self.stock.pools.lock().unwrap_or_else(PoisonError::into_inner) = pools;
     }
 }

@@ -432,6 +432,7 @@ async fn details_are_read_as_they_were_appended(stage: &Stage) {
                 period_end: Some(at(4)),
             }),
             list_price: None,
+            stock: None,
         },
         order_id: Some(order.id),
         ..event("A")

@@ -18,4 +18,5 @@ pub mod sim_operations_property;
 pub mod sim_operations_refusals;
 pub mod stock;
 pub mod stock_crash;
+mod stock_levels;
 pub mod stock_store;

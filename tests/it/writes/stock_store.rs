@@ -26,7 +26,7 @@ fn pool() -> Pool {
     Pool::parse("shop").unwrap()
 }
 
-fn card(number: u64) -> Iccid {
+pub fn card(number: u64) -> Iccid {
     Iccid::parse(&(8_988_247_000_000_000_000 + 10 * number).to_string()).unwrap()
 }
 
@@ -116,7 +116,11 @@ async fn sell(store: &Opened, reservation: &Reservation, number: usize) -> bool 
 
 /// The counts are those of the SIMs themselves, at each process.
 async fn recount(stores: &[Opened; 2]) {
-    let all = stores[0].stock.list(StockFilter::default(), 100_000).await.unwrap();
+    let all = stores[0]
+        .stock
+        .list(StockFilter::default(), 100_000)
+        .await
+        .unwrap();
     let mut expected = BTreeMap::new();
     for sim in all {
         *expected.entry((sim.pool, sim.state, sim.set_aside)).or_default() += 1;
@@ -247,7 +251,10 @@ async fn many_requests(stores: [Opened; 2]) {
     // Operators change pools and reasons.
     let now = at(2_000_000);
     let other = Pool::parse("other").unwrap();
-    for (number, state) in [StockState::SetAside, StockState::Available].into_iter().enumerate() {
+    for (number, state) in [StockState::SetAside, StockState::Available]
+        .into_iter()
+        .enumerate()
+    {
         let filter = StockFilter {
             state: Some(state),
             ..Default::default()
@@ -300,7 +307,11 @@ async fn a_stock_that_moves_to_postgresql_is_counted_once() {
     let url = StoreUrl::parse(&target).unwrap();
     let stores = [open(url.clone()).await, open(url).await];
     recount(&stores).await;
-    stores[0].stock.deliver(&pool(), delivery(9), at(2)).await.unwrap();
+    stores[0]
+        .stock
+        .deliver(&pool(), delivery(9), at(2))
+        .await
+        .unwrap();
     recount(&stores).await;
     let counts = stores[0].stock.count().await.unwrap();
     assert_eq!(counts.iter().map(|count| count.sims).sum::<u64>(), 9);
