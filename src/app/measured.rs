@@ -270,6 +270,11 @@ measured! {
     Write stock.report_level as "report_level"(
         pool: &Pool, threshold: u32, now: Timestamp
     ) -> Option<StockLevel>;
+    Write stock.claim_search as "claim_search"(
+        pool: &Pool, now: Timestamp, interval: Duration
+    ) -> Option<u32>;
+    Write stock.end_search as "end_search"(pool: &Pool, page: u32) -> ();
+    Read stock.unknown as "unknown_stock"(sims: Vec<Delivered>) -> Vec<Delivered>;
     Read stock.list as "list_stock"(filter: StockFilter, limit: u32) -> Vec<StockSim>;
     Write stock.move_to as "move_stock"(card: &Iccid, pool: &Pool, now: Timestamp) -> bool;
     Write stock.withdraw as "withdraw_sim"(card: &Iccid, now: Timestamp) -> Option<StockSim>;

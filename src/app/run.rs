@@ -118,7 +118,13 @@ fn reconcile(background: &Background, orders: &Writes, ends: &Ends) -> JoinHandl
 /// Aborted at the end: each of its steps is one transaction.
 fn keep_stock(background: &Background, stock: &Stock, ends: &Ends) -> JoinHandle<()> {
     let end = ends.reconciliation.clone();
-    background.start(Task::Stock, end.clone(), stock.clone().upkeep(end))
+    let (upkeep, search) = (
+        stock.clone().upkeep(end.clone()),
+        stock.clone().search(end.clone()),
+    );
+    background.start(Task::Stock, end, async {
+        tokio::join!(upkeep, search);
+    })
 }
 
 fn take_events_in(background: &Background, work: events::Work, ends: &Ends) -> JoinHandle<()> {

@@ -41,7 +41,7 @@ pub use postgres_address::{PostgresAddress, PostgresServer};
 pub use provider::{Outbound, Transatel};
 pub use reader::{Origin, Problem, Shown};
 pub use secret::secret_in;
-pub use stock::Stock;
+pub use stock::{Search as StockSearch, Stock};
 pub use store::{Store, StoreUrl};
 pub use telemetry::{LogFormat, Telemetry};
 pub use types::{Admin, AdminPage, Catalog, Config, Grpc, Inventory, Sandbox, Shutdown};

@@ -13,9 +13,24 @@ pub struct Stock {
     pub reserve_for: Duration,
     /// Below how many available SIMs a pool is low.
     pub low: Thresholds,
+    /// `[stock.search]`; `None`: nothing is added without a request.
+    pub search: Option<Search>,
+}
+
+/// SIMs that are added because SIM Search shows them.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// Time between two.
+    pub interval: Duration,
+    /// Where they are added.
+    pub pool: Pool,
+    /// Only those of this group.
+    pub group: Option<String>,
 }
 
 const LOW: &str = "stock.low";
+const INTERVAL: &str = "stock.search.interval";
+const POOL: &str = "stock.search.pool";
 /// Stands for each pool that is not named.
 const OTHERS: &str = "*";
 
@@ -27,6 +42,7 @@ impl Stock {
         Self {
             reserve_for: reader.duration("stock.reserve_for", SECOND),
             low: thresholds(reader),
+            search: Search::read(reader),
         }
     }
 }
@@ -43,4 +59,22 @@ fn thresholds(reader: &mut Reader) -> Thresholds {
         }
     }
     thresholds
+}
+
+impl Search {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let is_on = reader.optional_text(INTERVAL).is_some();
+        let interval = is_on.then(|| reader.duration(INTERVAL, SECOND));
+        let name = reader.text(POOL);
+        let pool = Pool::parse(&name);
+        if pool.is_none() {
+            reader.problem(POOL, format!("{name:?} {NOT_A_POOL}"));
+        }
+        let group = reader.optional_text("stock.search.group");
+        Some(Self {
+            interval: interval?,
+            pool: pool?,
+            group,
+        })
+    }
 }

@@ -324,6 +324,19 @@ fn a_pool_that_is_not_named_is_low_below_the_threshold_of_the_others() {
 }
 
 #[test]
+fn sim_search_fills_no_pool_unless_the_settings_say_so() {
+    let search = |given: &[(&str, &str)]| load(&with_credentials(given)).unwrap().config.stock.search;
+    assert!(search(&[("GATEWAY__STOCK__SEARCH__POOL", "shop")]).is_none());
+    let search = search(&[("GATEWAY__STOCK__SEARCH__INTERVAL", "1h")]).unwrap();
+    assert_eq!((search.pool.as_str(), search.group), ("default", None));
+    let report = problems(&with_credentials(&[("GATEWAY__STOCK__SEARCH__POOL", "a b")]));
+    assert!(
+        report[0].starts_with("stock.search.pool: \"a b\" is not a name"),
+        "{report:#?}"
+    );
+}
+
+#[test]
 fn orders_that_would_be_judged_before_they_were_looked_for_are_refused() {
     let report = problems(&with_credentials(&[
         ("GATEWAY__ORDERS__SETTLE_WINDOW", "0s"),

@@ -57,7 +57,7 @@ pub use events::EventLog;
 pub use open::{OpenError, Opened, open, open_with, visit};
 pub use pages::{Filter, OperationFilter};
 pub use progress::{Progress, Report};
-pub use stock::{StockFilter, StockStore, Taken, Wanted};
+pub use stock::{KNOWN_AT_ONCE, StockFilter, StockStore, Taken, Wanted};
 
 /// At most one write is in flight per slot: that makes reconciliation
 /// unambiguous.

@@ -22,7 +22,6 @@ impl Stock {
     /// # Errors
     /// The provider's: nothing is known of the SIM then.
     pub(super) async fn look(&self, card: &Iccid, deadline: Deadline) -> Result<Look> {
-        let provider = &self.inner.provider;
         let line = self.inner.sims.line(&SimRef::Iccid(card.clone()), deadline).await;
         let record = match line {
             Ok(record) => record,
@@ -37,9 +36,27 @@ impl Stock {
             return Ok(Look::Unfit(SetAside::NoMsisdn));
         };
         let options = CallOptions::for_order(deadline);
+        Ok(match self.unfit(card, &msisdn, options).await? {
+            Some(reason) => Look::Unfit(reason),
+            None => Look::Fit(msisdn),
+        })
+    }
+
+    /// Why a pre-activated SIM cannot be sold: reads its eSIM and its
+    /// subscriptions.
+    ///
+    /// # Errors
+    /// The provider's: nothing is known of the SIM then.
+    pub(super) async fn unfit(
+        &self,
+        card: &Iccid,
+        msisdn: &Msisdn,
+        options: CallOptions,
+    ) -> Result<Option<SetAside>> {
+        let provider = &self.inner.provider;
         let (profile, holdings) = tokio::join!(
             provider.esim(card, false, options.clone()),
-            provider.all_subscriptions(&msisdn, options)
+            provider.all_subscriptions(msisdn, options)
         );
         let profile = match profile {
             Ok(profile) => Some(profile),
@@ -52,10 +69,7 @@ impl Stock {
                 provider: ProviderDetail::default(),
             });
         }
-        Ok(match unfit(profile.as_ref(), &holdings) {
-            Some(reason) => Look::Unfit(reason),
-            None => Look::Fit(msisdn),
-        })
+        Ok(unfit(profile.as_ref(), &holdings))
     }
 }
 

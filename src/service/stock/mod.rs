@@ -8,10 +8,12 @@
 //! * [`Sales`] reserves and buys in one request.
 //! * `upkeep` gives back what was reserved for too long, and reports pools that are
 //!   low.
+//! * `search` adds what SIM Search shows.
 
 pub mod delivery;
 mod look;
 mod sales;
+mod search;
 mod upkeep;
 
 use std::sync::Arc;
@@ -93,6 +95,7 @@ impl Stock {
             .filter(|reason| **reason != SetAside::Withdrawn);
         let reasons: Vec<_> = reasons.map(|reason| reason.name()).collect();
         metrics.show_set_aside(&reasons);
+        metrics.show_stock_searches();
         Self {
             inner: Arc::new(Inner {
                 store,

@@ -1,7 +1,9 @@
-//! What was reported of the levels of pools. What a report changes is an event, by
-//! a trigger of the migration `0018_stock_levels.sql`.
+//! What was reported of the levels of pools, and who reads SIM Search when.
+//! What a report changes is an event, by a trigger of the migration
+//! `0018_stock_levels.sql`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::SqlStr;
@@ -28,6 +30,18 @@ const LOCK_LEVEL: SqlStr = SqlStr::from_static(
 const REPORT: SqlStr = SqlStr::from_static(
     "UPDATE stock_levels SET is_low = $2, threshold = $3, available = $4, updated_at = $5 WHERE pool = $1",
 );
+
+const BEGIN_SEARCHES: SqlStr = SqlStr::from_static(
+    "INSERT INTO stock_searches (pool, next_at, page) VALUES ($1, 0, 1) ON CONFLICT DO NOTHING",
+);
+
+/// `$2` now, `$3` the time after it. What is later than that is of an interval
+/// that was longer.
+const CLAIM_SEARCH: SqlStr = SqlStr::from_static(
+    "UPDATE stock_searches SET next_at = $3 WHERE pool = $1 AND (next_at <= $2 OR next_at > $3) RETURNING page",
+);
+
+const END_SEARCH: SqlStr = SqlStr::from_static("UPDATE stock_searches SET page = $2 WHERE pool = $1");
 
 pub(super) async fn levels<S: Session>(session: &mut S) -> sqlx::Result<BTreeMap<Pool, Reported>> {
     let rows = session.rows(LEVELS, values![]).await?;
@@ -78,4 +92,26 @@ pub(super) async fn report_level<S: Session>(
     ];
     session.execute(REPORT, values).await?;
     Ok(Some(level))
+}
+
+pub(super) async fn claim_search<S: Session>(
+    session: &mut S,
+    pool: &Pool,
+    now: Timestamp,
+    interval: Duration,
+) -> sqlx::Result<Option<u32>> {
+    session.execute(BEGIN_SEARCHES, values![pool.as_str()]).await?;
+    let next = now.checked_add(interval).unwrap_or(Timestamp::MAX);
+    let claimed = session
+        .row(CLAIM_SEARCH, values![pool.as_str(), now, next])
+        .await?;
+    let page = claimed.map(|claimed| number(&claimed, "page")).transpose()?;
+    Ok(page.map(|page| u32::try_from(page).unwrap_or(1).max(1)))
+}
+
+pub(super) async fn end_search<S: Session>(session: &mut S, pool: &Pool, page: u32) -> sqlx::Result<()> {
+    session
+        .execute(END_SEARCH, values![pool.as_str(), i64::from(page)])
+        .await?;
+    Ok(())
 }

@@ -10,6 +10,7 @@ mod row;
 pub(super) mod statements;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -21,6 +22,9 @@ use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSi
 use crate::domain::stock_level::{Reported, StockLevel};
 use crate::domain::write::{RequestId, WriteId};
 use crate::domain::{Iccid, Msisdn};
+
+/// SIMs that are looked up at once.
+pub const KNOWN_AT_ONCE: usize = operations::DELIVERED_AT_ONCE;
 
 /// A request for a SIM of a pool.
 #[derive(Clone, Debug)]
@@ -122,6 +126,17 @@ pub trait StockStore: Send + Sync + 'static {
     /// at once, one of them reports it.
     async fn report_level(&self, pool: &Pool, threshold: u32, now: Timestamp) -> Result<Option<StockLevel>>;
 
+    /// Whether it is this process's turn to read SIM Search for a pool, which it is
+    /// once in each interval for one of them, and the page to begin with.
+    async fn claim_search(&self, pool: &Pool, now: Timestamp, interval: Duration) -> Result<Option<u32>>;
+
+    /// The page to begin with next time.
+    async fn end_search(&self, pool: &Pool, page: u32) -> Result<()>;
+
+    /// Those of a delivery that the stock does not have, in whatever pool and state.
+    /// At most [`KNOWN_AT_ONCE`].
+    async fn unknown(&self, sims: Vec<Delivered>) -> Result<Vec<Delivered>>;
+
     /// SIMs of the stock in the order of their cards.
     async fn list(&self, filter: StockFilter, limit: u32) -> Result<Vec<StockSim>>;
 
@@ -217,6 +232,23 @@ impl<B: Backend> StockStore for B {
     async fn report_level(&self, pool: &Pool, threshold: u32, now: Timestamp) -> Result<Option<StockLevel>> {
         let pool = pool.clone();
         self.atomically(work!(session => levels::report_level(session, &pool, threshold.into(), now)))
+            .await
+    }
+
+    async fn claim_search(&self, pool: &Pool, now: Timestamp, interval: Duration) -> Result<Option<u32>> {
+        let pool = pool.clone();
+        self.atomically(work!(session => levels::claim_search(session, &pool, now, interval)))
+            .await
+    }
+
+    async fn end_search(&self, pool: &Pool, page: u32) -> Result<()> {
+        let pool = pool.clone();
+        self.write(work!(session => levels::end_search(session, &pool, page)))
+            .await
+    }
+
+    async fn unknown(&self, sims: Vec<Delivered>) -> Result<Vec<Delivered>> {
+        self.read(reading!(session, sims => operations::unknown(session, &sims)))
             .await
     }
 

@@ -1,6 +1,8 @@
 //! The operations of the stock, shared by both databases. Those that make more
 //! than one statement run within a transaction.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::{StockFilter, Taken, Wanted, row, statements};
@@ -216,6 +218,21 @@ pub(in crate::store) async fn keep_refusal<S: Session>(session: &mut S, order: W
 pub(in crate::store) async fn count<S: Session>(session: &mut S) -> sqlx::Result<Vec<StockCount>> {
     let rows = session.rows(S::STOCK_COUNTS, values![]).await?;
     rows.iter().map(row::count).collect()
+}
+
+pub(in crate::store) async fn unknown<S: Session>(
+    session: &mut S,
+    sims: &[Delivered],
+) -> sqlx::Result<Vec<Delivered>> {
+    if sims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let cards = sims.iter().flat_map(|sim| values![sim.iccid.card()]).collect();
+    let found = session.rows_once(statements::known(sims.len()), cards).await?;
+    let known = found.iter().map(|row| text(row, "card"));
+    let known = known.collect::<sqlx::Result<HashSet<_>>>()?;
+    let unknown = sims.iter().filter(|sim| !known.contains(sim.iccid.card()));
+    Ok(unknown.cloned().collect())
 }
 
 pub(in crate::store) async fn list<S: Session>(

@@ -157,6 +157,16 @@ pub(super) fn deliver(sims: usize) -> SqlStr {
     .into_sql_str()
 }
 
+/// Those of so many cards that the stock has.
+pub(super) fn known(cards: usize) -> SqlStr {
+    let places: Vec<String> = (1..=cards).map(|place| format!("${place}")).collect();
+    AssertSqlSafe(format!(
+        "SELECT card FROM stock WHERE card IN ({})",
+        places.join(", ")
+    ))
+    .into_sql_str()
+}
+
 /// A page: `$1` the card before it, then the pool and the state where they
 /// filter.
 pub(super) fn list(by_pool: bool, by_state: bool, limit: u32) -> SqlStr {

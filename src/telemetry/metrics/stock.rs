@@ -22,6 +22,7 @@ pub struct Pools {
 #[derive(Debug)]
 pub(super) struct Stock {
     set_aside: Counter<u64>,
+    searches: Counter<u64>,
     pools: Arc<Mutex<Pools>>,
 }
 
@@ -30,6 +31,13 @@ impl Stock {
         let set_aside = meter
             .u64_counter("transatel_gateway.stock.set_aside")
             .with_description("SIMs of the stock that were set aside because they cannot be sold, by reason")
+            .build();
+        let searches = meter
+            .u64_counter("transatel_gateway.stock.searches")
+            .with_description(
+                "Times that this process read SIM Search for SIMs to add to the stock; failed: some could not be \
+                 read, and are tried the next time",
+            )
             .build();
         let pools = Arc::new(Mutex::new(Pools::default()));
         meter
@@ -67,7 +75,11 @@ impl Stock {
                 }
             })
             .build();
-        Self { set_aside, pools }
+        Self {
+            set_aside,
+            searches,
+            pools,
+        }
     }
 }
 
@@ -86,5 +98,16 @@ impl Metrics {
     /// The stock was counted; nothing when it cannot be.
     pub fn show_stock(&self, pools: Pools) {
         *self.stock.pools.lock().unwrap_or_else(PoisonError::into_inner) = pools;
+    }
+
+    /// Shows how often SIM Search was read for the stock from the start.
+    pub fn show_stock_searches(&self) {
+        start_at_zero(&self.stock.searches, "outcome", &["ok", "failed"]);
+    }
+
+    /// SIM Search was read for the stock.
+    pub fn stock_searched(&self, ok: bool) {
+        let outcome = if ok { "ok" } else { "failed" };
+        self.stock.searches.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 }

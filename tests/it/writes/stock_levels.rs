@@ -1,5 +1,5 @@
-//! Pools that run low and are filled again: over gRPC and by the log of events, on
-//! several replicas.
+//! Pools that run low and are filled again, and SIMs that SIM Search fills them
+//! with: over gRPC and by the log of events, on several replicas.
 
 use futures_util::future::join_all;
 use transatel_gateway::config::StoreUrl;
@@ -11,13 +11,15 @@ use transatel_simulator::{Criteria, Sandbox};
 use uuid::Uuid;
 
 use crate::events::webhook::all;
-use crate::support::gateway::{Gateway, is_counted, simulator, until};
+use crate::support::gateway::{FRANCE, Gateway, is_counted, simulator, until};
 use crate::support::postgres;
 use crate::writes::ledger::{Folder, at, open};
+use crate::writes::orders::create;
 use crate::writes::stock_store::card;
 
 const POOL: &str = "shop";
 const LOW: (&str, &str) = ("STOCK__LOW", r#"{ "shop" = 4, "*" = 0 }"#);
+const SEARCH: &str = "/sim-search/api/sim/search";
 
 type Inventory = InventoryClient<tonic::transport::Channel>;
 
@@ -158,7 +160,8 @@ async fn a_pool_that_runs_low_is_one_event_in_a_file() {
     crossings(&format!("sqlite://{}", folder.file().display())).await;
 }
 
-/// Everybody reports at the same time what everybody sees.
+/// Everybody reports at the same time what everybody sees, and claims the same
+/// turn.
 async fn at_once(url: StoreUrl) {
     let stores = [open(url.clone()).await, open(url).await];
     let pool = Pool::parse(POOL).unwrap();
@@ -179,6 +182,15 @@ async fn at_once(url: StoreUrl) {
         let reports = join_all(reports).await.into_iter().flatten();
         let reports: Vec<bool> = reports.map(|level| level.is_low()).collect();
         assert_eq!(reports, [is_low], "round {round}");
+        let turns = (0..8).map(|number: usize| {
+            let (stock, pool) = (stores[number % 2].stock.clone(), pool.clone());
+            async move {
+                let interval = std::time::Duration::from_secs(100);
+                stock.claim_search(&pool, now, interval).await.unwrap()
+            }
+        });
+        let turns = join_all(turns).await.into_iter().flatten().count();
+        assert_eq!(turns, 1, "round {round}");
     }
     stores[0].events.publish().await.unwrap();
     let events = stores[1].events.events_after(0, 100).await.unwrap();
@@ -196,4 +208,98 @@ async fn many_reports_at_once_are_one_in_postgresql() {
 async fn many_reports_at_once_are_one_in_a_file() {
     let folder = Folder::new();
     at_once(StoreUrl::File(folder.file())).await;
+}
+
+/// Available and sold, set aside.
+async fn counted(stock: &mut Inventory, pool: &str) -> [i64; 3] {
+    let answer = stock.get_stock(GetStockRequest::default()).await.unwrap();
+    let pools = answer.into_inner().pools.into_iter();
+    let mut found = pools.filter(|counts| counts.pool == pool);
+    let counts = found.next().unwrap_or_default();
+    [counts.available, counts.sold, counts.set_aside]
+}
+
+async fn searches(store: &str) {
+    let sandbox = simulator().await;
+    let control = sandbox.control();
+    let settings = [
+        ("STORE__URL", store),
+        ("STOCK__SEARCH__INTERVAL", "1s"),
+        ("STOCK__SEARCH__POOL", "found"),
+    ];
+    let cards = free(&sandbox);
+    control.deny(SEARCH);
+    let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
+    let searched = async |outcome: &str| {
+        let metrics = gateway.metrics().await;
+        let outcome = format!("outcome=\"{outcome}\"");
+        is_counted(&metrics, &["transatel_gateway_stock_searches_total", &outcome])
+    };
+    until("a search has failed", async || searched("failed").await).await;
+    let mut stock = inventory(&gateway);
+    // In another pool, and withdrawn: neither is added.
+    stock.import_stock(import("other", &cards[..2])).await.unwrap();
+    let request = WithdrawSimRequest {
+        iccid: cards[0].clone(),
+    };
+    stock.withdraw_sim(request).await.unwrap();
+    let direct = CreateOrderRequest {
+        request_id: Uuid::new_v4().to_string(),
+        product_id: FRANCE.into(),
+        sim: crate::support::gateway::by_iccid(&cards[2]),
+        ..Default::default()
+    };
+    create(&mut gateway.provisioning(), &direct).await.unwrap();
+    control.permit(SEARCH);
+    let expected = i64::try_from(cards.len()).unwrap() - 3;
+    until("they are added", async || {
+        counted(&mut stock, "found").await == [expected, 0, 0]
+    })
+    .await;
+    until("a search has ended", async || searched("ok").await).await;
+    // One is sold, and another replica searches too: nothing is added again.
+    let sale = CreateOrderRequest {
+        request_id: Uuid::new_v4().to_string(),
+        product_id: FRANCE.into(),
+        pool: "found".into(),
+        ..Default::default()
+    };
+    let sold = create(&mut gateway.provisioning(), &sale).await.unwrap();
+    let sold = sold.sim.unwrap().iccid;
+    let other = Gateway::start(&sandbox.base_url(), &settings).await;
+    let before = control.received("GET", SEARCH);
+    until("others have searched", async || {
+        control.received("GET", SEARCH) > before + 6
+    })
+    .await;
+    assert_eq!(
+        counted(&mut inventory(&other), "found").await,
+        [expected - 1, 1, 0]
+    );
+    assert_eq!(counted(&mut stock, "other").await, [1, 0, 1]);
+    let listed = ListStockRequest {
+        pool: "found".into(),
+        page_size: 1_000,
+        ..Default::default()
+    };
+    let listed = stock.list_stock(listed).await.unwrap().into_inner().sims;
+    let mut found: Vec<String> = listed.into_iter().map(|sim| sim.sim.unwrap().iccid).collect();
+    let mut wanted = cards[3..].to_vec();
+    found.sort();
+    wanted.sort();
+    assert!(found.contains(&sold));
+    assert_eq!(found, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_sim_search_shows_is_added_once_by_replicas_on_postgresql() {
+    if let Some(store) = postgres::database().await {
+        searches(&store).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_sim_search_shows_is_added_once_on_a_file() {
+    let folder = Folder::new();
+    searches(&format!("sqlite://{}", folder.file().display())).await;
 }
