@@ -120,18 +120,26 @@ pub(super) const REPEAT: SqlStr = SqlStr::from_static(concat!(
 pub(super) const SET_ACTIVATION_USED: SqlStr =
     SqlStr::from_static("UPDATE orders SET activation_used = $3 WHERE id = $1 AND attempt = $2");
 
-/// Purchases of the caller `$3` that were first requested after `$2`; `$1` is
-/// less than their ids, which are in the order of creation.
-pub(super) const NEW_ORDERS: SqlStr = SqlStr::from_static(
-    "SELECT COUNT(*) AS orders, MIN(created_at) AS oldest FROM orders \
-     WHERE caller = $3 AND id >= $1 AND created_at > $2 AND act = 'buy'",
-);
+/// Purchases that were first requested after `$2`; `$1` is less than their ids,
+/// which are in the order of creation. A sale from the stock is one, however many
+/// of its SIMs are refused: such an order has lost its `request_id` to the next.
+macro_rules! new_orders {
+    () => {
+        "id >= $1 AND created_at > $2 AND act = 'buy' AND request_id <> id"
+    };
+}
+
+/// Those of the caller `$3`.
+pub(super) const NEW_ORDERS: SqlStr = SqlStr::from_static(concat!(
+    "SELECT COUNT(*) AS orders, MIN(created_at) AS oldest FROM orders WHERE caller = $3 AND ",
+    new_orders!()
+));
 
 /// The same of callers that are not known.
-pub(super) const NEW_ORDERS_OF_UNKNOWN: SqlStr = SqlStr::from_static(
-    "SELECT COUNT(*) AS orders, MIN(created_at) AS oldest FROM orders \
-     WHERE caller IS NULL AND id >= $1 AND created_at > $2 AND act = 'buy'",
-);
+pub(super) const NEW_ORDERS_OF_UNKNOWN: SqlStr = SqlStr::from_static(concat!(
+    "SELECT COUNT(*) AS orders, MIN(created_at) AS oldest FROM orders WHERE caller IS NULL AND ",
+    new_orders!()
+));
 
 /// Whether events prove that an order was carried out.
 pub(super) const CONFIRMED: SqlStr = SqlStr::from_static(concat!(

@@ -17,6 +17,7 @@ use crate::support::gateway::{
 use crate::support::postgres;
 use crate::support::process::Process;
 use crate::writes::orders::{create, get, order};
+use crate::writes::stock::{deliver, sale};
 
 const NAMED: [(&str, &str); 2] = [
     ("CALLERS__HEADER", "l5d-client-id"),
@@ -99,6 +100,30 @@ async fn the_account_has_a_last_fence() {
     );
     assert_eq!(refused.reason, "CALLER_LIMIT_REACHED");
     assert_eq!(refused.metadata["limit"], "account_spend_per_day");
+}
+
+#[tokio::test]
+async fn a_sale_from_the_stock_is_one_order_however_many_sims_are_refused() {
+    let limits = [("CALLERS__LIMITS", r#"{ "*" = ["1 orders/minute"] }"#)];
+    let env = TestEnv::with(&[&NAMED[..], &limits].concat()).await;
+    deliver(&env.sandbox, &mut env.inventory(), 10).await;
+    let mut client = env.provisioning();
+    let mut sell = async |caller| {
+        let mut call = Request::new(sale());
+        let name = MetadataValue::from_static(caller);
+        call.metadata_mut().insert("l5d-client-id", name);
+        client.create_order(call).await
+    };
+    for (caller, refusals, expected) in [("shop", 2, None), ("unlucky", 3, Some("SIM_STATUS_NOT_ELIGIBLE"))] {
+        let refusal = Fault::problem(409, "SUBSCRIBER_STATUS_NOT_ELIGIBLE").step();
+        env.control()
+            .queue(Script::on("POST", ORDERS).then(refusal.times(refusals)));
+        let sold = sell(caller).await.err().map(|status| reason(&status).reason);
+        assert_eq!(sold.as_deref(), expected, "{caller}");
+        let refused = reason(&sell(caller).await.unwrap_err());
+        assert_eq!(refused.reason, "CALLER_LIMIT_REACHED", "{caller}");
+        assert_eq!(refused.metadata["limit"], "orders_per_minute");
+    }
 }
 
 #[tokio::test]

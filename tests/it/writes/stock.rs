@@ -33,7 +33,7 @@ async fn stocked(sims: usize) -> (TestEnv, Vec<String>) {
 }
 
 /// Adds fresh SIMs to the pool, and gives their cards in that order.
-async fn deliver(sandbox: &Sandbox, inventory: &mut Inventory, sims: usize) -> Vec<String> {
+pub async fn deliver(sandbox: &Sandbox, inventory: &mut Inventory, sims: usize) -> Vec<String> {
     // An eSIM that is reserved for a device is not for sale.
     let fresh = sandbox.control().find_sims(Criteria::FRESH, usize::MAX);
     let free = fresh.into_iter().filter(|sim| sim.eid.is_none());
@@ -56,7 +56,7 @@ fn import(cards: &[String]) -> ImportStockRequest {
     }
 }
 
-fn sale() -> CreateOrderRequest {
+pub fn sale() -> CreateOrderRequest {
     CreateOrderRequest {
         request_id: Uuid::new_v4().to_string(),
         product_id: FRANCE.into(),
