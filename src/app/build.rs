@@ -81,6 +81,7 @@ impl App {
             appended: Arc::clone(&appended),
             config: config.orders,
             limits: config.limits.all(),
+            watched: config.limits.watched(config.callers.policy.as_ref()),
             metrics: Arc::clone(&metrics),
             submissions: submissions.clone(),
             clock: seams.clock,

@@ -10,6 +10,7 @@ use super::StartError;
 use super::build::Reads;
 use crate::config::Config;
 use crate::domain::Clock;
+use crate::domain::limit_use::Watched;
 use crate::domain::limits::AllLimits;
 use crate::service::writes::steps::Steps;
 use crate::service::{Sims, Stock, Writes, writes};
@@ -39,6 +40,7 @@ pub async fn writes_of(config: Config) -> Result<Writes, StartError> {
         config: config.orders,
         // Nothing is ordered.
         limits: AllLimits::default(),
+        watched: Watched::default(),
         metrics,
         submissions: TaskTracker::new(),
         clock,

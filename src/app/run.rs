@@ -56,6 +56,7 @@ impl App {
                     (grpc::STREAM_EVENTS, self.config.events.max_stream_age),
                 ]),
                 callers: self.config.callers,
+                limits: self.config.limits,
             },
         };
         let calls = server.serve(&self.config.grpc, ends.new_work.clone().cancelled_owned());

@@ -1,13 +1,17 @@
-//! `callers.limits` and `orders.spend_per_day`: how much may be ordered.
+//! `callers.limits` and `orders.spend_per_day`: how much may be ordered, and how
+//! often callers may call.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
+use super::identity::Policy;
 use super::reader::Reader;
+use crate::domain::limit_use::Watched;
 use crate::domain::limits::{AllLimits, CallerLimits};
 use crate::domain::money::Currency;
 use crate::domain::{Caller, Money};
 
-/// How much may be ordered.
+/// How much may be ordered, and how often callers may call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// By caller.
@@ -56,6 +60,20 @@ impl Limits {
         let named = named.map(|(caller, limits)| (caller.to_string(), limits.clone()));
         AllLimits::new(named.collect(), self.others.clone(), &self.spend_per_day)
     }
+
+    /// For the metrics: by every name that is here or in a policy.
+    pub fn watched(&self, policy: Option<&Policy>) -> Watched {
+        let others = self.others.clone().unwrap_or_default();
+        let allowed = policy.into_iter().flat_map(|policy| policy.named.keys());
+        let allowed = allowed.map(|caller| (caller.to_string(), others.clone()));
+        let named = self.named.iter();
+        let named = named.map(|(caller, limits)| (caller.to_string(), limits.clone()));
+        Watched::new(
+            allowed.chain(named).collect(),
+            others.clone(),
+            self.spend_per_day.clone(),
+        )
+    }
 }
 
 fn of_caller(reader: &mut Reader, name: &str, texts: &[String]) -> CallerLimits {
@@ -63,15 +81,19 @@ fn of_caller(reader: &mut Reader, name: &str, texts: &[String]) -> CallerLimits 
     for text in texts {
         let (number, unit) = text.split_once(' ').unwrap_or((text, ""));
         let most = number.parse().ok();
+        let calls = most.and_then(NonZeroU32::new);
         let spend = text.strip_suffix("/day").and_then(amount);
         match (unit.trim(), most, spend) {
             ("orders/minute", Some(most), _) => limits.orders_per_minute = Some(most),
             ("orders/day", Some(most), _) => limits.orders_per_day = Some(most),
+            ("calls/second", _, _) if calls.is_some() => limits.calls.per_second = calls,
+            ("calls in flight", _, _) if calls.is_some() => limits.calls.in_flight = calls,
             (_, _, Some(most)) => add(reader, CALLERS, &mut limits.spend_per_day, most),
             _ => reader.problem(
                 CALLERS,
                 format!(
-                    "{text:?} of {name:?} is not a limit such as \"60 orders/minute\", \"1000 orders/day\" or \"500 EUR/day\""
+                    "{text:?} of {name:?} is not a limit such as \"60 orders/minute\", \"1000 orders/day\", \"500 EUR/day\", \
+                     \"50 calls/second\" or \"20 calls in flight\""
                 ),
             ),
         }

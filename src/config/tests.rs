@@ -271,12 +271,14 @@ fn limits_are_texts_that_say_what_they_limit() {
     let report = problems(&with_credentials(&[
         (
             CALLERS,
-            r#"{ "a b" = [], "shop" = ["many orders/day", "5 orders", "EUR/day", "5 EUR/day", "6 EUR/day"] }"#,
+            r#"{ "a b" = [], "shop" = ["many orders/day", "5 orders", "EUR/day", "5 EUR/day", "6 EUR/day", "0 calls/second", "2 calls/minute"] }"#,
         ),
         (ACCOUNT, "5, 1 EUR, 2 EUR"),
     ]));
-    assert_eq!(report.len(), 7, "{report:#?}");
+    assert_eq!(report.len(), 9, "{report:#?}");
     for text in [
+        "\"0 calls/second\" of",
+        "\"2 calls/minute\" of",
         "\"a b\" is neither",
         "\"many orders/day\" of",
         "\"5 orders\" of",

@@ -230,7 +230,8 @@ pub enum Error {
         /// The list price, when it is known.
         price: Option<Money>,
     },
-    /// The caller, or all callers together, have ordered as much as they may.
+    /// The caller, or all callers together, have ordered as much as they may, or
+    /// the caller calls too often.
     #[error("the limit of {limit} is reached: nothing was sent")]
     CallerLimitReached {
         /// Which limit.

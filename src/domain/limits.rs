@@ -1,7 +1,8 @@
-//! How much callers may order.
+//! How much callers may order, and how often they may call.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,20 @@ use super::spend::{Days, Sum};
 /// Orders are counted over this time.
 pub const MINUTE: Duration = Duration::from_secs(60);
 
-/// What one caller may order. What is absent is not limited.
+/// How often one caller may call one replica. What is absent is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallLimits {
+    /// Calls at once, and in each second after that.
+    pub per_second: Option<NonZeroU32>,
+    /// Calls that are not answered yet, open streams included.
+    pub in_flight: Option<NonZeroU32>,
+}
+
+/// What one caller may do. What is absent is not limited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallerLimits {
+    /// Calls of any method.
+    pub calls: CallLimits,
     /// New orders in the last minute, whatever became of them.
     pub orders_per_minute: Option<u32>,
     /// Orders of a day in UTC that were placed, or may have been.
@@ -37,7 +49,8 @@ pub struct Limits {
 /// The limits of every caller.
 #[derive(Clone, Debug, Default)]
 pub struct AllLimits {
-    named: BTreeMap<String, Arc<Limits>>,
+    /// `None` for those that may order as much as they like.
+    named: BTreeMap<String, Option<Arc<Limits>>>,
     others: Option<Arc<Limits>>,
 }
 
@@ -50,18 +63,20 @@ impl AllLimits {
         account: &[Money],
     ) -> Self {
         let with_account = |caller: CallerLimits| {
-            Arc::new(Limits {
-                caller,
-                account: account.to_vec(),
+            // Where orders have no limit, none waits for another.
+            (caller.are_of_orders() || !account.is_empty()).then(|| {
+                Arc::new(Limits {
+                    caller,
+                    account: account.to_vec(),
+                })
             })
         };
-        let others = others.or_else(|| (!account.is_empty()).then(CallerLimits::default));
         Self {
             named: named
                 .into_iter()
                 .map(|(name, limits)| (name, with_account(limits)))
                 .collect(),
-            others: others.map(with_account),
+            others: with_account(others.unwrap_or_default()),
         }
     }
 
@@ -69,7 +84,7 @@ impl AllLimits {
     /// none.
     pub fn of(&self, caller: Option<&str>) -> Option<Arc<Limits>> {
         let named = caller.and_then(|caller| self.named.get(caller));
-        named.or(self.others.as_ref()).cloned()
+        named.unwrap_or(&self.others).clone()
     }
 }
 
@@ -84,6 +99,10 @@ pub enum Limit {
     SpendPerDay(Money),
     /// List prices of all callers' orders in a day.
     AccountSpendPerDay(Money),
+    /// Calls of the caller in a second.
+    CallsPerSecond(NonZeroU32),
+    /// Calls of the caller at once.
+    CallsInFlight(NonZeroU32),
 }
 
 impl Limit {
@@ -94,6 +113,8 @@ impl Limit {
             Self::OrdersPerDay(_) => "orders_per_day",
             Self::SpendPerDay(_) => "spend_per_day",
             Self::AccountSpendPerDay(_) => "account_spend_per_day",
+            Self::CallsPerSecond(_) => "calls_per_second",
+            Self::CallsInFlight(_) => "calls_in_flight",
         }
     }
 }
@@ -105,6 +126,8 @@ impl fmt::Display for Limit {
             Self::OrdersPerDay(most) => write!(f, "{most} orders per day"),
             Self::SpendPerDay(most) => write!(f, "{most} per day"),
             Self::AccountSpendPerDay(most) => write!(f, "{most} per day for all callers together"),
+            Self::CallsPerSecond(most) => write!(f, "{most} calls per second"),
+            Self::CallsInFlight(most) => write!(f, "{most} calls in flight"),
         }
     }
 }
@@ -128,6 +151,11 @@ pub enum Refusal {
 pub type Used = [(Option<Currency>, Sum)];
 
 impl CallerLimits {
+    /// Whether orders are limited.
+    fn are_of_orders(&self) -> bool {
+        self.orders_per_minute.is_some() || self.are_daily()
+    }
+
     /// Whether something of a whole day is limited.
     pub fn are_daily(&self) -> bool {
         self.orders_per_day.is_some() || !self.spend_per_day.is_empty()
@@ -190,9 +218,9 @@ mod tests {
     fn an_order_may_reach_a_limit_and_not_go_beyond_it() {
         let now = "2026-11-30T23:00:00Z".parse().unwrap();
         let limits = CallerLimits {
-            orders_per_minute: None,
             orders_per_day: Some(3),
             spend_per_day: vec![cents("EUR", 1_000)],
+            ..CallerLimits::default()
         };
         let used = |orders, units, nanos| [(Currency::parse("EUR"), Sum::new(orders, units, nanos))];
         let reached = |limit| {
@@ -251,5 +279,25 @@ mod tests {
             assert_eq!(limits.of(caller).unwrap().account, [cents("EUR", 1)]);
         }
         assert_eq!(AllLimits::default().of(Some("shop")), None);
+    }
+
+    #[test]
+    fn limits_of_calls_are_none_of_orders() {
+        let calls = CallerLimits {
+            calls: CallLimits {
+                per_second: NonZeroU32::new(1),
+                in_flight: NonZeroU32::new(1),
+            },
+            ..CallerLimits::default()
+        };
+        let orders = CallerLimits {
+            orders_per_day: Some(1),
+            ..CallerLimits::default()
+        };
+        let named = BTreeMap::from([("shop".to_owned(), calls.clone())]);
+        let limits = AllLimits::new(named.clone(), Some(orders), &[]);
+        assert_eq!(limits.of(Some("shop")), None);
+        assert!(limits.of(Some("other")).is_some());
+        assert_eq!(AllLimits::new(named, Some(calls), &[]).of(None), None);
     }
 }

@@ -19,6 +19,7 @@ pub mod event;
 pub mod failure;
 pub mod language;
 pub mod lease;
+pub mod limit_use;
 pub mod limits;
 pub mod money;
 pub mod opaque;

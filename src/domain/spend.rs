@@ -90,6 +90,14 @@ impl Sum {
         self.nanos > Self::of(most).nanos
     }
 
+    /// How much of an amount of the same currency it is; all of an amount of 0.
+    pub fn share_of(&self, most: Money) -> f64 {
+        match Self::of(most).nanos {
+            0 => 1.0,
+            most => self.nanos as f64 / most as f64,
+        }
+    }
+
     /// Adds another one of the same currency.
     pub fn add(&mut self, other: Self) {
         self.orders += other.orders;

@@ -19,6 +19,7 @@ use super::events::Handler as EventsHandler;
 use super::incoming::{Incoming, Limits};
 use super::inventory::Handler as InventoryHandler;
 use super::layers::admission::Admission;
+use super::layers::calls::CallLimits;
 use super::layers::deadline::{DeadlineLayer, Exceptions};
 use super::layers::gate::Gate;
 use super::layers::identity::Identity;
@@ -142,6 +143,8 @@ pub struct EveryCall {
     pub deadlines: Exceptions,
     /// How callers are identified, and what each may call.
     pub callers: config::Callers,
+    /// How often each may call.
+    pub limits: Box<config::Limits>,
 }
 
 /// The server, ready to serve.
@@ -177,7 +180,9 @@ impl<H: HealthApi> Server<H> {
             sampling,
             deadlines,
             callers,
+            limits: of_callers,
         } = self.every_call;
+        let of_callers = CallLimits::new(&of_callers.named, of_callers.others.as_ref(), &metrics);
         let secured = self.certificates.is_some();
         let limits = Limits {
             connections: self.max_connections,
@@ -190,7 +195,7 @@ impl<H: HealthApi> Server<H> {
             .layer(TelemetryLayer::new(&metrics, methods(), sampling))
             .layer(Gate(MetadataLimit::new(config.max_header_bytes)))
             .layer(Gate(Access::new(callers.policy.as_ref())))
-            .layer(Gate(Admission::new(config.max_in_flight, &metrics)))
+            .layer(Gate(Admission::new(config.max_in_flight, of_callers, &metrics)))
             .layer(DeadlineLayer::new(config.max_deadline, deadlines))
             .max_concurrent_streams(config.max_streams_per_connection)
             .http2_max_pending_accept_reset_streams(Some(CANCELLED_UNSEEN))

@@ -480,7 +480,7 @@ mod examples {
 | `operation_id` | `SIM_OPERATION_IN_PROGRESS`, a refused operation | the operation in the way, or the refused one |
 | `state` | `ORDER_NOT_RESOLVABLE` | the state that it is in |
 | `price` | `PRICE_ABOVE_MAXIMUM`, `PRICE_NOT_COMPARABLE` | the product's list price, where one is known |
-| `limit` | `CALLER_LIMIT_REACHED` | which limit: `orders_per_minute`, `orders_per_day`, `spend_per_day` of the caller, or `account_spend_per_day` of all callers together |
+| `limit` | `CALLER_LIMIT_REACHED` | which limit: `orders_per_minute`, `orders_per_day`, `spend_per_day` of the caller, `account_spend_per_day` of all callers together, or `calls_per_second`, `calls_in_flight` of the caller at one replica |
 | `limit_value` | `CALLER_LIMIT_REACHED` | how much it is |
 | `needed` | `SIM_NOT_RESOLVABLE` | `iccid` or `msisdn` |
 | `caller` | `CALLER_NOT_ALLOWED` | the name that the gateway knows the caller by |

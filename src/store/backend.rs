@@ -14,7 +14,7 @@ use super::events::{Appended, Arrival, EventLog, Extent, Logged, Selection, oper
 use super::session::Session;
 use super::{
     Attempt, Begun, Check, Claims, Count, Filter, InFlight, Key, Ledger, Note, OperationFilter, Record,
-    Released, Result, Settled, Settlement, Slot, SlotStatus, TakeOver, operations, pages, spend,
+    Released, Result, Settled, Settlement, Slot, SlotStatus, TakeOver, limits, operations, pages, spend,
 };
 use crate::domain::Language;
 use crate::domain::catalog_change::Since;
@@ -213,6 +213,11 @@ impl<B: Backend> Ledger for B {
 
     async fn spend(&self, days: Days) -> Result<Vec<Spent>> {
         self.read(reading!(session => spend::read(session, days))).await
+    }
+
+    async fn new_orders(&self, since: Timestamp) -> Result<Vec<(Option<String>, i64)>> {
+        self.read(reading!(session => limits::new_orders(session, since)))
+            .await
     }
 
     async fn unknown_since(&self) -> Result<Option<Timestamp>> {

@@ -2,11 +2,13 @@
 //! the transaction that begins it, so that no replica, crash or repeat exceeds
 //! them. What is placed or in flight counts, by the ledger's own sums.
 
+use jiff::Timestamp;
+
 use super::Attempt;
 use super::row::{self, values};
 use super::session::Session;
 use super::spend::{self, Whose};
-use super::statements::{NEW_ORDERS, NEW_ORDERS_OF_UNKNOWN};
+use super::statements::{NEW_ORDERS, NEW_ORDERS_BY_CALLER, NEW_ORDERS_OF_UNKNOWN};
 use crate::domain::limits::{Limit, Limits, MINUTE, Refusal, refuse_spend};
 use crate::domain::spend::Days;
 use crate::domain::write::{Kind, WriteId};
@@ -38,6 +40,21 @@ pub(super) async fn refusal<S: Session>(session: &mut S, attempt: &Attempt) -> s
     let used = spend::used(session, day, Whose::All).await?;
     let refusal = refuse_spend(&limits.account, price, &used, now, Limit::AccountSpendPerDay);
     Ok(refusal)
+}
+
+/// How many purchases each caller has first requested since then.
+pub(super) async fn new_orders<S: Session>(
+    session: &mut S,
+    since: Timestamp,
+) -> sqlx::Result<Vec<(Option<String>, i64)>> {
+    let values = values![WriteId::least_at(since), since];
+    let rows = session.rows(NEW_ORDERS_BY_CALLER, values).await?;
+    let row = |found| {
+        let caller = row::text(found, "caller")?;
+        let caller = (!caller.is_empty()).then_some(caller);
+        Ok((caller, row::number(found, "orders")?))
+    };
+    rows.iter().map(row).collect()
 }
 
 fn caller(attempt: &Attempt) -> &str {

@@ -417,6 +417,10 @@ pub trait Ledger: Send + Sync + 'static {
     /// flight. Those that are placed stay when the writes are deleted.
     async fn spend(&self, days: Days) -> Result<Vec<Spent>>;
 
+    /// How many purchases each caller has first requested since; callers that are
+    /// not known are one.
+    async fn new_orders(&self, since: Timestamp) -> Result<Vec<(Option<String>, i64)>>;
+
     /// When the oldest `UNKNOWN` write became so.
     async fn unknown_since(&self) -> Result<Option<Timestamp>>;
 

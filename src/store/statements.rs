@@ -141,6 +141,13 @@ pub(super) const NEW_ORDERS_OF_UNKNOWN: SqlStr = SqlStr::from_static(concat!(
     new_orders!()
 ));
 
+/// The same by caller, which is empty when it is not known.
+pub(super) const NEW_ORDERS_BY_CALLER: SqlStr = SqlStr::from_static(concat!(
+    "SELECT COALESCE(caller, '') AS caller, COUNT(*) AS orders FROM orders WHERE ",
+    new_orders!(),
+    " GROUP BY COALESCE(caller, '')"
+));
+
 /// Whether events prove that an order was carried out.
 pub(super) const CONFIRMED: SqlStr = SqlStr::from_static(concat!(
     "SELECT COUNT(*) AS confirmed FROM orders WHERE id = $1 AND ",

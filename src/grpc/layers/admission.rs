@@ -1,5 +1,6 @@
 //! Refuses calls when too many are in flight, so that those that are accepted
-//! are still answered in time.
+//! are still answered in time, and calls beyond the limits of their caller
+//! ([`calls`](super::calls)).
 //!
 //! Health and reflection are exempt: an overloaded replica is not a dead one. A
 //! call counts until its answer begins. For a unary call that is its whole
@@ -10,39 +11,51 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use http::Request;
+use http::{Request, Response};
 use opentelemetry::metrics::Counter;
 use tonic::Status;
+use tonic::body::Body;
 
+use super::calls::{self, CallLimits, Place};
 use super::gate::Decide;
 use crate::domain::Error;
 use crate::telemetry::Metrics;
 
-/// Bounds the calls in flight of the whole process.
+/// Bounds the calls in flight of the whole process, and those of callers.
 #[derive(Clone, Debug)]
 pub struct Admission {
     most: usize,
     in_flight: Arc<AtomicUsize>,
     shed: Counter<u64>,
+    callers: Option<Arc<CallLimits>>,
 }
 
 impl Admission {
-    /// At most `most` calls at once.
-    pub fn new(most: usize, metrics: &Metrics) -> Self {
+    /// At most `most` calls at once, and no more of a caller than it may.
+    pub fn new(most: usize, callers: Option<CallLimits>, metrics: &Metrics) -> Self {
         let in_flight = Arc::default();
         Self {
             shed: metrics.watch_admission(Arc::clone(&in_flight), most),
             most,
             in_flight,
+            callers: callers.map(Arc::new),
         }
     }
 }
 
-/// A call that counts. Dropping it frees its place.
+/// A call that counts.
 #[derive(Debug)]
-pub struct InFlight(Arc<AtomicUsize>);
+pub struct Admitted {
+    #[expect(dead_code, reason = "held until the answer begins")]
+    in_flight: InFlight,
+    /// Held until the answer ends. Boxed: hardly any call has one.
+    place: Option<Box<Place>>,
+}
+
+/// A call of the process. Dropping it frees its place.
+#[derive(Debug)]
+struct InFlight(Arc<AtomicUsize>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -52,7 +65,7 @@ impl Drop for InFlight {
 
 impl Decide for Admission {
     /// `None` for an exempt call.
-    type Held = Option<InFlight>;
+    type Held = Option<Admitted>;
 
     fn decide<B>(&self, request: &mut Request<B>) -> Result<Self::Held, Box<Status>> {
         if request.uri().path().starts_with("/grpc.") {
@@ -61,14 +74,23 @@ impl Decide for Admission {
         let call = InFlight(Arc::clone(&self.in_flight));
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         if before < self.most {
-            return Ok(Some(call));
+            return Ok(Some(Admitted {
+                in_flight: call,
+                place: match &self.callers {
+                    None => None,
+                    Some(callers) => callers.admit(request.extensions().get())?,
+                },
+            }));
         }
         self.shed.add(1, &[]);
-        let retry_after = Duration::from_millis(fastrand::u64(BACK_WITHIN.0..BACK_WITHIN.1));
+        let retry_after = calls::back_within();
         Err(Box::new(Error::Overloaded { retry_after }.into()))
     }
-}
 
-/// Callers retry after this many milliseconds, spread so that they do not retry
-/// together.
-const BACK_WITHIN: (u64, u64) = (100, 500);
+    fn answer(held: Self::Held, answer: Response<Body>) -> Response<Body> {
+        match held.and_then(|held| held.place) {
+            None => answer,
+            Some(place) => calls::hold(place, answer),
+        }
+    }
+}

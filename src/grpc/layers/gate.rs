@@ -13,7 +13,8 @@ use tower::{Layer, Service};
 
 /// Decides about calls. Cloned once per connection.
 pub trait Decide: Clone {
-    /// Held by a call until its answer begins.
+    /// Held by a call until its answer begins, or longer: see
+    /// [`answer`](Self::answer).
     type Held;
 
     /// Lets a call through, or refuses it.
@@ -21,6 +22,11 @@ pub trait Decide: Clone {
     /// # Errors
     /// The answer of a call that is refused.
     fn decide<B>(&self, request: &mut Request<B>) -> Result<Self::Held, Box<Status>>;
+
+    /// Takes back what a call has held, as its answer begins.
+    fn answer(_held: Self::Held, answer: Response<Body>) -> Response<Body> {
+        answer
+    }
 }
 
 /// Applies a [`Decide`] to every call.
@@ -52,7 +58,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Gated<S::Future, D::Held>;
+    type Future = Gated<S::Future, D>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -73,18 +79,19 @@ where
 
 pin_project! {
     /// An answer, or a refusal.
-    pub struct Gated<F, H> {
+    pub struct Gated<F, D: Decide> {
         // One of the two; the refusal is taken when it is returned.
         #[pin]
         answer: Option<F>,
         refusal: Option<Box<Status>>,
-        held: Option<H>,
+        held: Option<D::Held>,
     }
 }
 
-impl<F, H, E> Future for Gated<F, H>
+impl<F, D, E> Future for Gated<F, D>
 where
     F: Future<Output = Result<Response<Body>, E>>,
+    D: Decide,
 {
     type Output = F::Output;
 
@@ -97,7 +104,9 @@ where
             };
         };
         let answer = ready!(answer.poll(context));
-        *this.held = None;
-        Poll::Ready(answer)
+        Poll::Ready(match this.held.take() {
+            Some(held) => answer.map(|answer| D::answer(held, answer)),
+            None => answer,
+        })
     }
 }

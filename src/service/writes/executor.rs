@@ -79,6 +79,7 @@ impl Inner {
         self.steps.reached(Step::BeforeDurable).await;
         let (id, lease_until) = (attempt.write.id, attempt.lease_until);
         let slot = Slot::of(&attempt.write.kind);
+        let caller = attempt.write.caller.clone();
         let begun = match self.ledger.begin(attempt).await {
             Ok(begun) => begun,
             // Perhaps durable: then it is withdrawn later.
@@ -109,7 +110,7 @@ impl Inner {
             }
             Begun::Limited(refusal) => {
                 if let Refusal::Reached { limit, .. } = refusal {
-                    self.metrics.limited(limit.name());
+                    self.metrics.limit_reached(caller.as_deref(), limit.name());
                 }
                 flight.end(Some(Err(limited(refusal, &change))));
                 return;

@@ -11,6 +11,7 @@
 //!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
 //! * `reconcile` determines the outcome of attempts without an answer; `checks`
 //!   measures for how long; `verdict` is what one check can conclude.
+//! * `limits` shows how much of their limits callers have used.
 //! * `lists` are pages of what the ledger holds, `spend` its sums.
 //! * `waits` is how reads wait for an outcome.
 //! * `evidence` is what the provider's events prove.
@@ -25,6 +26,7 @@ mod checks;
 mod evidence;
 mod executor;
 mod flight;
+mod limits;
 mod lists;
 mod operations;
 mod prepared;
@@ -51,6 +53,7 @@ use super::{Catalog, Sims};
 use crate::config;
 use crate::domain::change::{OptionalOperation, SimTerms};
 use crate::domain::failure::Reason;
+use crate::domain::limit_use::Watched;
 use crate::domain::limits::AllLimits;
 use crate::domain::write::{Kind, Order, PurchaseTerms, RequestId, State, SubscriptionTerms, Write, WriteId};
 use crate::domain::{Clock, Deadline, Error, Iccid, Result, SimRef};
@@ -81,6 +84,7 @@ struct Inner {
     log: Arc<dyn EventLog>,
     config: config::Orders,
     limits: AllLimits,
+    watched: Watched,
     clock: Clock,
     steps: Steps,
     metrics: Arc<Metrics>,
@@ -117,6 +121,8 @@ pub struct Parts {
     pub config: config::Orders,
     /// What callers may order.
     pub limits: AllLimits,
+    /// Those that are shown.
+    pub watched: Watched,
     /// Instruments.
     pub metrics: Arc<Metrics>,
     /// Runs the attempts.
@@ -197,11 +203,13 @@ impl Writes {
             appended,
             config,
             limits,
+            watched,
             metrics,
             submissions,
             clock,
             steps,
         } = parts;
+        metrics.show_limits(watched.names(), &watched.limits());
         let refusals = Reason::ALL.into_iter().filter(|reason| reason.is_refusal());
         let refusals: Vec<_> = refusals.map(Reason::name).collect();
         metrics.show_refusals(&["purchase", "subscription", "sim"], &refusals);
@@ -214,6 +222,7 @@ impl Writes {
                 log,
                 config,
                 limits,
+                watched,
                 clock,
                 steps,
                 metrics,

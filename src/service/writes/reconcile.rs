@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::flight::Lost;
+use super::limits::Looks;
 use super::steps::Step;
 use super::verdict::{Judgement, Observation, Verdict, Windows};
 use super::{Inner, Key, State, Writes};
@@ -66,9 +67,11 @@ impl Writes {
     pub async fn reconcile(self, stop: CancellationToken) {
         let mut purge_at = Instant::now();
         let pause = (self.inner.config.reconcile_after / 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        let mut looks = Looks::new(pause);
         while !stop.is_cancelled() {
-            if let Err(error) = self.pass(&mut purge_at).await {
+            if let Err(error) = self.pass(&mut purge_at, &mut looks).await {
                 self.inner.metrics.writes_not_known();
+                self.inner.metrics.show_limits_used(Vec::new());
                 // Why is logged where the store is measured.
                 tracing::debug!(%error, "the ledger of orders cannot be read at the moment");
             }
@@ -80,7 +83,7 @@ impl Writes {
         }
     }
 
-    async fn pass(&self, purge_at: &mut Instant) -> Result<(), store::Error> {
+    async fn pass(&self, purge_at: &mut Instant, looks: &mut Looks) -> Result<(), store::Error> {
         let inner = &self.inner;
         inner.take_up_lost().await;
         self.take_over(false).await?;
@@ -110,7 +113,7 @@ impl Writes {
         let now = inner.ledger.now().await?;
         let age = since.map(|since| now.duration_since(since));
         inner.metrics.orders_unknown_for(age.unwrap_or_default());
-        Ok(())
+        inner.watch_limits(looks).await
     }
 }
 

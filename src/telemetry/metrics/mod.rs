@@ -11,6 +11,7 @@ mod calls;
 mod clocks;
 mod events;
 mod ledger;
+mod limits;
 mod moment;
 mod orders;
 mod process;
@@ -29,6 +30,7 @@ use prometheus::TextEncoder;
 
 pub use caches::{CacheCounts, Catalog};
 pub use clocks::ReferenceClock;
+pub use limits::Used;
 pub use orders::{CARRIED_OUT_TWICE, NOT_SENT};
 pub use provider::Exchange;
 pub use snapshot::Snapshot;
@@ -69,6 +71,7 @@ pub struct Metrics {
     products: caches::Products,
     orders: orders::Orders,
     ledger: ledger::Ledger,
+    limits: limits::Limits,
     stock: stock::Stock,
     events: events::Events,
     tls: tls::Tls,
@@ -109,6 +112,7 @@ impl Metrics {
             products: caches::Products::new(&meter),
             orders: orders::Orders::new(&meter),
             ledger: ledger::Ledger::new(&meter),
+            limits: limits::Limits::new(&meter),
             stock: stock::Stock::new(&meter),
             events: events::Events::new(&meter),
             tls: tls::Tls::new(&meter),

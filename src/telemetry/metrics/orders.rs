@@ -38,14 +38,6 @@ const OPERATION_STATES: [&str; 7] = [
     NOT_SENT,
 ];
 
-/// Limits of what callers may order.
-const LIMITS: [&str; 4] = [
-    "orders_per_minute",
-    "orders_per_day",
-    "spend_per_day",
-    "account_spend_per_day",
-];
-
 /// Kind, state, and how many.
 type Count = (&'static str, &'static str, i64);
 
@@ -53,7 +45,6 @@ type Count = (&'static str, &'static str, i64);
 pub(super) struct Orders {
     transitions: Counter<u64>,
     refused: Counter<u64>,
-    limited: Counter<u64>,
     by_state: Arc<Mutex<Vec<Count>>>,
     without_event: Arc<AtomicI64>,
     unknown_for: Arc<AtomicI64>,
@@ -81,15 +72,6 @@ impl Orders {
             .u64_counter("transatel_gateway.orders.refused")
             .with_description("Orders and operations on SIMs that the provider refused, by reason")
             .build();
-        let limited = meter
-            .u64_counter("transatel_gateway.orders.limited")
-            .with_description(
-                "Orders that were not sent because a limit of what callers may order was reached",
-            )
-            .build();
-        for limit in LIMITS {
-            limited.add(0, &[KeyValue::new("limit", limit)]);
-        }
         let by_state = Arc::new(Mutex::new(Vec::<Count>::new()));
         meter
             .i64_observable_gauge("transatel_gateway.orders")
@@ -110,7 +92,6 @@ impl Orders {
         Self {
             transitions,
             refused,
-            limited,
             by_state,
             without_event: known(
                 meter,
@@ -173,11 +154,6 @@ impl Metrics {
     pub fn refused(&self, kind: &'static str, reason: &'static str) {
         self.count_refused(kind, reason, 1);
         self.recent.order_refused(reason);
-    }
-
-    /// An order was not sent because of a limit.
-    pub fn limited(&self, limit: &'static str) {
-        self.orders.limited.add(1, &[KeyValue::new("limit", limit)]);
     }
 
     fn count_refused(&self, kind: &'static str, reason: &'static str, more: u64) {

@@ -3,6 +3,7 @@
 pub mod background;
 pub mod bounded_requests;
 pub mod call_ids;
+mod call_limits;
 pub mod causes;
 pub mod chart;
 pub mod clock_skew;

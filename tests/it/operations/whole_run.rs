@@ -64,6 +64,7 @@ async fn live() -> Run {
         ("TELEMETRY__LOG_LEVEL", "trace"),
         ("WEBHOOK__READ_TIMEOUT", "500ms"),
         ("WEBHOOK__MAX_BODY_BYTES", "4096"),
+        ("CALLERS__LIMITS", r#"{ "*" = ["100000 orders/day"] }"#),
         // Still open when it is looked at.
         ("BREAKER__OPEN_FOR", "1h"),
         ("TRANSATEL__RETRY_FIRST_WAIT", "1ms"),

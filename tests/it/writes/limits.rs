@@ -6,13 +6,14 @@ use std::time::Duration;
 use api::OrderState;
 use fastrand::Rng;
 use futures_util::future::join_all;
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Status};
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Criteria, Fault, Options, Sandbox, Script, Step};
 
 use crate::support::gateway::{
-    FRANCE, Gateway, ORDERS, Provisioning, TestEnv, is_counted, reason, settings, until,
+    FRANCE, Gateway, ORDERS, Provisioning, TestEnv, is_counted, reason, settings, simulator, until,
 };
 use crate::support::postgres;
 use crate::support::process::Process;
@@ -78,7 +79,9 @@ async fn a_caller_that_has_ordered_as_much_as_it_may_is_refused() {
         assert!(!wait.is_zero() && wait <= Duration::from_secs(86_400), "{wait:?}");
         assert_eq!(sent(&control), before);
         let metrics = env.gateway.metrics().await;
-        let series = format!("transatel_gateway_orders_limited_total{{limit=\"{limit}\"");
+        let shown = caller.filter(|caller| *caller != "other").unwrap_or("_OTHER");
+        let series =
+            format!("transatel_gateway_caller_limit_refused_total{{caller=\"{shown}\",limit=\"{limit}\"");
         assert!(is_counted(&metrics, &[&series]), "{metrics}");
     }
 }
@@ -124,6 +127,104 @@ async fn a_sale_from_the_stock_is_one_order_however_many_sims_are_refused() {
         assert_eq!(refused.reason, "CALLER_LIMIT_REACHED", "{caller}");
         assert_eq!(refused.metadata["limit"], "orders_per_minute");
     }
+}
+
+/// The shares of limits that are shown, without those that are 0.
+async fn shares(gateway: &Gateway) -> Vec<String> {
+    let metrics = gateway.metrics().await;
+    let shown = metrics.lines().filter_map(|line| {
+        let (labels, share) = line
+            .strip_prefix("transatel_gateway_caller_limit_used{")?
+            .rsplit_once("} ")?;
+        let (labels, _) = labels.split_once(",otel_scope_name")?;
+        (share != "0").then(|| format!("{labels} {share}"))
+    });
+    let mut shown: Vec<_> = shown.collect();
+    shown.sort();
+    shown
+}
+
+#[tokio::test]
+async fn what_is_used_of_limits_is_shown_by_names_of_the_settings() {
+    let Some(store) = postgres::database().await else {
+        return;
+    };
+    let env = simulator().await;
+    let own = [
+        ("STORE__URL", store.as_str()),
+        ("ORDERS__RECONCILE_AFTER", "20ms"),
+        ("ORDERS__SPEND_PER_DAY", "14 EUR"),
+        (
+            "CALLERS__LIMITS",
+            r#"{ "shop" = ["4 orders/day", "7.00 EUR/day"], "*" = ["4 orders/minute", "100 calls/second"] }"#,
+        ),
+        (
+            "CALLERS__ALLOW",
+            r#"{ "shop" = ["*"], "support" = ["*"], "*" = ["*"] }"#,
+        ),
+    ];
+    let own = [&NAMED[..], &own].concat();
+    let one = Gateway::start(&env.base_url(), &own).await;
+    let other = Gateway::start(&env.base_url(), &own).await;
+    let control = env.control();
+    control.set_price(FRANCE, 350);
+    let sims = control.find_sims(Criteria::FRESH, 4);
+    for (sim, caller) in sims.iter().zip(["shop", "support", "stranger"]) {
+        buy(&mut one.provisioning(), Some(caller), &sim.msisdn)
+            .await
+            .unwrap();
+    }
+    let expected = [
+        r#"caller="_ALL",currency="EUR",limit="account_spend_per_day" 0.75"#,
+        r#"caller="_OTHER",limit="orders_per_minute" 0.25"#,
+        r#"caller="shop",currency="EUR",limit="spend_per_day" 0.5"#,
+        r#"caller="shop",limit="orders_per_day" 0.25"#,
+        r#"caller="support",limit="orders_per_minute" 0.25"#,
+    ];
+    // The ledger is the same for both.
+    for gateway in [&one, &other] {
+        until("what is used is shown", async || {
+            shares(gateway).await == expected
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_used_is_not_shown_while_the_ledger_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.db");
+    let store = format!("sqlite://{}", file.display());
+    let env = TestEnv::with(&[
+        ("STORE__URL", &store),
+        ("ORDERS__RECONCILE_AFTER", "20ms"),
+        ("CALLERS__LIMITS", r#"{ "*" = ["2 orders/day"] }"#),
+    ])
+    .await;
+    let sim = env.control().find_sims(Criteria::FRESH, 1).remove(0);
+    create(&mut env.provisioning(), &order(&sim.msisdn))
+        .await
+        .unwrap();
+    let expected = [r#"caller="_OTHER",limit="orders_per_day" 0.5"#];
+    until("what is used is shown", async || {
+        shares(&env.gateway).await == expected
+    })
+    .await;
+    // Somebody else changes the tables.
+    let change = |sql: &'static str| {
+        let url = store.clone();
+        async move {
+            let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            connection.execute(sql).await.unwrap();
+        }
+    };
+    change("ALTER TABLE spend_totals RENAME TO gone").await;
+    until("nothing is shown", async || shares(&env.gateway).await.is_empty()).await;
+    change("ALTER TABLE gone RENAME TO spend_totals").await;
+    until("it is shown again", async || {
+        shares(&env.gateway).await == expected
+    })
+    .await;
 }
 
 #[tokio::test]
