@@ -84,7 +84,8 @@ async fn write(inner: &Inner, batch: &mut Vec<Waiting>, orders: &mpsc::Sender<Ev
                         order_id,
                         ..incoming.event
                     };
-                    // If the queue is full, the next scheduled check finds it.
+                    // If the queue is full, the next check of the order finds it, or
+                    // the look for events while its send hangs.
                     let _ = orders.try_send(event);
                 }
                 // Its sender may have gone.

@@ -3,13 +3,20 @@
 //! missed on arrival are read from the durable log.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::time::Duration;
 
+use super::flight::Flight;
 use super::{Inner, Key, Record, Writes};
 use crate::domain::event::Event;
 use crate::domain::failure::Reason;
 use crate::domain::write::{Kind, State, Write};
 use crate::store::{self, Settled, Settlement};
 use crate::telemetry::metrics;
+
+/// How often the log is read for the events of an order whose send hangs. Most
+/// sends take less.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// What the events of an order prove together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,8 +136,11 @@ impl Inner {
             .settle(id, attempt, done(subscription_id), None, now)
             .await?;
         if matches!(settled, Settled::Claimed) && is_named {
-            tracing::error!(order_id = %id, "an event names a subscription that belongs to another order");
             settled = self.ledger.settle(id, attempt, done(None), None, now).await?;
+            // Not again at each check of an order that is placed by now.
+            if let Settled::Yes(settled) = &settled {
+                self.report_conflict(&settled.write);
+            }
         }
         let settled = match settled {
             Settled::Yes(settled) => *settled,
@@ -150,6 +160,47 @@ impl Inner {
             flight.end(Some(Ok(settled.write.clone())));
         }
         Ok(settled)
+    }
+
+    /// While an attempt is being sent, looks for an event that settles it and has
+    /// not reached this process otherwise: another replica received it, or there
+    /// was no room for it. Never ends: a send must not be dropped.
+    pub(super) async fn watch(&self, record: &Record, flight: &Flight) -> Infallible {
+        loop {
+            tokio::time::sleep(WATCH_EVERY).await;
+            let settled = match self.settled_by_event(record).await {
+                Ok(settled) => settled,
+                Err(error) => {
+                    tracing::debug!(%error, "whether an event settles an order could not be read");
+                    continue;
+                }
+            };
+            if let Some(write) = settled {
+                flight.end(Some(Ok(write)));
+            }
+        }
+    }
+
+    /// The write of an attempt, if it was carried out by what events prove.
+    async fn settled_by_event(&self, record: &Record) -> Result<Option<Write>, store::Error> {
+        let known = self.ledger.find(Key::Write(record.write.id)).await?;
+        let Some(mut known) = known.filter(|known| known.attempt == record.attempt) else {
+            return Ok(None);
+        };
+        if known.write.state == State::Submitting {
+            known = self.confirm(known).await?;
+        }
+        Ok((known.write.state == State::Done).then_some(known.write))
+    }
+
+    /// The provider names a subscription for an order that another order has.
+    pub(super) fn report_conflict(&self, write: &Write) {
+        let (id, kind) = (write.id, write.kind.name());
+        self.metrics.write(kind, metrics::SUBSCRIPTION_CONFLICT);
+        tracing::error!(
+            order_id = %id,
+            "the provider names a subscription that belongs to another order: an operator has to look"
+        );
     }
 
     /// The provider carried out more than once what was ordered once.

@@ -131,7 +131,10 @@ impl Inner {
             return;
         }
         self.report(&record.write);
-        let sent = self.send(&record, &change, lease).await;
+        let sent = tokio::select! {
+            sent = self.send(&record, &change, lease) => sent,
+            never = self.watch(&record, &flight) => match never {},
+        };
         self.steps.reached(Step::Answered).await;
         let answer = self.record_outcome(record, sent, &flight).await;
         self.steps.reached(Step::Settled).await;
@@ -264,7 +267,7 @@ impl Inner {
         if matches!(settled, Settled::Claimed) {
             // It was carried out, but a subscription belongs to one order:
             // reconciliation looks for another one.
-            tracing::error!(order_id = %id, "the provider names a subscription that belongs to another order");
+            self.report_conflict(&record.write);
             settled = self
                 .ledger
                 .settle(id, attempt, unnamed(settlement, now), None, now)

@@ -31,7 +31,7 @@ use prometheus::TextEncoder;
 pub use caches::{CacheCounts, Catalog};
 pub use clocks::ReferenceClock;
 pub use limits::Used;
-pub use orders::{CARRIED_OUT_TWICE, NOT_SENT};
+pub use orders::{CARRIED_OUT_TWICE, NOT_SENT, SUBSCRIPTION_CONFLICT};
 pub use provider::Exchange;
 pub use snapshot::Snapshot;
 pub use stock::Pools;

@@ -12,11 +12,15 @@ use super::Metrics;
 /// what was ordered once.
 pub const CARRIED_OUT_TWICE: &str = "carried_out_twice";
 
+/// A state in the count of transitions: the provider names a subscription for an
+/// order that another order has.
+pub const SUBSCRIPTION_CONFLICT: &str = "subscription_conflict";
+
 /// A state in the count of transitions: withdrawn before it was sent.
 pub const NOT_SENT: &str = "not_sent";
 
 /// States that orders reach.
-const ORDER_STATES: [&str; 8] = [
+const ORDER_STATES: [&str; 9] = [
     "submitting",
     "placed",
     "rejected",
@@ -25,6 +29,7 @@ const ORDER_STATES: [&str; 8] = [
     "needs_operator",
     NOT_SENT,
     CARRIED_OUT_TWICE,
+    SUBSCRIPTION_CONFLICT,
 ];
 
 /// States that operations on SIMs reach.
@@ -56,7 +61,8 @@ impl Orders {
             .u64_counter("transatel_gateway.orders.transitions")
             .with_description(
                 "States that orders and operations on SIMs reached; not_sent: taken back before they were sent; \
-                 carried_out_twice: the provider shows more than one of what was ordered once",
+                 carried_out_twice: the provider shows more than one of what was ordered once; \
+                 subscription_conflict: it names a subscription that another order has",
             )
             .build();
         // From the start: an alert on the first one needs a 0 before it.

@@ -16,7 +16,7 @@ use crate::support::gateway::TestEnv;
 const TABLE: &str = include_str!("../../../docs/metrics.md");
 
 /// What a run through everything does not show, and why.
-const RARELY_SEEN: [(&str, &str, &str); 12] = [
+const RARELY_SEEN: [(&str, &str, &str); 13] = [
     ("outcome", "timed_out", "takes a TLS handshake of ten seconds"),
     ("outcome", "connect", "the provider's port is open all the while"),
     (
@@ -56,6 +56,11 @@ const RARELY_SEEN: [(&str, &str, &str); 12] = [
         "state",
         "carried_out_twice",
         "takes a provider that does twice what it was told once; see tests/it/writes/orders_late.rs",
+    ),
+    (
+        "state",
+        "subscription_conflict",
+        "takes a provider that gives an id again; see tests/it/writes/orders_late/claimed.rs",
     ),
 ];
 

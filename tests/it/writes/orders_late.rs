@@ -1,6 +1,7 @@
 //! The truth about an order comes late: after the gateway has an opinion, after
 //! a restart, from a process that was frozen, or while clocks are set.
 
+mod claimed;
 pub mod clocks;
 mod frozen;
 mod ledger;

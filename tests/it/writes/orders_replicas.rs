@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use transatel_gateway_client::connectivity::v1::OrderState;
-use transatel_simulator::{Criteria, Fault, Options, Sandbox, Script};
+use transatel_gateway_client::connectivity::v1::{self as api, OrderState};
+use transatel_simulator::{Criteria, Fault, Options, Sandbox, Script, Webhook};
 
-use crate::support::gateway::{Gateway, ORDERS, Provisioning, reason, settings, spawn, until};
+use crate::support::gateway::{
+    Gateway, ORDERS, Provisioning, SECRET, SOON, Secret, reason, settings, spawn, until,
+};
 use crate::support::postgres;
 use crate::support::process::Process;
 use crate::writes::orders::{create, get, order};
@@ -96,6 +98,41 @@ async fn different_orders_for_one_sim_and_product_run_one_after_the_other() {
     let (running, waiting) = (running.await.unwrap(), waiting.await.unwrap());
     assert_eq!(running, waiting);
     assert_eq!(control.received("POST", ORDERS), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_another_replica_receives_answers_the_call_whose_send_hangs() {
+    let Some(store) = postgres::database().await else {
+        return;
+    };
+    let sandbox = crate::support::gateway::simulator().await;
+    let control = sandbox.control();
+    let slow = [("ORDERS__SEND_TIMEOUT", "60s"), ("ORDERS__LEASE", "120s")];
+    let settings = [QUICK.as_slice(), &slow, &[("STORE__URL", &store)]].concat();
+    let sends = Gateway::start(&sandbox.base_url(), &settings).await;
+    let secret = Secret::new(SECRET);
+    let settings = [settings.as_slice(), &secret.settings()].concat();
+    let receives = Gateway::start(&sandbox.base_url(), &settings).await;
+    let webhook = Webhook::new(receives.webhook(), SECRET);
+    control.set_webhook(Some(webhook)).unwrap();
+    control.queue(Script::on("POST", ORDERS).then(Fault::hold("answer").after_commit()));
+    let request = order("882470000000001");
+    let call = create_within(&sends, &request);
+    let placed = tokio::time::timeout(SOON, call).await.expect("the call waits on");
+    assert_eq!(placed.unwrap().state(), OrderState::Placed);
+    assert_eq!(control.gates().get("answer"), Some(&1), "the answer still hangs");
+    assert_eq!(control.received("POST", ORDERS), 1);
+}
+
+/// With a deadline that is later than a test waits for anything.
+async fn create_within(
+    gateway: &Gateway,
+    request: &api::CreateOrderRequest,
+) -> Result<api::Order, tonic::Status> {
+    let mut request = tonic::Request::new(request.clone());
+    request.set_timeout(2 * SOON);
+    let answer = gateway.provisioning().create_order(request).await?;
+    Ok(answer.into_inner().order.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
