@@ -204,7 +204,10 @@ impl Inner {
                 Ok((write, is_new)) => {
                     // An event may have come first, and been reported.
                     if is_new && !flight.is_over() {
-                        self.report(&write);
+                        match &sent {
+                            Outcome::Accepted { .. } => self.report_accepted(&write),
+                            _ => self.report(&write),
+                        }
                     }
                     return outcome(write);
                 }

@@ -361,12 +361,8 @@ impl Inner {
     /// Reports a state that was reached, in the metrics and the log, to the calls
     /// that wait for it and, as the ledger made it an event, to followers.
     fn report(&self, write: &Write) {
-        self.waits.notify(write.id);
-        if !write.state.is_unsettled() {
-            self.appended.notify_one();
-        }
+        self.count(write);
         let (kind, state) = (write.kind.name(), write.state_name());
-        self.metrics.write(kind, state);
         if let (State::Rejected, Some(failure)) = (write.state, &write.failure) {
             self.metrics.refused(kind, failure.reason.name());
         }
@@ -380,5 +376,22 @@ impl Inner {
             }
             _ => tracing::info!(%order_id, kind, state, caller, "order"),
         }
+    }
+
+    /// Reports that the provider is carrying an operation out. Its outcome is open,
+    /// as it is after every operation for a while.
+    fn report_accepted(&self, write: &Write) {
+        self.count(write);
+        let (order_id, caller) = (write.id, write.caller.as_deref());
+        let (kind, state) = (write.kind.name(), write.state_name());
+        tracing::info!(%order_id, kind, state, caller, "the provider has accepted an operation");
+    }
+
+    fn count(&self, write: &Write) {
+        self.waits.notify(write.id);
+        if !write.state.is_unsettled() {
+            self.appended.notify_one();
+        }
+        self.metrics.write(write.kind.name(), write.state_name());
     }
 }

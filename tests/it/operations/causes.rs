@@ -13,10 +13,12 @@ use transatel_simulator::{Fault, Sandbox, Script};
 
 use crate::operations::whole_run::run;
 use crate::support::gateway::{
-    FRANCE, Gateway, PRODUCTS, SUBSCRIPTIONS, TestEnv, by_msisdn, fetch, get, settings, simulator, until,
+    FRANCE, Gateway, OPERATIONS, PRODUCTS, SUBSCRIPTIONS, TestEnv, by_msisdn, fetch, get, settings,
+    simulator, until,
 };
 use crate::support::process::Process;
 use crate::writes::orders::{create, order};
+use crate::writes::sim_operations::{IN_USE, suspend};
 
 /// The value of the series that has all these labels.
 fn value(metrics: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
@@ -447,4 +449,35 @@ async fn the_span_of_a_stream_ends_with_it_and_carries_its_cause() {
     let stopped = stopped.expect("a stream that ended with the process");
     let took = Duration::from_nanos(stopped.end_time_unix_nano - stopped.start_time_unix_nano);
     assert!(took > Duration::from_millis(50), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_change_of_a_sim_that_goes_as_usual_is_no_warning() {
+    let operations: &[(&str, &str)] = &OPERATIONS;
+    let gateway = Logged::start(operations).await;
+    let control = gateway.sandbox.control();
+    control.configure(|settings| settings.operations.delay = Duration::from_millis(50));
+    let mut client = api::provisioning_client::ProvisioningClient::new(gateway.channel.clone());
+    let request = suspend(IN_USE);
+    let pending = request.send(&mut client).await.unwrap();
+    assert_eq!(pending.state(), api::SimOperationState::Pending);
+    request
+        .until(&mut client, api::SimOperationState::Succeeded)
+        .await;
+    drop(client);
+    let lines = gateway.stop().await;
+    let loud: Vec<_> = lines
+        .iter()
+        .filter(|line| !matches!(line["level"].as_str(), Some("info" | "debug" | "trace")))
+        .collect();
+    assert!(loud.is_empty(), "{loud:#?}");
+    let of_it: Vec<_> = lines
+        .iter()
+        .filter(|line| line["order_id"] == pending.operation_id.as_str())
+        .map(|line| line["message"].as_str().unwrap_or_default())
+        .collect();
+    assert!(
+        of_it.contains(&"the provider has accepted an operation"),
+        "{of_it:?}"
+    );
 }
