@@ -129,11 +129,13 @@ impl Reader {
         let least = humantime::format_duration(shortest);
         let wanted = format!("a duration of at least {least} (such as 30s or 5m), and at most ten years");
         let duration = self.value(key, &wanted, |value| {
-            let duration = humantime::parse_duration(value.as_str()?.trim()).ok()?;
-            let shown = humantime::format_duration(duration).to_string();
+            // Shown as it is written: 90 days would become 2 months, 29 days and
+            // some hours.
+            let written = value.as_str()?.trim();
+            let duration = humantime::parse_duration(written).ok()?;
             (shortest..=LONGEST)
                 .contains(&duration)
-                .then_some((duration, toml::Value::String(shown)))
+                .then(|| (duration, toml::Value::from(written)))
         });
         self.required(key, duration, shortest)
     }

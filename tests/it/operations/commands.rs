@@ -55,6 +55,37 @@ async fn settings_are_checked_and_printed_without_secrets() {
     }
 }
 
+/// Durations, addresses and numbers, whichever layer they are from.
+#[tokio::test]
+async fn settings_print_as_they_are_written() {
+    let more = [
+        ("EVENTS__KEEP_FOR", "45d"),
+        ("SHUTDOWN__DRAIN", " 90s "),
+        ("TELEMETRY__SAMPLE_RATIO", "0.25"),
+    ];
+    let (code, printed, err) = run(&["print-config"], &settings("http://127.0.0.1:1", &more)).await;
+    assert_eq!(code, Some(0), "{err}");
+    let printed: toml::Table = printed.parse().unwrap();
+    assert_eq!(printed["events"]["keep_for"].as_str(), Some("45d"));
+    assert_eq!(printed["shutdown"]["drain"].as_str(), Some("90s"));
+    assert_eq!(printed["telemetry"]["sample_ratio"].as_float(), Some(0.25));
+    // Every default as `default.toml` has it.
+    let defaults: toml::Table = transatel_gateway::config::DEFAULTS.parse().unwrap();
+    let given: Vec<String> = settings("", &more).into_iter().map(|(name, _)| name).collect();
+    let mut compared = 0;
+    for (section, keys) in &defaults {
+        for (key, default) in keys.as_table().unwrap() {
+            let variable = format!("GATEWAY__{section}__{key}").to_uppercase();
+            let shown = printed.get(section).and_then(|section| section.get(key));
+            if let (Some(shown), false, false) = (shown, default.is_table(), given.contains(&variable)) {
+                assert_eq!(shown, default, "{section}.{key}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 80, "{compared}");
+}
+
 #[tokio::test]
 async fn the_descriptor_set_is_what_reflection_serves_and_the_details_of_errors() {
     let output = command(&["descriptor-set"], &[]).output().await.unwrap();

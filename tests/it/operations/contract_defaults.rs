@@ -33,11 +33,19 @@ fn a_default_in_a_comment_names_its_setting_and_has_its_value() {
             "{}: a default that names no setting",
             file.display()
         );
-        for (before, _) in comments.match_indices(" by default)") {
+        for (before, _) in comments.match_indices(" by default") {
             let (before, _) = comments.split_at(before);
-            let (_, given) = before.rsplit_once('(').unwrap();
-            let (setting, value) = given.split_once("`, ").unwrap_or_else(|| panic!("{given}"));
-            let setting = setting.trim_start_matches('`');
+            let (_, words) = before.rsplit_once(['(', ':', '.']).unwrap();
+            // Of a page, which is no setting; a setting has a dot in its name.
+            let named = before
+                .rsplit_once("`, ")
+                .filter(|(_, value)| words.ends_with(*value));
+            let Some((name, value)) = named else {
+                assert!(words.trim().parse::<u32>().is_ok(), "{}: {words}", file.display());
+                continue;
+            };
+            let (_, setting) = name.rsplit_once('`').unwrap();
+            let given = format!("{setting}, {value}");
             assert_eq!(
                 humantime::parse_duration(value).unwrap(),
                 default_of(setting),
@@ -51,4 +59,6 @@ fn a_default_in_a_comment_names_its_setting_and_has_its_value() {
     assert_eq!(of("orders.keep_for"), 7, "{settings:?}");
     assert_eq!(of("events.keep_for"), 1, "{settings:?}");
     assert_eq!(of("catalog.fresh_for"), 1, "{settings:?}");
+    assert_eq!(of("catalog.keep_versions_for"), 1, "{settings:?}");
+    assert_eq!(of("stock.reserve_for"), 1, "{settings:?}");
 }
