@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Iccid, Msisdn};
+use super::{Iccid, Msisdn, SimStatus};
 
 /// What can be done with a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +56,45 @@ pub enum SimAction {
     },
 }
 
+/// What the provider's documents say of an operation and a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applicability {
+    /// It applies.
+    Applies,
+    /// It cannot: the SIM is so already, has ended, or can only be put into
+    /// service.
+    Impossible,
+    /// They say nothing: the provider decides.
+    Undocumented,
+}
+
 impl SimAction {
+    /// Whether it applies to a SIM of this status.
+    pub fn applies_to(&self, status: SimStatus) -> Applicability {
+        use Applicability::{Applies, Impossible, Undocumented};
+        use SimStatus::{Active, Available, Barred, OnHold, Preactivated, Suspended, Terminated, Test};
+        match (self, status) {
+            (Self::Activate, Available | Preactivated)
+            | (Self::Suspend, Active)
+            | (Self::Reactivate, Suspended)
+            | (Self::Terminate, Preactivated | Active | Suspended)
+            | (Self::Update(_), Preactivated | Active | Suspended | Test | OnHold | Barred)
+            | (Self::Swap { .. }, Active | Suspended) => Applies,
+            (Self::Activate | Self::Reactivate, Active | Terminated)
+            | (Self::Suspend, Suspended | Terminated | Available)
+            | (Self::Reactivate, Available)
+            | (Self::Terminate, Terminated | Available) => Impossible,
+            (Self::Activate, Suspended | Test | OnHold | Barred)
+            | (Self::Suspend, Preactivated | Test | OnHold | Barred)
+            | (Self::Reactivate, Preactivated | Test | OnHold | Barred)
+            | (Self::Terminate, Test | OnHold | Barred)
+            | (Self::Update(_), Available | Terminated)
+            | (Self::Swap { .. }, Available | Preactivated | Terminated | Test | OnHold | Barred) => {
+                Undocumented
+            }
+        }
+    }
+
     /// Those that carry nothing but what they do.
     pub const PLAIN: [Self; 4] = [Self::Activate, Self::Suspend, Self::Reactivate, Self::Terminate];
 

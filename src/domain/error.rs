@@ -12,8 +12,8 @@ use super::limits::Limit;
 use super::pool::Pool;
 use super::sim::Identifier;
 use super::sim_operation;
-use super::write::{self, WriteId};
-use super::{Caller, Money, ProviderDetail};
+use super::write::{self, RequestId, WriteId};
+use super::{Caller, Money, ProviderDetail, SimStatus};
 
 /// Result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -158,10 +158,15 @@ pub enum Error {
     #[error("there is no such order")]
     OrderNotFound,
     /// Another order for the same SIM and product is in flight.
-    #[error("order {order_id} for the same SIM and product is still in flight")]
-    OrderInProgress {
-        /// That order.
-        order_id: WriteId,
+    #[error("order {} for the same SIM and product {}: nothing was sent", .0.id, .0.condition())]
+    OrderInProgress(InTheWay),
+    /// The provider is busy with another request for the SIM.
+    #[error(
+        "the provider is busy with another request for the SIM: nothing was sent, try again with the same request_id"
+    )]
+    OrderNotTaken {
+        /// What the provider said.
+        provider: ProviderDetail,
     },
     /// The provider refused the order: nothing was bought.
     #[error("{}", .failure.message())]
@@ -181,11 +186,8 @@ pub enum Error {
     #[error("there is no such operation on a SIM")]
     SimOperationNotFound,
     /// Another operation on the same SIM is in flight.
-    #[error("operation {operation_id} on the same SIM is still in flight")]
-    SimOperationInProgress {
-        /// That operation.
-        operation_id: WriteId,
-    },
+    #[error("operation {} on the same SIM {}: nothing was sent", .0.id, .0.condition())]
+    SimOperationInProgress(InTheWay),
     /// The provider is carrying out another operation on the SIM.
     #[error("the provider is busy with another operation on the SIM: nothing was sent, try again later")]
     SimBusy {
@@ -199,6 +201,14 @@ pub enum Error {
         operation_id: WriteId,
         /// Why.
         failure: Failure,
+        /// The status that the SIM had, when it was refused for that just now.
+        sim_status: Option<SimStatus>,
+    },
+    /// The SIM's status does not allow the change.
+    #[error("the SIM is {}, which the operation does not apply to: nothing was sent", .status.name())]
+    SimStatusNotEligible {
+        /// The status that it has.
+        status: SimStatus,
     },
     /// The request cannot apply to the subscription; nothing was sent.
     #[error("{why}: nothing was sent")]
@@ -282,6 +292,33 @@ pub enum Error {
     /// The caller's deadline passed.
     #[error("the deadline passed before there was an answer")]
     DeadlineExceeded,
+    /// So little time is left that an answer would come too late.
+    #[error(
+        "nothing was sent: too little time was left, the call needs a deadline of at least {} ms",
+        .least.as_millis()
+    )]
+    TooLittleTime {
+        /// A call with less never sends anything.
+        least: Duration,
+    },
+    /// The contract has no such method.
+    #[error("there is no such method: compare the name of the service and of the method with the contract")]
+    MethodNotFound,
+    /// The message of the request is too large.
+    #[error("the message of a request must have at most {most} bytes")]
+    RequestTooLarge {
+        /// In bytes.
+        most: usize,
+    },
+    /// The message of the request cannot be read.
+    #[error("the message of the request cannot be read: {why}")]
+    RequestMalformed {
+        /// What is wrong with its form; nothing of its content.
+        why: String,
+    },
+    /// The message of the request is compressed in an unknown way.
+    #[error("the message of the request is compressed in a way that is not supported: use gzip, or none")]
+    EncodingNotSupported,
     /// This replica is shutting down.
     #[error("this replica is shutting down")]
     ShuttingDown,
@@ -297,6 +334,39 @@ pub enum Error {
     /// A defect of the gateway.
     #[error("internal error")]
     Internal,
+}
+
+/// A write that is in flight where another one was to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InTheWay {
+    /// Its id.
+    pub id: WriteId,
+    /// It is the one of the same request: a repeat shows what became of it.
+    pub is_own: bool,
+    /// What else the ledger says of it; `None` when that could not be read.
+    pub known: Option<Box<Occupant>>,
+}
+
+/// What callers have to know of a write that is in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occupant {
+    /// The name of its state as callers see it.
+    pub state: &'static str,
+    /// Whether only an operator can settle it.
+    pub needs_operator: bool,
+    /// The request that it is of.
+    pub request_id: RequestId,
+    /// Who requested it, when that is known.
+    pub caller: Option<String>,
+}
+
+impl InTheWay {
+    fn condition(&self) -> &'static str {
+        match &self.known {
+            Some(known) if known.needs_operator => "needs an operator",
+            Some(_) | None => "is still in flight",
+        }
+    }
 }
 
 /// What the ledger holds of a request id.

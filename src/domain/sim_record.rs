@@ -119,3 +119,20 @@ pub enum SimStatus {
     /// In stock.
     Available,
 }
+
+impl SimStatus {
+    /// Its name in texts and in the metadata of errors: the contract's, without
+    /// prefix.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preactivated => "PREACTIVATED",
+            Self::Active => "ACTIVE",
+            Self::Suspended => "SUSPENDED",
+            Self::Barred => "BARRED",
+            Self::Test => "TEST",
+            Self::OnHold => "ON_HOLD",
+            Self::Terminated => "TERMINATED",
+            Self::Available => "AVAILABLE",
+        }
+    }
+}

@@ -7,10 +7,10 @@
 //! as gRPC requires.
 
 use std::convert::Infallible;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use tonic::Status;
@@ -18,10 +18,11 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
 
-use super::compression;
+use super::{compression, own_answers};
+use crate::domain::Error;
 
 /// The response future of a generated service.
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 type Call = Box<dyn Fn(Request<Body>) -> Answer + Send + Sync>;
 
@@ -30,6 +31,8 @@ type Call = Box<dyn Fn(Request<Body>) -> Answer + Send + Sync>;
 #[derive(Clone)]
 pub struct Dispatch {
     services: Arc<[Entry]>,
+    /// Bytes that a message may have.
+    largest: usize,
 }
 
 /// One service.
@@ -99,10 +102,12 @@ impl Entry {
 }
 
 impl Dispatch {
-    /// Serves these; the most called ones come first.
-    pub fn new(services: impl IntoIterator<Item = Entry>) -> Self {
+    /// Serves these, with messages of up to so many bytes; the most called ones
+    /// come first.
+    pub fn new(services: impl IntoIterator<Item = Entry>, largest: usize) -> Self {
         Self {
             services: services.into_iter().collect(),
+            largest,
         }
     }
 }
@@ -110,17 +115,45 @@ impl Dispatch {
 impl Service<Request<Body>> for Dispatch {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = Dispatched;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call(&mut self, request: Request<Body>) -> Dispatched {
+        if !own_answers::is_grpc(request.headers()) {
+            return Dispatched::Known(Some(own_answers::not_grpc()));
+        }
         let name = service(request.uri().path());
         match self.services.iter().find(|entry| entry.name == name) {
-            Some(entry) => entry.answer(request),
-            None => Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
+            Some(entry) => Dispatched::Service(entry.answer(request), self.largest),
+            None => Dispatched::Known(Some(Status::from(Error::MethodNotFound).into_http())),
+        }
+    }
+}
+
+/// The answer to a call.
+pub enum Dispatched {
+    /// Of a service, whose messages have up to so many bytes.
+    Service(Answer, usize),
+    /// Without one; taken when it is returned.
+    Known(Option<Response<Body>>),
+}
+
+impl Future for Dispatched {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Service(answer, largest) => {
+                let Ok(answer) = ready!(answer.as_mut().poll(context));
+                Poll::Ready(Ok(own_answers::translated(answer, *largest)))
+            }
+            Self::Known(answer) => match answer.take() {
+                Some(answer) => Poll::Ready(Ok(answer)),
+                None => Poll::Pending,
+            },
         }
     }
 }

@@ -23,6 +23,7 @@ mod incoming;
 mod inventory;
 pub mod layers;
 pub mod operator;
+mod own_answers;
 mod page_token;
 mod parse;
 mod provisioning;

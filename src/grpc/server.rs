@@ -109,7 +109,7 @@ impl Services {
                 compressing(service.clone(), service.send_compressed(Gzip))
             }};
         }
-        Ok(Dispatch::new([
+        let services = [
             bounded!(catalog),
             bounded!(inventory),
             bounded!(esims),
@@ -118,7 +118,8 @@ impl Services {
             entry(health),
             entry(reflection().build_v1()?),
             entry(reflection().build_v1alpha()?),
-        ]))
+        ];
+        Ok(Dispatch::new(services, most))
     }
 }
 

@@ -15,7 +15,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::bounds;
 use crate::domain::Error;
 use crate::domain::ProviderDetail;
-use crate::domain::error::LedgerState;
+use crate::domain::error::{InTheWay, LedgerState};
 use crate::domain::failure::Reason;
 use crate::pb::connectivity::v1::ErrorReason;
 
@@ -24,6 +24,10 @@ pub const DOMAIN: &str = "transatel-gateway";
 
 /// Retry delay when the ledger failed.
 const LEDGER_AFTER: Duration = Duration::from_secs(1);
+
+/// Retry delay while the provider is busy with the SIM: what it carries out takes
+/// seconds.
+const BUSY_AFTER: Duration = Duration::from_secs(2);
 
 /// Retry delay before another replica is tried.
 const ELSEWHERE_AFTER: Duration = Duration::from_millis(100);
@@ -75,6 +79,23 @@ impl Row {
         match ids {
             [] => self,
             ids => self.with("parent_subscription_ids", bounds::list(ids)),
+        }
+    }
+
+    /// What is known of a write that is in the way: its state, request and caller.
+    fn in_the_way(mut self, other: &InTheWay, [state, request_id, caller]: [&'static str; 3]) -> Self {
+        if other.is_own {
+            self = self.retry_after(BUSY_AFTER);
+        }
+        let Some(known) = &other.known else {
+            return self;
+        };
+        let row = self
+            .with(state, known.state.to_uppercase())
+            .with(request_id, known.request_id);
+        match &known.caller {
+            Some(name) => row.with(caller, name),
+            None => row,
         }
     }
 
@@ -172,32 +193,45 @@ fn row(error: &Error) -> Row {
             Row::new(Code::Internal, R::ProviderProtocol).provider(provider)
         }
         Error::OrderNotFound => Row::new(Code::NotFound, R::OrderNotFound),
-        Error::OrderInProgress { order_id } => {
-            Row::new(Code::Aborted, R::OrderInProgress).with("order_id", order_id)
-        }
+        Error::OrderInProgress(other) => Row::new(Code::Aborted, R::OrderInProgress)
+            .with("order_id", other.id)
+            .in_the_way(other, ["order_state", "order_request_id", "order_caller"]),
+        Error::OrderNotTaken { provider } => Row::new(Code::Aborted, R::OrderInProgress)
+            .provider(provider)
+            .retry_after(BUSY_AFTER),
         Error::OrderRejected { order_id, failure } => {
-            let reason = super::convert::order::reason(failure.reason);
-            Row::new(refused(failure.reason), reason)
+            Row::new(refused(failure.reason), refusal(failure.reason))
                 .with("order_id", order_id)
                 .provider(&failure.provider)
         }
         Error::OrderNotAcceptable { failure } => {
-            let reason = super::convert::order::reason(failure.reason);
-            Row::new(refused(failure.reason), reason).provider(&failure.provider)
+            Row::new(refused(failure.reason), refusal(failure.reason)).provider(&failure.provider)
         }
         Error::SimOperationNotFound => Row::new(Code::NotFound, R::SimOperationNotFound),
-        Error::SimOperationInProgress { operation_id } => {
-            Row::new(Code::Aborted, R::SimOperationInProgress).with("operation_id", operation_id)
-        }
-        Error::SimBusy { provider } => Row::new(Code::Aborted, R::SimOperationInProgress).provider(provider),
+        Error::SimOperationInProgress(other) => Row::new(Code::Aborted, R::SimOperationInProgress)
+            .with("operation_id", other.id)
+            .in_the_way(
+                other,
+                ["operation_state", "operation_request_id", "operation_caller"],
+            ),
+        Error::SimBusy { provider } => Row::new(Code::Aborted, R::SimOperationInProgress)
+            .provider(provider)
+            .retry_after(BUSY_AFTER),
         Error::SimOperationRejected {
             operation_id,
             failure,
+            sim_status,
         } => {
-            let reason = super::convert::sim_operation::reason(failure.reason);
-            Row::new(refused(failure.reason), reason)
+            let row = Row::new(refused(failure.reason), refusal(failure.reason))
                 .with("operation_id", operation_id)
-                .provider(&failure.provider)
+                .provider(&failure.provider);
+            match sim_status {
+                Some(status) => row.with("sim_status", status.name()),
+                None => row,
+            }
+        }
+        Error::SimStatusNotEligible { status } => {
+            Row::new(Code::FailedPrecondition, R::SimStatusNotEligible).with("sim_status", status.name())
         }
         Error::SubscriptionNotEligible { .. } => Row::new(Code::FailedPrecondition, R::ProductNotEligible),
         Error::OrderNotResolvable { state } => Row::new(Code::FailedPrecondition, R::OrderNotResolvable)
@@ -242,6 +276,13 @@ fn row(error: &Error) -> Row {
             Row::new(Code::Unavailable, R::LedgerUnavailable).retry_after(LEDGER_AFTER)
         }
         Error::DeadlineExceeded => Row::new(Code::DeadlineExceeded, R::DeadlineExceeded),
+        Error::TooLittleTime { least } => {
+            Row::new(Code::DeadlineExceeded, R::DeadlineExceeded).with("least_deadline_ms", least.as_millis())
+        }
+        Error::MethodNotFound => Row::new(Code::Unimplemented, R::MethodNotFound),
+        Error::RequestTooLarge { .. } => Row::new(Code::ResourceExhausted, R::RequestTooLarge),
+        Error::RequestMalformed { .. } => Row::new(Code::InvalidArgument, R::RequestMalformed),
+        Error::EncodingNotSupported => Row::new(Code::Unimplemented, R::EncodingNotSupported),
         Error::ShuttingDown => Row::new(Code::Unavailable, R::ShuttingDown).retry_after(ELSEWHERE_AFTER),
         Error::AfterLedger { error, state } => after_ledger(row(error), *state),
         Error::Internal => Row::new(Code::Internal, R::Internal),
@@ -259,6 +300,16 @@ fn after_ledger(row: Row, state: LedgerState) -> Row {
     }
 }
 
+/// Reason of a refused order or operation.
+fn refusal(reason: Reason) -> ErrorReason {
+    match reason {
+        // Of a former release, which kept it as refused for good: there is nothing
+        // to wait for.
+        Reason::InProgress => ErrorReason::ProviderRejected,
+        reason => super::convert::order::reason(reason),
+    }
+}
+
 /// Code of a refused order or operation.
 fn refused(reason: Reason) -> Code {
     match reason {
@@ -267,8 +318,8 @@ fn refused(reason: Reason) -> Code {
         | Reason::ProductNotEligible
         | Reason::InsufficientFunds
         | Reason::OperationNotEnabled
+        | Reason::InProgress
         | Reason::Rejected => Code::FailedPrecondition,
-        Reason::InProgress => Code::Aborted,
         Reason::CredentialsRejected | Reason::Protocol => Code::Internal,
         Reason::Ambiguous | Reason::Unreadable => Code::Unavailable,
     }
@@ -350,15 +401,15 @@ mod tests;
 /// line here, and `docs/errors.md` is written from it.
 #[cfg(test)]
 mod examples {
-    use super::{Duration, Error, LedgerState, ProviderDetail, Reason};
+    use super::{Duration, Error, InTheWay, LedgerState, ProviderDetail, Reason};
     use crate::domain::Pool;
-    use crate::domain::error::{PageTokenFault, Violation};
+    use crate::domain::error::{Occupant, PageTokenFault, Violation};
     use crate::domain::failure::Failure;
     use crate::domain::limits::Limit;
     use crate::domain::money::{Currency, Money};
     use crate::domain::sim::Identifier;
-    use crate::domain::write::{State, WriteId};
-    use crate::domain::{Caller, sim_operation};
+    use crate::domain::write::{RequestId, State, WriteId};
+    use crate::domain::{Caller, SimStatus, sim_operation};
 
     pub(super) fn errors() -> Vec<Error> {
         let provider = || ProviderDetail {
@@ -388,10 +439,12 @@ mod examples {
             Error::OrderNotFound,
             Error::OrderNotFound.after_ledger(LedgerState::Nothing),
             Error::OrderNotFound.after_ledger(LedgerState::Write(id, State::Done.order_name())),
-            Error::OrderInProgress { order_id: id },
+            Error::OrderInProgress(in_the_way(id, true)),
+            Error::OrderInProgress(in_the_way(id, false)),
+            Error::OrderNotTaken { provider: provider() },
             Error::OrderNotResolvable { state: State::Done },
             Error::SimOperationNotFound,
-            Error::SimOperationInProgress { operation_id: id },
+            Error::SimOperationInProgress(in_the_way(id, false)),
             Error::SimBusy { provider: provider() },
             Error::SimOperationNotResolvable {
                 state: sim_operation::State::Failed,
@@ -451,6 +504,14 @@ mod examples {
             Error::Overloaded { retry_after },
             Error::ProviderProtocol { provider: provider() },
             Error::DeadlineExceeded,
+            Error::TooLittleTime { least: retry_after },
+            Error::SimStatusNotEligible {
+                status: SimStatus::Suspended,
+            },
+            Error::MethodNotFound,
+            Error::RequestTooLarge { most: 1 },
+            Error::RequestMalformed { why: "w".into() },
+            Error::EncodingNotSupported,
             Error::ShuttingDown,
             Error::Internal,
         ];
@@ -467,9 +528,24 @@ mod examples {
             all.push(Error::SimOperationRejected {
                 operation_id: id,
                 failure: failure(),
+                sim_status: (reason == Reason::SimStatusNotEligible).then_some(SimStatus::Barred),
             });
         }
         all
+    }
+
+    fn in_the_way(id: WriteId, is_own: bool) -> InTheWay {
+        let known = Occupant {
+            state: "unknown",
+            needs_operator: false,
+            request_id: RequestId(uuid::Uuid::nil()),
+            caller: Some("shop.internal".into()),
+        };
+        InTheWay {
+            id,
+            is_own,
+            known: Some(Box::new(known)),
+        }
     }
 
     /// Keys of the metadata: with which errors, and what it is.
@@ -477,7 +553,15 @@ mod examples {
 | `known_state` | any error that was given after the ledger was read | what the ledger held for this `request_id`: `NONE`, or the order's state |
 | `known_order_id` | the same | that order's id; absent with `NONE` |
 | `order_id` | `ORDER_IN_PROGRESS`, a refused order | the order in the way, or the refused one |
+| `order_state` | `ORDER_IN_PROGRESS` | the state of the order in the way, without its prefix; with `NEEDS_OPERATOR` waiting does not help |
+| `order_request_id` | `ORDER_IN_PROGRESS` | the `request_id` of the order in the way |
+| `order_caller` | `ORDER_IN_PROGRESS` | who requested it, where that is known |
 | `operation_id` | `SIM_OPERATION_IN_PROGRESS`, a refused operation | the operation in the way, or the refused one |
+| `operation_state` | `SIM_OPERATION_IN_PROGRESS` | the state of the operation in the way, without its prefix, or `NEEDS_OPERATOR` |
+| `operation_request_id` | `SIM_OPERATION_IN_PROGRESS` | the `request_id` of the operation in the way |
+| `operation_caller` | `SIM_OPERATION_IN_PROGRESS` | who requested it, where that is known |
+| `sim_status` | `SIM_STATUS_NOT_ELIGIBLE` of an operation | the status that the SIM has, without its prefix; not in repeats of a refused operation |
+| `least_deadline_ms` | `DEADLINE_EXCEEDED` of a write of which nothing was sent | the least deadline of such a call, in milliseconds |
 | `state` | `ORDER_NOT_RESOLVABLE` | the state that it is in |
 | `price` | `PRICE_ABOVE_MAXIMUM`, `PRICE_NOT_COMPARABLE` | the product's list price, where one is known |
 | `limit` | `CALLER_LIMIT_REACHED` | which limit: `orders_per_minute`, `orders_per_day`, `spend_per_day` of the caller, `account_spend_per_day` of all callers together, or `calls_per_second`, `calls_in_flight` of the caller at one replica |

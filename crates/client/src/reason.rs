@@ -102,9 +102,9 @@ impl Reason {
         match self.code {
             _ if refused => false,
             Code::Unavailable => true,
-            // Without a delay it is a message that is too large, or a stream
-            // that was not read.
-            Code::ResourceExhausted => self.retry_delay.is_some(),
+            // Without a delay it is a message that is too large, a stream that was
+            // not read, or an order that is in the way for longer.
+            Code::ResourceExhausted | Code::Aborted => self.retry_delay.is_some(),
             _ => self.connection_lost,
         }
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Sims;
-use super::writes::LEAST_TIME;
+use super::writes::ensure_time;
 use crate::config;
 use crate::domain::Pool;
 use crate::domain::stock::{Delivered, Reservation, ReservationState, SetAside, StockCount, StockSim};
@@ -176,9 +176,7 @@ impl Stock {
                     provider: ProviderDetail::default(),
                 });
             }
-            if deadline.remaining() < LEAST_TIME {
-                return Err(Error::DeadlineExceeded);
-            }
+            ensure_time(deadline)?;
         }
     }
 

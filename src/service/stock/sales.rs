@@ -1,5 +1,6 @@
 //! Sells a SIM of the stock: reserves and buys in one request.
 
+use super::super::writes::ensure_time;
 use super::{Request, Stock};
 use crate::domain::Pool;
 use crate::domain::error::LedgerState;
@@ -70,6 +71,8 @@ impl Sales {
                 return known;
             }
         }
+        // Before a SIM is taken for it.
+        ensure_time(deadline).map_err(|error| error.after_ledger(LedgerState::Nothing))?;
         let sold = match &sale.source {
             FromStock::Pool(pool) => self.sell_from(pool, sale, deadline).await,
             FromStock::Reservation(id) => self.sell_reserved(*id, sale, deadline).await,
@@ -156,7 +159,7 @@ impl Sales {
             Error::SimNotFound { .. } => SetAside::SimNotFound,
             Error::SimNotResolvable { .. } => SetAside::NoMsisdn,
             // Somebody has ordered for the SIM itself.
-            Error::OrderInProgress { .. } => SetAside::HasSubscription,
+            Error::OrderInProgress(..) => SetAside::HasSubscription,
             _ => return Ok(false),
         };
         let SimRef::Iccid(card) = sim else {

@@ -199,7 +199,7 @@ impl Inner {
         self.metrics.write(kind, metrics::SUBSCRIPTION_CONFLICT);
         tracing::error!(
             order_id = %id,
-            "the provider names a subscription that belongs to another order: an operator has to look"
+            "the provider names a subscription that belongs to another order"
         );
     }
 

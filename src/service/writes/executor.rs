@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::flight::{Answered, Flight, Listed, Lost};
 use super::prepared::Change;
 use super::steps::Step;
-use super::{Inner, Key, busy, outcome, unavailable};
+use super::{Inner, Key, outcome, too_little_time, unavailable};
+use crate::domain::failure::Reason;
 use crate::domain::limits::Refusal;
 use crate::domain::write::{Kind, State, Write};
 use crate::domain::{Error, Lease, Result};
@@ -57,7 +58,7 @@ impl Inner {
             Answered::Nothing => Ok(None),
             Answered::Late(None) => {
                 if flight.abandon() {
-                    return Err(Error::DeadlineExceeded);
+                    return Err(too_little_time());
                 }
                 // It began at this very moment.
                 match waiting.answer(Instant::now()).await {
@@ -97,7 +98,7 @@ impl Inner {
         let record = match begun {
             Begun::Yes(record) => *record,
             Begun::Busy(other) => {
-                flight.end(Some(Err(busy(&slot, other))));
+                flight.end(Some(Err(self.busy(&slot, other).await)));
                 return;
             }
             Begun::Reserved => {
@@ -137,6 +138,7 @@ impl Inner {
         };
         self.steps.reached(Step::Answered).await;
         let answer = self.record_outcome(record, sent, &flight).await;
+        let answer = answer.map_err(|error| with_status(error, &change));
         self.steps.reached(Step::Settled).await;
         flight.end(Some(answer));
         listed.settled();
@@ -155,7 +157,7 @@ impl Inner {
                 self.send_purchase(record, purchase, *choice, options).await
             }
             Change::Subscription(change) => self.send_subscription_change(record, change, options).await,
-            Change::Sim(change) => self.provider.change_sim(change, options).await,
+            Change::Sim(change, status) => self.provider.change_sim(change, *status, options).await,
         }
     }
 
@@ -175,7 +177,7 @@ impl Inner {
         };
         match is_open {
             true => Ok(()),
-            false => Err(Error::OrderInProgress { order_id: id }),
+            false => Err(self.changed_meanwhile(&record.write).await),
         }
     }
 
@@ -338,9 +340,28 @@ fn limited(refusal: Refusal, change: &Change) -> Error {
         Refusal::NotPriced => Error::PriceNotLimited {
             price: match change {
                 Change::Purchase(purchase, _) => purchase.list_price.as_ref().map(|list| list.price),
-                Change::Subscription(_) | Change::Sim(_) => None,
+                Change::Subscription(_) | Change::Sim(..) => None,
             },
         },
+    }
+}
+
+/// What was refused for the status of the SIM names that.
+fn with_status(error: Error, change: &Change) -> Error {
+    match (error, change) {
+        (
+            Error::SimOperationRejected {
+                operation_id,
+                failure,
+                ..
+            },
+            Change::Sim(_, status),
+        ) => Error::SimOperationRejected {
+            operation_id,
+            sim_status: status.filter(|_| failure.reason == Reason::SimStatusNotEligible),
+            failure,
+        },
+        (error, _) => error,
     }
 }
 

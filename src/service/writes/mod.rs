@@ -7,6 +7,8 @@
 //! * `purchase`, `subscription` and `sim` are the kinds: how each is prepared,
 //!   sent and judged. `add_on` is what the purchase of an add-on needs.
 //! * `validation` answers what a purchase would get, without one.
+//! * `in_the_way` is what an error says of a write that keeps another one from
+//!   being sent.
 //! * `executor` carries out one attempt, detached from the call: begins it in
 //!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
 //! * `reconcile` determines the outcome of attempts without an answer; `checks`
@@ -26,6 +28,7 @@ mod checks;
 mod evidence;
 mod executor;
 mod flight;
+mod in_the_way;
 mod limits;
 mod lists;
 mod operations;
@@ -55,7 +58,7 @@ use crate::domain::change::{OptionalOperation, SimTerms};
 use crate::domain::failure::Reason;
 use crate::domain::limit_use::Watched;
 use crate::domain::limits::AllLimits;
-use crate::domain::write::{Kind, Order, PurchaseTerms, RequestId, State, SubscriptionTerms, Write, WriteId};
+use crate::domain::write::{Kind, Order, PurchaseTerms, RequestId, State, SubscriptionTerms, Write};
 use crate::domain::{Clock, Deadline, Error, Iccid, Result, SimRef};
 use crate::store::{self, EventLog, Ledger, Record, Slot};
 use crate::telemetry::Metrics;
@@ -189,7 +192,27 @@ impl Terms {
 /// in time.
 const ANSWER_AHEAD: Duration = Duration::from_millis(100);
 /// With less time than this nothing is sent: the answer would come too late.
-pub(super) const LEAST_TIME: Duration = Duration::from_millis(150);
+const LEAST_TIME: Duration = Duration::from_millis(150);
+/// What callers are told of that: with the time that is kept for the answer's
+/// way, and some for reading from the provider.
+const LEAST_DEADLINE: Duration = Duration::from_millis(200);
+
+/// Enough time is left for something to be sent.
+///
+/// # Errors
+/// `DEADLINE_EXCEEDED`, which says that nothing was sent.
+pub(super) fn ensure_time(deadline: Deadline) -> Result<()> {
+    match deadline.remaining() < LEAST_TIME {
+        true => Err(too_little_time()),
+        false => Ok(()),
+    }
+}
+
+fn too_little_time() -> Error {
+    Error::TooLittleTime {
+        least: LEAST_DEADLINE,
+    }
+}
 
 impl Writes {
     /// Sends nothing yet.
@@ -336,18 +359,11 @@ fn outcome(write: Write) -> Result<Write> {
                 false => Error::SimOperationRejected {
                     operation_id: write.id,
                     failure,
+                    sim_status: None,
                 },
             })
         }
         _ => Ok(write),
-    }
-}
-
-/// Another write is in flight for the slot.
-fn busy(slot: &Slot, other: WriteId) -> Error {
-    match slot {
-        Slot::Product { .. } => Error::OrderInProgress { order_id: other },
-        Slot::Sim { .. } => Error::SimOperationInProgress { operation_id: other },
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a kind's preparation passes to the executor.
 
 use super::Record;
+use crate::domain::SimStatus;
 use crate::domain::change::SimChange;
 use crate::domain::write::{Activation, Kind, Purchase, SubscriptionChange};
 
@@ -28,7 +29,8 @@ pub(super) struct Ready {
 pub(super) enum Change {
     Purchase(Purchase, Choice),
     Subscription(SubscriptionChange),
-    Sim(SimChange),
+    /// With the status that the SIM was read with.
+    Sim(SimChange, Option<SimStatus>),
 }
 
 impl Change {
@@ -36,7 +38,7 @@ impl Change {
         match self {
             Self::Purchase(purchase, _) => Kind::Purchase(purchase.clone()),
             Self::Subscription(change) => Kind::Subscription(change.clone()),
-            Self::Sim(change) => Kind::Sim(change.clone()),
+            Self::Sim(change, _) => Kind::Sim(change.clone()),
         }
     }
 }

@@ -124,9 +124,17 @@ impl Writes {
             .await
             .map_err(unavailable)?;
         // Another order is in flight, or has just claimed it.
-        settled.map(Some).ok_or(Error::OrderInProgress {
-            order_id: record.write.id,
-        })
+        match settled {
+            Some(settled) => Ok(Some(settled)),
+            None => {
+                let status = inner.ledger.slot_status(slot).await.map_err(unavailable)?;
+                let other = status.in_flight.filter(|other| *other != record.write.id);
+                Err(match other {
+                    Some(other) => inner.busy(slot, other).await,
+                    None => inner.changed_meanwhile(&record.write).await,
+                })
+            }
+        }
     }
 
     /// The account has a reference to order with.

@@ -4,7 +4,7 @@ use super::executor::PlannedAttempt;
 use super::flight::Answered;
 use super::prepared::Prepared;
 use super::steps::Step;
-use super::{ANSWER_AHEAD, Key, LEAST_TIME, Record, Request, Terms, Writes, busy, outcome, unavailable};
+use super::{ANSWER_AHEAD, Key, Record, Request, Terms, Writes, ensure_time, outcome, unavailable};
 use crate::domain::error::LedgerState;
 use crate::domain::write::{State, Write, WriteId};
 use crate::domain::{Deadline, Error, Lease, Result};
@@ -23,9 +23,8 @@ impl Writes {
             };
             match self.execute_from(known, request, deadline).await {
                 Ok(Some(answer)) => return Ok(answer),
-                Ok(None) if deadline.remaining() < LEAST_TIME => return Err(Error::DeadlineExceeded),
                 // The ledger has moved on: everything has to be read again.
-                Ok(None) => {}
+                Ok(None) => ensure_time(deadline)?,
                 Err(error) => return Err(error.after_ledger(read)),
             }
         }
@@ -93,6 +92,7 @@ impl Writes {
         deadline: Deadline,
     ) -> Result<Option<Result<Write>>> {
         let inner = &self.inner;
+        ensure_time(deadline)?;
         // Before anything is read: nothing is sent on data that is old by
         // either clock.
         let lease = Lease::begin(&inner.clock, inner.config.lease);
@@ -103,9 +103,7 @@ impl Writes {
             Prepared::Settled(record) => return Ok(Some(outcome(record.write))),
             Prepared::Stale => return Ok(None),
         };
-        if deadline.remaining() < LEAST_TIME {
-            return Err(Error::DeadlineExceeded);
-        }
+        ensure_time(deadline)?;
         let now = inner.ledger.now().await.map_err(unavailable)?;
         let number = before.map_or(1, |record| record.attempt.saturating_add(1));
         let (id, created_at) = match before {
@@ -192,7 +190,9 @@ impl Writes {
             return Ok(Some(status.generation));
         };
         match self.find(Key::Write(in_flight)).await? {
-            Some(other) if other.write.request_id != request.request_id => Err(busy(slot, in_flight)),
+            Some(other) if other.write.request_id != request.request_id => {
+                Err(self.inner.busy(slot, in_flight).await)
+            }
             // The request's own, which began after the ledger was read, or one
             // that was withdrawn meanwhile.
             Some(_) | None => Ok(None),

@@ -8,7 +8,7 @@
 use super::prepared::{Change, Prepared, Ready};
 use super::verdict::{Judgement, Observation, PassedWindows, Verdict};
 use super::{Inner, Request, Writes};
-use crate::domain::change::{Labels, SimAction, SimChange, SimTerms};
+use crate::domain::change::{Applicability, Labels, SimAction, SimChange, SimTerms};
 use crate::domain::error::Violation;
 use crate::domain::failure::Reason;
 use crate::domain::sim::Identifier;
@@ -21,8 +21,8 @@ impl Writes {
     /// Finds the SIM and checks that it is the intended one.
     ///
     /// # Errors
-    /// `INVALID_REQUEST`, `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`, and those of
-    /// reading.
+    /// `INVALID_REQUEST`, `SIM_NOT_FOUND`, `SIM_NOT_RESOLVABLE`,
+    /// `SIM_STATUS_NOT_ELIGIBLE`, and those of reading.
     pub(super) async fn prepare_sim_change(
         &self,
         request: &Request,
@@ -31,7 +31,8 @@ impl Writes {
         deadline: Deadline,
     ) -> Result<Prepared> {
         self.ensure_can_be_sent(terms)?;
-        let sim = self.inner.sims.subscriber(&request.sim, deadline).await?.ids;
+        let read = self.inner.sims.subscriber(&request.sim, deadline).await?;
+        let (sim, status) = (read.ids, read.status);
         let missing = |needed| Error::SimNotResolvable { needed };
         let msisdn = sim.msisdn.ok_or(missing(Identifier::Msisdn))?;
         let iccid = sim.iccid.ok_or(missing(Identifier::Iccid))?;
@@ -45,12 +46,20 @@ impl Writes {
         let Some(generation) = self.free_slot(&slot, request, None).await? else {
             return Ok(Prepared::Stale);
         };
+        // After that: an operation in flight is about to change the status.
+        match status {
+            Some(status) if terms.action.applies_to(status) == Applicability::Impossible => {
+                return Err(Error::SimStatusNotEligible { status });
+            }
+            Some(_) | None => {}
+        }
+        let change = SimChange {
+            msisdn,
+            iccid,
+            terms: terms.clone(),
+        };
         Ok(Prepared::Ready(Box::new(Ready {
-            change: Change::Sim(SimChange {
-                msisdn,
-                iccid,
-                terms: terms.clone(),
-            }),
+            change: Change::Sim(change, status),
             baseline: Vec::new(),
             generation,
         })))

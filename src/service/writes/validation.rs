@@ -8,7 +8,7 @@
 
 use super::prepared::{Change, Choice, Prepared};
 use super::purchase::fitting;
-use super::{Key, LEAST_TIME, Record, Request, Writes, outcome};
+use super::{Key, Record, Request, Writes, ensure_time, outcome};
 use crate::domain::eligibility::Verdict;
 use crate::domain::error::LedgerState;
 use crate::domain::failure::Reason;
@@ -42,9 +42,8 @@ impl Writes {
             }
             match self.validate_new(request, deadline).await {
                 Ok(Some(validated)) => return Ok(validated),
-                Ok(None) if deadline.remaining() < LEAST_TIME => return Err(Error::DeadlineExceeded),
                 // What was read has changed: everything has to be read again.
-                Ok(None) => {}
+                Ok(None) => ensure_time(deadline)?,
                 Err(error) => return Err(error.after_ledger(LedgerState::Nothing)),
             }
         }

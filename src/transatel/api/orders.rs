@@ -251,7 +251,7 @@ impl Receipt {
 
 /// Classifies a failed send. Only what was certainly not carried out is
 /// definite: it did not reach the provider, was rejected before it was
-/// processed (401, 429), or was refused with a title.
+/// processed (401, 429, 409 for a conflict), or was refused with a title.
 pub(in crate::transatel) fn failed(failure: CallError) -> Outcome {
     match failure {
         CallError::Token(_) | CallError::Connect(_) | CallError::CircuitOpen { .. } | CallError::Crowded => {
@@ -267,7 +267,16 @@ pub(in crate::transatel) fn failed(failure: CallError) -> Outcome {
             // Not available to this account, which is checked before anything is
             // done.
             501 => Outcome::Refused(refused(refusal)),
-            400..=499 if refusal.title.is_some() => Outcome::Refused(refused(refusal)),
+            400..=499 if refusal.title.is_some() => {
+                let failure = refused(refusal);
+                match failure.reason {
+                    // Another request for the SIM is pending: this one was not taken.
+                    Reason::InProgress => Outcome::NotSent(Error::OrderNotTaken {
+                        provider: failure.provider,
+                    }),
+                    _ => Outcome::Refused(failure),
+                }
+            }
             _ => Outcome::Unknown,
         },
     }
@@ -338,7 +347,6 @@ mod tests {
             (400, Some("INSUFFICIENT_FUNDS"), InsufficientFunds),
             (403, Some("INSUFFICIENT_PERMISSION"), CredentialsRejected),
             (403, Some("SOMETHING"), CredentialsRejected),
-            (409, Some("CONFLICT"), InProgress),
             (400, Some("BAD_REQUEST"), Protocol),
             (404, Some("NOT_FOUND"), Protocol),
             (405, Some("METHOD_NOT_ALLOWED"), Protocol),
@@ -360,6 +368,7 @@ mod tests {
             refusal(401, Some("UNAUTHORIZED")),
             refusal(429, Some("TOO_MANY_REQUESTS")),
             refusal(429, None),
+            refusal(409, Some("CONFLICT")),
             CallError::Connect("refused".into()),
             CallError::Token(std::sync::Arc::new(refusal(401, Some("invalid_client")))),
             CallError::NoTimeLeft,

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::orders::{Outcome, failed, refused};
 use super::sims::is_unknown_sim;
-use crate::domain::change::{OptionalOperation, SimChange, SimTerms};
+use crate::domain::change::{Applicability, OptionalOperation, SimChange, SimTerms};
 use crate::domain::failure::{Failure, Reason};
-use crate::domain::{Error, Iccid};
+use crate::domain::{Error, Iccid, SimStatus};
 use crate::transatel::client::endpoint;
 use crate::transatel::client::error::{CallError, Need};
 use crate::transatel::client::request::{CallOptions, Request};
@@ -86,7 +86,13 @@ impl Transatel {
     /// answer: the transaction shows what becomes of it.
     ///
     /// Not cancel-safe: a send that is dropped may have been carried out.
-    pub async fn change_sim(&self, change: &SimChange, options: CallOptions) -> Outcome {
+    /// `status` is what the SIM was read with.
+    pub async fn change_sim(
+        &self,
+        change: &SimChange,
+        status: Option<SimStatus>,
+        options: CallOptions,
+    ) -> Outcome {
         let SimTerms { action, plan } = &change.terms;
         let rate_plan = plan.as_deref().or(self.account.rate_plan.as_deref());
         let Some(rate_plan) = rate_plan else {
@@ -114,7 +120,10 @@ impl Transatel {
                 Ok(accepted) => accepted.outcome(),
                 Err(_) => Outcome::Unknown,
             },
-            Err(failure) => change_failed(failure),
+            Err(failure) => {
+                let applies = status.map(|status| action.applies_to(status));
+                change_failed(failure, applies)
+            }
         }
     }
 
@@ -170,7 +179,7 @@ impl Transaction {
 }
 
 /// As for orders, except where this API reports something in its own way.
-fn change_failed(failure: CallError) -> Outcome {
+fn change_failed(failure: CallError, applies: Option<Applicability>) -> Outcome {
     let unknown = is_unknown_sim(&failure);
     match failure {
         CallError::Refused(refusal) if unknown => Outcome::Refused(Failure {
@@ -190,12 +199,16 @@ fn change_failed(failure: CallError) -> Outcome {
             reason: Reason::OperationNotEnabled,
             provider: refusal.provider_detail(),
         }),
-        // Here it also means that the status of the SIM does not allow it.
+        // Here it also means that the status of the SIM does not allow it, unless
+        // the operation applies to that.
         CallError::Refused(refusal) if refusal.status == 400 && refusal.is("BAD_REQUEST") => {
-            let refused = refused(refusal);
+            let reason = match applies {
+                Some(Applicability::Impossible | Applicability::Undocumented) => Reason::SimStatusNotEligible,
+                Some(Applicability::Applies) | None => Reason::Rejected,
+            };
             Outcome::Refused(Failure {
-                reason: Reason::Rejected,
-                ..refused
+                reason,
+                ..refused(refusal)
             })
         }
         other => failed(other),
@@ -272,7 +285,7 @@ mod tests {
                 detail: Some(detail.into()),
                 ..Refusal::default()
             });
-            match change_failed(failure) {
+            match change_failed(failure, Some(Applicability::Applies)) {
                 Outcome::Refused(refused) => assert_eq!(refused.reason, expected, "{status} {title}"),
                 other => panic!("{status} {title}: {other:?}"),
             }
@@ -283,7 +296,7 @@ mod tests {
             ..Refusal::default()
         });
         assert!(matches!(
-            change_failed(conflict),
+            change_failed(conflict, None),
             Outcome::NotSent(Error::SimBusy { .. })
         ));
     }

@@ -30,6 +30,7 @@ pub mod ledger_upgrade;
 pub mod log_level;
 pub mod metadata_limits;
 pub mod metrics;
+mod own_answers;
 pub mod page;
 pub mod ports;
 pub mod provider_tls;

@@ -133,6 +133,13 @@ impl TestEnv {
         self.gateway.provisioning()
     }
 
+    /// A caller of orders that leaves the deadline to the server: see
+    /// [`Gateway::untimed_catalog`].
+    pub fn untimed_provisioning(&self) -> api::provisioning_client::ProvisioningClient<Untimed> {
+        let (client, origin) = untimed_client(self.gateway.addresses.grpc);
+        api::provisioning_client::ProvisioningClient::with_origin(client, origin)
+    }
+
     pub fn inventory(&self) -> api::inventory_client::InventoryClient<Channel> {
         api::inventory_client::InventoryClient::new(self.gateway.channel.clone())
     }

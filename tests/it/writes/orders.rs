@@ -2,6 +2,8 @@
 
 mod add_ons;
 mod callers;
+mod in_the_way;
+mod least_deadline;
 mod list_price;
 mod listing;
 mod outcomes;

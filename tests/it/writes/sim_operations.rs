@@ -1,6 +1,7 @@
 //! Operations on SIMs, over gRPC: sent once, followed to their
 //! end.
 
+mod eligibility;
 mod labels;
 mod listing;
 mod outcomes;

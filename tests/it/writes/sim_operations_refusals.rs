@@ -105,13 +105,15 @@ async fn a_definite_refusal_is_an_error_and_stays_one() {
         );
         assert_eq!(sent(&env), at as u64 + 1, "{expected}");
     }
-    // What the provider itself refuses: a SIM that is suspended already.
-    let refused = suspend("882470000000012").send(&mut client).await.unwrap_err();
+    // What the provider itself refuses, and no document says of its status.
+    let preactivated = "882470000000001";
+    let refused = suspend(preactivated).send(&mut client).await.unwrap_err();
     assert_eq!(
         refusal(&refused),
-        (FailedPrecondition, "PROVIDER_REJECTED".into())
+        (FailedPrecondition, "SIM_STATUS_NOT_ELIGIBLE".into())
     );
     assert_eq!(reason(&refused).metadata["provider_code"], "BAD_REQUEST");
+    assert_eq!(reason(&refused).metadata["sim_status"], "PREACTIVATED");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::support::gateway::{FRANCE, ORDERS, SUBSCRIPTIONS, TestEnv, reason, un
 async fn a_refusal_is_final_and_says_why() {
     let env = TestEnv::open().await;
     let mut client = env.provisioning();
-    use Code::{Aborted, FailedPrecondition, Internal, NotFound};
+    use Code::{FailedPrecondition, Internal, NotFound};
     let cases = [
         (400, "SUBSCRIBER_NOT_FOUND", NotFound, "SIM_NOT_FOUND"),
         (404, "PRODUCT_NOT_FOUND", NotFound, "PRODUCT_NOT_FOUND"),
@@ -42,7 +42,6 @@ async fn a_refusal_is_final_and_says_why() {
             FailedPrecondition,
             "OPERATION_NOT_ENABLED",
         ),
-        (409, "CONFLICT", Aborted, "ORDER_IN_PROGRESS"),
         (
             403,
             "INSUFFICIENT_PERMISSION",

@@ -1,0 +1,58 @@
+//! What an error says of a write that keeps another one from being sent.
+
+use super::{Inner, Key, Slot};
+use crate::domain::error::{Error, InTheWay, Occupant};
+use crate::domain::sim_operation::{self, SimOperation};
+use crate::domain::write::{State, Write, WriteId};
+
+impl Inner {
+    /// The error of a slot that this write occupies.
+    pub(super) async fn busy(&self, slot: &Slot, other: WriteId) -> Error {
+        // Without more of it where that cannot be read: nothing was sent anyway.
+        let found = self.ledger.find(Key::Write(other)).await.ok().flatten();
+        let known = match found {
+            Some(record) => Some(Box::new(self.occupant(record.write).await)),
+            None => None,
+        };
+        let in_the_way = InTheWay {
+            id: other,
+            is_own: false,
+            known,
+        };
+        match slot {
+            Slot::Product { .. } => Error::OrderInProgress(in_the_way),
+            Slot::Sim { .. } => Error::SimOperationInProgress(in_the_way),
+        }
+    }
+
+    /// The error of an order that is in its own way: it changed while it was to be
+    /// sent again.
+    pub(super) async fn changed_meanwhile(&self, write: &Write) -> Error {
+        Error::OrderInProgress(InTheWay {
+            id: write.id,
+            is_own: true,
+            known: Some(Box::new(self.occupant(write.clone()).await)),
+        })
+    }
+
+    async fn occupant(&self, write: Write) -> Occupant {
+        let needs_operator = write.state == State::NeedsOperator;
+        let (request_id, caller, order_state) = (write.request_id, write.caller.clone(), write.state_name());
+        let state = match write.into_sim_change() {
+            None => order_state,
+            Some(_) if needs_operator => State::NeedsOperator.name(),
+            Some(change) => match self.ledger.now().await {
+                Ok(now) => SimOperation::of(change, self.config.give_up_after, now)
+                    .state
+                    .name(),
+                Err(_) => sim_operation::State::Unknown.name(),
+            },
+        };
+        Occupant {
+            state,
+            needs_operator,
+            request_id,
+            caller,
+        }
+    }
+}
