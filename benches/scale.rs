@@ -116,6 +116,11 @@ fn order_lists() -> Vec<(&'static str, api::ListOrdersRequest)> {
         states: states.iter().map(|state| i32::from(*state)).collect(),
         ..page()
     };
+    // What a caller asks for that sees only its own.
+    let own = || api::ListOrdersRequest {
+        caller: "caller-3".into(),
+        ..page()
+    };
     use api::OrderState::{NeedsOperator, NotPlaced, Placed, Rejected, Unknown};
     vec![
         ("newest", page()),
@@ -176,6 +181,48 @@ fn order_lists() -> Vec<(&'static str, api::ListOrdersRequest)> {
             api::ListOrdersRequest {
                 caller: "none".into(),
                 ..page()
+            },
+        ),
+        (
+            "caller, SIM",
+            api::ListOrdersRequest {
+                sim: Some(sim("882470000000777")),
+                ..own()
+            },
+        ),
+        (
+            "caller, product",
+            api::ListOrdersRequest {
+                product_id: "P7".into(),
+                ..own()
+            },
+        ),
+        (
+            "caller, product, none",
+            api::ListOrdersRequest {
+                product_id: "none".into(),
+                ..own()
+            },
+        ),
+        (
+            "caller, reference, none",
+            api::ListOrdersRequest {
+                reference: "none".into(),
+                ..own()
+            },
+        ),
+        (
+            "caller, all settled states",
+            api::ListOrdersRequest {
+                states: states(&[Placed, Rejected, NotPlaced]).states,
+                ..own()
+            },
+        ),
+        (
+            "caller, kind, none",
+            api::ListOrdersRequest {
+                kind: api::OrderKind::TerminateSubscription.into(),
+                ..own()
             },
         ),
         (

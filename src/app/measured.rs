@@ -204,7 +204,7 @@ measured! {
     ) -> Vec<Write>;
     Write ledger.purge as "purge"(unchanged_since: Timestamp) -> u64;
     Read ledger.counts as "counts"() -> Vec<Count>;
-    Read ledger.spend as "spend"(days: Days) -> Vec<Spent>;
+    Read ledger.spend as "spend"(days: Days, caller: Option<&str>) -> Vec<Spent>;
     Read ledger.new_orders as "new_orders"(since: Timestamp) -> Vec<(Option<String>, i64)>;
     Read ledger.unknown_since as "unknown_since"() -> Option<Timestamp>;
     Read ledger.oldest_in_flight as "oldest_in_flight"(state: State, limit: i64) -> Vec<InFlight>;

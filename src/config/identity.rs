@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::address_range::AddressRange;
 use super::methods::Grant;
 use super::reader::Reader;
+use super::scopes;
 use crate::domain::Caller;
+use crate::domain::scope::Scopes;
 
 /// What connections are secured with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Tls {
 pub struct Callers {
     /// What each may call. `None`: everybody may call everything.
     pub policy: Option<Policy>,
+    /// What each may see.
+    pub scopes: Scopes,
     /// How a mesh passes on who calls.
     pub forwarded: Option<Forwarded>,
 }
@@ -97,6 +101,7 @@ impl Callers {
     /// `shown`: whether callers show certificates.
     pub(super) fn read(reader: &mut Reader, shown: bool) -> Self {
         let policy = Policy::read(reader);
+        let scopes = scopes::read(reader);
         let forwarded = Forwarded::read(reader);
         if policy.is_some() && forwarded.is_none() && !shown {
             reader.problem(
@@ -105,7 +110,18 @@ impl Callers {
                  names",
             );
         }
-        Self { policy, forwarded }
+        if scopes.limit_any() && forwarded.is_none() && !shown {
+            reader.problem(
+                scopes::KEY,
+                "no caller has a name: set grpc.tls.client_ca_file or callers.header, so that what is its own is \
+                 known",
+            );
+        }
+        Self {
+            policy,
+            scopes,
+            forwarded,
+        }
     }
 }
 

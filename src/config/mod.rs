@@ -19,6 +19,7 @@ mod postgres_files;
 mod print;
 mod provider;
 mod reader;
+mod scopes;
 mod secret;
 mod stock;
 mod store;

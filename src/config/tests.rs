@@ -194,7 +194,7 @@ fn a_table_of_names_is_read_from_every_layer_and_printed_back() {
     std::fs::write(
         &file,
         "[callers]\nheader = \"X-Caller\"\nheader_from = [\"10.0.0.0/8\"]\n[callers.allow]\n\"shop.internal\" = \
-         [\"Catalog/*\"]\n\"spiffe://a/b\" = [\"*\"]\n",
+         [\"Catalog/*\"]\n\"spiffe://a/b\" = [\"*\"]\n[callers.scope]\n\"Shop.internal\" = \"own\"\n\"*\" = \"all\"\n",
     )
     .unwrap();
     let sources = |environment: &[(&str, &str)], file: &std::path::Path| Sources {
@@ -219,10 +219,16 @@ fn a_table_of_names_is_read_from_every_layer_and_printed_back() {
             ("spiffe://a/b", &[Grant::Everything][..]),
         ]
     );
+    let scopes = loaded.config.callers.scopes.clone();
+    let named: Vec<(&str, bool)> = { scopes.named.iter() }
+        .map(|(name, own)| (name.as_str(), *own))
+        .collect();
+    assert_eq!((named, scopes.others), (vec![("shop.internal", true)], false));
     let printed = loaded.to_toml();
     std::fs::write(&file, &printed).unwrap();
     let again = load(&sources(&[], &file)).unwrap();
     assert_eq!(again.config.callers.policy, Some(policy));
+    assert_eq!(again.config.callers.scopes, scopes);
     assert_eq!(again.to_toml(), printed);
 }
 

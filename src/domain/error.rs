@@ -158,7 +158,7 @@ pub enum Error {
     #[error("there is no such order")]
     OrderNotFound,
     /// Another order for the same SIM and product is in flight.
-    #[error("order {} for the same SIM and product {}: nothing was sent", .0.id, .0.condition())]
+    #[error("{} for the same SIM and product {}: nothing was sent", .0.name("order"), .0.condition())]
     OrderInProgress(InTheWay),
     /// The provider is busy with another request for the SIM.
     #[error(
@@ -186,7 +186,7 @@ pub enum Error {
     #[error("there is no such operation on a SIM")]
     SimOperationNotFound,
     /// Another operation on the same SIM is in flight.
-    #[error("operation {} on the same SIM {}: nothing was sent", .0.id, .0.condition())]
+    #[error("{} on the same SIM {}: nothing was sent", .0.name("operation"), .0.condition())]
     SimOperationInProgress(InTheWay),
     /// The provider is carrying out another operation on the SIM.
     #[error("the provider is busy with another operation on the SIM: nothing was sent, try again later")]
@@ -339,11 +339,12 @@ pub enum Error {
 /// A write that is in flight where another one was to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InTheWay {
-    /// Its id.
-    pub id: WriteId,
+    /// Its id; `None` when the caller may not see it.
+    pub id: Option<WriteId>,
     /// It is the one of the same request: a repeat shows what became of it.
     pub is_own: bool,
-    /// What else the ledger says of it; `None` when that could not be read.
+    /// What else the ledger says of it; `None` when that could not be read, or may
+    /// not be seen.
     pub known: Option<Box<Occupant>>,
 }
 
@@ -361,6 +362,13 @@ pub struct Occupant {
 }
 
 impl InTheWay {
+    fn name(&self, what: &str) -> String {
+        match &self.id {
+            Some(id) => format!("{what} {id}"),
+            None => format!("another {what}"),
+        }
+    }
+
     fn condition(&self) -> &'static str {
         match &self.known {
             Some(known) if known.needs_operator => "needs an operator",

@@ -6,7 +6,7 @@ use futures_util::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::layers::deadline;
-use super::layers::identity::caller;
+use super::layers::identity::requester;
 use super::page_token::{self, List};
 use super::{compression, parse};
 use crate::domain::event::Cursor;
@@ -29,7 +29,7 @@ impl pb::events_server::Events for Handler {
         request: Request<pb::StreamEventsRequest>,
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
         let deadline = deadline::of(&request);
-        let (start, filter) = parse::events::stream_events(request.get_ref(), caller(&request))?;
+        let (start, filter) = parse::events::stream_events(request.get_ref(), requester(&request))?;
         let messages = self.0.follow(start, filter, deadline).await?;
         Ok(Response::new(Box::pin(
             messages.map(|message| Ok(answer(message?))),
@@ -40,7 +40,7 @@ impl pb::events_server::Events for Handler {
         &self,
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
-        let list = parse::events::list_events(request.get_ref(), caller(&request))?;
+        let list = parse::events::list_events(request.get_ref(), requester(&request))?;
         let page = self.0.list(list.after, list.filter, list.page_size).await?;
         let token = |next| page_token::encode(List::Events, list.fingerprint, &next);
         Ok(compression::list(

@@ -6,6 +6,7 @@ use futures_util::stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::layers::deadline;
+use super::layers::identity::scope;
 use super::page_token::{self, List};
 use super::{compression, convert, parse, status};
 use crate::pb::connectivity::v1 as pb;
@@ -131,7 +132,7 @@ impl pb::inventory_server::Inventory for Handler {
         &self,
         request: Request<pb::ListStockRequest>,
     ) -> Result<Response<pb::ListStockResponse>, Status> {
-        let list = parse::stock::list_stock(request.get_ref())?;
+        let list = parse::stock::list_stock(request.get_ref(), scope(&request))?;
         // One more than the page, to know whether there is another.
         let mut sims = self.stock.list(list.filter, list.page_size + 1).await?;
         let size = list.page_size as usize;

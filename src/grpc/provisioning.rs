@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::layers::deadline;
-use super::layers::identity::caller;
+use super::layers::identity::{caller, requester, scope};
 use super::page_token::{self, List};
 use super::parse::provisioning::Purchase;
 use super::parse::sim_operations as operations;
@@ -38,7 +38,7 @@ impl Handler {
     async fn validated(&self, request: WriteRequest, deadline: Deadline) -> Result<pb::Order, Status> {
         Ok(match self.orders.validate_order(&request, deadline).await? {
             Validated::Known(order) => convert::order::order(*order),
-            Validated::Valid(kind) => convert::order::validated(request.request_id, request.caller, *kind),
+            Validated::Valid(kind) => convert::order::validated(request.request_id, request.by.caller, *kind),
         })
     }
 
@@ -61,7 +61,7 @@ impl pb::provisioning_server::Provisioning for Handler {
     ) -> Result<Response<pb::CreateOrderResponse>, Status> {
         let deadline = deadline::of(&request);
         let validate_only = request.get_ref().validate_only;
-        let order = match parse::provisioning::create_order(request.get_ref(), caller(&request))? {
+        let order = match parse::provisioning::create_order(request.get_ref(), requester(&request))? {
             Purchase::FromStock(sale) => {
                 let order = Box::pin(self.sales.sell(&sale, deadline)).await?;
                 convert::order::order(order)
@@ -77,7 +77,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ReserveSimRequest>,
     ) -> Result<Response<pb::ReserveSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let parsed = parse::stock::reserve_sim(request.get_ref(), caller(&request))?;
+        let parsed = parse::stock::reserve_sim(request.get_ref(), requester(&request))?;
         let reservation = Box::pin(self.stock.reserve(&parsed, deadline)).await?;
         Ok(Response::new(pb::ReserveSimResponse {
             reservation: Some(convert::stock::reservation(reservation)),
@@ -89,7 +89,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ReleaseSimRequest>,
     ) -> Result<Response<pb::ReleaseSimResponse>, Status> {
         let id = parse::stock::release_sim(request.get_ref())?;
-        let reservation = self.stock.release(id).await?;
+        let reservation = self.stock.release(id, &scope(&request)).await?;
         Ok(Response::new(pb::ReleaseSimResponse {
             reservation: Some(convert::stock::reservation(reservation)),
         }))
@@ -101,7 +101,7 @@ impl pb::provisioning_server::Provisioning for Handler {
     ) -> Result<Response<pb::GetOrderResponse>, Status> {
         let deadline = deadline::of(&request);
         let (key, wait) = parse::provisioning::get_order(request.get_ref())?;
-        let order = self.orders.get(key, wait, deadline).await?;
+        let order = self.orders.get(key, wait, &scope(&request), deadline).await?;
         Ok(Response::new(pb::GetOrderResponse {
             order: Some(convert::order::order(order)),
         }))
@@ -116,7 +116,13 @@ impl pb::provisioning_server::Provisioning for Handler {
         let limit = list.page_size + 1;
         let mut orders = self
             .orders
-            .list(list.sim.as_ref(), &list.filter, list.after, limit)
+            .list(
+                list.sim.as_ref(),
+                &list.filter,
+                &scope(&request),
+                list.after,
+                limit,
+            )
             .await?;
         let size = list.page_size as usize;
         let more = orders.len() > size;
@@ -137,7 +143,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::GetSpendRequest>,
     ) -> Result<Response<pb::GetSpendResponse>, Status> {
         let query = parse::spend::get_spend(request.get_ref())?;
-        let groups = self.orders.spend(&query).await?;
+        let groups = self.orders.spend(&query, &scope(&request)).await?;
         Ok(Response::new(convert::spend::spend(groups)))
     }
 
@@ -151,6 +157,7 @@ impl pb::provisioning_server::Provisioning for Handler {
             .resolve(
                 id,
                 &resolution,
+                &scope(&request),
                 Note {
                     by: caller(&request),
                     text,
@@ -178,7 +185,7 @@ impl pb::provisioning_server::Provisioning for Handler {
             sim.as_ref(),
             subscription_id,
             action,
-            caller(&request),
+            requester(&request),
         );
         let order = Some(self.order(parsed, deadline).await?);
         Ok(Response::new(pb::CancelRenewalResponse { order }))
@@ -200,7 +207,7 @@ impl pb::provisioning_server::Provisioning for Handler {
             sim.as_ref(),
             subscription_id,
             action,
-            caller(&request),
+            requester(&request),
         );
         let order = Some(self.order(parsed, deadline).await?);
         Ok(Response::new(pb::TerminateSubscriptionResponse { order }))
@@ -211,7 +218,11 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::ActivateSimRequest>,
     ) -> Result<Response<pb::ActivateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let parsed = operations::plain(common!(request.get_ref()), SimAction::Activate, caller(&request));
+        let parsed = operations::plain(
+            common!(request.get_ref()),
+            SimAction::Activate,
+            requester(&request),
+        );
         let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::ActivateSimResponse { operation }))
     }
@@ -221,7 +232,11 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::SuspendSimRequest>,
     ) -> Result<Response<pb::SuspendSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let parsed = operations::plain(common!(request.get_ref()), SimAction::Suspend, caller(&request));
+        let parsed = operations::plain(
+            common!(request.get_ref()),
+            SimAction::Suspend,
+            requester(&request),
+        );
         let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::SuspendSimResponse { operation }))
     }
@@ -234,7 +249,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         let parsed = operations::plain(
             common!(request.get_ref()),
             SimAction::Reactivate,
-            caller(&request),
+            requester(&request),
         );
         let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::ReactivateSimResponse { operation }))
@@ -245,7 +260,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::UpdateSimRequest>,
     ) -> Result<Response<pb::UpdateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let parsed = operations::update(request.get_ref(), caller(&request));
+        let parsed = operations::update(request.get_ref(), requester(&request));
         let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::UpdateSimResponse { operation }))
     }
@@ -255,7 +270,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::SwapSimRequest>,
     ) -> Result<Response<pb::SwapSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let parsed = operations::swap(request.get_ref(), caller(&request));
+        let parsed = operations::swap(request.get_ref(), requester(&request));
         let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::SwapSimResponse { operation }))
     }
@@ -265,7 +280,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         request: Request<pb::TerminateSimRequest>,
     ) -> Result<Response<pb::TerminateSimResponse>, Status> {
         let deadline = deadline::of(&request);
-        let parsed = operations::terminate(request.get_ref(), caller(&request));
+        let parsed = operations::terminate(request.get_ref(), requester(&request));
         let operation = Some(self.operation(parsed, deadline).await?);
         Ok(Response::new(pb::TerminateSimResponse { operation }))
     }
@@ -276,7 +291,10 @@ impl pb::provisioning_server::Provisioning for Handler {
     ) -> Result<Response<pb::GetSimOperationResponse>, Status> {
         let deadline = deadline::of(&request);
         let (key, wait) = operations::get(request.get_ref())?;
-        let operation = self.orders.operation(key, wait, deadline).await?;
+        let operation = self
+            .orders
+            .operation(key, wait, &scope(&request), deadline)
+            .await?;
         Ok(Response::new(pb::GetSimOperationResponse {
             operation: Some(convert::sim_operation::sim_operation(operation)),
         }))
@@ -291,7 +309,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         let limit = list.page_size + 1;
         let mut page = self
             .orders
-            .list_operations(&list.filter, list.after, limit)
+            .list_operations(&list.filter, &scope(&request), list.after, limit)
             .await?;
         let size = list.page_size as usize;
         let more = page.len() > size;
@@ -320,7 +338,11 @@ impl pb::provisioning_server::Provisioning for Handler {
             by: caller(&request),
             text,
         };
-        let operation = self.orders.resolve_operation(id, &resolution, note).await?;
+        let scope = scope(&request);
+        let operation = self
+            .orders
+            .resolve_operation(id, &resolution, &scope, note)
+            .await?;
         Ok(Response::new(pb::ResolveSimOperationResponse {
             operation: Some(convert::sim_operation::sim_operation(operation)),
         }))

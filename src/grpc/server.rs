@@ -192,10 +192,10 @@ impl<H: HealthApi> Server<H> {
         };
         let incoming = Incoming::new(self.listener, self.certificates, limits);
         tonic::transport::Server::builder()
-            .layer(Gate(Identity::new(secured, callers.forwarded)))
+            .layer(Gate(Identity::new(secured, callers.forwarded.clone())))
             .layer(TelemetryLayer::new(&metrics, methods(), sampling))
             .layer(Gate(MetadataLimit::new(config.max_header_bytes)))
-            .layer(Gate(Access::new(callers.policy.as_ref())))
+            .layer(Gate(Access::new(&callers)))
             .layer(Gate(Admission::new(config.max_in_flight, of_callers, &metrics)))
             .layer(DeadlineLayer::new(config.max_deadline, deadlines))
             .max_concurrent_streams(config.max_streams_per_connection)

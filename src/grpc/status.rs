@@ -17,6 +17,7 @@ use crate::domain::Error;
 use crate::domain::ProviderDetail;
 use crate::domain::error::{InTheWay, LedgerState};
 use crate::domain::failure::Reason;
+use crate::domain::write::WriteId;
 use crate::pb::connectivity::v1::ErrorReason;
 
 /// `ErrorInfo.domain` of every error.
@@ -65,6 +66,14 @@ impl Row {
     fn with(mut self, key: &'static str, value: impl ToString) -> Self {
         self.metadata.push((key, value.to_string()));
         self
+    }
+
+    /// An id, if it may be shown.
+    fn with_id(self, key: &'static str, id: Option<WriteId>) -> Self {
+        match id {
+            Some(id) => self.with(key, id),
+            None => self,
+        }
     }
 
     fn provider(mut self, detail: &ProviderDetail) -> Self {
@@ -194,7 +203,7 @@ fn row(error: &Error) -> Row {
         }
         Error::OrderNotFound => Row::new(Code::NotFound, R::OrderNotFound),
         Error::OrderInProgress(other) => Row::new(Code::Aborted, R::OrderInProgress)
-            .with("order_id", other.id)
+            .with_id("order_id", other.id)
             .in_the_way(other, ["order_state", "order_request_id", "order_caller"]),
         Error::OrderNotTaken { provider } => Row::new(Code::Aborted, R::OrderInProgress)
             .provider(provider)
@@ -209,7 +218,7 @@ fn row(error: &Error) -> Row {
         }
         Error::SimOperationNotFound => Row::new(Code::NotFound, R::SimOperationNotFound),
         Error::SimOperationInProgress(other) => Row::new(Code::Aborted, R::SimOperationInProgress)
-            .with("operation_id", other.id)
+            .with_id("operation_id", other.id)
             .in_the_way(
                 other,
                 ["operation_state", "operation_request_id", "operation_caller"],
@@ -441,6 +450,7 @@ mod examples {
             Error::OrderNotFound.after_ledger(LedgerState::Write(id, State::Done.order_name())),
             Error::OrderInProgress(in_the_way(id, true)),
             Error::OrderInProgress(in_the_way(id, false)),
+            Error::OrderInProgress(hidden()),
             Error::OrderNotTaken { provider: provider() },
             Error::OrderNotResolvable { state: State::Done },
             Error::SimOperationNotFound,
@@ -542,9 +552,17 @@ mod examples {
             caller: Some("shop.internal".into()),
         };
         InTheWay {
-            id,
+            id: Some(id),
             is_own,
             known: Some(Box::new(known)),
+        }
+    }
+
+    fn hidden() -> InTheWay {
+        InTheWay {
+            id: None,
+            is_own: false,
+            known: None,
         }
     }
 

@@ -211,8 +211,10 @@ impl<B: Backend> Ledger for B {
         self.read(reading!(session => operations::counts(session))).await
     }
 
-    async fn spend(&self, days: Days) -> Result<Vec<Spent>> {
-        self.read(reading!(session => spend::read(session, days))).await
+    async fn spend(&self, days: Days, caller: Option<&str>) -> Result<Vec<Spent>> {
+        let caller = caller.map(str::to_owned);
+        self.read(reading!(session, caller => spend::read(session, days, caller.as_deref())))
+            .await
     }
 
     async fn new_orders(&self, since: Timestamp) -> Result<Vec<(Option<String>, i64)>> {

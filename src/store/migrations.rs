@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 16] = [
+const STEPS: [(i64, &str, &str, &str); 17] = [
     (
         1,
         "orders",
@@ -103,16 +103,22 @@ const STEPS: [(i64, &str, &str, &str); 16] = [
         include_str!("../../migrations/postgres/0014_begin.sql"),
     ),
     (
-        17,
-        "stock counts (readable from 9)",
-        include_str!("../../migrations/sqlite/0017_stock_counts.sql"),
-        include_str!("../../migrations/postgres/0017_stock_counts.sql"),
+        15,
+        "scope (readable from 9)",
+        include_str!("../../migrations/sqlite/0015_scope.sql"),
+        include_str!("../../migrations/postgres/0015_scope.sql"),
     ),
     (
-        18,
+        16,
+        "stock counts (readable from 9)",
+        include_str!("../../migrations/sqlite/0016_stock_counts.sql"),
+        include_str!("../../migrations/postgres/0016_stock_counts.sql"),
+    ),
+    (
+        17,
         "stock levels (readable from 9)",
-        include_str!("../../migrations/sqlite/0018_stock_levels.sql"),
-        include_str!("../../migrations/postgres/0018_stock_levels.sql"),
+        include_str!("../../migrations/sqlite/0017_stock_levels.sql"),
+        include_str!("../../migrations/postgres/0017_stock_levels.sql"),
     ),
 ];
 

@@ -414,8 +414,9 @@ pub trait Ledger: Send + Sync + 'static {
     async fn counts(&self) -> Result<Vec<Count>>;
 
     /// The purchases that were last sent on these days and are placed or in
-    /// flight. Those that are placed stay when the writes are deleted.
-    async fn spend(&self, days: Days) -> Result<Vec<Spent>>;
+    /// flight, of all callers or of one. Those that are placed stay when the writes
+    /// are deleted.
+    async fn spend(&self, days: Days, caller: Option<&str>) -> Result<Vec<Spent>>;
 
     /// How many purchases each caller has first requested since; callers that are
     /// not known are one.

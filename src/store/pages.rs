@@ -2,8 +2,9 @@
 //! condition of the statement.
 //!
 //! A page costs what it holds, not what the ledger holds: for every filter there
-//! is an index in the order of ids. Only a combination of filters may have to
-//! pass over what one of them admits and another does not.
+//! is an index in the order of ids, also together with a caller: one that sees
+//! only its own has that filter in every list. Only another combination of filters
+//! may have to pass over what one of them admits and another does not.
 
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub struct OperationFilter {
     pub created_from: Option<Timestamp>,
     /// Created before.
     pub created_until: Option<Timestamp>,
+    /// That this caller requested.
+    pub caller: Option<String>,
 }
 
 /// A statement with its values.
@@ -154,6 +157,15 @@ fn is_in(state: State) -> String {
     format!("{unless}state = {}", names([state].into_iter()))
 }
 
+/// The comparison with a caller, for an index or, where another filter admits few
+/// rows, for none: a caller may have most of all rows.
+fn by_caller(has_few: bool) -> &'static str {
+    match has_few {
+        false => "caller =",
+        true => "COALESCE(caller, '') =",
+    }
+}
+
 pub(super) async fn orders<S: Session>(
     session: &mut S,
     filter: &Filter,
@@ -186,7 +198,8 @@ fn of_orders(filter: &Filter, after: Option<WriteId>) -> Query {
         Some(OrderAction::Buy) | None => "act =",
     };
     query.compare(kind, filter.action.map(kind::order_name));
-    query.compare("caller =", filter.caller.as_deref());
+    let has_few = filter.msisdn.is_some() || filter.reference.is_some();
+    query.compare(by_caller(has_few), filter.caller.as_deref());
     let states = { State::ALL.into_iter() }.filter(|state| filter.states.contains(state));
     query.parts = states.map(is_in).collect();
     query
@@ -201,6 +214,7 @@ fn of_operations(filter: &OperationFilter, after: Option<WriteId>) -> Query {
         None => {}
     }
     query.created(filter.created_from, filter.created_until);
+    query.compare(by_caller(filter.sim.is_some()), filter.caller.as_deref());
     if filter.needs_operator {
         query.add(&format!("state = {}", names([State::NeedsOperator].into_iter())));
     }
@@ -322,7 +336,86 @@ mod tests {
                 "orders_in_state (state=?)",
             ),
         ];
+        // The same of one caller, which has its own index where the filter admits many.
+        let own = |filter: Filter| Filter {
+            caller: text(),
+            ..filter
+        };
+        let own_orders = [
+            (
+                Filter {
+                    created_from: at,
+                    created_until: at,
+                    ..none()
+                },
+                "orders_of_caller (caller=? AND id>? AND id<?)",
+            ),
+            (
+                Filter {
+                    msisdn: Msisdn::parse("882470000000001"),
+                    ..none()
+                },
+                "orders_of_sim (msisdn=?)",
+            ),
+            (
+                Filter {
+                    reference: text(),
+                    ..none()
+                },
+                "orders_by_reference (reference=?)",
+            ),
+            (
+                Filter {
+                    product_id: text(),
+                    ..none()
+                },
+                "orders_of_caller_and_product (caller=? AND product_id=?)",
+            ),
+            (action(OrderAction::Buy), "orders_of_caller (caller=?)"),
+            (action(renewal), "orders_of_caller_and_kind (caller=? AND act=?)"),
+            (by_states(&[State::Done]), "orders_of_caller (caller=?)"),
+            (
+                by_states(&[State::Unknown, State::NotDone]),
+                "orders_of_caller_in_state (caller=? AND state=?)",
+            ),
+        ];
+        let orders = { orders.into_iter() }.chain(own_orders.map(|(filter, index)| (own(filter), index)));
         let none = OperationFilter::default;
+        let own = |filter: OperationFilter| OperationFilter {
+            caller: text(),
+            ..filter
+        };
+        let own_operations = [
+            (none(), "orders_of_caller_and_product (caller=? AND product_id=?)"),
+            (
+                OperationFilter {
+                    created_until: at,
+                    ..none()
+                },
+                "orders_of_caller_and_product (caller=? AND product_id=? AND id<?)",
+            ),
+            (
+                OperationFilter {
+                    sim: iccid.clone(),
+                    ..none()
+                },
+                "operations_of_card (iccid=?)",
+            ),
+            (
+                OperationFilter {
+                    needs_operator: true,
+                    ..none()
+                },
+                "operations_of_caller_in_state (caller=? AND state=?)",
+            ),
+            (
+                OperationFilter {
+                    states: OperationState::ALL.to_vec(),
+                    ..none()
+                },
+                "operations_of_caller_in_state (caller=? AND state=?)",
+            ),
+        ];
         let operations = [
             (none(), "orders_operations"),
             (
@@ -351,10 +444,12 @@ mod tests {
                 "operations_in_state (state=?)",
             ),
         ];
+        let operations =
+            { operations.into_iter() }.chain(own_operations.map(|(filter, index)| (own(filter), index)));
         let orders = orders.map(|(filter, index)| (format!("{filter:?}"), of_orders(&filter, None), index));
         let operations =
             operations.map(|(filter, index)| (format!("{filter:?}"), of_operations(&filter, None), index));
-        for (filter, query, index) in orders.into_iter().chain(operations) {
+        for (filter, query, index) in orders.chain(operations) {
             let parts = query.parts.len().max(1);
             let plan = plan(&mut connection, query).await;
             let reads: Vec<&String> = plan.iter().filter(|step| step.contains(" orders ")).collect();

@@ -5,10 +5,23 @@ use super::session::Session;
 use crate::domain::money::Currency;
 use crate::domain::spend::{Days, Spent, Sum};
 
-pub(super) async fn read<S: Session>(session: &mut S, days: Days) -> sqlx::Result<Vec<Spent>> {
-    let rows = session
-        .rows(S::SPEND.spent, values![days.first, days.end])
-        .await?;
+pub(super) async fn read<S: Session>(
+    session: &mut S,
+    days: Days,
+    caller: Option<&str>,
+) -> sqlx::Result<Vec<Spent>> {
+    let rows = match caller {
+        None => {
+            session
+                .rows(S::SPEND.spent, values![days.first, days.end])
+                .await?
+        }
+        Some(caller) => {
+            session
+                .rows(S::SPEND.spent_by_caller, values![days.first, days.end, caller])
+                .await?
+        }
+    };
     rows.iter().map(spent).collect()
 }
 

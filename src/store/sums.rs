@@ -6,22 +6,27 @@ use sqlx::SqlStr;
 
 use super::statements::in_flight;
 
-/// Rows of one sum: `$1` the first day, `$2` the day after the last.
+/// Rows of one sum, of all or, with `$whose`, of some: `$1` the first day, `$2` the
+/// day after the last.
 macro_rules! spent {
-    ($placed:expr) => {
+    ($placed:expr, $whose:literal) => {
         concat!(
             "SELECT caller, product_id, currency, CAST(1 AS BIGINT) AS placed, \
              CAST(SUM(orders) AS BIGINT) AS orders, CAST(SUM(units) AS BIGINT) AS units, \
              CAST(SUM(nanos) AS BIGINT) AS nanos FROM ",
             $placed,
-            " WHERE day >= $1 AND day < $2 GROUP BY caller, product_id, currency UNION ALL \
+            " WHERE day >= $1 AND day < $2",
+            $whose,
+            " GROUP BY caller, product_id, currency UNION ALL \
              SELECT caller, product_id, currency, CAST(0 AS BIGINT), COUNT(*), \
              CAST(COALESCE(SUM(units), 0) AS BIGINT), CAST(COALESCE(SUM(nanos), 0) AS BIGINT) FROM \
              (SELECT COALESCE(sent_day, created_at / 86400000000) AS day, COALESCE(caller, '') AS caller, \
              product_id, COALESCE(list_price_currency, '') AS currency, list_price_units AS units, \
              list_price_nanos AS nanos FROM orders WHERE ",
             in_flight!(),
-            " AND act = 'buy') AS opened WHERE day >= $1 AND day < $2 GROUP BY caller, product_id, currency"
+            " AND act = 'buy') AS opened WHERE day >= $1 AND day < $2",
+            $whose,
+            " GROUP BY caller, product_id, currency"
         )
     };
 }
@@ -51,8 +56,10 @@ macro_rules! used {
 
 /// What the databases do not have in common.
 pub(super) struct Statements {
-    /// Of some days.
+    /// Of some days, by all callers.
     pub(super) spent: SqlStr,
+    /// Of some days, by the caller `$3`.
+    pub(super) spent_by_caller: SqlStr,
     /// Of one day, by all callers.
     pub(super) used: SqlStr,
     /// Of one day, by the caller `$2`.
@@ -63,7 +70,8 @@ pub(super) struct Statements {
 }
 
 pub(super) const SQLITE: Statements = Statements {
-    spent: SqlStr::from_static(spent!("spend_totals")),
+    spent: SqlStr::from_static(spent!("spend_totals", "")),
+    spent_by_caller: SqlStr::from_static(spent!("spend_totals", " AND caller = $3")),
     used: SqlStr::from_static(used!("spend_totals", "")),
     used_by_caller: SqlStr::from_static(used!("spend_totals", " AND caller = $2")),
     exclude: None,
@@ -78,7 +86,8 @@ macro_rules! kept {
 }
 
 pub(super) const POSTGRES: Statements = Statements {
-    spent: SqlStr::from_static(spent!(kept!())),
+    spent: SqlStr::from_static(spent!(kept!(), "")),
+    spent_by_caller: SqlStr::from_static(spent!(kept!(), " AND caller = $3")),
     used: SqlStr::from_static(used!(kept!(), "")),
     used_by_caller: SqlStr::from_static(used!(kept!(), " AND caller = $2")),
     exclude: Some(SqlStr::from_static(

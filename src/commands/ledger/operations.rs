@@ -10,7 +10,7 @@ use crate::commands::{CommandResult, Sources};
 use crate::domain::change::SimAction;
 use crate::domain::sim_operation::State;
 use crate::domain::write::{RequestId, WriteId};
-use crate::domain::{Error, SimIds, SimOperation};
+use crate::domain::{Error, Scope, SimIds, SimOperation};
 use crate::grpc::operator;
 use crate::service::Writes;
 use crate::service::writes::{Key, OperationFilter};
@@ -81,7 +81,7 @@ async fn list(sources: &Sources, operations: Operations) -> CommandResult {
         ..OperationFilter::default()
     };
     let writes = open(sources).await?;
-    let page = writes.list_operations(&filter, None, list.asked_for());
+    let page = writes.list_operations(&filter, &Scope::All, None, list.asked_for());
     let found = page.await.map_err(failed)?;
     let head = ["OPERATION", "AGE", "STATE", "REASON", "WHAT"];
     Ok(list.print(found, head, row, operator::operations))
@@ -98,7 +98,7 @@ async fn resolve(sources: &Sources, resolve: Resolve) -> CommandResult {
         operator::operation_decision(&id, &found, &decision.note).map_err(misused)?;
     let writes = open(sources).await?;
     let resolved = writes
-        .resolve_operation(id, &resolution, decision.note(text))
+        .resolve_operation(id, &resolution, &Scope::All, decision.note(text))
         .await;
     print(resolved.map_err(failed)?, decision.json);
     Ok(ExitCode::SUCCESS)
@@ -107,8 +107,15 @@ async fn resolve(sources: &Sources, resolve: Resolve) -> CommandResult {
 /// The operation of an id, which may also be the caller's.
 async fn find(writes: &Writes, id: WriteId, request: RequestId) -> Result<SimOperation, Error> {
     let wait = std::time::Duration::ZERO;
-    match writes.operation(Key::Write(id), wait, deadline()).await {
-        Err(Error::SimOperationNotFound) => writes.operation(Key::Request(request), wait, deadline()).await,
+    match writes
+        .operation(Key::Write(id), wait, &Scope::All, deadline())
+        .await
+    {
+        Err(Error::SimOperationNotFound) => {
+            writes
+                .operation(Key::Request(request), wait, &Scope::All, deadline())
+                .await
+        }
         found => found,
     }
 }

@@ -9,7 +9,7 @@ use super::{Decision, List, Outcome, Show, deadline, failed, misused, open, text
 use crate::commands::{CommandError, CommandResult, Sources};
 use crate::domain::change::SubscriptionAction;
 use crate::domain::write::{Order, OrderKind, RequestId, State, WriteId};
-use crate::domain::{Error, SimIds};
+use crate::domain::{Error, Scope, SimIds};
 use crate::grpc::operator;
 use crate::service::Writes;
 use crate::service::writes::{Filter, Key};
@@ -87,7 +87,7 @@ async fn list(sources: &Sources, orders: Orders) -> CommandResult {
         ..Filter::default()
     };
     let writes = open(sources).await?;
-    let page = writes.list(list.sim.as_ref(), &filter, None, list.asked_for());
+    let page = writes.list(list.sim.as_ref(), &filter, &Scope::All, None, list.asked_for());
     let found = page.await.map_err(failed)?;
     let head = ["ORDER", "AGE", "STATE", "REASON", "PRODUCT"];
     Ok(list.print(found, head, row, operator::orders))
@@ -108,7 +108,9 @@ async fn resolve(sources: &Sources, resolve: Resolve) -> CommandResult {
     let found = outcome.finding(subscription_id.as_ref());
     let (id, resolution, text) = operator::order_decision(&id, &found, &decision.note).map_err(misused)?;
     let writes = open(sources).await?;
-    let resolved = writes.resolve(id, &resolution, decision.note(text)).await;
+    let resolved = writes
+        .resolve(id, &resolution, &Scope::All, decision.note(text))
+        .await;
     print(resolved.map_err(failed)?, decision.json);
     Ok(ExitCode::SUCCESS)
 }
@@ -116,8 +118,12 @@ async fn resolve(sources: &Sources, resolve: Resolve) -> CommandResult {
 /// The order of an id, which may also be the caller's.
 async fn find(writes: &Writes, id: WriteId, request: RequestId) -> Result<Order, Error> {
     let wait = std::time::Duration::ZERO;
-    match writes.get(Key::Write(id), wait, deadline()).await {
-        Err(Error::OrderNotFound) => writes.get(Key::Request(request), wait, deadline()).await,
+    match writes.get(Key::Write(id), wait, &Scope::All, deadline()).await {
+        Err(Error::OrderNotFound) => {
+            writes
+                .get(Key::Request(request), wait, &Scope::All, deadline())
+                .await
+        }
         found => found,
     }
 }

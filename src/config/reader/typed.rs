@@ -202,6 +202,14 @@ impl Reader {
         })
     }
 
+    /// Texts by names that the operator chooses. In the environment an inline
+    /// table.
+    pub fn texts(&mut self, key: &str) -> BTreeMap<String, String> {
+        self.entries(key, r#"{ "name" = "text" }"#, |reader, name| {
+            reader.optional_text(name).unwrap_or_default()
+        })
+    }
+
     fn entries<T: Clone + Into<toml::Value>>(
         &mut self,
         key: &str,

@@ -13,7 +13,7 @@ use tonic::Status;
 
 use super::gate::Decide;
 use crate::config::{AddressRange, Forwarded};
-use crate::domain::Caller;
+use crate::domain::{Caller, Requester, Scope};
 use crate::grpc::connection::Peer;
 use crate::grpc::forwarded;
 
@@ -92,6 +92,19 @@ impl Decide for Identity {
             request.extensions_mut().insert(caller);
         }
         Ok(())
+    }
+}
+
+/// What the caller may see.
+pub fn scope<T>(request: &tonic::Request<T>) -> Scope {
+    request.extensions().get().cloned().unwrap_or_default()
+}
+
+/// Who calls, as the ledger stores it, and what it may see.
+pub fn requester<T>(request: &tonic::Request<T>) -> Requester {
+    Requester {
+        caller: caller(request),
+        scope: scope(request),
     }
 }
 

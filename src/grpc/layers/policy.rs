@@ -1,9 +1,12 @@
-//! Restricts each caller to the methods that it may call.
+//! Restricts each caller to the methods that it may call, and to what it may see.
 //!
 //! Without a policy every caller may call everything. With one, callers that
 //! are not named are refused, and so is a method that no pattern covers. Health
 //! and reflection stay open: probes have no identity, and the contract is
 //! public.
+//!
+//! A call whose caller sees only its own requests has that [`Scope`] in its
+//! extensions; without one it sees everything.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,31 +15,54 @@ use http::Request;
 use tonic::Status;
 
 use super::gate::Decide;
-use crate::config::{Grant, METHODS, Policy};
-use crate::domain::{Caller, Error};
+use crate::config::{Callers, Grant, METHODS};
+use crate::domain::scope::Scopes;
+use crate::domain::{Caller, Error, Scope};
 
 /// Refuses calls that the policy does not cover.
 #[derive(Clone)]
 pub struct Access(Option<Arc<Rules>>);
 
-/// Request paths that each caller may call.
 struct Rules {
+    granted: Option<Granted>,
+    scopes: Scopes,
+}
+
+/// Request paths that each caller may call.
+struct Granted {
     named: HashMap<Caller, HashSet<String>>,
     anyone: HashSet<String>,
 }
 
 impl Access {
-    /// By the policy, when there is one.
-    pub fn new(policy: Option<&Policy>) -> Self {
-        Self(policy.map(|policy| {
-            let named = policy.named.iter();
+    /// By the settings; without a policy and a scope every call passes.
+    pub fn new(callers: &Callers) -> Self {
+        let granted = callers.policy.as_ref().map(|policy| Granted {
+            named: { policy.named.iter() }
+                .map(|(caller, grants)| (caller.clone(), paths(grants)))
+                .collect(),
+            anyone: paths(&policy.anyone),
+        });
+        let has_rules = granted.is_some() || callers.scopes.limit_any();
+        Self(has_rules.then(|| {
             Arc::new(Rules {
-                named: named
-                    .map(|(caller, grants)| (caller.clone(), paths(grants)))
-                    .collect(),
-                anyone: paths(&policy.anyone),
+                granted,
+                scopes: callers.scopes.clone(),
             })
         }))
+    }
+}
+
+impl Granted {
+    fn ensure_allowed(&self, caller: Option<&Caller>, path: &str) -> Result<(), Error> {
+        let caller = caller.ok_or(Error::CallerUnauthenticated)?;
+        let own = self.named.get(caller);
+        match own.is_some_and(|own| own.contains(path)) || self.anyone.contains(path) {
+            true => Ok(()),
+            false => Err(Error::CallerNotAllowed {
+                caller: caller.clone(),
+            }),
+        }
     }
 }
 
@@ -51,15 +77,17 @@ impl Decide for Access {
         if path.starts_with("/grpc.") {
             return Ok(());
         }
-        let Some(caller) = request.extensions().get::<Caller>() else {
-            return Err(Box::new(Error::CallerUnauthenticated.into()));
-        };
-        let own = rules.named.get(caller);
-        if own.is_some_and(|own| own.contains(path)) || rules.anyone.contains(path) {
-            return Ok(());
+        let caller = request.extensions().get::<Caller>();
+        let scope = match &rules.granted {
+            Some(granted) => granted.ensure_allowed(caller, path),
+            None => Ok(()),
         }
-        let caller = caller.clone();
-        Err(Box::new(Error::CallerNotAllowed { caller }.into()))
+        .and_then(|()| rules.scopes.of(caller).ok_or(Error::CallerUnauthenticated))
+        .map_err(|error| Box::new(error.into()))?;
+        if scope != Scope::All {
+            request.extensions_mut().insert(scope);
+        }
+        Ok(())
     }
 }
 

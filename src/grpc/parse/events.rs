@@ -2,7 +2,7 @@
 
 use super::Violations;
 use crate::domain::event::Cursor;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Requester, Result};
 use crate::grpc::convert;
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
@@ -21,9 +21,9 @@ pub const ANY: Fingerprint = Fingerprint::ANY;
 ///
 /// # Errors
 /// `INVALID_REQUEST`, or `EVENT_CURSOR_INVALID` when only the token is wrong.
-pub fn stream_events(request: &pb::StreamEventsRequest, caller: Option<String>) -> Result<(Start, Filter)> {
+pub fn stream_events(request: &pb::StreamEventsRequest, by: Requester) -> Result<(Start, Filter)> {
     let mut violations = Violations::default();
-    let filter = violations.event_filter(request.filter.as_ref(), caller);
+    let filter = violations.event_filter(request.filter.as_ref(), by);
     let start = match pb::StreamStart::try_from(request.start) {
         Ok(pb::StreamStart::Unspecified | pb::StreamStart::Latest) => Start::Latest,
         Ok(pb::StreamStart::Earliest) => Start::Earliest,
@@ -54,9 +54,9 @@ pub struct ListEvents {
 ///
 /// # Errors
 /// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
-pub fn list_events(request: &pb::ListEventsRequest, caller: Option<String>) -> Result<ListEvents> {
+pub fn list_events(request: &pb::ListEventsRequest, by: Requester) -> Result<ListEvents> {
     let mut violations = Violations::default();
-    let filter = violations.event_filter(request.filter.as_ref(), caller);
+    let filter = violations.event_filter(request.filter.as_ref(), by);
     let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
     let filter = violations.into_result(Some(filter))?;
     let requested = request.filter.clone().unwrap_or_default();
@@ -80,8 +80,12 @@ pub fn list_events(request: &pb::ListEventsRequest, caller: Option<String>) -> R
 }
 
 impl Violations {
-    fn event_filter(&mut self, given: Option<&pb::EventFilter>, caller: Option<String>) -> Filter {
-        let mut filter = Filter::default();
+    fn event_filter(&mut self, given: Option<&pb::EventFilter>, by: Requester) -> Filter {
+        let Requester { caller, scope } = by;
+        let mut filter = Filter {
+            scope,
+            ..Filter::default()
+        };
         let Some(given) = given else { return filter };
         let types = self.bounded("filter.types", given.types.iter(), MOST);
         for (at, number) in types.enumerate() {

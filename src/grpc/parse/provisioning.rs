@@ -10,7 +10,7 @@ use crate::domain::write::{
     Activation, FromStock, LONGEST_REFERENCE, OrderAction, PurchaseTerms, RequestId, State,
     SubscriptionTerms, WriteId,
 };
-use crate::domain::{Error, Result, SimRef, caller, product};
+use crate::domain::{Error, Requester, Result, SimRef, caller, product};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::stock::Sale;
@@ -44,7 +44,7 @@ enum Source {
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) -> Result<Purchase> {
+pub fn create_order(request: &pb::CreateOrderRequest, by: Requester) -> Result<Purchase> {
     let mut violations = Violations::default();
     let request_id = violations.request_id("request_id", &request.request_id);
     let source = source(&mut violations, request);
@@ -73,13 +73,13 @@ pub fn create_order(request: &pb::CreateOrderRequest, caller: Option<String>) ->
     let parsed = request_id.zip(source).map(|(request_id, source)| match source {
         Source::Named(sim) => Purchase::For(Request {
             request_id,
-            caller,
+            by,
             sim,
             terms: Terms::Purchase(terms),
         }),
         Source::Stock(source) => Purchase::FromStock(Sale {
             request_id,
-            caller,
+            by,
             terms,
             source,
         }),
@@ -121,7 +121,7 @@ pub fn subscription_change(
     sim: Option<&pb::SimRef>,
     subscription_id: &str,
     action: SubscriptionAction,
-    caller: Option<String>,
+    by: Requester,
 ) -> Result<Request> {
     let mut violations = Violations::default();
     let request_id = violations.request_id("request_id", request_id);
@@ -132,7 +132,7 @@ pub fn subscription_change(
     violations.text("subscription_id", subscription_id, LONGEST_SUBSCRIPTION_ID);
     let parsed = request_id.zip(sim).map(|(request_id, sim)| Request {
         request_id,
-        caller,
+        by,
         sim,
         terms: Terms::Subscription(SubscriptionTerms {
             subscription_id: subscription_id.to_owned(),

@@ -11,7 +11,7 @@ use crate::domain::change::{
 };
 use crate::domain::sim_operation::State;
 use crate::domain::write::{LONGEST_REFERENCE, WriteId};
-use crate::domain::{Error, Iccid, Result};
+use crate::domain::{Error, Iccid, Requester, Result};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::writes::{Key, OperationFilter, Request, Resolution, Terms};
@@ -43,15 +43,15 @@ pub(in crate::grpc) use common;
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn plain(common: Common<'_>, action: SimAction, caller: Option<String>) -> Result<Request> {
-    finish(Violations::default(), common, Some(action), None, caller)
+pub fn plain(common: Common<'_>, action: SimAction, by: Requester) -> Result<Request> {
+    finish(Violations::default(), common, Some(action), None, by)
 }
 
 /// Parses an `UpdateSimRequest`.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<Request> {
+pub fn update(request: &pb::UpdateSimRequest, by: Requester) -> Result<Request> {
     let mut violations = Violations::default();
     for (field, label, longest) in [
         ("group", &request.group, LONGEST_GROUP),
@@ -87,7 +87,7 @@ pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<
         common!(request),
         Some(SimAction::Update(labels)),
         None,
-        caller,
+        by,
     )
 }
 
@@ -95,18 +95,18 @@ pub fn update(request: &pb::UpdateSimRequest, caller: Option<String>) -> Result<
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn swap(request: &pb::SwapSimRequest, caller: Option<String>) -> Result<Request> {
+pub fn swap(request: &pb::SwapSimRequest, by: Requester) -> Result<Request> {
     let mut violations = Violations::default();
     let new_iccid = violations.iccid("new_iccid", &request.new_iccid);
     let action = new_iccid.map(|new_iccid| SimAction::Swap { new_iccid });
-    finish(violations, common!(request), action, None, caller)
+    finish(violations, common!(request), action, None, by)
 }
 
 /// Parses a `TerminateSimRequest`.
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn terminate(request: &pb::TerminateSimRequest, caller: Option<String>) -> Result<Request> {
+pub fn terminate(request: &pb::TerminateSimRequest, by: Requester) -> Result<Request> {
     let mut violations = Violations::default();
     let confirmed = violations.iccid("confirm_iccid", &request.confirm_iccid);
     finish(
@@ -114,7 +114,7 @@ pub fn terminate(request: &pb::TerminateSimRequest, caller: Option<String>) -> R
         common!(request),
         Some(SimAction::Terminate),
         confirmed,
-        caller,
+        by,
     )
 }
 
@@ -123,7 +123,7 @@ fn finish(
     common: Common<'_>,
     action: Option<SimAction>,
     confirmed: Option<Iccid>,
-    caller: Option<String>,
+    by: Requester,
 ) -> Result<Request> {
     let request_id = violations.request_id("request_id", common.request_id);
     let sim = violations.sim("sim", common.sim);
@@ -132,7 +132,7 @@ fn finish(
     let parsed = request_id.zip(sim).zip(action);
     violations.into_result(parsed.map(|((request_id, sim), action)| Request {
         request_id,
-        caller,
+        by,
         sim,
         terms: Terms::Sim {
             terms: SimTerms { action, plan },

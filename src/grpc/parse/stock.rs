@@ -7,7 +7,7 @@ use super::provisioning::{DEFAULT_PAGE, LARGEST_PAGE};
 use crate::domain::pool::{LONGEST_POOL, Pool};
 use crate::domain::stock::{Delivered, StockState};
 use crate::domain::write::{LONGEST_REFERENCE, RequestId};
-use crate::domain::{Error, Iccid, Result};
+use crate::domain::{Error, Iccid, Requester, Result, Scope};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::stock::{Request, StockFilter};
@@ -46,7 +46,7 @@ impl Violations {
 ///
 /// # Errors
 /// `INVALID_REQUEST`.
-pub fn reserve_sim(request: &pb::ReserveSimRequest, caller: Option<String>) -> Result<Request> {
+pub fn reserve_sim(request: &pb::ReserveSimRequest, by: Requester) -> Result<Request> {
     let mut violations = Violations::default();
     let request_id = violations.request_id("request_id", &request.request_id);
     let pool = violations.pool("pool", &request.pool);
@@ -62,7 +62,7 @@ pub fn reserve_sim(request: &pb::ReserveSimRequest, caller: Option<String>) -> R
         request_id,
         pool,
         reference: request.reference.clone(),
-        caller,
+        by,
         ttl,
     });
     violations.into_result(parsed)
@@ -103,7 +103,7 @@ pub struct ListStock {
 ///
 /// # Errors
 /// `INVALID_REQUEST`, or `PAGE_TOKEN_INVALID` when only the token is wrong.
-pub fn list_stock(request: &pb::ListStockRequest) -> Result<ListStock> {
+pub fn list_stock(request: &pb::ListStockRequest, scope: Scope) -> Result<ListStock> {
     let mut violations = Violations::default();
     let pool = violations.optional_pool("pool", &request.pool);
     let state = match pb::StockState::try_from(request.state) {
@@ -123,7 +123,12 @@ pub fn list_stock(request: &pb::ListStockRequest) -> Result<ListStock> {
     let after =
         page_token::decode(List::Stock, fingerprint, &request.page_token).map_err(Error::PageTokenInvalid)?;
     Ok(ListStock {
-        filter: StockFilter { pool, state, after },
+        filter: StockFilter {
+            pool,
+            state,
+            after,
+            scope,
+        },
         page_size,
         fingerprint,
     })

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::domain::event::{Event, EventType};
 use crate::domain::write::RequestId;
-use crate::domain::{Iccid, Msisdn, SimRef};
+use crate::domain::{Iccid, Msisdn, Scope, SimRef};
 use crate::service::Sims;
 use crate::store::events::Selection;
 
@@ -33,6 +33,8 @@ pub struct Filter {
     pub requested_by: Option<String>,
     /// Includes those about the provider's own infrastructure.
     pub include_infrastructure: bool,
+    /// What the reader may see.
+    pub scope: Scope,
 }
 
 /// Time limit for all of them: a provider that is down delays no stream.
@@ -102,7 +104,8 @@ impl Resolved {
                 .collect(),
             request_ids: filter.request_ids.iter().map(RequestId::to_string).collect(),
             subscription_ids: filter.subscription_ids.iter().cloned().collect(),
-            caller: filter.requested_by.clone(),
+            // Both name the reader.
+            caller: { filter.scope.only().map(str::to_owned) }.or_else(|| filter.requested_by.clone()),
             include_infrastructure: filter.include_infrastructure,
         }
     }
@@ -110,13 +113,16 @@ impl Resolved {
     /// Whether the event passes the filter.
     pub(super) fn admits(&self, event: &Event) -> bool {
         let filter = &self.filter;
-        (filter.include_infrastructure || !event.infrastructure)
+        filter.scope.admits(event.caller.as_deref())
+            && (filter.include_infrastructure || !event.infrastructure)
             && (filter.types.is_empty() && filter.raw_types.is_empty()
                 || filter.types.contains(&event.event_type())
                 || filter.raw_types.contains(&event.raw_type))
             && fits(&filter.request_ids, event.request_id.as_ref())
             && fits(&filter.subscription_ids, event.subscription_id.as_ref())
-            && (filter.requested_by.is_none() || filter.requested_by == event.caller)
+            // An event that names no request may be of a subscription of the caller.
+            && (filter.requested_by.is_none()
+                || filter.requested_by == event.caller && event.request_id.is_some())
             && (filter.sims.is_empty()
                 || event
                     .sim

@@ -27,7 +27,7 @@ use crate::config;
 use crate::domain::Pool;
 use crate::domain::stock::{Delivered, Reservation, ReservationState, SetAside, StockCount, StockSim};
 use crate::domain::write::{RequestId, WriteId};
-use crate::domain::{Deadline, Error, Iccid, ProviderDetail, Result};
+use crate::domain::{Deadline, Error, Iccid, ProviderDetail, Requester, Result, Scope};
 use crate::store::{self, StockStore, Taken, Wanted};
 use crate::telemetry::Metrics;
 use crate::transatel::Transatel;
@@ -59,8 +59,8 @@ pub struct Request {
     pub pool: Pool,
     /// The caller's own reference.
     pub reference: String,
-    /// Who requests it, when that is known.
-    pub caller: Option<String>,
+    /// Who requests it.
+    pub by: Requester,
     /// For how long; `None` for the default.
     pub ttl: Option<Duration>,
 }
@@ -129,7 +129,7 @@ impl Stock {
             request_id: request.request_id,
             pool: request.pool.clone(),
             reference: request.reference.clone(),
-            caller: request.caller.clone(),
+            by: request.by.clone(),
             until: until(now, request.ttl.unwrap_or(inner.config.reserve_for)),
             for_sale,
         };
@@ -144,7 +144,8 @@ impl Stock {
                     return Err(Error::PoolNotFound { pool });
                 }
             };
-            let is_same = reservation.for_sale == for_sale
+            let is_same = request.by.scope.admits(reservation.caller.as_deref())
+                && reservation.for_sale == for_sale
                 && reservation.pool == request.pool
                 && reservation.reference == request.reference;
             if !is_same {
@@ -183,9 +184,12 @@ impl Stock {
     /// Gives a reserved SIM back, and answers the reservation as it is then.
     ///
     /// # Errors
-    /// `RESERVATION_NOT_FOUND`, `LEDGER_UNAVAILABLE`.
-    pub async fn release(&self, reservation: RequestId) -> Result<Reservation> {
+    /// `RESERVATION_NOT_FOUND` also beyond the scope; `LEDGER_UNAVAILABLE`.
+    pub async fn release(&self, reservation: RequestId, scope: &Scope) -> Result<Reservation> {
         let now = self.inner.now().await?;
+        if *scope != Scope::All {
+            self.reservation(reservation, scope).await?;
+        }
         let released = self.inner.store.release(reservation, now).await;
         released.map_err(unavailable)?.ok_or(Error::ReservationNotFound)
     }
@@ -234,11 +238,10 @@ impl Stock {
     /// The reservation of this id, with a SIM that was looked at.
     ///
     /// # Errors
-    /// `RESERVATION_NOT_FOUND`, `RESERVATION_OVER` also for a SIM that cannot be
+    /// `RESERVATION_NOT_FOUND` also beyond the scope, `RESERVATION_OVER` also for a SIM that cannot be
     /// sold, `LEDGER_UNAVAILABLE`, and the provider's errors.
-    async fn held(&self, id: RequestId, deadline: Deadline) -> Result<Reservation> {
-        let found = self.inner.store.reservation(id).await;
-        let found = found.map_err(unavailable)?.ok_or(Error::ReservationNotFound)?;
+    async fn held(&self, id: RequestId, scope: &Scope, deadline: Deadline) -> Result<Reservation> {
+        let found = self.reservation(id, scope).await?;
         if found.state != ReservationState::Held || found.for_sale {
             return Err(Error::ReservationOver);
         }
@@ -250,6 +253,14 @@ impl Stock {
             Look::Fit(_) => Ok(found),
             Look::Unfit(_) => Err(Error::ReservationOver),
         }
+    }
+
+    /// A reservation that may be seen.
+    async fn reservation(&self, id: RequestId, scope: &Scope) -> Result<Reservation> {
+        let found = self.inner.store.reservation(id).await.map_err(unavailable)?;
+        found
+            .filter(|found| scope.admits(found.caller.as_deref()))
+            .ok_or(Error::ReservationNotFound)
     }
 
     /// Keeps a refusal as the answer to its request.

@@ -7,7 +7,7 @@ use crate::domain::error::LedgerState;
 use crate::domain::failure::Reason;
 use crate::domain::stock::SetAside;
 use crate::domain::write::{FromStock, Order, PurchaseTerms, RequestId, WriteId};
-use crate::domain::{Deadline, Error, Result, SimIds, SimRef};
+use crate::domain::{Deadline, Error, Requester, Result, SimIds, SimRef};
 use crate::service::Writes;
 use crate::service::writes::{Request as WriteRequest, Terms};
 
@@ -27,8 +27,8 @@ pub struct Sales {
 pub struct Sale {
     /// The caller's id.
     pub request_id: RequestId,
-    /// The caller, when that is known.
-    pub caller: Option<String>,
+    /// Who requests it.
+    pub by: Requester,
     /// What to buy.
     pub terms: PurchaseTerms,
     /// Where the SIM is from.
@@ -39,7 +39,7 @@ impl Sale {
     fn request(&self, sim: SimRef) -> WriteRequest {
         WriteRequest {
             request_id: self.request_id,
-            caller: self.caller.clone(),
+            by: self.by.clone(),
             sim,
             terms: Terms::Purchase(PurchaseTerms {
                 from_stock: Some(self.source.clone()),
@@ -92,7 +92,7 @@ impl Sales {
     }
 
     async fn sell_reserved(&self, id: RequestId, sale: &Sale, deadline: Deadline) -> Result<Order> {
-        let reservation = self.stock.held(id, deadline).await?;
+        let reservation = self.stock.held(id, &sale.by.scope, deadline).await?;
         let sim = by_card(reservation.sim)?;
         self.orders.create_order(&sale.request(sim), deadline).await
     }
@@ -102,7 +102,7 @@ impl Sales {
             request_id: sale.request_id,
             pool: pool.clone(),
             reference: sale.terms.reference.clone(),
-            caller: sale.caller.clone(),
+            by: sale.by.clone(),
             ttl: None,
         };
         let mut tries = 1;
@@ -176,7 +176,7 @@ impl Sales {
             // What the id has is not this request's.
             return error;
         }
-        let released = self.stock.release(sale.request_id).await;
+        let released = self.stock.release(sale.request_id, &sale.by.scope).await;
         if let Err(failure) = released
             && failure != Error::ReservationNotFound
         {

@@ -14,7 +14,7 @@ use super::{Inner, Key, outcome, too_little_time, unavailable};
 use crate::domain::failure::Reason;
 use crate::domain::limits::Refusal;
 use crate::domain::write::{Kind, State, Write};
-use crate::domain::{Error, Lease, Result};
+use crate::domain::{Error, Lease, Result, Scope};
 use crate::store::{self, Attempt, Begun, Record, Released, Settled, Settlement, Slot};
 use crate::telemetry::metrics::NOT_SENT;
 use crate::telemetry::propagation;
@@ -29,6 +29,8 @@ pub(super) struct PlannedAttempt {
     pub(super) change: Change,
     /// Begun before the ledger's own lease.
     pub(super) lease: Lease,
+    /// What its call may see.
+    pub(super) scope: Scope,
 }
 
 /// Pauses between tries to record an outcome.
@@ -76,6 +78,7 @@ impl Inner {
             number,
             change,
             lease,
+            scope,
         } = planned;
         self.steps.reached(Step::BeforeDurable).await;
         let (id, lease_until) = (attempt.write.id, attempt.lease_until);
@@ -98,7 +101,7 @@ impl Inner {
         let record = match begun {
             Begun::Yes(record) => *record,
             Begun::Busy(other) => {
-                flight.end(Some(Err(self.busy(&slot, other).await)));
+                flight.end(Some(Err(self.busy(&slot, other, &scope).await)));
                 return;
             }
             Begun::Reserved => {

@@ -1,21 +1,27 @@
 //! What an error says of a write that keeps another one from being sent.
 
 use super::{Inner, Key, Slot};
+use crate::domain::Scope;
 use crate::domain::error::{Error, InTheWay, Occupant};
 use crate::domain::sim_operation::{self, SimOperation};
 use crate::domain::write::{State, Write, WriteId};
 
 impl Inner {
-    /// The error of a slot that this write occupies.
-    pub(super) async fn busy(&self, slot: &Slot, other: WriteId) -> Error {
+    /// The error of a slot that this write occupies, which says of it what may be
+    /// seen.
+    pub(super) async fn busy(&self, slot: &Slot, other: WriteId, scope: &Scope) -> Error {
         // Without more of it where that cannot be read: nothing was sent anyway.
         let found = self.ledger.find(Key::Write(other)).await.ok().flatten();
-        let known = match found {
+        let is_visible = match &found {
+            Some(record) => scope.admits(record.write.caller.as_deref()),
+            None => *scope == Scope::All,
+        };
+        let known = match found.filter(|_| is_visible) {
             Some(record) => Some(Box::new(self.occupant(record.write).await)),
             None => None,
         };
         let in_the_way = InTheWay {
-            id: other,
+            id: is_visible.then_some(other),
             is_own: false,
             known,
         };
@@ -29,7 +35,7 @@ impl Inner {
     /// sent again.
     pub(super) async fn changed_meanwhile(&self, write: &Write) -> Error {
         Error::OrderInProgress(InTheWay {
-            id: write.id,
+            id: Some(write.id),
             is_own: true,
             known: Some(Box::new(self.occupant(write.clone()).await)),
         })

@@ -38,7 +38,7 @@ impl Inner {
         }
         let now = self.ledger.now().await?;
         let today = match day {
-            true => self.ledger.spend(Days::of(now)).await?,
+            true => self.ledger.spend(Days::of(now), None).await?,
             false => Vec::new(),
         };
         let last_minute = match minute {

@@ -2,7 +2,7 @@
 
 use super::{Filter, OperationFilter, Writes, unavailable};
 use crate::domain::write::{Order, Write, WriteId};
-use crate::domain::{Result, SimOperation, SimRef};
+use crate::domain::{Result, Scope, SimOperation, SimRef};
 
 impl Writes {
     /// Orders, newest first, at most `limit`, beginning after one of them. Those
@@ -14,6 +14,7 @@ impl Writes {
         &self,
         sim: Option<&SimRef>,
         filter: &Filter,
+        scope: &Scope,
         after: Option<WriteId>,
         limit: u32,
     ) -> Result<Vec<Order>> {
@@ -21,8 +22,12 @@ impl Writes {
             None => None,
             Some(sim) => Some(self.inner.sims.msisdn(sim).await?),
         };
+        let Some(caller) = scope.narrow(filter.caller.clone()) else {
+            return Ok(Vec::new());
+        };
         let filter = Filter {
             msisdn,
+            caller,
             ..filter.clone()
         };
         let page = self.inner.ledger.page(&filter, after, i64::from(limit)).await;
@@ -38,6 +43,7 @@ impl Writes {
     pub async fn list_operations(
         &self,
         filter: &OperationFilter,
+        scope: &Scope,
         after: Option<WriteId>,
         limit: u32,
     ) -> Result<Vec<SimOperation>> {
@@ -47,6 +53,7 @@ impl Writes {
         let give_up_after = inner.config.give_up_after;
         let filter = OperationFilter {
             given_up_since: now - give_up_after,
+            caller: scope.only().map(str::to_owned),
             ..filter.clone()
         };
         let page = inner

@@ -59,7 +59,7 @@ use crate::domain::failure::Reason;
 use crate::domain::limit_use::Watched;
 use crate::domain::limits::AllLimits;
 use crate::domain::write::{Kind, Order, PurchaseTerms, RequestId, State, SubscriptionTerms, Write};
-use crate::domain::{Clock, Deadline, Error, Iccid, Result, SimRef};
+use crate::domain::{Clock, Deadline, Error, Iccid, Requester, Result, Scope, SimRef};
 use crate::store::{self, EventLog, Ledger, Record, Slot};
 use crate::telemetry::Metrics;
 use crate::transatel::Transatel;
@@ -141,8 +141,8 @@ pub struct Parts {
 pub struct Request {
     /// The caller's id.
     pub request_id: RequestId,
-    /// The caller, when that is known.
-    pub caller: Option<String>,
+    /// Who requests it.
+    pub by: Requester,
     /// For which SIM.
     pub sim: SimRef,
     /// The requested change.
@@ -279,11 +279,11 @@ impl Writes {
     /// Cancel-safe.
     ///
     /// # Errors
-    /// `ORDER_NOT_FOUND`, `LEDGER_UNAVAILABLE`; `DEADLINE_EXCEEDED` when it
+    /// `ORDER_NOT_FOUND` also beyond the scope; `LEDGER_UNAVAILABLE`; `DEADLINE_EXCEEDED` when it
     /// cannot be determined in time whether an order that may be repeated was
     /// carried out after all.
-    pub async fn get(&self, key: Key, wait: Duration, deadline: Deadline) -> Result<Order> {
-        let record = self.find_order(key).await?;
+    pub async fn get(&self, key: Key, wait: Duration, scope: &Scope, deadline: Deadline) -> Result<Order> {
+        let record = self.find_order(key, scope).await?;
         let record = self.confirmed(record, deadline).await?;
         let record = self.settled_within(wait, record, deadline).await?;
         let order = record.and_then(|record| record.write.into_order());
@@ -334,10 +334,10 @@ impl Writes {
         }
     }
 
-    async fn find_order(&self, key: Key) -> Result<Record> {
+    async fn find_order(&self, key: Key, scope: &Scope) -> Result<Record> {
         let record = self.find(key).await?;
         record
-            .filter(|record| record.write.is_order())
+            .filter(|record| record.write.is_order() && scope.admits(record.write.caller.as_deref()))
             .ok_or(Error::OrderNotFound)
     }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Key, Note, Request, Resolution, Writes};
+use super::{Key, Note, Record, Request, Resolution, Writes};
 use crate::domain::change::SimChange;
 use crate::domain::write::{Write, WriteId};
-use crate::domain::{Deadline, Error, Result, SimOperation};
+use crate::domain::{Deadline, Error, Result, Scope, SimOperation};
 
 impl Writes {
     /// Changes a SIM, or answers the outcome of an earlier call with the same
@@ -25,11 +25,15 @@ impl Writes {
     /// Cancel-safe.
     ///
     /// # Errors
-    /// `SIM_OPERATION_NOT_FOUND`, `LEDGER_UNAVAILABLE`.
-    pub async fn operation(&self, key: Key, wait: Duration, deadline: Deadline) -> Result<SimOperation> {
-        let record = self.find(key).await?;
-        let record = record.filter(|record| !record.write.is_order());
-        let record = record.ok_or(Error::SimOperationNotFound)?;
+    /// `SIM_OPERATION_NOT_FOUND` also beyond the scope; `LEDGER_UNAVAILABLE`.
+    pub async fn operation(
+        &self,
+        key: Key,
+        wait: Duration,
+        scope: &Scope,
+        deadline: Deadline,
+    ) -> Result<SimOperation> {
+        let record = self.find_operation(key, scope).await?;
         let record = self.settled_within(wait, record, deadline).await?;
         let change = record.and_then(|record| record.write.into_sim_change());
         Ok(self.as_operation(change.ok_or(Error::SimOperationNotFound)?))
@@ -38,19 +42,17 @@ impl Writes {
     /// Resolves an operation as an operator decides.
     ///
     /// # Errors
-    /// `SIM_OPERATION_NOT_FOUND`; `ORDER_NOT_RESOLVABLE` unless it needs an
+    /// `SIM_OPERATION_NOT_FOUND` also beyond the scope; `ORDER_NOT_RESOLVABLE` unless it needs an
     /// operator, or was resolved in the same way before;
     /// `LEDGER_UNAVAILABLE`.
     pub async fn resolve_operation(
         &self,
         id: WriteId,
         resolution: &Resolution,
+        scope: &Scope,
         note: Note,
     ) -> Result<SimOperation> {
-        let record = self.find(Key::Write(id)).await?;
-        let record = record
-            .filter(|record| !record.write.is_order())
-            .ok_or(Error::SimOperationNotFound)?;
+        let record = self.find_operation(Key::Write(id), scope).await?;
         let standing = record.write.clone().into_sim_change();
         let settled = match self.settle_by_operator(record, resolution, note).await {
             Ok(write) => write.into_sim_change(),
@@ -67,6 +69,13 @@ impl Writes {
             self.inner.forget_changed_sim(&change.kind).await;
         }
         Ok(self.as_operation(change))
+    }
+
+    async fn find_operation(&self, key: Key, scope: &Scope) -> Result<Record> {
+        let record = self.find(key).await?;
+        record
+            .filter(|record| !record.write.is_order() && scope.admits(record.write.caller.as_deref()))
+            .ok_or(Error::SimOperationNotFound)
     }
 
     fn as_operation(&self, change: Write<SimChange>) -> SimOperation {

@@ -14,7 +14,7 @@ use crate::domain::product::{Freshness, Product};
 use crate::domain::sim::Identifier;
 use crate::domain::subscription::Holdings;
 use crate::domain::write::{Activation, Line, Purchase, PurchaseTerms};
-use crate::domain::{Deadline, Error, Money, Msisdn, Result, SimIds, SimRecord, SimRef, SimStatus};
+use crate::domain::{Deadline, Error, Money, Msisdn, Result, Scope, SimIds, SimRecord, SimRef, SimStatus};
 use crate::store::{self, Record, Settlement, Slot};
 use crate::transatel::api::orders::{OrderAct, Outcome};
 use crate::transatel::client::request::CallOptions;
@@ -68,7 +68,9 @@ impl Writes {
             });
         }
         if let Some(record) = again
-            && let Some(settled) = self.settle_before_repeat(record, terms, &holdings, &slot).await?
+            && let Some(settled) = self
+                .settle_before_repeat(record, terms, &holdings, &slot, &request.by.scope)
+                .await?
         {
             return Ok(Prepared::Settled(Box::new(settled)));
         }
@@ -100,6 +102,7 @@ impl Writes {
         terms: &PurchaseTerms,
         holdings: &Holdings,
         slot: &Slot,
+        scope: &Scope,
     ) -> Result<Option<Record>> {
         let inner = &self.inner;
         if !is_complete(record, holdings) {
@@ -130,7 +133,7 @@ impl Writes {
                 let status = inner.ledger.slot_status(slot).await.map_err(unavailable)?;
                 let other = status.in_flight.filter(|other| *other != record.write.id);
                 Err(match other {
-                    Some(other) => inner.busy(slot, other).await,
+                    Some(other) => inner.busy(slot, other, scope).await,
                     None => inner.changed_meanwhile(&record.write).await,
                 })
             }

@@ -17,6 +17,9 @@ impl Writes {
         self.ensure_enabled(&request.terms)?;
         loop {
             let known = self.find(Key::Request(request.request_id)).await?;
+            if let Some(record) = &known {
+                ensure_visible(record, request)?;
+            }
             let read = match &known {
                 Some(record) => LedgerState::Write(record.write.id, record.write.state_name()),
                 None => LedgerState::Nothing,
@@ -113,7 +116,7 @@ impl Writes {
         // Whoever repeats it: the order stays its first caller's.
         let caller = match before {
             Some(record) => record.write.caller.clone(),
-            None => request.caller.clone(),
+            None => request.by.caller.clone(),
         };
         let attempt = Attempt {
             write: Write {
@@ -140,6 +143,7 @@ impl Writes {
             number,
             change: ready.change,
             lease,
+            scope: request.by.scope.clone(),
         };
         inner.submit(planned, deadline.at() - ANSWER_AHEAD).await
     }
@@ -191,12 +195,21 @@ impl Writes {
         };
         match self.find(Key::Write(in_flight)).await? {
             Some(other) if other.write.request_id != request.request_id => {
-                Err(self.inner.busy(slot, in_flight).await)
+                Err(self.inner.busy(slot, in_flight, &request.by.scope).await)
             }
             // The request's own, which began after the ledger was read, or one
             // that was withdrawn meanwhile.
             Some(_) | None => Ok(None),
         }
+    }
+}
+
+/// An id that another caller has used is answered like any id that was used for
+/// something else, before anything of that is read.
+pub(super) fn ensure_visible(record: &Record, request: &Request) -> Result<()> {
+    match request.by.scope.admits(record.write.caller.as_deref()) {
+        true => Ok(()),
+        false => Err(Error::RequestIdReused),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{Key, Note, Writes, unavailable};
 use crate::domain::error::Violation;
 use crate::domain::write::{Kind, Order, State, Write, WriteId};
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, Scope};
 use crate::store::{Record, Settled, Settlement};
 use crate::telemetry::AUDIT;
 
@@ -23,12 +23,18 @@ impl Writes {
     /// Resolves an order as an operator decides.
     ///
     /// # Errors
-    /// `ORDER_NOT_FOUND`; `ORDER_NOT_RESOLVABLE` unless it needs an operator,
+    /// `ORDER_NOT_FOUND` also beyond the scope; `ORDER_NOT_RESOLVABLE` unless it needs an operator,
     /// or was resolved in the same way before; `INVALID_REQUEST` when the
     /// subscription belongs to another order; `LEDGER_UNAVAILABLE`.
-    pub async fn resolve(&self, id: WriteId, resolution: &Resolution, note: Note) -> Result<Order> {
+    pub async fn resolve(
+        &self,
+        id: WriteId,
+        resolution: &Resolution,
+        scope: &Scope,
+        note: Note,
+    ) -> Result<Order> {
         // An event may answer it already.
-        let record = self.find_order(Key::Write(id)).await?;
+        let record = self.find_order(Key::Write(id), scope).await?;
         let record = self.inner.confirm(record).await.map_err(unavailable)?;
         let resolution = match (&record.write.kind, resolution) {
             // The subscription belongs to another order, the one that bought

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Writes, unavailable};
 use crate::domain::money::Currency;
 use crate::domain::spend::{Days, Sum};
-use crate::domain::{Country, Result};
+use crate::domain::{Country, Result, Scope};
 
 /// What is summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,20 +51,22 @@ pub struct Sums {
 }
 
 impl Writes {
-    /// Sums of list prices by group, in the order of the groups.
+    /// Sums of list prices of the orders in the scope by group, in the order of
+    /// the groups.
     ///
     /// Cancel-safe.
     ///
     /// # Errors
     /// `LEDGER_UNAVAILABLE`; by countries also the provider's errors when no
     /// catalog is cached.
-    pub async fn spend(&self, query: &SpendQuery) -> Result<BTreeMap<Group, Sums>> {
+    pub async fn spend(&self, query: &SpendQuery, scope: &Scope) -> Result<BTreeMap<Group, Sums>> {
         let by = query.by;
         let catalog = match by.countries {
             true => Some(self.inner.catalog.products().await?),
             false => None,
         };
-        let spent = self.inner.ledger.spend(query.days).await.map_err(unavailable)?;
+        let spent = self.inner.ledger.spend(query.days, scope.only()).await;
+        let spent = spent.map_err(unavailable)?;
         let mut groups: BTreeMap<Group, Sums> = BTreeMap::new();
         for part in spent {
             let entry = catalog

@@ -8,6 +8,7 @@
 
 use super::prepared::{Change, Choice, Prepared};
 use super::purchase::fitting;
+use super::request::ensure_visible;
 use super::{Key, Record, Request, Writes, ensure_time, outcome};
 use crate::domain::eligibility::Verdict;
 use crate::domain::error::LedgerState;
@@ -36,6 +37,7 @@ impl Writes {
         self.ensure_enabled(&request.terms)?;
         loop {
             if let Some(record) = self.find(Key::Request(request.request_id)).await? {
+                ensure_visible(&record, request)?;
                 let read = LedgerState::Write(record.write.id, record.write.state_name());
                 let known = self.known_order(record, request, deadline).await;
                 return known.map_err(|error| error.after_ledger(read));

@@ -27,7 +27,9 @@ macro_rules! columns {
 }
 
 /// What goes there; members are named in `row::MEMBERS`. The reference counts
-/// when it is an order's, and the transaction when it is an operation's.
+/// when it is an order's, and the transaction when it is an operation's. Without
+/// either the event is the caller's who bought the subscription, or who alone has
+/// bought for the SIM.
 macro_rules! event {
     () => {
         concat!(
@@ -46,6 +48,10 @@ macro_rules! event {
             of_order!("caller"),
             ", ",
             of_operation!("caller"),
+            ", ",
+            of_subscription!(),
+            ", ",
+            of_sim!(),
             "), NULLIF(",
             of_order!("reference"),
             ", '')"
@@ -74,6 +80,28 @@ macro_rules! of_operation {
             " FROM orders WHERE provider_reference = value ->> 'transaction_id' AND product_id = '' \
              ORDER BY id DESC LIMIT 1)"
         )
+    };
+}
+
+/// The caller that bought the subscription that an event is about, in the index
+/// `orders_one_per_subscription`.
+macro_rules! of_subscription {
+    () => {
+        "(SELECT caller FROM orders WHERE msisdn = value ->> 'msisdn' \
+         AND subscription_id = value ->> 'subscription_id')"
+    };
+}
+
+/// The caller of all purchases, of the newest hundred at most, for the SIM that an
+/// event is about, in the index
+/// `orders_of_sim`; one that is named by its card alone is found in the stock. A SIM
+/// for which several have bought is nobody's.
+macro_rules! of_sim {
+    () => {
+        "(SELECT CASE WHEN COUNT(*) = COUNT(caller) AND MIN(caller) = MAX(caller) THEN MIN(caller) END \
+         FROM (SELECT caller FROM orders WHERE msisdn = COALESCE(value ->> 'msisdn', \
+         (SELECT msisdn FROM stock WHERE card = value ->> 'card')) AND act = 'buy' \
+         AND state NOT IN ('rejected', 'not_placed') ORDER BY id DESC LIMIT 100) AS bought)"
     };
 }
 

@@ -11,7 +11,7 @@ use crate::domain::{Iccid, Msisdn, SimIds};
 use crate::store::row::{self, Cells, Value, values};
 
 /// The members of an event that is appended, in the order of [`new_row`].
-pub(super) const MEMBERS: [&str; 13] = [
+pub(super) const MEMBERS: [&str; 14] = [
     "event_id",
     "type",
     "occurred_at",
@@ -25,6 +25,7 @@ pub(super) const MEMBERS: [&str; 13] = [
     "body",
     "details",
     "reference",
+    "card",
 ];
 
 /// The values of a new row.
@@ -45,6 +46,8 @@ pub(super) fn new_row(incoming: &Incoming) -> Vec<Value> {
         incoming.body.as_str(),
         details::write(&event.details).as_deref(),
         reference.as_deref(),
+        // Not kept: it finds the SIM in the stock.
+        event.sim.iccid.as_ref().map(Iccid::card),
     ]
 }
 

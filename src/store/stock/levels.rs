@@ -1,6 +1,6 @@
 //! What was reported of the levels of pools, and who reads SIM Search when.
 //! What a report changes is an event, by a trigger of the migration
-//! `0018_stock_levels.sql`.
+//! `0017_stock_levels.sql`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -21,7 +21,7 @@ use crate::domain::Pool;
 use crate::domain::stock::{Delivered, Reservation, SetAside, StockCount, StockSim, StockState};
 use crate::domain::stock_level::{Reported, StockLevel};
 use crate::domain::write::{RequestId, WriteId};
-use crate::domain::{Iccid, Msisdn};
+use crate::domain::{Iccid, Msisdn, Requester, Scope};
 
 /// SIMs that are looked up at once.
 pub const KNOWN_AT_ONCE: usize = operations::DELIVERED_AT_ONCE;
@@ -35,8 +35,9 @@ pub struct Wanted {
     pub pool: Pool,
     /// The caller's own reference.
     pub reference: String,
-    /// Who requests it, when that is known.
-    pub caller: Option<String>,
+    /// Who requests it: what another caller has reserved under the id stays as it
+    /// is, if it may not be seen.
+    pub by: Requester,
     /// Until when the SIM is reserved.
     pub until: Timestamp,
     /// To buy at once: when the reservation is over, without an order that may
@@ -64,6 +65,8 @@ pub struct StockFilter {
     pub state: Option<StockState>,
     /// After this card, in the order of cards.
     pub after: Option<Iccid>,
+    /// Whose requests are named.
+    pub scope: Scope,
 }
 
 /// Keeps the stock. Every method is durable when it returns; if the future is

@@ -10,7 +10,7 @@ use crate::domain::Pool;
 use crate::domain::stock::{Delivered, Reservation, ReservationState, SetAside, StockCount, StockSim};
 use crate::domain::write::{Line, RequestId, WriteId};
 use crate::domain::{Iccid, Msisdn};
-use crate::store::row::{number, parsed, text, unusable, values};
+use crate::store::row::{Cells as _, number, parsed, text, unusable, values};
 use crate::store::session::Session;
 
 /// Reservations that one transaction ends.
@@ -61,7 +61,7 @@ pub(in crate::store) async fn take<S: Session>(
         id,
         wanted.pool.as_str(),
         wanted.reference.as_str(),
-        wanted.caller.as_deref(),
+        wanted.by.caller.as_deref(),
         now,
         wanted.until,
         i64::from(wanted.for_sale),
@@ -79,7 +79,9 @@ pub(in crate::store) async fn take<S: Session>(
         };
         // Only a sale gets another SIM. What is of another kind or pool the caller
         // compares.
-        let again = wanted.for_sale && number(&locked, "for_sale")? != 0;
+        let again = wanted.for_sale
+            && number(&locked, "for_sale")? != 0
+            && wanted.by.scope.admits(locked.text("caller")?.as_deref());
         if !(is_over && again && text(&locked, "pool")? == wanted.pool.as_str()) {
             return known(session, id).await;
         }
@@ -240,11 +242,17 @@ pub(in crate::store) async fn list<S: Session>(
     filter: &StockFilter,
     limit: u32,
 ) -> sqlx::Result<Vec<StockSim>> {
-    let StockFilter { pool, state, after } = filter;
-    let sql = statements::list(pool.is_some(), state.is_some(), limit);
+    let StockFilter {
+        pool,
+        state,
+        after,
+        scope,
+    } = filter;
+    let sql = statements::list(pool.is_some(), state.is_some(), scope.only().is_some(), limit);
     let mut values = values![after.as_ref().map_or("", Iccid::card)];
     values.extend(pool.iter().flat_map(|pool| values![pool.as_str()]));
     values.extend(state.iter().flat_map(|state| values![state.name()]));
+    values.extend(scope.only().iter().flat_map(|own| values![*own]));
     let rows = session.rows_once(sql, values).await?;
     rows.iter().map(row::sim).collect()
 }

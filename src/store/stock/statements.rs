@@ -3,10 +3,10 @@
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
-/// Every column that a SIM of the stock is read from.
+/// Every column that a SIM of the stock is read from, but its request.
 macro_rules! sim {
     () => {
-        "iccid, msisdn, pool, state, reason, request_id, delivered_at, updated_at"
+        "iccid, msisdn, pool, state, reason, delivered_at, updated_at"
     };
 }
 
@@ -28,7 +28,8 @@ pub(super) const FORGET_RESERVATION: SqlStr =
 /// Excludes every other change of the reservation until the end of the
 /// transaction.
 pub(super) const LOCK_RESERVATION: SqlStr = SqlStr::from_static(
-    "UPDATE stock_reservations SET updated_at = updated_at WHERE request_id = $1 RETURNING state, card, pool, for_sale",
+    "UPDATE stock_reservations SET updated_at = updated_at WHERE request_id = $1 RETURNING state, card, pool, for_sale, \
+     caller",
 );
 
 /// `$1` the pool, `$2` the request, `$3` now.
@@ -124,8 +125,11 @@ pub(super) const WITHDRAW: SqlStr = SqlStr::from_static(
      WHERE card = $1 AND state IN ('available', 'set_aside') AND reason IS DISTINCT FROM 'withdrawn'",
 );
 
-pub(super) const FIND: SqlStr =
-    SqlStr::from_static(concat!("SELECT ", sim!(), " FROM stock WHERE card = $1"));
+pub(super) const FIND: SqlStr = SqlStr::from_static(concat!(
+    "SELECT ",
+    sim!(),
+    ", request_id FROM stock WHERE card = $1"
+));
 
 pub(super) const FORGET_RESERVATIONS: SqlStr = SqlStr::from_static(
     "DELETE FROM stock_reservations WHERE request_id IN (SELECT request_id FROM stock_reservations \
@@ -169,15 +173,24 @@ pub(super) fn known(cards: usize) -> SqlStr {
 
 /// A page: `$1` the card before it, then the pool and the state where they
 /// filter.
-pub(super) fn list(by_pool: bool, by_state: bool, limit: u32) -> SqlStr {
+pub(super) fn list(by_pool: bool, by_state: bool, own: bool, limit: u32) -> SqlStr {
     let pool = if by_pool { " AND pool = $2" } else { "" };
     let state = match (by_pool, by_state) {
         (_, false) => "",
         (true, true) => " AND state = $3",
         (false, true) => " AND state = $2",
     };
+    // The requests of others are not named.
+    let request = match own {
+        false => "request_id".to_owned(),
+        true => format!(
+            "(SELECT made.request_id FROM stock_reservations AS made \
+             WHERE made.request_id = stock.request_id AND made.caller = ${}) AS request_id",
+            2 + u8::from(by_pool) + u8::from(by_state)
+        ),
+    };
     AssertSqlSafe(format!(
-        "SELECT {} FROM stock WHERE card > $1{pool}{state} ORDER BY card LIMIT {limit}",
+        "SELECT {}, {request} FROM stock WHERE card > $1{pool}{state} ORDER BY card LIMIT {limit}",
         sim!()
     ))
     .into_sql_str()

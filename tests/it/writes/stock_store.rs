@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use transatel_gateway::config::StoreUrl;
 use transatel_gateway::domain::stock::{Delivered, Reservation, ReservationState, SetAside, StockState};
 use transatel_gateway::domain::write::{FromStock, Kind, RequestId};
-use transatel_gateway::domain::{Iccid, Pool};
+use transatel_gateway::domain::{Iccid, Pool, Requester};
 use transatel_gateway::store::{Begun, Opened, StockFilter, Taken, Wanted};
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ fn wanted(request_id: RequestId, until: Timestamp) -> Wanted {
         request_id,
         pool: pool(),
         reference: String::new(),
-        caller: None,
+        by: Requester::default(),
         until,
         for_sale: false,
     }

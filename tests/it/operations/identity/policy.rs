@@ -64,7 +64,22 @@ async fn what_is_not_granted_is_refused_for_every_method() {
 fn settings_that_let_nobody_in_or_everybody_are_named() {
     let missing = Path::new("/nowhere/tls.crt");
     type Settings<'a> = &'a [(&'a str, &'a str)];
-    let cases: [(Settings<'_>, &[&str]); 8] = [
+    let cases: [(Settings<'_>, &[&str]); 10] = [
+        (
+            &[("CALLERS__SCOPE", r#"{ "*" = "own" }"#)],
+            &["callers.scope: no caller has a name"],
+        ),
+        (
+            &[(
+                "CALLERS__SCOPE",
+                r#"{ "shop!" = "own", shop = "mine", other = "", third = "all" }"#,
+            )],
+            &[
+                "callers.scope: \"shop!\" is neither a SPIFFE ID",
+                "callers.scope: \"mine\" of \"shop\" is neither \"own\" nor \"all\"",
+                "callers.scope: \"\" of \"other\" is neither",
+            ],
+        ),
         (&[POLICY], &["callers.allow: nobody could ever be let in"]),
         (
             &[HEADER],

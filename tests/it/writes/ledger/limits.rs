@@ -201,7 +201,7 @@ async fn many_at_once_on_all_replicas_never_exceed_a_limit(stage: &Stage) {
                 replica.begin(sale(sim, caller, &limit))
             });
             let answers = join_all(attempts).await;
-            let spent = stage.ledger.spend(Days::of(at(0))).await.unwrap();
+            let spent = stage.ledger.spend(Days::of(at(0)), None).await.unwrap();
             let mut sum = Sum::default();
             let counts = |spent: &&Spent| caller.is_empty() || spent.caller.as_deref() == Some(caller);
             spent.iter().filter(counts).for_each(|part| sum.add(part.sum));

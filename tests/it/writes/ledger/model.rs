@@ -533,7 +533,7 @@ async fn compare_sums(ledger: &dyn Ledger, model: &Model) {
         first: 0,
         end: i64::MAX,
     };
-    let spent = ledger.spend(always).await.unwrap();
+    let spent = ledger.spend(always, None).await.unwrap();
     let orders = |is_placed| {
         let parts = spent.iter().filter(|spent| spent.is_placed == is_placed);
         parts.map(|spent| spent.sum.orders).sum::<i64>()

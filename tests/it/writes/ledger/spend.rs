@@ -33,7 +33,7 @@ async fn sums(ledger: &dyn Ledger, first: i64, end: i64) -> BTreeMap<Key, Sum> {
             spent.is_placed,
         )
     };
-    let spent = ledger.spend(Days { first, end }).await.unwrap();
+    let spent = ledger.spend(Days { first, end }, None).await.unwrap();
     let sums: BTreeMap<_, _> = spent.iter().map(|spent| (key(spent), spent.sum)).collect();
     assert_eq!(sums.len(), spent.len(), "each once");
     sums

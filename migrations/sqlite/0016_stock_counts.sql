@@ -1,5 +1,5 @@
 -- Counts of the stock that do not read it. Kept in step with
--- migrations/postgres/0017_stock_counts.sql. A file that was released is never
+-- migrations/postgres/0016_stock_counts.sql. A file that was released is never
 -- edited: its checksum is in every database.
 
 -- How many SIMs there are, by pool, state and reason.

@@ -1,5 +1,5 @@
 -- Counts of the stock that do not read it. Kept in step with
--- migrations/sqlite/0017_stock_counts.sql. A file that was released is never
+-- migrations/sqlite/0016_stock_counts.sql. A file that was released is never
 -- edited: its checksum is in every database.
 
 -- Nobody changes the stock between the count below and the triggers that keep it.

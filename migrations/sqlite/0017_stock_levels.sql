@@ -1,5 +1,5 @@
 -- Which pools of the stock are low, and when SIM Search is read for one. Kept in
--- step with migrations/postgres/0018_stock_levels.sql. A file that was released is
+-- step with migrations/postgres/0017_stock_levels.sql. A file that was released is
 -- never edited: its checksum is in every database.
 --
 -- Instants are microseconds since 1970-01-01 UTC.
