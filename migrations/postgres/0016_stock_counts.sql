@@ -67,20 +67,11 @@ $$;
 CREATE TRIGGER stock_deletion_counted AFTER DELETE ON stock REFERENCING OLD TABLE AS deleted
 FOR EACH STATEMENT EXECUTE FUNCTION count_stock_deletion();
 
--- Adds the changes of orders and of the stock to their totals. Two at once take
--- different ones.
-CREATE OR REPLACE FUNCTION total_changes() RETURNS BIGINT LANGUAGE plpgsql AS $$
+-- Adds the changes to the counts. Two at once take different ones.
+CREATE FUNCTION total_stock_changes() RETURNS BIGINT LANGUAGE plpgsql AS $$
 DECLARE
     totalled  BIGINT;
 BEGIN
-    WITH changes AS (
-        DELETE FROM order_changes WHERE id IN (SELECT id FROM order_changes FOR UPDATE SKIP LOCKED)
-        RETURNING act, state, writes
-    )
-    INSERT INTO order_totals AS total (id, act, state, writes)
-    SELECT act || '/' || state, act, state, SUM(writes) FROM changes GROUP BY act, state ORDER BY 1
-    ON CONFLICT (id) DO UPDATE SET writes = total.writes + EXCLUDED.writes;
-    GET DIAGNOSTICS totalled = ROW_COUNT;
     WITH changes AS (
         DELETE FROM stock_changes WHERE id IN (SELECT id FROM stock_changes FOR UPDATE SKIP LOCKED)
         RETURNING pool, state, reason, sims
@@ -89,6 +80,7 @@ BEGIN
     SELECT pool || '/' || state || '/' || coalesce(reason, ''), pool, state, reason, SUM(sims)
     FROM changes GROUP BY pool, state, reason ORDER BY 1
     ON CONFLICT (id) DO UPDATE SET sims = total.sims + EXCLUDED.sims;
+    GET DIAGNOSTICS totalled = ROW_COUNT;
     RETURN totalled;
 END
 $$;

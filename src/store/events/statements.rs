@@ -15,8 +15,9 @@ macro_rules! columns {
 /// Moves outcomes into the log; `$1` is the most outcomes. PostgreSQL only.
 pub(in crate::store) const PUBLISH: SqlStr = SqlStr::from_static("SELECT publish_outcomes($1) AS moved");
 
-/// Adds changes to the totals of orders. PostgreSQL only.
-pub(in crate::store) const TOTAL: SqlStr = SqlStr::from_static("SELECT total_changes() AS totalled");
+/// Adds changes to the totals of orders and of the stock. PostgreSQL only.
+pub(in crate::store) const TOTAL: SqlStr =
+    SqlStr::from_static("SELECT total_changes() AS orders, total_stock_changes() AS sims");
 
 /// What [`selection::read`](super::selection::read) adds conditions to.
 pub(super) const SELECTED: &str = concat!(

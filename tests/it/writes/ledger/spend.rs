@@ -219,7 +219,7 @@ macro_rules! orders_before {
         let mut database = <$connection>::connect(&url).await.unwrap();
         let sql = format!(
             "{} DROP TABLE spend_totals; ALTER TABLE orders DROP COLUMN sent_day; \
-             DELETE FROM _sqlx_migrations WHERE version >= 13; {}",
+             DELETE FROM _sqlx_migrations WHERE version IN (13, 14); {}",
             $undo,
             rows_before()
         );
