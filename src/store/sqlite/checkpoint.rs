@@ -15,13 +15,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::store::Error;
 
-/// Pages in the log at which the writer checkpoints by itself: 16 MiB, four times
+/// Pages in the log at which the writer checkpoints by itself: 8 MiB, twice
 /// SQLite's default. It bounds the log whatever becomes of this task.
-pub(super) const PAGES_BEFORE_OWN: &str = "4000";
+pub(super) const PAGES_BEFORE_OWN: &str = "2000";
 
 /// What was committed is moved this much later, so that one checkpoint serves
 /// many commits.
-const DELAY: Duration = Duration::from_millis(100);
+const DELAY: Duration = Duration::from_millis(50);
 
 /// Whether something was committed since the last checkpoint. The checkpoints end
 /// when this is dropped.

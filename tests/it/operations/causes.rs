@@ -186,14 +186,17 @@ async fn a_failed_call_has_its_cause_in_the_metrics_and_in_the_log() {
         gateway.line("call failed").await["error.type"],
         "PROVIDER_UNAVAILABLE"
     );
-    // The framework's own errors have no reason.
+    // What the framework answers by itself.
     let mut grpc = tonic::client::Grpc::new(gateway.channel.clone());
     grpc.ready().await.unwrap();
     let codec = tonic_prost::ProstCodec::<String, ()>::default();
     let path = http::uri::PathAndQuery::from_static("/connectivity.v1.Catalog/Sell");
     let status = grpc.unary(Request::new(String::new()), path, codec).await;
     assert_eq!(status.unwrap_err().code(), Code::Unimplemented);
-    assert_eq!(gateway.line("call failed").await["error.type"], "UNIMPLEMENTED");
+    assert_eq!(
+        gateway.line("call failed").await["error.type"],
+        "METHOD_NOT_FOUND"
+    );
     gateway.ask().await.unwrap();
 
     let metrics = fetch(&format!("{}/metrics", gateway.admin)).await;
@@ -208,7 +211,7 @@ async fn a_failed_call_has_its_cause_in_the_metrics_and_in_the_log() {
             "UNAVAILABLE",
             "PROVIDER_UNAVAILABLE",
         ),
-        ("_OTHER", "UNIMPLEMENTED", "UNIMPLEMENTED"),
+        ("_OTHER", "UNIMPLEMENTED", "METHOD_NOT_FOUND"),
     ] {
         let labels = [
             ("rpc_method", method),
