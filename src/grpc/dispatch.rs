@@ -147,8 +147,9 @@ impl Future for Dispatched {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             Self::Service(answer, largest) => {
-                let Ok(answer) = ready!(answer.as_mut().poll(context));
-                Poll::Ready(Ok(own_answers::translated(answer, *largest)))
+                let Ok(mut answer) = ready!(answer.as_mut().poll(context));
+                own_answers::translate(&mut answer, *largest);
+                Poll::Ready(Ok(answer))
             }
             Self::Known(answer) => match answer.take() {
                 Some(answer) => Poll::Ready(Ok(answer)),

@@ -5,28 +5,28 @@
 //! that mean other things here: a message that is too large is `OUT_OF_RANGE`, as
 //! an expired cursor is. Here each of them becomes one of the contract's errors.
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::domain::Error;
 
-const STATUS: &str = "grpc-status";
-const DETAILS: &str = "grpc-status-details-bin";
+static STATUS: HeaderName = HeaderName::from_static("grpc-status");
+static DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 /// Beside the answer to an encoding that is not supported.
-const ENCODINGS: &str = "grpc-accept-encoding";
+static ENCODINGS: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 const CONTENT_TYPE: &str = "application/grpc";
 
-/// An answer whose error, if it is the framework's, is one of the contract's.
-pub(super) fn translated(answer: Response<Body>, largest: usize) -> Response<Body> {
+/// Makes the error of an answer, if it is the framework's, one of the contract's.
+pub(super) fn translate(answer: &mut Response<Body>, largest: usize) {
     let headers = answer.headers();
-    if !headers.contains_key(STATUS) || headers.contains_key(DETAILS) {
-        return answer;
+    if !headers.contains_key(&STATUS) || headers.contains_key(&DETAILS) {
+        return;
     }
-    let encodings = headers.get(ENCODINGS).cloned();
-    match Status::from_header_map(headers).and_then(|status| error(&status, encodings.is_some(), largest)) {
-        Some(error) => with_encodings(Status::from(error).into_http(), encodings),
-        None => answer,
+    let encodings = headers.get(&ENCODINGS).cloned();
+    let status = Status::from_header_map(headers);
+    if let Some(error) = status.and_then(|status| error(&status, encodings.is_some(), largest)) {
+        *answer = with_encodings(Status::from(error).into_http(), encodings);
     }
 }
 
@@ -46,7 +46,7 @@ fn error(status: &Status, names_encodings: bool, largest: usize) -> Option<Error
 
 fn with_encodings(mut answer: Response<Body>, encodings: Option<HeaderValue>) -> Response<Body> {
     if let Some(encodings) = encodings {
-        answer.headers_mut().insert(ENCODINGS, encodings);
+        answer.headers_mut().insert(ENCODINGS.clone(), encodings);
     }
     answer
 }

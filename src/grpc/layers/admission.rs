@@ -87,10 +87,9 @@ impl Decide for Admission {
         Err(Box::new(Error::Overloaded { retry_after }.into()))
     }
 
-    fn answer(held: Self::Held, answer: Response<Body>) -> Response<Body> {
-        match held.and_then(|held| held.place) {
-            None => answer,
-            Some(place) => calls::hold(place, answer),
+    fn answer(held: Self::Held, answer: &mut Response<Body>) {
+        if let Some(place) = held.and_then(|held| held.place) {
+            calls::hold(place, answer.body_mut());
         }
     }
 }

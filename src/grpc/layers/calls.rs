@@ -20,7 +20,6 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
-use http::Response;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -244,13 +243,11 @@ pub(super) fn back_within() -> Duration {
 }
 
 /// Keeps the place until the end of the answer.
-pub(super) fn hold(place: Box<Place>, answer: Response<Body>) -> Response<Body> {
-    match answer.body().is_end_stream() {
-        true => answer,
-        false => answer.map(|body| {
-            let place = Some(place);
-            Body::new(Held { body, place })
-        }),
+pub(super) fn hold(place: Box<Place>, answer: &mut Body) {
+    if !answer.is_end_stream() {
+        let body = std::mem::take(answer);
+        let place = Some(place);
+        *answer = Body::new(Held { body, place });
     }
 }
 

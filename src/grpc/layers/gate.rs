@@ -24,9 +24,7 @@ pub trait Decide: Clone {
     fn decide<B>(&self, request: &mut Request<B>) -> Result<Self::Held, Box<Status>>;
 
     /// Takes back what a call has held, as its answer begins.
-    fn answer(_held: Self::Held, answer: Response<Body>) -> Response<Body> {
-        answer
-    }
+    fn answer(_held: Self::Held, _answer: &mut Response<Body>) {}
 }
 
 /// Applies a [`Decide`] to every call.
@@ -103,10 +101,10 @@ where
                 None => Poll::Pending,
             };
         };
-        let answer = ready!(answer.poll(context));
-        Poll::Ready(match this.held.take() {
-            Some(held) => answer.map(|answer| D::answer(held, answer)),
-            None => answer,
-        })
+        let mut answer = ready!(answer.poll(context));
+        if let (Some(held), Ok(answer)) = (this.held.take(), &mut answer) {
+            D::answer(held, answer);
+        }
+        Poll::Ready(answer)
     }
 }
