@@ -241,8 +241,7 @@ async fn an_answer_that_names_no_subscription_is_completed() {
 
 #[tokio::test]
 async fn a_subscription_that_never_shows_is_not_looked_for_for_ever() {
-    // An order counts as sent when its lease ends, at the latest.
-    let brief = [("ORDERS__ESCALATE_AFTER", "500ms"), ("ORDERS__LEASE", "1s")];
+    let brief = [("ORDERS__ESCALATE_AFTER", "500ms")];
     let settings = [QUICK.as_slice(), &brief].concat();
     let env = TestEnv::with(&settings).await;
     let receipt = r#"{"orderReference":"R","status":"done"}"#;
