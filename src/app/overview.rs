@@ -57,8 +57,9 @@ impl Overview {
             health: health.clone(),
             metrics: Arc::clone(metrics),
             with_ids: match config.admin.page {
-                // Callers that may not list orders shall not see them on the page.
-                AdminPage::Auto => config.callers.policy.is_none(),
+                // Callers that may not list orders, or not those of others, shall not
+                // see them on the page.
+                AdminPage::Auto => config.callers.policy.is_none() && !config.callers.scopes.limit_any(),
                 AdminPage::Ids => true,
                 AdminPage::Counts | AdminPage::Closed => false,
             },

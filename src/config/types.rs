@@ -101,7 +101,8 @@ pub struct Admin {
 /// What the page for operators shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminPage {
-    /// Ids of orders, unless `callers.allow` says who may read orders.
+    /// Ids of orders, unless `callers.allow` or `callers.scope` says who may read
+    /// them.
     Auto,
     /// Ids of orders.
     Ids,

@@ -298,9 +298,16 @@ async fn the_page_names_no_order_to_whom_calls_would_not() {
         ("CALLERS__HEADER_FROM", "127.0.0.1"),
         ("CALLERS__ALLOW", r#"{ "shop.internal" = ["Provisioning/*"] }"#),
     ];
+    let scoped = |scopes| [restricted[0], restricted[1], ("CALLERS__SCOPE", scopes)];
+    let (own, all) = (
+        scoped(r#"{ "shop.internal" = "own" }"#),
+        scoped(r#"{ "shop.internal" = "all" }"#),
+    );
     for (own, named) in [
         (&[][..], true),
         (&restricted, false),
+        (&own, false),
+        (&all, true),
         (&[("ADMIN__PAGE", "counts")], false),
         (&[&restricted[..], &[("ADMIN__PAGE", "ids")]].concat(), true),
     ] {
