@@ -29,6 +29,7 @@ pub use phases::CLOSING;
 use crate::config::Config;
 use crate::domain::Clock;
 use crate::grpc::{self, Certificates, Health, Services};
+use crate::service::prices::PriceWatch;
 use crate::service::writes::steps::Steps;
 use crate::service::{Stock, events};
 use crate::store;
@@ -83,6 +84,7 @@ pub struct App {
     operators: Operators,
     health: Health,
     services: Services,
+    price_watch: Option<Box<PriceWatch>>,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
     submissions: TaskTracker,

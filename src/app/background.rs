@@ -1,5 +1,5 @@
 //! Supervised background work: reconciliation, events, the webhook, the admin
-//! port and the rotation of certificates.
+//! port, the price list and the rotation of certificates.
 //!
 //! Such work ends only when it is asked to. If it ends otherwise, which takes a
 //! defect, the process continues to serve what it can, but it must not count as
@@ -23,6 +23,7 @@ use crate::telemetry::Metrics;
 pub(super) enum Task {
     Reconciliation,
     Stock,
+    Prices,
     Events,
     Webhook,
     Certificates,
@@ -34,6 +35,7 @@ impl Task {
         match self {
             Self::Reconciliation => "reconciliation",
             Self::Stock => "stock",
+            Self::Prices => "prices",
             Self::Events => "events",
             Self::Webhook => "webhook",
             Self::Certificates => "certificates",

@@ -14,7 +14,7 @@ use super::{App, Seams, StartError, descriptors, ledger};
 use crate::config::{self, Config};
 use crate::grpc::{self, Certificates, Health, Services};
 use crate::service::{
-    Catalog, Esims, Events, Inventory, Sales, Sims, Stock, Writes, catalog, events, writes,
+    Catalog, Esims, Events, Inventory, Prices, Sales, Sims, Stock, Writes, catalog, events, writes,
 };
 use crate::store::{CatalogHistory, Opened};
 use crate::telemetry::{self, Metrics};
@@ -103,6 +103,7 @@ impl App {
         });
         event_work.begin().await;
         let webhook = webhook(&config.webhook, &events, &metrics).await?;
+        let (prices, price_watch) = Prices::new(config.prices.as_deref(), &metrics);
         Ok(Self {
             config,
             grpc: grpc.open()?,
@@ -118,8 +119,10 @@ impl App {
                 sales: Sales::new(stock.clone(), orders.clone()),
                 stock,
                 orders,
+                prices,
                 events,
             },
+            price_watch,
             metrics,
             tasks,
             submissions,

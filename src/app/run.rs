@@ -15,6 +15,7 @@ use super::phases::{self, Phase, TASKS_WITHIN, stopping};
 use super::{App, RunError};
 use crate::config;
 use crate::grpc::{self, Certificates, EveryCall, Health, Server};
+use crate::service::prices::PriceWatch;
 use crate::service::{Events, Stock, Writes, events};
 use crate::telemetry::{FLUSH_WITHIN, Metrics, Sampling};
 use crate::webhook::Webhook;
@@ -39,6 +40,7 @@ impl App {
             event_work: take_events_in(&background, self.event_work, &ends),
             webhook: open_webhook(&background, self.webhook, &ends),
             rotation: rotate(&background, self.certificates.clone()),
+            prices: watch_prices(&background, self.price_watch),
         };
         let (catalog, events) = (self.services.catalog.clone(), self.services.events.clone());
         let orders = self.services.orders.clone();
@@ -108,6 +110,7 @@ struct Started {
     event_work: JoinHandle<()>,
     webhook: Option<JoinHandle<()>>,
     rotation: Option<JoinHandle<()>>,
+    prices: Option<JoinHandle<()>>,
 }
 
 fn reconcile(background: &Background, orders: &Writes, ends: &Ends) -> JoinHandle<()> {
@@ -148,6 +151,12 @@ fn rotate(background: &Background, certificates: Option<Arc<Certificates>>) -> O
     let certificates = certificates?;
     let work = async move { certificates.keep_current().await };
     Some(background.start(Task::Certificates, CancellationToken::new(), work))
+}
+
+/// Aborted at the end, as the rotation.
+fn watch_prices(background: &Background, watch: Option<Box<PriceWatch>>) -> Option<JoinHandle<()>> {
+    let work = watch?.keep_current();
+    Some(background.start(Task::Prices, CancellationToken::new(), work))
 }
 
 /// A running gateway, to be shut down.
@@ -216,8 +225,8 @@ impl Running {
                 // What it is checking, the next process checks again.
                 started.reconciliation.abort();
                 started.stock.abort();
-                if let Some(rotation) = started.rotation {
-                    rotation.abort();
+                for watch in [started.rotation, started.prices].into_iter().flatten() {
+                    watch.abort();
                 }
                 tasks.close();
                 tasks.wait().await;

@@ -9,6 +9,7 @@ use super::events::{Events, Webhook};
 use super::identity::{Callers, Tls};
 use super::limits::Limits;
 use super::orders::Orders;
+use super::prices::Prices;
 use super::provider::{Outbound, Transatel};
 use super::reader::{MILLISECOND, Reader, SECOND};
 use super::stock::Stock;
@@ -44,6 +45,8 @@ pub struct Config {
     pub limits: Box<Limits>,
     /// `[stock]`. Boxed: see `limits`.
     pub stock: Box<Stock>,
+    /// `[prices]`; `None`: there is no list. Boxed: see `limits`.
+    pub prices: Option<Box<Prices>>,
     /// `[webhook]`
     pub webhook: Webhook,
     /// `[events]`
@@ -198,6 +201,7 @@ impl Config {
             orders: Orders::read(reader),
             limits: Box::new(Limits::read(reader)),
             stock: Box::new(Stock::read(reader)),
+            prices: Prices::read(reader).map(Box::new),
             events: Events::read(reader, webhook.is_on()),
             webhook,
             telemetry: Telemetry::read(reader),

@@ -25,6 +25,7 @@ pub mod money;
 pub mod opaque;
 
 pub mod pool;
+pub mod price_list;
 pub mod product;
 pub mod provider_detail;
 pub mod scope;
@@ -48,6 +49,7 @@ pub use language::Language;
 pub use lease::Lease;
 pub use money::Money;
 pub use pool::Pool;
+pub use price_list::PriceList;
 pub use product::Product;
 pub use provider_detail::ProviderDetail;
 pub use scope::{Requester, Scope};

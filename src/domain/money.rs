@@ -77,6 +77,28 @@ impl Money {
         })
     }
 
+    /// Reads an amount such as `3.10 EUR` or `12 USD`: digits, up to nine decimals,
+    /// and a currency. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, code) = text.trim().split_once(' ')?;
+        let (units, decimals) = number.split_once('.').unwrap_or((number, "0"));
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(units) || !is_number(decimals) || decimals.len() > 9 {
+            return None;
+        }
+        let nanos = format!("{decimals:0<9}").parse().ok()?;
+        Self::new(Currency::parse(code.trim())?, units.parse().ok()?, nanos)
+    }
+
+    /// So many times the amount; `None` when it is beyond what money can say.
+    pub fn times(&self, count: i64) -> Option<Self> {
+        let nanos = i128::from(self.units) * Self::NANOS_PER_UNIT + i128::from(self.nanos);
+        let nanos = nanos.checked_mul(i128::from(count))?;
+        let units = i64::try_from(nanos / Self::NANOS_PER_UNIT).ok()?;
+        let nanos = i32::try_from(nanos % Self::NANOS_PER_UNIT).ok()?;
+        Self::new(self.currency, units, nanos)
+    }
+
     /// The currency.
     pub fn currency(&self) -> Currency {
         self.currency
@@ -160,6 +182,41 @@ mod tests {
         assert_eq!(shown(3, 0), "3.00 EUR");
         assert_eq!(shown(-3, -500_000_000), "-3.50 EUR");
         assert_eq!(shown(0, 5_000_000), "0.005 EUR");
+    }
+
+    #[test]
+    fn an_amount_is_read_as_people_write_it() {
+        for (text, shown) in [
+            ("3.10 EUR", "3.10 EUR"),
+            (" 12  usd ", "12.00 USD"),
+            ("0.0125 EUR", "0.0125 EUR"),
+            ("1.5 EUR", "1.50 EUR"),
+        ] {
+            assert_eq!(Money::parse(text).unwrap().to_string(), shown);
+        }
+        for text in [
+            "",
+            "EUR",
+            "3.10",
+            "-1 EUR",
+            "3,10 EUR",
+            "3. EUR",
+            ".5 EUR",
+            "1.0000000001 EUR",
+            "1e3 EUR",
+            "3.10 EURO",
+            "99999999999999999999 EUR",
+        ] {
+            assert_eq!(Money::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn many_times_an_amount_carries_over() {
+        let cost = Money::parse("3.35 EUR").unwrap();
+        assert_eq!(cost.times(3), Money::parse("10.05 EUR"));
+        assert_eq!(cost.times(0), Money::parse("0 EUR"));
+        assert_eq!(cost.times(i64::MAX), None);
     }
 
     #[test]

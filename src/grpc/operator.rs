@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{convert, parse};
 use crate::domain::stock::StockCount;
 use crate::domain::write::{Order, WriteId};
-use crate::domain::{Result, SimOperation};
+use crate::domain::{PriceList, Result, SimOperation};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::writes::Resolution;
 
@@ -88,7 +88,8 @@ fn text(name: &str, value: Value) -> String {
 }
 
 fn order_json(order: Order) -> Value {
-    let order = convert::order::order(order);
+    // The commands read the ledger, and no price list.
+    let order = convert::order::order(order, &PriceList::default());
     let mut json = Members::default();
     json.text("orderId", &order.order_id);
     json.text("requestId", &order.request_id);

@@ -10,10 +10,11 @@ use super::parse::sim_operations as operations;
 use super::parse::sim_operations::common;
 use super::{compression, convert, parse};
 use crate::domain::change::{SimAction, SubscriptionAction};
+use crate::domain::write::Order;
 use crate::domain::{Deadline, Result as DomainResult};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::writes::{Note, Request as WriteRequest, Validated};
-use crate::service::{Sales, Stock, Writes};
+use crate::service::{Prices, Sales, Stock, Writes};
 
 /// Answers the Provisioning service.
 pub struct Handler {
@@ -23,6 +24,8 @@ pub struct Handler {
     pub sales: Sales,
     /// Reservations.
     pub stock: Stock,
+    /// What orders cost.
+    pub prices: Prices,
 }
 
 impl Handler {
@@ -32,13 +35,21 @@ impl Handler {
         deadline: Deadline,
     ) -> Result<pb::Order, Status> {
         let order = self.orders.create_order(&parsed?, deadline).await?;
-        Ok(convert::order::order(order))
+        Ok(self.shown(order))
+    }
+
+    /// An order with what it costs now.
+    fn shown(&self, order: Order) -> pb::Order {
+        convert::order::order(order, &self.prices.list())
     }
 
     async fn validated(&self, request: WriteRequest, deadline: Deadline) -> Result<pb::Order, Status> {
         Ok(match self.orders.validate_order(&request, deadline).await? {
-            Validated::Known(order) => convert::order::order(*order),
-            Validated::Valid(kind) => convert::order::validated(request.request_id, request.by.caller, *kind),
+            Validated::Known(order) => self.shown(*order),
+            Validated::Valid(kind) => {
+                let prices = self.prices.list();
+                convert::order::validated(request.request_id, request.by.caller, *kind, &prices)
+            }
         })
     }
 
@@ -64,7 +75,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         let order = match parse::provisioning::create_order(request.get_ref(), requester(&request))? {
             Purchase::FromStock(sale) => {
                 let order = Box::pin(self.sales.sell(&sale, deadline)).await?;
-                convert::order::order(order)
+                self.shown(order)
             }
             Purchase::For(request) if validate_only => self.validated(request, deadline).await?,
             Purchase::For(request) => self.order(Ok(request), deadline).await?,
@@ -103,7 +114,7 @@ impl pb::provisioning_server::Provisioning for Handler {
         let (key, wait) = parse::provisioning::get_order(request.get_ref())?;
         let order = self.orders.get(key, wait, &scope(&request), deadline).await?;
         Ok(Response::new(pb::GetOrderResponse {
-            order: Some(convert::order::order(order)),
+            order: Some(self.shown(order)),
         }))
     }
 
@@ -133,7 +144,7 @@ impl pb::provisioning_server::Provisioning for Handler {
             request.metadata(),
             pb::ListOrdersResponse {
                 next_page_token: token.unwrap_or_default(),
-                orders: orders.into_iter().map(convert::order::order).collect(),
+                orders: orders.into_iter().map(|order| self.shown(order)).collect(),
             },
         ))
     }
@@ -144,7 +155,7 @@ impl pb::provisioning_server::Provisioning for Handler {
     ) -> Result<Response<pb::GetSpendResponse>, Status> {
         let query = parse::spend::get_spend(request.get_ref())?;
         let groups = self.orders.spend(&query, &scope(&request)).await?;
-        Ok(Response::new(convert::spend::spend(groups)))
+        Ok(Response::new(convert::spend::spend(groups, &self.prices.list())))
     }
 
     async fn resolve_order(
@@ -165,7 +176,7 @@ impl pb::provisioning_server::Provisioning for Handler {
             )
             .await?;
         Ok(Response::new(pb::ResolveOrderResponse {
-            order: Some(convert::order::order(order)),
+            order: Some(self.shown(order)),
         }))
     }
 

@@ -33,7 +33,7 @@ use crate::pb::connectivity::v1::esim_server::{EsimServer, SERVICE_NAME as ESIM}
 use crate::pb::connectivity::v1::events_server::{EventsServer, SERVICE_NAME as EVENTS};
 use crate::pb::connectivity::v1::inventory_server::{InventoryServer, SERVICE_NAME as INVENTORY};
 use crate::pb::connectivity::v1::provisioning_server::{ProvisioningServer, SERVICE_NAME as PROVISIONING};
-use crate::service::{Catalog, Esims, Events, Inventory, Sales, Sims, Stock, Writes};
+use crate::service::{Catalog, Esims, Events, Inventory, Prices, Sales, Sims, Stock, Writes};
 use crate::telemetry::{Metrics, Sampling};
 
 /// The use cases to serve.
@@ -52,6 +52,8 @@ pub struct Services {
     pub sales: Sales,
     /// The Inventory and Provisioning services: the stock.
     pub stock: Stock,
+    /// The Provisioning service: what orders cost.
+    pub prices: Prices,
     /// The Events service.
     pub events: Events,
 }
@@ -99,6 +101,7 @@ impl Services {
             orders: self.orders,
             sales: self.sales,
             stock: self.stock,
+            prices: self.prices,
         });
         let events = EventsServer::new(EventsHandler(self.events));
         macro_rules! bounded {

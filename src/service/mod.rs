@@ -10,6 +10,7 @@ pub mod events;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod inventory;
+pub mod prices;
 pub mod qr_code;
 pub mod sims;
 pub mod stock;
@@ -19,6 +20,7 @@ pub use catalog::Catalog;
 pub use esim::Esims;
 pub use events::Events;
 pub use inventory::Inventory;
+pub use prices::Prices;
 pub use sims::Sims;
 pub use stock::{Sales, Stock};
 pub use writes::Writes;

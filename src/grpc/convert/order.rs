@@ -1,14 +1,14 @@
 //! Domain to protobuf: orders.
 
-use super::{list_price, sim_ids, timestamp};
-use crate::domain::SimIds;
+use super::{list_price, money, sim_ids, timestamp};
 use crate::domain::change::SubscriptionAction;
 use crate::domain::failure::{Failure, Reason};
 use crate::domain::write::{Activation, FromStock, Line, Note, Order, OrderKind, RequestId, State};
+use crate::domain::{PriceList, SimIds};
 use crate::pb::connectivity::v1 as pb;
 
-/// An order.
-pub fn order(order: Order) -> pb::Order {
+/// An order, with what it costs by this list.
+pub fn order(order: Order, prices: &PriceList) -> pb::Order {
     let common = pb::Order {
         order_id: order.id.to_string(),
         request_id: order.request_id.to_string(),
@@ -22,24 +22,30 @@ pub fn order(order: Order) -> pb::Order {
         operator_decision: order.note.map(operator_decision),
         ..Default::default()
     };
-    with_kind(order.kind, common)
+    with_kind(order.kind, prices, common)
 }
 
 /// What was validated: an order without an id, a state and times.
-pub fn validated(request_id: RequestId, caller: Option<String>, kind: OrderKind) -> pb::Order {
+pub fn validated(
+    request_id: RequestId,
+    caller: Option<String>,
+    kind: OrderKind,
+    prices: &PriceList,
+) -> pb::Order {
     let common = pb::Order {
         request_id: request_id.to_string(),
         caller: caller.unwrap_or_default(),
         ..Default::default()
     };
-    with_kind(kind, common)
+    with_kind(kind, prices, common)
 }
 
-fn with_kind(kind: OrderKind, common: pb::Order) -> pb::Order {
+fn with_kind(kind: OrderKind, prices: &PriceList, common: pb::Order) -> pb::Order {
     match kind {
         OrderKind::Purchase(purchase) => pb::Order {
             kind: pb::OrderKind::Buy.into(),
             sim: Some(sim(purchase.line)),
+            cost: prices.cost_of(&purchase.terms.product_id).map(money),
             product_id: purchase.terms.product_id,
             activation: activation(purchase.terms.activation).into(),
             activation_used: activation(purchase.activation_used).into(),

@@ -14,6 +14,7 @@ mod ledger;
 mod limits;
 mod moment;
 mod orders;
+mod prices;
 mod process;
 mod provider;
 mod snapshot;
@@ -73,6 +74,7 @@ pub struct Metrics {
     ledger: ledger::Ledger,
     limits: limits::Limits,
     stock: stock::Stock,
+    prices: prices::Prices,
     events: events::Events,
     tls: tls::Tls,
     background_failures: Counter<u64>,
@@ -114,6 +116,7 @@ impl Metrics {
             ledger: ledger::Ledger::new(&meter),
             limits: limits::Limits::new(&meter),
             stock: stock::Stock::new(&meter),
+            prices: prices::Prices::new(&meter),
             events: events::Events::new(&meter),
             tls: tls::Tls::new(&meter),
             background_failures: background_failures(&meter),
@@ -197,6 +200,7 @@ fn background_failures(meter: &Meter) -> Counter<u64> {
         &[
             "reconciliation",
             "stock",
+            "prices",
             "events",
             "webhook",
             "certificates",

@@ -29,7 +29,7 @@ fn these_days(group_by: &[SpendGroup]) -> api::GetSpendRequest {
     }
 }
 
-async fn spend(client: &mut Provisioning, group_by: &[SpendGroup]) -> api::GetSpendResponse {
+pub async fn spend(client: &mut Provisioning, group_by: &[SpendGroup]) -> api::GetSpendResponse {
     client.get_spend(these_days(group_by)).await.unwrap().into_inner()
 }
 
@@ -37,6 +37,7 @@ fn sum(orders: i64, list_price: Money) -> Option<api::SpendSum> {
     Some(api::SpendSum {
         orders,
         list_price: Some(list_price),
+        cost: None,
     })
 }
 
