@@ -20,14 +20,14 @@ pub(super) struct Body<T>(pub(super) T);
 #[serde(deny_unknown_fields)]
 pub(super) struct Empty {}
 
-/// 422 with the reason.
+/// 400 with the reason.
 #[derive(Debug)]
 pub(super) struct Unreadable(pub(super) String);
 
 impl IntoResponse for Unreadable {
     fn into_response(self) -> Response {
         let body = Json(json!({ "error": self.0 }));
-        (StatusCode::UNPROCESSABLE_ENTITY, body).into_response()
+        (StatusCode::BAD_REQUEST, body).into_response()
     }
 }
 

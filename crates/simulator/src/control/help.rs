@@ -15,7 +15,7 @@ use crate::{
 const INTRODUCTION: &str = "Simulated Transatel: the control API
 
 No credentials, never counted, never hit by faults. Bodies are JSON with any content type; a
-member that a call does not know is refused by name. Durations are text: 300ms, 5m, 2h, 31days.
+member that a call does not know is refused by name (400). Durations are text: 300ms, 5m, 2h, 31days.
 {sim} is a number in the stock, an MSISDN or an ICCID.
 ";
 
@@ -49,6 +49,12 @@ Examples
 
   An inventory that shows what is bought five minutes later:
   curl -d '{{\"inventory\":{{\"lag\":\"5m\"}}}}' {base}/settings
+
+  An order that is carried out, and answered when its gate is opened:
+  curl -d '{{\"method\":\"POST\",\"path\":\"/ocs/subscriptions\",\"steps\":[{{\"fault\":\"hold\",\"gate\":\"answers\",\
+         \"commit\":true}}]}}' {base}/faults
+  curl {base}/gates
+  curl -X POST {base}/gates/answers/release
 
   Events that wait, and then come in the reverse order:
   curl -X POST {base}/webhook/hold

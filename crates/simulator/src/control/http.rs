@@ -56,7 +56,12 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         ),
         delete("/faults", "", "drops all scripts", clear_faults),
         get("/gates", "", "how many requests wait at each gate", gates),
-        post("/gates/{gate}/release", "", "lets them go on", release),
+        post(
+            "/gates/{gate}/release",
+            "",
+            "opens it for those that wait, and says how many; later ones wait again",
+            release,
+        ),
         get("/clock", "", "the simulator's time", clock),
         post("/clock", r#"{"advance": "31days"}"#, "moves it forward", advance),
         post(
@@ -108,7 +113,7 @@ async fn counters(State(control): State<Control>) -> Json<Snapshot> {
     Json(control.counters())
 }
 
-async fn reset_counters(State(control): State<Control>) -> StatusCode {
+async fn reset_counters(State(control): State<Control>, _: Body<Empty>) -> StatusCode {
     control.reset_counters();
     StatusCode::NO_CONTENT
 }
@@ -139,7 +144,7 @@ async fn requests(State(control): State<Control>, Query(wanted): Query<Wanted>) 
     Json(kept)
 }
 
-async fn clear_requests(State(control): State<Control>) -> StatusCode {
+async fn clear_requests(State(control): State<Control>, _: Body<Empty>) -> StatusCode {
     control.clear_requests();
     StatusCode::NO_CONTENT
 }
@@ -153,7 +158,7 @@ async fn queue(State(control): State<Control>, Body(script): Body<Script>) -> St
     StatusCode::NO_CONTENT
 }
 
-async fn clear_faults(State(control): State<Control>) -> StatusCode {
+async fn clear_faults(State(control): State<Control>, _: Body<Empty>) -> StatusCode {
     control.clear_faults();
     StatusCode::NO_CONTENT
 }

@@ -103,7 +103,7 @@ async fn set(
     Ok(status(State(control)).await)
 }
 
-async fn unset(State(control): State<Control>) -> Result<StatusCode, Impossible> {
+async fn unset(State(control): State<Control>, _: Body<Empty>) -> Result<StatusCode, Impossible> {
     control.set_webhook(None).map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -164,7 +164,7 @@ async fn release(State(control): State<Control>, Body(Release { order }): Body<R
     Json(json!({ "released": control.release_events(order) }))
 }
 
-async fn clear_disturbances(State(control): State<Control>) -> StatusCode {
+async fn clear_disturbances(State(control): State<Control>, _: Body<Empty>) -> StatusCode {
     control.clear_disturbances();
     StatusCode::NO_CONTENT
 }
@@ -196,7 +196,7 @@ async fn deliveries(State(control): State<Control>) -> Json<Vec<Delivery>> {
     Json(control.deliveries())
 }
 
-async fn clear_deliveries(State(control): State<Control>) -> StatusCode {
+async fn clear_deliveries(State(control): State<Control>, _: Body<Empty>) -> StatusCode {
     control.clear_deliveries();
     StatusCode::NO_CONTENT
 }

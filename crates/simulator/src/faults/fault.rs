@@ -91,7 +91,7 @@ pub(crate) const FAULTS: &[Kind] = &[
     Kind::new(
         "hold",
         &["gate"],
-        "as delay, until the gate of this name is released",
+        "as delay, until the gate of this name is opened: POST /__sandbox/gates/{gate}/release",
     ),
     Kind::new(
         "once_gone",

@@ -20,6 +20,7 @@ mod orders;
 mod restart;
 mod sims;
 mod token;
+mod unknown_members;
 mod webhook_faults;
 mod webhooks;
 
