@@ -10,6 +10,7 @@ package.json where NODE_PATH says, and a built gateway (`cargo build`).
 
 import unittest
 
+from backends import Backends  # noqa: F401
 from callers import Environment, Grpcio, GrpcJs, ServiceConfig  # noqa: F401
 from examples import Examples  # noqa: F401
 from generated import Generated  # noqa: F401

@@ -1,0 +1,71 @@
+"""What every caller needs around the calls: a channel, the reason of an error, and a follower."""
+
+import dataclasses
+import pathlib
+import random
+import time
+
+import grpc
+from connectivity.v1 import events_pb2, events_pb2_grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+CONFIG = (pathlib.Path(__file__).parents[1] / "service_config.json").read_text()
+# Errors of a stream that do not go away by themselves.
+LASTING = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+
+
+def connect(address):
+    """Deadlines, retries and balancing are in the service config; a dead connection is noticed in a minute."""
+    return grpc.insecure_channel(address, [("grpc.service_config", CONFIG), ("grpc.keepalive_time_ms", 60_000)])
+
+
+@dataclasses.dataclass
+class Failure:
+    """What an error says, whoever has given it: gateway, proxy or gRPC itself."""
+
+    code: grpc.StatusCode
+    reason: str = ""
+    metadata: dict = dataclasses.field(default_factory=dict)
+    wait: float | None = None
+
+    @classmethod
+    def of(cls, error):
+        failure, status = cls(error.code()), rpc_status.from_call(error)
+        info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+        for detail in status.details if status else ():
+            if detail.Unpack(info):
+                failure.reason, failure.metadata = info.reason, dict(info.metadata)
+            elif detail.Unpack(retry):
+                failure.wait = retry.retry_delay.ToTimedelta().total_seconds()
+        return failure
+
+    def advice(self):
+        """What to do with the request: "same" or "new" (request_id), or "fix"."""
+        codes = grpc.StatusCode
+        if self.reason not in ("ORDER_IN_PROGRESS", "SIM_OPERATION_IN_PROGRESS"):
+            if "order_id" in self.metadata or "operation_id" in self.metadata:
+                return "new"  # Refused for good under its id.
+            if self.code is codes.RESOURCE_EXHAUSTED and self.wait is None:
+                return "fix"
+        # An operator has to act first after the reasons of the last line.
+        passing = (codes.UNAVAILABLE, codes.RESOURCE_EXHAUSTED, codes.ABORTED, codes.DEADLINE_EXCEEDED, codes.CANCELLED)
+        for_operators = ("POOL_EMPTY", "ESIM_NOT_RELEASED", "PROVIDER_CREDENTIALS_REJECTED", "PROVIDER_PROTOCOL", "INTERNAL")
+        return "same" if self.code in passing or self.reason in for_operators else "fix"
+
+
+def follow(channel, stored, handle):
+    """Calls `handle(event, token)` with every event at least once, and with None when only the position is newer.
+    `stored()` is the last token, or "". Returns when events were lost."""
+    stub = events_pb2_grpc.EventsStub(channel)
+    while True:
+        start = events_pb2.STREAM_START_EARLIEST
+        try:
+            for message in stub.StreamEvents(events_pb2.StreamEventsRequest(resume_token=stored(), start=start)):
+                handle(message.event if message.HasField("event") else None, message.resume_token)
+        except grpc.RpcError as error:
+            if Failure.of(error).reason in ("EVENT_CURSOR_EXPIRED", "EVENT_CURSOR_INVALID"):
+                return
+            if error.code() in LASTING:
+                raise
+        time.sleep(random.uniform(0, 1))
