@@ -156,4 +156,6 @@ fn read_file(reader: &mut Reader, path: &Path) {
 }
 
 #[cfg(test)]
+mod settings_page;
+#[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ const CREDENTIALS: [(&str, &str); 2] = [
     ("GATEWAY__TRANSATEL__CLIENT_SECRET", "hunter2"),
 ];
 
-fn with_credentials(pairs: &[(&str, &str)]) -> Sources {
+pub(super) fn with_credentials(pairs: &[(&str, &str)]) -> Sources {
     environment(&[&CREDENTIALS, pairs].concat())
 }
 
