@@ -54,7 +54,8 @@ enum Command {
     Sandbox,
     /// Check the settings and report every problem.
     CheckConfig,
-    /// Print the settings that would take effect; secrets are redacted.
+    /// Print the settings that would take effect, without credentials too;
+    /// secrets are redacted.
     PrintConfig,
     /// Check the account at the provider without changing anything; the exit
     /// code says whether the gateway can work with it.
@@ -144,10 +145,7 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
             println!("the configuration is valid");
             ExitCode::SUCCESS
         }),
-        Command::PrintConfig => load(&sources).map(|loaded| {
-            print!("{}", loaded.to_toml());
-            ExitCode::SUCCESS
-        }),
+        Command::PrintConfig => print_config(&sources),
         Command::DescriptorSet { plain } => write_contract(plain)
             .map(|()| ExitCode::SUCCESS)
             .map_err(CommandError::other),
@@ -176,6 +174,17 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
         }
         failure.code()
     })
+}
+
+/// What is missing to start does not keep anybody from looking: it is on the
+/// standard error.
+fn print_config(sources: &Sources) -> CommandResult {
+    let (toml, missing) = config::preview(sources)?;
+    print!("{toml}");
+    for problem in missing {
+        eprintln!("missing, to start with these settings: {problem}");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Why a command failed.

@@ -123,7 +123,7 @@ fn trust(reader: &mut Reader) -> Trust {
                 reader.problem(FILES, format!("{} holds no secret", file.display()));
             }
             Ok(_) => {}
-            Err(error) => reader.problem(FILES, format!("cannot read {}: {error}", file.display())),
+            Err(error) => reader.absence(FILES, format!("cannot read {}: {error}", file.display())),
         }
     }
     let unsigned = reader.choice(SIGNATURES, &[("required", false), ("not_checked", true)], false);

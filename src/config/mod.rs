@@ -121,6 +121,26 @@ impl Loaded {
 /// # Errors
 /// Every problem of every layer at once.
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
+    finish(layers(sources))
+}
+
+/// The settings that would take effect, as [`Loaded::to_toml`] gives them, and
+/// what is missing to start with them: credentials need not be here to look.
+///
+/// # Errors
+/// Every problem, if there is any but what is missing.
+pub fn preview(sources: &Sources) -> Result<(String, Vec<Problem>), Problems> {
+    let mut reader = layers(sources);
+    Config::read(&mut reader);
+    let (shown, problems) = reader.finish();
+    if problems.iter().all(|problem| problem.is_absence) {
+        Ok((print::to_toml(&shown), problems))
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+fn layers(sources: &Sources) -> Reader {
     let mut reader = Reader::default();
     reader.toml(DEFAULTS, &Origin::Default);
     if let Some(defaults) = sources.defaults {
@@ -133,15 +153,17 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     for (key, value, option) in &sources.options {
         reader.option(key, value.clone(), option);
     }
-    finish(reader)
+    reader
 }
 
 /// The configuration that the layers make.
 fn finish(mut reader: Reader) -> Result<Loaded, Problems> {
     let config = Config::read(&mut reader);
-    let shown = reader.finish().map_err(Problems)?;
-    let config = config.ok_or_else(|| Problems(Vec::new()))?;
-    Ok(Loaded { config, shown })
+    let (shown, problems) = reader.finish();
+    match config {
+        Some(config) if problems.is_empty() => Ok(Loaded { config, shown }),
+        _ => Err(Problems(problems)),
+    }
 }
 
 fn read_file(reader: &mut Reader, path: &Path) {

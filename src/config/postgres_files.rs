@@ -26,7 +26,7 @@ impl PostgresAddress {
         }
         match self.password_in_file() {
             Ok(password) => self.password = password,
-            Err(problem) => reader.problem(PASSWORD_FILE, problem),
+            Err(problem) => reader.absence(PASSWORD_FILE, problem),
         }
     }
 

@@ -54,6 +54,9 @@ pub struct Problem {
     pub key: String,
     /// What is wrong and how to fix it.
     pub text: String,
+    /// Only something that a running gateway has is missing: a required setting,
+    /// or a file with a secret.
+    pub is_absence: bool,
 }
 
 impl fmt::Display for Problem {
@@ -157,15 +160,22 @@ impl Reader {
         self.problems.push(Problem {
             key: key.to_owned(),
             text: text.into(),
+            is_absence: false,
+        });
+    }
+
+    /// Records that something is missing which only a running gateway needs.
+    pub(super) fn absence(&mut self, key: &str, text: impl Into<String>) {
+        self.problems.push(Problem {
+            key: key.to_owned(),
+            text: text.into(),
+            is_absence: true,
         });
     }
 
     /// Ends the reading: unknown keys are problems too. Gives every key that
-    /// was asked for, with its value.
-    ///
-    /// # Errors
-    /// All problems, sorted by key.
-    pub fn finish(mut self) -> Result<BTreeMap<String, Shown>, Vec<Problem>> {
+    /// was asked for, with its value, and all problems, sorted by key.
+    pub fn finish(mut self) -> (BTreeMap<String, Shown>, Vec<Problem>) {
         let known: Vec<&String> = self.shown.keys().collect();
         for (key, given) in &self.given {
             if !self.shown.contains_key(key) {
@@ -180,14 +190,12 @@ impl Reader {
                 self.problems.push(Problem {
                     key: key.clone(),
                     text: format!("unknown setting (from {}){hint}", given.origin),
+                    is_absence: false,
                 });
             }
         }
-        if self.problems.is_empty() {
-            return Ok(self.shown);
-        }
         self.problems.sort_by(|a, b| a.key.cmp(&b.key));
-        Err(self.problems)
+        (self.shown, self.problems)
     }
 
     /// Reads a value with `read`, which gets TOML or, from the environment,
@@ -218,7 +226,7 @@ impl Reader {
     pub(super) fn required<T>(&mut self, key: &str, value: Option<T>, otherwise: T) -> T {
         if value.is_none() && self.shown.get(key) == Some(&Shown::Unset) {
             let variable = format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"));
-            self.problem(key, format!("required: set it in a file or as {variable}"));
+            self.absence(key, format!("required: set it in a file or as {variable}"));
         }
         value.unwrap_or(otherwise)
     }

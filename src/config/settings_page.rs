@@ -19,7 +19,7 @@ Every setting with its default and the reason for it. The page is written from [
 4. the files that a `*_file` setting names
 
 Durations are written `30s`, `5m`, `1h 30m`. `check-config` names every problem; `print-config` shows the settings that would
-take effect.
+take effect, also without credentials.
 ";
 
 /// One setting; those below one comment share it.

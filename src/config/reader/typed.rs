@@ -56,14 +56,14 @@ impl Reader {
             (None, Some(path)) => match std::fs::read_to_string(&path) {
                 Ok(text) => Some(secret_in(&text).to_owned()),
                 Err(error) => {
-                    self.problem(&file_key, format!("cannot read {path}: {error}"));
+                    self.absence(&file_key, format!("cannot read {path}: {error}"));
                     None
                 }
             },
             (Some(secret), None) => Some(secret),
             (None, None) => {
                 let variable = format!("{PREFIX}{}", file_key.to_ascii_uppercase().replace('.', "__"));
-                self.problem(key, format!("required: set it, or {file_key}, or {variable}"));
+                self.absence(key, format!("required: set it, or {file_key}, or {variable}"));
                 None
             }
         };

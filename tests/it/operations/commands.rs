@@ -16,7 +16,7 @@ pub async fn run(arguments: &[&str], environment: &[(String, String)]) -> (Optio
 
 #[tokio::test]
 async fn without_settings_every_missing_one_is_named_and_the_exit_code_says_so() {
-    for arguments in [&[][..], &["serve"], &["check-config"], &["print-config"]] {
+    for arguments in [&[][..], &["serve"], &["check-config"]] {
         let (code, out, err) = run(arguments, &[]).await;
         assert_eq!(code, Some(64), "{arguments:?}");
         assert_eq!(out, "");
@@ -53,6 +53,56 @@ async fn settings_are_checked_and_printed_without_secrets() {
         let (code, again, err) = run(&arguments, &[]).await;
         assert_eq!((code, again, err.as_str()), (Some(0), printed.clone(), ""));
     }
+}
+
+/// As a reader of somebody else's settings has them: without the secrets, and
+/// without the files that hold them.
+#[tokio::test]
+async fn settings_are_printed_without_credentials() {
+    let (code, printed, err) = run(&["print-config"], &[]).await;
+    assert_eq!(code, Some(0), "{err}");
+    let lines: Vec<&str> = printed.lines().collect();
+    for line in ["# client_id =", "# client_secret =", "settle_window = \"15m\""] {
+        assert!(lines.contains(&line), "{line}: {printed}");
+    }
+    for key in ["transatel.client_id", "transatel.client_secret"] {
+        let said = format!("missing, to start with these settings: {key}: required");
+        assert!(err.contains(&said), "{err}");
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    let absent = folder.path().join("absent");
+    let (file, absent) = (file.to_str().unwrap(), absent.to_str().unwrap());
+    let text = format!(
+        "[orders]\nlease = \"3m\"\n[transatel]\nclient_id = \"id\"\nclient_secret_file = {absent:?}\n\
+         [webhook]\nsecret_files = [{absent:?}]\n[store]\nurl = \"postgres://gateway@db/ledger\"\n\
+         password_file = {absent:?}\n"
+    );
+    std::fs::write(file, text).unwrap();
+    let (code, printed, err) = run(&["print-config", "--config", file], &[]).await;
+    assert_eq!(code, Some(0), "{err}");
+    let printed: toml::Table = printed.parse().unwrap();
+    assert_eq!(printed["orders"]["lease"].as_str(), Some("3m"));
+    assert_eq!(printed["transatel"]["client_secret_file"].as_str(), Some(absent));
+    for key in [
+        "transatel.client_secret_file",
+        "webhook.secret_files",
+        "store.password_file",
+    ] {
+        assert!(err.contains(&format!(": {key}: ")), "{key}: {err}");
+    }
+    let (code, _, _) = run(&["check-config", "--config", file], &[]).await;
+    assert_eq!(code, Some(64));
+
+    // What is wrong is still refused, with all that is missing beside it.
+    std::fs::write(file, "[orders]\nlease = \"soon\"\n").unwrap();
+    let (code, printed, err) = run(&["print-config", "--config", file], &[]).await;
+    assert_eq!((code, printed.as_str()), (Some(64), ""));
+    assert!(
+        err.contains("orders.lease: ") && err.contains("transatel.client_id: "),
+        "{err}"
+    );
 }
 
 /// Durations, addresses and numbers, whichever layer they are from.
