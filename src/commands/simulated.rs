@@ -14,12 +14,21 @@ use transatel_simulator::{Options, Sandbox, Webhook};
 const OPTION: &str = "--sandbox";
 
 /// The simulated provider keeps nothing, and neither does the ledger, unless
-/// the settings say where to. Events are received on a free port.
-const FORGETFUL: &str = "store.url = \"sqlite::memory:\"\nwebhook.listen = \"127.0.0.1:0\"";
+/// the settings say where to. Events are received on a free port. What becomes
+/// of an order without an answer shows in seconds: the provider's own pace is
+/// not known, the simulated one's is. The first check may be set to the usual
+/// 5 s alone: the window is twice that.
+const DEFAULTS: &str = r#"
+store.url = "sqlite::memory:"
+webhook.listen = "127.0.0.1:0"
+orders.send_timeout = "5s"
+orders.reconcile_after = "1s"
+orders.settle_window = "10s"
+"#;
 
 /// The settings of a gateway whose provider is the sandbox at `base_url`.
 fn point_at(sources: &mut Sources, base_url: &str, options: &Options) {
-    sources.defaults = Some(FORGETFUL);
+    sources.defaults = Some(DEFAULTS);
     let mut set = |key: &str, value: &str| sources.options.push((key.into(), value.into(), OPTION));
     set("transatel.base_url", base_url);
     set("transatel.client_id", &options.client_id);
