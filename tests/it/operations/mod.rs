@@ -39,6 +39,7 @@ pub mod resilience;
 pub mod rolling_restart;
 pub mod rotated_credentials;
 pub mod runbook;
+mod sandbox_orders;
 pub mod secrecy;
 pub mod shutdown_facts;
 mod stock_commands;
