@@ -1,12 +1,12 @@
 //! The commands of the process.
 
+mod health;
 mod ledger;
 mod move_ledger;
 #[cfg(feature = "sandbox")]
 mod simulated;
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -97,14 +97,7 @@ enum Command {
     /// database. Stop the gateway first.
     MoveLedger(move_ledger::Options),
     /// Ask a running gateway whether it serves; the exit code says so.
-    Health {
-        /// Its address.
-        #[arg(long, default_value = "127.0.0.1:50051")]
-        address: SocketAddr,
-        /// Full name of a service; empty for the whole gateway.
-        #[arg(long, default_value = "")]
-        service: String,
-    },
+    Health(health::Options),
 }
 
 /// Runs the command that the process was started with. A command line that
@@ -166,7 +159,7 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
         Command::Operations(command) => in_runtime(ledger::operations::run(sources, command)),
         Command::Stock(command) => in_runtime(ledger::stock::run(sources, command)),
         Command::MoveLedger(options) => in_runtime(move_ledger::run(sources, options)),
-        Command::Health { address, service } => in_runtime(health(address, service)),
+        Command::Health(options) => in_runtime(health::run(options)),
     };
     result.unwrap_or_else(|failure| {
         if !matches!(failure, CommandError::Logged) {
@@ -366,31 +359,3 @@ fn iccid(text: &str) -> Result<Iccid, &'static str> {
 fn msisdn(text: &str) -> Result<Msisdn, &'static str> {
     Msisdn::parse_international(text).ok_or("6 to 15 digits, with or without a leading +")
 }
-
-async fn health(address: SocketAddr, service: String) -> CommandResult {
-    use tonic_health::pb::HealthCheckRequest;
-    use tonic_health::pb::health_check_response::ServingStatus;
-    use tonic_health::pb::health_client::HealthClient;
-
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
-        .map_err(CommandError::other)?
-        .connect_timeout(HEALTH_WITHIN)
-        .timeout(HEALTH_WITHIN)
-        .connect()
-        .await
-        .map_err(|error| CommandError::other(format!("cannot connect to {address}: {error}")))?;
-    let answer = HealthClient::new(channel)
-        .check(HealthCheckRequest { service })
-        .await
-        .map_err(|status| CommandError::other(format!("{}: {}", status.code(), status.message())))?;
-    let status = answer.into_inner().status();
-    println!("{}", status.as_str_name());
-    Ok(if status == ServingStatus::Serving {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
-/// Time limit of a health check.
-const HEALTH_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);

@@ -20,6 +20,7 @@ pub mod field_rules;
 pub mod framework_facts;
 pub mod grpcurl;
 pub mod health;
+mod health_command;
 pub mod identity;
 pub mod last_release;
 pub mod layering;
