@@ -1,6 +1,7 @@
 """What the tests of the chart share: helm renders a case of `values/`, and the
 objects that come out are looked up."""
 
+import copy
 import functools
 import os
 import pathlib
@@ -42,8 +43,14 @@ def text(case, *options):
     return helm("template", case, *options)
 
 
-def render(case, *options):
+@functools.cache
+def parsed(case, *options):
     return [document for document in yaml.safe_load_all(text(case, *options)) if document]
+
+
+def render(case, *options):
+    # Parsing takes longer than rendering; copies, since a test may change what it gets.
+    return copy.deepcopy(parsed(case, *options))
 
 
 def refusal(case, *options):
@@ -88,7 +95,8 @@ def configuration(case, *options):
 def printed_by_the_gateway(documents):
     """Checks and prints the configuration of what was rendered with the real
     binary, as if the pod's files were where they are mounted."""
-    [spec] = [one["spec"]["template"]["spec"] for one in documents if one["kind"] == "Deployment"]
+    specs = [one["spec"]["template"]["spec"] for one in documents if one["kind"] == "Deployment"]
+    [spec] = [spec for spec in specs if any(one["name"] == "gateway" for one in spec["containers"])]
     [own] = [one for one in spec["containers"] if one["name"] == "gateway"]
     [settings] = [one["data"]["gateway.toml"] for one in documents if one["kind"] == "ConfigMap" and "gateway.toml" in one.get("data", {})]
     made = {key: value for one in documents if one["kind"] == "Secret" for key, value in one["stringData"].items()}

@@ -33,6 +33,8 @@ from pods import Pods  # noqa: F401
 from recipes import Recipes  # noqa: F401
 from scaling import Scaling  # noqa: F401
 from secrets_of_operators import SecretsOfOperators  # noqa: F401
+from simulated import Simulated  # noqa: F401
+from tests_of_a_release import TestsOfARelease  # noqa: F401
 from ways_in import WaysIn  # noqa: F401
 
 
@@ -83,8 +85,11 @@ class Values(unittest.TestCase):
         ("hostAliases[0].ip=192.0.2.1", "/hostAliases/0"),
         ("minReadySeconds=-1", "/minReadySeconds"),
         ("commonLabels.team=a b", "/commonLabels/team"),
+        ("tests.tls.secret=a b", "/tests/tls/secret"),
+        ("tests.tls.ca=x", "additional properties 'ca' not allowed"),
     ]
 
+    SIMULATED = "simulator.enabled is for a release without an account: leave config.transatel.client_id, config.transatel.base_url and the client secret empty."
     SENTENCES = [
         ("default", ["config.transatel.client_id="], "config.transatel.client_id is required: the client id that Transatel issued."),
         ("default", ["replicas=2"], 'replicas is 2, and a SQLite ledger is for one pod: set store.type to "postgres".'),
@@ -103,6 +108,12 @@ class Values(unittest.TestCase):
         ("operators", ["secret.from.storeUrl.name=x", "secret.from.storeUrl.key=x"], "set either store.postgres.url or secret.from.storeUrl, not both."),
         ("postgres", ["store.postgres.url=postgres://u:p@db/g"], "store.postgres.url holds a password, which would stay in the release: name its Secret in secret.from.storePassword."),
         ("postgres", ["store.postgres.url=postgres://u@db/g?password=p"], "store.postgres.url holds a password, which would stay in the release: name its Secret in secret.from.storePassword."),
+        ("everything", ["tests.tls.caSecret=x"], "set either tests.tls.caSecret or tests.tls.caConfigMap, not both."),
+        ("simulated", ["config.transatel.client_id=x"], SIMULATED),
+        ("simulated", ["config.transatel.base_url=https://api.example"], SIMULATED),
+        ("simulated", ["secret.data.client-secret=x"], SIMULATED),
+        ("simulated", ["secret.from.clientSecret.name=x", "secret.from.clientSecret.key=x"], SIMULATED),
+        ("simulated", ["webhook.enabled=false", "secret.data=null", "secret.existing=x"], SIMULATED),
         ("default", ["webhook.ingress.enabled=true"], "webhook.ingress.enabled needs webhook.enabled."),
         ("everything", ["webhook.ingress.host="], "webhook.ingress.enabled needs webhook.ingress.host."),
         ("default", ["extraEnv[0].name=A,extraEnv[1].name=A"], 'extraEnv has "A" 2 times.'),
@@ -174,7 +185,7 @@ class Values(unittest.TestCase):
         ours = {
             "admin.listen", "grpc.listen", "sandbox.listen", "webhook.listen", "webhook.path", "webhook.secret_files",
             "grpc.tls.cert_file", "grpc.tls.key_file", "grpc.tls.client_ca_file", "store.url", "store.url_file",
-            "transatel.client_secret", "transatel.client_secret_file",
+            "transatel.client_secret", "transatel.client_secret_file", "transatel.provider",
         }
         self.assertEqual(sorted(keys(schema, "")), sorted(real - ours))
         self.assertLessEqual(ours, real, "the chart sets what the gateway does not have")
@@ -216,10 +227,11 @@ class Rendered(unittest.TestCase):
     def test_what_is_off_is_not_there(self):
         kinds = lambda case: sorted(document["kind"] for document in render(case))
         self.assertEqual(kinds("nothing"), ["ConfigMap", "Deployment", "Service", "Service"])
-        default = kinds("nothing") + ["NetworkPolicy", "PersistentVolumeClaim", "ServiceAccount"]
+        tests = 2 * ["NetworkPolicy", "Pod"]
+        default = kinds("nothing") + ["NetworkPolicy", "PersistentVolumeClaim", "ServiceAccount"] + tests
         self.assertEqual(kinds("default"), sorted(default))
         many = ["Certificate", "GRPCRoute", "HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget", "PrometheusRule", "Secret"]
-        everything = many + 4 * ["ConfigMap"] + ["Deployment", "ServiceAccount", "ServiceMonitor"] + 4 * ["Service"]
+        everything = many + 4 * ["ConfigMap"] + ["Deployment", "ServiceAccount", "ServiceMonitor"] + 4 * ["Service"] + tests
         self.assertEqual(kinds("everything"), sorted(everything))
 
     def test_names_are_unique_and_lead_somewhere(self):
@@ -231,6 +243,8 @@ class Rendered(unittest.TestCase):
                 labels = pod(case)["metadata"]["labels"]
                 ports = {port["name"] for port in container(case)["ports"]}
                 for service in objects(case, "Service"):
+                    if service["metadata"]["name"].endswith("-simulator"):
+                        continue
                     self.assertLessEqual(service["spec"]["selector"].items(), labels.items())
                     for port in service["spec"]["ports"]:
                         self.assertIn(port["targetPort"], ports)
@@ -239,6 +253,8 @@ class Rendered(unittest.TestCase):
                     for document in objects(case, kind):
                         self.assertLessEqual(document["spec"]["selector"]["matchLabels"].items(), labels.items())
                 for policy in objects(case, "NetworkPolicy"):
+                    if policy["metadata"]["name"].endswith(("-test-out", "-simulator")):
+                        continue
                     self.assertLessEqual(policy["spec"]["podSelector"]["matchLabels"].items(), labels.items())
                     for rule in policy["spec"]["ingress"]:
                         self.assertLessEqual({port["port"] for port in rule["ports"]}, ports)
@@ -366,7 +382,7 @@ class Rendered(unittest.TestCase):
         for case in CASES:
             for service in objects(case, "Service"):
                 shown = [port["targetPort"] for port in service["spec"]["ports"]]
-                wanted = {"-webhook": "webhook", "-metrics": "admin"}
+                wanted = {"-webhook": "webhook", "-metrics": "admin", "-simulator": "http"}
                 name = service["metadata"]["name"]
                 self.assertEqual(shown, [next((port for end, port in wanted.items() if name.endswith(end)), "grpc")])
         for service in objects("everything", "Service"):
@@ -617,13 +633,14 @@ class Notes(unittest.TestCase):
             ("must be no network file system", "default", ""),
             ("service.grpcRoute lets in everyone", "everything", ""),
             ("later than config.shutdown.propagation_delay", "default", "probes.readiness.periodSeconds=4"),
+            ("the provider is simulated", "simulated", ""),
             ("webhook.ingress.tlsSecret is empty", "everything", "webhook.ingress.tlsSecret="),
         ]:
             with self.subTest(part):
                 given = ["--set", options] if options else []
                 self.assertIn(part, self.notes(case, *given))
         warnings = (CHART / "templates/NOTES.txt").read_text().count("WARNING")
-        self.assertEqual(warnings, 12, "a warning that is not tested")
+        self.assertEqual(warnings, 13, "a warning that is not tested")
         quiet = "secret.existing=transatel,secret.data=null,webhook.enabled=true"
         quiet += ",config.callers.allow.x={*},config.callers.header=x-forwarded-client-cert"
         self.assertNotIn("WARNING", self.notes("postgres", "--set", quiet))

@@ -87,7 +87,7 @@ class EveryValue(unittest.TestCase):
                 path, change = item
                 case, base = change.get("in", "default"), as_given(change.get("with", {}))
                 before = base_of(case, json.dumps(base))
-                after = rendered(case, merged(base, nested(path, change["to"])))
+                after = rendered(case, merged(merged(base, as_given(change.get("and", {}))), nested(path, change["to"])))
                 return path, change, list(after - before), list(before - after)
 
             with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -36,6 +36,9 @@ impl App {
     /// # Errors
     /// As [`build`](Self::build).
     pub async fn build_with(config: Config, seams: Seams) -> Result<Self, StartError> {
+        if config.transatel.simulated {
+            tracing::warn!("the provider is simulated: nothing is bought, and no SIM is real");
+        }
         let grpc = Reserved::port(config.grpc.listen, "grpc.listen")?;
         let metrics = Arc::new(Metrics::new(&config.telemetry)?);
         let certificates = certificates(&config.grpc, &metrics).await?;

@@ -53,6 +53,7 @@ impl App {
             every_call: EveryCall {
                 metrics: Arc::clone(&self.metrics),
                 sampling: Sampling::new(&self.config.telemetry),
+                simulated: self.config.transatel.simulated,
                 deadlines: Arc::new([
                     (grpc::BATCH_GET_INVENTORY, self.config.inventory.batch_deadline),
                     (grpc::STREAM_EVENTS, self.config.events.max_stream_age),

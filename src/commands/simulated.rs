@@ -30,6 +30,7 @@ orders.settle_window = "10s"
 fn point_at(sources: &mut Sources, base_url: &str, options: &Options) {
     sources.defaults = Some(DEFAULTS);
     let mut set = |key: &str, value: &str| sources.options.push((key.into(), value.into(), OPTION));
+    set("transatel.provider", "simulator");
     set("transatel.base_url", base_url);
     set("transatel.client_id", &options.client_id);
     set("transatel.client_secret", &options.client_secret);

@@ -12,6 +12,8 @@ use crate::domain::change::OptionalOperation;
 /// The account at the provider.
 #[derive(Clone, Debug)]
 pub struct Transatel {
+    /// Whether a simulator plays the provider: nothing is bought.
+    pub simulated: bool,
     /// The provider's gateway.
     pub base_url: Url,
     /// OAuth2 client.
@@ -92,8 +94,18 @@ pub struct Outbound {
 
 impl Transatel {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        let base_url = base_url(reader);
+        let simulated = reader.choice(
+            "transatel.provider",
+            &[("transatel", false), ("simulator", true)],
+            false,
+        );
+        let base_url = base_url(reader, simulated);
         let client_id = reader.text("transatel.client_id");
+        if simulated && client_id != SIMULATORS_CLIENT && !client_id.is_empty() {
+            let text =
+                format!("has to be {SIMULATORS_CLIENT:?}: a simulator is not given an account's credentials");
+            reader.problem("transatel.client_id", text);
+        }
         let client_secret = reader.secret("transatel.client_secret");
         let client_secret_file = reader.optional_text("transatel.client_secret_file");
         let scopes = reader.list("transatel.scopes");
@@ -119,6 +131,7 @@ impl Transatel {
         }
         let base_url = base_url?;
         Some(Self {
+            simulated,
             base_url,
             client_id,
             client_secret,
@@ -172,9 +185,15 @@ impl Outbound {
     }
 }
 
+/// The client id of every simulator. It may be known: nothing can be bought with it.
+const SIMULATORS_CLIENT: &str = "sandbox";
+
+/// The provider's own domain.
+const TRANSATEL: &str = "transatel.com";
+
 /// The provider's address. Credentials travel to it, so that plain http is
-/// for loopback only: the simulator.
-fn base_url(reader: &mut Reader) -> Option<Url> {
+/// for loopback only, or for a simulator.
+fn base_url(reader: &mut Reader, simulated: bool) -> Option<Url> {
     const KEY: &str = "transatel.base_url";
     let url = reader.url(KEY)?;
     let loopback = match url.host() {
@@ -183,7 +202,14 @@ fn base_url(reader: &mut Reader) -> Option<Url> {
         Some(url::Host::Domain(name)) => name == "localhost",
         None => false,
     };
-    if url.scheme() == "http" && !loopback {
+    let domain = url.domain().unwrap_or_default();
+    if simulated && (domain == TRANSATEL || domain.ends_with(&format!(".{TRANSATEL}"))) {
+        reader.problem(
+            KEY,
+            "is Transatel's own, and transatel.provider says \"simulator\"",
+        );
+    }
+    if url.scheme() == "http" && !loopback && !simulated {
         reader.problem(KEY, "has to be https: credentials are sent to it");
     }
     if url.query().is_some() || url.fragment().is_some() {

@@ -143,6 +143,8 @@ pub struct EveryCall {
     pub metrics: Arc<Metrics>,
     /// Which calls are traced.
     pub sampling: Sampling,
+    /// Whether a simulator plays the provider, which every answer says.
+    pub simulated: bool,
     /// Methods with a deadline of their own.
     pub deadlines: Exceptions,
     /// How callers are identified, and what each may call.
@@ -182,6 +184,7 @@ impl<H: HealthApi> Server<H> {
         let EveryCall {
             metrics,
             sampling,
+            simulated,
             deadlines,
             callers,
             limits: of_callers,
@@ -196,7 +199,7 @@ impl<H: HealthApi> Server<H> {
         let incoming = Incoming::new(self.listener, self.certificates, limits);
         tonic::transport::Server::builder()
             .layer(Gate(Identity::new(secured, callers.forwarded.clone())))
-            .layer(TelemetryLayer::new(&metrics, methods(), sampling))
+            .layer(TelemetryLayer::new(&metrics, methods(), sampling, simulated))
             .layer(Gate(MetadataLimit::new(config.max_header_bytes)))
             .layer(Gate(Access::new(&callers)))
             .layer(Gate(Admission::new(config.max_in_flight, of_callers, &metrics)))

@@ -18,8 +18,6 @@ pub mod probe;
 
 use std::sync::Arc;
 
-use url::Url;
-
 use crate::config;
 use crate::domain::change::OptionalOperation;
 use crate::telemetry::Metrics;
@@ -69,8 +67,8 @@ impl Transatel {
         metrics: Arc<Metrics>,
         tasks: TaskTracker,
     ) -> Result<Self, BuildError> {
-        let base_url: Url = account.base_url.clone();
-        let transport = Arc::new(Transport::new(base_url, outbound, Arc::clone(&metrics))?);
+        metrics.provider_simulated(account.simulated);
+        let transport = Arc::new(Transport::new(account, outbound, Arc::clone(&metrics))?);
         let tokens = TokenSource::new(account, outbound, Arc::clone(&transport), tasks.clone());
         let backoff = Backoff {
             first: outbound.retry_first_wait,

@@ -127,7 +127,8 @@ the file that it becomes. `own` are those of the one Secret.
 {{- $from := .Values.secret.from -}}
 {{- $keys := .Values.secret.keys -}}
 {{- $main := include "transatel-gateway.secret" . -}}
-{{- $all := list (list "client" $from.clientSecret $keys.clientSecret "client-secret") -}}
+{{- $all := list -}}
+{{- if not .Values.simulator.enabled }}{{ $all = append $all (list "client" $from.clientSecret $keys.clientSecret "client-secret") }}{{ end -}}
 {{- if eq .Values.store.type "postgres" -}}
 {{- if not .Values.store.postgres.url }}{{ $all = append $all (list "url" $from.storeUrl $keys.storeUrl "store-url") }}{{ end -}}
 {{- if $from.storePassword }}{{ $all = append $all (list "password" $from.storePassword "" "store-password") }}{{ end -}}
@@ -215,7 +216,14 @@ own toToml would write whole numbers as fractions.
 {{- range include "transatel-gateway.credentials" . | fromJsonArray -}}
 {{- $_ := set $files .for (append (get $files .for | default list) (printf "%s/%s" $secret .file)) -}}
 {{- end -}}
-{{- $own := dict "transatel" (dict "client_secret_file" (first $files.client)) -}}
+{{- $given := deepCopy .Values.config -}}
+{{- $own := dict -}}
+{{- if .Values.simulator.enabled -}}
+{{- $_ := set $own "transatel" (include "transatel-gateway.simulated" . | fromYaml) -}}
+{{- $given = merge $given (dict "transatel" (include "transatel-gateway.simulatedDefaults" . | fromYaml)) -}}
+{{- else -}}
+{{- $_ := set $own "transatel" (dict "client_secret_file" (first $files.client)) -}}
+{{- end -}}
 {{- $store := dict -}}
 {{- if eq .Values.store.type "sqlite" }}{{ $_ := set $store "url" "sqlite:///data/ledger.db" -}}
 {{- else if $files.url }}{{ $_ := set $store "url_file" (first $files.url) -}}
@@ -230,7 +238,7 @@ own toToml would write whole numbers as fractions.
 {{- if .Values.tls.mutual }}{{ $_ := set $tls "client_ca_file" "/etc/transatel-gateway/client-ca/ca.crt" }}{{ end -}}
 {{- $_ := set $own "grpc" (dict "tls" $tls) -}}
 {{- end -}}
-{{- include "transatel-gateway.toml" (dict "path" "" "table" (mergeOverwrite (deepCopy .Values.config) $own)) | trim }}
+{{- include "transatel-gateway.toml" (dict "path" "" "table" (mergeOverwrite $given $own)) | trim }}
 {{- end }}
 
 {{/* How often names are in a list that has them more than once, as JSON. */}}
@@ -246,7 +254,7 @@ own toToml would write whole numbers as fractions.
 {{- define "transatel-gateway.check" -}}
 {{- $config := .Values.config -}}
 {{- $problems := list -}}
-{{- if not $config.transatel.client_id -}}
+{{- if and (not $config.transatel.client_id) (not .Values.simulator.enabled) -}}
 {{- $problems = append $problems "config.transatel.client_id is required: the client id that Transatel issued." -}}
 {{- end -}}
 {{- if and (eq .Values.store.type "sqlite") .Values.autoscaling.enabled -}}
@@ -272,6 +280,9 @@ own toToml would write whole numbers as fractions.
 {{- end -}}
 {{- if and .Values.tls.clientCaSecret .Values.tls.clientCaConfigMap -}}
 {{- $problems = append $problems "set either tls.clientCaSecret or tls.clientCaConfigMap, not both." -}}
+{{- end -}}
+{{- if and .Values.tests.tls.caSecret .Values.tests.tls.caConfigMap -}}
+{{- $problems = append $problems "set either tests.tls.caSecret or tests.tls.caConfigMap, not both." -}}
 {{- end -}}
 {{- if and .Values.store.postgres.ca.secret .Values.store.postgres.ca.configMap -}}
 {{- $problems = append $problems "set either store.postgres.ca.secret or store.postgres.ca.configMap, not both." -}}
@@ -302,6 +313,12 @@ own toToml would write whole numbers as fractions.
 {{- end -}}
 {{- if and .Values.metrics.alerts.enabled (not (or .Values.metrics.serviceMonitor.enabled .Values.metrics.alerts.selector)) -}}
 {{- $problems = append $problems "metrics.alerts.enabled needs metrics.serviceMonitor.enabled, or metrics.alerts.selector for series that come in another way." -}}
+{{- end -}}
+{{- if .Values.simulator.enabled -}}
+{{- $unused := and .Values.secret.existing (not (include "transatel-gateway.keys" . | fromJsonArray)) -}}
+{{- if or $config.transatel.client_id $config.transatel.base_url .Values.secret.from.clientSecret (hasKey (.Values.secret.data | default dict) .Values.secret.keys.clientSecret) $unused -}}
+{{- $problems = append $problems "simulator.enabled is for a release without an account: leave config.transatel.client_id, config.transatel.base_url and the client secret empty." -}}
+{{- end -}}
 {{- end -}}
 {{- range $name, $times := include "transatel-gateway.repeated" .Values.extraEnv | fromJson -}}
 {{- $problems = append $problems (printf "extraEnv has %q %d times." $name (int $times)) -}}

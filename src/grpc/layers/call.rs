@@ -17,6 +17,8 @@ pub(super) struct Called {
     pub(super) counts: Method,
     /// Whether its answer may end with an error after it has begun.
     pub(super) streams: bool,
+    /// Whether a simulator plays the provider, which every answer says.
+    pub(super) simulated: bool,
 }
 
 /// The trace of a call.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use foldhash::HashMap;
-use http::{Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use opentelemetry::Context;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -42,12 +42,24 @@ struct Calls {
 
 const OTHER: &str = "_OTHER";
 
+/// The header of every answer that is given while a simulator plays the provider.
+const SIMULATED: HeaderName = HeaderName::from_static("x-transatel-simulated");
+
 impl TelemetryLayer {
-    /// Observes calls to these methods.
-    pub fn new(metrics: &Metrics, methods: Vec<(&'static str, bool)>, sampling: Sampling) -> Self {
+    /// Observes calls to these methods. Answers say if the provider is `simulated`.
+    pub fn new(
+        metrics: &Metrics,
+        methods: Vec<(&'static str, bool)>,
+        sampling: Sampling,
+        simulated: bool,
+    ) -> Self {
         let called = |name, streams| {
             let counts = metrics.method(name);
-            Arc::new(Called { counts, streams })
+            Arc::new(Called {
+                counts,
+                streams,
+                simulated,
+            })
         };
         let methods = methods.into_iter();
         let methods = methods.map(|(name, streams)| (format!("/{name}"), called(name, streams)));
@@ -168,6 +180,10 @@ where
                 .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
             let id = propagation::current().trace_id();
             let reason = request_info::add(response.headers_mut(), id, code);
+            if call.method.simulated {
+                let value = HeaderValue::from_static("true");
+                response.headers_mut().insert(SIMULATED, value);
+            }
             if !call.method.streams || code != Code::Ok {
                 call.ended(code, reason);
             } else {

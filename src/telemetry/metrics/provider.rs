@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 
 use super::moment::Moment;
 use super::{Metrics, seconds};
@@ -16,6 +16,7 @@ pub(super) struct Provider {
     held_back: Counter<u64>,
     token_expires: Moment,
     token_last_loaded: Moment,
+    simulated: Gauge<u64>,
 }
 
 /// Why a request is not sent.
@@ -70,11 +71,22 @@ impl Provider {
                 "transatel_gateway.token.last_loaded",
                 "When a token was granted last, or when this process began; seconds since 1970",
             ),
+            simulated: meter
+                .u64_gauge("transatel_gateway.provider.simulated")
+                .with_description(
+                    "1 if a simulator plays the provider, so that nothing is bought; 0 otherwise",
+                )
+                .build(),
         }
     }
 }
 
 impl Metrics {
+    /// Whether a simulator plays the provider.
+    pub fn provider_simulated(&self, simulated: bool) {
+        self.provider.simulated.record(simulated.into(), &[]);
+    }
+
     /// A request was sent to the provider.
     pub fn exchange(&self, exchange: &Exchange<'_>) {
         let mut labels = vec![

@@ -24,7 +24,7 @@ use super::error::{CallError, Refusal, retry_after};
 use super::leased_body::{LeaseOver, LeasedBody};
 use super::observation::{Ended, Observer};
 use super::request::Request;
-use crate::config::Outbound;
+use crate::config::{Outbound, Transatel};
 use crate::domain::{Deadline, Lease};
 use crate::telemetry::metrics::ReferenceClock;
 use crate::telemetry::{ClockReading, Metrics, propagation};
@@ -96,7 +96,8 @@ impl Transport {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(base_url: Url, outbound: &Outbound, metrics: Arc<Metrics>) -> Result<Self, BuildError> {
+    pub fn new(account: &Transatel, outbound: &Outbound, metrics: Arc<Metrics>) -> Result<Self, BuildError> {
+        let base_url = account.base_url.clone();
         // The process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let authorities = authorities(outbound.ca_file.as_deref())?;
@@ -107,7 +108,7 @@ impl Transport {
                 Some(proxy) => builder.proxy(proxy.clone()),
                 // The simulator, or something beside the process: a proxy of
                 // the environment cannot reach it.
-                None if is_loopback(&base_url) => builder.no_proxy(),
+                None if account.simulated || is_loopback(&base_url) => builder.no_proxy(),
                 None => builder,
             };
             builder

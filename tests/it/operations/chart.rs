@@ -41,6 +41,21 @@ fn the_chart_has_the_version_of_the_gateway() {
     assert_eq!(stated("appVersion:"), env!("CARGO_PKG_VERSION"));
 }
 
+#[test]
+fn the_newest_release_in_the_changelog_is_of_this_version() {
+    let changelog = include_str!("../../../CHANGELOG.md");
+    let headings = changelog.lines().filter_map(|line| line.strip_prefix("## "));
+    let mut releases = headings.filter(|heading| *heading != "Unreleased");
+    // `.ci/release` refuses a version without a section of its own.
+    if let Some(newest) = releases.next() {
+        assert_eq!(
+            newest.split(' ').next(),
+            Some(env!("CARGO_PKG_VERSION")),
+            "{newest}"
+        );
+    }
+}
+
 /// The metrics there are and the labels of each, by their names in Prometheus;
 /// `tests/it/operations/metrics.rs` compares them with a gateway's.
 pub(super) fn table() -> BTreeMap<String, BTreeSet<String>> {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use axum::Router;
-use http::Request;
+use http::{HeaderName, HeaderValue, Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,9 @@ use crate::{
 const BACKLOG: u32 = 4096;
 /// Pause after a failed `accept`, which is a lack of file handles and does not pass at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// The header of every answer: no real provider has it.
+const SIMULATOR: HeaderName = HeaderName::from_static("x-transatel-simulator");
 
 /// How the simulator meets the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,7 +194,7 @@ async fn answer(
     router: Router,
     request: Request<Incoming>,
 ) -> http::Response<axum::body::Body> {
-    if routes::is_control(request.uri().path()) {
+    let mut response = if routes::is_control(request.uri().path()) {
         match router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -199,7 +202,10 @@ async fn answer(
     } else {
         let silent = server.availability() == Availability::Silent;
         exchange(Arc::clone(&server.requests), silent, fate, request).await
-    }
+    };
+    let version = HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
+    response.headers_mut().insert(SIMULATOR, version);
+    response
 }
 
 /// Counts a connection as open while it lives.
