@@ -27,7 +27,7 @@ use super::{CommandError, CommandResult};
 use crate::pb::connectivity::v1::{ListProductsRequest, ListProductsResponse};
 
 /// Time limit of connecting and of each call.
-const CALL_WITHIN: Duration = Duration::from_secs(2);
+const CALL_WITHIN: Duration = Duration::from_secs(10);
 /// Between two attempts, where there is time for more than one.
 const PAUSE: Duration = Duration::from_millis(500);
 
