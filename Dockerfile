@@ -4,18 +4,37 @@
 #   docker build -t transatel-gateway \
 #     --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" .
 #
+# And beside it the simulated provider, for staging without an account; never
+# for production:
+#
+#   docker build -t transatel-gateway-simulator --target simulator …
+#
+# Each is built for the architecture of its base image, which is the one that is
+# asked for (`--platform linux/arm64`), natively or emulated: the C parts (SQLite,
+# ring, mimalloc) need no cross compiler so. A base by digest:
+#
+#   --build-arg RUST=docker.io/library/rust:1.95-bookworm@sha256:…
+#
 # Where no base image can be pulled, what the first stage leaves in /out is
 # made by other means and handed in; the second stage stays as it is:
 #
 #   buildah build --target runtime --build-context build=FOLDER …
 
-FROM docker.io/library/rust:1.95-bookworm AS build
+ARG RUST=docker.io/library/rust:1.95-bookworm
+FROM $RUST AS build
 
 # Static: what runs needs nothing of the image it runs in. A target that is
 # named keeps build scripts and macros, which run here, dynamic.
 ENV RUSTFLAGS="-C target-feature=+crt-static" \
-    CARGO_BUILD_TARGET=x86_64-unknown-linux-gnu
+    CARGO_BUILD_TARGET=host-tuple
 WORKDIR /src
+
+# A base of one architecture only is refused when another was asked for.
+ARG TARGETARCH
+RUN case "${TARGETARCH:-any}-$(uname -m)" in \
+        any-* | amd64-x86_64 | arm64-aarch64) ;; \
+        *) echo "the base image is for $(uname -m), not for $TARGETARCH" >&2; exit 1 ;; \
+    esac
 
 # Dependencies are a layer of their own, which lasts until they change: a crate
 # without code is built with them. Benches are left out.
@@ -28,6 +47,7 @@ RUN sed -i '/^\[\[bench\]\]$/,/^$/d' Cargo.toml \
     && mkdir src crates/client/src crates/simulator/src \
     && echo 'fn main() {}' >build.rs \
     && cp build.rs src/main.rs \
+    && cp src/main.rs crates/simulator/src/ \
     && touch src/lib.rs crates/client/src/lib.rs crates/simulator/src/lib.rs \
     && cargo build --release --locked --package transatel-gateway --no-default-features
 
@@ -42,9 +62,32 @@ ARG REVISION
 RUN touch build.rs src/lib.rs src/main.rs \
     && GATEWAY_REVISION="$REVISION" cargo build --release --locked --package transatel-gateway --no-default-features \
     && mkdir -p /out/data /out/etc/ssl/certs \
-    && cp "target/$CARGO_BUILD_TARGET/release/transatel-gateway" /out/ \
+    && cp target/*-linux-gnu/release/transatel-gateway /out/ \
     && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/
 
+FROM build AS build-simulator
+
+COPY crates/simulator crates/simulator
+RUN touch crates/simulator/src/lib.rs crates/simulator/src/main.rs \
+    && cargo build --release --locked --package transatel-simulator \
+    && cp target/*-linux-gnu/release/transatel-simulator /out/
+
+FROM scratch AS simulator
+
+COPY --from=build-simulator /out/transatel-simulator /transatel-simulator
+ENV SIMULATOR_LISTEN=0.0.0.0:8080
+EXPOSE 8080
+USER 65532:65532
+ENTRYPOINT ["/transatel-simulator"]
+
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.title="transatel-gateway-simulator" \
+      org.opencontainers.image.description="A simulated Transatel for staging: nothing is bought, all state is in memory" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+
+# The last, which is built unless another is named.
 FROM scratch AS runtime
 
 COPY --from=build /out/etc /etc
