@@ -26,6 +26,7 @@ pub mod operator;
 mod own_answers;
 mod page_token;
 mod parse;
+pub mod probe;
 mod provisioning;
 mod read_mask;
 mod server;
