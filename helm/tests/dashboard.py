@@ -47,6 +47,7 @@ PATIENCE = 120
 EMPTY = {
     "Certificate is valid for": "the gateway has no TLS here",
     "Operations that failed": "the ledger does not fail here",
+    "Calls refused because of a limit": "no caller reaches its limit here",
 }
 
 
@@ -233,6 +234,7 @@ class Dashboard(unittest.TestCase):
             "ADMIN__LISTEN": self.admin.removeprefix("http://"), "WEBHOOK__LISTEN": self.webhook.removeprefix("http://"),
             "ORDERS__SETTLE_WINDOW": "50ms", "ORDERS__ESCALATE_AFTER": "100ms", "ORDERS__RECONCILE_AFTER": "20ms",
             "ORDERS__RECONCILE_AT_MOST": "50ms", "TRANSATEL__READ_ATTEMPTS": 1, "BREAKER__OPEN_FOR": "2s",
+            "CALLERS__LIMITS": '{ "*" = ["100000 EUR/day"] }',
         }
         self.gateway = support.Gateway(self, **settings)
         self.a_full_account()

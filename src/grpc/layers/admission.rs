@@ -1,6 +1,6 @@
 //! Refuses calls when too many are in flight, so that those that are accepted
 //! are still answered in time, and calls beyond the limits of their caller
-//! ([`calls`](super::calls)).
+//! ([`calls`]).
 //!
 //! Health and reflection are exempt: an overloaded replica is not a dead one. A
 //! call counts until its answer begins. For a unary call that is its whole
