@@ -8,11 +8,12 @@
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::in_the_way::InTheWay;
 use super::limits::Limit;
 use super::pool::Pool;
 use super::sim::Identifier;
 use super::sim_operation;
-use super::write::{self, RequestId, WriteId};
+use super::write::{self, WriteId};
 use super::{Caller, Money, ProviderDetail, SimStatus};
 
 /// Result of a use case.
@@ -334,47 +335,6 @@ pub enum Error {
     /// A defect of the gateway.
     #[error("internal error")]
     Internal,
-}
-
-/// A write that is in flight where another one was to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InTheWay {
-    /// Its id; `None` when the caller may not see it.
-    pub id: Option<WriteId>,
-    /// It is the one of the same request: a repeat shows what became of it.
-    pub is_own: bool,
-    /// What else the ledger says of it; `None` when that could not be read, or may
-    /// not be seen.
-    pub known: Option<Box<Occupant>>,
-}
-
-/// What callers have to know of a write that is in the way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Occupant {
-    /// The name of its state as callers see it.
-    pub state: &'static str,
-    /// Whether only an operator can settle it.
-    pub needs_operator: bool,
-    /// The request that it is of.
-    pub request_id: RequestId,
-    /// Who requested it, when that is known.
-    pub caller: Option<String>,
-}
-
-impl InTheWay {
-    fn name(&self, what: &str) -> String {
-        match &self.id {
-            Some(id) => format!("{what} {id}"),
-            None => format!("another {what}"),
-        }
-    }
-
-    fn condition(&self) -> &'static str {
-        match &self.known {
-            Some(known) if known.needs_operator => "needs an operator",
-            Some(_) | None => "is still in flight",
-        }
-    }
 }
 
 /// What the ledger holds of a request id.

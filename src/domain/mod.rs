@@ -17,6 +17,7 @@ pub mod esim;
 pub mod esim_status;
 pub mod event;
 pub mod failure;
+pub mod in_the_way;
 pub mod language;
 pub mod lease;
 pub mod limit_use;

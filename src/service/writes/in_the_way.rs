@@ -2,7 +2,8 @@
 
 use super::{Inner, Key, Slot};
 use crate::domain::Scope;
-use crate::domain::error::{Error, InTheWay, Occupant};
+use crate::domain::error::Error;
+use crate::domain::in_the_way::{InTheWay, Occupant};
 use crate::domain::sim_operation::{self, SimOperation};
 use crate::domain::write::{State, Write, WriteId};
 
@@ -11,23 +12,17 @@ impl Inner {
     /// seen.
     pub(super) async fn busy(&self, slot: &Slot, other: WriteId, scope: &Scope) -> Error {
         // Without more of it where that cannot be read: nothing was sent anyway.
-        let found = self.ledger.find(Key::Write(other)).await.ok().flatten();
-        let is_visible = match &found {
-            Some(record) => scope.admits(record.write.caller.as_deref()),
-            None => *scope == Scope::All,
-        };
-        let known = match found.filter(|_| is_visible) {
-            Some(record) => Some(Box::new(self.occupant(record.write).await)),
-            None => None,
-        };
-        let in_the_way = InTheWay {
-            id: is_visible.then_some(other),
-            is_own: false,
-            known,
-        };
-        match slot {
-            Slot::Product { .. } => Error::OrderInProgress(in_the_way),
-            Slot::Sim { .. } => Error::SimOperationInProgress(in_the_way),
+        match self.ledger.find(Key::Write(other)).await.ok().flatten() {
+            Some(record) => self.occupied(slot, record.write, scope).await,
+            None => in_the_way(slot, (*scope == Scope::All).then_some(other), None),
+        }
+    }
+
+    /// [`busy`](Self::busy) with a write that was read.
+    pub(super) async fn occupied(&self, slot: &Slot, other: Write, scope: &Scope) -> Error {
+        match scope.admits(other.caller.as_deref()) {
+            true => in_the_way(slot, Some(other.id), Some(self.occupant(other).await)),
+            false => in_the_way(slot, None, None),
         }
     }
 
@@ -60,5 +55,17 @@ impl Inner {
             request_id,
             caller,
         }
+    }
+}
+
+fn in_the_way(slot: &Slot, id: Option<WriteId>, known: Option<Occupant>) -> Error {
+    let other = InTheWay {
+        id,
+        is_own: false,
+        known: known.map(Box::new),
+    };
+    match slot {
+        Slot::Product { .. } => Error::OrderInProgress(other),
+        Slot::Sim { .. } => Error::SimOperationInProgress(other),
     }
 }

@@ -195,7 +195,8 @@ impl Writes {
         };
         match self.find(Key::Write(in_flight)).await? {
             Some(other) if other.write.request_id != request.request_id => {
-                Err(self.inner.busy(slot, in_flight, &request.by.scope).await)
+                let scope = &request.by.scope;
+                Err(self.inner.occupied(slot, other.write, scope).await)
             }
             // The request's own, which began after the ledger was read, or one
             // that was withdrawn meanwhile.
