@@ -10,6 +10,7 @@ use super::address_range::AddressRange;
 use super::methods::Grant;
 use super::reader::Reader;
 use super::scopes;
+use super::whom::Whom;
 use crate::domain::Caller;
 use crate::domain::scope::Scopes;
 
@@ -55,9 +56,6 @@ pub struct Forwarded {
     /// Whose header is believed.
     pub from: Vec<AddressRange>,
 }
-
-/// Stands for everybody who has a name.
-const ANYONE: &str = "*";
 
 impl Tls {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
@@ -133,17 +131,12 @@ impl Policy {
         let mut policy = Self::default();
         for (name, methods) in given {
             let grants = Self::grants(reader, &name, &methods);
-            if name == ANYONE {
-                policy.anyone = grants;
-            } else if let Some(caller) = Caller::parse(&name) {
-                policy.named.insert(caller, grants);
-            } else {
-                reader.problem(
-                    Self::KEY,
-                    format!(
-                        "{name:?} is neither a SPIFFE ID (spiffe://company.example/shop) nor a DNS name nor \"{ANYONE}\""
-                    ),
-                );
+            match Whom::read(reader, Self::KEY, &name) {
+                Some(Whom::Others) => policy.anyone = grants,
+                Some(Whom::Named(caller)) => {
+                    policy.named.insert(caller, grants);
+                }
+                None => {}
             }
         }
         Some(policy)

@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 
 use super::identity::Policy;
 use super::reader::Reader;
+use super::whom::Whom;
 use crate::domain::limit_use::Watched;
 use crate::domain::limits::{AllLimits, CallerLimits};
-use crate::domain::money::Currency;
 use crate::domain::{Caller, Money};
 
 /// How much may be ordered, and how often callers may call.
@@ -24,25 +24,18 @@ pub struct Limits {
 
 const CALLERS: &str = "callers.limits";
 const ACCOUNT: &str = "orders.spend_per_day";
-/// Stands for each caller that is not named.
-const OTHERS: &str = "*";
 
 impl Limits {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let mut limits = Self::default();
         for (name, texts) in reader.lists(CALLERS).unwrap_or_default() {
             let of_caller = of_caller(reader, &name, &texts);
-            if name == OTHERS {
-                limits.others = Some(of_caller);
-            } else if let Some(caller) = Caller::parse(&name) {
-                limits.named.insert(caller, of_caller);
-            } else {
-                reader.problem(
-                    CALLERS,
-                    format!(
-                        "{name:?} is neither a SPIFFE ID (spiffe://company.example/shop) nor a DNS name nor \"{OTHERS}\""
-                    ),
-                );
+            match Whom::read(reader, CALLERS, &name) {
+                Some(Whom::Others) => limits.others = Some(of_caller),
+                Some(Whom::Named(caller)) => {
+                    limits.named.insert(caller, of_caller);
+                }
+                None => {}
             }
         }
         for text in reader.list(ACCOUNT) {
@@ -111,15 +104,11 @@ fn add(reader: &mut Reader, key: &str, limits: &mut Vec<Money>, most: Money) {
 
 /// An amount such as `500 EUR` or `99.50 EUR`.
 fn amount(text: &str) -> Option<Money> {
-    let (number, code) = text.trim().split_once(' ')?;
-    let (units, cents) = number.split_once('.').unwrap_or((number, "00"));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if cents.len() != 2 || !digits(units) || !digits(cents) {
-        return None;
-    }
-    let hundredths = units.parse::<i64>().ok()?.checked_mul(100)?;
-    let hundredths = hundredths.checked_add(cents.parse().ok()?)?;
-    Some(Money::from_cents(Currency::parse(code.trim())?, hundredths))
+    let (number, _) = text.trim().split_once(' ')?;
+    let has_cents = number.split_once('.').is_none_or(|(_, cents)| cents.len() == 2);
+    let amount = Money::parse(text).filter(|_| has_cents)?;
+    // As hundredths in whole numbers, as the provider counts.
+    (amount.units() < i64::MAX / 100).then_some(amount)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod stock;
 mod store;
 mod telemetry;
 mod types;
+mod whom;
 
 use std::collections::BTreeMap;
 use std::fmt;

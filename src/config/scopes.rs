@@ -1,12 +1,10 @@
 //! `callers.scope`: whose orders and events each caller sees.
 
 use super::reader::Reader;
-use crate::domain::Caller;
+use super::whom::Whom;
 use crate::domain::scope::Scopes;
 
 pub(super) const KEY: &str = "callers.scope";
-/// Stands for each caller that is not named.
-const OTHERS: &str = "*";
 
 pub(super) fn read(reader: &mut Reader) -> Scopes {
     let mut scopes = Scopes::default();
@@ -22,17 +20,12 @@ pub(super) fn read(reader: &mut Reader) -> Scopes {
                 continue;
             }
         };
-        if name == OTHERS {
-            scopes.others = is_own;
-        } else if let Some(caller) = Caller::parse(&name) {
-            scopes.named.insert(caller, is_own);
-        } else {
-            reader.problem(
-                KEY,
-                format!(
-                    "{name:?} is neither a SPIFFE ID (spiffe://company.example/shop) nor a DNS name nor \"{OTHERS}\""
-                ),
-            );
+        match Whom::read(reader, KEY, &name) {
+            Some(Whom::Others) => scopes.others = is_own,
+            Some(Whom::Named(caller)) => {
+                scopes.named.insert(caller, is_own);
+            }
+            None => {}
         }
     }
     scopes
