@@ -17,6 +17,7 @@ mod orders;
 mod prices;
 mod process;
 mod provider;
+mod reloads;
 mod snapshot;
 mod stock;
 mod tls;
@@ -74,7 +75,7 @@ pub struct Metrics {
     ledger: ledger::Ledger,
     limits: limits::Limits,
     stock: stock::Stock,
-    prices: prices::Prices,
+    prices: reloads::Reloads,
     events: events::Events,
     tls: tls::Tls,
     background_failures: Counter<u64>,
@@ -116,7 +117,7 @@ impl Metrics {
             ledger: ledger::Ledger::new(&meter),
             limits: limits::Limits::new(&meter),
             stock: stock::Stock::new(&meter),
-            prices: prices::Prices::new(&meter),
+            prices: prices::reloads(&meter),
             events: events::Events::new(&meter),
             tls: tls::Tls::new(&meter),
             background_failures: background_failures(&meter),

@@ -1,20 +1,17 @@
 //! Metrics of callers' TLS connections.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use jiff::Timestamp;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
 
 use super::moment::Moment;
+use super::reloads::Reloads;
 use super::{Metrics, gauge, start_at_zero};
 
 #[derive(Debug)]
 pub(super) struct Tls {
     handshakes: Counter<u64>,
-    reloads: Counter<u64>,
-    files_unusable: Arc<AtomicI64>,
+    files: Reloads,
     certificate_expires: Moment,
 }
 
@@ -25,20 +22,21 @@ impl Tls {
             .with_description("Connections of callers, by what became of their TLS handshake")
             .build();
         start_at_zero(&handshakes, "outcome", &["ok", "failed", "left", "timed_out"]);
-        let reloads = meter
-            .u64_counter("transatel_gateway.tls.reloads")
-            .with_description("Changes of the certificate files, by whether they can be used")
-            .build();
-        start_at_zero(&reloads, "outcome", &["ok", "failed"]);
-        Self {
-            handshakes,
-            reloads,
-            files_unusable: gauge(
+        let files = Reloads::new(
+            meter
+                .u64_counter("transatel_gateway.tls.reloads")
+                .with_description("Changes of the certificate files, by whether they can be used")
+                .build(),
+            gauge(
                 meter,
                 "transatel_gateway.tls.files_unusable",
                 "",
                 "1 while the certificate files cannot be used and the last ones that could stay in use; else 0",
             ),
+        );
+        Self {
+            handshakes,
+            files,
             certificate_expires: Moment::unknown(
                 meter,
                 "transatel_gateway.tls.certificate_expires",
@@ -65,9 +63,6 @@ impl Metrics {
     /// The certificate files have changed; `usable` says whether they are
     /// valid.
     pub fn certificates(&self, usable: bool) {
-        let outcome = if usable { "ok" } else { "failed" };
-        self.tls.reloads.add(1, &[KeyValue::new("outcome", outcome)]);
-        let unusable = i64::from(!usable);
-        self.tls.files_unusable.store(unusable, Ordering::Relaxed);
+        self.tls.files.changed(usable);
     }
 }
