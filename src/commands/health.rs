@@ -10,7 +10,7 @@ use http::uri::Authority;
 use tokio::time::Instant;
 
 use super::{CommandError, CommandResult};
-use crate::grpc::probe::{Question, Refused, Tls, TlsFiles, ask};
+use crate::grpc::probe::{Question, Refused, Tls, TlsFiles, ask, host};
 
 /// Between two attempts, where there is time for more than one.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -97,8 +97,7 @@ impl Options {
                 false => Ok(None),
             };
         }
-        let host = self.address.host().trim_start_matches('[').trim_end_matches(']');
-        let name = self.server_name.as_deref().unwrap_or(host);
+        let name = self.server_name.as_deref().unwrap_or(host(&self.address));
         let files = TlsFiles {
             ca: self.ca.clone(),
             cert: self.cert.clone(),

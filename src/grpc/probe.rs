@@ -120,12 +120,14 @@ fn whole(error: &dyn Error) -> String {
     said
 }
 
+/// The name or IP address in an address, without the brackets around an IPv6 one.
+pub fn host(address: &Authority) -> &str {
+    let host = address.host();
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 async fn connect(address: &Authority, tls: Option<Tls>) -> Result<Channel, tonic::transport::Error> {
-    let host = address
-        .host()
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
+    let host = host(address).to_owned();
     let port = address.port_u16().unwrap_or_default();
     let connector = service_fn(move |_| {
         let (host, tls) = (host.clone(), tls.clone());

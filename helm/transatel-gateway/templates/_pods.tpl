@@ -153,7 +153,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* Where the gateway may connect to, and whoever has its settings. */}}
+{{/* Where the gateway may connect to, and every pod that has its settings. */}}
 {{- define "transatel-gateway.egress" -}}
 {{- with .Values.networkPolicy.dnsPorts }}
 # DNS.

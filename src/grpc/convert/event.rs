@@ -50,11 +50,10 @@ pub fn prepare_event(logged: &Logged) -> Bytes {
 }
 
 fn stock_level(level: StockLevel) -> pb::StockLevel {
-    let number = |sims: u64| i64::try_from(sims).unwrap_or(i64::MAX);
     pb::StockLevel {
         pool: level.pool.to_string(),
-        available: number(level.available),
-        threshold: number(level.threshold),
+        available: super::stock::number(level.available),
+        threshold: super::stock::number(level.threshold),
     }
 }
 

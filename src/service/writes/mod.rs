@@ -193,7 +193,7 @@ impl Terms {
 const ANSWER_AHEAD: Duration = Duration::from_millis(100);
 /// With less time than this nothing is sent: the answer would come too late.
 const LEAST_TIME: Duration = Duration::from_millis(150);
-/// What callers are told of that: with the time that is kept for the answer's
+/// What callers learn of that: with the time that is kept for the answer's
 /// way, and some for reading from the provider.
 const LEAST_DEADLINE: Duration = Duration::from_millis(200);
 

@@ -34,7 +34,7 @@ enum Rule {
     Reused,
     /// It shows what is there, without that.
     LeftOut,
-    /// Its answers name nothing, whoever calls.
+    /// Its answers name nothing, for any caller.
     NamesNothing,
 }
 

@@ -1,5 +1,5 @@
-//! A call with too short a deadline is told so: nothing was sent, and how much
-//! it needs.
+//! A call with too short a deadline is refused: nothing was sent, and the answer says
+//! how much it needs.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! The SIM is read before it is changed: what its status does not allow is
-//! refused with that status, whoever refuses it.
+//! refused with that status, by the gateway or by the provider.
 
 use tonic::Code;
 use transatel_gateway_client::connectivity::v1 as api;
