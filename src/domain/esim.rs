@@ -34,6 +34,19 @@ pub struct Esim {
     pub history: Vec<Opaque>,
 }
 
+/// Why a profile that has a code cannot be downloaded by any device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It is on a device.
+    OnDevice,
+    /// It was deleted from its device.
+    Deleted,
+    /// It is bound to one device, which can download it.
+    BoundToDevice,
+    /// The provider's word for its status is not known.
+    StatusUnknown,
+}
+
 /// Whether a profile that was on a device can be downloaded again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reinstallable {

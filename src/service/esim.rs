@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::Sims;
 use super::qr_code::{self, Picture};
 use crate::config;
-use crate::domain::esim::{ActivationCode, Esim, Reinstallable};
+use crate::domain::esim::{ActivationCode, Esim, Obstacle, Reinstallable};
 use crate::domain::{Deadline, Error, EsimStatus, Iccid, Msisdn, Result, SimRef};
 use crate::transatel::Transatel;
 use crate::transatel::api::sim_management::Profile;
@@ -33,6 +33,8 @@ pub struct Installation {
     pub picture: Option<Picture>,
     /// The access point name to set, where it is configured.
     pub apn: Option<String>,
+    /// Why no device can download it now; `None` when any can.
+    pub obstacle: Option<Obstacle>,
 }
 
 impl Installation {
@@ -125,6 +127,7 @@ impl Esims {
         let options = CallOptions::until(deadline);
         let (iccid, _) = self.ids(sim).await?;
         let profile = self.provider.esim(&iccid, false, options).await?;
+        let obstacle = obstacle(&profile);
         let code = code(profile)?;
         let picture = picture
             .map(|request| qr_code::draw(&code.link(), request))
@@ -137,6 +140,7 @@ impl Esims {
             code,
             picture,
             apn: self.apn.clone(),
+            obstacle,
         })
     }
 
@@ -150,7 +154,20 @@ impl Esims {
 
 /// Released, with a code, and not bound to a device.
 fn installable(profile: &Profile) -> bool {
-    profile.status == Some(EsimStatus::Released) && profile.code.is_some() && profile.eid.is_none()
+    profile.code.is_some() && obstacle(profile).is_none()
+}
+
+/// Why a profile that has a code cannot be downloaded by any device.
+fn obstacle(profile: &Profile) -> Option<Obstacle> {
+    match profile.status {
+        Some(EsimStatus::Released) => profile.eid.is_some().then_some(Obstacle::BoundToDevice),
+        Some(EsimStatus::Downloaded | EsimStatus::Installed | EsimStatus::Enabled | EsimStatus::Disabled) => {
+            Some(Obstacle::OnDevice)
+        }
+        Some(EsimStatus::Deleted) => Some(Obstacle::Deleted),
+        // Those two have no code to give.
+        Some(EsimStatus::Available | EsimStatus::Allocated) | None => Some(Obstacle::StatusUnknown),
+    }
 }
 
 /// The code of a profile that is released.
@@ -246,6 +263,7 @@ mod tests {
             code: ActivationCode::parse(text).unwrap(),
             picture: None,
             apn: None,
+            obstacle: None,
         };
         let usual = installation("1$rsp.example$ID-1");
         assert_eq!(
@@ -276,6 +294,7 @@ mod tests {
             code: ActivationCode::parse("1$rsp.example$ID-1").unwrap(),
             picture: Some(picture.unwrap()),
             apn: None,
+            obstacle: None,
         };
         let printed = format!("{installation:?}");
         assert!(

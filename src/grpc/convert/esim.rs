@@ -4,7 +4,7 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
 use super::{sim_ids, timestamp};
-use crate::domain::esim::{Eid, Esim, Reinstallable};
+use crate::domain::esim::{Eid, Esim, Obstacle, Reinstallable};
 use crate::domain::opaque::Opaque;
 use crate::domain::{EsimStatus, SimIds};
 use crate::pb::connectivity::v1 as pb;
@@ -61,6 +61,8 @@ pub fn installation(installation: Installation) -> pb::GetInstallationResponse {
         apple_install_url: installation.apple_url(),
         android_install_url: installation.android_url(),
         confirmation_code_required: installation.code.needs_confirmation(),
+        installable: installation.obstacle.is_none(),
+        not_installable_reason: obstacle(installation.obstacle).into(),
         apn: installation.apn.unwrap_or_default(),
         ..Default::default()
     };
@@ -70,6 +72,16 @@ pub fn installation(installation: Installation) -> pb::GetInstallationResponse {
         Some(Picture::Svg(document)) => response.qr_svg = document,
     }
     response
+}
+
+fn obstacle(obstacle: Option<Obstacle>) -> pb::NotInstallableReason {
+    match obstacle {
+        None => pb::NotInstallableReason::Unspecified,
+        Some(Obstacle::OnDevice) => pb::NotInstallableReason::OnDevice,
+        Some(Obstacle::Deleted) => pb::NotInstallableReason::Deleted,
+        Some(Obstacle::BoundToDevice) => pb::NotInstallableReason::BoundToDevice,
+        Some(Obstacle::StatusUnknown) => pb::NotInstallableReason::StatusUnknown,
+    }
 }
 
 /// An object; anything else becomes its `value`.

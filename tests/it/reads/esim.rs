@@ -304,6 +304,46 @@ async fn an_unknown_state_passes_through_raw() {
     );
     let installation = install(&env, 1, QrFormat::None, 0).await.unwrap();
     assert_eq!(installation.activation_code, "LPA:1$a.example$B");
+    assert_eq!(
+        (installation.installable, installation.not_installable_reason()),
+        (false, NotInstallableReason::StatusUnknown)
+    );
+}
+
+#[tokio::test]
+async fn a_code_says_whether_it_can_be_used_and_why_not() {
+    let env = TestEnv::open().await;
+    let body = |status: &str, eid: Option<&str>| {
+        let mut body = json!({ "status": status, "activationCode": "1$a.example$B" });
+        if let Some(eid) = eid {
+            body["eid"] = eid.into();
+        }
+        body.to_string()
+    };
+    let eid = Some("89001012012341234012345678901224");
+    for (status, eid, reason) in [
+        ("released", None, NotInstallableReason::Unspecified),
+        ("released", eid, NotInstallableReason::BoundToDevice),
+        ("downloaded", eid, NotInstallableReason::OnDevice),
+        ("installed", eid, NotInstallableReason::OnDevice),
+        ("enabled", eid, NotInstallableReason::OnDevice),
+        ("disabled", eid, NotInstallableReason::OnDevice),
+        ("deleted", None, NotInstallableReason::Deleted),
+    ] {
+        let answer = Fault::body(200, body(status, eid)).step();
+        env.control()
+            .queue(Script::on("GET", ESIM).then(answer.clone()).then(answer));
+        let esim = get_esim(&env, 1).await.unwrap();
+        let installation = install(&env, 1, QrFormat::None, 0).await.unwrap();
+        assert_eq!(installation.activation_code, "LPA:1$a.example$B", "{status}");
+        assert_eq!(installation.not_installable_reason(), reason, "{status}");
+        let can_be = reason == NotInstallableReason::Unspecified;
+        assert_eq!(
+            (installation.installable, esim.installable),
+            (can_be, can_be),
+            "{status}"
+        );
+    }
 }
 
 #[tokio::test]
