@@ -175,7 +175,14 @@ impl Inventory {
         let wanted = Arc::new(wanted);
         // A stream outlives the layers of its call.
         let trace = propagation::Trace::current();
-        let reads = stream::iter(sims.into_iter().enumerate()).map(move |(index, sim)| {
+        let all = {
+            let sims_of = self.sims.clone();
+            trace.carry(async move {
+                sims_of.find_numbers(&sims, deadline).await;
+                stream::iter(sims.into_iter().enumerate())
+            })
+        };
+        let reads = stream::once(all).flatten().map(move |(index, sim)| {
             let (inventory, wanted) = (inventory.clone(), Arc::clone(&wanted));
             trace.carry(async move {
                 BatchEntry {

@@ -11,6 +11,7 @@
 //! A cached pair serves reads. What costs money or changes a SIM uses
 //! [`Sims::line`] or [`Sims::subscriber`], which ask the provider.
 
+mod bulk;
 mod lookup;
 mod pairs;
 

@@ -55,6 +55,19 @@ impl Transatel {
         Ok(own.min_by_key(SimRecord::has_ended))
     }
 
+    /// The records of these cards, in one search. That the filter takes more than
+    /// one value is not proven: the answer may be about other SIMs.
+    ///
+    /// # Errors
+    /// What any read may give; 403 when the account has no SIM Search.
+    pub async fn search_cards(&self, cards: &[&Iccid], options: CallOptions) -> Result<SimPage, CallError> {
+        let serials: Vec<&str> = cards.iter().map(|card| card.as_str()).collect();
+        let filter = format!("in:{}", serials.join("+"));
+        let size = cards.len().to_string();
+        let query = [("simSerial", filter.as_str()), ("size", &size), ("page", "1")];
+        self.search(&query, options).await
+    }
+
     /// One page of the SIMs of the account, counted from 1.
     ///
     /// # Errors

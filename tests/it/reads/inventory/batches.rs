@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tonic::{Code, Request};
 use transatel_gateway_client::connectivity::v1::*;
-use transatel_simulator::{Fault, Script};
+use transatel_simulator::{Criteria, Fault, Options, Sandbox, Script, SimStatus};
 
-use super::{INVENTORY, iccid, msisdn};
-use crate::support::gateway::{StillClock, TestEnv, by_iccid, by_msisdn, reason};
+use super::{INVENTORY, SEARCH, iccid, msisdn};
+use crate::support::gateway::{Gateway, StillClock, TestEnv, by_iccid, by_msisdn, reason};
 
 pub fn batch(sims: Vec<Option<SimRef>>) -> BatchGetInventoryRequest {
     BatchGetInventoryRequest {
@@ -60,6 +60,69 @@ async fn a_batch_answers_every_sim_under_a_bounded_concurrency_and_a_bad_one_spo
     }
     let peak = env.control().counters().requests[&format!("GET {INVENTORY}")].peak_in_flight;
     assert!((2..=8).contains(&peak), "{peak} at once");
+}
+
+/// A provider with so many SIMs, a gateway, and their cards.
+async fn with_cards(sims: u32) -> (TestEnv, Vec<String>) {
+    let options = Options {
+        sims,
+        ..Options::default()
+    };
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let gateway = Gateway::start(&sandbox.base_url(), &[]).await;
+    let env = TestEnv { sandbox, gateway };
+    let cards = (1..=sims).map(|number| iccid(&env, number)).collect();
+    (env, cards)
+}
+
+fn succeeded(entries: &[BatchGetInventoryResponse]) -> usize {
+    let is_inventory = |entry: &&BatchGetInventoryResponse| {
+        matches!(
+            entry.outcome,
+            Some(batch_get_inventory_response::Outcome::Inventory(_))
+        )
+    };
+    entries.iter().filter(is_inventory).count()
+}
+
+#[tokio::test]
+async fn a_batch_by_cards_finds_their_numbers_a_hundred_at_a_time() {
+    let (env, cards) = with_cards(891).await;
+    let request = batch(cards.iter().map(|card| by_iccid(card)).collect());
+    let entries = all(&env, request.clone()).await;
+    assert_eq!(entries.len(), 891);
+    let usable = succeeded(&entries);
+    let searches = env.control().received("GET", SEARCH);
+    let ended = Criteria {
+        status: Some(SimStatus::Terminated),
+        ..Criteria::default()
+    };
+    let ended = env.control().find_sims(ended, usize::MAX).len() as u64;
+    // Looked for alone: one whose number the search does not show, and those that have
+    // ended, twice, because their number may be another's now.
+    assert!(
+        (9..=9 + 1 + 2 * ended).contains(&searches),
+        "{searches} searches for 891 SIMs, of which {ended} have ended"
+    );
+    assert!(searches < 100, "{searches}");
+    // The same again costs none for those that are known.
+    let again = all(&env, request).await;
+    assert_eq!(succeeded(&again), usable);
+}
+
+#[tokio::test]
+async fn a_batch_by_cards_needs_no_search_that_takes_many() {
+    let (env, cards) = with_cards(30).await;
+    let request = batch(cards.iter().map(|card| by_iccid(card)).collect());
+    // The provider refuses the first search, which is for all of them.
+    let refused = Fault::problem(400, "BAD_REQUEST");
+    env.control().queue(Script::on("GET", SEARCH).then(refused));
+    let entries = all(&env, request).await;
+    let (alone, together) = (succeeded(&entries), with_cards(30).await);
+    let request = batch(together.1.iter().map(|card| by_iccid(card)).collect());
+    assert_eq!(alone, succeeded(&all(&together.0, request).await));
+    assert!(alone > 20, "{alone}");
+    assert!(env.control().received("GET", SEARCH) >= 31);
 }
 
 #[tokio::test]
