@@ -13,6 +13,7 @@ use super::limits::Limit;
 use super::pool::Pool;
 use super::sim::Identifier;
 use super::sim_operation;
+use super::sim_use::SimUse;
 use super::write::{self, WriteId};
 use super::{Caller, Money, ProviderDetail, SimStatus};
 
@@ -154,7 +155,11 @@ pub enum Error {
     },
     /// The request id belongs to another request.
     #[error("the request_id was used before with other content: every request needs its own")]
-    RequestIdReused,
+    RequestIdReused {
+        /// The fields that differ, as the contract names them; none when the other
+        /// request was of another kind, or may not be seen.
+        fields: Vec<&'static str>,
+    },
     /// No such order.
     #[error("there is no such order")]
     OrderNotFound,
@@ -278,6 +283,14 @@ pub enum Error {
     /// Another request has the SIM.
     #[error("the SIM is in the stock, and another request has it")]
     SimReserved,
+    /// The SIM was to be unused, and is not.
+    #[error("the SIM is in use, by {}: nothing was sent", .by.description())]
+    SimInUse {
+        /// What uses it.
+        by: SimUse,
+        /// The order, when it is one and may be seen.
+        order_id: Option<WriteId>,
+    },
     /// The ledger cannot be read or written.
     #[error("the gateway's ledger of orders cannot be used at the moment: nothing was sent")]
     LedgerUnavailable,
@@ -347,6 +360,12 @@ pub enum LedgerState {
 }
 
 impl Error {
+    /// The request id belongs to a request of another kind, or to one that the
+    /// caller may not see.
+    pub fn id_of_another() -> Self {
+        Self::RequestIdReused { fields: Vec::new() }
+    }
+
     /// The error without what the ledger held.
     pub fn cause(&self) -> &Self {
         match self {

@@ -33,6 +33,7 @@ pub mod scope;
 pub mod sim;
 pub mod sim_operation;
 pub mod sim_record;
+pub mod sim_use;
 pub mod spend;
 mod state;
 pub mod stock;

@@ -216,6 +216,39 @@ pub struct PurchaseTerms {
 }
 
 impl PurchaseTerms {
+    /// The fields of the request in which these differ.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let Self {
+            product_id,
+            activation,
+            reference,
+            max_price,
+            parent,
+            from_stock,
+        } = self;
+        let same_source = *from_stock == other.from_stock;
+        let any = |is: fn(&FromStock) -> bool| {
+            [from_stock, &other.from_stock]
+                .into_iter()
+                .any(|source| source.as_ref().is_some_and(is))
+        };
+        named([
+            (*product_id == other.product_id, "product_id"),
+            (*activation == other.activation, "activation"),
+            (*reference == other.reference, "reference"),
+            (*max_price == other.max_price, "max_price"),
+            (*parent == other.parent, "parent_subscription_id"),
+            (
+                same_source || !any(|source| matches!(source, FromStock::Pool(_))),
+                "pool",
+            ),
+            (
+                same_source || !any(|source| matches!(source, FromStock::Reservation(_))),
+                "reservation_id",
+            ),
+        ])
+    }
+
     /// The reservation of the SIM, of a request with this id.
     pub fn reservation(&self, request_id: RequestId) -> Option<RequestId> {
         self.from_stock.as_ref().map(|source| match source {
@@ -252,6 +285,12 @@ pub enum Activation {
     Immediate,
 }
 
+/// The names of those that are not the same.
+pub(super) fn named<const N: usize>(fields: [(bool, &'static str); N]) -> Vec<&'static str> {
+    let different = fields.into_iter().filter(|(is_same, _)| !is_same);
+    different.map(|(_, name)| name).collect()
+}
+
 /// A change of a subscription that is on a SIM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionChange {
@@ -271,6 +310,15 @@ pub struct SubscriptionTerms {
     pub subscription_id: String,
     /// What to do with it.
     pub action: SubscriptionAction,
+}
+
+impl SubscriptionTerms {
+    /// The fields of the request in which these differ; `None` when it is another
+    /// call.
+    pub fn differences(&self, other: &Self) -> Option<Vec<&'static str>> {
+        let is_same = self.subscription_id == other.subscription_id;
+        (self.action == other.action).then(|| named([(is_same, "subscription_id")]))
+    }
 }
 
 impl Kind {

@@ -10,6 +10,7 @@ use super::layers::identity::scope;
 use super::page_token::{self, List};
 use super::{compression, convert, parse, status};
 use crate::pb::connectivity::v1 as pb;
+use crate::service::sims::ListFilter;
 use crate::service::{Inventory, Sims, Stock};
 
 /// Request path of the only method with the deadline of a batch.
@@ -91,16 +92,14 @@ impl pb::inventory_server::Inventory for Handler {
     ) -> Result<Response<pb::ListSimsResponse>, Status> {
         let deadline = deadline::of(&request);
         let list = parse::inventory::list_sims(request.get_ref())?;
-        let page = self
-            .sims
-            .list(
-                &list.statuses,
-                list.group.as_deref(),
-                list.start,
-                list.page_size,
-                deadline,
-            )
-            .await?;
+        let filter = ListFilter {
+            statuses: list.statuses,
+            esim_statuses: list.esim_statuses,
+            group: list.group,
+            unused: list.unused,
+        };
+        let listed = self.sims.list(&filter, list.start, list.page_size, deadline);
+        let page = Box::pin(listed).await?;
         let token = |next: crate::service::sims::Position| {
             let position = page_token::Position {
                 within: u64::from(next.status),

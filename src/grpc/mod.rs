@@ -29,6 +29,7 @@ mod parse;
 pub mod probe;
 mod provisioning;
 mod read_mask;
+mod retry;
 mod server;
 mod status;
 

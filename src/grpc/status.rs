@@ -13,12 +13,12 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::bounds;
-use crate::domain::Error;
-use crate::domain::ProviderDetail;
+use super::retry::{self, Retry};
 use crate::domain::error::LedgerState;
 use crate::domain::failure::Reason;
 use crate::domain::in_the_way::InTheWay;
 use crate::domain::write::WriteId;
+use crate::domain::{Error, Money, ProviderDetail};
 use crate::pb::connectivity::v1::ErrorReason;
 
 /// `ErrorInfo.domain` of every error.
@@ -92,6 +92,17 @@ impl Row {
         }
     }
 
+    /// The product's list price, if it is known: as a text, and in parts.
+    fn price(self, price: Option<&Money>) -> Self {
+        let Some(price) = price else {
+            return self;
+        };
+        self.with("price", price)
+            .with("price_currency", price.currency().code())
+            .with("price_units", price.units())
+            .with("price_nanos", price.nanos())
+    }
+
     /// What is known of a write that is in the way: its state, request and caller.
     fn in_the_way(mut self, other: &InTheWay, [state, request_id, caller]: [&'static str; 3]) -> Self {
         if other.is_own {
@@ -135,8 +146,12 @@ fn row(error: &Error) -> Row {
                 ..Row::new(Code::InvalidArgument, R::InvalidRequest)
             }
         }
-        Error::RequestIdReused => {
-            Row::new(Code::InvalidArgument, R::RequestIdReused).field("request_id", error)
+        Error::RequestIdReused { fields } => {
+            let row = Row::new(Code::InvalidArgument, R::RequestIdReused).field("request_id", error);
+            match fields.as_slice() {
+                [] => row,
+                fields => row.with("fields", fields.join(",")),
+            }
         }
         Error::PageTokenInvalid(fault) => Row {
             advice: Advice::Violations(vec![("page_token".into(), fault.to_string())]),
@@ -251,14 +266,10 @@ fn row(error: &Error) -> Row {
                 .with("state", state.name().to_uppercase())
         }
         Error::PriceAboveMaximum { price } => {
-            Row::new(Code::FailedPrecondition, R::PriceAboveMaximum).with("price", price)
+            Row::new(Code::FailedPrecondition, R::PriceAboveMaximum).price(Some(price))
         }
-        Error::PriceNotComparable { price } => {
-            let row = Row::new(Code::FailedPrecondition, R::PriceNotComparable);
-            match price {
-                Some(price) => row.with("price", price),
-                None => row,
-            }
+        Error::PriceNotComparable { price } | Error::PriceNotLimited { price } => {
+            Row::new(Code::FailedPrecondition, R::PriceNotComparable).price(price.as_ref())
         }
         Error::PoolNotFound { pool } => Row {
             advice: Advice::NotFound("connectivity.v1.PoolStock", pool.to_string()),
@@ -270,17 +281,13 @@ fn row(error: &Error) -> Row {
                 .with("limit_value", limit)
                 .retry_after(*retry_after)
         }
-        Error::PriceNotLimited { price } => {
-            let row = Row::new(Code::FailedPrecondition, R::PriceNotComparable);
-            match price {
-                Some(price) => row.with("price", price),
-                None => row,
-            }
-        }
         Error::PoolEmpty { pool } => Row::new(Code::FailedPrecondition, R::PoolEmpty).with("pool", pool),
         Error::ReservationNotFound => Row::new(Code::NotFound, R::ReservationNotFound),
         Error::ReservationOver => Row::new(Code::FailedPrecondition, R::ReservationOver),
         Error::SimReserved => Row::new(Code::FailedPrecondition, R::SimReserved),
+        Error::SimInUse { by, order_id } => Row::new(Code::FailedPrecondition, R::SimInUse)
+            .with("sim_use", by.name())
+            .with_id("order_id", *order_id),
         Error::CatalogVersionUnknown => Row::new(Code::OutOfRange, R::CatalogVersionUnknown),
         Error::LedgerUnavailable | Error::EventLogUnavailable | Error::CatalogHistoryUnavailable => {
             Row::new(Code::Unavailable, R::LedgerUnavailable).retry_after(LEDGER_AFTER)
@@ -343,7 +350,8 @@ impl From<Error> for Status {
             metadata,
             advice,
         } = row(&error);
-        let metadata = metadata.into_iter();
+        let retry = (retry::KEY, Retry::after(&error).name().to_owned());
+        let metadata = metadata.into_iter().chain([retry]);
         let metadata = metadata.map(|(key, value)| (key.to_owned(), bounds::value(value)));
         let metadata: HashMap<String, String> = metadata.collect();
         let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, metadata);

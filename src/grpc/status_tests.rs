@@ -13,7 +13,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::examples::{KEYS, errors};
 
 const PAGE: &str = "docs/errors.md";
-const ERRORS: &str = "| Reason | Code | When, and what to do |\n|---|---|---|\n";
+const ERRORS: &str = "| Reason | Code | `retry` | When, and what to do |\n|---|---|---|---|\n";
 const METADATA: &str = "| Key | With | What it is |\n|---|---|---|\n";
 
 /// A reason as the contract has it.
@@ -97,6 +97,40 @@ fn the_error_table_is_what_the_code_does() {
     assert_eq!(expected, reasons().into_keys().collect::<Vec<_>>());
 }
 
+/// What may be done after the errors of each reason.
+fn retries() -> BTreeMap<String, BTreeSet<String>> {
+    let mut retries: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (_, details) in real() {
+        let info = details.error_info().unwrap();
+        let retry = info.metadata["retry"].clone();
+        retries.entry(info.reason.clone()).or_default().insert(retry);
+    }
+    retries
+}
+
+#[test]
+fn every_error_says_of_a_closed_set_what_may_be_done() {
+    let known = ["SAME_REQUEST_ID", "NEW_REQUEST_ID", "NEVER"];
+    for (_, details) in real() {
+        let info = details.error_info().unwrap();
+        let retry = info.metadata["retry"].as_str();
+        assert!(known.contains(&retry), "{}: {retry}", info.reason);
+        // A time to wait is for a repeat of the same request.
+        if details.retry_info().is_some() {
+            assert_eq!(retry, "SAME_REQUEST_ID", "{}", info.reason);
+        }
+        let in_the_way = info.reason.ends_with("_IN_PROGRESS") || info.reason == "SIM_IN_USE";
+        let is_refused = ["order_id", "operation_id"]
+            .iter()
+            .any(|key| info.metadata.contains_key(*key));
+        if is_refused && !in_the_way {
+            assert_eq!(retry, "NEW_REQUEST_ID", "{}", info.reason);
+        }
+    }
+    let all: BTreeSet<String> = retries().into_values().flatten().collect();
+    assert_eq!(all, known.map(str::to_owned).into());
+}
+
 /// What a comment says of `RetryInfo` is what the error carries.
 #[test]
 fn the_error_table_says_which_errors_carry_a_time_to_wait() {
@@ -133,9 +167,14 @@ fn every_key_of_the_errors_metadata_is_explained() {
 
 #[test]
 fn the_page_has_the_tables_of_the_contract_and_the_code() {
+    let retries = retries();
     let mut rows = String::new();
     for Documented { reason, code, text } in documented() {
-        rows += &format!("| `{reason}` | `{code}` | {text} |\n");
+        let retry: Vec<_> = retries[&reason]
+            .iter()
+            .map(|retry| format!("`{retry}`"))
+            .collect();
+        rows += &format!("| `{reason}` | `{code}` | {} | {text} |\n", retry.join(" or "));
     }
     let page = std::fs::read_to_string(PAGE).unwrap();
     let wanted = with_table(&with_table(&page, ERRORS, &rows), METADATA, KEYS);

@@ -14,6 +14,7 @@
 mod bulk;
 mod lookup;
 mod pairs;
+mod unused;
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use crate::cache::{Bounds, Counts, LoadingCache};
 use crate::config;
 use crate::domain::sim::Identifier;
-use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimRecord, SimRef, SimStatus};
+use crate::domain::{Deadline, Error, EsimStatus, Iccid, Msisdn, Result, SimRecord, SimRef, SimStatus};
 use crate::transatel::Transatel;
 use crate::transatel::api::sims::is_unknown_sim;
 use crate::transatel::client::error::Need;
@@ -45,6 +46,27 @@ pub struct Position {
     pub status: u32,
     /// SIMs of that status before this page.
     pub offset: u32,
+}
+
+/// Which SIMs are listed. What is empty does not filter.
+#[derive(Clone, Debug, Default)]
+pub struct ListFilter {
+    /// In one of these states.
+    pub statuses: Vec<SimStatus>,
+    /// With an eSIM in one of these states, as the search shows it.
+    pub esim_statuses: Vec<EsimStatus>,
+    /// Of this group.
+    pub group: Option<String>,
+    /// That nothing uses yet, which is read of each.
+    pub unused: bool,
+}
+
+impl ListFilter {
+    /// The search is not known to take a filter by it.
+    fn admits_esim(&self, record: &SimRecord) -> bool {
+        let wanted = &self.esim_statuses;
+        wanted.is_empty() || record.esim_status.is_some_and(|status| wanted.contains(&status))
+    }
 }
 
 /// One page of SIMs.
@@ -207,12 +229,12 @@ impl Sims {
     /// `OPERATION_NOT_ENABLED` without SIM Search, and the provider's errors.
     pub async fn list(
         &self,
-        statuses: &[SimStatus],
-        group: Option<&str>,
+        filter: &ListFilter,
         start: Position,
         size: u32,
         deadline: Deadline,
     ) -> Result<Page> {
+        let (statuses, group) = (filter.statuses.as_slice(), filter.group.as_deref());
         let status = statuses.get(start.status as usize).copied();
         // The provider counts in whole pages of one size.
         let (page, inside) = (start.offset / size + 1, start.offset % size);
@@ -241,12 +263,12 @@ impl Sims {
         let wanted = |record: &SimRecord| {
             (status.is_none() || record.status == status) && group.is_none_or(|group| record.group == group)
         };
-        let sims = answer
-            .records
-            .into_iter()
-            .skip(inside as usize)
-            .filter(wanted)
-            .collect();
+        let sims = answer.records.into_iter().skip(inside as usize).filter(wanted);
+        let sims = sims.filter(|record| filter.admits_esim(record)).collect();
+        let sims = match filter.unused {
+            true => self.unused(sims, deadline).await?,
+            false => sims,
+        };
         Ok(Page { sims, next })
     }
 

@@ -14,13 +14,14 @@ use super::events::{Appended, Arrival, EventLog, Extent, Logged, Selection, oper
 use super::session::Session;
 use super::{
     Attempt, Begun, Check, Claims, Count, Filter, InFlight, Key, Ledger, Note, OperationFilter, Record,
-    Released, Result, Settled, Settlement, Slot, SlotStatus, TakeOver, limits, operations, pages, spend,
+    Released, Result, Settled, Settlement, SimPurchases, Slot, SlotStatus, TakeOver, limits, operations,
+    pages, spend,
 };
-use crate::domain::Language;
 use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
 use crate::domain::spend::{Days, Spent};
 use crate::domain::write::{Activation, State, Write, WriteId};
+use crate::domain::{Language, Msisdn};
 
 /// Work on a connection.
 pub(super) type Work<C, T> = Box<dyn for<'c> FnOnce(&'c mut C) -> BoxFuture<'c, sqlx::Result<T>> + Send>;
@@ -111,6 +112,12 @@ impl<B: Backend> Ledger for B {
     async fn slot_status(&self, slot: &Slot) -> Result<SlotStatus> {
         let slot = slot.clone();
         self.read(reading!(session, slot => operations::slot_status(session, &slot)))
+            .await
+    }
+
+    async fn sim_purchases(&self, msisdn: &Msisdn) -> Result<SimPurchases> {
+        let msisdn = msisdn.clone();
+        self.read(reading!(session, msisdn => operations::sim_purchases(session, &msisdn)))
             .await
     }
 

@@ -1,7 +1,7 @@
 //! How an attempt is begun: whether it may be, and the row of the ledger that makes
 //! it durable, in one transaction.
 
-use super::operations::{find, slot_status};
+use super::operations::{find, sim_purchases, slot_status};
 use super::row::{self, values};
 use super::session::Session;
 use super::stock::operations as stock;
@@ -13,7 +13,8 @@ use crate::domain::write::{Kind, RequestId, Write, WriteId};
 /// others begin and release all the time.
 const ROUNDS: usize = 4;
 
-/// The caller excludes every other begin on the slot meanwhile.
+/// The caller excludes every other begin on the slot meanwhile, and for an attempt
+/// that has to be alone on its SIM, every other such on the SIM.
 pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<Begun> {
     let slot = Slot::of(&attempt.write.kind);
     for _ in 0..ROUNDS {
@@ -32,6 +33,9 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
             return Ok(Begun::Busy(other));
         }
         if status.generation != attempt.generation {
+            return Ok(Begun::Moved);
+        }
+        if !is_alone(session, attempt).await? {
             return Ok(Begun::Moved);
         }
         let is_purchase = matches!(attempt.write.kind, Kind::Purchase(_));
@@ -56,7 +60,7 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
     Ok(Begun::Moved)
 }
 
-/// Begins a first attempt that nothing limits, for a SIM that is not of the stock,
+/// Begins a first attempt that nothing limits and that need not be alone, for a SIM that is not of the stock,
 /// when the request is new and the slot is free and of the attempt's generation;
 /// nothing otherwise. Takes its own lock, and finds what it began itself when it
 /// is repeated. PostgreSQL only.
@@ -64,7 +68,7 @@ pub(super) async fn begin_first<S: Session>(
     session: &mut S,
     attempt: &Attempt,
 ) -> sqlx::Result<Option<Record>> {
-    if attempt.limits.is_some() || reservation(&attempt.write).is_some() {
+    if attempt.limits.is_some() || attempt.alone.is_some() || reservation(&attempt.write).is_some() {
         return Ok(None);
     }
     let baseline = row::baseline(&attempt.baseline)?;
@@ -72,6 +76,16 @@ pub(super) async fn begin_first<S: Session>(
     values.extend(values![attempt.generation]);
     let begun = session.row(statements::BEGIN_FIRST, values).await?;
     begun.as_ref().map(row::record).transpose()
+}
+
+/// Whether no other purchase for the SIM is in flight or has begun since, where
+/// that matters.
+async fn is_alone<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<bool> {
+    let Some(generation) = attempt.alone else {
+        return Ok(true);
+    };
+    let purchases = sim_purchases(session, attempt.write.kind.msisdn()).await?;
+    Ok(purchases.in_flight.is_none() && purchases.generation == generation)
 }
 
 /// Whether a known write may be sent again for this one. Decided here, where no

@@ -113,6 +113,18 @@ pub struct SlotStatus {
     pub is_reserved: bool,
 }
 
+/// What the ledger holds of the purchases for a SIM, of whatever product.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SimPurchases {
+    /// As in [`SlotStatus`], over all products.
+    pub generation: i64,
+    /// The first that is in flight.
+    pub in_flight: Option<WriteId>,
+    /// Those that are done, with the subscription that came of them, if that is
+    /// known.
+    pub done: Vec<(WriteId, Option<String>)>,
+}
+
 /// A write and the data needed to determine its outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -160,6 +172,9 @@ pub struct Attempt {
     pub baseline: Vec<String>,
     /// The slot's generation before the baseline was read.
     pub generation: i64,
+    /// The generation of all purchases for the SIM before anything was read of it,
+    /// when no other may have begun since; `None` when that does not matter.
+    pub alone: Option<i64>,
     /// Until then no other process may treat this one as dead.
     pub lease_until: Timestamp,
     /// The process that carries it out.
@@ -179,8 +194,8 @@ pub enum Begun {
     Known(Box<Record>),
     /// Another write is in flight for the slot.
     Busy(WriteId),
-    /// Another write began and ended since the baseline was read: read it
-    /// again.
+    /// Another write began and ended since the baseline was read, or has begun
+    /// for a SIM that had to be alone: read it again.
     Moved,
     /// The SIM is no longer reserved for the request.
     Unreserved,
@@ -343,6 +358,9 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// The status of a slot.
     async fn slot_status(&self, slot: &Slot) -> Result<SlotStatus>;
+
+    /// The purchases for a SIM.
+    async fn sim_purchases(&self, msisdn: &Msisdn) -> Result<SimPurchases>;
 
     /// Begins an attempt: the last step before it is sent.
     async fn begin(&self, attempt: Attempt) -> Result<Begun>;

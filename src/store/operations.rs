@@ -8,12 +8,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::Error;
-use super::row::{self, values};
+use super::row::{self, Cells as _, values};
 use super::session::Session;
 use super::{
-    Check, Claims, Count, InFlight, Key, Note, Record, Released, Settled, Settlement, Slot, SlotStatus,
-    TakeOver, kind, statements,
+    Check, Claims, Count, InFlight, Key, Note, Record, Released, Settled, Settlement, SimPurchases, Slot,
+    SlotStatus, TakeOver, kind, statements,
 };
+use crate::domain::Msisdn;
 use crate::domain::failure::Failure;
 use crate::domain::write::{Activation, State, WriteId};
 
@@ -46,6 +47,27 @@ pub(super) async fn slot_status<S: Session>(session: &mut S, slot: &Slot) -> sql
         generation: row::number(&found, "generation")?,
         is_reserved: row::number(&found, "reserved")? > 0,
     })
+}
+
+pub(super) async fn sim_purchases<S: Session>(
+    session: &mut S,
+    msisdn: &Msisdn,
+) -> sqlx::Result<SimPurchases> {
+    let rows = session
+        .rows(statements::SIM_PURCHASES, values![msisdn.as_str()])
+        .await?;
+    let mut purchases = SimPurchases::default();
+    for found in &rows {
+        let (id, state) = (row::id(found, "id")?, row::state(found)?);
+        purchases.generation += row::number(found, "attempt")?;
+        if state.is_in_flight() {
+            purchases.in_flight.get_or_insert(id);
+        }
+        if state == State::Done {
+            purchases.done.push((id, found.text("subscription_id")?));
+        }
+    }
+    Ok(purchases)
 }
 
 pub(super) async fn set_activation_used<S: Session>(

@@ -50,6 +50,9 @@ const TOTALS_EVERY: Duration = Duration::from_secs(1);
 const LOCK_SLOT: SqlStr =
     SqlStr::from_static("SELECT pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))");
 
+/// The product of the lock of a purchase that has to be alone on its SIM.
+const EVERY_PRODUCT: &str = "*";
+
 /// Writes and events in PostgreSQL.
 pub(super) struct Ledger {
     pool: Pool,
@@ -127,6 +130,12 @@ async fn try_begin(connection: &mut PgConnection, attempt: &Attempt) -> sqlx::Re
     let (msisdn, product_id) = slot.columns();
     let lock = values![msisdn, product_id];
     transaction.execute(LOCK_SLOT, lock).await?;
+    if attempt.alone.is_some() {
+        // After the lock of the slot, always: no two begins wait for each other.
+        transaction
+            .execute(LOCK_SLOT, values![msisdn, EVERY_PRODUCT])
+            .await?;
+    }
     match begin::begin(&mut *transaction, attempt).await {
         Ok(begun) => {
             transaction.commit().await?;

@@ -203,7 +203,12 @@ fn write(row: &impl Cells) -> sqlx::Result<Write> {
     let state = state(row)?;
     // Watching a write that is taken for not carried out is internal: callers
     // need not wait for it.
-    let is_open = matches!(state, State::Unknown | State::Done);
+    let next_check_at = match state {
+        // Then its lease ends, and it is checked whatever became of its process.
+        State::Submitting => time(row, "sent_by")?,
+        State::Unknown | State::Done => time(row, "next_check_at")?,
+        State::Rejected | State::NotDone | State::NeedsOperator => None,
+    };
     Ok(Write {
         id: id(row, "id")?,
         request_id: parsed(row, "request_id", RequestId::parse)?.ok_or_else(|| unusable("request_id"))?,
@@ -214,7 +219,7 @@ fn write(row: &impl Cells) -> sqlx::Result<Write> {
         failure: failure(row)?,
         created_at: needed("created_at")?,
         updated_at: needed("updated_at")?,
-        next_check_at: time(row, "next_check_at")?.filter(|_| is_open),
+        next_check_at,
         note: note(row)?,
     })
 }

@@ -82,6 +82,11 @@ pub(super) const SLOT_STATUS: SqlStr = SqlStr::from_static(concat!(
      AND stock.state = 'reserved') AS reserved FROM orders WHERE msisdn = $1 AND product_id = $2"
 ));
 
+/// Every purchase for a SIM.
+pub(super) const SIM_PURCHASES: SqlStr = SqlStr::from_static(
+    "SELECT id, state, attempt, subscription_id FROM orders WHERE msisdn = $1 AND act = 'buy' ORDER BY id",
+);
+
 /// Values: `row::new_row`.
 pub(super) const INSERT: SqlStr = SqlStr::from_static(concat!(
     "INSERT INTO orders (id, request_id, iccid, msisdn, product_id, activation, reference, \

@@ -93,6 +93,6 @@ mod generated {
 
 pub use follower::{Follower, Position, Update};
 pub use generated::{connectivity, google};
-pub use reason::{Reason, Violation};
+pub use reason::{Advice, Reason, Violation};
 pub use repeatable::Repeatable;
 pub use retry::{Retry, retrying};

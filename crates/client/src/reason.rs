@@ -42,6 +42,19 @@ pub struct Reason {
     pub(crate) connection_lost: bool,
 }
 
+/// What may be done after an error: `metadata["retry"]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// The same request may succeed later, with the same `request_id` if it has
+    /// one. At once and without being asked only if [`Reason::is_transient`].
+    SameRequestId,
+    /// The `request_id` is used up: another attempt needs a new one.
+    NewRequestId,
+    /// The same request is answered the same until it, or what it is about, is
+    /// changed.
+    Never,
+}
+
 /// A field of a request and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -96,6 +109,29 @@ impl Reason {
     /// `request_id`. Not after a passed deadline: allow more time.
     #[must_use]
     pub fn is_transient(&self) -> bool {
+        match self.advice() {
+            // Without a time to wait something else has to end first: another
+            // order, or a deadline that was too short.
+            Some(Advice::SameRequestId) => self.code == Code::Unavailable || self.retry_delay.is_some(),
+            Some(Advice::NewRequestId | Advice::Never) => false,
+            None => self.is_transient_by_code(),
+        }
+    }
+
+    /// What may be done, as the gateway says it. `None` for an error that is not
+    /// the gateway's, or of one that does not say it yet.
+    #[must_use]
+    pub fn advice(&self) -> Option<Advice> {
+        match self.metadata.get("retry")?.as_str() {
+            "SAME_REQUEST_ID" => Some(Advice::SameRequestId),
+            "NEW_REQUEST_ID" => Some(Advice::NewRequestId),
+            "NEVER" => Some(Advice::Never),
+            _ => None,
+        }
+    }
+
+    /// Of an error that does not say what may be done.
+    fn is_transient_by_code(&self) -> bool {
         let refused = ["order_id", "operation_id"]
             .iter()
             .any(|key| self.metadata.contains_key(*key));

@@ -18,6 +18,14 @@ async fn attempts<M: Repeatable>(retry: Retry, message: M, status: &Status) -> (
     (attempts, began.elapsed())
 }
 
+/// The metadata of an error about an order, with what may be done.
+fn advised(retry: &str) -> [(&str, &str); 2] {
+    [
+        ("order_id", "01a2106e-52e2-7aa3-9d0c-1a35c0f6f2b1"),
+        ("retry", retry),
+    ]
+}
+
 fn retry() -> Retry {
     Retry::within(Duration::from_secs(60))
 }
@@ -107,6 +115,38 @@ async fn only_what_may_succeed_unchanged_is_repeated() {
         (with_reason(Code::Aborted, "ORDER_IN_PROGRESS", &refused, None), 1),
         (with_reason(Code::Internal, "INTERNAL", &[], None), 1),
         (code(Code::Unknown), 1),
+        // The gateway's own word counts, whatever else the error carries.
+        (
+            with_reason(
+                Code::Aborted,
+                "ORDER_IN_PROGRESS",
+                &advised("SAME_REQUEST_ID"),
+                soon,
+            ),
+            5,
+        ),
+        (
+            with_reason(
+                Code::Aborted,
+                "ORDER_IN_PROGRESS",
+                &advised("SAME_REQUEST_ID"),
+                None,
+            ),
+            1,
+        ),
+        (
+            with_reason(
+                Code::Unavailable,
+                "PROVIDER_UNAVAILABLE",
+                &advised("NEW_REQUEST_ID"),
+                soon,
+            ),
+            1,
+        ),
+        (
+            with_reason(Code::Unavailable, "A_NEW_REASON", &advised("NEVER"), soon),
+            1,
+        ),
         (Status::from_error("the connection is closed".into()), 5),
     ] {
         let (count, _) = attempts(retry(), order(), &status).await;

@@ -1,7 +1,7 @@
 //! Requests of the Inventory service.
 
 use super::Violations;
-use crate::domain::{Error, Result, SimRef, SimStatus};
+use crate::domain::{Error, EsimStatus, Result, SimRef, SimStatus};
 use crate::grpc::page_token::{self, Fingerprint, List};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::inventory::Wanted;
@@ -12,6 +12,8 @@ const LONGEST_GROUP: usize = 100;
 const LARGEST_BATCH: usize = 1000;
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
+/// Each of its SIMs is read.
+const LARGEST_UNUSED_PAGE: u32 = 50;
 const MOST_STATUSES: usize = 20;
 
 /// Parses a `GetInventoryRequest`.
@@ -84,6 +86,10 @@ pub fn get_sim(request: &pb::GetSimRequest) -> Result<SimRef> {
 pub struct ListSims {
     /// In one of these states; empty for all.
     pub statuses: Vec<SimStatus>,
+    /// With an eSIM in one of these states; empty for all.
+    pub esim_statuses: Vec<EsimStatus>,
+    /// That nothing uses yet.
+    pub unused: bool,
     /// Of this group.
     pub group: Option<String>,
     /// SIMs per page.
@@ -109,10 +115,29 @@ pub fn list_sims(request: &pb::ListSimsRequest) -> Result<ListSims> {
             None => violations.add(format!("statuses[{at}]"), "must be a known status"),
         }
     }
+    let mut esim_statuses = Vec::new();
+    let numbers = violations.bounded("esim_statuses", request.esim_statuses.iter(), MOST_STATUSES);
+    for (at, number) in numbers.enumerate() {
+        match esim_status(*number) {
+            Some(status) if !esim_statuses.contains(&status) => esim_statuses.push(status),
+            Some(_) => {}
+            None => violations.add(format!("esim_statuses[{at}]"), "must be a known status"),
+        }
+    }
     violations.text("group", &request.group, LONGEST_GROUP);
-    let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
+    let largest = if request.unused {
+        LARGEST_UNUSED_PAGE
+    } else {
+        LARGEST_PAGE
+    };
+    let page_size = violations.page_size(request.page_size, DEFAULT_PAGE, largest);
     violations.into_result(Some(()))?;
-    let fingerprint = Fingerprint::of(&(&statuses, &request.group));
+    let older = (&statuses, &request.group);
+    // Without the later fields, tokens of the former release stay valid.
+    let fingerprint = match (esim_statuses.as_slice(), request.unused) {
+        ([], false) => Fingerprint::of(&older),
+        later => Fingerprint::of(&(older, later)),
+    };
     let start = page_token::decode(List::Sims, fingerprint, &request.page_token)
         .map_err(Error::PageTokenInvalid)?
         .map_or(
@@ -125,11 +150,27 @@ pub fn list_sims(request: &pb::ListSimsRequest) -> Result<ListSims> {
     let group = Some(request.group.clone()).filter(|group| !group.is_empty());
     Ok(ListSims {
         statuses,
+        esim_statuses,
+        unused: request.unused,
         group,
         page_size,
         start,
         fingerprint,
     })
+}
+
+fn esim_status(number: i32) -> Option<EsimStatus> {
+    match pb::EsimStatus::try_from(number).ok()? {
+        pb::EsimStatus::Unspecified => None,
+        pb::EsimStatus::Available => Some(EsimStatus::Available),
+        pb::EsimStatus::Allocated => Some(EsimStatus::Allocated),
+        pb::EsimStatus::Released => Some(EsimStatus::Released),
+        pb::EsimStatus::Downloaded => Some(EsimStatus::Downloaded),
+        pb::EsimStatus::Installed => Some(EsimStatus::Installed),
+        pb::EsimStatus::Enabled => Some(EsimStatus::Enabled),
+        pb::EsimStatus::Disabled => Some(EsimStatus::Disabled),
+        pb::EsimStatus::Deleted => Some(EsimStatus::Deleted),
+    }
 }
 
 fn status(number: i32) -> Option<SimStatus> {

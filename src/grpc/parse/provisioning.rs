@@ -76,12 +76,14 @@ pub fn create_order(request: &pb::CreateOrderRequest, by: Requester) -> Result<P
             by,
             sim,
             terms: Terms::Purchase(terms),
+            require_unused: request.require_unused,
         }),
         Source::Stock(source) => Purchase::FromStock(Sale {
             request_id,
             by,
             terms,
             source,
+            require_unused: request.require_unused,
         }),
     });
     violations.into_result(parsed)
@@ -138,6 +140,7 @@ pub fn subscription_change(
             subscription_id: subscription_id.to_owned(),
             action,
         }),
+        require_unused: false,
     });
     violations.into_result(parsed)
 }

@@ -138,6 +138,7 @@ fn finish(
             terms: SimTerms { action, plan },
             confirmed,
         },
+        require_unused: false,
     }))
 }
 

@@ -9,6 +9,7 @@ use crate::domain::in_the_way::Occupant;
 use crate::domain::limits::Limit;
 use crate::domain::money::{Currency, Money};
 use crate::domain::sim::Identifier;
+use crate::domain::sim_use::SimUse;
 use crate::domain::write::{RequestId, State, WriteId};
 use crate::domain::{Caller, SimStatus, sim_operation};
 
@@ -36,7 +37,10 @@ pub(super) fn errors() -> Vec<Error> {
         Error::ProductNotFound {
             product_id: "P".into(),
         },
-        Error::RequestIdReused,
+        Error::RequestIdReused { fields: Vec::new() },
+        Error::RequestIdReused {
+            fields: vec!["product_id", "reference"],
+        },
         Error::OrderNotFound,
         Error::OrderNotFound.after_ledger(LedgerState::Nothing),
         Error::OrderNotFound.after_ledger(LedgerState::Write(id, State::Done.order_name())),
@@ -70,6 +74,14 @@ pub(super) fn errors() -> Vec<Error> {
         Error::ReservationNotFound,
         Error::ReservationOver,
         Error::SimReserved,
+        Error::SimInUse {
+            by: SimUse::Esim,
+            order_id: None,
+        },
+        Error::SimInUse {
+            by: SimUse::Order,
+            order_id: Some(id),
+        },
         Error::LedgerUnavailable,
         Error::CallerUnauthenticated,
         Error::CallerNotAllowed {
@@ -160,9 +172,10 @@ fn hidden() -> InTheWay {
 
 /// Keys of the metadata: with which errors, and what it is.
 pub(super) const KEYS: &str = "\
+| `retry` | every error | what may be done: `SAME_REQUEST_ID`, `NEW_REQUEST_ID` or `NEVER`, see [how to retry](#how-to-retry) |
 | `known_state` | any error that was given after the ledger was read | what the ledger held for this `request_id`: `NONE`, or the order's state |
 | `known_order_id` | the same | that order's id; absent with `NONE` |
-| `order_id` | `ORDER_IN_PROGRESS`, a refused order | the order in the way, or the refused one |
+| `order_id` | `ORDER_IN_PROGRESS`, `SIM_IN_USE`, a refused order | the order in the way, or the refused one |
 | `order_state` | `ORDER_IN_PROGRESS` | the state of the order in the way, without its prefix; with `NEEDS_OPERATOR` waiting does not help |
 | `order_request_id` | `ORDER_IN_PROGRESS` | the `request_id` of the order in the way |
 | `order_caller` | `ORDER_IN_PROGRESS` | who requested it, where that is known |
@@ -170,10 +183,15 @@ pub(super) const KEYS: &str = "\
 | `operation_state` | `SIM_OPERATION_IN_PROGRESS` | the state of the operation in the way, without its prefix, or `NEEDS_OPERATOR` |
 | `operation_request_id` | `SIM_OPERATION_IN_PROGRESS` | the `request_id` of the operation in the way |
 | `operation_caller` | `SIM_OPERATION_IN_PROGRESS` | who requested it, where that is known |
+| `sim_use` | `SIM_IN_USE` | what uses the SIM: `SUBSCRIPTION`, one that has not ended; `ESIM`, a device that its eSIM was on or is bound to; `ORDER`, another purchase in the ledger, with its `order_id` where the caller may see it |
 | `sim_status` | `SIM_STATUS_NOT_ELIGIBLE` of an operation | the status that the SIM has, without its prefix; not in repeats of a refused operation |
 | `least_deadline_ms` | `DEADLINE_EXCEEDED` of a write of which nothing was sent | the least deadline of such a call, in milliseconds |
 | `state` | `ORDER_NOT_RESOLVABLE` | the state that it is in |
 | `price` | `PRICE_ABOVE_MAXIMUM`, `PRICE_NOT_COMPARABLE` | the product's list price, where one is known |
+| `price_currency` | the same | its currency: ISO 4217 |
+| `price_units` | the same | its whole units |
+| `price_nanos` | the same | its billionths of a unit beyond those |
+| `fields` | `REQUEST_ID_REUSED` | the fields that differ from the request that the id was used for, separated by commas, and never their values; absent when that was another call than this one, or another caller's that this one may not see |
 | `limit` | `CALLER_LIMIT_REACHED` | which limit: `orders_per_minute`, `orders_per_day`, `spend_per_day` of the caller, `account_spend_per_day` of all callers together, or `calls_per_second`, `calls_in_flight` of the caller at one replica |
 | `limit_value` | `CALLER_LIMIT_REACHED` | how much it is |
 | `needed` | `SIM_NOT_RESOLVABLE` | `iccid` or `msisdn` |

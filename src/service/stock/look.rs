@@ -78,26 +78,36 @@ fn unfit(profile: Option<&Profile>, holdings: &Holdings) -> Option<SetAside> {
     let Some(profile) = profile else {
         return Some(SetAside::NoEsim);
     };
-    let was_on_device = match profile.status {
-        Some(EsimStatus::Available | EsimStatus::Allocated | EsimStatus::Released) | None => false,
-        Some(
-            EsimStatus::Downloaded
-            | EsimStatus::Installed
-            | EsimStatus::Enabled
-            | EsimStatus::Disabled
-            | EsimStatus::Deleted,
-        ) => true,
-    };
-    if was_on_device || profile.eid.is_some() {
+    if is_of_device(profile) {
         return Some(SetAside::OnDevice);
     }
     if profile.status != Some(EsimStatus::Released) || profile.code.is_none() {
         return Some(SetAside::NotInstallable);
     }
+    has_subscription(holdings).then_some(SetAside::HasSubscription)
+}
+
+/// Whether any subscription but the provider's own has not ended.
+pub(in crate::service) fn has_subscription(holdings: &Holdings) -> bool {
     let mut subscriptions = holdings.subscriptions.iter();
-    subscriptions
-        .any(|subscription| !subscription.is_over() && !subscription.infrastructure)
-        .then_some(SetAside::HasSubscription)
+    subscriptions.any(|subscription| !subscription.is_over() && !subscription.infrastructure)
+}
+
+/// Whether an eSIM was ever on a device, or is bound to one.
+pub(in crate::service) fn is_of_device(profile: &Profile) -> bool {
+    profile.status.is_some_and(was_on_device) || profile.eid.is_some()
+}
+
+/// Whether an eSIM of this status was ever on a device.
+pub(in crate::service) fn was_on_device(status: EsimStatus) -> bool {
+    match status {
+        EsimStatus::Available | EsimStatus::Allocated | EsimStatus::Released => false,
+        EsimStatus::Downloaded
+        | EsimStatus::Installed
+        | EsimStatus::Enabled
+        | EsimStatus::Disabled
+        | EsimStatus::Deleted => true,
+    }
 }
 
 #[cfg(test)]

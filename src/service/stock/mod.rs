@@ -11,7 +11,7 @@
 //! * `search` adds what SIM Search shows.
 
 pub mod delivery;
-mod look;
+pub(super) mod look;
 mod sales;
 mod search;
 mod upkeep;
@@ -144,12 +144,15 @@ impl Stock {
                     return Err(Error::PoolNotFound { pool });
                 }
             };
-            let is_same = request.by.scope.admits(reservation.caller.as_deref())
-                && reservation.for_sale == for_sale
-                && reservation.pool == request.pool
-                && reservation.reference == request.reference;
-            if !is_same {
-                return Err(Error::RequestIdReused);
+            let is_visible = request.by.scope.admits(reservation.caller.as_deref());
+            if !is_visible || reservation.for_sale != for_sale {
+                return Err(Error::id_of_another());
+            }
+            let mut fields = Vec::new();
+            fields.extend((reservation.pool != request.pool).then_some("pool"));
+            fields.extend((reservation.reference != request.reference).then_some("reference"));
+            if !fields.is_empty() {
+                return Err(Error::RequestIdReused { fields });
             }
             let Some(card) = reservation.sim.iccid.clone() else {
                 return Err(Error::Internal);

@@ -33,6 +33,8 @@ pub struct Sale {
     pub terms: PurchaseTerms,
     /// Where the SIM is from.
     pub source: FromStock,
+    /// A reserved SIM has to be unused still.
+    pub require_unused: bool,
 }
 
 impl Sale {
@@ -45,6 +47,8 @@ impl Sale {
                 from_stock: Some(self.source.clone()),
                 ..self.terms.clone()
             }),
+            // Who takes a SIM from a pool looks at it then.
+            require_unused: self.require_unused && matches!(self.source, FromStock::Reservation(_)),
         }
     }
 }
@@ -172,7 +176,7 @@ impl Sales {
     /// The error, once the SIM is given back that was not bought for. When that
     /// fails its time is over soon.
     async fn give_back(&self, sale: &Sale, error: Error) -> Error {
-        if *error.cause() == Error::RequestIdReused {
+        if matches!(error.cause(), Error::RequestIdReused { .. }) {
             // What the id has is not this request's.
             return error;
         }

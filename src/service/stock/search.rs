@@ -12,7 +12,7 @@ use super::{Stock, unavailable};
 use crate::config::StockSearch;
 use crate::domain::stock::Delivered;
 use crate::domain::{Deadline, EsimStatus, Result, SimRecord, SimStatus};
-use crate::service::sims::Position;
+use crate::service::sims::{ListFilter, Position};
 use crate::store::KNOWN_AT_ONCE;
 use crate::transatel::client::request::CallOptions;
 
@@ -90,13 +90,16 @@ impl Stock {
                 status: 0,
                 offset: (page - 1).saturating_mul(FOUND_AT_ONCE),
             };
-            let group = search.group.as_deref();
-            let statuses = [SimStatus::Preactivated];
+            let filter = ListFilter {
+                statuses: vec![SimStatus::Preactivated],
+                group: search.group.clone(),
+                ..ListFilter::default()
+            };
             let deadline = Deadline::after(PATIENCE);
             let shown = self
                 .inner
                 .sims
-                .list(&statuses, group, start, FOUND_AT_ONCE, deadline)
+                .list(&filter, start, FOUND_AT_ONCE, deadline)
                 .await?;
             self.add(search, shown.sims, found).await?;
             page = page.saturating_add(1);

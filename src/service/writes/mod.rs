@@ -6,6 +6,7 @@
 //!   kind's preparation, to the executor.
 //! * `purchase`, `subscription` and `sim` are the kinds: how each is prepared,
 //!   sent and judged. `add_on` is what the purchase of an add-on needs.
+//! * `unused` is what is checked for a SIM that nothing may use yet.
 //! * `validation` answers what a purchase would get, without one.
 //! * `in_the_way` is what an error says of a write that keeps another one from
 //!   being sent.
@@ -41,6 +42,7 @@ mod sim;
 mod spend;
 pub mod steps;
 mod subscription;
+mod unused;
 mod validation;
 mod verdict;
 mod waits;
@@ -147,6 +149,9 @@ pub struct Request {
     pub sim: SimRef,
     /// The requested change.
     pub terms: Terms,
+    /// A purchase is only sent for a SIM that nothing uses yet. A condition of the
+    /// call, which the ledger does not keep.
+    pub require_unused: bool,
 }
 
 /// The requested change, apart from the SIM.
@@ -175,15 +180,19 @@ impl Terms {
         }
     }
 
-    /// Whether a known write was requested in these terms.
-    fn agree_with(&self, known: &Kind) -> bool {
+    /// The fields in which these differ from the terms of a known write, apart from
+    /// the SIM; `None` when that is of another kind.
+    fn differences(&self, known: &Kind) -> Option<Vec<&'static str>> {
         match (self, known) {
-            (Self::Purchase(terms), Kind::Purchase(known)) => *terms == known.terms,
-            (Self::Subscription(terms), Kind::Subscription(known)) => *terms == known.terms,
+            (Self::Purchase(terms), Kind::Purchase(known)) => Some(terms.differences(&known.terms)),
+            (Self::Subscription(terms), Kind::Subscription(known)) => terms.differences(&known.terms),
             (Self::Sim { terms, confirmed }, Kind::Sim(known)) => {
-                *terms == known.terms && confirmed.as_ref().is_none_or(|card| *card == known.iccid)
+                let mut fields = terms.differences(&known.terms)?;
+                let is_confirmed = confirmed.as_ref().is_none_or(|card| *card == known.iccid);
+                fields.extend((!is_confirmed).then_some("confirm_iccid"));
+                Some(fields)
             }
-            _ => false,
+            _ => None,
         }
     }
 }
@@ -272,7 +281,7 @@ impl Writes {
     /// that, or [`get`](Self::get), says anything about earlier calls.
     pub async fn create_order(&self, request: &Request, deadline: Deadline) -> Result<Order> {
         let write = self.execute(request, deadline).await?;
-        write.into_order().ok_or(Error::RequestIdReused)
+        write.into_order().ok_or_else(Error::id_of_another)
     }
 
     /// An order by one of its ids, settled if that happens within `wait`.

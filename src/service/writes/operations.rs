@@ -17,7 +17,7 @@ impl Writes {
     /// Any error means that nothing was changed.
     pub async fn change_sim(&self, request: &Request, deadline: Deadline) -> Result<SimOperation> {
         let write = self.execute(request, deadline).await?;
-        let change = write.into_sim_change().ok_or(Error::RequestIdReused)?;
+        let change = write.into_sim_change().ok_or_else(Error::id_of_another)?;
         Ok(self.as_operation(change))
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Ready {
     pub(super) baseline: Vec<String>,
     /// The generation of its slot, from before the baseline was read.
     pub(super) generation: i64,
+    /// The generation of the purchases for its SIM, when it has to be unused.
+    pub(super) alone: Option<i64>,
 }
 
 /// What is sent.

@@ -45,6 +45,8 @@ impl Writes {
         let Some(generation) = self.free_slot(&slot, request, again).await? else {
             return Ok(Prepared::Stale);
         };
+        // Before anything is read of the SIM: whatever begins later moves it.
+        let purchases = self.purchases_before(request, &msisdn).await?;
         let options = CallOptions::for_order(deadline);
         let (chosen, present) = tokio::join!(
             self.choose(request, terms, deadline),
@@ -76,6 +78,16 @@ impl Writes {
         }
         let enabled = self.inner.provider.can_order_add_ons();
         add_on::ensure_parent(&product, terms.parent.as_deref(), enabled, &holdings)?;
+        let alone = purchases.as_ref().map(|purchases| purchases.generation);
+        if let Some(purchases) = &purchases
+            && let Some(error) = self.in_use(request, &holdings, purchases, deadline).await?
+        {
+            // Perhaps by this request itself, in another call of it.
+            return match self.has_moved(request, again).await? {
+                true => Ok(Prepared::Stale),
+                false => Err(error),
+            };
+        }
         let purchase = Purchase {
             line: Line {
                 msisdn,
@@ -91,6 +103,7 @@ impl Writes {
             change: Change::Purchase(purchase, choice),
             baseline: baseline.collect(),
             generation,
+            alone,
         })))
     }
 

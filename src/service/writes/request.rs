@@ -60,14 +60,18 @@ impl Writes {
     /// not be answered with another request's write.
     pub(super) async fn ensure_same(&self, record: &Record, request: &Request) -> Result<()> {
         let known = &record.write.kind;
-        if !request.terms.agree_with(known) {
-            return Err(Error::RequestIdReused);
+        let fields = request
+            .terms
+            .differences(known)
+            .ok_or_else(Error::id_of_another)?;
+        if !fields.is_empty() {
+            return Err(Error::RequestIdReused { fields });
         }
         let is_same_sim =
             known.sim().is(&request.sim) || *known.msisdn() == self.inner.sims.msisdn(&request.sim).await?;
         match is_same_sim {
             true => Ok(()),
-            false => Err(Error::RequestIdReused),
+            false => Err(Error::RequestIdReused { fields: vec!["sim"] }),
         }
     }
 
@@ -134,6 +138,7 @@ impl Writes {
             },
             baseline: ready.baseline,
             generation: ready.generation,
+            alone: ready.alone,
             lease_until: now + inner.config.lease,
             owner: inner.process,
             limits: inner.limits.of(caller.as_deref()),
@@ -183,7 +188,7 @@ impl Writes {
         again: Option<&Record>,
     ) -> Result<Option<i64>> {
         if again.is_some_and(|record| record.write.kind.msisdn() != slot.msisdn()) {
-            return Err(Error::RequestIdReused);
+            return Err(Error::RequestIdReused { fields: vec!["sim"] });
         }
         let status = self.inner.ledger.slot_status(slot).await.map_err(unavailable)?;
         // Who has reserved it may be about to sell it.
@@ -210,7 +215,7 @@ impl Writes {
 pub(super) fn ensure_visible(record: &Record, request: &Request) -> Result<()> {
     match request.by.scope.admits(record.write.caller.as_deref()) {
         true => Ok(()),
-        false => Err(Error::RequestIdReused),
+        false => Err(Error::id_of_another()),
     }
 }
 

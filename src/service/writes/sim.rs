@@ -62,6 +62,7 @@ impl Writes {
             change: Change::Sim(change, status),
             baseline: Vec::new(),
             generation,
+            alone: None,
         })))
     }
 

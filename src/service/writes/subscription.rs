@@ -75,6 +75,7 @@ impl Writes {
             }),
             baseline: Vec::new(),
             generation,
+            alone: None,
         })))
     }
 }

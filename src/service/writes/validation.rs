@@ -69,7 +69,11 @@ impl Writes {
             self.ensure_acceptable(request, purchase, *choice, deadline)
                 .await?;
         }
-        let kind = ready.change.kind().into_order().ok_or(Error::RequestIdReused)?;
+        let kind = ready
+            .change
+            .kind()
+            .into_order()
+            .ok_or_else(Error::id_of_another)?;
         Ok(Some(Validated::Valid(Box::new(kind))))
     }
 
@@ -128,6 +132,6 @@ impl Writes {
 }
 
 fn known(write: Write) -> Result<Validated> {
-    let order = write.into_order().ok_or(Error::RequestIdReused)?;
+    let order = write.into_order().ok_or_else(Error::id_of_another)?;
     Ok(Validated::Known(Box::new(order)))
 }

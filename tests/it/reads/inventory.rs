@@ -388,6 +388,7 @@ async fn bad_requests_name_every_violation_and_send_nothing() {
         group: "g".repeat(101),
         page_size: -1,
         page_token: "?".into(),
+        ..Default::default()
     };
     let refused = inventory.list_sims(request).await.unwrap_err();
     assert_eq!(

@@ -121,6 +121,7 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
         },
         baseline: Vec::new(),
         generation: 0,
+        alone: None,
         lease_until: at(60),
         owner: Uuid::nil(),
         limits: None,

@@ -10,6 +10,7 @@ mod listing;
 mod outcomes;
 mod prices;
 mod spend;
+mod unused;
 mod validation;
 mod waits;
 
@@ -222,13 +223,26 @@ async fn a_request_id_identifies_one_order() {
             ..request.clone()
         },
     ];
-    for other in others {
-        let error = reason(&create(&mut client, &other).await.unwrap_err());
+    let fields = ["product_id", "sim", "reference", "activation", "max_price"];
+    assert_eq!(others.len(), fields.len());
+    for (other, field) in others.iter().zip(fields) {
+        let error = reason(&create(&mut client, other).await.unwrap_err());
         assert_eq!(
             (error.code, error.reason.as_str()),
             (Code::InvalidArgument, "REQUEST_ID_REUSED")
         );
+        // The field, and never its value.
+        assert_eq!(error.metadata["fields"], field);
+        assert_eq!(error.metadata["retry"], "NEW_REQUEST_ID");
     }
+    let two = api::CreateOrderRequest {
+        reference: "other".into(),
+        pool: "sandbox".into(),
+        sim: None,
+        ..request.clone()
+    };
+    let error = reason(&create(&mut client, &two).await.unwrap_err());
+    assert_eq!(error.metadata["fields"], "reference,pool");
     assert_eq!(sent(&env), 1);
 }
 

@@ -18,7 +18,7 @@ use crate::commands::{CommandError, CommandResult, Sources};
 use crate::domain::Pool;
 use crate::domain::stock::Delivered;
 use crate::domain::{Error, Iccid, SimStatus};
-use crate::service::sims::Position;
+use crate::service::sims::{ListFilter, Position};
 use crate::service::stock::{StockFilter, delivery};
 use crate::service::{Sims, Stock};
 
@@ -146,6 +146,11 @@ async fn known(stock: &Stock, sims: &[Delivered]) -> Result<usize, Error> {
 async fn search(sims: &Sims, group: Option<&str>) -> Result<Vec<Delivered>, CommandError> {
     let (mut found, mut cards) = (Vec::new(), HashSet::new());
     let mut without_card = 0;
+    let filter = ListFilter {
+        statuses: vec![SimStatus::Preactivated],
+        group: group.map(str::to_owned),
+        ..ListFilter::default()
+    };
     let mut next = Some(Position { status: 0, offset: 0 });
     let mut pages = 0;
     while let Some(start) = next {
@@ -155,13 +160,7 @@ async fn search(sims: &Sims, group: Option<&str>) -> Result<Vec<Delivered>, Comm
                 "SIM Search does not end: nothing was imported",
             ));
         }
-        let page = sims.list(
-            &[SimStatus::Preactivated],
-            group,
-            start,
-            FOUND_AT_ONCE,
-            deadline(),
-        );
+        let page = sims.list(&filter, start, FOUND_AT_ONCE, deadline());
         let page = page.await.map_err(unsearchable)?;
         for record in page.sims {
             let Some(iccid) = record.ids.iccid else {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use tonic::Code;
 use transatel_gateway_client::connectivity::v1::*;
-use transatel_simulator::{Fault, Script};
+use transatel_simulator::{Criteria, Fault, ProfileStatus, Script};
 
 use super::{BY_SERIAL, SEARCH, iccid, msisdn, of};
-use crate::support::gateway::{TestEnv, by_iccid, by_msisdn, reason};
+use crate::support::gateway::{SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason};
 
 #[tokio::test]
 async fn without_search_and_connectivity_the_needed_identifier_is_named() {
@@ -169,4 +169,76 @@ async fn a_walk_through_the_sims_meets_each_once() {
     })
     .await;
     assert!(!grouped.is_empty() && grouped.iter().all(|sim| sim.group == "fleet-a"));
+}
+
+#[tokio::test]
+async fn sims_are_listed_by_the_status_of_their_esim_and_by_being_unused() {
+    let env = TestEnv::open().await;
+    let control = env.control();
+    let mut inventory = env.inventory();
+    let all_of = async |mut request: ListSimsRequest| {
+        let mut inventory = env.inventory();
+        let mut sims = Vec::new();
+        loop {
+            let page = inventory.list_sims(request.clone()).await.unwrap().into_inner();
+            assert!(page.sims.len() <= 50);
+            sims.extend(page.sims);
+            if page.next_page_token.is_empty() {
+                return sims;
+            }
+            request.page_token = page.next_page_token;
+        }
+    };
+    let cards =
+        |sims: Vec<Sim>| -> BTreeSet<String> { sims.into_iter().map(|sim| sim.ids.unwrap().iccid).collect() };
+    let released = ListSimsRequest {
+        esim_statuses: vec![EsimStatus::Released.into()],
+        page_size: 50,
+        ..Default::default()
+    };
+    let listed = all_of(released.clone()).await;
+    assert!(listed.iter().all(|sim| sim.esim_status() == EsimStatus::Released));
+    let expected = Criteria {
+        esim_status: Some(ProfileStatus::Released),
+        ..Criteria::default()
+    };
+    // The search shows only the card of this one.
+    let bare = iccid(&env, 34);
+    let expected = control.find_sims(expected, usize::MAX).into_iter();
+    let expected = expected.map(|sim| sim.iccid).filter(|card| *card != bare);
+    let released_cards = cards(listed);
+    assert_eq!(released_cards, expected.collect());
+
+    // What is on a device costs no read; the others are read.
+    let unused = ListSimsRequest {
+        statuses: vec![SimStatus::Preactivated.into()],
+        esim_statuses: released.esim_statuses.clone(),
+        unused: true,
+        page_size: 1000,
+        ..Default::default()
+    };
+    let before = control.received("GET", SUBSCRIPTIONS);
+    let listed = cards(all_of(unused.clone()).await);
+    let fresh = control.find_sims(Criteria::FRESH, usize::MAX).into_iter();
+    let fresh = fresh.filter(|sim| sim.eid.is_none() && sim.iccid != bare);
+    assert_eq!(listed, fresh.map(|sim| sim.iccid).collect());
+    let reads = control.received("GET", SUBSCRIPTIONS) - before;
+    assert!(reads as usize <= released_cards.len(), "{reads}");
+
+    // A token is of its filter.
+    let page = inventory
+        .list_sims(ListSimsRequest {
+            page_size: 2,
+            ..released
+        })
+        .await
+        .unwrap();
+    let error = inventory
+        .list_sims(ListSimsRequest {
+            page_token: page.into_inner().next_page_token,
+            ..unused
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(reason(&error).reason, "PAGE_TOKEN_INVALID");
 }

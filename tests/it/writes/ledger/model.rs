@@ -176,6 +176,7 @@ impl Model {
             record.checked_at = before.checked_at;
             record.observed = before.observed;
         }
+        record.write.next_check_at = Some(record.sent_by);
         self.rows.push(Row {
             record: record.clone(),
             lease: Some(attempt.lease_until),

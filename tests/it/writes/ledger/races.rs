@@ -10,6 +10,7 @@ use super::*;
 suite! {
     one_of_many_begins_of_a_request_sends,
     one_of_many_begins_on_a_slot_sends,
+    one_of_many_begins_that_have_to_be_alone_sends,
     one_of_many_repeats_sends,
     a_request_id_is_for_one_slot,
     every_begin_has_seen_the_order_before_it,
@@ -75,6 +76,38 @@ async fn one_of_many_begins_on_a_slot_sends(stage: &Stage) {
             "{answer:?}"
         );
     }
+}
+
+async fn one_of_many_begins_that_have_to_be_alone_sends(stage: &Stage) {
+    let alone = |turn: u32, generation| Attempt {
+        alone: Some(generation),
+        ..wanted(1, &format!("P{turn}"), request(turn.into()))
+    };
+    let attempts = (0..MANY).map(|turn| alone(turn, 0)).collect();
+    let (sends, told) = all_begin(stage, attempts).await;
+    assert_eq!(sends.len(), 1);
+    assert_eq!(told.len(), MANY as usize - 1);
+    for answer in told {
+        assert!(matches!(answer, Begun::Moved), "{answer:?}");
+    }
+    let ledger = &*stage.other;
+    let purchases = ledger.sim_purchases(&msisdn(1)).await.unwrap();
+    assert_eq!(purchases.generation, 1);
+    assert_eq!(purchases.in_flight, Some(sends[0].write.id));
+    assert_eq!(purchases.done, []);
+
+    // The same once it is placed, unless that was known before.
+    settled(ledger, &sends[0], placed(Some("S")), 1).await;
+    let late = ledger.begin(alone(MANY, 0)).await.unwrap();
+    assert!(matches!(late, Begun::Moved), "{late:?}");
+    let purchases = ledger.sim_purchases(&msisdn(1)).await.unwrap();
+    assert_eq!(purchases.in_flight, None);
+    assert_eq!(purchases.done, [(sends[0].write.id, Some("S".to_owned()))]);
+    let known = ledger.begin(alone(MANY, purchases.generation)).await.unwrap();
+    assert!(matches!(known, Begun::Yes(_)), "{known:?}");
+    // Other SIMs, and purchases that need not be alone, have nothing to do with it.
+    let other = wanted(1, "Q", request(1_000));
+    assert!(matches!(ledger.begin(other).await.unwrap(), Begun::Yes(_)));
 }
 
 async fn one_of_many_repeats_sends(stage: &Stage) {

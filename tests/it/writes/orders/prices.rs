@@ -204,6 +204,9 @@ async fn a_price_limit_is_checked_against_a_fresh_catalog() {
         status.message(),
         "the product's list price is 3.50 EUR: more than max_price"
     );
+    let metadata = &error.metadata;
+    let parts = ["price_currency", "price_units", "price_nanos"].map(|key| metadata[key].as_str());
+    assert_eq!(parts, ["EUR", "3", "500000000"]);
     assert_eq!(error.metadata["price"], "3.50 EUR");
     let dollars = Money {
         currency_code: "USD".into(),

@@ -45,7 +45,7 @@ async fn state(env: &TestEnv, msisdn: &str) -> (u64, Option<usize>, Vec<api::Ord
 fn comparable(error: &Status) -> (Code, String, HashMap<String, String>) {
     let found = reason(error);
     let mut metadata = found.metadata;
-    for key in ["provider_code", "provider_request_id", "known_state"] {
+    for key in ["provider_code", "provider_request_id", "known_state", "retry"] {
         metadata.remove(key);
     }
     if found.reason != "ORDER_IN_PROGRESS" {
