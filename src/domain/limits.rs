@@ -152,7 +152,7 @@ pub type Used = [(Option<Currency>, Sum)];
 
 impl CallerLimits {
     /// Whether orders are limited.
-    fn are_of_orders(&self) -> bool {
+    pub fn are_of_orders(&self) -> bool {
         self.orders_per_minute.is_some() || self.are_daily()
     }
 

@@ -1,5 +1,6 @@
 //! Domain to protobuf.
 
+pub mod capabilities;
 pub mod catalog_change;
 pub mod esim;
 pub mod event;

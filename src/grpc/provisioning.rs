@@ -4,17 +4,22 @@ use tonic::{Request, Response, Status};
 
 use super::layers::deadline;
 use super::layers::identity::{caller, requester, scope};
+use super::layers::policy::Access;
 use super::page_token::{self, List};
 use super::parse::provisioning::Purchase;
 use super::parse::sim_operations as operations;
 use super::parse::sim_operations::common;
 use super::{compression, convert, parse};
+use crate::config::METHODS;
 use crate::domain::change::{SimAction, SubscriptionAction};
 use crate::domain::write::Order;
-use crate::domain::{Deadline, Result as DomainResult};
+use crate::domain::{Caller, Deadline, Result as DomainResult, Scope};
 use crate::pb::connectivity::v1 as pb;
 use crate::service::writes::{Note, Request as WriteRequest, Validated};
 use crate::service::{Prices, Sales, Stock, Writes};
+
+/// The service, as grants name it.
+const PROVISIONING: &str = "Provisioning";
 
 /// Answers the Provisioning service.
 pub struct Handler {
@@ -26,6 +31,8 @@ pub struct Handler {
     pub stock: Stock,
     /// What orders cost.
     pub prices: Prices,
+    /// What callers may call.
+    pub access: Access,
 }
 
 impl Handler {
@@ -147,6 +154,29 @@ impl pb::provisioning_server::Provisioning for Handler {
                 orders: orders.into_iter().map(|order| self.shown(order)).collect(),
             },
         ))
+    }
+
+    async fn get_capabilities(
+        &self,
+        request: Request<pb::GetCapabilitiesRequest>,
+    ) -> Result<Response<pb::GetCapabilitiesResponse>, Status> {
+        let identity = request.extensions().get::<Caller>();
+        let all = { METHODS.iter() }
+            .flat_map(|(service, methods)| methods.iter().map(move |method| (*service, *method)));
+        let can = all.filter(|(service, method)| {
+            self.access.allows(identity, service, method)
+                && (*service != PROVISIONING || self.orders.is_method_enabled(method))
+        });
+        let methods = can
+            .map(|(service, method)| format!("{service}/{method}"))
+            .collect();
+        let capabilities = self.orders.capabilities(caller(&request).as_deref());
+        let own_requests_only = scope(&request) != Scope::All;
+        Ok(Response::new(convert::capabilities::response(
+            methods,
+            own_requests_only,
+            &capabilities,
+        )))
     }
 
     async fn get_spend(

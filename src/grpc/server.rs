@@ -69,6 +69,7 @@ impl Services {
         self,
         config: &config::Grpc,
         health: HealthServer<H>,
+        access: &Access,
     ) -> Result<Dispatch, tonic_reflection::server::Error> {
         let most = config.max_request_bytes;
         // grpcurl and others still use v1alpha.
@@ -102,6 +103,7 @@ impl Services {
             sales: self.sales,
             stock: self.stock,
             prices: self.prices,
+            access: access.clone(),
         });
         let events = EventsServer::new(EventsHandler(self.events));
         macro_rules! bounded {
@@ -180,7 +182,6 @@ impl<H: HealthApi> Server<H> {
         config: &config::Grpc,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        let dispatch = self.services.dispatch(config, self.health)?;
         let EveryCall {
             metrics,
             sampling,
@@ -189,6 +190,8 @@ impl<H: HealthApi> Server<H> {
             callers,
             limits: of_callers,
         } = self.every_call;
+        let access = Access::new(&callers);
+        let dispatch = self.services.dispatch(config, self.health, &access)?;
         let of_callers = CallLimits::new(&of_callers.named, of_callers.others.as_ref(), &metrics);
         let secured = self.certificates.is_some();
         let limits = Limits {
@@ -201,7 +204,7 @@ impl<H: HealthApi> Server<H> {
             .layer(Gate(Identity::new(secured, callers.forwarded.clone())))
             .layer(TelemetryLayer::new(&metrics, methods(), sampling, simulated))
             .layer(Gate(MetadataLimit::new(config.max_header_bytes)))
-            .layer(Gate(Access::new(&callers)))
+            .layer(Gate(access))
             .layer(Gate(Admission::new(config.max_in_flight, of_callers, &metrics)))
             .layer(DeadlineLayer::new(config.max_deadline, deadlines))
             .max_concurrent_streams(config.max_streams_per_connection)

@@ -53,6 +53,14 @@ impl Access {
     }
 }
 
+impl Access {
+    /// Whether a caller may call a method, as far as the policy goes.
+    pub fn allows(&self, caller: Option<&Caller>, service: &str, method: &str) -> bool {
+        let granted = self.0.as_ref().and_then(|rules| rules.granted.as_ref());
+        granted.is_none_or(|granted| granted.ensure_allowed(caller, &path(service, method)).is_ok())
+    }
+}
+
 impl Granted {
     fn ensure_allowed(&self, caller: Option<&Caller>, path: &str) -> Result<(), Error> {
         let caller = caller.ok_or(Error::CallerUnauthenticated)?;
@@ -96,6 +104,10 @@ fn paths(grants: &[Grant]) -> HashSet<String> {
         .iter()
         .flat_map(|(service, methods)| methods.iter().map(move |method| (*service, *method)));
     all.filter(|(service, method)| grants.iter().any(|grant| grant.covers(service, method)))
-        .map(|(service, method)| format!("/connectivity.v1.{service}/{method}"))
+        .map(|(service, method)| path(service, method))
         .collect()
+}
+
+fn path(service: &str, method: &str) -> String {
+    format!("/connectivity.v1.{service}/{method}")
 }

@@ -14,6 +14,7 @@
 //!   the ledger, sends it once, settles it. `flight` is how calls wait for it.
 //! * `reconcile` determines the outcome of attempts without an answer; `checks`
 //!   measures for how long; `verdict` is what one check can conclude.
+//! * `capabilities` is what the settings enable.
 //! * `limits` shows how much of their limits callers have used.
 //! * `lists` are pages of what the ledger holds, `spend` its sums.
 //! * `waits` is how reads wait for an outcome.
@@ -25,6 +26,7 @@
 //! sent.
 
 mod add_on;
+mod capabilities;
 mod checks;
 mod evidence;
 mod executor;
@@ -71,6 +73,7 @@ use steps::Steps;
 use waits::Waits;
 
 pub use crate::store::{Filter, Key, Note, OperationFilter};
+pub use capabilities::Capabilities;
 pub use resolution::Resolution;
 pub use spend::{Group, Groups, SpendQuery, Sums};
 pub use validation::Validated;

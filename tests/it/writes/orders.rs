@@ -2,6 +2,7 @@
 
 mod add_ons;
 mod callers;
+mod capabilities;
 mod cost;
 mod in_the_way;
 mod least_deadline;

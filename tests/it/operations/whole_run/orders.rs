@@ -123,6 +123,7 @@ impl Visitor {
             ..Default::default()
         };
         ask!(self, client, list_orders, listed).unwrap();
+        ask!(self, client, get_capabilities, GetCapabilitiesRequest::default()).unwrap();
         let day = |day: i64| {
             Some(prost_types::Timestamp {
                 seconds: day * 86_400,
