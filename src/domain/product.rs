@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use super::{Country, Money};
+use super::{Country, Language, Money};
 
 /// Longest product id that is accepted from a caller, in bytes.
 pub const LONGEST_ID: usize = 100;
@@ -279,4 +279,6 @@ pub struct Freshness {
     pub stale: bool,
     /// Identifies the content.
     pub version: Arc<str>,
+    /// The language of the texts, where the provider says it.
+    pub language: Option<Language>,
 }

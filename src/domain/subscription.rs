@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::Country;
 use super::product::{Amount, Category};
+use super::{Country, Language};
 
 /// A product on a SIM.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,8 @@ pub struct Holdings {
     /// Number of elements of the answer that could not be read, or have no id:
     /// each may be any subscription.
     pub unreadable: usize,
+    /// The language of labels, where the provider says it.
+    pub language: Option<Language>,
 }
 
 impl Holdings {

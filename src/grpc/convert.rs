@@ -18,7 +18,7 @@ use crate::domain::product::{
     Validity, ValidityUnit,
 };
 use crate::domain::subscription::{Balance, End, Level, Status};
-use crate::domain::{Country, Money, SimIds, SimRecord, SimStatus, Subscription};
+use crate::domain::{Country, Language, Money, SimIds, SimRecord, SimStatus, Subscription};
 use crate::pb::connectivity::v1 as pb;
 use crate::pb::google::r#type as google;
 use crate::service::catalog::{Destination, Offers};
@@ -150,12 +150,17 @@ pub fn timestamp(moment: jiff::Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds, nanos }
 }
 
-/// Age of a cached answer.
+fn language_code(language: Option<&Language>) -> String {
+    language.map_or_else(String::new, |language| language.as_str().to_owned())
+}
+
+/// How old a cached answer is.
 pub fn freshness(freshness: Freshness) -> pb::Freshness {
     pb::Freshness {
         as_of: Some(freshness.as_of.into()),
         stale: freshness.stale,
         version: freshness.version.as_ref().into(),
+        language_code: language_code(freshness.language.as_ref()),
     }
 }
 
@@ -227,6 +232,7 @@ pub fn inventory(found: SimSubscriptions) -> pb::GetInventoryResponse {
         sim: Some(sim_ids(found.sim)),
         subscriptions: found.subscriptions.into_iter().map(subscription).collect(),
         totals: found.totals.into_iter().map(balance).collect(),
+        language_code: language_code(found.language.as_ref()),
     }
 }
 

@@ -322,5 +322,6 @@ fn freshness(cached: &Cached<Index>) -> Freshness {
         as_of: cached.as_of,
         stale: cached.stale,
         version: cached.value.version(),
+        language: cached.value.language(),
     }
 }

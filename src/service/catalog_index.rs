@@ -27,7 +27,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use crate::domain::catalog_change::Prices;
 use crate::domain::digest::Digest;
 use crate::domain::product::{Category, Product};
-use crate::domain::{Country, Money};
+use crate::domain::{Country, Language, Money};
 use order::sort_key;
 use technologies::Technologies;
 
@@ -118,11 +118,12 @@ pub struct Index {
     snapshot: u64,
     /// The snapshot as callers see it.
     version: Arc<str>,
+    language: Option<Language>,
 }
 
 impl Index {
-    /// Indexes products; infrastructure products are not listed.
-    pub fn new(products: Vec<Product>, prepare: Prepare) -> Self {
+    /// Indexes products with texts in this language; infrastructure products are not listed.
+    pub fn new(products: Vec<Product>, language: Option<Language>, prepare: Prepare) -> Self {
         let mut entries: Vec<Entry> = products
             .into_iter()
             .filter(|product| !product.is_infrastructure())
@@ -151,6 +152,7 @@ impl Index {
             entries,
             by_id,
             rankings,
+            language,
         };
         index.destinations = index.list_destinations();
         index
@@ -165,6 +167,11 @@ impl Index {
     /// The same for callers: in hexadecimal.
     pub fn version(&self) -> Arc<str> {
         Arc::clone(&self.version)
+    }
+
+    /// The language of its texts, where the provider says it.
+    pub fn language(&self) -> Option<Language> {
+        self.language.clone()
     }
 
     /// Products in it.

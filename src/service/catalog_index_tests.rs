@@ -220,7 +220,7 @@ proptest! {
         let mut products = products;
         products.sort_by(|a, b| a.id.cmp(&b.id));
         products.dedup_by(|a, b| a.id == b.id);
-        let index = Index::new(products.clone(), prepare);
+        let index = Index::new(products.clone(), None, prepare);
         let found = ids(&index, &query);
         prop_assert_eq!(found.iter().cloned().collect::<BTreeSet<_>>(), by_hand(&products, &query));
 
@@ -274,7 +274,7 @@ fn a_missing_price_comes_last_in_both_directions() {
         priced("C", Some(100)),
         priced("D", Some(200)),
     ];
-    let index = Index::new(products, prepare);
+    let index = Index::new(products, None, prepare);
     assert_eq!(
         ids(
             &index,
@@ -322,7 +322,7 @@ fn amounts_ascend_unless_they_are_asked_for_the_other_way_round() {
         granting("D", Some(Grant::Unlimited)),
         granting("E", bytes(5)),
     ];
-    let index = Index::new(products, prepare);
+    let index = Index::new(products, None, prepare);
     for (descending, expected) in [
         (false, ["C", "A", "E", "D", "B"]),
         (true, ["D", "A", "E", "C", "B"]),
@@ -346,7 +346,7 @@ fn amounts_ascend_unless_they_are_asked_for_the_other_way_round() {
 
 #[test]
 fn equal_catalogs_have_equal_snapshots_in_any_order() {
-    let index = |ids: &[&str]| Index::new(ids.iter().map(|id| product(id)).collect(), prepare);
+    let index = |ids: &[&str]| Index::new(ids.iter().map(|id| product(id)).collect(), None, prepare);
     assert_eq!(index(&["A", "B"]).snapshot(), index(&["B", "A"]).snapshot());
     assert_ne!(index(&["A", "B"]).snapshot(), index(&["A", "C"]).snapshot());
 }
@@ -357,7 +357,7 @@ fn infrastructure_is_neither_listed_nor_found() {
         tags: vec!["walled_garden".into()],
         ..product("W")
     };
-    let index = Index::new(vec![hidden, product("A")], prepare);
+    let index = Index::new(vec![hidden, product("A")], None, prepare);
     assert_eq!(
         ids(
             &index,

@@ -98,7 +98,8 @@ impl Load for Loader {
         let with_unknown_country = listing.with_unknown_country;
         self.report(&listing.dropped, &listing.unknown_countries);
         let prepare = self.prepare;
-        let indexing = tokio::task::spawn_blocking(move || Index::new(listing.products, prepare));
+        let indexing =
+            tokio::task::spawn_blocking(move || Index::new(listing.products, listing.language, prepare));
         let index = indexing.await.map_err(|_| CallError::Unreadable {
             why: "indexing was ended".into(),
             truncated: false,

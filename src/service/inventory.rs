@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::{Catalog, Sims};
 use crate::cache::{Counts, SharedLoads};
 use crate::config;
-use crate::domain::subscription::{Balance, totals};
+use crate::domain::subscription::{Balance, Holdings, totals};
 use crate::domain::{Deadline, Error, Language, Msisdn, Result, SimIds, SimRef, Subscription};
 use crate::telemetry::propagation;
 use crate::transatel::Transatel;
@@ -23,7 +23,7 @@ use crate::transatel::client::request::CallOptions;
 #[derive(Clone)]
 pub struct Inventory {
     provider: Transatel,
-    reads: SharedLoads<Read, Vec<Subscription>, Error>,
+    reads: SharedLoads<Read, Holdings, Error>,
     sims: Sims,
     catalog: Catalog,
     at_once: usize,
@@ -49,6 +49,8 @@ pub struct SimSubscriptions {
     pub subscriptions: Vec<Subscription>,
     /// What can be used now, per resource.
     pub totals: Vec<Balance>,
+    /// The language of labels, where the provider says it.
+    pub language: Option<Language>,
 }
 
 /// One SIM of a batch.
@@ -93,7 +95,8 @@ impl Inventory {
         };
         let all = self.read(&read).await?;
         let visible = |subscription: &&Subscription| wanted.infrastructure || !subscription.infrastructure;
-        let mut subscriptions: Vec<Subscription> = all.iter().filter(visible).cloned().collect();
+        let mut subscriptions: Vec<Subscription> =
+            all.subscriptions.iter().filter(visible).cloned().collect();
         self.join(&mut subscriptions).await;
         let usable = subscriptions
             .iter()
@@ -107,6 +110,7 @@ impl Inventory {
             sim,
             subscriptions,
             totals,
+            language: all.language.clone(),
         })
     }
 
@@ -126,7 +130,7 @@ impl Inventory {
         }
     }
 
-    async fn read(&self, read: &Read) -> Result<Arc<Vec<Subscription>>> {
+    async fn read(&self, read: &Read) -> Result<Arc<Holdings>> {
         let load = || {
             let (provider, read) = (self.provider.clone(), read.clone());
             async move {

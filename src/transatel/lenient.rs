@@ -20,6 +20,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::moment;
+use crate::domain::Language;
 pub use body::{answer, element, json, record};
 pub use parts::{Lists, Part};
 use tree::Tree;
@@ -133,6 +134,11 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 /// See [`text`]; not copied where it need not be.
 pub fn borrowed_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
     Ok(Simple::deserialize(deserializer)?.text())
+}
+
+/// A language, in any spelling of its tag; anything else is absent.
+pub fn language<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Language>, D::Error> {
+    Ok(borrowed_text(deserializer)?.and_then(|tag| Language::parse(tag.trim())))
 }
 
 /// An id, as text or as an integer; anything else, and an empty one, is

@@ -83,6 +83,7 @@ fn holdings(present: &[(&str, &str)], unreadable: usize) -> Holdings {
     Holdings {
         subscriptions: present.iter().map(|(id, product)| on_sim(id, product)).collect(),
         unreadable,
+        language: None,
     }
 }
 
@@ -339,6 +340,7 @@ fn an_order_on_a_subscription_is_judged_by_the_subscription() {
         let holdings = Holdings {
             subscriptions: subscriptions.into_iter().collect(),
             unreadable: 0,
+            language: None,
         };
         for (seconds, expected) in [(10, &early), (60, &settled), (600, &late)] {
             let judged = subscription::judge(&record(&[]), &terms, Some(&holdings), after(seconds));

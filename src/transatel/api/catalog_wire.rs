@@ -13,17 +13,20 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::countries::country;
-use crate::domain::Country;
 use crate::domain::eligibility::{Mode, Verdict};
 use crate::domain::product::{LONGEST_ID, Product};
+use crate::domain::{Country, Language};
 use crate::transatel::lenient::{self, Said};
 pub(in crate::transatel) use product::category;
 use product::{Around, WireAvailability, WireDefinition, WireDisplay, WirePrices, product};
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Wrapper<'a> {
     #[serde(borrow)]
     products: Vec<&'a RawValue>,
+    #[serde(default, deserialize_with = "lenient::language")]
+    current_locale: Option<Language>,
 }
 
 /// What one answer of the catalog held.
@@ -37,6 +40,8 @@ pub struct Listing {
     pub unknown_countries: BTreeSet<String>,
     /// Products that name one.
     pub with_unknown_country: usize,
+    /// The language of the texts, where the answer says it.
+    pub language: Option<Language>,
 }
 
 /// A product that could not be read.
@@ -76,7 +81,10 @@ const LONGEST_CODE: usize = 20;
 /// Reads the whole catalog. Only an answer without a list is an error.
 pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
     let wrapper: Wrapper<'_> = lenient::json(body)?;
-    let mut listing = Listing::default();
+    let mut listing = Listing {
+        language: wrapper.current_locale,
+        ..Listing::default()
+    };
     let mut seen = HashSet::new();
     for (place, raw) in wrapper.products.iter().enumerate() {
         let without_id = |reason| Dropped {
@@ -113,7 +121,7 @@ pub fn read_listing(body: &[u8]) -> Result<Listing, serde_json::Error> {
 /// The answer is the list's wrapper; a bare product is accepted too.
 pub fn read_eligibility(body: &[u8], ids: &[&str]) -> Result<HashMap<String, Verdict>, serde_json::Error> {
     let products = match lenient::json(body) {
-        Ok(Wrapper { products }) => products,
+        Ok(Wrapper { products, .. }) => products,
         Err(_) => vec![lenient::json(body)?],
     };
     let mut verdicts = HashMap::new();

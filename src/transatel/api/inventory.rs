@@ -34,15 +34,14 @@ impl Transatel {
         ended: bool,
         language: Option<&Language>,
         options: CallOptions,
-    ) -> Result<Vec<Subscription>, Error> {
+    ) -> Result<Holdings, Error> {
         match self.read_subscriptions(msisdn, ended, language, options).await {
             Err(CallError::Refused(refusal))
                 if refusal.status == 404 && !refusal.is("SUBSCRIBER_NOT_FOUND") =>
             {
-                Ok(Vec::new())
+                Ok(Holdings::default())
             }
-            Ok(holdings) => Ok(holdings.subscriptions),
-            Err(failure) => Err(failure.into_error(Need::Required)),
+            other => other.map_err(|failure| failure.into_error(Need::Required)),
         }
     }
 
@@ -93,6 +92,8 @@ impl Transatel {
 #[serde(rename_all = "camelCase")]
 struct Wrapper<T> {
     product_subscriptions: Vec<T>,
+    #[serde(default, deserialize_with = "lenient::language")]
+    current_locale: Option<Language>,
 }
 
 #[derive(Deserialize, Default)]
@@ -196,16 +197,18 @@ impl WireBalance {
 pub(in crate::transatel) fn read(body: &[u8]) -> Result<Holdings, serde_json::Error> {
     if let Ok(whole) = lenient::json::<Wrapper<Part<WireSubscription>>>(body) {
         let wires = whole.product_subscriptions.into_iter();
-        return Ok(holdings(wires.map(|Part(wire)| wire)));
+        return Ok(holdings(wires.map(|Part(wire)| wire), whole.current_locale));
     }
     let wrapper: Wrapper<&RawValue> = lenient::json(body)?;
-    Ok(holdings(
-        wrapper.product_subscriptions.into_iter().map(lenient::element),
-    ))
+    let wires = wrapper.product_subscriptions.into_iter();
+    Ok(holdings(wires.map(lenient::element), wrapper.current_locale))
 }
 
-fn holdings(wires: impl Iterator<Item = Option<WireSubscription>>) -> Holdings {
-    let mut holdings = Holdings::default();
+fn holdings(wires: impl Iterator<Item = Option<WireSubscription>>, language: Option<Language>) -> Holdings {
+    let mut holdings = Holdings {
+        language,
+        ..Holdings::default()
+    };
     for wire in wires {
         match wire.and_then(subscription) {
             Some(subscription) => holdings.subscriptions.push(subscription),

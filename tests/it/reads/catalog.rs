@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use tonic::Code;
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_gateway_client::google::r#type::Money;
+use transatel_simulator::{Fault, Script};
 
 use crate::support::gateway::{
     CATALOG, FRANCE, PRODUCTS, TestEnv, by_iccid, by_msisdn, get, is_stale, reason,
@@ -351,6 +352,63 @@ async fn languages_are_kept_apart_and_equal_ones_together() {
     assert_eq!(name("fr_fr").await, french);
     assert_eq!(name("en-US").await, english);
     assert_eq!(env.control().received("GET", CATALOG), 2);
+}
+
+/// Some texts in the requested language, and which language the answer says it has.
+async fn described(env: &TestEnv, tag: &str) -> (String, String) {
+    let request = GetProductRequest {
+        language_code: tag.into(),
+        ..get(FRANCE)
+    };
+    let answer = env.catalog().get_product(request).await.unwrap().into_inner();
+    (
+        answer.product.unwrap().description,
+        answer.freshness.unwrap().language_code,
+    )
+}
+
+#[tokio::test]
+async fn an_answer_says_in_which_language_its_texts_are() {
+    let env = TestEnv::open().await;
+    let (english, code) = described(&env, "").await;
+    assert_eq!(code, "en-US");
+    assert_eq!(described(&env, "fr").await.1, "fr-FR");
+    // The provider has no texts in it.
+    assert_eq!(described(&env, "de-AT").await, (english, "en-US".to_owned()));
+    let request = ListDestinationsRequest {
+        language_code: "de-AT".into(),
+        ..Default::default()
+    };
+    let answer = env
+        .catalog()
+        .list_destinations(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(answer.freshness.unwrap().language_code, "en-US");
+}
+
+#[tokio::test]
+async fn a_language_that_the_provider_does_not_say_or_that_is_none_is_empty() {
+    let env = TestEnv::open().await;
+    for (tag, locale, expected) in [
+        ("nl", "\"nl_be\"", "nl-BE"),
+        ("it", "null", ""),
+        ("es", "7", ""),
+        ("pt", "\"\"", ""),
+        ("sv", "[\"sv\"]", ""),
+        ("da", "\"english (US)\"", ""),
+    ] {
+        let product = format!(r#"{{"productDefinition":{{"productId":"{FRANCE}"}}}}"#);
+        let body = format!(r#"{{"currentLocale":{locale},"products":[{product}]}}"#);
+        env.control()
+            .queue(Script::on("GET", CATALOG).then(Fault::body(200, body)));
+        assert_eq!(described(&env, tag).await.1, expected, "{locale}");
+    }
+    let product = format!(r#"{{"products":[{{"productDefinition":{{"productId":"{FRANCE}"}}}}]}}"#);
+    env.control()
+        .queue(Script::on("GET", CATALOG).then(Fault::body(200, product)));
+    assert_eq!(described(&env, "ja").await.1, "");
 }
 
 #[tokio::test]

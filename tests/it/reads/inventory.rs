@@ -45,6 +45,20 @@ fn bytes(amount: &Option<Amount>) -> Option<i64> {
 }
 
 #[tokio::test]
+async fn an_inventory_says_in_which_language_its_labels_are() {
+    let env = TestEnv::open().await;
+    // The simulator names a language only where one was requested.
+    for (requested, said) in [("", ""), ("fr", "fr-FR"), ("de", "en-US")] {
+        let request = GetInventoryRequest {
+            language_code: requested.into(),
+            ..of(by_msisdn(&msisdn(2)))
+        };
+        let answer = env.inventory().get_inventory(request).await.unwrap().into_inner();
+        assert_eq!(answer.language_code, said, "{requested}");
+    }
+}
+
+#[tokio::test]
 async fn a_sim_is_found_by_either_identifier_and_resolved_once() {
     let env = TestEnv::open().await;
     let mut inventory = env.inventory();
