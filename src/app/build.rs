@@ -67,7 +67,7 @@ impl App {
         } = measured_store;
         let reads = Reads::new(&config, history, &metrics, &tasks)?;
         let submissions = TaskTracker::new();
-        let appended = Arc::new(Notify::new());
+        let outcomes = Arc::new(Notify::new());
         let stock = Stock::new(
             stock,
             reads.provider.clone(),
@@ -81,7 +81,7 @@ impl App {
             catalog: reads.catalog.clone(),
             ledger,
             log: Arc::clone(&log),
-            appended: Arc::clone(&appended),
+            outcomes: Arc::clone(&outcomes),
             config: config.orders,
             limits: config.limits.all(),
             watched: config.limits.watched(config.callers.policy.as_ref()),
@@ -99,7 +99,7 @@ impl App {
             log,
             sims: reads.sims.clone(),
             orders: orders.clone(),
-            appended,
+            outcomes,
             config: config.events.clone(),
             encode: grpc::prepare_event,
             metrics: Arc::clone(&metrics),

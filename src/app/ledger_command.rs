@@ -36,7 +36,7 @@ pub async fn writes_of(config: Config) -> Result<Writes, StartError> {
         catalog: reads.catalog,
         ledger: opened.ledger,
         log: opened.events,
-        appended: Arc::new(Notify::new()),
+        outcomes: Arc::new(Notify::new()),
         config: config.orders,
         // Nothing is ordered.
         limits: AllLimits::default(),

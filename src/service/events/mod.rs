@@ -62,8 +62,8 @@ pub struct Parts {
     pub sims: Sims,
     /// Orders, which an event may settle.
     pub orders: Writes,
-    /// Notified when this process has appended.
-    pub appended: Arc<Notify>,
+    /// Notified when this process has recorded an outcome.
+    pub outcomes: Arc<Notify>,
     /// Settings.
     pub config: config::Events,
     /// How `grpc` encodes an event.
@@ -82,7 +82,9 @@ struct Inner {
     tail: Tail,
     line: mpsc::Sender<intake::Waiting>,
     /// Notified of appends, here or in another process.
-    appended: Arc<Notify>,
+    appended: Notify,
+    /// Notified of outcomes that were recorded here.
+    outcomes: Arc<Notify>,
     /// When the last event of the provider came, or when this process began to wait for one.
     last_event: Mutex<Timestamp>,
     streams: TaskTracker,
@@ -123,7 +125,7 @@ impl Events {
             log,
             sims,
             orders,
-            appended,
+            outcomes,
             config,
             encode,
             metrics,
@@ -139,7 +141,8 @@ impl Events {
                 encode,
                 tail: Tail::new(),
                 line,
-                appended,
+                appended: Notify::new(),
+                outcomes,
                 last_event: Mutex::new(Timestamp::now()),
                 streams: TaskTracker::new(),
                 end: CancellationToken::new(),

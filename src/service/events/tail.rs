@@ -158,8 +158,14 @@ pub(super) async fn follow(inner: &Inner, begun: Option<u64>) {
         }
         let poll = Instant::now() + inner.config.poll_interval;
         let wake = if publishes { poll } else { publish_at.min(poll) };
+        // There is nothing to read of an outcome before it is appended.
+        let outcome = async {
+            inner.outcomes.notified().await;
+            tokio::time::sleep_until(publish_at).await;
+        };
         tokio::select! {
             () = inner.appended.notified() => {}
+            () = outcome => {}
             () = tokio::time::sleep_until(wake) => {}
         }
     }

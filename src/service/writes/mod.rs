@@ -107,8 +107,8 @@ struct Inner {
     checks: Checks,
     /// Notified when a check may be due sooner than planned.
     wake_up: Notify,
-    /// Notified when the ledger has appended to the log of events.
-    appended: Arc<Notify>,
+    /// Notified when an outcome was recorded, which becomes an event.
+    outcomes: Arc<Notify>,
 }
 
 /// The dependencies of the use cases.
@@ -123,8 +123,8 @@ pub struct Parts {
     pub ledger: Arc<dyn Ledger>,
     /// The log of events, which proves outcomes of orders.
     pub log: Arc<dyn EventLog>,
-    /// To be notified when this process has appended to it.
-    pub appended: Arc<Notify>,
+    /// To be notified when this process has recorded an outcome.
+    pub outcomes: Arc<Notify>,
     /// Settings.
     pub config: config::Orders,
     /// What callers may order.
@@ -235,7 +235,7 @@ impl Writes {
             catalog,
             ledger,
             log,
-            appended,
+            outcomes,
             config,
             limits,
             watched,
@@ -268,7 +268,7 @@ impl Writes {
                 waits: Waits::default(),
                 checks: Checks::default(),
                 wake_up: Notify::new(),
-                appended,
+                outcomes,
             }),
         }
     }
@@ -418,7 +418,7 @@ impl Inner {
     fn count(&self, write: &Write) {
         self.waits.notify(write.id);
         if !write.state.is_unsettled() {
-            self.appended.notify_one();
+            self.outcomes.notify_one();
         }
         self.metrics.write(write.kind.name(), write.state_name());
     }

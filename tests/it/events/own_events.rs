@@ -1,12 +1,16 @@
 //! The gateway's own events: what becomes of orders and operations reaches
 //! followers without a poll.
 
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
 use serde_json::json;
+use tokio::time::Instant;
 use tonic::Request;
 use transatel_gateway::config::StoreUrl;
 use transatel_gateway::domain::write::WriteId;
 use transatel_gateway_client::connectivity::v1::*;
-use transatel_simulator::{Fault, Script, Showing};
+use transatel_simulator::{Criteria, Fault, Script, Showing};
 
 use crate::events::streams::Follower;
 use crate::events::webhook::all;
@@ -404,4 +408,49 @@ async fn a_caller_follows_its_own_requests() {
         .await
         .unwrap();
     assert_eq!(everything.into_inner().events.len(), 5);
+}
+
+/// Every replica reads what is appended: once for each time, and not for each order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outcomes_are_read_as_often_as_they_are_appended() {
+    const TOGETHER: Duration = Duration::from_millis(50);
+    let env = TestEnv::with(&[NO_POLLING]).await;
+    let mut follower = follow(&env.gateway).await;
+    let sims = env.control().find_sims(Criteria::FRESH, 40);
+    let products = [FRANCE, "WW_901O_STACK_ONEOFF_FRANCE_5GB_30D"];
+    let requests: Vec<_> = { products.iter() }
+        .flat_map(|product| sims.iter().map(move |sim| (product, sim)))
+        .map(|(product, sim)| CreateOrderRequest {
+            product_id: (*product).into(),
+            ..order(&sim.msisdn)
+        })
+        .collect();
+    let before = reads_of_the_log(&env).await;
+    let began = Instant::now();
+    let orders = stream::iter(&requests).map(|request| {
+        let mut client = env.provisioning();
+        async move { create(&mut client, request).await.unwrap() }
+    });
+    let orders: Vec<_> = orders.buffer_unordered(16).collect().await;
+    for _ in &orders {
+        assert_eq!(follower.event().await.r#type(), EventType::OrderPlaced);
+    }
+    let times = began.elapsed().div_duration_f64(TOGETHER);
+    let reads = reads_of_the_log(&env).await - before;
+    assert!(reads >= 1.0);
+    assert!(
+        reads <= times + 3.0,
+        "{reads} reads, for outcomes of at most {times} appends"
+    );
+}
+
+async fn reads_of_the_log(env: &TestEnv) -> f64 {
+    let metrics = env.gateway.metrics().await;
+    let counts = metrics.lines().filter(|line| {
+        line.starts_with("db_client_operation_duration_seconds_count{")
+            && line.contains("db_operation_name=\"events_after\"")
+    });
+    counts
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+        .sum()
 }
