@@ -29,8 +29,8 @@ use crate::store::catalog::{Newest, Recorded};
 use crate::store::events::{Appended, Arrival, Extent, Logged, Selection};
 use crate::store::{
     Appending, Attempt, Begun, CatalogHistory, Check, Claims, Count, EventLog, Filter, InFlight, Keep, Key,
-    Ledger, Note, Opened, OperationFilter, Record, Released, Result, Settled, Settlement, SimPurchases, Slot,
-    SlotStatus, StockFilter, StockStore, TakeOver, Taken, Wanted,
+    Ledger, LookUp, Note, Opened, OperationFilter, Record, Released, Result, Settled, Settlement,
+    SimPurchases, Slot, SlotStatus, StockFilter, StockStore, TakeOver, Taken, Wanted,
 };
 use crate::telemetry::metrics::ReferenceClock;
 use crate::telemetry::{ClockReading, Metrics};
@@ -183,6 +183,7 @@ measured! {
     }
     Read ledger.find as "find"(key: Key) -> Option<Record>;
     Read ledger.slot_status as "slot_status"(slot: &Slot) -> SlotStatus;
+    Read ledger.look_up as "look_up"(request_id: RequestId, slot: &Slot) -> LookUp;
     Read ledger.sim_purchases as "sim_purchases"(msisdn: &Msisdn) -> SimPurchases;
     Write ledger.begin as "begin"(attempt: Attempt) -> Begun;
     Write ledger.settle as "settle"(

@@ -13,14 +13,14 @@ use super::catalog::{Appending, CatalogHistory, Keep, Newest, Recorded, operatio
 use super::events::{Appended, Arrival, EventLog, Extent, Logged, Selection, operations as log, selection};
 use super::session::Session;
 use super::{
-    Attempt, Begun, Check, Claims, Count, Filter, InFlight, Key, Ledger, Note, OperationFilter, Record,
-    Released, Result, Settled, Settlement, SimPurchases, Slot, SlotStatus, TakeOver, limits, operations,
-    pages, spend,
+    Attempt, Begun, Check, Claims, Count, Filter, InFlight, Key, Ledger, LookUp, Note, OperationFilter,
+    Record, Released, Result, Settled, Settlement, SimPurchases, Slot, SlotStatus, TakeOver, limits,
+    operations, pages, spend,
 };
 use crate::domain::catalog_change::Since;
 use crate::domain::event::Event;
 use crate::domain::spend::{Days, Spent};
-use crate::domain::write::{Activation, State, Write, WriteId};
+use crate::domain::write::{Activation, RequestId, State, Write, WriteId};
 use crate::domain::{Language, Msisdn};
 
 /// Work on a connection.
@@ -112,6 +112,12 @@ impl<B: Backend> Ledger for B {
     async fn slot_status(&self, slot: &Slot) -> Result<SlotStatus> {
         let slot = slot.clone();
         self.read(reading!(session, slot => operations::slot_status(session, &slot)))
+            .await
+    }
+
+    async fn look_up(&self, request_id: RequestId, slot: &Slot) -> Result<LookUp> {
+        let slot = slot.clone();
+        self.read(reading!(session, slot => operations::look_up(session, request_id, &slot)))
             .await
     }
 

@@ -113,6 +113,15 @@ pub struct SlotStatus {
     pub is_reserved: bool,
 }
 
+/// What the ledger holds of a request that is for a slot.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LookUp {
+    /// Its write.
+    Known(Box<Record>),
+    /// Nothing; what it holds of the slot.
+    New(SlotStatus),
+}
+
 /// What the ledger holds of the purchases for a SIM, of whatever product.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SimPurchases {
@@ -358,6 +367,9 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// The status of a slot.
     async fn slot_status(&self, slot: &Slot) -> Result<SlotStatus>;
+
+    /// The write of a request, or the status of its slot when there is none.
+    async fn look_up(&self, request_id: RequestId, slot: &Slot) -> Result<LookUp>;
 
     /// The purchases for a SIM.
     async fn sim_purchases(&self, msisdn: &Msisdn) -> Result<SimPurchases>;

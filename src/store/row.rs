@@ -13,7 +13,7 @@ use sqlx::error::BoxDynError;
 use uuid::Uuid;
 
 use super::kind::{self, Stored};
-use super::{Attempt, Observed, Record, Slot};
+use super::{Attempt, Observed, Record, Slot, SlotStatus};
 use crate::domain::Pool;
 use crate::domain::ProviderDetail;
 use crate::domain::change::SimChange;
@@ -286,6 +286,15 @@ pub(super) fn id(row: &impl Cells, column: &str) -> sqlx::Result<WriteId> {
 /// The id in a column, when there is one.
 pub(super) fn optional_id(row: &impl Cells, column: &str) -> sqlx::Result<Option<WriteId>> {
     parsed(row, column, WriteId::parse)
+}
+
+/// The status of a slot.
+pub(super) fn slot_status(row: &impl Cells) -> sqlx::Result<SlotStatus> {
+    Ok(SlotStatus {
+        in_flight: optional_id(row, "in_flight")?,
+        generation: number(row, "generation")?,
+        is_reserved: number(row, "reserved")? > 0,
+    })
 }
 
 /// The state in a column.

@@ -17,6 +17,8 @@ pub(super) trait Session: Send {
     /// The locking clause of a statement that picks rows, so that two of them
     /// never wait for or pick the same row.
     const SKIP_LOCKED: &'static str;
+    /// Whether each statement waits for a server.
+    const IS_REMOTE: bool;
     /// The number of orders by kind and state.
     const COUNTS: SqlStr;
     /// The number of SIMs in the stock by pool, state and reason.
@@ -68,10 +70,11 @@ macro_rules! bound {
 }
 
 macro_rules! session {
-    ($connection:ty, $row:ty, $skip_locked:literal, $counts:path, $stock_counts:path, $spend:path) => {
+    ($connection:ty, $row:ty, $skip_locked:literal, $is_remote:literal, $counts:path, $stock_counts:path, $spend:path) => {
         impl Session for $connection {
             type Row = $row;
             const SKIP_LOCKED: &'static str = $skip_locked;
+            const IS_REMOTE: bool = $is_remote;
             const COUNTS: SqlStr = $counts;
             const STOCK_COUNTS: SqlStr = $stock_counts;
             const SPEND: sums::Statements = $spend;
@@ -105,6 +108,7 @@ session!(
     SqliteConnection,
     SqliteRow,
     "",
+    false,
     statements::COUNTS,
     stock::COUNTS,
     sums::SQLITE
@@ -113,6 +117,7 @@ session!(
     PgConnection,
     PgRow,
     "FOR UPDATE SKIP LOCKED",
+    true,
     statements::POSTGRES_COUNTS,
     stock::POSTGRES_COUNTS,
     sums::POSTGRES

@@ -75,11 +75,30 @@ pub(super) const FIND_REQUEST: SqlStr = SqlStr::from_static(concat!(
 pub(super) const DATABASE_TIME: SqlStr =
     SqlStr::from_static("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now");
 
-pub(super) const SLOT_STATUS: SqlStr = SqlStr::from_static(concat!(
-    "SELECT CAST(COALESCE(SUM(attempt), 0) AS BIGINT) AS generation, MIN(CASE WHEN ",
-    in_flight!(),
-    " THEN id END) AS in_flight, (SELECT CAST(COUNT(*) AS BIGINT) FROM stock WHERE stock.msisdn = $1 \
-     AND stock.state = 'reserved') AS reserved FROM orders WHERE msisdn = $1 AND product_id = $2"
+/// The status of the slot `$1`, `$2`, from rows that fulfil one more condition.
+macro_rules! slot_status {
+    ($condition:literal) => {
+        concat!(
+            "SELECT CAST(COALESCE(SUM(attempt), 0) AS BIGINT) AS generation, MIN(CASE WHEN ",
+            in_flight!(),
+            " THEN id END) AS in_flight, (SELECT CAST(COUNT(*) AS BIGINT) FROM stock WHERE stock.msisdn = $1 \
+             AND stock.state = 'reserved') AS reserved FROM orders WHERE msisdn = $1 AND product_id = $2",
+            $condition
+        )
+    };
+}
+
+pub(super) const SLOT_STATUS: SqlStr = SqlStr::from_static(slot_status!(""));
+
+/// The record of the request `$3`, whose columns are empty when there is none, and
+/// only then the status of the slot: its rows are not read for a repeat. PostgreSQL
+/// only.
+pub(super) const LOOK_UP: SqlStr = SqlStr::from_static(concat!(
+    "SELECT generation, in_flight, reserved, ",
+    columns!(),
+    " FROM (",
+    slot_status!(" AND NOT EXISTS (SELECT 1 FROM orders AS known WHERE known.request_id = $3)"),
+    ") AS slot LEFT JOIN orders ON request_id = $3"
 ));
 
 /// Every purchase for a SIM.

@@ -4,6 +4,16 @@ use super::Record;
 use crate::domain::SimStatus;
 use crate::domain::change::SimChange;
 use crate::domain::write::{Activation, Kind, Purchase, SubscriptionChange};
+use crate::store::{Slot, SlotStatus};
+
+/// What the ledger held when a request was looked up.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Before<'a> {
+    /// The write of the request, which is sent again.
+    pub(super) record: Option<&'a Record>,
+    /// A slot of a request that was not known.
+    pub(super) slot: Option<&'a (Slot, SlotStatus)>,
+}
 
 /// The result of preparing a write.
 pub(super) enum Prepared {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::add_on;
-use super::prepared::{Change, Choice, Prepared, Ready};
+use super::prepared::{Before, Change, Choice, Prepared, Ready};
 use super::reconcile::done;
 use super::steps::Step;
 use super::verdict::{Candidates, Judgement, Observation, is_complete, judge};
@@ -28,7 +28,7 @@ impl Writes {
         &self,
         request: &Request,
         terms: &PurchaseTerms,
-        again: Option<&Record>,
+        before: Before<'_>,
         deadline: Deadline,
     ) -> Result<Prepared> {
         self.ensure_account()?;
@@ -42,7 +42,7 @@ impl Writes {
             msisdn: msisdn.clone(),
             product_id: terms.product_id.clone(),
         };
-        let Some(generation) = self.free_slot(&slot, request, again).await? else {
+        let Some(generation) = self.free_slot(&slot, request, before).await? else {
             return Ok(Prepared::Stale);
         };
         // Before anything is read of the SIM: whatever begins later moves it.
@@ -69,7 +69,7 @@ impl Writes {
                 provider: Default::default(),
             });
         }
-        if let Some(record) = again
+        if let Some(record) = before.record
             && let Some(settled) = self
                 .settle_before_repeat(record, terms, &holdings, &slot, &request.by.scope)
                 .await?
@@ -83,7 +83,7 @@ impl Writes {
             && let Some(error) = self.in_use(request, &holdings, purchases, deadline).await?
         {
             // Perhaps by this request itself, in another call of it.
-            return match self.has_moved(request, again).await? {
+            return match self.has_moved(request, before.record).await? {
                 true => Ok(Prepared::Stale),
                 false => Err(error),
             };

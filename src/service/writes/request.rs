@@ -2,13 +2,13 @@
 
 use super::executor::PlannedAttempt;
 use super::flight::Answered;
-use super::prepared::Prepared;
+use super::prepared::{Before, Prepared};
 use super::steps::Step;
-use super::{ANSWER_AHEAD, Key, Record, Request, Terms, Writes, ensure_time, outcome, unavailable};
+use super::{ANSWER_AHEAD, Inner, Key, Record, Request, Terms, Writes, ensure_time, outcome, unavailable};
 use crate::domain::error::LedgerState;
 use crate::domain::write::{State, Write, WriteId};
 use crate::domain::{Deadline, Error, Lease, Result};
-use crate::store::{Attempt, Slot};
+use crate::store::{Attempt, LookUp, Slot, SlotStatus};
 
 impl Writes {
     /// Carries out a request, or answers the outcome of an earlier one with the
@@ -16,7 +16,7 @@ impl Writes {
     pub(super) async fn execute(&self, request: &Request, deadline: Deadline) -> Result<Write> {
         self.ensure_enabled(&request.terms)?;
         loop {
-            let known = self.find(Key::Request(request.request_id)).await?;
+            let (known, slot) = self.look_up(request).await?;
             if let Some(record) = &known {
                 ensure_visible(record, request)?;
             }
@@ -24,7 +24,7 @@ impl Writes {
                 Some(record) => LedgerState::Write(record.write.id, record.write.state_name()),
                 None => LedgerState::Nothing,
             };
-            match self.execute_from(known, request, deadline).await {
+            match self.execute_from(known, slot, request, deadline).await {
                 Ok(Some(answer)) => return Ok(answer),
                 // The ledger has moved on: everything has to be read again.
                 Ok(None) => ensure_time(deadline)?,
@@ -33,9 +33,31 @@ impl Writes {
         }
     }
 
+    /// The write of a request, or the slot that a new purchase takes, where that is
+    /// known before the provider is asked.
+    async fn look_up(&self, request: &Request) -> Result<(Option<Record>, Option<(Slot, SlotStatus)>)> {
+        let Inner { sims, ledger, .. } = &*self.inner;
+        let slot = match &request.terms {
+            Terms::Purchase(terms) => sims.known(&request.sim).await.msisdn.map(|msisdn| Slot::Product {
+                msisdn,
+                product_id: terms.product_id.clone(),
+            }),
+            Terms::Subscription(_) | Terms::Sim { .. } => None,
+        };
+        let Some(slot) = slot else {
+            return Ok((self.find(Key::Request(request.request_id)).await?, None));
+        };
+        let found = ledger.look_up(request.request_id, &slot).await;
+        Ok(match found.map_err(unavailable)? {
+            LookUp::Known(record) => (Some(*record), None),
+            LookUp::New(status) => (None, Some((slot, status))),
+        })
+    }
+
     async fn execute_from(
         &self,
         known: Option<Record>,
+        slot: Option<(Slot, SlotStatus)>,
         request: &Request,
         deadline: Deadline,
     ) -> Result<Option<Write>> {
@@ -53,7 +75,11 @@ impl Writes {
                 Some(record)
             }
         };
-        self.attempt(request, again, deadline).await?.transpose()
+        let before = Before {
+            record: again.as_ref(),
+            slot: slot.as_ref(),
+        };
+        self.attempt(request, before, deadline).await?.transpose()
     }
 
     /// One request, one id: anything else is a mistake of the caller that must
@@ -95,7 +121,7 @@ impl Writes {
     async fn attempt(
         &self,
         request: &Request,
-        again: Option<Record>,
+        before: Before<'_>,
         deadline: Deadline,
     ) -> Result<Option<Result<Write>>> {
         let inner = &self.inner;
@@ -104,7 +130,6 @@ impl Writes {
         // either clock.
         let lease = Lease::begin(&inner.clock, inner.config.lease);
         inner.steps.reached(Step::BeforeReads).await;
-        let before = again.as_ref();
         let ready = match self.prepare(request, before, deadline).await? {
             Prepared::Ready(ready) => ready,
             Prepared::Settled(record) => return Ok(Some(outcome(record.write))),
@@ -112,13 +137,14 @@ impl Writes {
         };
         ensure_time(deadline)?;
         let now = inner.ledger.now().await.map_err(unavailable)?;
-        let number = before.map_or(1, |record| record.attempt.saturating_add(1));
-        let (id, created_at) = match before {
+        let again = before.record;
+        let number = again.map_or(1, |record| record.attempt.saturating_add(1));
+        let (id, created_at) = match again {
             Some(record) => (record.write.id, record.write.created_at),
             None => (WriteId::at(now), now),
         };
         // Whoever repeats it: the order stays its first caller's.
-        let caller = match before {
+        let caller = match again {
             Some(record) => record.write.caller.clone(),
             None => request.by.caller.clone(),
         };
@@ -157,7 +183,7 @@ impl Writes {
     pub(super) async fn prepare(
         &self,
         request: &Request,
-        before: Option<&Record>,
+        before: Before<'_>,
         deadline: Deadline,
     ) -> Result<Prepared> {
         match &request.terms {
@@ -185,12 +211,18 @@ impl Writes {
         &self,
         slot: &Slot,
         request: &Request,
-        again: Option<&Record>,
+        before: Before<'_>,
     ) -> Result<Option<i64>> {
-        if again.is_some_and(|record| record.write.kind.msisdn() != slot.msisdn()) {
+        if before
+            .record
+            .is_some_and(|record| record.write.kind.msisdn() != slot.msisdn())
+        {
             return Err(Error::RequestIdReused { fields: vec!["sim"] });
         }
-        let status = self.inner.ledger.slot_status(slot).await.map_err(unavailable)?;
+        let status = match before.slot {
+            Some((seen, status)) if seen == slot => *status,
+            Some(_) | None => self.inner.ledger.slot_status(slot).await.map_err(unavailable)?,
+        };
         // Who has reserved it may be about to sell it.
         if status.is_reserved && names_sim(&request.terms) {
             return Err(Error::SimReserved);

@@ -5,7 +5,7 @@
 //! A SIM has at most one change in flight of any kind, the provider's normal
 //! answer is that it has begun, and none is ever sent twice.
 
-use super::prepared::{Change, Prepared, Ready};
+use super::prepared::{Before, Change, Prepared, Ready};
 use super::verdict::{Judgement, Observation, PassedWindows, Verdict};
 use super::{Inner, Request, Writes};
 use crate::domain::change::{Applicability, Labels, SimAction, SimChange, SimTerms};
@@ -43,7 +43,7 @@ impl Writes {
         let slot = Slot::Sim {
             msisdn: msisdn.clone(),
         };
-        let Some(generation) = self.free_slot(&slot, request, None).await? else {
+        let Some(generation) = self.free_slot(&slot, request, Before::default()).await? else {
             return Ok(Prepared::Stale);
         };
         // After that: an operation in flight is about to change the status.

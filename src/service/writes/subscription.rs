@@ -3,7 +3,7 @@
 //! little about these orders, so what cannot apply is refused here and not
 //! sent.
 
-use super::prepared::{Change, Prepared, Ready};
+use super::prepared::{Before, Change, Prepared, Ready};
 use super::verdict::{Judgement, Observation, PassedWindows, Verdict};
 use super::{Inner, Request, Writes};
 use crate::domain::change::SubscriptionAction;
@@ -26,7 +26,7 @@ impl Writes {
         &self,
         request: &Request,
         terms: &SubscriptionTerms,
-        again: Option<&Record>,
+        before: Before<'_>,
         deadline: Deadline,
     ) -> Result<Prepared> {
         self.ensure_account()?;
@@ -64,7 +64,7 @@ impl Writes {
             msisdn: line.msisdn.clone(),
             product_id: subscription.product_id.clone(),
         };
-        let Some(generation) = self.free_slot(&slot, request, again).await? else {
+        let Some(generation) = self.free_slot(&slot, request, before).await? else {
             return Ok(Prepared::Stale);
         };
         Ok(Prepared::Ready(Box::new(Ready {

@@ -6,7 +6,7 @@
 //! the account covers the price, and everything may have changed when the order
 //! comes.
 
-use super::prepared::{Change, Choice, Prepared};
+use super::prepared::{Before, Change, Choice, Prepared};
 use super::purchase::fitting;
 use super::request::ensure_visible;
 use super::{Key, Record, Request, Writes, ensure_time, outcome};
@@ -60,7 +60,7 @@ impl Writes {
 
     /// `None` when what was read has changed meanwhile.
     async fn validate_new(&self, request: &Request, deadline: Deadline) -> Result<Option<Validated>> {
-        let ready = match self.prepare(request, None, deadline).await? {
+        let ready = match self.prepare(request, Before::default(), deadline).await? {
             Prepared::Ready(ready) => ready,
             Prepared::Settled(record) => return known(outcome(record.write)?).map(Some),
             Prepared::Stale => return Ok(None),

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use transatel_gateway::domain::event::Event;
 use transatel_gateway::domain::spend::Days;
-use transatel_gateway::store::{Claims, Note, SlotStatus};
+use transatel_gateway::store::{Claims, LookUp, Note, SlotStatus};
 
 use super::*;
 
@@ -515,7 +515,12 @@ async fn compare(ledger: &dyn Ledger, model: &Model) {
         assert_eq!(found(ledger, record.write.id).await.as_ref(), Some(record));
         let order = &record.write;
         let slot = Slot::of(&order.kind);
-        assert_eq!(ledger.slot_status(&slot).await.unwrap(), model.slot_status(order));
+        let status = model.slot_status(order);
+        assert_eq!(ledger.slot_status(&slot).await.unwrap(), status);
+        let known = ledger.look_up(order.request_id, &slot).await.unwrap();
+        assert_eq!(known, LookUp::Known(Box::new(record.clone())));
+        let new = ledger.look_up(RequestId(Uuid::nil()), &slot).await.unwrap();
+        assert_eq!(new, LookUp::New(status));
     }
     for (sim, product) in [(0, "P0"), (1, "P1")] {
         let id = model

@@ -1,9 +1,14 @@
 //! How often an order waits for PostgreSQL.
 
+use transatel_gateway_client::connectivity::v1::OrderState;
+use transatel_simulator::Criteria;
+
+use crate::support::gateway::TestEnv;
 use crate::support::relay::Relay;
 use crate::support::trips::{PING, Trips};
 
 use super::*;
+use crate::writes::orders;
 
 /// A ledger behind a relay that reads along.
 async fn read_along() -> Option<(Arc<dyn Ledger>, Trips, Relay)> {
@@ -38,6 +43,53 @@ async fn an_order_takes_one_round_trip_to_begin_and_one_to_settle() {
     assert_eq!(asked(&trips), ["SELECT id, request_id, iccid,"]);
     settled(&*ledger, &record, placed(None), 1).await;
     assert_eq!(asked(&trips), ["UPDATE orders SET state"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_for_a_number_waits_for_postgresql_three_times() {
+    let Some(address) = postgres::database().await else {
+        return;
+    };
+    let relay = Relay::start(&postgres::socket(&address)).await;
+    let trips = relay.read_along();
+    let store = postgres::through(&relay, &address);
+    let env = TestEnv::with(&[("STORE__URL", &store)]).await;
+    let mut client = env.provisioning();
+    let sims = env.control().find_sims(Criteria::FRESH, 4);
+    let steps = [
+        (
+            "the request or its slot",
+            "SELECT generation, in_flight, reserved, id",
+        ),
+        (
+            "the request, or begins",
+            "SELECT id, request_id, iccid, msisdn, product_id, activation",
+        ),
+        ("the slot", "SELECT CAST(COALESCE(SUM(attempt)"),
+        ("settles", "UPDATE orders SET state = $3"),
+    ];
+    for sim in sims {
+        trips.take();
+        let request = orders::order(&sim.msisdn);
+        let order = client
+            .create_order(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .order
+            .unwrap();
+        assert_eq!(order.state(), OrderState::Placed);
+        let asked = trips.take();
+        let asked: Vec<&str> = asked
+            .iter()
+            .filter_map(|sql| steps.iter().find(|(_, start)| sql.starts_with(start)))
+            .map(|(step, _)| *step)
+            .collect();
+        assert_eq!(
+            asked,
+            ["the request or its slot", "the request, or begins", "settles"]
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
