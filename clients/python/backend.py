@@ -76,7 +76,7 @@ class Shop:
 
     def failed(self, line, attempt, failure):
         advice = failure.advice()
-        if advice == "new":
+        if advice == "NEW_REQUEST_ID":
             # Nothing was bought: the customer may be refunded, or the next `sell` tries again.
             again = [attempt + 1, request_id(line, attempt + 1), line]
             self.db.execute("UPDATE sale SET state = 'refused', attempt = ?, request_id = ? WHERE line = ?", again)

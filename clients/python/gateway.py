@@ -27,31 +27,20 @@ class Failure:
     code: grpc.StatusCode
     reason: str = ""
     metadata: dict = dataclasses.field(default_factory=dict)
-    wait: float | None = None
 
     @classmethod
     def of(cls, error):
         failure, status = cls(error.code()), rpc_status.from_call(error)
-        info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+        info = error_details_pb2.ErrorInfo()
         for detail in status.details if status else ():
             if detail.Unpack(info):
                 failure.reason, failure.metadata = info.reason, dict(info.metadata)
-            elif detail.Unpack(retry):
-                failure.wait = retry.retry_delay.ToTimedelta().total_seconds()
         return failure
 
     def advice(self):
-        """What to do with the request: "same" or "new" (request_id), or "fix"."""
-        codes = grpc.StatusCode
-        if self.reason not in ("ORDER_IN_PROGRESS", "SIM_OPERATION_IN_PROGRESS"):
-            if "order_id" in self.metadata or "operation_id" in self.metadata:
-                return "new"  # Refused for good under its id.
-            if self.code is codes.RESOURCE_EXHAUSTED and self.wait is None:
-                return "fix"
-        # An operator has to act first after the reasons of the last line.
-        passing = (codes.UNAVAILABLE, codes.RESOURCE_EXHAUSTED, codes.ABORTED, codes.DEADLINE_EXCEEDED, codes.CANCELLED)
-        for_operators = ("POOL_EMPTY", "ESIM_NOT_RELEASED", "PROVIDER_CREDENTIALS_REJECTED", "PROVIDER_PROTOCOL", "INTERNAL")
-        return "same" if self.code in passing or self.reason in for_operators else "fix"
+        """What may be done: SAME_REQUEST_ID, NEW_REQUEST_ID or NEVER. Where only a proxy or gRPC speaks, a repeat with
+        the same id cannot buy twice."""
+        return self.metadata.get("retry", "SAME_REQUEST_ID")
 
 
 def follow(channel, stored, handle):

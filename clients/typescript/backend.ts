@@ -81,7 +81,7 @@ async function settled(request: CreateOrderRequest): Promise<Order> {
 function failed(line: string, sale: Sale, error: ServiceError): void {
   if (error.metadata === undefined) throw error;
   const failure = new Failure(error.code, error.metadata);
-  if (failure.advice() === "new") {
+  if (failure.advice() === "NEW_REQUEST_ID") {
     // Nothing was bought: the customer may be refunded, or the next `sell` tries again.
     sale.state = "refused";
     sale.attempt += 1;

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { ChannelCredentials, ClientOptions, credentials, Metadata, ServiceError, status, StatusObject } from "@grpc/grpc-js";
 import { Event, EventsClient, StreamEventsResponse, StreamStart } from "./connectivity/v1/events";
-import { ErrorInfo, RetryInfo } from "./google/rpc/error_details";
+import { ErrorInfo } from "./google/rpc/error_details";
 import { Status } from "./google/rpc/status";
 
 /** Errors of a stream that do not go away by themselves. */
@@ -23,27 +23,17 @@ export function call<Answer>(start: (done: (error: ServiceError | null, answer: 
 export class Failure {
   reason = "";
   metadata: { [key: string]: string } = {};
-  waits = false;
 
   constructor(readonly code: status, trailers: Metadata) {
     const [details] = trailers.get("grpc-status-details-bin");
     for (const any of details ? Status.decode(details as Buffer).details : []) {
       if (any.typeUrl.endsWith(".ErrorInfo")) ({ reason: this.reason, metadata: this.metadata } = ErrorInfo.decode(any.value));
-      if (any.typeUrl.endsWith(".RetryInfo")) this.waits = RetryInfo.decode(any.value).retryDelay !== undefined;
     }
   }
 
-  /** What to do with the request: repeat it with the same request_id, with a new one, or fix it. */
-  advice(): "same" | "new" | "fix" {
-    if (!["ORDER_IN_PROGRESS", "SIM_OPERATION_IN_PROGRESS"].includes(this.reason)) {
-      // Refused for good under its id.
-      if (this.metadata.order_id || this.metadata.operation_id) return "new";
-      if (this.code === status.RESOURCE_EXHAUSTED && !this.waits) return "fix";
-    }
-    const passing = [status.UNAVAILABLE, status.RESOURCE_EXHAUSTED, status.ABORTED, status.DEADLINE_EXCEEDED, status.CANCELLED];
-    // An operator has to act first.
-    const forOperators = ["POOL_EMPTY", "ESIM_NOT_RELEASED", "PROVIDER_CREDENTIALS_REJECTED", "PROVIDER_PROTOCOL", "INTERNAL"];
-    return passing.includes(this.code) || forOperators.includes(this.reason) ? "same" : "fix";
+  /** What may be done. Where only a proxy or gRPC speaks, a repeat with the same id cannot buy twice. */
+  advice(): string {
+    return this.metadata.retry ?? "SAME_REQUEST_ID";
   }
 }
 

@@ -41,7 +41,8 @@ impl Retry {
             | Error::OrderRejected { .. }
             | Error::SimOperationRejected { .. }
             | Error::ReservationOver => Self::NewRequestId,
-            // Of the moment: nothing about the request is wrong.
+            // Of the moment, or of the gateway: nothing about the request is wrong, and what
+            // was done under its id is answered.
             Error::EventStreamTooSlow
             | Error::EsimNotReleased
             | Error::ProviderCredentialsRejected { .. }
@@ -62,7 +63,8 @@ impl Retry {
             | Error::CatalogHistoryUnavailable
             | Error::DeadlineExceeded
             | Error::TooLittleTime { .. }
-            | Error::ShuttingDown => Self::SameRequestId,
+            | Error::ShuttingDown
+            | Error::Internal => Self::SameRequestId,
             Error::InvalidRequest(_)
             | Error::PageTokenInvalid(_)
             | Error::EventCursorInvalid
@@ -96,8 +98,7 @@ impl Retry {
             | Error::MethodNotFound
             | Error::RequestTooLarge { .. }
             | Error::RequestMalformed { .. }
-            | Error::EncodingNotSupported
-            | Error::Internal => Self::Never,
+            | Error::EncodingNotSupported => Self::Never,
         }
     }
 }
