@@ -60,9 +60,9 @@ pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sql
     Ok(Begun::Moved)
 }
 
-/// Begins a first attempt that nothing limits and that need not be alone, for a SIM that is not of the stock,
-/// when the request is new and the slot is free and of the attempt's generation;
-/// nothing otherwise. Takes its own lock, and finds what it began itself when it
+/// Begins a first attempt that nothing limits and that need not be alone, for a SIM that
+/// is not of the stock, when the request is new and the slot is free and of the attempt's
+/// generation; nothing otherwise. Takes its own lock, and finds what it began itself when it
 /// is repeated. PostgreSQL only.
 pub(super) async fn begin_first<S: Session>(
     session: &mut S,
@@ -88,22 +88,11 @@ async fn is_alone<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Resul
     Ok(purchases.in_flight.is_none() && purchases.generation == generation)
 }
 
-/// Whether a known write may be sent again for this one. Decided here, where no
-/// other begin can happen meanwhile: a caller may have looked before it was
-/// known.
+/// Whether the attempt sends this write again: the one that was found when its request
+/// was looked for. One that began later is not sent again, even with the same content:
+/// whose it is and what it says has to be checked first.
 fn is_repeat(known: &Write, write: &Write) -> bool {
-    let is_same = match (&known.kind, &write.kind) {
-        (Kind::Purchase(known), Kind::Purchase(purchase)) => {
-            known.terms == purchase.terms && known.line.msisdn == purchase.line.msisdn
-        }
-        (Kind::Subscription(known), Kind::Subscription(change)) => {
-            known.terms == change.terms
-                && known.product_id == change.product_id
-                && known.line.msisdn == change.line.msisdn
-        }
-        _ => false,
-    };
-    is_same && known.may_be_sent_again()
+    known.id == write.id && Slot::of(&known.kind) == Slot::of(&write.kind) && known.may_be_sent_again()
 }
 
 /// Whether an event proves that an order was carried out. Checked within the

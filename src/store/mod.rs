@@ -175,7 +175,8 @@ pub struct Observed {
 /// An attempt that is about to be sent.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The write; its state is `SUBMITTING`.
+    /// The write; its state is `SUBMITTING`. Its id is new, or that of the write of
+    /// its request which is to be sent again.
     pub write: Write,
     /// Subscriptions that are on the SIM.
     pub baseline: Vec<String>,
@@ -198,8 +199,8 @@ pub enum Begun {
     /// It is durable: send. For a repeated `NOT_DONE` order, with its own id,
     /// creation time and the number of the attempt.
     Yes(Box<Record>),
-    /// The request id is known, and its write cannot be attempted again, or an
-    /// event proves that it was carried out.
+    /// The request id is known, and its write cannot be attempted again, is not the
+    /// one that the attempt repeats, or was carried out, as an event proves.
     Known(Box<Record>),
     /// Another write is in flight for the slot.
     Busy(WriteId),

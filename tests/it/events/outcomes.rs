@@ -19,7 +19,7 @@ use crate::events::event_log::{Stage, event, ids, incoming, named};
 use crate::writes::ledger::sims::change;
 use crate::writes::ledger::{
     BY_ANOTHER, NOT_PLACED, at, begun, failure, horizon, in_state, list_price, msisdn, placed, purchase_mut,
-    request, settled, suite_of, unknown, wanted,
+    repeating, request, settled, suite_of, unknown, wanted,
 };
 
 suite_of! { crate::events::event_log::Stage:
@@ -198,7 +198,7 @@ async fn a_change_without_an_outcome_is_no_event(stage: &Stage) {
     let record = in_state(ledger, 3, State::NotDone).await;
     let repeat = |generation| Attempt {
         generation,
-        ..wanted(3, "P", request(3))
+        ..repeating(&record, wanted(3, "P", request(3)))
     };
     let repeated = begun(ledger, repeat(1)).await;
     assert_eq!((repeated.write.id, repeated.attempt), (record.write.id, 2));
@@ -275,10 +275,10 @@ async fn what_the_gateway_concluded_proves_nothing(stage: &Stage) {
     );
     assert_eq!(stage.other.last_received_at().await.unwrap(), Some(at(5)));
     // An order that is not placed, as the gateway says, is sent again.
-    in_state(ledger, 3, State::NotDone).await;
+    let known = in_state(ledger, 3, State::NotDone).await;
     let repeat = Attempt {
         generation: 1,
-        ..wanted(3, "P", request(3))
+        ..repeating(&known, wanted(3, "P", request(3)))
     };
     assert!(matches!(ledger.begin(repeat).await.unwrap(), Begun::Yes(_)));
 }

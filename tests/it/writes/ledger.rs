@@ -128,6 +128,12 @@ pub fn wanted(sim: u32, product: &str, request_id: RequestId) -> Attempt {
     }
 }
 
+/// The attempt, after its request was looked for and this was found.
+pub fn repeating(known: &Record, mut attempt: Attempt) -> Attempt {
+    attempt.write.id = known.write.id;
+    attempt
+}
+
 /// A list price in euros, of a catalog that was given then.
 pub fn list_price(cents: i64, as_of: i64) -> Option<ListPrice> {
     Some(ListPrice {

@@ -8,6 +8,7 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
+use transatel_gateway::app::Seams;
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Sandbox, Webhook};
 
@@ -45,6 +46,10 @@ struct Stage {
 
 impl Stage {
     async fn on(store: &str) -> Self {
+        Self::with(store, &[], Seams::default()).await
+    }
+
+    async fn with(store: &str, more: &[(&str, &str)], seams: Seams) -> Self {
         let sandbox = simulator().await;
         let control = sandbox.control();
         control.configure(|settings| settings.follow_ups.enabled = true);
@@ -60,8 +65,8 @@ impl Stage {
             ("ORDERS__RECONCILE_AFTER", "5s"),
             ("ORDERS__RECONCILE_AT_MOST", "30m"),
         ];
-        let all = [&OPERATIONS[..], &secret.settings(), &own].concat();
-        let gateway = Gateway::start(&sandbox.base_url(), &all).await;
+        let all = [&OPERATIONS[..], &secret.settings(), &own, more].concat();
+        let gateway = Gateway::start_in(&sandbox.base_url(), &all, seams).await;
         let webhook = Webhook::new(gateway.webhook(), SECRET);
         control.set_webhook(Some(webhook)).unwrap();
         let stage = Self {

@@ -11,7 +11,8 @@ suite! {
     a_repeat_keeps_what_names_the_order_and_forgets_the_rest,
     the_first_attempts_baseline_is_kept_for_good,
     the_looks_at_an_order_go_on_after_a_repeat_that_was_not_sent,
-    another_request_is_not_a_repeat,
+    what_began_after_the_request_was_looked_for_is_not_repeated,
+    another_slot_is_not_a_repeat,
     a_slot_is_busy_while_its_order_is_in_flight,
     a_slot_that_moved_is_not_begun_on,
     what_was_not_sent_is_taken_back,
@@ -62,6 +63,9 @@ async fn a_known_request_is_not_begun_again_whatever_its_order_became(stage: &St
         let record = in_state(ledger, sim, state).await;
         let mut again = wanted(sim, "P", request(sim.into()));
         again.generation = 1;
+        if state == State::NotDone {
+            again = repeating(&record, again);
+        }
         match (state, ledger.begin(again).await.unwrap()) {
             (State::NotDone, Begun::Yes(repeated)) => assert_eq!(repeated.write.id, record.write.id),
             (_, Begun::Known(known)) => assert_eq!(*known, record),
@@ -89,7 +93,7 @@ async fn a_repeat_keeps_what_names_the_order_and_forgets_the_rest(stage: &Stage)
     assert_eq!((first.due_at, first.write.next_check_at), (Some(at(300)), None));
     assert_eq!(first.write.failure, None);
 
-    let mut again = wanted(1, "P", request(1));
+    let mut again = repeating(&first, wanted(1, "P", request(1)));
     again.write.created_at = at(50);
     again.write.updated_at = at(51);
     again.baseline = vec!["SUB-9".into()];
@@ -137,7 +141,7 @@ async fn the_first_attempts_baseline_is_kept_for_good(stage: &Stage) {
             record = settled(ledger, &record, unknown(100), 1).await;
             settled(ledger, &record, NOT_PLACED, 2).await;
         }
-        let mut again = wanted(1, "P", request(1));
+        let mut again = repeating(&record, wanted(1, "P", request(1)));
         again.baseline = vec!["A".into(), format!("N{attempt}")];
         again.generation = i64::from(attempt) - 1;
         let expected = again.baseline.clone();
@@ -161,7 +165,7 @@ async fn the_looks_at_an_order_go_on_after_a_repeat_that_was_not_sent(stage: &St
         next_check_at: Some(at(300)),
     };
     settled(ledger, &record, watched, 2).await;
-    let mut again = wanted(1, "P", request(1));
+    let mut again = repeating(&record, wanted(1, "P", request(1)));
     again.generation = 1;
     let repeat = begun(ledger, again).await;
     let due = async || {
@@ -173,17 +177,28 @@ async fn the_looks_at_an_order_go_on_after_a_repeat_that_was_not_sent(stage: &St
     assert_eq!(due().await, 1);
 }
 
-async fn another_request_is_not_a_repeat(stage: &Stage) {
+/// Whoever requested it, and whatever it says, has to be checked first.
+async fn what_began_after_the_request_was_looked_for_is_not_repeated(stage: &Stage) {
     let ledger = &*stage.ledger;
     let record = in_state(ledger, 1, State::NotDone).await;
-    let other_sim = wanted(2, "P", request(1));
-    let other_product = wanted(1, "Q", request(1));
-    let mut other_reference = wanted(1, "P", request(1));
-    purchase_mut(&mut other_reference.write).terms.reference = "other".into();
-    for mut attempt in [other_sim, other_product, other_reference] {
-        attempt.generation = 1;
-        let known = ledger.begin(attempt).await.unwrap();
-        assert!(matches!(known, Begun::Known(known) if *known == record));
+    let mut unaware = wanted(1, "P", request(1));
+    unaware.generation = 1;
+    let known = ledger.begin(unaware.clone()).await.unwrap();
+    assert!(matches!(known, Begun::Known(known) if *known == record));
+    assert_eq!(found(ledger, record.write.id).await.as_ref(), Some(&record));
+    assert_eq!(begun(ledger, repeating(&record, unaware)).await.attempt, 2);
+}
+
+async fn another_slot_is_not_a_repeat(stage: &Stage) {
+    let ledger = &*stage.ledger;
+    let record = in_state(ledger, 1, State::NotDone).await;
+    for (sim, product) in [(2, "P"), (1, "Q")] {
+        for generation in [0, 1] {
+            let mut attempt = repeating(&record, wanted(sim, product, request(1)));
+            attempt.generation = generation;
+            let known = ledger.begin(attempt).await.unwrap();
+            assert!(matches!(known, Begun::Known(known) if *known == record));
+        }
     }
 }
 
@@ -219,7 +234,7 @@ async fn a_slot_that_moved_is_not_begun_on(stage: &Stage) {
     let record = begun(ledger, attempt).await;
     let record = settled(ledger, &record, unknown(100), 1).await;
     settled(ledger, &record, NOT_PLACED, 1).await;
-    let mut repeat = wanted(1, "P", request(2));
+    let mut repeat = repeating(&record, wanted(1, "P", request(2)));
     repeat.generation = 1;
     assert!(matches!(
         ledger.begin(repeat.clone()).await.unwrap(),
@@ -237,8 +252,8 @@ async fn what_was_not_sent_is_taken_back(stage: &Stage) {
     assert_eq!(found(ledger, first.write.id).await, None);
     assert_eq!(ledger.slot_status(&slot(1, "P")).await.unwrap().generation, 0);
 
-    in_state(ledger, 1, State::NotDone).await;
-    let mut again = wanted(1, "P", request(1));
+    let first = in_state(ledger, 1, State::NotDone).await;
+    let mut again = repeating(&first, wanted(1, "P", request(1)));
     again.generation = 1;
     let second = begun(ledger, again).await;
     ledger.release(second.write.id, 2, at(7)).await.unwrap();
@@ -286,15 +301,17 @@ async fn how_an_attempt_is_sent_is_kept(stage: &Stage) {
     let record = settled(ledger, &record, unknown(100), 1).await;
     assert_eq!(used(&record), at_once);
     settled(ledger, &record, NOT_PLACED, 2).await;
-    let record = begun(ledger, with(first_use, 1)).await;
+    let record = begun(ledger, repeating(&record, with(first_use, 1))).await;
     assert_eq!((record.attempt, used(&record)), (2, first_use));
     assert_eq!(set(1).await, first_use, "of an earlier attempt");
 }
 
 async fn the_list_price_is_that_of_the_latest_attempt(stage: &Stage) {
     let ledger = &*stage.ledger;
+    let id = next_id();
     let with = |list_price, generation| {
         let mut attempt = wanted(1, "P", request(1));
+        attempt.write.id = id;
         purchase_mut(&mut attempt.write).list_price = list_price;
         attempt.generation = generation;
         attempt

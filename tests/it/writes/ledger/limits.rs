@@ -136,7 +136,7 @@ async fn an_order_that_is_sent_again_is_limited_too(stage: &Stage) {
     let record = settled(ledger, &record, unknown(100), 1).await;
     let record = settled(ledger, &record, NOT_PLACED, 2).await;
     let other = begun(ledger, sale(2, "shop", &one)).await;
-    let mut again = sale(1, "shop", &one);
+    let mut again = repeating(&record, sale(1, "shop", &one));
     again.generation = 1;
     let answer = ledger.begin(again.clone()).await.unwrap();
     assert!(matches!(answer, Begun::Limited(_)), "{answer:?}");

@@ -19,6 +19,7 @@ enum Step {
         request: u8,
         sim: u8,
         product: u8,
+        looked: bool,
         generation_off: bool,
         lease: i64,
     },
@@ -69,8 +70,10 @@ fn settlement() -> impl Strategy<Value = Settlement> {
 fn step() -> impl Strategy<Value = Step> {
     let rarely = || proptest::bool::weighted(0.1);
     prop_oneof![
-        6 => (0..6_u8, 0..2_u8, 0..2_u8, rarely(), 0..60_i64).prop_map(
-            |(request, sim, product, generation_off, lease)| Step::Begin { request, sim, product, generation_off, lease }
+        6 => (0..6_u8, 0..2_u8, 0..2_u8, proptest::bool::weighted(0.8), rarely(), 0..60_i64).prop_map(
+            |(request, sim, product, looked, generation_off, lease)| {
+                Step::Begin { request, sim, product, looked, generation_off, lease }
+            }
         ),
         6 => (0..6_u8, rarely(), settlement()).prop_map(
             |(order, attempt_off, settlement)| Step::Settle { order, attempt_off, settlement }
@@ -140,11 +143,9 @@ impl Model {
             .position(|row| row.record.write.request_id == order.request_id);
         if let Some(at) = known {
             let record = &self.rows[at].record;
-            let same = {
-                let (known, wanted) = (purchase(&record.write), purchase(order));
-                known.terms == wanted.terms && known.line == wanted.line
-            };
-            if record.write.state != State::NotDone || !same {
+            let is_repeat =
+                record.write.id == order.id && Slot::of(&record.write.kind) == Slot::of(&order.kind);
+            if record.write.state != State::NotDone || !is_repeat {
                 return Begun::Known(Box::new(record.clone()));
             }
         }
@@ -411,10 +412,19 @@ async fn agree(opened: Opened, steps: &[Step]) -> Vec<Outcome> {
                 request: number,
                 sim,
                 product,
+                looked,
                 generation_off,
                 lease,
             } => {
                 let mut attempt = wanted(sim.into(), &format!("P{product}"), request(number.into()));
+                let known = model
+                    .rows
+                    .iter()
+                    .map(|row| &row.record)
+                    .find(|known| known.write.request_id == attempt.write.request_id);
+                if let Some(known) = known.filter(|known| looked && known.write.state == State::NotDone) {
+                    attempt = repeating(known, attempt);
+                }
                 attempt.write.created_at = now;
                 attempt.write.updated_at = now;
                 attempt.lease_until = at(lease);

@@ -112,7 +112,7 @@ async fn one_of_many_begins_that_have_to_be_alone_sends(stage: &Stage) {
 
 async fn one_of_many_repeats_sends(stage: &Stage) {
     let record = in_state(&*stage.ledger, 1, State::NotDone).await;
-    let mut repeat = wanted(1, "P", request(1));
+    let mut repeat = repeating(&record, wanted(1, "P", request(1)));
     repeat.generation = 1;
     let (sends, told) = all_begin(stage, vec![repeat; MANY as usize]).await;
     assert_eq!(
@@ -243,11 +243,12 @@ async fn one_of_many_orders_gets_a_subscription(stage: &Stage) {
 }
 
 async fn what_is_repeated_is_not_forgotten(stage: &Stage) {
+    let mut known = Vec::new();
     for sim in 0..MANY {
-        in_state(&*stage.ledger, sim, State::NotDone).await;
+        known.push(in_state(&*stage.ledger, sim, State::NotDone).await);
     }
-    let repeats = (0..MANY).map(|sim| async move {
-        let mut repeat = wanted(sim, "P", request(sim.into()));
+    let repeats = (0..).zip(&known).map(|(sim, known)| async move {
+        let mut repeat = repeating(known, wanted(sim, "P", request(sim.into())));
         repeat.generation = 1;
         repeat.write.updated_at = at(99);
         (sim, stage.replica(sim).begin(repeat).await.unwrap())

@@ -151,7 +151,7 @@ async fn an_order_counts_on_the_day_of_its_last_attempt(stage: &Stage) {
     let record = begun(ledger, first).await;
     let record = settled(ledger, &record, unknown(100), 1).await;
     settled(ledger, &record, NOT_PLACED, 2).await;
-    let mut again = sale(1, "P", None, Some(200));
+    let mut again = repeating(&record, sale(1, "P", None, Some(200)));
     again.generation = 1;
     let record = begun(ledger, again).await;
     assert_sums(stage, &[("", "P", "EUR", false, (1, 2, 0))]).await;
