@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 17] = [
+const STEPS: [(i64, &str, &str, &str); 18] = [
     (
         1,
         "orders",
@@ -119,6 +119,12 @@ const STEPS: [(i64, &str, &str, &str); 17] = [
         "stock levels (readable from 9)",
         include_str!("../../migrations/sqlite/0017_stock_levels.sql"),
         include_str!("../../migrations/postgres/0017_stock_levels.sql"),
+    ),
+    (
+        18,
+        "events without a caller (readable from 9)",
+        include_str!("../../migrations/sqlite/0018_events_without_a_caller.sql"),
+        include_str!("../../migrations/postgres/0018_events_without_a_caller.sql"),
     ),
 ];
 

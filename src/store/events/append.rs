@@ -3,8 +3,8 @@
 //!
 //! PostgreSQL does it in one statement with its own transaction, so that no
 //! lock is held while a process that may freeze has to send the next one: the
-//! function `append_events` of migration `0010_append.sql`. SQLite, whose file has
-//! a single writing process, takes a statement per table.
+//! function `append_events` of migration `0018_events_without_a_caller.sql`. SQLite,
+//! whose file has a single writing process, takes a statement per table.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,9 +27,10 @@ macro_rules! columns {
 }
 
 /// What goes there; members are named in `row::MEMBERS`. The reference counts
-/// when it is an order's, and the transaction when it is an operation's. Without
-/// either the event is the caller's who bought the subscription, or who alone has
-/// bought for the SIM.
+/// when it is an order's, and the transaction when it is an operation's: the event is
+/// the caller's who requested that, and no caller's when it was requested without a
+/// name. Without either it is the caller's who bought the subscription, or who alone
+/// has bought for the SIM.
 macro_rules! event {
     () => {
         concat!(
@@ -44,15 +45,19 @@ macro_rules! event {
             of_order!("request_id"),
             ", ",
             of_operation!("request_id"),
-            "), COALESCE(",
+            "), CASE WHEN ",
+            of_order!("id"),
+            " IS NOT NULL THEN ",
             of_order!("caller"),
-            ", ",
+            " WHEN ",
+            of_operation!("id"),
+            " IS NOT NULL THEN ",
             of_operation!("caller"),
-            ", ",
+            " ELSE COALESCE(",
             of_subscription!(),
             ", ",
             of_sim!(),
-            "), NULLIF(",
+            ") END, NULLIF(",
             of_order!("reference"),
             ", '')"
         )

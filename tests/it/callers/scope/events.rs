@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use stream_events_response::Message;
 use transatel_gateway_client::connectivity::v1::*;
+use transatel_simulator::{Fault, Script};
 
 use super::{OTHER, POOL, SHOP, SUPPORT, Stage};
-use crate::support::gateway::{FRANCE, by_msisdn, until};
+use crate::support::gateway::{FRANCE, ORDERS, by_msisdn, reason, until};
 use crate::writes::orders::order;
 use crate::writes::orders_late::FRESH;
+use crate::writes::sim_operations::IN_USE;
 
 /// Everything up to the second heartbeat, with the token after each event.
 async fn streamed(stage: &Stage, caller: &'static str, resume_token: &str) -> Vec<(String, String)> {
@@ -124,6 +126,60 @@ async fn a_sim_and_its_subscription_are_followed_by_who_sold_them() {
         assert!(!names(&own).contains("OCS/PRODUCT/RESOURCE/EXHAUSTED"));
         for events in [&own, &others] {
             assert!(!names(events).contains("NETWORK/SMS/DLR/RECEIVED"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_what_was_requested_without_a_name_belongs_to_no_caller() {
+    for stage in Stage::each_with_unnamed_callers().await {
+        let control = stage.sandbox.control();
+        control.configure(|settings| settings.operations.delay = std::time::Duration::ZERO);
+        let mut unnamed = stage.gateway.provisioning();
+        let suspend = SuspendSimRequest {
+            request_id: uuid::Uuid::new_v4().to_string(),
+            sim: by_msisdn(IN_USE),
+            ..Default::default()
+        };
+        // Nobody else has bought for the SIM.
+        stage.buy(SHOP, &order(IN_USE)).await.unwrap();
+        control.queue(Script::on("POST", ORDERS).then(Fault::problem(402, "INSUFFICIENT_FUND").step()));
+        let germany = CreateOrderRequest {
+            product_id: FRANCE.replace("FRANCE", "GERMANY"),
+            ..order(IN_USE)
+        };
+        let refused = reason(&unnamed.create_order(germany).await.unwrap_err());
+        assert_eq!(refused.reason, "INSUFFICIENT_FUNDS");
+        let order_id = refused.metadata["order_id"].clone();
+        let operation = unnamed.suspend_sim(suspend).await.unwrap();
+        let operation = operation.into_inner().operation.unwrap();
+        assert_eq!(operation.caller, "");
+
+        let of_operation = json!({ "msisdn": IN_USE, "transactionId": operation.provider_reference });
+        control.send_event("NETWORK/SMS/RECEIVED", of_operation);
+        control.send_event("NETWORK/SMS/DLR/RECEIVED", json!({ "msisdn": IN_USE }));
+        until("the SIM's own event is the shop's", async || {
+            names(&listed(&stage, SHOP).await).contains("NETWORK/SMS/DLR/RECEIVED")
+        })
+        .await;
+        // It proves that the order was placed, and belongs to it from the start.
+        let of_order = json!({ "msisdn": IN_USE, "externalReference": order_id });
+        control.send_event("OCS/PRODUCT/EXPIRED", of_order);
+        until("all of them are in the log", async || {
+            let all = listed(&stage, SUPPORT).await;
+            let all = names(&all);
+            all.contains("NETWORK/SMS/RECEIVED") && all.contains("OCS/PRODUCT/EXPIRED")
+        })
+        .await;
+        let all = listed(&stage, SUPPORT).await;
+        let named = |raw_type| all.iter().find(|event| event.raw_type == raw_type).unwrap();
+        let sms = named("NETWORK/SMS/RECEIVED");
+        assert_eq!((&sms.operation_id, &*sms.caller), (&operation.operation_id, ""));
+        let expired = named("OCS/PRODUCT/EXPIRED");
+        assert_eq!((&expired.order_id, &*expired.caller), (&order_id, ""));
+        for event in listed(&stage, SHOP).await {
+            assert_ne!(event.operation_id, operation.operation_id, "{}", event.raw_type);
+            assert_ne!(event.order_id, order_id, "{}", event.raw_type);
         }
     }
 }

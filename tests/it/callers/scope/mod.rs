@@ -89,9 +89,18 @@ impl Stage {
 
     /// On SQLite and, where there is one, on PostgreSQL.
     async fn each() -> Vec<Self> {
-        let mut stages = vec![Self::on("sqlite::memory:").await];
+        Self::each_with(&[]).await
+    }
+
+    /// The same, where callers without a name are served, and see everything.
+    async fn each_with_unnamed_callers() -> Vec<Self> {
+        Self::each_with(&[("CALLERS__SCOPE", r#"{ "shop" = "own" }"#)]).await
+    }
+
+    async fn each_with(more: &[(&str, &str)]) -> Vec<Self> {
+        let mut stages = vec![Self::with("sqlite::memory:", more, Seams::default()).await];
         if let Some(store) = postgres::database().await {
-            stages.push(Self::on(&store).await);
+            stages.push(Self::with(&store, more, Seams::default()).await);
         }
         stages
     }

@@ -1,0 +1,6 @@
+-- Gives no event of an order or operation without a caller to another one, for which
+-- PostgreSQL needs its function again. Kept in step with
+-- migrations/postgres/0018_events_without_a_caller.sql. A file that was released is
+-- never edited: its checksum is in every database.
+--
+-- Nothing here: with SQLite the gateway has the statement itself.
