@@ -179,7 +179,7 @@ struct Side {
 }
 
 impl Side {
-    async fn start(store: Store, simulator: &Simulator, secret: &Path) -> Self {
+    async fn start(mut store: Store, simulator: &Simulator, secret: &Path) -> Self {
         let webhooks: Vec<SocketAddr> = (0..store.replicas).map(|_| free_address()).collect();
         let command = |replica: usize| {
             let mut command = Command::new(GATEWAY);

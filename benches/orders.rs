@@ -192,7 +192,7 @@ struct Figures {
 }
 
 impl Side {
-    async fn start(store: Store) -> Self {
+    async fn start(mut store: Store) -> Self {
         let simulator = Simulator::start(Path::new(GATEWAY));
         let gateways = store.start(&simulator, |_| Command::new(GATEWAY)).await;
         let direct = Direct::new(format!("http://{}", simulator.address)).await;
@@ -276,6 +276,9 @@ fn main() {
             for side in &mut sides {
                 side.alone(n).await;
             }
+        }
+        for side in &sides {
+            side.store.analyze().await;
         }
         for round in 0..ROUNDS {
             for side in &mut sides {

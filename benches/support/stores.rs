@@ -16,6 +16,8 @@ pub struct Store {
     /// Gateways on it.
     pub replicas: usize,
     server: Option<String>,
+    /// Its database, once it is started.
+    database: Option<String>,
 }
 
 impl Store {
@@ -27,11 +29,13 @@ impl Store {
             name,
             replicas,
             server: server.clone(),
+            database: None,
         };
         let mut stores = vec![Self {
             name: "SQLite",
             replicas: 1,
             server: None,
+            database: None,
         }];
         if server.is_some() {
             stores.push(on("PostgreSQL", 1));
@@ -42,14 +46,14 @@ impl Store {
 
     /// Starts its gateways on a new ledger and waits until they are ready; the
     /// command, which ends in the gateway's binary, is made by replica.
-    pub async fn start(&self, simulator: &Simulator, command: impl Fn(usize) -> Command) -> Vec<Gateway> {
-        let database = match &self.server {
+    pub async fn start(&mut self, simulator: &Simulator, command: impl Fn(usize) -> Command) -> Vec<Gateway> {
+        self.database = match &self.server {
             Some(server) => Some(database(server).await),
             None => None,
         };
         let mut gateways = Vec::new();
         for replica in 0..self.replicas {
-            let mut gateway = match &database {
+            let mut gateway = match &self.database {
                 Some(url) => {
                     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
                     Gateway::start_on(url, command(replica), simulator, folder)
@@ -60,6 +64,18 @@ impl Store {
             gateways.push(gateway);
         }
         gateways
+    }
+
+    /// Brings what a server plans by up to date, which it does itself every minute: a
+    /// statement that was planned for the first rows reads the whole table until then.
+    pub async fn analyze(&self) {
+        if let Some(url) = &self.database {
+            let mut connection = PgConnection::connect(url).await.expect("the server answers");
+            connection
+                .execute("ANALYZE")
+                .await
+                .expect("a table can be analyzed");
+        }
     }
 }
 
