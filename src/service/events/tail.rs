@@ -205,6 +205,7 @@ async fn read(inner: &Inner, mut last: Last) -> Option<Last> {
         let Some(newest) = page.last() else {
             return Some(last);
         };
+        let is_full = page.len() >= super::PAGE as usize;
         let before = last.mark;
         last = Last {
             sequence: newest.sequence,
@@ -221,6 +222,9 @@ async fn read(inner: &Inner, mut last: Last) -> Option<Last> {
         }
         let entries = page.into_iter().map(|logged| inner.entry(logged)).collect();
         inner.tail.push(before, entries);
+        if !is_full {
+            return Some(last);
+        }
     }
 }
 
