@@ -16,8 +16,9 @@ mod lookup;
 mod pairs;
 mod unused;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::{Bounds, Counts, LoadingCache};
@@ -36,6 +37,8 @@ use pairs::Loader;
 pub struct Sims {
     cache: LoadingCache<Loader>,
     provider: Transatel,
+    /// Until then no search for many cards is tried.
+    rests_until: Arc<Mutex<Option<Instant>>>,
 }
 
 /// The start of a page of SIMs: the provider is queried for one status after
@@ -100,7 +103,11 @@ impl Sims {
             bounds,
             tasks,
         );
-        Self { cache, provider }
+        Self {
+            cache,
+            provider,
+            rests_until: Arc::default(),
+        }
     }
 
     /// The MSISDN of a SIM. Cancel-safe.

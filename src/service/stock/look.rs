@@ -94,8 +94,14 @@ pub(in crate::service) fn has_subscription(holdings: &Holdings) -> bool {
 }
 
 /// Whether an eSIM was ever on a device, or is bound to one.
-pub(in crate::service) fn is_of_device(profile: &Profile) -> bool {
+fn is_of_device(profile: &Profile) -> bool {
     profile.status.is_some_and(was_on_device) || profile.eid.is_some()
+}
+
+/// The same of one that nobody has looked for: a status that is not known may be that
+/// of a device.
+pub(in crate::service) fn may_be_of_device(profile: &Profile) -> bool {
+    profile.status.is_none() || is_of_device(profile)
 }
 
 /// Whether an eSIM of this status was ever on a device.

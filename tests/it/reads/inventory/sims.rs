@@ -225,6 +225,11 @@ async fn sims_are_listed_by_the_status_of_their_esim_and_by_being_unused() {
     let reads = control.received("GET", SUBSCRIPTIONS) - before;
     assert!(reads as usize <= released_cards.len(), "{reads}");
 
+    // One that nothing can be bought for is left out, and not the error of the page.
+    let unknown = Fault::problem(404, "SUBSCRIBER_NOT_FOUND");
+    control.queue(Script::on("GET", SUBSCRIPTIONS).then(unknown));
+    assert_eq!(all_of(unused.clone()).await.len(), listed.len() - 1);
+
     // A token is of its filter.
     let page = inventory
         .list_sims(ListSimsRequest {
