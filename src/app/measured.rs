@@ -30,7 +30,7 @@ use crate::store::events::{Appended, Arrival, Extent, Logged, Selection};
 use crate::store::{
     Appending, Attempt, Begun, CatalogHistory, Check, Claims, Count, EventLog, Filter, InFlight, Keep, Key,
     Ledger, LookUp, Note, Opened, OperationFilter, Record, Released, Result, Settled, Settlement,
-    SimPurchases, Slot, SlotStatus, StockFilter, StockStore, TakeOver, Taken, Wanted,
+    SimPurchase, Slot, SlotStatus, StockFilter, StockStore, TakeOver, Taken, Wanted,
 };
 use crate::telemetry::metrics::ReferenceClock;
 use crate::telemetry::{ClockReading, Metrics};
@@ -184,7 +184,7 @@ measured! {
     Read ledger.find as "find"(key: Key) -> Option<Record>;
     Read ledger.slot_status as "slot_status"(slot: &Slot) -> SlotStatus;
     Read ledger.look_up as "look_up"(request_id: RequestId, slot: &Slot) -> LookUp;
-    Read ledger.sim_purchases as "sim_purchases"(msisdn: &Msisdn) -> SimPurchases;
+    Read ledger.sim_purchases as "sim_purchases"(msisdn: &Msisdn) -> Vec<SimPurchase>;
     Write ledger.begin as "begin"(attempt: Attempt) -> Begun;
     Write ledger.settle as "settle"(
         id: WriteId, attempt: i32, settlement: Settlement, note: Option<Note>, now: Timestamp

@@ -5,9 +5,9 @@
 pub enum SimUse {
     /// A subscription that has not ended.
     Subscription,
-    /// Its eSIM, which was on a device or is bound to one.
+    /// Its eSIM, which was on a device, is bound to one, or has a status that is not known.
     Esim,
-    /// A purchase in the ledger, in flight or placed.
+    /// A purchase in the ledger: in flight, placed, or one that may show yet.
     Order,
 }
 
@@ -27,7 +27,7 @@ impl SimUse {
     pub(super) fn description(self) -> &'static str {
         match self {
             Self::Subscription => "a subscription that has not ended",
-            Self::Esim => "a device that its eSIM was on or is bound to",
+            Self::Esim => "an eSIM that was on a device, is bound to one, or has a status that is not known",
             Self::Order => "another order",
         }
     }

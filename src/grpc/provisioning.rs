@@ -167,10 +167,11 @@ impl pb::provisioning_server::Provisioning for Handler {
             self.access.allows(identity, service, method)
                 && (*service != PROVISIONING || self.orders.is_method_enabled(method))
         });
-        let methods = can
+        let methods: Vec<_> = can
             .map(|(service, method)| format!("{service}/{method}"))
             .collect();
-        let capabilities = self.orders.capabilities(caller(&request).as_deref());
+        let mut capabilities = self.orders.capabilities(caller(&request).as_deref());
+        capabilities.add_ons &= methods.iter().any(|method| method == "Provisioning/CreateOrder");
         let own_requests_only = scope(&request) != Scope::All;
         Ok(Response::new(convert::capabilities::response(
             methods,

@@ -15,7 +15,8 @@ pub(super) enum Retry {
     /// The same request may succeed later, with the same `request_id` if it has
     /// one.
     SameRequestId,
-    /// The `request_id` is used up: another attempt needs a new one.
+    /// The request was refused for good under its `request_id`, and nothing was bought:
+    /// another attempt needs a new one.
     NewRequestId,
     /// The same request is answered the same until it, or what it is about, is
     /// changed.
@@ -36,11 +37,8 @@ impl Retry {
     pub(super) fn after(error: &Error) -> Self {
         match error {
             Error::AfterLedger { error, .. } => Self::after(error),
-            // Kept in the ledger or the stock under their ids, for good.
-            Error::RequestIdReused { .. }
-            | Error::OrderRejected { .. }
-            | Error::SimOperationRejected { .. }
-            | Error::ReservationOver => Self::NewRequestId,
+            // Kept in the ledger under their ids, for good.
+            Error::OrderRejected { .. } | Error::SimOperationRejected { .. } => Self::NewRequestId,
             // Of the moment, or of the gateway: nothing about the request is wrong, and what
             // was done under its id is answered.
             Error::EventStreamTooSlow
@@ -65,7 +63,10 @@ impl Retry {
             | Error::TooLittleTime { .. }
             | Error::ShuttingDown
             | Error::Internal => Self::SameRequestId,
-            Error::InvalidRequest(_)
+            // What the id was used for may have bought: with a new one it would be bought again.
+            Error::RequestIdReused { .. }
+            | Error::ReservationOver
+            | Error::InvalidRequest(_)
             | Error::PageTokenInvalid(_)
             | Error::EventCursorInvalid
             | Error::EventCursorExpired

@@ -287,7 +287,7 @@ fn row(error: &Error) -> Row {
         Error::SimReserved => Row::new(Code::FailedPrecondition, R::SimReserved),
         Error::SimInUse { by, order_id } => Row::new(Code::FailedPrecondition, R::SimInUse)
             .with("sim_use", by.name())
-            .with_id("order_id", *order_id),
+            .with_id("other_order_id", *order_id),
         Error::CatalogVersionUnknown => Row::new(Code::OutOfRange, R::CatalogVersionUnknown),
         Error::LedgerUnavailable | Error::EventLogUnavailable | Error::CatalogHistoryUnavailable => {
             Row::new(Code::Unavailable, R::LedgerUnavailable).retry_after(LEDGER_AFTER)

@@ -119,13 +119,17 @@ fn every_error_says_of_a_closed_set_what_may_be_done() {
         if details.retry_info().is_some() {
             assert_eq!(retry, "SAME_REQUEST_ID", "{}", info.reason);
         }
-        let in_the_way = info.reason.ends_with("_IN_PROGRESS") || info.reason == "SIM_IN_USE";
+        let in_the_way = info.reason.ends_with("_IN_PROGRESS");
         let is_refused = ["order_id", "operation_id"]
             .iter()
             .any(|key| info.metadata.contains_key(*key));
-        if is_refused && !in_the_way {
-            assert_eq!(retry, "NEW_REQUEST_ID", "{}", info.reason);
-        }
+        // Only what was refused for good bought nothing under its id, whatever came before.
+        assert_eq!(
+            retry == "NEW_REQUEST_ID",
+            is_refused && !in_the_way,
+            "{}",
+            info.reason
+        );
     }
     let all: BTreeSet<String> = retries().into_values().flatten().collect();
     assert_eq!(all, known.map(str::to_owned).into());

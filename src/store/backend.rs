@@ -14,7 +14,7 @@ use super::events::{Appended, Arrival, EventLog, Extent, Logged, Selection, oper
 use super::session::Session;
 use super::{
     Attempt, Begun, Check, Claims, Count, Filter, InFlight, Key, Ledger, LookUp, Note, OperationFilter,
-    Record, Released, Result, Settled, Settlement, SimPurchases, Slot, SlotStatus, TakeOver, limits,
+    Record, Released, Result, Settled, Settlement, SimPurchase, Slot, SlotStatus, TakeOver, limits,
     operations, pages, spend,
 };
 use crate::domain::catalog_change::Since;
@@ -121,7 +121,7 @@ impl<B: Backend> Ledger for B {
             .await
     }
 
-    async fn sim_purchases(&self, msisdn: &Msisdn) -> Result<SimPurchases> {
+    async fn sim_purchases(&self, msisdn: &Msisdn) -> Result<Vec<SimPurchase>> {
         let msisdn = msisdn.clone();
         self.read(reading!(session, msisdn => operations::sim_purchases(session, &msisdn)))
             .await

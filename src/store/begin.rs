@@ -13,8 +13,8 @@ use crate::domain::write::{Kind, RequestId, Write, WriteId};
 /// others begin and release all the time.
 const ROUNDS: usize = 4;
 
-/// The caller excludes every other begin on the slot meanwhile, and for an attempt
-/// that has to be alone on its SIM, every other such on the SIM.
+/// The caller excludes every other begin on the slot meanwhile, and while it begins an
+/// attempt that has to be alone on its SIM, every other attempt of that kind on the SIM.
 pub(super) async fn begin<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<Begun> {
     let slot = Slot::of(&attempt.write.kind);
     for _ in 0..ROUNDS {
@@ -78,14 +78,13 @@ pub(super) async fn begin_first<S: Session>(
     begun.as_ref().map(row::record).transpose()
 }
 
-/// Whether no other purchase for the SIM is in flight or has begun since, where
-/// that matters.
+/// Whether the purchases for the SIM are as they were before it was read, where that
+/// matters.
 async fn is_alone<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Result<bool> {
-    let Some(generation) = attempt.alone else {
+    let Some(before) = &attempt.alone else {
         return Ok(true);
     };
-    let purchases = sim_purchases(session, attempt.write.kind.msisdn()).await?;
-    Ok(purchases.in_flight.is_none() && purchases.generation == generation)
+    Ok(sim_purchases(session, attempt.write.kind.msisdn()).await? == *before)
 }
 
 /// Whether the attempt sends this write again: the one that was found when its request
@@ -126,7 +125,7 @@ async fn may_be_sold<S: Session>(session: &mut S, attempt: &Attempt) -> sqlx::Re
 }
 
 /// The reservation of the SIM that a write is for.
-fn reservation(write: &Write) -> Option<RequestId> {
+pub(super) fn reservation(write: &Write) -> Option<RequestId> {
     write.kind.purchase_terms()?.reservation(write.request_id)
 }
 

@@ -42,11 +42,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::Msisdn;
 use crate::domain::failure::Failure;
 use crate::domain::limits::{Limits, Refusal};
 use crate::domain::spend::{Days, Spent};
 use crate::domain::write::{Activation, Kind, RequestId, State, Write, WriteId};
+use crate::domain::{Iccid, Msisdn};
 
 pub use crate::domain::write::Note;
 pub use backend::Connections;
@@ -122,16 +122,21 @@ pub enum LookUp {
     New(SlotStatus),
 }
 
-/// What the ledger holds of the purchases for a SIM, of whatever product.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SimPurchases {
-    /// As in [`SlotStatus`], over all products.
-    pub generation: i64,
-    /// The first that is in flight.
-    pub in_flight: Option<WriteId>,
-    /// Those that are done, with the subscription that came of them, if that is
-    /// known.
-    pub done: Vec<(WriteId, Option<String>)>,
+/// A purchase for a SIM, as far as another one for the SIM depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimPurchase {
+    /// Its id.
+    pub id: WriteId,
+    /// Its latest attempt.
+    pub attempt: i32,
+    /// Its state.
+    pub state: State,
+    /// Whether it may show yet although it is not known to have been carried out.
+    pub is_watched: bool,
+    /// The card, where it is known.
+    pub iccid: Option<Iccid>,
+    /// The subscription that came of it, where it is known.
+    pub subscription_id: Option<String>,
 }
 
 /// A write and the data needed to determine its outcome.
@@ -182,9 +187,9 @@ pub struct Attempt {
     pub baseline: Vec<String>,
     /// The slot's generation before the baseline was read.
     pub generation: i64,
-    /// The generation of all purchases for the SIM before anything was read of it,
-    /// when no other may have begun since; `None` when that does not matter.
-    pub alone: Option<i64>,
+    /// The purchases for the SIM before anything was read of it, when none of them may
+    /// have begun or changed since; `None` when that does not matter.
+    pub alone: Option<Vec<SimPurchase>>,
     /// Until then no other process may treat this one as dead.
     pub lease_until: Timestamp,
     /// The process that carries it out.
@@ -372,8 +377,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// The write of a request, or the status of its slot when there is none.
     async fn look_up(&self, request_id: RequestId, slot: &Slot) -> Result<LookUp>;
 
-    /// The purchases for a SIM.
-    async fn sim_purchases(&self, msisdn: &Msisdn) -> Result<SimPurchases>;
+    /// The purchases for a SIM, of whatever product, in the order of their ids.
+    async fn sim_purchases(&self, msisdn: &Msisdn) -> Result<Vec<SimPurchase>>;
 
     /// Begins an attempt: the last step before it is sent.
     async fn begin(&self, attempt: Attempt) -> Result<Begun>;

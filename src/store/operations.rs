@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::Error;
-use super::row::{self, Cells as _, values};
+use super::row::{self, values};
 use super::session::Session;
 use super::{
-    Check, Claims, Count, InFlight, Key, LookUp, Note, Record, Released, Settled, Settlement, SimPurchases,
+    Check, Claims, Count, InFlight, Key, LookUp, Note, Record, Released, Settled, Settlement, SimPurchase,
     Slot, SlotStatus, TakeOver, kind, statements,
 };
 use crate::domain::Msisdn;
@@ -69,22 +69,11 @@ pub(super) async fn look_up<S: Session>(
 pub(super) async fn sim_purchases<S: Session>(
     session: &mut S,
     msisdn: &Msisdn,
-) -> sqlx::Result<SimPurchases> {
+) -> sqlx::Result<Vec<SimPurchase>> {
     let rows = session
         .rows(statements::SIM_PURCHASES, values![msisdn.as_str()])
         .await?;
-    let mut purchases = SimPurchases::default();
-    for found in &rows {
-        let (id, state) = (row::id(found, "id")?, row::state(found)?);
-        purchases.generation += row::number(found, "attempt")?;
-        if state.is_in_flight() {
-            purchases.in_flight.get_or_insert(id);
-        }
-        if state == State::Done {
-            purchases.done.push((id, found.text("subscription_id")?));
-        }
-    }
-    Ok(purchases)
+    rows.iter().map(row::sim_purchase).collect()
 }
 
 pub(super) async fn set_activation_used<S: Session>(

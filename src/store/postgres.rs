@@ -130,8 +130,9 @@ async fn try_begin(connection: &mut PgConnection, attempt: &Attempt) -> sqlx::Re
     let (msisdn, product_id) = slot.columns();
     let lock = values![msisdn, product_id];
     transaction.execute(LOCK_SLOT, lock).await?;
-    if attempt.alone.is_some() {
-        // After the lock of the slot, always: no two begins wait for each other.
+    // A sale from the stock is for a SIM that nothing uses, too.
+    if attempt.alone.is_some() || begin::reservation(&attempt.write).is_some() {
+        // Always after the lock of the slot, so that two begins cannot deadlock.
         transaction
             .execute(LOCK_SLOT, values![msisdn, EVERY_PRODUCT])
             .await?;

@@ -13,7 +13,7 @@ use sqlx::error::BoxDynError;
 use uuid::Uuid;
 
 use super::kind::{self, Stored};
-use super::{Attempt, Observed, Record, Slot, SlotStatus};
+use super::{Attempt, Observed, Record, SimPurchase, Slot, SlotStatus};
 use crate::domain::Pool;
 use crate::domain::ProviderDetail;
 use crate::domain::change::SimChange;
@@ -286,6 +286,18 @@ pub(super) fn id(row: &impl Cells, column: &str) -> sqlx::Result<WriteId> {
 /// The id in a column, when there is one.
 pub(super) fn optional_id(row: &impl Cells, column: &str) -> sqlx::Result<Option<WriteId>> {
     parsed(row, column, WriteId::parse)
+}
+
+/// A purchase for a SIM.
+pub(super) fn sim_purchase(row: &impl Cells) -> sqlx::Result<SimPurchase> {
+    Ok(SimPurchase {
+        id: id(row, "id")?,
+        attempt: i32::try_from(number(row, "attempt")?).map_err(|_| unusable("attempt"))?,
+        state: state(row)?,
+        is_watched: number(row, "watched")? > 0,
+        iccid: parsed(row, "iccid", Iccid::parse)?,
+        subscription_id: row.text("subscription_id")?,
+    })
 }
 
 /// The status of a slot.

@@ -103,7 +103,9 @@ pub(super) const LOOK_UP: SqlStr = SqlStr::from_static(concat!(
 
 /// Every purchase for a SIM.
 pub(super) const SIM_PURCHASES: SqlStr = SqlStr::from_static(
-    "SELECT id, state, attempt, subscription_id FROM orders WHERE msisdn = $1 AND act = 'buy' ORDER BY id",
+    "SELECT id, state, attempt, iccid, subscription_id, CAST(CASE WHEN state IN ('not_placed', 'rejected') \
+     AND next_check_at IS NOT NULL THEN 1 ELSE 0 END AS BIGINT) AS watched \
+     FROM orders WHERE msisdn = $1 AND act = 'buy' ORDER BY id",
 );
 
 /// Values: `row::new_row`.

@@ -19,6 +19,9 @@ use crate::config::{Callers, Grant, METHODS};
 use crate::domain::scope::Scopes;
 use crate::domain::{Caller, Error, Scope};
 
+/// Who may call anything may ask what that is.
+const CAPABILITIES: (&str, &str) = ("Provisioning", "GetCapabilities");
+
 /// Refuses calls that the policy does not cover.
 #[derive(Clone)]
 pub struct Access(Option<Arc<Rules>>);
@@ -51,9 +54,7 @@ impl Access {
             })
         }))
     }
-}
 
-impl Access {
     /// Whether a caller may call a method, as far as the policy goes.
     pub fn allows(&self, caller: Option<&Caller>, service: &str, method: &str) -> bool {
         let granted = self.0.as_ref().and_then(|rules| rules.granted.as_ref());
@@ -103,9 +104,15 @@ fn paths(grants: &[Grant]) -> HashSet<String> {
     let all = METHODS
         .iter()
         .flat_map(|(service, methods)| methods.iter().map(move |method| (*service, *method)));
-    all.filter(|(service, method)| grants.iter().any(|grant| grant.covers(service, method)))
+    let mut paths: HashSet<_> = all
+        .filter(|(service, method)| grants.iter().any(|grant| grant.covers(service, method)))
         .map(|(service, method)| path(service, method))
-        .collect()
+        .collect();
+    if !paths.is_empty() {
+        let (service, method) = CAPABILITIES;
+        paths.insert(path(service, method));
+    }
+    paths
 }
 
 fn path(service: &str, method: &str) -> String {

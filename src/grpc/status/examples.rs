@@ -129,7 +129,7 @@ pub(super) fn errors() -> Vec<Error> {
         Error::ShuttingDown,
         Error::Internal,
     ];
-    for reason in Reason::ALL {
+    for reason in Reason::ALL.into_iter().filter(|reason| reason.is_refusal()) {
         let failure = || Failure {
             reason,
             provider: provider(),
@@ -175,7 +175,7 @@ pub(super) const KEYS: &str = "\
 | `retry` | every error | what may be done: `SAME_REQUEST_ID`, `NEW_REQUEST_ID` or `NEVER`, see [how to retry](#how-to-retry) |
 | `known_state` | any error that was given after the ledger was read | what the ledger held for this `request_id`: `NONE`, or the order's state |
 | `known_order_id` | the same | that order's id; absent with `NONE` |
-| `order_id` | `ORDER_IN_PROGRESS`, `SIM_IN_USE`, a refused order | the order in the way, or the refused one |
+| `order_id` | `ORDER_IN_PROGRESS`, a refused order | the order in the way, or the refused one |
 | `order_state` | `ORDER_IN_PROGRESS` | the state of the order in the way, without its prefix; with `NEEDS_OPERATOR` waiting does not help |
 | `order_request_id` | `ORDER_IN_PROGRESS` | the `request_id` of the order in the way |
 | `order_caller` | `ORDER_IN_PROGRESS` | who requested it, where that is known |
@@ -183,7 +183,8 @@ pub(super) const KEYS: &str = "\
 | `operation_state` | `SIM_OPERATION_IN_PROGRESS` | the state of the operation in the way, without its prefix, or `NEEDS_OPERATOR` |
 | `operation_request_id` | `SIM_OPERATION_IN_PROGRESS` | the `request_id` of the operation in the way |
 | `operation_caller` | `SIM_OPERATION_IN_PROGRESS` | who requested it, where that is known |
-| `sim_use` | `SIM_IN_USE` | what uses the SIM: `SUBSCRIPTION`, one that has not ended; `ESIM`, a device that its eSIM was on or is bound to; `ORDER`, another purchase in the ledger, with its `order_id` where the caller may see it |
+| `sim_use` | `SIM_IN_USE` | what uses the SIM: `SUBSCRIPTION`, one that has not ended; `ESIM`, an eSIM that was on a device, is bound to one, or has a status that is not known; `ORDER`, another purchase in the ledger |
+| `other_order_id` | `SIM_IN_USE` | that purchase, where the caller may see it |
 | `sim_status` | `SIM_STATUS_NOT_ELIGIBLE` of an operation | the status that the SIM has, without its prefix; not in repeats of a refused operation |
 | `least_deadline_ms` | `DEADLINE_EXCEEDED` of a write of which nothing was sent | the least deadline of such a call, in milliseconds |
 | `state` | `ORDER_NOT_RESOLVABLE` | the state that it is in |

@@ -96,8 +96,15 @@ impl Sales {
     }
 
     async fn sell_reserved(&self, id: RequestId, sale: &Sale, deadline: Deadline) -> Result<Order> {
-        let reservation = self.stock.held(id, &sale.by.scope, deadline).await?;
-        let sim = by_card(reservation.sim)?;
+        let sim = match self.stock.held(id, &sale.by.scope, deadline).await {
+            Ok(reservation) => by_card(reservation.sim)?,
+            // Perhaps by this request itself, in another call of it.
+            Err(Error::ReservationOver) => {
+                let known = self.orders.sim_of(sale.request_id).await?;
+                known.ok_or(Error::ReservationOver)?
+            }
+            Err(error) => return Err(error),
+        };
         self.orders.create_order(&sale.request(sim), deadline).await
     }
 

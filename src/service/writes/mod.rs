@@ -152,8 +152,8 @@ pub struct Request {
     pub sim: SimRef,
     /// The requested change.
     pub terms: Terms,
-    /// A purchase is only sent for a SIM that nothing uses yet. A condition of the
-    /// call, which the ledger does not keep.
+    /// Whether a purchase is only sent for a SIM that nothing uses. The ledger does not
+    /// keep it: it is a condition of the call.
     pub require_unused: bool,
 }
 

@@ -4,7 +4,7 @@ use super::Record;
 use crate::domain::SimStatus;
 use crate::domain::change::SimChange;
 use crate::domain::write::{Activation, Kind, Purchase, SubscriptionChange};
-use crate::store::{Slot, SlotStatus};
+use crate::store::{SimPurchase, Slot, SlotStatus};
 
 /// What the ledger held when a request was looked up.
 #[derive(Clone, Copy, Default)]
@@ -33,8 +33,8 @@ pub(super) struct Ready {
     pub(super) baseline: Vec<String>,
     /// The generation of its slot, from before the baseline was read.
     pub(super) generation: i64,
-    /// The generation of the purchases for its SIM, when it has to be unused.
-    pub(super) alone: Option<i64>,
+    /// The purchases for its SIM from before it was read, when it has to be unused.
+    pub(super) alone: Option<Vec<SimPurchase>>,
 }
 
 /// What is sent.

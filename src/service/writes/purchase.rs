@@ -78,9 +78,10 @@ impl Writes {
         }
         let enabled = self.inner.provider.can_order_add_ons();
         add_on::ensure_parent(&product, terms.parent.as_deref(), enabled, &holdings)?;
-        let alone = purchases.as_ref().map(|purchases| purchases.generation);
         if let Some(purchases) = &purchases
-            && let Some(error) = self.in_use(request, &holdings, purchases, deadline).await?
+            && let Some(error) = self
+                .in_use(request, before, &holdings, purchases, deadline)
+                .await?
         {
             // Perhaps by this request itself, in another call of it.
             return match self.has_moved(request, before.record).await? {
@@ -103,7 +104,7 @@ impl Writes {
             change: Change::Purchase(purchase, choice),
             baseline: baseline.collect(),
             generation,
-            alone,
+            alone: purchases,
         })))
     }
 

@@ -28,8 +28,23 @@ impl Writes {
                 Ok(Some(answer)) => return Ok(answer),
                 // The ledger has moved on: everything has to be read again.
                 Ok(None) => ensure_time(deadline)?,
+                Err(error) if read == LedgerState::Nothing => {
+                    return Err(self.after_nothing(error, request).await);
+                }
                 Err(error) => return Err(error.after_ledger(read)),
             }
+        }
+    }
+
+    /// The error of a call that found nothing in the ledger, with what it holds now: an
+    /// earlier call of the request may have begun meanwhile.
+    async fn after_nothing(&self, error: Error, request: &Request) -> Error {
+        match self.find(Key::Request(request.request_id)).await {
+            Ok(Some(record)) if ensure_visible(&record, request).is_ok() => {
+                error.after_ledger(LedgerState::Write(record.write.id, record.write.state_name()))
+            }
+            Ok(_) => error.after_ledger(LedgerState::Nothing),
+            Err(_) => error,
         }
     }
 

@@ -1,18 +1,19 @@
 //! `require_unused`: a purchase for a SIM that nothing uses yet.
 //!
-//! The SIM is read live, and the ledger holds what the provider may not show yet:
-//! the purchases in flight, and the placed ones. What begins after both were read
-//! moves the generation of the SIM's purchases, which `begin` compares: of two
-//! such orders at once, for whatever products, the second has to read again.
+//! The SIM is read live, and the ledger holds what the provider may not show yet: the
+//! purchases in flight, the placed ones, and those that may show late. `begin`
+//! compares the purchases for the SIM with those that were read before: of two such
+//! orders at once, for whatever products, the second has to read again.
 
+use super::prepared::Before;
 use super::{Key, Record, Request, Writes, unavailable};
 use crate::domain::sim::Identifier;
 use crate::domain::sim_use::SimUse;
 use crate::domain::subscription::Holdings;
-use crate::domain::write::WriteId;
+use crate::domain::write::{State, WriteId};
 use crate::domain::{Deadline, Error, Iccid, Msisdn, Result, SimRef};
-use crate::service::stock::look::{has_subscription, is_of_device};
-use crate::store::SimPurchases;
+use crate::service::stock::look::{has_subscription, may_be_of_device};
+use crate::store::SimPurchase;
 use crate::transatel::client::request::CallOptions;
 
 impl Writes {
@@ -21,7 +22,7 @@ impl Writes {
         &self,
         request: &Request,
         msisdn: &Msisdn,
-    ) -> Result<Option<SimPurchases>> {
+    ) -> Result<Option<Vec<SimPurchase>>> {
         if !request.require_unused {
             return Ok(None);
         }
@@ -37,22 +38,25 @@ impl Writes {
     pub(super) async fn in_use(
         &self,
         request: &Request,
+        before: Before<'_>,
         holdings: &Holdings,
-        purchases: &SimPurchases,
+        purchases: &[SimPurchase],
         deadline: Deadline,
     ) -> Result<Option<Error>> {
         if has_subscription(holdings) {
             let (by, order_id) = (SimUse::Subscription, None);
             return Ok(Some(Error::SimInUse { by, order_id }));
         }
-        if let Some(order) = purchases.in_flight.or(unseen(purchases, holdings)) {
-            let (by, order_id) = (SimUse::Order, self.visible(order, request).await);
-            return Ok(Some(Error::SimInUse { by, order_id }));
-        }
         let card = match &request.sim {
             SimRef::Iccid(card) => card.clone(),
             SimRef::Msisdn(_) => self.card_of_number(&request.sim, deadline).await?,
         };
+        let own = before.record.map(|record| record.write.id);
+        let others = purchases.iter().filter(|purchase| Some(purchase.id) != own);
+        if let Some(other) = { others }.find(|purchase| may_use(purchase, &card, holdings)) {
+            let (by, order_id) = (SimUse::Order, self.visible(other.id, request).await);
+            return Ok(Some(Error::SimInUse { by, order_id }));
+        }
         let options = CallOptions::for_order(deadline);
         let profile = match self.inner.provider.esim(&card, false, options).await {
             Ok(profile) => profile,
@@ -61,7 +65,7 @@ impl Writes {
             Err(error) => return Err(error),
         };
         let (by, order_id) = (SimUse::Esim, None);
-        Ok(is_of_device(&profile).then_some(Error::SimInUse { by, order_id }))
+        Ok(may_be_of_device(&profile).then_some(Error::SimInUse { by, order_id }))
     }
 
     /// Whether the ledger no longer holds of the request what it did.
@@ -85,11 +89,15 @@ impl Writes {
     }
 }
 
-/// A placed order whose subscription the provider does not show: not yet, or no
-/// longer.
-fn unseen(purchases: &SimPurchases, holdings: &Holdings) -> Option<WriteId> {
-    let is_shown = |id: &String| holdings.subscriptions.iter().any(|shown| shown.id == *id);
-    let mut done = purchases.done.iter();
-    let unseen = done.find(|(_, subscription)| !subscription.as_ref().is_some_and(is_shown));
-    unseen.map(|(order, _)| *order)
+/// Whether the SIM may have what was bought: it is not known yet, or it is placed and
+/// the provider does not show it, not yet or no longer. What was placed for another
+/// card of the number is not on this one.
+fn may_use(purchase: &SimPurchase, card: &Iccid, holdings: &Holdings) -> bool {
+    if purchase.state != State::Done {
+        return purchase.state.is_in_flight() || purchase.is_watched;
+    }
+    let is_of_another_card = purchase.iccid.as_ref().is_some_and(|own| own != card);
+    let subscription = purchase.subscription_id.as_deref();
+    let is_shown = subscription.is_some_and(|id| holdings.find(id).is_some());
+    !is_of_another_card && !is_shown
 }

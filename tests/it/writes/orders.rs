@@ -5,6 +5,7 @@ mod callers;
 mod capabilities;
 mod cost;
 mod in_the_way;
+mod known_state;
 mod least_deadline;
 mod list_price;
 mod listing;
@@ -234,7 +235,8 @@ async fn a_request_id_identifies_one_order() {
         );
         // The field, and never its value.
         assert_eq!(error.metadata["fields"], field);
-        assert_eq!(error.metadata["retry"], "NEW_REQUEST_ID");
+        // It was placed: with another id it would be bought again.
+        assert_eq!(error.metadata["retry"], "NEVER");
     }
     let two = api::CreateOrderRequest {
         reference: "other".into(),

@@ -16,7 +16,7 @@ use crate::support::gateway::{
 use crate::support::postgres;
 use crate::writes::orders::{create, get, until_state};
 
-const POOL: &str = "shop";
+pub const POOL: &str = "shop";
 
 type Inventory = InventoryClient<tonic::transport::Channel>;
 
@@ -670,4 +670,31 @@ async fn a_sim_whose_order_is_refused_for_another_reason_goes_to_the_end() {
     create(&mut env.provisioning(), &sale()).await.unwrap_err();
     let order = create(&mut env.provisioning(), &sale()).await.unwrap();
     assert_eq!(card(&order), cards[1]);
+}
+
+/// None of them says that the reservation is over, which another call of the same
+/// request has just sold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_one_sale_at_once_are_all_answered_with_its_order() {
+    let (env, _) = stocked(12).await;
+    for _ in 0..12 {
+        let held = reserved(&mut env.provisioning(), &reserve(None)).await;
+        let request = CreateOrderRequest {
+            request_id: Uuid::new_v4().to_string(),
+            product_id: FRANCE.into(),
+            reservation_id: held.reservation_id,
+            ..Default::default()
+        };
+        let calls = (0..6).map(|_| {
+            let (mut orders, request) = (env.provisioning(), request.clone());
+            spawn(async move { create(&mut orders, &request).await })
+        });
+        let orders = futures_util::future::join_all(calls).await;
+        let orders: BTreeSet<String> = orders
+            .into_iter()
+            .map(|order| order.unwrap().unwrap().order_id)
+            .collect();
+        assert_eq!(orders.len(), 1);
+    }
+    assert_eq!(env.control().received("POST", ORDERS), 12);
 }

@@ -40,7 +40,11 @@ async fn what_is_not_granted_is_refused_for_every_method() {
     let env = TestEnv::with(&[HEADER, ("CALLERS__HEADER_FROM", "127.0.0.1"), POLICY]).await;
     let granted = |service: &str, method: &str| match service {
         "Catalog" => true,
-        "Provisioning" => matches!(method, "CreateOrder" | "GetOrder" | "ListOrders"),
+        // The last one says what a caller may call.
+        "Provisioning" => matches!(
+            method,
+            "CreateOrder" | "GetOrder" | "ListOrders" | "GetCapabilities"
+        ),
         _ => false,
     };
     for (service, method) in contract() {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
+use transatel_gateway::store::SimPurchase;
+
 use super::*;
 
 suite! {
@@ -79,31 +81,43 @@ async fn one_of_many_begins_on_a_slot_sends(stage: &Stage) {
 }
 
 async fn one_of_many_begins_that_have_to_be_alone_sends(stage: &Stage) {
-    let alone = |turn: u32, generation| Attempt {
-        alone: Some(generation),
+    let alone = |turn: u32, before: &[SimPurchase]| Attempt {
+        alone: Some(before.to_vec()),
         ..wanted(1, &format!("P{turn}"), request(turn.into()))
     };
-    let attempts = (0..MANY).map(|turn| alone(turn, 0)).collect();
-    let (sends, told) = all_begin(stage, attempts).await;
+    let attempts = (0..MANY).map(|turn| alone(turn, &[])).collect();
+    let (sends, others) = all_begin(stage, attempts).await;
     assert_eq!(sends.len(), 1);
-    assert_eq!(told.len(), MANY as usize - 1);
-    for answer in told {
+    assert_eq!(others.len(), MANY as usize - 1);
+    for answer in others {
         assert!(matches!(answer, Begun::Moved), "{answer:?}");
     }
     let ledger = &*stage.other;
-    let purchases = ledger.sim_purchases(&msisdn(1)).await.unwrap();
-    assert_eq!(purchases.generation, 1);
-    assert_eq!(purchases.in_flight, Some(sends[0].write.id));
-    assert_eq!(purchases.done, []);
+    let purchases = async || ledger.sim_purchases(&msisdn(1)).await.unwrap();
+    let in_flight = purchases().await;
+    assert_eq!(in_flight.len(), 1);
+    assert_eq!(
+        (in_flight[0].id, in_flight[0].state),
+        (sends[0].write.id, State::Submitting)
+    );
 
-    // The same once it is placed, unless that was known before.
-    settled(ledger, &sends[0], placed(Some("S")), 1).await;
-    let late = ledger.begin(alone(MANY, 0)).await.unwrap();
-    assert!(matches!(late, Begun::Moved), "{late:?}");
-    let purchases = ledger.sim_purchases(&msisdn(1)).await.unwrap();
-    assert_eq!(purchases.in_flight, None);
-    assert_eq!(purchases.done, [(sends[0].write.id, Some("S".to_owned()))]);
-    let known = ledger.begin(alone(MANY, purchases.generation)).await.unwrap();
+    // Whatever becomes of it meanwhile: also when it is placed late, which is no attempt.
+    let not_done = Settlement::NotDone {
+        next_check_at: Some(horizon()),
+    };
+    settled(ledger, &sends[0], unknown(100), 1).await;
+    settled(ledger, &sends[0], not_done, 1).await;
+    let watched = purchases().await;
+    assert!(watched[0].is_watched, "{watched:?}");
+    settled(ledger, &sends[0], placed(Some("S")), 2).await;
+    for before in [&[][..], &in_flight, &watched] {
+        let late = ledger.begin(alone(MANY, before)).await.unwrap();
+        assert!(matches!(late, Begun::Moved), "{before:?}: {late:?}");
+    }
+    let placed = purchases().await;
+    assert_eq!(placed[0].subscription_id.as_deref(), Some("S"));
+    assert!(!placed[0].is_watched);
+    let known = ledger.begin(alone(MANY, &placed)).await.unwrap();
     assert!(matches!(known, Begun::Yes(_)), "{known:?}");
     // Other SIMs, and purchases that need not be alone, have nothing to do with it.
     let other = wanted(1, "Q", request(1_000));

@@ -1,6 +1,7 @@
 //! Orders that are only for a SIM that nothing uses yet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::Barrier;
@@ -11,6 +12,8 @@ use transatel_simulator::{Criteria, ProfileStatus};
 use super::*;
 use crate::support::gateway::{Gateway, simulator};
 use crate::support::postgres;
+use crate::writes::orders_late::SOON;
+use crate::writes::stock;
 
 const OTHER_PRODUCT: &str = "WW_901O_STACK_ONEOFF_FRANCE_5GB_30D";
 
@@ -31,7 +34,7 @@ fn in_use(answer: Result<api::Order, Status>) -> (String, Option<String>) {
     assert_eq!(reason.metadata["known_state"], "NONE");
     (
         reason.metadata["sim_use"].clone(),
-        reason.metadata.get("order_id").cloned(),
+        reason.metadata.get("other_order_id").cloned(),
     )
 }
 
@@ -102,6 +105,80 @@ async fn an_order_for_an_unused_sim_is_refused_for_one_that_is_in_use() {
     assert_eq!(sent(&env), 2);
 }
 
+#[tokio::test]
+async fn an_order_that_may_show_late_keeps_the_sim_in_use() {
+    let env = TestEnv::with(&SOON).await;
+    let mut client = env.provisioning();
+    fault(&env, Fault::Reset);
+    let first = order(FRESH);
+    let _ = create(&mut client, &first).await;
+    until_state(&mut client, &first, OrderState::NotPlaced).await;
+    let other = api::CreateOrderRequest {
+        product_id: OTHER_PRODUCT.into(),
+        ..unused(order(FRESH))
+    };
+    let (by, order_id) = in_use(create(&mut client, &other).await);
+    assert_eq!(by, "ORDER");
+    assert_eq!(order_id, Some(get(&mut client, &first).await.unwrap().order_id));
+    // Its own repeat is not in its own way.
+    let placed = create(&mut client, &unused(first)).await.unwrap();
+    assert_eq!(placed.state(), OrderState::Placed);
+    assert_eq!(sent(&env), 2);
+}
+
+#[tokio::test]
+async fn an_esim_whose_status_is_not_known_is_in_use() {
+    const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
+    let env = TestEnv::open().await;
+    let sim = env.control().find_sims(Criteria::FRESH, 1).remove(0);
+    let body = r#"{"status":"in transfer","activationCode":"1$a.example$B"}"#;
+    let answer = Fault::body(200, body).step();
+    env.control().queue(Script::on("GET", ESIM).then(answer));
+    let request = api::CreateOrderRequest {
+        sim: by_iccid(&sim.iccid),
+        ..unused(order(FRESH))
+    };
+    let refused = create(&mut env.provisioning(), &request).await;
+    assert_eq!(in_use(refused), ("ESIM".into(), None));
+    assert_eq!(sent(&env), 0);
+}
+
+#[tokio::test]
+async fn a_reserved_sim_that_was_used_since_is_not_sold_as_unused() {
+    let env = TestEnv::open().await;
+    let mut client = env.provisioning();
+    stock::deliver(&env.sandbox, &mut env.inventory(), 2).await;
+    for (require_unused, refused) in [(true, true), (false, false)] {
+        let reservation = api::ReserveSimRequest {
+            request_id: uuid::Uuid::new_v4().to_string(),
+            pool: stock::POOL.into(),
+            ..Default::default()
+        };
+        let held = client
+            .reserve_sim(reservation)
+            .await
+            .unwrap()
+            .into_inner()
+            .reservation
+            .unwrap();
+        let card = held.sim.unwrap().iccid;
+        env.control()
+            .set_esim_status(&card, ProfileStatus::Installed)
+            .unwrap();
+        let request = api::CreateOrderRequest {
+            sim: None,
+            reservation_id: held.reservation_id,
+            require_unused,
+            ..order(FRESH)
+        };
+        let answer = create(&mut client, &request).await;
+        match refused {
+            true => assert_eq!(in_use(answer), ("ESIM".into(), None)),
+            false => assert_eq!(answer.unwrap().state(), OrderState::Placed),
+        }
+    }
+}
+
 /// A gateway that begins as many orders at the same moment.
 async fn beginning_at_once(base_url: &str, barrier: &Arc<Barrier>, settings: &[(&str, &str)]) -> Gateway {
     let barrier = Arc::clone(barrier);
@@ -144,7 +221,9 @@ async fn one_of_two_is_placed(store: Option<&str>) {
             spawn_create(one.provisioning(), &first),
             spawn_create(other.provisioning(), &second),
         ];
-        let answers = futures_util::future::join_all(calls).await;
+        // A third attempt would wait for another one for ever.
+        let answers = tokio::time::timeout(Duration::from_secs(60), futures_util::future::join_all(calls));
+        let answers = answers.await.unwrap();
         let (placed, refused): (Vec<_>, Vec<_>) =
             answers.into_iter().map(Result::unwrap).partition(Result::is_ok);
         assert_eq!((placed.len(), refused.len()), (1, 1), "{placed:?} {refused:?}");
