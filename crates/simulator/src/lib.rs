@@ -74,6 +74,7 @@
 mod api;
 mod control;
 mod duration_text;
+mod environment;
 mod faults;
 mod http;
 mod kinds;
@@ -106,6 +107,7 @@ pub use self::{
         operations::TransactionView,
         sims::{Criteria, SimView, SubscriptionView},
     },
+    environment::Problems,
     faults::{fault::Fault, script::Script, step::Step},
     http::{
         counters::{RouteCount, Snapshot},

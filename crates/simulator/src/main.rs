@@ -2,10 +2,10 @@
 //! `transatel-gateway-simulator` runs. It keeps everything in memory; a restart
 //! begins with the account that it began with.
 
-use std::{env, fs, io, net::SocketAddr, process::ExitCode};
+use std::{env, io, process::ExitCode};
 
 use tokio::signal::unix::{SignalKind, signal};
-use transatel_simulator::{Options, Sandbox, Webhook};
+use transatel_simulator::{Options, Sandbox};
 
 const USAGE: &str = "\
 A simulated Transatel: nothing here costs money or reaches a SIM, and everything is in memory.
@@ -35,15 +35,14 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     }
-    let options = match options() {
+    let options = match Options::from_environment() {
         Ok(options) => options,
-        Err(problem) => {
-            eprintln!("{problem}");
+        Err(problems) => {
+            eprintln!("{problems}");
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(serve(options))) {
+    match run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the simulator cannot run: {error}");
@@ -52,39 +51,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn setting(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn options() -> Result<Options, String> {
-    const LISTEN: &str = "SIMULATOR_LISTEN";
-    const URL: &str = "SIMULATOR_WEBHOOK_URL";
-    const SECRET: &str = "SIMULATOR_WEBHOOK_SECRET_FILE";
-    let listen = setting(LISTEN).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let listen: SocketAddr = listen
-        .parse()
-        .map_err(|_| format!("{LISTEN}: {listen:?} is not ADDRESS:PORT"))?;
-    let webhook = match (setting(URL), setting(SECRET)) {
-        (None, None) => None,
-        (Some(url), Some(file)) => {
-            let secret = fs::read_to_string(&file)
-                .map_err(|error| format!("{SECRET}: cannot read {file}: {error}"))?;
-            Some(Webhook::new(url, secret.trim_end_matches(['\r', '\n'])))
-        }
-        _ => return Err(format!("{URL} and {SECRET} are set both, or neither")),
-    };
-    Ok(Options {
-        listen,
-        webhook,
-        ..Options::default()
-    })
+fn run(options: Options) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(options));
+    // Otherwise the process would wait for a DNS server that does not answer,
+    // while the receiver's name is looked up.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve(options: Options) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let reported = options.webhook.is_some();
-    let sandbox = Sandbox::start(options).await?;
+    let listen = options.listen;
+    let sandbox = Sandbox::start(options).await.map_err(|error| {
+        let text = format!("cannot listen on {listen} (SIMULATOR_LISTEN): {error}");
+        io::Error::new(error.kind(), text)
+    })?;
     sandbox
         .control()
         .configure(|settings| settings.follow_ups.enabled = true);
