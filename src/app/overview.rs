@@ -39,6 +39,7 @@ pub(super) struct Overview {
     health: Health,
     metrics: Arc<Metrics>,
     with_ids: bool,
+    simulated: bool,
     store: OnceLock<Store>,
     last: Mutex<Option<(Instant, Result<Stored, NotRead>)>>,
 }
@@ -56,6 +57,7 @@ impl Overview {
         Arc::new(Self {
             health: health.clone(),
             metrics: Arc::clone(metrics),
+            simulated: config.transatel.simulated,
             with_ids: match config.admin.page {
                 // Callers that may not list orders, or not those of others, shall not
                 // see them on the page.
@@ -167,7 +169,7 @@ impl Source for Overview {
             at: Timestamp::now(),
             process: now.process(),
             not_ready: self.health.not_ready().map(Into::into),
-            provider: now.provider(),
+            provider: now.provider(self.simulated),
             catalog: now.catalog(),
             ledger: self.ledger(&now),
             stored,
@@ -266,7 +268,7 @@ impl Now<'_> {
         }
     }
 
-    fn provider(&self) -> page::Provider {
+    fn provider(&self, simulated: bool) -> page::Provider {
         let mut apis: BTreeMap<String, page::Api> = BTreeMap::new();
         let named = |name: &str| page::Api {
             name: name.to_owned(),
@@ -300,6 +302,7 @@ impl Now<'_> {
             count(api, outcome, requests, true);
         }
         page::Provider {
+            simulated,
             token: self.token(),
             apis: apis.into_values().collect(),
             window: self.window(PROVIDER_MINUTES),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::reader::{MILLISECOND, Reader, SECOND};
@@ -101,13 +101,21 @@ impl Transatel {
         );
         let base_url = base_url(reader, simulated);
         let client_id = reader.text("transatel.client_id");
-        if simulated && client_id != SIMULATORS_CLIENT && !client_id.is_empty() {
-            let text =
-                format!("has to be {SIMULATORS_CLIENT:?}: a simulator is not given an account's credentials");
-            reader.problem("transatel.client_id", text);
-        }
         let client_secret = reader.secret("transatel.client_secret");
         let client_secret_file = reader.optional_text("transatel.client_secret_file");
+        if simulated {
+            let secret_key = match client_secret_file {
+                None => "transatel.client_secret",
+                Some(_) => "transatel.client_secret_file",
+            };
+            ensure_simulators(reader, "transatel.client_id", &client_id, SIMULATORS_CLIENT);
+            ensure_simulators(
+                reader,
+                secret_key,
+                client_secret.expose_secret(),
+                SIMULATORS_SECRET,
+            );
+        }
         let scopes = reader.list("transatel.scopes");
         let cos = reader.text("transatel.cos");
         let mvno_ref = reader.optional_text("transatel.mvno_ref");
@@ -185,8 +193,19 @@ impl Outbound {
     }
 }
 
-/// The client id of every simulator. It may be known: nothing can be bought with it.
+/// The credentials of every simulator. They may be known: nothing can be bought with
+/// them.
 const SIMULATORS_CLIENT: &str = "sandbox";
+const SIMULATORS_SECRET: &str = "sandbox-secret";
+
+/// A simulator is not given an account's credentials.
+fn ensure_simulators(reader: &mut Reader, key: &str, given: &str, own: &str) {
+    // What is missing is reported as that.
+    if !given.is_empty() && given != own {
+        let text = format!("has to be {own:?}: a simulator is not given an account's credentials");
+        reader.problem(key, text);
+    }
+}
 
 /// The provider's own domain.
 const TRANSATEL: &str = "transatel.com";
@@ -202,7 +221,8 @@ fn base_url(reader: &mut Reader, simulated: bool) -> Option<Url> {
         Some(url::Host::Domain(name)) => name == "localhost",
         None => false,
     };
-    let domain = url.domain().unwrap_or_default();
+    // A name may end with the dot of the root.
+    let domain = url.domain().unwrap_or_default().trim_end_matches('.');
     if simulated && (domain == TRANSATEL || domain.ends_with(&format!(".{TRANSATEL}"))) {
         reader.problem(
             KEY,

@@ -76,11 +76,8 @@ pub async fn examine(config: &Config, named: &Named) -> Result<Report, SetupErro
     let provider = Transatel::new(&config.transatel, &config.outbound, metrics, tasks)?;
     let base_url = &config.transatel.base_url;
     // Without credentials that the URL may contain.
-    let mut report = Report::new(&format!(
-        "{}{}",
-        base_url.origin().ascii_serialization(),
-        base_url.path()
-    ));
+    let shown = format!("{}{}", base_url.origin().ascii_serialization(), base_url.path());
+    let mut report = Report::new(&shown, config.transatel.simulated);
     let doctor = Doctor {
         provider,
         config,

@@ -108,6 +108,8 @@ impl Check {
 pub struct Report {
     /// The base URL.
     pub provider: String,
+    /// Whether a simulator plays the provider, so that no account was checked.
+    pub simulated: bool,
     /// Whether all checks were made: without a token none can be.
     pub complete: bool,
     /// The checks, in the order in which they were made.
@@ -118,9 +120,10 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(provider: &str) -> Self {
+    pub(super) fn new(provider: &str, simulated: bool) -> Self {
         Self {
             provider: provider.to_owned(),
+            simulated,
             complete: false,
             checks: Vec::new(),
             store: None,
@@ -166,6 +169,9 @@ impl fmt::Display for Report {
             width(|check| check.request.len()),
         );
         writeln!(f, "{}", self.provider)?;
+        if self.simulated {
+            writeln!(f, "a simulator plays the provider: no account is checked")?;
+        }
         for check in &self.checks {
             let need = if check.required { "required" } else { "optional" };
             writeln!(
@@ -189,8 +195,9 @@ impl fmt::Display for Report {
             .filter(|check| check.is_blocking())
             .map(|check| check.name)
             .collect();
+        let whose = if self.simulated { "simulator" } else { "account" };
         if blocking.is_empty() {
-            writeln!(f, "the gateway can do its job with this account")
+            writeln!(f, "the gateway can do its job with this {whose}")
         } else {
             writeln!(f, "the gateway cannot do its job: {}", blocking.join(", "))
         }
@@ -239,7 +246,7 @@ mod tests {
     }
 
     fn report(checks: &[(Need, Verdict)]) -> Report {
-        let mut report = Report::new("https://provider.example/");
+        let mut report = Report::new("https://provider.example/", false);
         report.complete = true;
         for (need, verdict) in checks {
             report.add(Check::new("a check", &Method::GET, "/path", *need).is(*verdict, "note"));

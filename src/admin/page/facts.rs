@@ -47,6 +47,8 @@ pub struct Process {
 /// The provider as this process sees it.
 #[derive(Clone, Debug)]
 pub struct Provider {
+    /// A simulator plays it.
+    pub simulated: bool,
     /// Access to all APIs.
     pub token: Token,
     /// Each API.

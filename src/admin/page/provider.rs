@@ -6,6 +6,15 @@ use super::facts::{Facts, Provider, Token};
 use super::parts::{ago, breaker, chip, share};
 use super::times::{age, lasting, moment};
 
+/// Above everything else: all that follows is about no account.
+pub(super) fn simulated() -> Markup {
+    html! {
+        p.notice.look {
+            "The provider is simulated (" code { "transatel.provider" } "): nothing is bought, and no SIM is real."
+        }
+    }
+}
+
 pub(super) fn apis(provider: &Provider) -> Markup {
     html! {
         section {

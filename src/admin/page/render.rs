@@ -37,7 +37,7 @@ pub fn page(facts: &Facts) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
                 meta http-equiv="refresh" content=(REFRESH_SECONDS);
-                title { (title) " transatel-gateway" }
+                title { (title) " transatel-gateway" @if facts.provider.simulated { ", simulated" } }
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -45,6 +45,7 @@ pub fn page(facts: &Facts) -> String {
                     h1 { "transatel-gateway" }
                     p { (facts.process.version) " · up " (lasting(facts.process.uptime)) " · " (moment(facts.at)) }
                 }
+                @if facts.provider.simulated { (provider::simulated()) }
                 main {
                     div.verdicts {
                         (verdict("Is it us?", &us))

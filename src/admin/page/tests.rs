@@ -36,6 +36,7 @@ fn well() -> Facts {
         },
         not_ready: None,
         provider: Provider {
+            simulated: false,
             token: Token {
                 granted: Some(at(-600)),
                 expires: Some(at(3_000)),

@@ -43,6 +43,7 @@ pub mod runbook;
 mod sandbox_orders;
 pub mod secrecy;
 pub mod shutdown_facts;
+mod simulated;
 mod stock_commands;
 pub mod store_servers;
 pub mod store_trouble;
