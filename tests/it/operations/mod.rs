@@ -36,6 +36,7 @@ pub mod page;
 pub mod ports;
 pub mod provider_tls;
 pub mod readme;
+mod release;
 pub mod resilience;
 pub mod rolling_restart;
 pub mod rotated_credentials;
