@@ -320,6 +320,7 @@ own toToml would write whole numbers as fractions.
 {{- $problems = append $problems "simulator.enabled is for a release without an account: leave config.transatel.client_id, config.transatel.base_url and the client secret empty." -}}
 {{- end -}}
 {{- end -}}
+{{- $problems = concat $problems (include "transatel-gateway.ownSettingsGiven" . | fromJsonArray) -}}
 {{- range $name, $times := include "transatel-gateway.repeated" .Values.extraEnv | fromJson -}}
 {{- $problems = append $problems (printf "extraEnv has %q %d times." $name (int $times)) -}}
 {{- end -}}
