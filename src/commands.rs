@@ -3,13 +3,13 @@
 mod health;
 mod ledger;
 mod move_ledger;
+mod runtime;
 #[cfg(feature = "sandbox")]
 mod simulated;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -130,10 +130,10 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
     });
     let result = match command {
         #[cfg(feature = "sandbox")]
-        Command::Serve { sandbox: true } => in_runtime(simulated::serve(sources)),
-        Command::Serve { .. } => in_runtime(serve(sources, seams)),
+        Command::Serve { sandbox: true } => runtime::run(simulated::serve(sources)),
+        Command::Serve { .. } => runtime::run(serve(sources, seams)),
         #[cfg(feature = "sandbox")]
-        Command::Sandbox => in_runtime(simulated::alone(sources)),
+        Command::Sandbox => runtime::run(simulated::alone(sources)),
         Command::CheckConfig => load(&sources).map(|_| {
             println!("the configuration is valid");
             ExitCode::SUCCESS
@@ -148,18 +148,18 @@ pub fn run_with(arguments: Arguments, seams: Seams) -> ExitCode {
             sandbox: true,
             iccid,
             msisdn,
-        } => in_runtime(simulated::doctor(sources, Named { iccid, msisdn }, json)),
+        } => runtime::run(simulated::doctor(sources, Named { iccid, msisdn }, json)),
         Command::Doctor {
             json, iccid, msisdn, ..
-        } => in_runtime(async move {
+        } => runtime::run(async move {
             let config = load(&sources)?.config;
             examine(&config, &Named { iccid, msisdn }, json).await
         }),
-        Command::Orders(command) => in_runtime(ledger::orders::run(sources, command)),
-        Command::Operations(command) => in_runtime(ledger::operations::run(sources, command)),
-        Command::Stock(command) => in_runtime(ledger::stock::run(sources, command)),
-        Command::MoveLedger(options) => in_runtime(move_ledger::run(sources, options)),
-        Command::Health(options) => in_runtime(health::run(options)),
+        Command::Orders(command) => runtime::run(ledger::orders::run(sources, command)),
+        Command::Operations(command) => runtime::run(ledger::operations::run(sources, command)),
+        Command::Stock(command) => runtime::run(ledger::stock::run(sources, command)),
+        Command::MoveLedger(options) => runtime::run(move_ledger::run(sources, options)),
+        Command::Health(options) => runtime::run(health::run(options)),
     };
     result.unwrap_or_else(|failure| {
         if !matches!(failure, CommandError::Logged) {
@@ -209,10 +209,6 @@ impl CommandError {
 
 type CommandResult = Result<ExitCode, CommandError>;
 
-/// A thread for blocking work ends after this time idle. Memory that work like
-/// indexing the catalog leaves behind in it is freed with it.
-const BLOCKING_IDLE: Duration = Duration::from_secs(1);
-
 fn write_contract(plain: bool) -> Result<(), io::Error> {
     let contract = if plain {
         grpc::descriptor_set::plain()
@@ -220,15 +216,6 @@ fn write_contract(plain: bool) -> Result<(), io::Error> {
         grpc::descriptor_set::whole()
     }?;
     io::stdout().write_all(&contract)
-}
-
-fn in_runtime(work: impl Future<Output = CommandResult>) -> CommandResult {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_keep_alive(BLOCKING_IDLE)
-        .build()
-        .map_err(CommandError::other)?;
-    runtime.block_on(work)
 }
 
 fn load(sources: &Sources) -> Result<Loaded, CommandError> {
