@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::write::named;
+use super::differences::differing;
 use super::{Iccid, Msisdn, SimStatus};
 
 /// What can be done with a subscription.
@@ -48,7 +48,7 @@ impl SimTerms {
             self.action.labels().cloned().unwrap_or_default(),
             other.action.labels().cloned().unwrap_or_default(),
         );
-        Some(named([
+        Some(differing([
             (self.plan == other.plan, "plan"),
             (labels.0.group == labels.1.group, "group"),
             (labels.0.reference == labels.1.reference, "reference"),

@@ -10,6 +10,7 @@ pub mod change;
 pub mod clock;
 pub mod country;
 pub mod deadline;
+mod differences;
 pub mod digest;
 pub mod eligibility;
 pub mod error;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::change::{SimChange, SubscriptionAction};
+use super::differences::differing;
 use super::failure::Failure;
 use super::pool::Pool;
 use super::product::ListPrice;
@@ -232,7 +233,7 @@ impl PurchaseTerms {
                 .into_iter()
                 .any(|source| source.as_ref().is_some_and(is))
         };
-        named([
+        differing([
             (*product_id == other.product_id, "product_id"),
             (*activation == other.activation, "activation"),
             (*reference == other.reference, "reference"),
@@ -285,12 +286,6 @@ pub enum Activation {
     Immediate,
 }
 
-/// The names of those that are not the same.
-pub(super) fn named<const N: usize>(fields: [(bool, &'static str); N]) -> Vec<&'static str> {
-    let different = fields.into_iter().filter(|(is_same, _)| !is_same);
-    different.map(|(_, name)| name).collect()
-}
-
 /// A change of a subscription that is on a SIM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionChange {
@@ -317,7 +312,7 @@ impl SubscriptionTerms {
     /// call.
     pub fn differences(&self, other: &Self) -> Option<Vec<&'static str>> {
         let is_same = self.subscription_id == other.subscription_id;
-        (self.action == other.action).then(|| named([(is_same, "subscription_id")]))
+        (self.action == other.action).then(|| differing([(is_same, "subscription_id")]))
     }
 }
 
