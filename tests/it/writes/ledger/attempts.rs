@@ -38,6 +38,8 @@ async fn a_new_order_is_found_as_it_was_written(stage: &Stage) {
     let record = begun(ledger, attempt.clone()).await;
     // What is finer than a microsecond is cut off.
     attempt.write.created_at = Timestamp::from_microsecond(1_800_000_000_123_456).unwrap();
+    // By then it is checked, whatever becomes of its process.
+    attempt.write.next_check_at = Some(at(60));
     let expected = Record {
         write: attempt.write,
         attempt: 1,
@@ -106,6 +108,7 @@ async fn a_repeat_keeps_what_names_the_order_and_forgets_the_rest(stage: &Stage)
     expected.attempt = 2;
     expected.baseline = vec!["SUB-9".into()];
     expected.sent_by = at(110);
+    expected.write.next_check_at = Some(at(110));
     assert_eq!(second, expected);
 
     // The attempt before has nothing more to say, but that it was carried out.
