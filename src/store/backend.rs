@@ -88,6 +88,9 @@ pub(super) trait Backend: Send + Sync + 'static {
     /// [`Ledger::begin`]: two begins on one slot exclude each other.
     async fn begin(&self, attempt: Attempt) -> Result<Begun>;
 
+    /// After each batch of rows that were deleted: they may lie far apart.
+    async fn deleted(&self) {}
+
     /// [`EventLog::append`].
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>>;
 
@@ -213,6 +216,7 @@ impl<B: Backend> Ledger for B {
             let some = self
                 .write(work!(session => operations::purge(session, unchanged_since)))
                 .await?;
+            self.deleted().await;
             purged += some;
             if some < operations::PURGED_AT_ONCE {
                 return Ok(purged);
@@ -299,6 +303,7 @@ impl<B: Backend> EventLog for B {
             let some = self
                 .write(work!(session => log::forget(session, received_before)))
                 .await?;
+            self.deleted().await;
             deleted += some;
             if some < log::FORGOTTEN_AT_ONCE as u64 {
                 return Ok(deleted);

@@ -19,7 +19,7 @@ use crate::domain::failure::Failure;
 use crate::domain::write::{Activation, RequestId, State, WriteId};
 
 /// Rows that one transaction deletes: others wait no longer than for these.
-pub(super) const PURGED_AT_ONCE: u64 = 50;
+pub(super) const PURGED_AT_ONCE: u64 = 25;
 
 pub(super) async fn find<S: Session>(session: &mut S, key: Key) -> sqlx::Result<Option<Record>> {
     let found = match key {

@@ -25,6 +25,7 @@ use super::row::values;
 use super::session::Session as _;
 use super::{Attempt, Begun, OpenError, Result, begin, migrations, moves, statements};
 use crate::domain::Clock;
+use checkpoint::Checkpoints;
 use writer::Writer;
 
 /// How long a statement waits for another process: longer than any commit.
@@ -42,6 +43,8 @@ pub(super) struct Ledger {
     /// None in memory: there every connection would have its own database.
     readers: Vec<Mutex<SqliteConnection>>,
     next_reader: AtomicUsize,
+    /// None in memory.
+    checkpoints: Option<Checkpoints>,
     /// Shows others that this process may be sending. Released with the ledger:
     /// whatever sends holds the ledger.
     _in_use: Option<File>,
@@ -78,7 +81,7 @@ impl Ledger {
             .journal_mode(SqliteJournalMode::Wal)
             // A commit is on disk before it is reported.
             .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", checkpoint::PAGES_BEFORE_OWN);
+            .pragma("wal_autocheckpoint", checkpoint::PAGES_OF_LOG);
         let mut connection = writing.connect().await?;
         migrations::sqlite(&mut connection).await?;
         if let Some(mark) = moves::mark(&mut connection).await? {
@@ -95,9 +98,14 @@ impl Ledger {
             readers.push(Mutex::new(reading.connect().await?));
         }
         let (in_use, exclusive) = opening.opened();
-        let committed = checkpoint::start(&options).await?;
+        let checkpoints = Checkpoints::of(&options).await?;
+        let committed = checkpoints.follow_commits();
         let writer = Writer::start(connection, Some(writing), Some(committed));
-        Ok((Self::over(writer, readers, Some(in_use), clock), exclusive))
+        let ledger = Self {
+            checkpoints: Some(checkpoints),
+            ..Self::over(writer, readers, Some(in_use), clock)
+        };
+        Ok((ledger, exclusive))
     }
 
     fn over(
@@ -110,6 +118,7 @@ impl Ledger {
             writer,
             readers,
             next_reader: AtomicUsize::new(0),
+            checkpoints: None,
             _in_use: in_use,
             clock,
         }
@@ -139,6 +148,12 @@ impl Backend for Ledger {
 
     async fn write<T: Send + 'static>(&self, work: Work<SqliteConnection, T>) -> Result<T> {
         self.writer.run(work).await
+    }
+
+    async fn deleted(&self) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.run().await;
+        }
     }
 
     /// Each work is a part of a transaction that is rolled back when it fails.

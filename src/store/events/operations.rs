@@ -13,7 +13,7 @@ use crate::store::row::{self as cells, Cells as _, values};
 use crate::store::session::Session;
 
 /// Events that one transaction deletes: others wait no longer than for these.
-pub(in crate::store) const FORGOTTEN_AT_ONCE: usize = 250;
+pub(in crate::store) const FORGOTTEN_AT_ONCE: usize = 50;
 
 /// Outcomes that one transaction appends: other appends wait no longer than for
 /// these.

@@ -2,36 +2,37 @@
 //! it writes ahead into the database file, by default within the commit that
 //! fills the log. In a large file those pages lie far apart, and that one commit
 //! waits for all of them. A connection of its own moves them while the writer goes
-//! on, and then has the log begin anew, for which the writer waits for the few
-//! pages that have come meanwhile.
+//! on, soon after commits and after each batch of a purge: few are left to wait for
+//! when the log is full.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
-use tokio::sync::watch;
+use sqlx::{ConnectOptions as _, Executor as _};
+use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use crate::store::Error;
 
-/// Pages in the log at which the writer checkpoints by itself: 64 MiB. It bounds
-/// the log whatever becomes of this task.
-pub(super) const PAGES_BEFORE_OWN: &str = "16000";
+/// Pages in the log at which the writer moves what is left, so that the log begins
+/// anew: 8 MiB, twice SQLite's default.
+pub(super) const PAGES_OF_LOG: &str = "2000";
 
-/// Pages after which the log begins anew: 8 MiB, twice SQLite's default.
-const PAGES_OF_LOG: i64 = 2_000;
-
-/// How long the writer waits at most for readers of the log, before it may begin
-/// anew: then it does so another time.
+/// How long a checkpoint waits for another one, which does the same.
 const BUSY: Duration = Duration::from_millis(5);
 
 /// What was committed is moved this much later, so that one checkpoint serves
 /// many commits.
 const DELAY: Duration = Duration::from_millis(50);
 
-/// Whether something was committed since the last checkpoint. The checkpoints end
-/// when this is dropped.
+/// Moves pages beside the writer.
+#[derive(Clone)]
+pub(super) struct Checkpoints(Arc<Mutex<SqliteConnection>>);
+
+/// Whether something was committed since the last checkpoint. Those that follow
+/// commits end when this is dropped.
 pub(super) struct Committed(watch::Sender<()>);
 
 impl Committed {
@@ -40,42 +41,35 @@ impl Committed {
     }
 }
 
-/// Starts the checkpoints of a file.
-pub(super) async fn start(options: &SqliteConnectOptions) -> sqlx::Result<Committed> {
-    let connection = options.clone().busy_timeout(BUSY).connect().await?;
-    let (committed, commits) = watch::channel(());
-    let task = TaskTracker::new();
-    task.spawn(run(connection, commits));
-    Ok(Committed(committed))
-}
+impl Checkpoints {
+    /// Of a file.
+    pub(super) async fn of(options: &SqliteConnectOptions) -> sqlx::Result<Self> {
+        let connection = options.clone().busy_timeout(BUSY).connect().await?;
+        Ok(Self(Arc::new(Mutex::new(connection))))
+    }
 
-async fn run(mut connection: SqliteConnection, mut commits: watch::Receiver<()>) {
-    while commits.changed().await.is_ok() {
-        sleep(DELAY).await;
-        commits.mark_unchanged();
-        if let Err(error) = checkpoint(&mut connection).await {
-            // The writer's own checkpoint remains, and reports what stops it.
+    /// Starts those that follow commits.
+    pub(super) fn follow_commits(&self) -> Committed {
+        let (committed, mut commits) = watch::channel(());
+        let checkpoints = self.clone();
+        TaskTracker::new().spawn(async move {
+            while commits.changed().await.is_ok() {
+                sleep(DELAY).await;
+                commits.mark_unchanged();
+                checkpoints.run().await;
+            }
+        });
+        Committed(committed)
+    }
+
+    /// Moves what it can: waits for nobody, and nobody waits for it. Cancel-safe.
+    pub(super) async fn run(&self) {
+        let mut connection = self.0.lock().await;
+        if let Err(error) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").await {
+            // The writer's own remain, and report what stops them.
             tracing::debug!(error = %Error::from(error), "a checkpoint of the store failed");
         }
     }
-    // What is left to move is the writer's, which closes the file.
-    let _ = connection.close().await;
-}
-
-async fn checkpoint(connection: &mut SqliteConnection) -> sqlx::Result<()> {
-    if move_pages(connection).await? > PAGES_OF_LOG {
-        // What was committed meanwhile, so that little is left to wait for.
-        move_pages(connection).await?;
-        connection.execute("PRAGMA wal_checkpoint(RESTART)").await?;
-    }
-    Ok(())
-}
-
-/// Moves what it can: waits for nobody, and nobody waits for it. Returns how many
-/// pages are in the log, moved or not.
-async fn move_pages(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-    let answer = connection.fetch_one("PRAGMA wal_checkpoint(PASSIVE)").await?;
-    answer.try_get("log")
 }
 
 #[cfg(test)]
@@ -123,17 +117,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.db");
         let (ledger, _) = Ledger::open(&path, Clock::system()).await.unwrap();
-        let pages_before_own: u64 = PAGES_BEFORE_OWN.parse().unwrap();
+        let pages_of_log: u64 = PAGES_OF_LOG.parse().unwrap();
         let mut written = 0;
-        while written < 4 * pages_before_own {
+        while written < 4 * pages_of_log {
             write_pages(&ledger, 1_000).await;
             written += 1_000;
         }
         let log = size(&path.with_extension("db-wal"));
-        assert!(
-            log < 2 * pages_before_own * PAGE,
-            "{log} bytes of {}",
-            written * PAGE
-        );
+        assert!(log < 2 * pages_of_log * PAGE, "{log} bytes of {}", written * PAGE);
     }
 }
