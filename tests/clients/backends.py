@@ -48,10 +48,10 @@ class Backends(unittest.TestCase):
         self.assertRegex(run("balances", "1001/1"), rf"^balance {FRANCE} WAITING_FOR_FIRST_USE -\n")
 
         # A request that is wrong, one that is refused for good, and its next attempt.
-        self.assertEqual(run("sell", "1002/1", "NO_SUCH"), "error 1002/1 NOT_FOUND PRODUCT_NOT_FOUND fix\n")
+        self.assertEqual(run("sell", "1002/1", "NO_SUCH"), "error 1002/1 NOT_FOUND PRODUCT_NOT_FOUND NEVER\n")
         fetch(f"{self.control}/account", {"balance_cents": 0})
         refused = run("sell", "1003/1", FRANCE)
-        self.assertEqual(refused, "error 1003/1 FAILED_PRECONDITION INSUFFICIENT_FUNDS new\n")
+        self.assertEqual(refused, "error 1003/1 FAILED_PRECONDITION INSUFFICIENT_FUNDS NEW_REQUEST_ID\n")
         fetch(f"{self.control}/account", {"balance_cents": 100_000})
         self.assertRegex(run("sell", "1003/1", FRANCE), r"^sale 1003/1 PLACED ")
 
