@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::differences::differing;
 use super::{Iccid, Msisdn, SimStatus};
 
 /// What can be done with a subscription.
@@ -35,27 +34,6 @@ pub struct SimTerms {
     pub action: SimAction,
     /// The SIM's plan; `None` for the configured one.
     pub plan: Option<String>,
-}
-
-impl SimTerms {
-    /// The fields of the request in which these differ; `None` when it is another
-    /// call.
-    pub fn differences(&self, other: &Self) -> Option<Vec<&'static str>> {
-        if std::mem::discriminant(&self.action) != std::mem::discriminant(&other.action) {
-            return None;
-        }
-        let labels = (
-            self.action.labels().cloned().unwrap_or_default(),
-            other.action.labels().cloned().unwrap_or_default(),
-        );
-        Some(differing([
-            (self.plan == other.plan, "plan"),
-            (labels.0.group == labels.1.group, "group"),
-            (labels.0.reference == labels.1.reference, "reference"),
-            (labels.0.metadata == labels.1.metadata, "metadata"),
-            (self.action.new_iccid() == other.action.new_iccid(), "new_iccid"),
-        ]))
-    }
 }
 
 /// What can be done with a SIM.

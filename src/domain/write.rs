@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::change::{SimChange, SubscriptionAction};
-use super::differences::differing;
 use super::failure::Failure;
 use super::pool::Pool;
 use super::product::ListPrice;
@@ -217,39 +216,6 @@ pub struct PurchaseTerms {
 }
 
 impl PurchaseTerms {
-    /// The fields of the request in which these differ.
-    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
-        let Self {
-            product_id,
-            activation,
-            reference,
-            max_price,
-            parent,
-            from_stock,
-        } = self;
-        let same_source = *from_stock == other.from_stock;
-        let any = |is: fn(&FromStock) -> bool| {
-            [from_stock, &other.from_stock]
-                .into_iter()
-                .any(|source| source.as_ref().is_some_and(is))
-        };
-        differing([
-            (*product_id == other.product_id, "product_id"),
-            (*activation == other.activation, "activation"),
-            (*reference == other.reference, "reference"),
-            (*max_price == other.max_price, "max_price"),
-            (*parent == other.parent, "parent_subscription_id"),
-            (
-                same_source || !any(|source| matches!(source, FromStock::Pool(_))),
-                "pool",
-            ),
-            (
-                same_source || !any(|source| matches!(source, FromStock::Reservation(_))),
-                "reservation_id",
-            ),
-        ])
-    }
-
     /// The reservation of the SIM, of a request with this id.
     pub fn reservation(&self, request_id: RequestId) -> Option<RequestId> {
         self.from_stock.as_ref().map(|source| match source {
@@ -305,15 +271,6 @@ pub struct SubscriptionTerms {
     pub subscription_id: String,
     /// What to do with it.
     pub action: SubscriptionAction,
-}
-
-impl SubscriptionTerms {
-    /// The fields of the request in which these differ; `None` when it is another
-    /// call.
-    pub fn differences(&self, other: &Self) -> Option<Vec<&'static str>> {
-        let is_same = self.subscription_id == other.subscription_id;
-        (self.action == other.action).then(|| differing([(is_same, "subscription_id")]))
-    }
 }
 
 impl Kind {
