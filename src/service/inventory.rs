@@ -179,14 +179,12 @@ impl Inventory {
         let wanted = Arc::new(wanted);
         // A stream outlives the layers of its call.
         let trace = propagation::Trace::current();
-        let all = {
-            let sims_of = self.sims.clone();
-            trace.carry(async move {
-                sims_of.find_numbers(&sims, deadline).await;
-                stream::iter(sims.into_iter().enumerate())
-            })
-        };
-        let reads = stream::once(all).flatten().map(move |(index, sim)| {
+        let resolver = self.sims.clone();
+        let resolved = trace.carry(async move {
+            resolver.find_numbers(&sims, deadline).await;
+            stream::iter(sims.into_iter().enumerate())
+        });
+        let reads = stream::once(resolved).flatten().map(move |(index, sim)| {
             let (inventory, wanted) = (inventory.clone(), Arc::clone(&wanted));
             trace.carry(async move {
                 BatchEntry {

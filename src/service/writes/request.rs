@@ -21,7 +21,7 @@ impl Writes {
                 ensure_visible(record, request)?;
             }
             let read = match &known {
-                Some(record) => LedgerState::Write(record.write.id, record.write.state_name()),
+                Some(record) => held(record),
                 None => LedgerState::Nothing,
             };
             match self.execute_from(known, slot, request, deadline).await {
@@ -40,9 +40,7 @@ impl Writes {
     /// earlier call of the request may have begun meanwhile.
     async fn after_nothing(&self, error: Error, request: &Request) -> Error {
         match self.find(Key::Request(request.request_id)).await {
-            Ok(Some(record)) if ensure_visible(&record, request).is_ok() => {
-                error.after_ledger(LedgerState::Write(record.write.id, record.write.state_name()))
-            }
+            Ok(Some(record)) if ensure_visible(&record, request).is_ok() => error.after_ledger(held(&record)),
             Ok(_) => error.after_ledger(LedgerState::Nothing),
             Err(_) => error,
         }
@@ -255,6 +253,11 @@ impl Writes {
             Some(_) | None => Ok(None),
         }
     }
+}
+
+/// What an error says of a write in the ledger.
+pub(super) fn held(record: &Record) -> LedgerState {
+    LedgerState::Write(record.write.id, record.write.state_name())
 }
 
 /// An id that another caller has used is answered like any id that was used for
