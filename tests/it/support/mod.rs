@@ -3,6 +3,7 @@
 pub mod chromium;
 pub mod collector;
 pub mod front;
+pub mod frozen;
 pub mod gateway;
 pub mod late_provider;
 pub mod markdown;

@@ -1,18 +1,17 @@
 //! One id of two callers, and SIMs that another caller is ordering for.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
-use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 use transatel_gateway::app::Seams;
-use transatel_gateway::service::writes::steps::{Step, Steps};
+use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Fault, Script};
 use uuid::Uuid;
 
 use super::{OTHER, POOL, SHOP, SUPPORT, Stage, reservation};
+use crate::support::frozen::{Frozen, seams};
 use crate::support::gateway::{FRANCE, ORDERS, SUSPEND, by_msisdn, reason, spawn, until};
 use crate::support::postgres;
 use crate::writes::orders::order;
@@ -124,27 +123,12 @@ async fn an_id_that_two_callers_use_at_once_is_the_first_ones() {
     }
 }
 
-/// Holds the first request back that has found nothing of its id: until when it is
-/// held, and until when it is to be.
-fn first_held() -> ([Arc<Semaphore>; 2], Seams) {
-    let [held, go] = [0; 2].map(|permits| Arc::new(Semaphore::new(permits)));
-    let signals = [Arc::clone(&held), Arc::clone(&go)];
-    let is_held = AtomicBool::new(false);
-    let steps = Steps::new(move |step| {
-        let is_first = step == Step::BeforeReads && !is_held.swap(true, Ordering::Relaxed);
-        let (held, go) = (Arc::clone(&held), Arc::clone(&go));
-        Box::pin(async move {
-            if is_first {
-                held.add_permits(1);
-                let _ = go.acquire().await;
-            }
-        })
-    });
-    let seams = Seams {
-        steps,
-        ..Seams::default()
-    };
-    (signals, seams)
+/// Holds the first request back that has found nothing of its id.
+fn first_held() -> (Frozen, Seams) {
+    let (frozen, held) = (Frozen::new(), AtomicBool::new(false));
+    let own = frozen.clone();
+    let is_first = move |step| step == Step::BeforeReads && !held.swap(true, Ordering::Relaxed);
+    (frozen, seams(move |step| is_first(step).then(|| own.clone())))
 }
 
 #[tokio::test]
@@ -152,14 +136,14 @@ async fn an_order_that_another_caller_began_meanwhile_is_not_sent_again() {
     let mut stores = vec!["sqlite::memory:".to_owned()];
     stores.extend(postgres::database().await);
     for store in stores {
-        let ([held, go], seams) = first_held();
+        let (frozen, seams) = first_held();
         let stage = Stage::with(&store, &SOON, seams).await;
         let control = stage.sandbox.control();
         let request = order(FRESH);
         let mut others = stage.orders(OTHER);
         let call = request.clone();
         let late = spawn(async move { others.create_order(call).await });
-        held.acquire().await.unwrap().forget();
+        frozen.until_reached().await;
         control.queue(Script::on("POST", ORDERS).then(Fault::Reset.step()));
         let known = stage.buy(SHOP, &request).await.unwrap();
         until("the shop's order was not placed", async || {
@@ -171,7 +155,7 @@ async fn an_order_that_another_caller_began_meanwhile_is_not_sent_again() {
             order.into_inner().order.unwrap().state() == OrderState::NotPlaced
         })
         .await;
-        go.add_permits(1);
+        frozen.wake();
         assert_eq!(refusal(late.await.unwrap()), reused());
         assert_eq!(control.received("POST", ORDERS), 1);
     }

@@ -180,7 +180,7 @@ async fn the_looks_at_an_order_go_on_after_a_repeat_that_was_not_sent(stage: &St
     assert_eq!(due().await, 1);
 }
 
-/// Whoever requested it, and whatever it says, has to be checked first.
+/// Its caller and its content have to be checked first.
 async fn what_began_after_the_request_was_looked_for_is_not_repeated(stage: &Stage) {
     let ledger = &*stage.ledger;
     let record = in_state(ledger, 1, State::NotDone).await;

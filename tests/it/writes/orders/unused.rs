@@ -74,7 +74,7 @@ async fn an_order_for_an_unused_sim_is_refused_for_one_that_is_in_use() {
     };
     assert_eq!(create(&mut client, &repeat).await.unwrap(), placed);
 
-    // An eSIM on a device, whoever names the SIM how.
+    // An eSIM on a device, whichever identifier names the SIM.
     let sim = fresh.next().unwrap();
     env.control()
         .set_esim_status(&sim.iccid, ProfileStatus::Installed)

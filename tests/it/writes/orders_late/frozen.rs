@@ -1,16 +1,15 @@
 //! Processes that stand still for longer than their lease, and wake.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::{Connection as _, PgConnection, Row as _};
-use tokio::sync::Semaphore;
 use transatel_gateway::app::Seams;
 use transatel_gateway::service::writes::steps::{Step, Steps};
 use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::Visibility;
 
 use super::{FRESH, SOON, hide};
+use crate::support::frozen::Frozen;
 use crate::support::gateway::{Gateway, ORDERS, simulator, spawn, until};
 use crate::support::postgres;
 use crate::writes::orders::{create, order, spawn_create, until_state};
@@ -30,51 +29,6 @@ pub fn at(step: Step, what: impl Fn() + Send + Sync + 'static) -> Seams {
     }
 }
 
-/// Stands still at a step until it is let go.
-pub(super) struct Frozen {
-    reached: Arc<Semaphore>,
-    go: Arc<Semaphore>,
-}
-
-impl Frozen {
-    fn at(step: Step) -> (Self, Seams) {
-        Self::after(0, step)
-    }
-
-    /// Passes the step so many times before.
-    pub(super) fn after(passes: usize, step: Step) -> (Self, Seams) {
-        let passed = Arc::new(AtomicUsize::new(0));
-        let (reached, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        let frozen = Self {
-            reached: Arc::clone(&reached),
-            go: Arc::clone(&go),
-        };
-        let steps = Steps::new(move |at| {
-            let (reached, go) = (Arc::clone(&reached), Arc::clone(&go));
-            let stops = at == step && passed.fetch_add(1, Ordering::Relaxed) >= passes;
-            Box::pin(async move {
-                if stops {
-                    reached.add_permits(1);
-                    let _ = go.acquire().await;
-                }
-            })
-        });
-        let seams = Seams {
-            steps,
-            ..Seams::default()
-        };
-        (frozen, seams)
-    }
-
-    pub(super) async fn until_reached(&self) {
-        self.reached.acquire().await.unwrap().forget();
-    }
-
-    pub(super) fn wake(&self) {
-        self.go.add_permits(100);
-    }
-}
-
 /// As short as looks allow, which have to end within an eighth of it.
 const LEASE: [(&str, &str); 1] = [("ORDERS__LEASE", "1s")];
 
@@ -91,7 +45,7 @@ async fn two_on(
     more: &[(&str, &str)],
 ) -> (Frozen, Gateway, Gateway) {
     let settings = [SOON.as_slice(), &LEASE, &[("STORE__URL", store)], more].concat();
-    let (frozen, seams) = Frozen::at(step);
+    let (frozen, seams) = Frozen::after(0, step);
     let freezes = Gateway::start_in(base_url, &settings, seams).await;
     let other = Gateway::start(base_url, &settings).await;
     (frozen, freezes, other)

@@ -5,8 +5,8 @@ use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1::{CreateOrderRequest, OrderState};
 use transatel_simulator::{EventOrder, Fault, Script, Visibility, Webhook};
 
-use super::frozen::Frozen;
 use super::{FRESH, SOON, hide, not_placed, posts};
+use crate::support::frozen::Frozen;
 use crate::support::gateway::{Gateway, ORDERS, SECRET, Secret, TestEnv, reason, simulator, spawn};
 use crate::writes::orders::{create, order, spawn_create, until_state};
 
