@@ -31,7 +31,8 @@ use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use ring::hmac;
 use serde_json::json;
-use support::process::{GATEWAY, Gateway, Simulator, free_address};
+use support::ports::reserved;
+use support::process::{GATEWAY, Gateway, Simulator};
 use support::report::{self, Surroundings, Table, median, quantile};
 use support::stores::{Store, over};
 use tokio::net::TcpStream;
@@ -180,7 +181,7 @@ struct Side {
 
 impl Side {
     async fn start(mut store: Store, simulator: &Simulator, secret: &Path) -> Self {
-        let webhooks: Vec<SocketAddr> = (0..store.replicas).map(|_| free_address()).collect();
+        let webhooks: Vec<SocketAddr> = (0..store.replicas).map(|_| reserved()).collect();
         let command = |replica: usize| {
             let mut command = Command::new(GATEWAY);
             command

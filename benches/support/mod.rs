@@ -10,6 +10,8 @@
 pub mod calls;
 pub mod compare;
 pub mod load;
+#[path = "../../tests/it/support/ports.rs"]
+pub mod ports;
 pub mod process;
 pub mod report;
 pub mod stores;

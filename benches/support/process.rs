@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use super::ports::reserved;
 
 /// The gateway as this bench was built: same profile, same features.
 pub const GATEWAY: &str = env!("CARGO_BIN_EXE_transatel-gateway");
@@ -74,12 +76,6 @@ pub fn on_core(core: u8, program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// An address that was free a moment ago.
-pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address")
-}
-
 /// Starts a process that says on its first line of output where it listens.
 pub fn announced(command: &mut Command) -> (Running, SocketAddr) {
     let mut running = Running::start(command.stdout(Stdio::piped()));
@@ -143,7 +139,7 @@ impl Gateway {
     /// Starts it on a ledger that others prepared. The folder is kept for as
     /// long as it runs.
     pub fn start_on(ledger: &str, mut command: Command, simulator: &Simulator, folder: TempDir) -> Self {
-        let (grpc, admin) = (free_address(), free_address());
+        let (grpc, admin) = (reserved(), reserved());
         command
             .arg("serve")
             .env("GATEWAY__GRPC__LISTEN", grpc.to_string())

@@ -62,7 +62,7 @@ class Prometheus:
             "rule_files": ["rules.yaml"],
             "scrape_configs": [{"job_name": LABELS["job"], "static_configs": [{"targets": [target], "labels": LABELS}]}],
         }))
-        port = support.free_port()
+        port = support.reserved_port()
         self.url = f"http://127.0.0.1:{port}"
         self.process = support.Process(
             test, "prometheus", f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data",
@@ -223,8 +223,8 @@ class Dashboard(unittest.TestCase):
     }
 
     def test_every_panel_shows_what_it_should(self):
-        self.admin = f"http://127.0.0.1:{support.free_port()}"
-        self.webhook = f"http://127.0.0.1:{support.free_port()}"
+        self.admin = f"http://127.0.0.1:{support.reserved_port()}"
+        self.webhook = f"http://127.0.0.1:{support.reserved_port()}"
         options = ["--set", "metrics.serviceMonitor.enabled=true,metrics.alerts.enabled=true,metrics.dashboard.enabled=true,webhook.enabled=true"]
         rules = chart.named("default", "PrometheusRule", "", *options)["spec"]
         [board] = chart.named("default", "ConfigMap", "-dashboard", *options)["data"].values()

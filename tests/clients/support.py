@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ import urllib.request
 import grpc
 from grpc_status import rpc_status
 from google.rpc import error_details_pb2
+
+from ports import reserved_port  # noqa: F401
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -48,12 +49,6 @@ GENERATED = tempfile.mkdtemp()
 generate(GRPCIO_PROTOC, f"--python_out={GENERATED}", f"--grpc_python_out={GENERATED}")
 sys.path.insert(0, GENERATED)
 from connectivity.v1 import provisioning_pb2, types_pb2  # noqa: E402
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def until(what, condition):

@@ -17,6 +17,7 @@ use transatel_gateway_client::connectivity::v1::{StreamEventsRequest, StreamStar
 
 use crate::events::webhook::{all, client, deliver, envelope};
 use crate::support::gateway::{Events, SECRET, Secret, settings, spawn};
+use crate::support::ports::reserved;
 use crate::support::postgres;
 use crate::support::process::Process;
 
@@ -39,12 +40,10 @@ struct Ports {
 }
 
 impl Ports {
-    fn free() -> Self {
-        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let (grpc, webhook) = (free(), free());
+    fn reserved() -> Self {
         Self {
-            grpc: grpc.local_addr().unwrap(),
-            webhook: webhook.local_addr().unwrap(),
+            grpc: reserved(),
+            webhook: reserved(),
         }
     }
 
@@ -127,7 +126,7 @@ impl Crashes {
 
 async fn survives(store: &str) {
     let secret = Secret::new(SECRET);
-    let ports = Ports::free();
+    let ports = Ports::reserved();
     let (grpc, webhook) = (ports.grpc.to_string(), ports.webhook.to_string());
     let more = [
         ("STORE__URL", store),

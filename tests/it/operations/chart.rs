@@ -19,6 +19,7 @@ use transatel_simulator::{Fault, Script};
 use crate::operations::grpcurl;
 use crate::support::gateway::{CATALOG, TestEnv, settings, simulator, until};
 use crate::support::pki::{Authority, Files};
+use crate::support::ports::reserved;
 use crate::support::process::Process;
 
 const CHART: &str = include_str!("../../../helm/transatel-gateway/Chart.yaml");
@@ -266,18 +267,13 @@ impl Probe {
     }
 }
 
-fn free_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
 async fn the_probes_tell(pod: &Pod, ready_by: &str, more: &[(&str, &str)]) {
     // No gateway in this process may have done it yet.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let sandbox = simulator().await;
     let control = sandbox.control();
     control.queue(Script::on("GET", CATALOG).then(Fault::hold("start").step()));
-    let ports = BTreeMap::from([(GRPC, free_port()), (ADMIN, free_port())]);
+    let ports = BTreeMap::from([GRPC, ADMIN].map(|name| (name, reserved().to_string())));
     let own: [(&str, &str); 4] = [
         ("GRPC__LISTEN", &ports[&GRPC]),
         ("ADMIN__LISTEN", &ports[&ADMIN]),

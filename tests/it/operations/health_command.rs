@@ -3,6 +3,7 @@
 use super::commands::run;
 use crate::support::gateway::{TestEnv, settings, simulator};
 use crate::support::pki::{Authority, Files, Name, Pair};
+use crate::support::ports::reserved;
 use crate::support::process::Process;
 
 async fn health(options: &[&str]) -> (Option<i32>, String, String) {
@@ -103,11 +104,7 @@ async fn wrong_options_are_refused_before_anything_is_asked() {
 #[tokio::test]
 async fn a_gateway_that_starts_meanwhile_is_waited_for() {
     let sandbox = simulator().await;
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
-    let address = format!("127.0.0.1:{port}");
+    let address = reserved().to_string();
     let options = ["health", "--address", &address, "--within", "1m"];
     let mut asking = Process::start(&options, &[]);
     let listen = [("GRPC__LISTEN", address.as_str())];

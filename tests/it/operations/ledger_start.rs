@@ -1,14 +1,13 @@
 //! A gateway that starts before its ledger: what probes and operators see
 //! meanwhile, and which faults are no reason to wait.
 
-use std::net::SocketAddr;
-
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use transatel_simulator::Sandbox;
 
 use crate::support::gateway::{fetch, settings, simulator, until};
 use crate::support::pgbouncer::PgBouncer;
+use crate::support::ports::refusing;
 use crate::support::postgres;
 use crate::support::process::Process;
 use crate::support::relay::Relay;
@@ -57,14 +56,6 @@ impl Starting {
         self.process.signal("TERM").await;
         assert_eq!(self.process.ended().await, Some(0));
     }
-}
-
-/// A port that refuses connections until it is opened.
-fn refusing() -> (TcpSocket, SocketAddr) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap();
-    (socket, address)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,6 @@
 //! The operators' page at `/`, over HTTP and in a real browser, on a gateway in each
 //! of the states that somebody is woken for.
 
-use std::net::TcpListener as Reserved;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
@@ -12,6 +11,7 @@ use crate::support::chromium::Chromium;
 use crate::support::gateway::{
     FRANCE, Gateway, OPERATIONS, SUBSCRIPTIONS, TOKEN, TestEnv, fetch, get, settings, simulator, until,
 };
+use crate::support::ports::refusing;
 use crate::support::postgres;
 use crate::support::process::Process;
 use crate::support::relay::Relay;
@@ -127,8 +127,7 @@ async fn a_gateway_that_is_well_says_so_on_its_page() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_waits_for_its_database_says_so_on_its_page() {
     let sandbox = simulator().await;
-    // Nobody listens there any more.
-    let address = Reserved::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_refusing, address) = refusing();
     let store = format!("postgres://gateway@{address}/ledger");
     let environment = settings(&sandbox.base_url(), &[("STORE__URL", &store)]);
     let mut process = Process::start(&["serve"], &environment);

@@ -1,12 +1,11 @@
 //! `transatel.provider = "simulator"`: callers and operators see that nothing is
 //! bought, and an account's credentials are refused.
 
-use std::net::TcpListener as Reserved;
-
 use reqwest::{Client, Response};
 use transatel_simulator::Options;
 
 use crate::support::gateway::{Gateway, SOON, fetch, settings, simulator, until};
+use crate::support::ports::refusing;
 use crate::support::process::{Process, command};
 
 const SIMULATED: (&str, &str) = ("TRANSATEL__PROVIDER", "simulator");
@@ -193,8 +192,7 @@ async fn the_log_the_metric_the_page_and_doctor_say_that_the_provider_is_simulat
 #[tokio::test]
 async fn the_page_says_it_while_the_gateway_still_waits_for_its_ledger() {
     let sandbox = simulator().await;
-    // Nobody listens there any more.
-    let address = Reserved::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_refusing, address) = refusing();
     let store = format!("postgres://gateway@{address}/ledger");
     let environment = settings(&sandbox.base_url(), &[SIMULATED, ("STORE__URL", &store)]);
     let mut process = Process::start(&["serve"], &environment);

@@ -10,6 +10,7 @@ pub mod markdown;
 pub mod mutation;
 pub mod pgbouncer;
 pub mod pki;
+pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod property;
