@@ -2,7 +2,7 @@
 //! read or to write. What differs between the databases is in their
 //! [`Backend`].
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::catalog::{Appending, CatalogHistory, Keep, Newest, Recorded, operations as history};
+use super::deletion::Rows;
 use super::events::{Appended, Arrival, EventLog, Extent, Logged, Selection, operations as log, selection};
 use super::session::Session;
 use super::{
@@ -49,6 +50,18 @@ macro_rules! reading {
     };
 }
 pub(super) use reading;
+
+/// The same work with how long it took: without what it waits for others and for its
+/// commit.
+fn timed<C: Send + 'static, T: Send + 'static>(work: Work<C, T>) -> Work<C, (T, Duration)> {
+    Box::new(move |connection| {
+        Box::pin(async move {
+            let began = Instant::now();
+            let done = work(connection).await?;
+            Ok((done, began.elapsed()))
+        })
+    })
+}
 
 /// How the connections of a store are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,6 +103,27 @@ pub(super) trait Backend: Send + Sync + 'static {
 
     /// After each batch of rows that were deleted: they may lie far apart.
     async fn deleted(&self) {}
+
+    /// Deletes in batches until one is not full; `batch` is told how many rows at
+    /// most. Returns how many were deleted.
+    ///
+    /// Cancel-safe: what was deleted stays deleted.
+    async fn delete<F>(&self, batch: F) -> Result<u64>
+    where
+        F: Fn(u32) -> Work<Self::Connection, u64> + Send + Sync,
+    {
+        let (mut deleted, mut rows) = (0, Rows::first());
+        loop {
+            let most = rows.most();
+            let (some, took) = self.write(timed(batch(most))).await?;
+            self.deleted().await;
+            deleted += some;
+            if some < u64::from(most) {
+                return Ok(deleted);
+            }
+            rows = rows.after(took);
+        }
+    }
 
     /// [`EventLog::append`].
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>>;
@@ -211,17 +245,8 @@ impl<B: Backend> Ledger for B {
     }
 
     async fn purge(&self, unchanged_since: Timestamp) -> Result<u64> {
-        let mut purged = 0;
-        loop {
-            let some = self
-                .write(work!(session => operations::purge(session, unchanged_since)))
-                .await?;
-            self.deleted().await;
-            purged += some;
-            if some < operations::PURGED_AT_ONCE {
-                return Ok(purged);
-            }
-        }
+        self.delete(|rows| work!(session => operations::purge(session, unchanged_since, rows)))
+            .await
     }
 
     async fn counts(&self) -> Result<Vec<Count>> {
@@ -298,17 +323,13 @@ impl<B: Backend> EventLog for B {
     }
 
     async fn forget_events(&self, received_before: Timestamp) -> Result<u64> {
-        let mut deleted = 0;
-        loop {
-            let some = self
-                .write(work!(session => log::forget(session, received_before)))
-                .await?;
-            self.deleted().await;
-            deleted += some;
-            if some < log::FORGOTTEN_AT_ONCE as u64 {
-                return Ok(deleted);
-            }
-        }
+        let unreadable = self
+            .delete(|rows| work!(session => log::forget_unreadable(session, received_before, rows)))
+            .await?;
+        let events = self
+            .delete(|rows| work!(session => log::forget(session, received_before, rows)))
+            .await?;
+        Ok(unreadable + events)
     }
 
     async fn orders_without_event(

@@ -13,6 +13,7 @@
 mod backend;
 mod begin;
 pub mod catalog;
+mod deletion;
 mod durability;
 mod error;
 mod error_kind;

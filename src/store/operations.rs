@@ -18,9 +18,6 @@ use crate::domain::Msisdn;
 use crate::domain::failure::Failure;
 use crate::domain::write::{Activation, RequestId, State, WriteId};
 
-/// Rows that one transaction deletes: others wait no longer than for these.
-pub(super) const PURGED_AT_ONCE: u64 = 25;
-
 pub(super) async fn find<S: Session>(session: &mut S, key: Key) -> sqlx::Result<Option<Record>> {
     let found = match key {
         Key::Write(id) => session.row(statements::FIND, values![id]).await?,
@@ -281,12 +278,14 @@ pub(super) async fn claims<S: Session>(
     })
 }
 
-/// Deletes up to [`PURGED_AT_ONCE`].
-pub(super) async fn purge<S: Session>(session: &mut S, unchanged_since: Timestamp) -> sqlx::Result<u64> {
-    let most = i64::try_from(PURGED_AT_ONCE).unwrap_or(i64::MAX);
-    session
-        .execute(statements::PURGE, values![unchanged_since, most])
-        .await
+/// Deletes up to so many.
+pub(super) async fn purge<S: Session>(
+    session: &mut S,
+    unchanged_since: Timestamp,
+    rows: u32,
+) -> sqlx::Result<u64> {
+    let values = values![unchanged_since, i64::from(rows)];
+    session.execute(statements::PURGE, values).await
 }
 
 pub(super) async fn counts<S: Session>(session: &mut S) -> sqlx::Result<Vec<Count>> {

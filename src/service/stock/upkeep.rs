@@ -96,7 +96,7 @@ impl Inner {
 
     async fn forget(&self) -> Result<()> {
         let now = self.store.now().await?;
-        while self.store.forget_reservations(now - KEPT).await? > 0 {}
+        self.store.forget_reservations(now - KEPT).await?;
         Ok(())
     }
 }

@@ -147,8 +147,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// deletes less, and the stored value never decreases.
     async fn aged_until(&self, now: Timestamp, elapsed: Duration) -> Result<Timestamp>;
 
-    /// Deletes what was received before this, in the order of the log. Returns
-    /// the number of events.
+    /// Deletes what was received before this: events in the order of the log, and
+    /// what could not be read. Returns how much.
     async fn forget_events(&self, received_before: Timestamp) -> Result<u64>;
 
     /// Placed orders that were settled within these bounds and that no event of

@@ -12,9 +12,6 @@ use crate::domain::write::WriteId;
 use crate::store::row::{self as cells, Cells as _, values};
 use crate::store::session::Session;
 
-/// Events that one transaction deletes: others wait no longer than for these.
-pub(in crate::store) const FORGOTTEN_AT_ONCE: usize = 50;
-
 /// Outcomes that one transaction appends: other appends wait no longer than for
 /// these.
 pub(in crate::store) const PUBLISHED_AT_ONCE: usize = 250;
@@ -87,10 +84,23 @@ pub(in crate::store) async fn last_received_at<S: Session>(
     }
 }
 
-/// Deletes up to [`FORGOTTEN_AT_ONCE`] events.
-pub(in crate::store) async fn forget<S: Session>(session: &mut S, before: Timestamp) -> sqlx::Result<u64> {
-    let most = i64::try_from(FORGOTTEN_AT_ONCE).unwrap_or(i64::MAX);
-    let oldest = session.rows(statements::OLDEST, values![most]).await?;
+/// Deletes up to so many that could not be read.
+pub(in crate::store) async fn forget_unreadable<S: Session>(
+    session: &mut S,
+    before: Timestamp,
+    rows: u32,
+) -> sqlx::Result<u64> {
+    let values = values![before, i64::from(rows)];
+    session.execute(statements::FORGET_UNREADABLE, values).await
+}
+
+/// Deletes up to so many events.
+pub(in crate::store) async fn forget<S: Session>(
+    session: &mut S,
+    before: Timestamp,
+    rows: u32,
+) -> sqlx::Result<u64> {
+    let oldest = session.rows(statements::OLDEST, values![i64::from(rows)]).await?;
     let mut last = None;
     for found in &oldest {
         if cells::time(found, "received_at")?.is_some_and(|at| at >= before) {
@@ -98,9 +108,6 @@ pub(in crate::store) async fn forget<S: Session>(session: &mut S, before: Timest
         }
         last = Some(cells::number(found, "sequence")?);
     }
-    session
-        .execute(statements::FORGET_UNREADABLE, values![before])
-        .await?;
     match last {
         Some(last) => session.execute(statements::FORGET, values![last]).await,
         None => Ok(0),

@@ -69,8 +69,9 @@ pub(super) const OLDEST: SqlStr =
 
 pub(super) const FORGET: SqlStr = SqlStr::from_static("DELETE FROM events WHERE sequence <= $1");
 
-pub(super) const FORGET_UNREADABLE: SqlStr =
-    SqlStr::from_static("DELETE FROM unreadable_events WHERE received_at < $1");
+pub(super) const FORGET_UNREADABLE: SqlStr = SqlStr::from_static(
+    "DELETE FROM unreadable_events WHERE id IN (SELECT id FROM unreadable_events WHERE received_at < $1 LIMIT $2)",
+);
 
 pub(super) const WITHOUT_EVENT: SqlStr = SqlStr::from_static(concat!(
     "SELECT id FROM orders WHERE ",

@@ -150,8 +150,8 @@ pub trait StockStore: Send + Sync + 'static {
     /// Takes a SIM out, unless a request has it. Returns the SIM as it is.
     async fn withdraw(&self, card: &Iccid, now: Timestamp) -> Result<Option<StockSim>>;
 
-    /// Deletes reservations without an order that were over before, at most some
-    /// at a time; returns how many.
+    /// Deletes reservations without an order that were over before; returns how
+    /// many.
     async fn forget_reservations(&self, before: Timestamp) -> Result<u64>;
 }
 
@@ -273,7 +273,7 @@ impl<B: Backend> StockStore for B {
     }
 
     async fn forget_reservations(&self, before: Timestamp) -> Result<u64> {
-        self.write(work!(session => operations::forget(session, before)))
+        self.delete(|rows| work!(session => operations::forget(session, before, rows)))
             .await
     }
 }

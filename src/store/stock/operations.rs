@@ -279,10 +279,14 @@ pub(in crate::store) async fn withdraw<S: Session>(
     found.as_ref().map(row::sim).transpose()
 }
 
-pub(in crate::store) async fn forget<S: Session>(session: &mut S, before: Timestamp) -> sqlx::Result<u64> {
-    session
-        .execute(statements::FORGET_RESERVATIONS, values![before])
-        .await
+/// Deletes up to so many.
+pub(in crate::store) async fn forget<S: Session>(
+    session: &mut S,
+    before: Timestamp,
+    rows: u32,
+) -> sqlx::Result<u64> {
+    let values = values![before, i64::from(rows)];
+    session.execute(statements::FORGET_RESERVATIONS, values).await
 }
 
 /// Whether an order may be sent for the SIM of a reservation. Until the end of

@@ -133,7 +133,7 @@ pub(super) const FIND: SqlStr = SqlStr::from_static(concat!(
 
 pub(super) const FORGET_RESERVATIONS: SqlStr = SqlStr::from_static(
     "DELETE FROM stock_reservations WHERE request_id IN (SELECT request_id FROM stock_reservations \
-     WHERE state IN ('released', 'expired', 'refused') AND updated_at < $1 LIMIT 100) \
+     WHERE state IN ('released', 'expired', 'refused') AND updated_at < $1 LIMIT $2) \
      AND state IN ('released', 'expired', 'refused')",
 );
 

@@ -224,11 +224,16 @@ async fn what_cannot_be_read_is_kept_apart(stage: &Stage) {
     };
     let appended = stage
         .log
-        .append(vec![unreadable.clone(), named("A"), unreadable])
+        .append(vec![unreadable.clone(), named("A"), unreadable.clone()])
         .await
         .unwrap();
     assert_eq!(appended, [Appended::Apart, new(1), Appended::Apart]);
     assert_eq!(ids(&*stage.log, 0).await.len(), 1);
+    stage.log.append(vec![unreadable; 200]).await.unwrap();
+    // With the event.
+    for (seconds, expected) in [(0, 0), (1, 203), (1, 0)] {
+        assert_eq!(stage.other.forget_events(at(seconds)).await.unwrap(), expected);
+    }
 }
 
 async fn a_mixed_batch_is_answered_in_its_order(stage: &Stage) {

@@ -140,6 +140,7 @@ async fn many_requests(stores: [Opened; 2]) {
     // What requests have at the end of each round, by card.
     let mut has: HashMap<Iccid, RequestId> = HashMap::new();
     let mut expected: BTreeMap<StockState, u64> = BTreeMap::new();
+    let mut over = 0;
     for round in 0..ROUNDS {
         let now = at(10 * i64::try_from(round).unwrap() + 10);
         let soon = at(10 * i64::try_from(round).unwrap() + 15);
@@ -182,12 +183,14 @@ async fn many_requests(stores: [Opened; 2]) {
                 Fate::Held => *expected.entry(StockState::Reserved).or_default() += 1,
                 Fate::Expired | Fate::SoldAfterExpiry => {
                     has.remove(&of(&reservation));
+                    over += 1;
                     if matches!(fate, Fate::SoldAfterExpiry) {
                         work.push((number, reservation));
                     }
                 }
                 Fate::Released => {
                     has.remove(&of(&reservation));
+                    over += 1;
                     let released = stock.release(id, now).await.unwrap().unwrap();
                     assert_eq!(released.state, ReservationState::Released);
                 }
@@ -271,6 +274,15 @@ async fn many_requests(stores: [Opened; 2]) {
         }
         recount(&stores).await;
     }
+    // Reservations that are over are forgotten; those that have a SIM are not.
+    assert!(over > 1_000, "{over}");
+    for expected in [over, 0] {
+        assert_eq!(stores[0].stock.forget_reservations(now).await.unwrap(), expected);
+    }
+    for request in has.values() {
+        assert!(stores[1].stock.reservation(*request).await.unwrap().is_some());
+    }
+    recount(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
