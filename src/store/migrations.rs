@@ -17,7 +17,7 @@ use super::session::Session;
 
 /// A migration: number, name, SQLite's text, PostgreSQL's text. A released one
 /// is never edited.
-const STEPS: [(i64, &str, &str, &str); 18] = [
+const STEPS: [(i64, &str, &str, &str); 19] = [
     (
         1,
         "orders",
@@ -125,6 +125,12 @@ const STEPS: [(i64, &str, &str, &str); 18] = [
         "events without a caller (readable from 9)",
         include_str!("../../migrations/sqlite/0018_events_without_a_caller.sql"),
         include_str!("../../migrations/postgres/0018_events_without_a_caller.sql"),
+    ),
+    (
+        19,
+        "begin by SIM (readable from 9)",
+        include_str!("../../migrations/sqlite/0019_begin_by_sim.sql"),
+        include_str!("../../migrations/postgres/0019_begin_by_sim.sql"),
     ),
 ];
 

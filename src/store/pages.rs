@@ -166,6 +166,14 @@ fn by_caller(has_few: bool) -> &'static str {
     }
 }
 
+/// The same of a product, of which a database may expect fewer rows than of a SIM.
+fn by_product(has_few: bool) -> &'static str {
+    match has_few {
+        false => "product_id =",
+        true => "product_id || '' =",
+    }
+}
+
 pub(super) async fn orders<S: Session>(
     session: &mut S,
     filter: &Filter,
@@ -191,14 +199,14 @@ fn of_orders(filter: &Filter, after: Option<WriteId>) -> Query {
     query.created(filter.created_from, filter.created_until);
     // The first condition is that of the partial index.
     query.compare("reference <> '' AND reference =", filter.reference.as_deref());
-    query.compare("product_id =", filter.product_id.as_deref());
+    let has_few = filter.msisdn.is_some() || filter.reference.is_some();
+    query.compare(by_product(has_few), filter.product_id.as_deref());
     // Most orders buy, and the index of kinds leaves those out.
     let kind = match filter.action {
         Some(OrderAction::Subscription(_)) => "act <> 'buy' AND act =",
         Some(OrderAction::Buy) | None => "act =",
     };
     query.compare(kind, filter.action.map(kind::order_name));
-    let has_few = filter.msisdn.is_some() || filter.reference.is_some();
     query.compare(by_caller(has_few), filter.caller.as_deref());
     let states = { State::ALL.into_iter() }.filter(|state| filter.states.contains(state));
     query.parts = states.map(is_in).collect();

@@ -84,6 +84,21 @@ async fn every_filter_has_an_index_in_the_order_of_the_list() {
             "orders_in_state (state=?)",
         ),
     ];
+    // A product may have most of all orders.
+    let of_sim_and_product = || Filter {
+        msisdn: Msisdn::parse("882470000000001"),
+        product_id: text(),
+        ..none()
+    };
+    let of_reference_and_product = || Filter {
+        reference: text(),
+        product_id: text(),
+        ..none()
+    };
+    let with_product = [
+        (of_sim_and_product(), "orders_of_sim (msisdn=?)"),
+        (of_reference_and_product(), "orders_by_reference (reference=?)"),
+    ];
     // The same of one caller, which has its own index where the filter admits many.
     let own = |filter: Filter| Filter {
         caller: text(),
@@ -127,7 +142,10 @@ async fn every_filter_has_an_index_in_the_order_of_the_list() {
             "orders_of_caller_in_state (caller=? AND state=?)",
         ),
     ];
-    let orders = { orders.into_iter() }.chain(own_orders.map(|(filter, index)| (own(filter), index)));
+    let own_orders = { own_orders.into_iter() }.chain(with_product.clone());
+    let orders = { orders.into_iter() }
+        .chain(with_product)
+        .chain(own_orders.map(|(filter, index)| (own(filter), index)));
     let none = OperationFilter::default;
     let own = |filter: OperationFilter| OperationFilter {
         caller: text(),

@@ -75,6 +75,15 @@ pub(super) const FIND_REQUEST: SqlStr = SqlStr::from_static(concat!(
 pub(super) const DATABASE_TIME: SqlStr =
     SqlStr::from_static("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now");
 
+/// The rows of the slot `$1`, `$2`: a SIM has few. A product may have most of all
+/// rows, also one for which PostgreSQL expects none because its statistics are older:
+/// the concatenation keeps it from the index of products.
+macro_rules! of_slot {
+    () => {
+        "msisdn = $1 AND product_id || '' = $2"
+    };
+}
+
 /// The status of the slot `$1`, `$2`, from rows that fulfil one more condition.
 macro_rules! slot_status {
     ($condition:literal) => {
@@ -82,7 +91,8 @@ macro_rules! slot_status {
             "SELECT CAST(COALESCE(SUM(attempt), 0) AS BIGINT) AS generation, MIN(CASE WHEN ",
             in_flight!(),
             " THEN id END) AS in_flight, (SELECT CAST(COUNT(*) AS BIGINT) FROM stock WHERE stock.msisdn = $1 \
-             AND stock.state = 'reserved') AS reserved FROM orders WHERE msisdn = $1 AND product_id = $2",
+             AND stock.state = 'reserved') AS reserved FROM orders WHERE ",
+            of_slot!(),
             $condition
         )
     };
@@ -228,8 +238,9 @@ pub(super) const CLAIMED: SqlStr = SqlStr::from_static(
 );
 
 pub(super) const RIVALS: SqlStr = SqlStr::from_static(concat!(
-    "SELECT COUNT(*) AS rivals FROM orders \
-     WHERE msisdn = $1 AND product_id = $2 AND id <> $3 AND act = 'buy' AND (",
+    "SELECT COUNT(*) AS rivals FROM orders WHERE ",
+    of_slot!(),
+    " AND id <> $3 AND act = 'buy' AND (",
     in_flight!(),
     " OR state = 'placed' AND subscription_id IS NULL \
      OR state IN ('not_placed', 'rejected') AND next_check_at IS NOT NULL)"

@@ -36,6 +36,7 @@ mod former_release;
 mod limits;
 mod lists;
 mod model;
+mod new_product;
 mod races;
 mod round_trips;
 mod servers;

@@ -1,0 +1,5 @@
+-- Reads the orders of a SIM, and not all of a product, for which PostgreSQL needs its
+-- function again. Kept in step with migrations/postgres/0019_begin_by_sim.sql. A file
+-- that was released is never edited: its checksum is in every database.
+--
+-- Nothing here: with SQLite the gateway has the statement itself.
