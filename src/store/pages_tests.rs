@@ -85,19 +85,23 @@ async fn every_filter_has_an_index_in_the_order_of_the_list() {
         ),
     ];
     // A product may have most of all orders.
-    let of_sim_and_product = || Filter {
-        msisdn: Msisdn::parse("882470000000001"),
-        product_id: text(),
-        ..none()
-    };
-    let of_reference_and_product = || Filter {
-        reference: text(),
-        product_id: text(),
-        ..none()
-    };
     let with_product = [
-        (of_sim_and_product(), "orders_of_sim (msisdn=?)"),
-        (of_reference_and_product(), "orders_by_reference (reference=?)"),
+        (
+            Filter {
+                msisdn: Msisdn::parse("882470000000001"),
+                product_id: text(),
+                ..none()
+            },
+            "orders_of_sim (msisdn=?)",
+        ),
+        (
+            Filter {
+                reference: text(),
+                product_id: text(),
+                ..none()
+            },
+            "orders_by_reference (reference=?)",
+        ),
     ];
     // The same of one caller, which has its own index where the filter admits many.
     let own = |filter: Filter| Filter {
