@@ -1,7 +1,7 @@
-//! Old rows are deleted a few at a time: whoever writes meanwhile waits for one
-//! batch. Nobody has read these rows for weeks, so that each of them may need a page
-//! of the table and one of every index from the disk. How many rows a batch has
-//! therefore follows from how long the one before took.
+//! Old rows are deleted a few at a time: a writer waits for one batch at most. Nobody
+//! has read these rows for weeks, so that each of them may need a page of the table
+//! and one of every index from the disk. How many rows a batch has therefore follows
+//! from how long the one before took.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! How often an order waits for PostgreSQL.
 
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::Criteria;
 
@@ -104,4 +105,33 @@ async fn a_connection_in_use_is_not_asked_whether_it_works() {
         pings += usize::from(trips.take().iter().any(|asked| asked == PING));
     }
     assert!(pings < 200, "each of 200 reads was two round trips");
+}
+
+/// Each row that is deleted makes its commit 6 ms longer.
+const SLOW_COMMITS: &str = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS \
+    $$ BEGIN PERFORM pg_sleep(0.006); RETURN NULL; END $$; \
+    CREATE CONSTRAINT TRIGGER slow AFTER DELETE ON orders DEFERRABLE INITIALLY DEFERRED \
+    FOR EACH ROW EXECUTE FUNCTION wait()";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_commits_do_not_make_the_batches_of_a_purge_small() {
+    let Some(address) = postgres::database().await else {
+        return;
+    };
+    let relay = Relay::start(&postgres::socket(&address)).await;
+    let trips = relay.read_along();
+    let ledger = open_postgres(&postgres::through(&relay, &address)).await;
+    for sim in 0..60 {
+        let record = begun(&*ledger, wanted(sim, "P", request(sim.into()))).await;
+        settled(&*ledger, &record, placed(Some("S")), 1).await;
+    }
+    let mut connection = PgConnection::connect(&address).await.unwrap();
+    connection.execute(SLOW_COMMITS).await.unwrap();
+    trips.take();
+    assert_eq!(ledger.purge(at(2)).await.unwrap(), 60);
+    let batches = trips.take();
+    let batches = batches.iter().filter(|sql| sql.starts_with("DELETE FROM orders"));
+    // 11 of one row and more; 61 when each has one.
+    let batches = batches.count();
+    assert!((11..31).contains(&batches), "{batches}");
 }
