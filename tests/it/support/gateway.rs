@@ -15,7 +15,7 @@ use transatel_gateway::app::{Addresses, App, Seams};
 use transatel_gateway::config::{self, Sources};
 use transatel_gateway::domain::change::OptionalOperation;
 use transatel_gateway_client::connectivity::v1 as api;
-use transatel_simulator::{Control, Options, Sandbox, Webhook};
+use transatel_simulator::{Control, Options, Sandbox, Script, Webhook};
 
 /// Longest wait for anything that has to happen: only a defect takes longer.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -392,6 +392,12 @@ impl StillClock {
         tokio::task::spawn_blocking(move || held.blocking_recv());
         Self(hold)
     }
+}
+
+/// A script for the reads of one SIM's subscriptions. Reads about other SIMs, such as
+/// those that look for an order for as long as the gateway runs, use up none of its steps.
+pub fn subscriptions_of(msisdn: &str) -> Script {
+    Script::on("GET", SUBSCRIPTIONS).with_query(&format!("msisdn={msisdn}"))
 }
 
 /// Polls until something is so.

@@ -5,7 +5,7 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Fault, Outcome, Script};
 use uuid::Uuid;
 
-use crate::support::gateway::{FRANCE, ORDERS, Provisioning, SUBSCRIPTIONS, by_msisdn, until};
+use crate::support::gateway::{FRANCE, ORDERS, Provisioning, by_msisdn, subscriptions_of, until};
 
 /// Settings with which the gateway soon asks for an operator.
 pub const SOON_STUCK: [(&str, &str); 4] = [
@@ -20,7 +20,7 @@ pub const SOON_STUCK: [(&str, &str); 4] = [
 pub async fn order(control: &Control, client: &mut Provisioning, msisdn: &str) -> api::Order {
     control.queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
     control.queue(
-        Script::on("GET", SUBSCRIPTIONS)
+        subscriptions_of(msisdn)
             .then(Fault::Pass)
             .then(Fault::problem(404, "NOT_FOUND").step().forever()),
     );

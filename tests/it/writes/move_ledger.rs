@@ -14,12 +14,12 @@ use crate::events::streams::{Follower, after, from_the_beginning};
 use crate::events::webhook::all;
 use crate::operations::commands::run;
 use crate::support::gateway::{
-    Events, OPERATIONS, ORDERS, Provisioning, SECRET, SUBSCRIPTIONS, Secret, by_msisdn, reason, settings,
-    simulator, spawn, until,
+    Events, OPERATIONS, ORDERS, Provisioning, SECRET, Secret, by_msisdn, reason, settings, simulator, spawn,
+    until,
 };
 use crate::support::postgres;
 use crate::support::process::Process;
-use crate::writes::orders::{create, get, order};
+use crate::writes::orders::{create, get, order, reads_of};
 use crate::writes::sim_operations::{Action, Change, IN_USE};
 
 /// Takes a move from a file to a database; gives code, output and errors.
@@ -154,7 +154,7 @@ async fn request_one_of_each(sandbox: &Sandbox, store: &str, secret: &Secret) ->
     let needs_operator = request();
     on_post(Fault::Reset.step());
     let not_found = Fault::problem(404, "NOT_FOUND").step().forever();
-    control.queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Pass).then(not_found));
+    control.queue(reads_of(&needs_operator).then(Fault::Pass).then(not_found));
     create(&mut orders, &needs_operator).await.unwrap();
     until_state(&orders, &needs_operator, OrderState::NeedsOperator).await;
     control.clear_faults();
@@ -178,7 +178,7 @@ async fn request_one_of_each(sandbox: &Sandbox, store: &str, secret: &Secret) ->
     let unknown = request();
     on_post(Fault::Reset.after_commit());
     let hold = Fault::hold("look").step().forever();
-    control.queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Pass).then(hold));
+    control.queue(reads_of(&unknown).then(Fault::Pass).then(hold));
     assert_eq!(
         create(&mut orders, &unknown).await.unwrap().state(),
         OrderState::Unknown

@@ -25,7 +25,8 @@ use transatel_simulator::{Fault, Script};
 use uuid::Uuid;
 
 use crate::support::gateway::{
-    FRANCE, ORDERS, Provisioning, SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason, spawn, until,
+    FRANCE, ORDERS, Provisioning, SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason, spawn,
+    subscriptions_of, until,
 };
 
 /// Finds out quickly.
@@ -44,6 +45,14 @@ pub fn order(msisdn: &str) -> api::CreateOrderRequest {
         sim: by_msisdn(msisdn),
         product_id: FRANCE.into(),
         ..Default::default()
+    }
+}
+
+/// A script for the reads of the subscriptions of an order's SIM.
+pub fn reads_of(order: &api::CreateOrderRequest) -> Script {
+    match order.sim.as_ref().and_then(|sim| sim.id.as_ref()) {
+        Some(api::sim_ref::Id::Msisdn(msisdn)) => subscriptions_of(msisdn),
+        other => panic!("{other:?}"),
     }
 }
 

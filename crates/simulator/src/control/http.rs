@@ -50,7 +50,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         get("/faults", "", "the scripts that are not used up", faults),
         post(
             "/faults",
-            r#"{"method", "path", "steps": [{"fault", ..., "commit", "repeat", "forever"}]}"#,
+            r#"{"method", "path", "query", "steps": [{"fault", ..., "commit", "repeat", "forever"}]}"#,
             "puts a script at the end of the queue",
             queue,
         ),

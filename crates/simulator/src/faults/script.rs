@@ -1,14 +1,14 @@
 //! Fault scripts: what goes wrong, for which requests, in which order.
 //!
-//! A script has a method, a path and steps. Every request that it fits uses up
-//! one step; a script whose steps are used up is gone. The first script in the
+//! A script has a method, a path, a part of the query and steps. Every request that it
+//! fits uses up one step; a script whose steps are used up is gone. The first script in the
 //! queue that fits decides. Whether the request is carried out before the fault
 //! hits its answer (`commit`) is chosen apart from the fault, because that is
 //! what a caller cannot see.
 
 use std::{collections::VecDeque, sync::Mutex};
 
-use http::Method;
+use http::{Method, Uri};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     lock::lock,
 };
 
-/// Steps for the requests of a method and path.
+/// Steps for the requests of a method, a path and a query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Script {
@@ -26,6 +26,10 @@ pub struct Script {
     /// Beginning of the path, or the whole template of a route. Empty for every path.
     #[serde(default)]
     pub path: String,
+    /// Text that the query holds, such as `msisdn=882470000000001`, so that what a client
+    /// asks about other SIMs meanwhile uses up no step. Empty for every query.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub query: String,
     /// Used from the first on.
     pub steps: VecDeque<Step>,
 }
@@ -36,6 +40,7 @@ impl Script {
         Self {
             method: Some(method.to_owned()),
             path: path.to_owned(),
+            query: String::new(),
             steps: VecDeque::new(),
         }
     }
@@ -45,8 +50,15 @@ impl Script {
         Self {
             method: None,
             path: path.to_owned(),
+            query: String::new(),
             steps: VecDeque::new(),
         }
+    }
+
+    /// The same script for requests only whose query holds this text.
+    pub fn with_query(mut self, text: &str) -> Self {
+        self.query = text.to_owned();
+        self
     }
 
     /// The same script with one step more.
@@ -55,13 +67,14 @@ impl Script {
         self
     }
 
-    fn fits(&self, method: &Method, path: &str, template: Option<&str>) -> bool {
+    fn fits(&self, method: &Method, uri: &Uri, template: Option<&str>) -> bool {
         let method_fits = self
             .method
             .as_ref()
             .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method.as_str()));
         let template_fits = template == Some(self.path.as_str());
-        method_fits && (template_fits || path.starts_with(&self.path))
+        let path_fits = template_fits || uri.path().starts_with(&self.path);
+        method_fits && path_fits && uri.query().unwrap_or_default().contains(&self.query)
     }
 
     /// The next fault of the script, if a step is left.
@@ -105,11 +118,11 @@ impl Faults {
     }
 
     /// The fault for a request and whether the request is carried out first. Uses the step up.
-    pub(crate) fn take(&self, method: &Method, path: &str, template: Option<&str>) -> Option<(Fault, bool)> {
+    pub(crate) fn take(&self, method: &Method, uri: &Uri, template: Option<&str>) -> Option<(Fault, bool)> {
         let mut scripts = lock(&self.scripts);
         let taken = scripts
             .iter_mut()
-            .filter(|script| script.fits(method, path, template))
+            .filter(|script| script.fits(method, uri, template))
             .find_map(Script::take)
             .filter(|(fault, _)| *fault != Fault::Pass);
         scripts.retain(|script| !script.steps.is_empty());
@@ -126,14 +139,10 @@ mod tests {
     use super::*;
     use crate::http::routes;
 
-    fn take(faults: &Faults, method: Method, path: &str) -> Option<&'static str> {
-        faults
-            .take(
-                &method,
-                path,
-                routes::find(path).map(|found| found.route.template),
-            )
-            .map(|(fault, _)| fault.name())
+    fn take(faults: &Faults, method: Method, uri: &str) -> Option<&'static str> {
+        let uri: Uri = uri.parse().unwrap();
+        let route = routes::find(uri.path()).map(|found| found.route.template);
+        faults.take(&method, &uri, route).map(|(fault, _)| fault.name())
     }
 
     #[test]
@@ -170,6 +179,23 @@ mod tests {
     }
 
     #[test]
+    fn a_script_for_one_sim_is_not_used_up_by_questions_about_others() {
+        let faults = Faults::default();
+        faults.queue(
+            Script::on("GET", "/ocs/inventory")
+                .with_query("msisdn=882470000000001")
+                .then(Fault::Reset),
+        );
+        let about = |query: &str| format!("/ocs/inventory/api/subscriptions/products{query}");
+        for other in ["", "?msisdn=882470000000002", "?iccid=8988247000000000019"] {
+            assert_eq!(take(&faults, Method::GET, &about(other)), None, "{other}");
+        }
+        let own = about("?state=ACTIVE&msisdn=882470000000001");
+        assert_eq!(take(&faults, Method::GET, &own), Some("reset"));
+        assert!(faults.list().is_empty());
+    }
+
+    #[test]
     fn forever_lasts_until_cleared() {
         let faults = Faults::default();
         faults.queue(Script::on_path("").then(Fault::status(503).step().forever()));
@@ -184,6 +210,7 @@ mod tests {
         let script: Script = serde_json::from_value(json!({
             "method": "POST",
             "path": "/ocs/subscriptions",
+            "query": "a=b",
             "steps": [
                 { "fault": "status", "status": 500, "commit": true },
                 { "fault": "delay", "for": "300ms", "repeat": 2 },
@@ -193,6 +220,7 @@ mod tests {
         }))
         .unwrap();
         let expected = Script::on("POST", "/ocs/subscriptions")
+            .with_query("a=b")
             .then(Fault::status(500).after_commit())
             .then(Fault::delay(Duration::from_millis(300)).step().times(2))
             .then(Fault::RateLimited {

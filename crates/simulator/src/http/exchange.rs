@@ -101,7 +101,7 @@ pub(crate) async fn exchange(
         Some((Fault::Hang, false))
     } else {
         let template = found.as_ref().map(|found| found.route.template);
-        requests.faults.take(&parts.method, parts.uri.path(), template)
+        requests.faults.take(&parts.method, &parts.uri, template)
     };
     let request_id = provider.next_request_id();
     let query = parts.uri.query().map(str::to_owned);

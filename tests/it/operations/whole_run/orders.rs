@@ -7,7 +7,9 @@ use transatel_simulator::{Fault, Script, Webhook};
 use uuid::Uuid;
 
 use super::{PRIVATE, Visitor};
-use crate::support::gateway::{FRANCE, ORDERS, Provisioning, SECRET, SUBSCRIPTIONS, by_msisdn, fetch, until};
+use crate::support::gateway::{
+    FRANCE, ORDERS, Provisioning, SECRET, by_msisdn, fetch, subscriptions_of, until,
+};
 use crate::writes::orders::order;
 use crate::writes::{follow_ups, sim_operations};
 
@@ -79,7 +81,7 @@ impl Visitor {
         self.control
             .queue(Script::on("POST", ORDERS).then(Fault::Reset.after_commit()));
         self.control.queue(
-            Script::on("GET", SUBSCRIPTIONS)
+            subscriptions_of("882470000000043")
                 .then(Fault::Pass)
                 .then(Fault::hold("look").step().forever()),
         );
@@ -105,8 +107,6 @@ impl Visitor {
             ..Default::default()
         };
         ask!(self, client, resolve_order, resolution).unwrap();
-        // Last: an order that is not placed is looked for as long as this runs,
-        // and its reads would take the steps of others.
         for (step, state) in [
             (Fault::Reset.after_commit(), OrderState::Placed),
             (Fault::Garbage.step(), OrderState::NotPlaced),

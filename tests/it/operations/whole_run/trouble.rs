@@ -10,7 +10,10 @@ use transatel_simulator::{Fault, Script};
 
 use super::{PRIVATE, Visitor};
 use crate::events::webhook::client;
-use crate::support::gateway::{FRANCE, SUBSCRIPTIONS, TOKEN, by_iccid, by_msisdn, get, until};
+use crate::support::gateway::{FRANCE, TOKEN, by_iccid, by_msisdn, get, subscriptions_of, until};
+
+/// A SIM that has something to show.
+const BUSY: &str = "882470000000036";
 
 impl Visitor {
     /// Requests that are none of ours.
@@ -47,32 +50,26 @@ impl Visitor {
         ];
         for fault in faults {
             self.control
-                .queue(Script::on("GET", SUBSCRIPTIONS).then(fault.step().times(3)));
+                .queue(subscriptions_of(BUSY).then(fault.step().times(3)));
             let request = GetInventoryRequest {
-                sim: by_msisdn("882470000000036"),
+                sim: by_msisdn(BUSY),
                 ..Default::default()
             };
             let _ = ask!(self, inventory, get_inventory, request);
             self.control.clear_faults();
         }
-        self.control
-            .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Hang));
+        self.control.queue(subscriptions_of(BUSY).then(Fault::Hang));
         let mut hurried = Request::new(GetInventoryRequest {
-            sim: by_msisdn("882470000000036"),
+            sim: by_msisdn(BUSY),
             ..Default::default()
         });
         hurried.set_timeout(Duration::from_millis(150));
-        let before = self.control.received("GET", SUBSCRIPTIONS);
         assert!(inventory.get_inventory(hurried).await.is_err());
         // On a busy machine it is sent when its caller has left: it must not
         // take the fault of the next one.
-        until("the read is sent", async || {
-            self.control.received("GET", SUBSCRIPTIONS) > before
-        })
-        .await;
-        self.control.clear_faults();
+        until("the read is sent", async || self.control.faults().is_empty()).await;
         self.control
-            .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::Hang));
+            .queue(subscriptions_of("882470000000035").then(Fault::Hang));
         let request = GetInventoryRequest {
             sim: by_msisdn("882470000000035"),
             ..Default::default()
@@ -80,7 +77,7 @@ impl Visitor {
         let _ = ask!(self, inventory, get_inventory, request);
         self.control.clear_faults();
         self.control
-            .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::status(503).step().forever()));
+            .queue(subscriptions_of("882470000000037").then(Fault::status(503).step().forever()));
         for _ in 0..20 {
             let request = GetInventoryRequest {
                 sim: by_msisdn("882470000000037"),
