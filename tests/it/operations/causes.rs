@@ -411,7 +411,10 @@ async fn every_attribute_of_every_span_has_the_type_of_the_conventions() {
         }
         for attribute in span.events.iter().flat_map(|event| &event.attributes) {
             let value = attribute.value.as_ref().and_then(|value| value.value.as_ref());
-            if let Some(Value::StringValue(text)) = value {
+            // A catalog's version is a hash, which may have no letters.
+            if let Some(Value::StringValue(text)) = value
+                && attribute.key != "version"
+            {
                 assert!(
                     text.parse::<f64>().is_err(),
                     "{}={text} is a number that is sent as text",
