@@ -55,6 +55,8 @@ pub(super) struct Measured {
 #[derive(Clone, Copy)]
 enum Access {
     Read,
+    /// Writes when it finds something to write; otherwise it also works on a full disk.
+    MayWrite,
     Write,
 }
 
@@ -116,14 +118,16 @@ impl Measured {
         self.record(operation, failure, clock.began.elapsed());
         let trouble = match access {
             Access::Read => &self.reading,
-            Access::Write => &self.writing,
+            Access::MayWrite | Access::Write => &self.writing,
         };
+        let has_written = matches!(access, Access::Write);
         match &result {
-            Ok(_) => {
-                self.metrics
-                    .ledger_worked(matches!(access, Access::Write), Timestamp::now());
+            Ok(_) if trouble.success_counts(has_written) => {
+                let writes = !matches!(access, Access::Read);
+                self.metrics.ledger_worked(writes, Timestamp::now());
                 trouble.worked();
             }
+            Ok(_) => {}
             Err(error) => trouble.failed(operation, error),
         }
         result
@@ -192,19 +196,19 @@ measured! {
     Write ledger.set_activation_used as "set_activation_used"(
         id: WriteId, attempt: i32, activation: Activation
     ) -> ();
-    Write ledger.release as "release"(id: WriteId, attempt: i32, now: Timestamp) -> Released;
-    Write ledger.take_over as "take_over"(whose: TakeOver, now: Timestamp, horizon: Timestamp) -> u64;
-    Write ledger.take_due as "take_due"(
+    MayWrite ledger.release as "release"(id: WriteId, attempt: i32, now: Timestamp) -> Released;
+    MayWrite ledger.take_over as "take_over"(whose: TakeOver, now: Timestamp, horizon: Timestamp) -> u64;
+    MayWrite ledger.take_due as "take_due"(
         now: Timestamp, lease_until: Timestamp, horizon: Timestamp, limit: i64
     ) -> Vec<Record>;
     Write ledger.postpone as "postpone"(id: WriteId, attempt: i32, check: Check) -> ();
     Read ledger.claims as "claims"(slot: &Slot, other_than: WriteId) -> Claims;
-    Write ledger.make_due as "make_due"(name: &str, now: Timestamp) -> u64;
+    MayWrite ledger.make_due as "make_due"(name: &str, now: Timestamp) -> u64;
     Read ledger.page as "page"(filter: &Filter, after: Option<WriteId>, limit: i64) -> Vec<Write>;
     Read ledger.page_of_operations as "page_of_operations"(
         filter: &OperationFilter, after: Option<WriteId>, limit: i64
     ) -> Vec<Write>;
-    Write ledger.purge as "purge"(unchanged_since: Timestamp) -> u64;
+    MayWrite ledger.purge as "purge"(unchanged_since: Timestamp) -> u64;
     Read ledger.counts as "counts"() -> Vec<Count>;
     Read ledger.spend as "spend"(days: Days, caller: Option<&str>) -> Vec<Spent>;
     Read ledger.new_orders as "new_orders"(since: Timestamp) -> Vec<(Option<String>, i64)>;
@@ -224,11 +228,11 @@ measured! {
     Read events.select as "select_events"(
         selection: &Selection, after: u64, until: u64, limit: u32
     ) -> Vec<Logged>;
-    Write events.publish as "publish_outcomes"() -> u64;
+    MayWrite events.publish as "publish_outcomes"() -> u64;
     Read events.extent as "extent"() -> Extent;
     Read events.last_received_at as "last_received_at"() -> Option<Timestamp>;
     Write events.aged_until as "aged_until"(now: Timestamp, elapsed: Duration) -> Timestamp;
-    Write events.forget_events as "forget_events"(received_before: Timestamp) -> u64;
+    MayWrite events.forget_events as "forget_events"(received_before: Timestamp) -> u64;
     Read events.orders_without_event as "orders_without_event"(
         from: Timestamp, until: Timestamp, limit: i64
     ) -> Vec<WriteId>;
@@ -247,7 +251,7 @@ measured! {
     Read catalog.versions_from as "versions_from"(
         language: &Language, sequence: u64, limit: u32
     ) -> Vec<Recorded>;
-    Write catalog.forget_versions as "forget_versions"(language: &Language, keep: Keep) -> ();
+    MayWrite catalog.forget_versions as "forget_versions"(language: &Language, keep: Keep) -> ();
 }
 
 measured! {
@@ -256,30 +260,30 @@ measured! {
             self.stock.now().await
         }
     }
-    Write stock.deliver as "deliver_stock"(pool: &Pool, sims: Vec<Delivered>, now: Timestamp) -> u64;
+    MayWrite stock.deliver as "deliver_stock"(pool: &Pool, sims: Vec<Delivered>, now: Timestamp) -> u64;
     Read stock.reservation as "find_reservation"(request_id: RequestId) -> Option<Reservation>;
     Write stock.take as "take_sim"(wanted: Wanted, now: Timestamp) -> Taken;
     Write stock.replace as "replace_sim"(
         request_id: RequestId, held: &Iccid, reason: SetAside, now: Timestamp
     ) -> Taken;
-    Write stock.release as "release_sim"(request_id: RequestId, now: Timestamp) -> Option<Reservation>;
-    Write stock.expire as "expire_reservations"(now: Timestamp) -> u64;
-    Write stock.note_look as "note_look"(
+    MayWrite stock.release as "release_sim"(request_id: RequestId, now: Timestamp) -> Option<Reservation>;
+    MayWrite stock.expire as "expire_reservations"(now: Timestamp) -> u64;
+    MayWrite stock.note_look as "note_look"(
         request_id: RequestId, card: &Iccid, msisdn: &Msisdn, now: Timestamp
     ) -> bool;
     Write stock.keep_refusal as "keep_refusal"(order: WriteId) -> ();
     Read stock.count as "count_stock"() -> Vec<StockCount>;
     Read stock.levels as "stock_levels"() -> BTreeMap<Pool, Reported>;
-    Write stock.report_level as "report_level"(
+    MayWrite stock.report_level as "report_level"(
         pool: &Pool, threshold: u32, now: Timestamp
     ) -> Option<StockLevel>;
-    Write stock.claim_search as "claim_search"(
+    MayWrite stock.claim_search as "claim_search"(
         pool: &Pool, now: Timestamp, interval: Duration
     ) -> Option<u32>;
     Write stock.end_search as "end_search"(pool: &Pool, page: u32) -> ();
     Read stock.unknown as "unknown_stock"(sims: Vec<Delivered>) -> Vec<Delivered>;
     Read stock.list as "list_stock"(filter: StockFilter, limit: u32) -> Vec<StockSim>;
-    Write stock.move_to as "move_stock"(card: &Iccid, pool: &Pool, now: Timestamp) -> bool;
-    Write stock.withdraw as "withdraw_sim"(card: &Iccid, now: Timestamp) -> Option<StockSim>;
-    Write stock.forget_reservations as "forget_reservations"(before: Timestamp) -> u64;
+    MayWrite stock.move_to as "move_stock"(card: &Iccid, pool: &Pool, now: Timestamp) -> bool;
+    MayWrite stock.withdraw as "withdraw_sim"(card: &Iccid, now: Timestamp) -> Option<StockSim>;
+    MayWrite stock.forget_reservations as "forget_reservations"(before: Timestamp) -> u64;
 }

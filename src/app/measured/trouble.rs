@@ -11,8 +11,7 @@ use tokio::time::Instant;
 use crate::store::{Error, ErrorKind};
 use crate::telemetry::LogLimit;
 
-/// Without a failure for this long it works again. With a full disk an
-/// operation that changes no row still works now and then.
+/// Without a failure for this long it works again.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// The trouble that one kind of operations has.
@@ -39,6 +38,8 @@ struct State {
     last: Instant,
     failures: u64,
     reason: ErrorKind,
+    /// The disk was full, or failed.
+    of_the_disk: bool,
     /// Lines of each reason.
     lines: HashMap<ErrorKind, LogLimit>,
 }
@@ -59,6 +60,18 @@ impl Trouble {
         }
     }
 
+    /// Whether a success shows that it works. On a full disk only what has really written
+    /// shows that.
+    pub(super) fn success_counts(&self, has_written: bool) -> bool {
+        let is_there = self.is_there.load(Ordering::Relaxed);
+        has_written || !is_there || !self.is_of_the_disk()
+    }
+
+    fn is_of_the_disk(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.as_ref().is_some_and(|state| state.of_the_disk)
+    }
+
     pub(super) fn worked(&self) {
         if self.is_there.load(Ordering::Relaxed)
             && let Some((seconds, failures)) = self.over(Instant::now())
@@ -77,20 +90,24 @@ impl Trouble {
             last: now,
             failures: 0,
             reason: kind,
+            of_the_disk: false,
             lines: HashMap::new(),
         });
         state.last = now;
         state.failures += 1;
         state.reason = kind;
+        state.of_the_disk |= kind == ErrorKind::Disk;
         let lines = state.lines.entry(kind).or_insert_with(|| LogLimit::a_minute(1));
         lines.add(now).map(|_| state.failures)
     }
 
-    /// What fails; what has been quiet is over, even if nothing has worked since.
+    /// What fails. What has been quiet is over, even if nothing has worked since; a full
+    /// disk is quiet while nothing is to be written.
     pub(super) fn failing(&self, now: Instant) -> Option<Failing> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = state.as_ref()?;
-        (now.duration_since(state.last) < QUIET).then(|| Failing {
+        let is_quiet = now.duration_since(state.last) >= QUIET;
+        (state.of_the_disk || !is_quiet).then(|| Failing {
             access: self.access,
             since: now.duration_since(state.began),
             failures: state.failures,
@@ -132,5 +149,23 @@ mod tests {
         assert_eq!(trouble.over(at(159)), Some((149, 151)));
         assert_eq!(trouble.over(at(160)), None);
         assert_eq!(trouble.due(ErrorKind::Timeout, at(161)), Some(1));
+    }
+
+    #[test]
+    fn a_full_disk_is_over_when_something_was_written() {
+        let trouble = Trouble::of("write");
+        assert!(trouble.success_counts(false), "there is no trouble");
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        trouble.due(ErrorKind::Timeout, at(0));
+        assert!(trouble.success_counts(false), "a server that answers is there");
+        trouble.due(ErrorKind::Disk, at(1));
+        trouble.due(ErrorKind::Timeout, at(2));
+        assert!(!trouble.success_counts(false));
+        assert!(trouble.failing(at(3600)).is_some(), "nothing was to be written");
+        assert!(trouble.success_counts(true));
+        assert_eq!(trouble.over(at(3600)), Some((2, 3)));
+        assert!(trouble.failing(at(3600)).is_none());
+        assert!(trouble.success_counts(false));
     }
 }

@@ -192,6 +192,21 @@ async fn a_disk_that_takes_nothing_more_is_seen_in_metrics_and_in_the_log_with_t
             true,
         )
         .await;
+    // What finds nothing to write goes on working, and shows nothing.
+    let value = async |gateway: &Running, series: &str| {
+        let metrics = gateway.metrics().await;
+        let line = metrics.lines().find(|line| line.starts_with(series)).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let written = "transatel_gateway_ledger_last_success{access=\"write\"";
+    let looked = "db_client_operation_duration_seconds_count{db_operation_name=\"take_due\"";
+    let (before, looks) = (value(&gateway, written).await, value(&gateway, looked).await);
+    until("it looks for orders", async || {
+        value(&gateway, looked).await >= looks + 3.0
+    })
+    .await;
+    assert_eq!(value(&gateway, written).await, before);
     limit(&gateway, "unlimited").await;
     gateway.orders_again().await;
+    assert!(value(&gateway, written).await > before);
 }
