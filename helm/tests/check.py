@@ -85,7 +85,8 @@ class Values(unittest.TestCase):
         ("tests.tls.ca=x", "additional properties 'ca' not allowed"),
     ]
 
-    SIMULATED = "simulator.enabled is for a release without an account: leave config.transatel.client_id, config.transatel.base_url and the client secret empty."
+    SIMULATED = "simulator.enabled is for a release without an account: leave config.transatel.client_id, config.transatel.base_url and the client secret empty, and their variables out of extraEnv."
+    POSTGRES = 'store.postgres, secret.from.storeUrl and secret.from.storePassword are for store.type "postgres": set that, or leave them empty.'
     SENTENCES = [
         ("default", ["config.transatel.client_id="], "config.transatel.client_id is required: the client id that Transatel issued."),
         ("default", ["replicas=2"], 'replicas is 2, and a SQLite ledger is for one pod: set store.type to "postgres".'),
@@ -110,6 +111,17 @@ class Values(unittest.TestCase):
         ("simulated", ["secret.data.client-secret=x"], SIMULATED),
         ("simulated", ["secret.from.clientSecret.name=x", "secret.from.clientSecret.key=x"], SIMULATED),
         ("simulated", ["webhook.enabled=false", "secret.data=null", "secret.existing=x"], SIMULATED),
+        ("simulated", ["extraEnv[0].name=GATEWAY__TRANSATEL__CLIENT_ID,extraEnv[0].value=x"], SIMULATED),
+        ("simulated", ["extraEnv[0].name=GATEWAY__TRANSATEL__BASE_URL,extraEnv[0].value=x"], SIMULATED),
+        ("simulated", ["extraEnv[0].name=A,extraEnv[0].value=x,extraEnv[1].name=GATEWAY__TRANSATEL__CLIENT_SECRET,extraEnv[1].value=x"], SIMULATED),
+        ("simulated", ["extraEnv[0].name=GATEWAY__TRANSATEL__CLIENT_SECRET_FILE,extraEnv[0].value=x"], SIMULATED),
+        ("default", ["store.postgres.url=postgres://u@db/g"], POSTGRES),
+        ("default", ["store.postgres.ca.secret=x"], POSTGRES),
+        ("default", ["store.postgres.ca.configMap=x"], POSTGRES),
+        ("default", ["secret.from.storeUrl.name=x", "secret.from.storeUrl.key=x"], POSTGRES),
+        ("operators", ["store.type=sqlite", "replicas=1"], POSTGRES),
+        ("default", ["secret.from.webhookSecrets[0].name=x", "secret.from.webhookSecrets[0].key=x"], "secret.from.webhookSecrets needs webhook.enabled."),
+        ("operators", ["webhook.enabled=false"], "secret.from.webhookSecrets needs webhook.enabled."),
         ("default", ["webhook.ingress.enabled=true"], "webhook.ingress.enabled needs webhook.enabled."),
         ("everything", ["webhook.ingress.host="], "webhook.ingress.enabled needs webhook.ingress.host."),
         ("default", ["extraEnv[0].name=A,extraEnv[1].name=A"], 'extraEnv has "A" 2 times.'),
@@ -654,6 +666,7 @@ class Notes(unittest.TestCase):
             ("without webhook.enabled", "default", ""),
             ("must be no network file system", "default", ""),
             ("service.grpcRoute lets in everyone", "everything", ""),
+            ("the Gateway of service.grpcRoute has to speak TLS to the Service esim: it needs a BackendTLSPolicy", "everything", ""),
             ("later than config.shutdown.propagation_delay", "default", "probes.readiness.periodSeconds=4"),
             ("the provider is simulated", "simulated", ""),
             ("webhook.ingress.tlsSecret is empty", "everything", "webhook.ingress.tlsSecret="),
@@ -662,7 +675,7 @@ class Notes(unittest.TestCase):
                 given = ["--set", options] if options else []
                 self.assertIn(part, self.notes(case, *given))
         warnings = (CHART / "templates/NOTES.txt").read_text().count("WARNING")
-        self.assertEqual(warnings, 13, "a warning that is not tested")
+        self.assertEqual(warnings, 14, "a warning that is not tested")
         quiet = "secret.existing=transatel,secret.data=null,webhook.enabled=true"
         quiet += ",config.callers.allow.x={*},config.callers.header=x-forwarded-client-cert"
         self.assertNotIn("WARNING", self.notes("postgres", "--set", quiet))

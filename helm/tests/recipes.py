@@ -104,8 +104,22 @@ class Recipes(unittest.TestCase):
         labels = one("Istio with sidecars", "Deployment")["spec"]["template"]["metadata"]["labels"]
         mtls = one("Istio with sidecars", "PeerAuthentication")["spec"]
         self.assertLessEqual(mtls["selector"]["matchLabels"].items(), labels.items())
-        names = one("Cilium: Transatel by its name", "CiliumNetworkPolicy")["spec"]
-        self.assertLessEqual(names["endpointSelector"]["matchLabels"].items(), labels.items())
+
+    def test_cilium_lets_the_gateway_and_its_tests_reach_transatel_and_nobody_else(self):
+        name = "Cilium: Transatel by its name"
+        selector = one(name, "CiliumNetworkPolicy")["spec"]["endpointSelector"]
+        [either] = selector["matchExpressions"]
+        self.assertEqual(either["operator"], "In")
+        chosen = lambda labels: selector["matchLabels"].items() <= labels.items() and labels[either["key"]] in either["values"]
+        self.assertTrue(chosen(one(name, "Deployment")["spec"]["template"]["metadata"]["labels"]))
+        pods = [document for document in rendered(name) if document["kind"] == "Pod"]
+        self.assertEqual([pod["spec"]["containers"][0]["name"] for pod in pods if chosen(pod["metadata"]["labels"])], ["calls", "doctor"])
+        self.assertEqual(len(either["values"]), 2)
+
+    def test_behind_a_mesh_the_tests_do_not_call_the_gateway(self):
+        for name in ("Istio with sidecars", "Linkerd"):
+            pods = [document for document in rendered(name) if document["kind"] == "Pod"]
+            self.assertEqual([pod["spec"]["containers"][0]["name"] for pod in pods], ["doctor"], name)
 
     def test_nothing_but_the_name_or_the_proxy_is_reached(self):
         for name, out in [("Cilium: Transatel by its name", {53, 5353}), ("A proxy for what goes out", {53, 5353, 3128})]:

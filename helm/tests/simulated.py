@@ -36,6 +36,21 @@ class Simulated(unittest.TestCase):
         self.assertEqual((volume["secret"]["secretName"], item["key"]), ("gateway-transatel-gateway", "webhook-secret"))
         self.assertEqual(env["SIMULATOR_WEBHOOK_SECRET_FILE"], f"{own['volumeMounts'][0]['mountPath']}/{item['path']}")
 
+    def test_another_secret_of_the_webhook_rolls_it_and_nothing_else_does(self):
+        """It reads the secret at its start, and forgets everything then."""
+        marks = lambda *options: {
+            key: value
+            for key, value in named("simulated", "Deployment", "-simulator", *options)["spec"]["template"]["metadata"].get("annotations", {}).items()
+            if key.startswith("checksum/")
+        }
+        before = marks()
+        self.assertEqual(set(before), {"checksum/secret"})
+        self.assertNotEqual(marks("--set", "secret.data.webhook-secret=other"), before)
+        self.assertEqual(marks("--set", "secret.data.another=one,config.orders.lease=3m"), before)
+        self.assertEqual(marks("--set", "webhook.enabled=false,secret.data=null"), {})
+        elsewhere = "secret.from.webhookSecrets[0].name=x,secret.from.webhookSecrets[0].key=x,secret.data=null"
+        self.assertEqual(marks("--set", elsewhere), {}, "the chart does not know what is in it")
+
     def test_the_gateway_reaches_the_simulator_and_no_real_provider(self):
         labels = named("simulated", "Deployment", "-simulator")["spec"]["template"]["metadata"]["labels"]
         rules = named("simulated", "NetworkPolicy")["spec"]["egress"]

@@ -59,6 +59,19 @@ class TestsOfARelease(unittest.TestCase):
         self.assertIn("name one in tests.tls.secret", helm("install", "mtls", "--dry-run=client"))
         self.assertNotIn("name one in tests.tls.secret", helm("install", "default", "--dry-run=client"))
 
+    def test_what_only_a_caller_with_a_name_may_do_is_not_tried_without_one(self):
+        """A mesh names its own pods only, and a certificate that is not asked for names nobody."""
+        allow = "config.callers.allow.web[0]=Catalog/*"
+        behind_a_mesh = f"{allow},config.callers.header=l5d-client-id"
+        for options in (behind_a_mesh, f"{behind_a_mesh},tls.enabled=true,tls.secret=t,tests.tls.secret=own"):
+            self.assertEqual(set(tests("default", "--set", options)), {"doctor"})
+            self.assertIn("only callers inside its mesh", helm("install", "default", "--dry-run=client", "--set", options))
+        for options in (allow, 'config.callers.scope.\\*=own'):
+            self.assertNotIn("--catalog", tests("default", "--set", options)["calls"][0]["args"], "health is open to all")
+        self.assertIn("--catalog", tests("default", "--set", "config.callers.scope.web=own")["calls"][0]["args"])
+        for options in ("tests.tls.secret=own", "tests.tls.secret=own,config.callers.header=x-forwarded-client-cert"):
+            self.assertIn("--catalog", tests("mtls", "--set", options)["calls"][0]["args"])
+
     def test_the_options_are_the_gateways(self):
         for case, options in [("everything", []), ("default", ["--set", "tls.enabled=true,tls.secret=t,tests.tls.caKey="])]:
             args = tests(case, *options)["calls"][0]["args"]

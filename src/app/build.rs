@@ -44,6 +44,8 @@ impl App {
         let certificates = certificates(&config.grpc, &metrics).await?;
         let tasks = TaskTracker::new();
         let health = Health::new(&Services::NAMES).await;
+        let watched = health.clone();
+        metrics.watch_readiness(move || watched.not_ready().is_none());
         let background = Background {
             tasks: tasks.clone(),
             health: health.clone(),

@@ -287,6 +287,14 @@ own toToml would write whole numbers as fractions.
 {{- if and .Values.store.postgres.ca.secret .Values.store.postgres.ca.configMap -}}
 {{- $problems = append $problems "set either store.postgres.ca.secret or store.postgres.ca.configMap, not both." -}}
 {{- end -}}
+{{- with .Values.store.postgres -}}
+{{- if and (eq $.Values.store.type "sqlite") (or .url .ca.secret .ca.configMap $.Values.secret.from.storeUrl $.Values.secret.from.storePassword) -}}
+{{- $problems = append $problems "store.postgres, secret.from.storeUrl and secret.from.storePassword are for store.type \"postgres\": set that, or leave them empty." -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.secret.from.webhookSecrets (not .Values.webhook.enabled) -}}
+{{- $problems = append $problems "secret.from.webhookSecrets needs webhook.enabled." -}}
+{{- end -}}
 {{- if and .Values.store.postgres.url .Values.secret.from.storeUrl -}}
 {{- $problems = append $problems "set either store.postgres.url or secret.from.storeUrl, not both." -}}
 {{- end -}}
@@ -316,8 +324,10 @@ own toToml would write whole numbers as fractions.
 {{- end -}}
 {{- if .Values.simulator.enabled -}}
 {{- $unused := and .Values.secret.existing (not (include "transatel-gateway.keys" . | fromJsonArray)) -}}
-{{- if or $config.transatel.client_id $config.transatel.base_url .Values.secret.from.clientSecret (hasKey (.Values.secret.data | default dict) .Values.secret.keys.clientSecret) $unused -}}
-{{- $problems = append $problems "simulator.enabled is for a release without an account: leave config.transatel.client_id, config.transatel.base_url and the client secret empty." -}}
+{{- $variable := false -}}
+{{- range .Values.extraEnv }}{{ if has .name (list "GATEWAY__TRANSATEL__CLIENT_ID" "GATEWAY__TRANSATEL__BASE_URL" "GATEWAY__TRANSATEL__CLIENT_SECRET" "GATEWAY__TRANSATEL__CLIENT_SECRET_FILE") }}{{ $variable = true }}{{ end }}{{ end -}}
+{{- if or $config.transatel.client_id $config.transatel.base_url .Values.secret.from.clientSecret (hasKey (.Values.secret.data | default dict) .Values.secret.keys.clientSecret) $unused $variable -}}
+{{- $problems = append $problems "simulator.enabled is for a release without an account: leave config.transatel.client_id, config.transatel.base_url and the client secret empty, and their variables out of extraEnv." -}}
 {{- end -}}
 {{- end -}}
 {{- $problems = concat $problems (include "transatel-gateway.ownSettingsGiven" . | fromJsonArray) -}}

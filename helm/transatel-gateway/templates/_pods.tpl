@@ -213,7 +213,23 @@ app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 {{ mergeOverwrite $labels (include "transatel-gateway.partSelector" . | fromYaml) | toYaml }}
 {{- end }}
 
-{{/* Whether `helm test` calls the gateway: "true" or nothing. One that asks for certificates is called with one only. */}}
+{{/* Whether a certificate names the test as a caller: "true" or nothing. */}}
+{{- define "transatel-gateway.testsNamed" -}}
+{{- if and .Values.tls.mutual .Values.tests.tls.secret }}true{{ end }}
+{{- end }}
+
+{{/*
+Whether `helm test` calls the gateway: "true" or nothing. One that asks for
+certificates is called with one only, and so is one whose callers a mesh names: the
+test is outside of it.
+*/}}
 {{- define "transatel-gateway.testsCall" -}}
-{{- if and .Values.tests.enabled (or (not .Values.tls.mutual) .Values.tests.tls.secret) }}true{{ end }}
+{{- if and .Values.tests.enabled (or (include "transatel-gateway.testsNamed" .) (not (or .Values.tls.mutual .Values.config.callers.header))) }}true{{ end }}
+{{- end }}
+
+{{/* Whether it lists the products, too: "true" or nothing. Health is open to callers without a name. */}}
+{{- define "transatel-gateway.testsCatalog" -}}
+{{- $callers := .Values.config.callers -}}
+{{- $onlyNamed := or $callers.allow (eq (get ($callers.scope | default dict) "*") "own") -}}
+{{- if and .Values.tests.catalog (or (include "transatel-gateway.testsNamed" .) (not $onlyNamed)) }}true{{ end }}
 {{- end }}

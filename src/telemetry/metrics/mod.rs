@@ -211,6 +211,17 @@ fn background_failures(meter: &Meter) -> Counter<u64> {
     failures
 }
 
+impl Metrics {
+    /// Shows whether calls should be sent here.
+    pub fn watch_readiness(&self, is_ready: impl Fn() -> bool + Send + Sync + 'static) {
+        self.meter
+            .u64_observable_gauge("transatel_gateway.ready")
+            .with_description("1 while /readyz answers that calls should be sent here; else 0")
+            .with_callback(move |observer| observer.observe(u64::from(is_ready()), &[]))
+            .build();
+    }
+}
+
 fn show_build(meter: &Meter) {
     meter
         .u64_observable_gauge("transatel_gateway.build.info")

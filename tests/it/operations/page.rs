@@ -34,6 +34,13 @@ fn title(us: &str, them: &str, money: &str) -> String {
     format!("<title>Us: {us}. Them: {them}. Money: {money}.")
 }
 
+fn is_ready_in(metrics: &str) -> bool {
+    let ready = metrics
+        .lines()
+        .find(|line| line.starts_with("transatel_gateway_ready{"));
+    ready.unwrap().ends_with(" 1")
+}
+
 /// Waits until the page says that.
 async fn until_titled(url: &str, title: &str) -> String {
     let mut page = String::new();
@@ -117,6 +124,7 @@ async fn a_gateway_that_is_well_says_so_on_its_page() {
     assert!(missing.is_err());
     let url = url(&env.gateway);
     let page = until_titled(&url, &title("No", "No", "No")).await;
+    assert!(is_ready_in(&env.gateway.metrics().await));
     assert!(page.contains("Valid") && page.contains("orders"), "{page}");
     until("the follower and the event are shown", async || {
         let page = fetch(&url).await;
@@ -150,6 +158,7 @@ async fn a_gateway_that_waits_for_its_database_says_so_on_its_page() {
         fetch(&url).await.contains("Not ready: waiting for the ledger")
     })
     .await;
+    assert!(!is_ready_in(&fetch(&format!("{url}metrics")).await));
     look(
         &url,
         &[
