@@ -312,7 +312,7 @@ pub enum Error {
         .least.as_millis()
     )]
     TooLittleTime {
-        /// A call with less never sends anything.
+        /// What a call needs that spends as much time before it sends as this one did.
         least: Duration,
     },
     /// The contract has no such method.

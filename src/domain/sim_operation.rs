@@ -34,6 +34,24 @@ impl State {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Pending, Self::Succeeded, Self::Failed, Self::Unknown];
 
+    /// The state of a write. An accepted one counts as being carried out for
+    /// `give_up_after`.
+    pub fn of<K>(write: &Write<K>, give_up_after: Duration, now: Timestamp) -> Self {
+        match write.state {
+            write::State::Submitting => Self::Pending,
+            write::State::Unknown => {
+                let given_up = now >= write.updated_at + give_up_after;
+                match write.provider_reference {
+                    Some(_) if !given_up => Self::Pending,
+                    Some(_) | None => Self::Unknown,
+                }
+            }
+            write::State::Done => Self::Succeeded,
+            write::State::Rejected | write::State::NotDone => Self::Failed,
+            write::State::NeedsOperator => Self::Unknown,
+        }
+    }
+
     /// Its name in error metadata.
     pub fn name(self) -> &'static str {
         match self {
@@ -46,22 +64,9 @@ impl State {
 }
 
 impl SimOperation {
-    /// The operation of a write. An accepted one counts as being carried out
-    /// for `give_up_after`.
+    /// The operation of a write; see [`State::of`].
     pub fn of(write: Write<SimChange>, give_up_after: Duration, now: Timestamp) -> Self {
-        let state = match write.state {
-            write::State::Submitting => State::Pending,
-            write::State::Unknown => {
-                let given_up = now >= write.updated_at + give_up_after;
-                match write.provider_reference {
-                    Some(_) if !given_up => State::Pending,
-                    Some(_) | None => State::Unknown,
-                }
-            }
-            write::State::Done => State::Succeeded,
-            write::State::Rejected | write::State::NotDone => State::Failed,
-            write::State::NeedsOperator => State::Unknown,
-        };
+        let state = State::of(&write, give_up_after, now);
         Self { write, state }
     }
 

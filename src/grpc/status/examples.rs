@@ -173,8 +173,8 @@ fn hidden() -> InTheWay {
 /// Keys of the metadata: with which errors, and what it is.
 pub(super) const KEYS: &str = "\
 | `retry` | every error | what may be done: `SAME_REQUEST_ID`, `NEW_REQUEST_ID` or `NEVER`, see [how to retry](#how-to-retry) |
-| `known_state` | any error that was given after the ledger was read | what the ledger held for this `request_id`: `NONE`, or the order's state |
-| `known_order_id` | the same | that order's id; absent with `NONE` |
+| `known_state` | an error of a write that was given after the ledger was read, except a refusal of the order or operation itself | what the ledger held for this `request_id`: `NONE`, or the state of the order or operation without its prefix, or `NEEDS_OPERATOR` |
+| `known_order_id` | the same | the id of that order or operation; absent with `NONE` |
 | `order_id` | `ORDER_IN_PROGRESS`, a refused order | the order in the way, or the refused one |
 | `order_state` | `ORDER_IN_PROGRESS` | the state of the order in the way, without its prefix; with `NEEDS_OPERATOR` waiting does not help |
 | `order_request_id` | `ORDER_IN_PROGRESS` | the `request_id` of the order in the way |
@@ -186,7 +186,7 @@ pub(super) const KEYS: &str = "\
 | `sim_use` | `SIM_IN_USE` | what uses the SIM: `SUBSCRIPTION`, one that has not ended; `ESIM`, an eSIM that was on a device, is bound to one, or has a status that is not known; `ORDER`, another purchase in the ledger |
 | `other_order_id` | `SIM_IN_USE` | that purchase, where the caller may see it |
 | `sim_status` | `SIM_STATUS_NOT_ELIGIBLE` of an operation | the status that the SIM has, without its prefix; not in repeats of a refused operation |
-| `least_deadline_ms` | `DEADLINE_EXCEEDED` of a write of which nothing was sent | the least deadline of such a call, in milliseconds |
+| `least_deadline_ms` | `DEADLINE_EXCEEDED` of a write of which nothing was sent | the least deadline of a call that spends as much time on reads before as this one did, in milliseconds |
 | `state` | `ORDER_NOT_RESOLVABLE` | the state that it is in |
 | `price` | `PRICE_ABOVE_MAXIMUM`, `PRICE_NOT_COMPARABLE` | the product's list price, where one is known |
 | `price_currency` | the same | its currency: ISO 4217 |

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use super::flight::{Answered, Flight, Listed, Lost};
 use super::prepared::Change;
 use super::steps::Step;
-use super::{Inner, Key, outcome, too_little_time, unavailable};
+use super::{ANSWER_AHEAD, Inner, Key, outcome, too_little_time, unavailable};
 use crate::domain::failure::Reason;
 use crate::domain::limits::Refusal;
 use crate::domain::write::{Kind, State, Write};
-use crate::domain::{Error, Lease, Result, Scope};
+use crate::domain::{Deadline, Error, Lease, Result, Scope};
 use crate::store::{self, Attempt, Begun, Record, Released, Settled, Settlement, Slot};
 use crate::telemetry::metrics::NOT_SENT;
 use crate::telemetry::propagation;
@@ -38,14 +38,14 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Inner {
-    /// Carries out an attempt and waits for it until `answer_at`. `None` when
-    /// the ledger moved on before it was begun.
+    /// Carries out an attempt and waits for it until shortly before the deadline. `None`
+    /// when the ledger moved on before it was begun.
     ///
     /// Cancel-safe: the attempt continues.
     pub(super) async fn submit(
         self: &Arc<Self>,
         planned: PlannedAttempt,
-        answer_at: Instant,
+        deadline: Deadline,
     ) -> Result<Option<Result<Write>>> {
         if self.submissions.is_closed() {
             return Err(Error::ShuttingDown);
@@ -54,13 +54,13 @@ impl Inner {
         let mut waiting = flight.join();
         let task = Arc::clone(self).carry_out(Arc::clone(&flight), planned);
         self.submissions.spawn(propagation::carried(task));
-        match waiting.answer(answer_at).await {
+        match waiting.answer(deadline.at() - ANSWER_AHEAD).await {
             Answered::Ended(answer) => Ok(Some(answer)),
             Answered::Late(Some(write)) => Ok(Some(Ok(write))),
             Answered::Nothing => Ok(None),
             Answered::Late(None) => {
                 if flight.abandon() {
-                    return Err(too_little_time());
+                    return Err(too_little_time(deadline));
                 }
                 // It began at this very moment.
                 match waiting.answer(Instant::now()).await {
@@ -180,7 +180,7 @@ impl Inner {
         };
         match is_open {
             true => Ok(()),
-            false => Err(self.changed_meanwhile(&record.write).await),
+            false => Err(self.changed_meanwhile(&record.write)),
         }
     }
 

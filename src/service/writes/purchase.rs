@@ -148,7 +148,7 @@ impl Writes {
                 let other = status.in_flight.filter(|other| *other != record.write.id);
                 Err(match other {
                     Some(other) => inner.busy(slot, other, scope).await,
-                    None => inner.changed_meanwhile(&record.write).await,
+                    None => inner.changed_meanwhile(&record.write),
                 })
             }
         }

@@ -21,7 +21,7 @@ impl Writes {
                 ensure_visible(record, request)?;
             }
             let read = match &known {
-                Some(record) => held(record),
+                Some(record) => self.inner.held(record),
                 None => LedgerState::Nothing,
             };
             match self.execute_from(known, slot, request, deadline).await {
@@ -40,7 +40,9 @@ impl Writes {
     /// earlier call of the request may have begun meanwhile.
     async fn after_nothing(&self, error: Error, request: &Request) -> Error {
         match self.find(Key::Request(request.request_id)).await {
-            Ok(Some(record)) if ensure_visible(&record, request).is_ok() => error.after_ledger(held(&record)),
+            Ok(Some(record)) if ensure_visible(&record, request).is_ok() => {
+                error.after_ledger(self.inner.held(&record))
+            }
             Ok(_) => error.after_ledger(LedgerState::Nothing),
             Err(_) => error,
         }
@@ -99,18 +101,29 @@ impl Writes {
     /// not be answered with another request's write.
     pub(super) async fn ensure_same(&self, record: &Record, request: &Request) -> Result<()> {
         let known = &record.write.kind;
-        let fields = request
+        let mut fields = request
             .terms
             .differences(known)
             .ok_or_else(Error::id_of_another)?;
-        if !fields.is_empty() {
-            return Err(Error::RequestIdReused { fields });
-        }
-        let is_same_sim =
-            known.sim().is(&request.sim) || *known.msisdn() == self.inner.sims.msisdn(&request.sim).await?;
+        let is_same_sim = match known.sim().is(&request.sim) {
+            true => Ok(true),
+            false => self
+                .inner
+                .sims
+                .msisdn(&request.sim)
+                .await
+                .map(|msisdn| msisdn == *known.msisdn()),
+        };
         match is_same_sim {
+            Ok(true) => {}
+            Ok(false) => fields.push("sim"),
+            // The request is another one, whatever its SIM.
+            Err(error) if fields.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        match fields.is_empty() {
             true => Ok(()),
-            false => Err(Error::RequestIdReused { fields: vec!["sim"] }),
+            false => Err(Error::RequestIdReused { fields }),
         }
     }
 
@@ -189,7 +202,7 @@ impl Writes {
             lease,
             scope: request.by.scope.clone(),
         };
-        inner.submit(planned, deadline.at() - ANSWER_AHEAD).await
+        inner.submit(planned, deadline).await
     }
 
     /// Everything that is checked before a write is sent, by its kind.
@@ -246,18 +259,13 @@ impl Writes {
         match self.find(Key::Write(in_flight)).await? {
             Some(other) if other.write.request_id != request.request_id => {
                 let scope = &request.by.scope;
-                Err(self.inner.occupied(slot, other.write, scope).await)
+                Err(self.inner.occupied(slot, &other.write, scope))
             }
             // The request's own, which began after the ledger was read, or one
             // that was withdrawn meanwhile.
             Some(_) | None => Ok(None),
         }
     }
-}
-
-/// What an error says of a write in the ledger.
-pub(super) fn held(record: &Record) -> LedgerState {
-    LedgerState::Write(record.write.id, record.write.state_name())
 }
 
 /// An id that another caller has used is answered like any id that was used for

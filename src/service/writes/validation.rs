@@ -8,7 +8,7 @@
 
 use super::prepared::{Before, Change, Choice, Prepared};
 use super::purchase::fitting;
-use super::request::{ensure_visible, held};
+use super::request::ensure_visible;
 use super::{Key, Record, Request, Writes, ensure_time, outcome};
 use crate::domain::eligibility::Verdict;
 use crate::domain::error::LedgerState;
@@ -38,7 +38,7 @@ impl Writes {
         loop {
             if let Some(record) = self.find(Key::Request(request.request_id)).await? {
                 ensure_visible(&record, request)?;
-                let read = held(&record);
+                let read = self.inner.held(&record);
                 let known = self.known_order(record, request, deadline).await;
                 return known.map_err(|error| error.after_ledger(read));
             }

@@ -255,6 +255,13 @@ async fn a_request_id_identifies_one_order() {
     };
     let error = reason(&create(&mut client, &two).await.unwrap_err());
     assert_eq!(error.metadata["fields"], "reference,pool");
+    let two = api::CreateOrderRequest {
+        reference: "other".into(),
+        sim: by_msisdn("882470000000002"),
+        ..request.clone()
+    };
+    let error = reason(&create(&mut client, &two).await.unwrap_err());
+    assert_eq!(error.metadata["fields"], "reference,sim");
     assert_eq!(sent(&env), 1);
 }
 

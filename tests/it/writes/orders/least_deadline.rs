@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tonic::{Code, Request, Status};
 use transatel_gateway_client::connectivity::v1 as api;
+use transatel_simulator::{Fault, Script};
 
 use super::{FRESH, create, order};
 use crate::support::gateway::{TestEnv, by_msisdn, reason, until};
@@ -77,6 +78,40 @@ async fn a_deadline_in_which_nothing_can_be_sent_is_refused_at_once() {
         .await;
     }
     assert_eq!(env.control().counters().requests, before);
+}
+
+#[tokio::test]
+async fn the_least_deadline_that_is_told_is_enough_when_reads_take_as_long_again() {
+    let env = TestEnv::open().await;
+    let client = env.untimed_provisioning();
+    // The token and the catalog are there.
+    create(&mut env.provisioning(), &order("882470000000002"))
+        .await
+        .unwrap();
+    let slow = Fault::delay(Duration::from_millis(150)).step().forever();
+    env.control().queue(Script::on("GET", "").then(slow));
+    let mut told = 0;
+    let mut milliseconds = 250;
+    until("an order is answered within what was told", async || {
+        let sent = client
+            .clone()
+            .create_order(within(order(FRESH), milliseconds))
+            .await;
+        match sent {
+            Ok(_) => true,
+            Err(status) => {
+                let error = reason(&status);
+                let least = error.metadata.get("least_deadline_ms");
+                if let Some(least) = least.and_then(|least| least.parse().ok()) {
+                    told += 1;
+                    milliseconds = least;
+                }
+                false
+            }
+        }
+    })
+    .await;
+    assert!(told > 0 && milliseconds > 250, "{told} {milliseconds}");
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 
 use tonic::Code;
 use transatel_gateway_client::connectivity::v1 as api;
-use transatel_simulator::{Fault, SimStatus};
+use transatel_simulator::{Fault, Outcome, SimStatus};
 
-use crate::support::gateway::{SUSPEND, TestEnv, reason};
+use crate::support::gateway::{SUSPEND, TestEnv, by_msisdn, reason};
 use crate::writes::sim_operations::{Action, Change, IN_USE, fault, sent, suspend};
 
 /// Statuses as the simulator and as callers name them.
@@ -63,6 +63,33 @@ async fn every_operation_that_a_status_does_not_allow_says_which_status_it_is() 
         }
     }
     assert!(refused >= 25 && taken >= 8, "{refused} refused, {taken} taken");
+}
+
+#[tokio::test]
+async fn what_an_error_says_of_an_earlier_call_is_the_state_of_the_operation() {
+    let env = TestEnv::with_operations(&[]).await;
+    let control = env.control();
+    let mut client = env.provisioning();
+    for (outcome, state) in [
+        (Outcome::Finish, api::SimOperationState::Succeeded),
+        (Outcome::Fail, api::SimOperationState::Failed),
+        (Outcome::Hang, api::SimOperationState::Pending),
+    ] {
+        control.set_sim_status(IN_USE, SimStatus::Active).unwrap();
+        control.decide_operation(IN_USE, outcome, None).unwrap();
+        let first = suspend(IN_USE);
+        first.send(&mut client).await.unwrap();
+        first.until(&mut client, state).await;
+        let other = Change {
+            sim: by_msisdn("882470000000039"),
+            ..first
+        };
+        let error = reason(&other.send(&mut client).await.unwrap_err());
+        assert_eq!(error.reason, "REQUEST_ID_REUSED");
+        assert_eq!(error.metadata["fields"], "sim");
+        let name = state.as_str_name().trim_start_matches("SIM_OPERATION_STATE_");
+        assert_eq!(error.metadata["known_state"], name);
+    }
 }
 
 #[tokio::test]
