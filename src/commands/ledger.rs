@@ -132,7 +132,7 @@ impl List {
         } else {
             let now = Timestamp::now();
             let rows: Vec<_> = found.iter().map(|element| row(element, now)).collect();
-            print!("{}", text::table(head, &rows));
+            print!("{}", text::list(head, &rows));
         }
         if more {
             eprintln!("there are more: raise --limit, or filter");

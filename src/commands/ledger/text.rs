@@ -10,7 +10,7 @@ use crate::domain::SimIds;
 use crate::domain::failure::Failure;
 use crate::domain::write::Note;
 
-/// Lines of a table have at most so many characters: the last column is cut.
+/// Lines of a list have at most so many characters: the last column is cut.
 const WIDTH: usize = 110;
 
 /// One row per line, columns as wide as what they hold.
@@ -29,13 +29,25 @@ pub(super) fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: &[[String
             let cell = printable(cell);
             let _ = write!(line, "{cell:<width$}  ");
         }
-        let line = line.trim_end();
-        if line.chars().count() > WIDTH {
-            text.extend(line.chars().take(WIDTH - 1));
-            text.push_str("…\n");
-        } else {
-            text.push_str(line);
-            text.push('\n');
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A [`table`] whose lines all fit a terminal.
+pub(super) fn list<const COLUMNS: usize>(head: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
+    let mut text = String::new();
+    for line in table(head, rows).lines() {
+        match line.chars().count() > WIDTH {
+            true => {
+                text.extend(line.chars().take(WIDTH - 1));
+                text.push_str("…\n");
+            }
+            false => {
+                text.push_str(line);
+                text.push('\n');
+            }
         }
     }
     text
@@ -130,8 +142,9 @@ mod tests {
             ["1".to_owned(), "x".repeat(200)],
             ["\u{1b}[31m22".into(), "y".into()],
         ];
-        let table = table(["ID", "PRODUCT"], &rows);
-        let lines: Vec<&str> = table.lines().collect();
+        assert!(!table(["ID", "PRODUCT"], &rows).contains('…'));
+        let list = list(["ID", "PRODUCT"], &rows);
+        let lines: Vec<&str> = list.lines().collect();
         assert_eq!(lines[1].chars().count(), WIDTH);
         assert!(lines[1].ends_with("x…"));
         assert!(lines[2].starts_with("[31m22 ") && lines[2].ends_with('y'));

@@ -71,6 +71,10 @@ const MOST_SET_ASIDE: usize = 5;
 /// When to try again after that.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// A look at a reserved SIM that is older is repeated before it is sold: a reservation may
+/// last for days, and others use the account.
+const LOOK_GOOD_FOR: Duration = Duration::from_secs(60);
+
 /// What became of SIMs that were delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Imported {
@@ -248,10 +252,12 @@ impl Stock {
         if found.state != ReservationState::Held || found.for_sale {
             return Err(Error::ReservationOver);
         }
-        let Some(card) = found.sim.iccid.clone().filter(|_| found.looked_at.is_none()) else {
+        let now = self.inner.now().await?;
+        let is_fresh = found.looked_at.is_some_and(|at| now < at + LOOK_GOOD_FOR);
+        let Some(card) = found.sim.iccid.clone().filter(|_| !is_fresh) else {
             return Ok(found);
         };
-        // The look failed when it was reserved.
+        // The look failed when it was reserved, or was long ago.
         match self.look_for(id, &card, deadline).await? {
             Look::Fit(_) => Ok(found),
             Look::Unfit(_) => Err(Error::ReservationOver),

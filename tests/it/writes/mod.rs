@@ -19,4 +19,5 @@ pub mod sim_operations_refusals;
 pub mod stock;
 pub mod stock_crash;
 mod stock_levels;
+mod stock_look;
 pub mod stock_store;
