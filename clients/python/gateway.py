@@ -45,7 +45,7 @@ class Failure:
 
 def follow(channel, stored, handle):
     """Calls `handle(event, token)` with every event at least once, and with None when only the position is newer.
-    `stored()` is the last token, or "". Returns when events were lost."""
+    `stored()` is the last token, or "". Returns when events were lost: forget the token then, and call it again."""
     stub = events_pb2_grpc.EventsStub(channel)
     while True:
         start = events_pb2.STREAM_START_EARLIEST

@@ -123,6 +123,7 @@ function handle(event: Event | undefined, token: string): void {
 function lost(): void {
   console.log("events were lost: compare with ListOrders and Inventory");
   seen.token = "";
+  save(`${file}.events`, seen);
 }
 
 const commands: { [name: string]: (...rest: string[]) => Promise<void> | void } = {

@@ -37,19 +37,41 @@ export class Failure {
   }
 }
 
+/** Handles an event, or with undefined only a newer position, and stores the token after that. */
+export type Handler = (event: Event | undefined, token: string) => void | Promise<void>;
+
 /**
- * Calls `handle(event, token)` with every event at least once, and with undefined when only the position is newer.
- * `stored()` is the last token, or "". Calls `lost()` when events were lost, and then starts with the earliest.
+ * Calls `handle` with every event at least once, one after the other. `stored()` is the last token, or "". Calls `lost()`
+ * when events were lost, and then starts with the earliest. Ends only with an error: of `handle`, or one that lasts.
  */
-export function follow(client: EventsClient, stored: () => string, handle: (event: Event | undefined, token: string) => void, lost: () => void): void {
-  const start = StreamStart.STREAM_START_EARLIEST;
-  const stream = client.streamEvents({ filter: undefined, resumeToken: stored(), start });
-  stream.on("data", ({ event, resumeToken }: StreamEventsResponse) => handle(event, resumeToken));
-  stream.on("error", () => {});
+export async function follow(client: EventsClient, stored: () => string, handle: Handler, lost: () => void): Promise<never> {
+  for (let resumeToken = stored(); ; resumeToken = stored()) {
+    if (await ended(client, resumeToken, handle)) {
+      lost();
+      await ended(client, "", handle);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000 * Math.random()));
+  }
+}
+
+/** Handles events until the stream ends; whether events were lost. */
+async function ended(client: EventsClient, resumeToken: string, handle: Handler): Promise<boolean> {
+  const stream = client.streamEvents({ filter: undefined, resumeToken, start: StreamStart.STREAM_START_EARLIEST });
   // The one end that every stream has, with an error or without.
-  stream.on("status", ({ code, details, metadata }: StatusObject) => {
-    if (["EVENT_CURSOR_EXPIRED", "EVENT_CURSOR_INVALID"].includes(new Failure(code, metadata).reason)) lost();
-    else if (lasting.includes(code)) throw new Error(`${status[code]}: ${details}`);
-    setTimeout(() => follow(client, stored, handle, lost), 1000 * Math.random());
-  });
+  const end = new Promise<StatusObject>((resolve) => stream.on("status", resolve));
+  try {
+    for await (const message of stream) {
+      const { event, resumeToken } = message as StreamEventsResponse;
+      await handle(event, resumeToken);
+    }
+  } catch (error) {
+    if (!(error instanceof Error && "metadata" in error)) {
+      stream.cancel();
+      throw error;
+    }
+  }
+  const { code, details, metadata } = await end;
+  if (["EVENT_CURSOR_EXPIRED", "EVENT_CURSOR_INVALID"].includes(new Failure(code, metadata).reason)) return true;
+  if (lasting.includes(code)) throw new Error(`${status[code]}: ${details}`);
+  return false;
 }

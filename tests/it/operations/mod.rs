@@ -43,6 +43,7 @@ pub mod rotated_credentials;
 pub mod runbook;
 mod sandbox_orders;
 pub mod secrecy;
+mod service_config;
 pub mod shutdown_facts;
 mod simulated;
 mod stock_commands;
