@@ -26,6 +26,17 @@ pub struct Used {
     pub share: f64,
 }
 
+/// What a caller has ordered for, in one currency.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spend {
+    /// A name of the settings, or [`OTHER`].
+    pub caller: String,
+    /// Of the list prices.
+    pub currency: Currency,
+    /// Of what is placed or may have been bought.
+    pub sum: Sum,
+}
+
 /// The limits that are watched.
 #[derive(Clone, Debug, Default)]
 pub struct Watched {
@@ -70,14 +81,30 @@ impl Watched {
         all
     }
 
-    /// Whether there is a limit of what is ordered in a minute, and one of what
-    /// is ordered in a day.
-    pub fn need(&self) -> (bool, bool) {
-        let all = || self.named.values().chain([&self.others]);
-        (
-            all().any(|limits| limits.orders_per_minute.is_some()),
-            !self.account.is_empty() || all().any(CallerLimits::are_daily),
-        )
+    /// Whether there is a limit of what is ordered in a minute.
+    pub fn is_by_minute(&self) -> bool {
+        let mut all = self.named.values().chain([&self.others]);
+        all.any(|limits| limits.orders_per_minute.is_some())
+    }
+
+    /// What was ordered for, by caller and currency. Those that are not named are one.
+    pub fn spend(&self, today: &[Spent]) -> Vec<Spend> {
+        let mut sums: BTreeMap<(&str, Currency), Sum> = BTreeMap::new();
+        for part in today {
+            let name = part.caller.as_deref();
+            let shown = name
+                .filter(|name| self.named.contains_key(*name))
+                .unwrap_or(OTHER);
+            if let Some(currency) = part.currency {
+                sums.entry((shown, currency)).or_default().add(part.sum);
+            }
+        }
+        let sums = sums.into_iter().map(|((caller, currency), sum)| Spend {
+            caller: caller.to_owned(),
+            currency,
+            sum,
+        });
+        sums.collect()
     }
 
     /// The shares, by what was ordered today and, by caller, in the last minute.
@@ -191,7 +218,7 @@ mod tests {
             ("idle".to_owned(), limits(Some(0), &[])),
         ]);
         let watched = Watched::new(named, others, vec![euros(200)]);
-        assert_eq!(watched.need(), (true, true));
+        assert!(watched.is_by_minute());
         assert_eq!(
             watched.limits(),
             [
@@ -229,9 +256,6 @@ mod tests {
         );
         assert!(shown(watched.used(&[], &[])).contains(&"_OTHER orders_per_day  0.00".to_owned()));
         let none = Watched::default();
-        assert_eq!(
-            (none.need(), none.used(&today, &minute)),
-            ((false, false), vec![])
-        );
+        assert_eq!((none.is_by_minute(), none.used(&today, &minute)), (false, vec![]));
     }
 }

@@ -98,6 +98,11 @@ impl Sum {
         }
     }
 
+    /// The amount in units of its currency, to be looked at.
+    pub fn approximately(&self) -> f64 {
+        self.nanos as f64 / Money::NANOS_PER_UNIT as f64
+    }
+
     /// Adds another one of the same currency.
     pub fn add(&mut self, other: Self) {
         self.orders += other.orders;

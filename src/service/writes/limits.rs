@@ -1,5 +1,5 @@
-//! Shows how much of their limits callers have used: read from the ledger, which
-//! all replicas share, and not with every order.
+//! Shows what callers have ordered for today, and how much of their limits they have
+//! used: read from the ledger, which all replicas share, and not with every order.
 
 use std::time::Duration;
 
@@ -32,16 +32,12 @@ impl Looks {
 
 impl Inner {
     pub(super) async fn watch_limits(&self, looks: &mut Looks) -> Result<(), store::Error> {
-        let (minute, day) = self.watched.need();
-        if !(minute || day) || Instant::now() < looks.next {
+        if Instant::now() < looks.next {
             return Ok(());
         }
         let now = self.ledger.now().await?;
-        let today = match day {
-            true => self.ledger.spend(Days::of(now), None).await?,
-            false => Vec::new(),
-        };
-        let last_minute = match minute {
+        let today = self.ledger.spend(Days::of(now), None).await?;
+        let last_minute = match self.watched.is_by_minute() {
             true => self.ledger.new_orders(now - MINUTE).await?,
             false => Vec::new(),
         };
@@ -52,7 +48,13 @@ impl Inner {
             currency: used.currency.map(|currency| currency.code().to_owned()),
             share: used.share,
         });
-        self.metrics.show_limits_used(used.collect());
+        let spend = self.watched.spend(&today).into_iter();
+        let spend = spend.map(|spend| metrics::Spend {
+            caller: spend.caller,
+            currency: spend.currency.code().to_owned(),
+            amount: spend.sum.approximately(),
+        });
+        self.metrics.show_callers(used.collect(), spend.collect());
         looks.next = Instant::now() + looks.every;
         Ok(())
     }

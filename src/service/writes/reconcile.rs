@@ -71,7 +71,7 @@ impl Writes {
         while !stop.is_cancelled() {
             if let Err(error) = self.pass(&mut purge_at, &mut looks).await {
                 self.inner.metrics.writes_not_known();
-                self.inner.metrics.show_limits_used(Vec::new());
+                self.inner.metrics.show_callers(Vec::new(), Vec::new());
                 // Why is logged where the store is measured.
                 tracing::debug!(%error, "the ledger of orders cannot be read at the moment");
             }

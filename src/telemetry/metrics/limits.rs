@@ -24,6 +24,17 @@ pub struct Used {
     pub share: f64,
 }
 
+/// What a caller has ordered for today.
+#[derive(Clone, Debug)]
+pub struct Spend {
+    /// Of a closed set.
+    pub caller: String,
+    /// Of the list prices.
+    pub currency: String,
+    /// In units of the currency.
+    pub amount: f64,
+}
+
 /// Every limit.
 const LIMITS: [&str; 6] = [
     "orders_per_minute",
@@ -38,6 +49,7 @@ const LIMITS: [&str; 6] = [
 pub(super) struct Limits {
     refused: Counter<u64>,
     used: Arc<Mutex<Vec<Used>>>,
+    spend: Arc<Mutex<Vec<Spend>>>,
     /// Callers that are shown by their names: a closed set.
     names: OnceLock<HashSet<String>>,
 }
@@ -73,9 +85,31 @@ impl Limits {
                 }
             })
             .build();
+        let spend = Arc::new(Mutex::new(Vec::<Spend>::new()));
+        meter
+            .f64_observable_gauge("transatel_gateway.caller.spend")
+            .with_description(
+                "List prices of what a caller has ordered since midnight UTC and what is placed or may have been bought, \
+                 by the whole ledger, in units of the currency; absent while the ledger cannot be read",
+            )
+            .with_callback({
+                let spend = Arc::clone(&spend);
+                move |observer| {
+                    let spend = spend.lock().unwrap_or_else(PoisonError::into_inner);
+                    for spend in spend.iter() {
+                        let labels = [
+                            KeyValue::new("caller", spend.caller.clone()),
+                            KeyValue::new("currency", spend.currency.clone()),
+                        ];
+                        observer.observe(spend.amount, &labels);
+                    }
+                }
+            })
+            .build();
         Self {
             refused,
             used,
+            spend,
             names: OnceLock::new(),
         }
     }
@@ -104,8 +138,10 @@ impl Metrics {
         self.limits.refused.add(1, &labels(named.unwrap_or(OTHER), limit));
     }
 
-    /// The shares that are used; nothing while they are not known.
-    pub fn show_limits_used(&self, used: Vec<Used>) {
+    /// The shares of limits that are used and what was ordered for; nothing while they are
+    /// not known.
+    pub fn show_callers(&self, used: Vec<Used>, spend: Vec<Spend>) {
         *self.limits.used.lock().unwrap_or_else(PoisonError::into_inner) = used;
+        *self.limits.spend.lock().unwrap_or_else(PoisonError::into_inner) = spend;
     }
 }

@@ -32,7 +32,7 @@ use prometheus::TextEncoder;
 
 pub use caches::{CacheCounts, Catalog};
 pub use clocks::ReferenceClock;
-pub use limits::Used;
+pub use limits::{Spend, Used};
 pub use orders::{CARRIED_OUT_TWICE, NOT_SENT, SUBSCRIPTION_CONFLICT};
 pub use provider::Exchange;
 pub use snapshot::Snapshot;

@@ -1,7 +1,7 @@
 //! Limits of what may be ordered: over gRPC, and on several replicas of which
 //! one is killed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::OrderState;
 use fastrand::Rng;
@@ -17,6 +17,7 @@ use crate::support::gateway::{
 };
 use crate::support::postgres;
 use crate::support::process::Process;
+use crate::support::property::AT_LAST;
 use crate::writes::orders::{create, get, order};
 use crate::writes::stock::{deliver, sale};
 
@@ -30,7 +31,15 @@ async fn buy(
     caller: Option<&'static str>,
     msisdn: &str,
 ) -> Result<api::Order, Status> {
-    let mut call = Request::new(order(msisdn));
+    buy_as(client, caller, &order(msisdn)).await
+}
+
+async fn buy_as(
+    client: &mut Provisioning,
+    caller: Option<&'static str>,
+    request: &api::CreateOrderRequest,
+) -> Result<api::Order, Status> {
+    let mut call = Request::new(request.clone());
     if let Some(caller) = caller {
         call.metadata_mut()
             .insert("l5d-client-id", MetadataValue::from_static(caller));
@@ -131,11 +140,13 @@ async fn a_sale_from_the_stock_is_one_order_however_many_sims_are_refused() {
 
 /// The shares of limits that are shown, without those that are 0.
 async fn shares(gateway: &Gateway) -> Vec<String> {
+    shown(gateway, "transatel_gateway_caller_limit_used{").await
+}
+
+async fn shown(gateway: &Gateway, name: &str) -> Vec<String> {
     let metrics = gateway.metrics().await;
     let shown = metrics.lines().filter_map(|line| {
-        let (labels, share) = line
-            .strip_prefix("transatel_gateway_caller_limit_used{")?
-            .rsplit_once("} ")?;
+        let (labels, share) = line.strip_prefix(name)?.rsplit_once("} ")?;
         let (labels, _) = labels.split_once(",otel_scope_name")?;
         (share != "0").then(|| format!("{labels} {share}"))
     });
@@ -187,6 +198,12 @@ async fn what_is_used_of_limits_is_shown_by_names_of_the_settings() {
             shares(gateway).await == expected
         })
         .await;
+        let spend = [
+            r#"caller="_OTHER",currency="EUR" 3.5"#,
+            r#"caller="shop",currency="EUR" 3.5"#,
+            r#"caller="support",currency="EUR" 3.5"#,
+        ];
+        assert_eq!(shown(gateway, "transatel_gateway_caller_spend{").await, spend);
     }
 }
 
@@ -269,72 +286,149 @@ fn fault(rng: &mut Rng) -> Step {
     }
 }
 
-/// Whatever is lost, repeated or killed: eight are sold of many more that are
-/// wanted, and never more.
+/// So many are sold, of many more that are wanted.
+const MOST: usize = 8;
+const WANTED: usize = 30;
+
+/// A provider, what is asked of it, and what goes wrong.
+struct Demand {
+    sandbox: Sandbox,
+    requests: Vec<api::CreateOrderRequest>,
+    sims: Vec<String>,
+}
+
+impl Demand {
+    async fn new() -> Self {
+        let options = Options {
+            sims: 200,
+            ..Options::default()
+        };
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let control = sandbox.control();
+        control.set_price(FRANCE, 350);
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let rng = &mut Rng::with_seed(seed);
+        let script = Script::on("POST", ORDERS);
+        control.queue((0..12).fold(script, |script, _| script.then(fault(rng))));
+        let sims = control.find_sims(Criteria::FRESH, WANTED);
+        let sims: Vec<String> = sims.into_iter().map(|sim| sim.msisdn).collect();
+        assert_eq!(sims.len(), WANTED);
+        Self {
+            requests: sims.iter().map(|msisdn| order(msisdn)).collect(),
+            sims,
+            sandbox,
+        }
+    }
+
+    fn sold(&self) -> usize {
+        let control = self.sandbox.control();
+        let sims = self.sims.iter().map(|msisdn| control.sim(msisdn).unwrap());
+        sims.map(|sim| sim.bought().count()).sum()
+    }
+
+    fn is_within_the_limit(&self) {
+        let sold = self.sold();
+        assert!(sold <= MOST, "{sold} are sold");
+    }
+
+    /// Kills the process once some are sent.
+    async fn kill(&self, process: &mut Process) {
+        let control = self.sandbox.control();
+        let before = sent(&control);
+        until("some are sent", async || sent(&control) > before + 4).await;
+        process.signal("KILL").await;
+        process.ended().await;
+    }
+
+    /// Repeats everything until nothing is open, and as much is sold as may be.
+    async fn use_up(&self, client: &mut Provisioning, caller: Option<&'static str>) {
+        let started = Instant::now();
+        let mut is_open = true;
+        while is_open || self.sold() != MOST {
+            assert!(started.elapsed() < AT_LAST, "the limit is never used up");
+            for request in &self.requests {
+                let _ = buy_as(client, caller, request).await;
+                self.is_within_the_limit();
+            }
+            is_open = false;
+            for request in &self.requests {
+                is_open |= get(client, request).await.is_ok_and(|order| {
+                    order.next_check_at.is_some() || order.state() == OrderState::Submitting
+                });
+            }
+        }
+    }
+}
+
+/// A process with its client.
+async fn started(provider: &str, own: &[(&str, &str)]) -> (Process, Provisioning) {
+    let mut process = Process::start(&["serve"], &settings(provider, own));
+    let line = process.logged("listening").await;
+    let address = line.split("grpc=").nth(1).unwrap().split(' ').next().unwrap();
+    process.logged("ready").await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let client = Provisioning::new(channel.connect().await.unwrap());
+    (process, client)
+}
+
+/// Whatever is lost, repeated or killed, never more are sold than the account's limit
+/// allows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sold_never_exceeds_the_limit_whatever_fails() {
-    const MOST: usize = 8;
     let Some(store) = postgres::database().await else {
         return;
     };
-    let options = Options {
-        sims: 200,
-        ..Options::default()
-    };
-    let sandbox = Sandbox::start(options).await.unwrap();
-    let control = sandbox.control();
-    control.set_price(FRANCE, 350);
+    let demand = Demand::new().await;
+    let provider = demand.sandbox.base_url();
     let own = [QUICK.as_slice(), &[("STORE__URL", &store)]].concat();
-    let one = Gateway::start(&sandbox.base_url(), &own).await;
-    let other = Gateway::start(&sandbox.base_url(), &own).await;
-    let mut killed = Process::start(&["serve"], &settings(&sandbox.base_url(), &own));
-    let line = killed.logged("listening").await;
-    let address = line.split("grpc=").nth(1).unwrap().split(' ').next().unwrap();
-    killed.logged("ready").await;
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
-    let third = Provisioning::new(channel.connect().await.unwrap());
-
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let rng = &mut Rng::with_seed(seed);
-    let script = Script::on("POST", ORDERS);
-    control.queue((0..12).fold(script, |script, _| script.then(fault(rng))));
-    let sims = control.find_sims(Criteria::FRESH, 30);
-    assert_eq!(sims.len(), 30);
-    let requests: Vec<_> = sims.iter().map(|sim| order(&sim.msisdn)).collect();
+    let one = Gateway::start(&provider, &own).await;
+    let other = Gateway::start(&provider, &own).await;
+    let (mut killed, third) = started(&provider, &own).await;
     let clients = [one.provisioning(), other.provisioning(), third];
-    let calls = requests
+    let calls = demand
+        .requests
         .iter()
         .zip(clients.iter().cycle())
         .map(|(request, client)| {
             let mut client = client.clone();
             async move { drop(create(&mut client, request).await) }
         });
-    let kill = async {
-        until("some are sent", async || sent(&control) > 4).await;
-        killed.signal("KILL").await;
-        killed.ended().await;
-    };
-    tokio::join!(join_all(calls), kill);
-    let sold = || {
-        let sims = sims.iter().map(|sim| control.sim(&sim.msisdn).unwrap());
-        sims.map(|sim| sim.bought().count()).sum::<usize>()
-    };
-    assert!(sold() <= MOST, "{} are sold", sold());
-    // Repeated until nothing is open, and as much is sold as may be.
-    let mut client = one.provisioning();
-    until("the limit is used up", async || {
-        for request in &requests {
-            let _ = create(&mut client, request).await;
-            assert!(sold() <= MOST, "{} are sold", sold());
-        }
-        let mut is_open = false;
-        for request in &requests {
-            is_open |= get(&mut client, request)
-                .await
-                .is_ok_and(|order| order.next_check_at.is_some() || order.state() == OrderState::Submitting);
-        }
-        !is_open && sold() == MOST
-    })
-    .await;
+    tokio::join!(join_all(calls), demand.kill(&mut killed));
+    demand.is_within_the_limit();
+    demand.use_up(&mut one.provisioning(), None).await;
+}
+
+/// The same for the limit of one caller, in a file whose process is killed twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_caller_is_sold_never_exceeds_its_limit_whatever_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite://{}", folder.path().join("ledger.db").display());
+    let demand = Demand::new().await;
+    let provider = demand.sandbox.base_url();
+    let limits = [
+        ("STORE__URL", store.as_str()),
+        ("ORDERS__SPEND_PER_DAY", "1000 EUR"),
+        ("CALLERS__LIMITS", r#"{ "shop" = ["28 EUR/day"] }"#),
+    ];
+    let own = [QUICK.as_slice(), &NAMED, &limits].concat();
+    for requests in demand.requests.chunks(WANTED / 2) {
+        let (mut killed, client) = started(&provider, &own).await;
+        let calls = requests.iter().map(|request| {
+            let mut client = client.clone();
+            async move { drop(buy_as(&mut client, Some("shop"), request).await) }
+        });
+        tokio::join!(join_all(calls), demand.kill(&mut killed));
+        demand.is_within_the_limit();
+    }
+    let last = Gateway::start(&provider, &own).await;
+    demand.use_up(&mut last.provisioning(), Some("shop")).await;
+    // Others are not held up.
+    let sim = demand
+        .sandbox
+        .control()
+        .find_sims(Criteria::FRESH, WANTED + 1)
+        .pop();
+    let other = buy(&mut last.provisioning(), Some("other"), &sim.unwrap().msisdn).await;
+    assert_eq!(other.unwrap().state(), OrderState::Placed);
 }
