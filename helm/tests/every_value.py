@@ -76,9 +76,10 @@ class EveryValue(unittest.TestCase):
                 return rendered(case, json.loads(given))
 
             def rendered(case, given):
-                file = pathlib.Path(folder) / f"{hash((case, json.dumps(given)))}.yaml"
-                file.write_text(yaml.safe_dump(given))
-                options = ["--values", file] if given else []
+                # Its own: others write the same values at the same time.
+                with tempfile.NamedTemporaryFile("w", suffix=".yaml", dir=folder, delete=False) as file:
+                    yaml.safe_dump(given, file)
+                options = ["--values", file.name] if given else []
                 lines = [line.strip() for line in helm("template", case, *options).splitlines()]
                 # What changes along with any setting.
                 return collections.Counter(line for line in lines if not line.startswith("checksum/"))

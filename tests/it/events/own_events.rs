@@ -116,7 +116,9 @@ async fn an_unknown_order_needs_no_poll_and_late_proof_is_a_second_event() {
 
 #[tokio::test]
 async fn what_an_operator_has_to_settle_and_settles_are_events() {
-    let env = TestEnv::with_events(&SOON).await;
+    // The event is in the log before that.
+    let slow = [SOON.as_slice(), &[("ORDERS__SETTLE_WINDOW", "2s")]].concat();
+    let env = TestEnv::with_events(&slow).await;
     let control = env.control();
     control.hold_events();
     let mut follower = follow(&env.gateway).await;

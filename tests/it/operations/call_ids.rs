@@ -99,7 +99,7 @@ async fn every_error_carries_the_id_of_its_call() {
     control.queue(Script::on("GET", PRODUCTS).then(Fault::hold("busy").step()));
     let mut catalog = env.gateway.untimed_catalog();
     let mut short = traced(eligibility());
-    short.metadata_mut().insert("grpc-timeout", "2S".parse().unwrap());
+    short.metadata_mut().insert("grpc-timeout", "5S".parse().unwrap());
     let held = spawn(async move { catalog.check_eligibility(short).await.unwrap_err() });
     until("the first is on its way", async || {
         control.received("GET", PRODUCTS) == 2

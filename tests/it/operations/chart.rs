@@ -278,7 +278,7 @@ async fn the_probes_tell(pod: &Pod, ready_by: &str, more: &[(&str, &str)]) {
         ("GRPC__LISTEN", &ports[&GRPC]),
         ("ADMIN__LISTEN", &ports[&ADMIN]),
         ("CATALOG__WARM_UP", "1h"),
-        ("SHUTDOWN__PROPAGATION_DELAY", "3s"),
+        ("SHUTDOWN__PROPAGATION_DELAY", "6s"),
     ];
     let environment = settings(&sandbox.base_url(), &[own.as_slice(), more].concat());
     let [startup, live, ready] =

@@ -130,7 +130,7 @@ async fn refusals_do_not_open_the_breaker() {
 
 #[tokio::test]
 async fn an_order_behind_an_open_breaker_is_not_sent_and_may_be_repeated() {
-    let env = TestEnv::with(&[("BREAKER__FAILURES", "1"), ("BREAKER__OPEN_FOR", "1s")]).await;
+    let env = TestEnv::with(&[("BREAKER__FAILURES", "1"), ("BREAKER__OPEN_FOR", "5s")]).await;
     let control = env.control();
     control.queue(Script::on("POST", ORDERS).then(Fault::status(503).step()));
     let mut client = env.provisioning();
@@ -220,10 +220,10 @@ fn eligibility(sim: usize) -> api::CheckEligibilityRequest {
 
 #[tokio::test]
 async fn a_turn_that_comes_too_late_is_not_waited_for() {
-    for (wait, says) in [
+    for (wait, deadline, says) in [
         // Nobody waits longer than that for room, of which a turn is a part.
-        ("50ms", (Code::Unavailable, "OVERLOADED")),
-        ("1h", (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")),
+        ("50ms", 5_000, (Code::Unavailable, "OVERLOADED")),
+        ("1h", 500, (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")),
     ] {
         let env = TestEnv::with(&[
             ("TRANSATEL__REQUESTS_PER_SECOND", "1"),
@@ -233,7 +233,7 @@ async fn a_turn_that_comes_too_late_is_not_waited_for() {
         let begin = std::time::Instant::now();
         let asks = (0..6).map(|sim| {
             let mut request = tonic::Request::new(eligibility(sim));
-            request.set_timeout(Duration::from_millis(500));
+            request.set_timeout(Duration::from_millis(deadline));
             // Its own timer would say CANCELLED.
             let mut caller = env.gateway.untimed_catalog();
             async move { caller.check_eligibility(request).await }
@@ -331,9 +331,14 @@ async fn certificates_that_cannot_be_read_are_a_reason_not_to_start() {
 /// that there is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn batches_of_slow_reads_do_not_keep_an_order_from_being_sent() {
-    let env = TestEnv::with(&[("TRANSATEL__CONCURRENCY", "8")]).await;
+    let env = TestEnv::with(&[
+        ("TRANSATEL__CONCURRENCY", "8"),
+        ("TRANSATEL__CONCURRENCY_WAIT", "1m"),
+    ])
+    .await;
     let control = env.control();
-    let slow = Fault::delay(Duration::from_millis(150));
+    // Behind those that wait, an order would wait for 10 s.
+    let slow = Fault::delay(Duration::from_millis(500));
     control.queue(Script::on("GET", SUBSCRIPTIONS).then(slow.step().forever()));
     let batches: Vec<_> = (0..10)
         .map(|batch| {
@@ -359,7 +364,7 @@ async fn batches_of_slow_reads_do_not_keep_an_order_from_being_sent() {
     let mut client = env.provisioning();
     for sim in ["882470000000001", "882470000000002", "882470000000003"] {
         let mut request = tonic::Request::new(order(sim));
-        request.set_timeout(Duration::from_millis(1500));
+        request.set_timeout(Duration::from_secs(5));
         let answer = client.create_order(request).await.unwrap().into_inner();
         assert_eq!(answer.order.unwrap().state(), api::OrderState::Placed);
     }

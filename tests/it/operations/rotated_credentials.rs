@@ -48,13 +48,14 @@ async fn a_new_password_of_the_database_is_used_for_new_connections() {
         let source =
             EventSource::open(&[&settings[..], &[("STORE__OPERATION_TIMEOUT", "2s")]].concat()).await;
         source.send("before", "T", json!({})).await;
-        for statement in [
-            format!("ALTER ROLE {name} PASSWORD 'second'"),
-            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'"),
-        ] {
-            server.execute(AssertSqlSafe(statement)).await.unwrap();
-        }
+        let new_password = format!("ALTER ROLE {name} PASSWORD 'second'");
+        server.execute(AssertSqlSafe(new_password)).await.unwrap();
+        let end_all =
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'");
         until("the old password is refused", async || {
+            // A connection whose password was checked just before the change is not among
+            // the connections yet.
+            server.execute(AssertSqlSafe(end_all.clone())).await.unwrap();
             source.deliver(envelope("refused", "T", json!({}))).await == Some(503)
         })
         .await;

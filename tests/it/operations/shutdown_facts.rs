@@ -130,8 +130,8 @@ async fn opentelemetrys_shutdown_blocks_its_thread_on_a_mute_collector() {
     );
 }
 
-/// Twice the bound of a flush (spans, then metrics), and some room.
-const FLUSHED_WITHIN: Duration = Duration::from_secs(10);
+/// Twice the bound of a flush (spans, then metrics), and room for a busy machine.
+const FLUSHED_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_mute_collector_does_not_keep_our_process_from_ending() {

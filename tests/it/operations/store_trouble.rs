@@ -71,7 +71,7 @@ async fn a_failover_to_a_standby_that_only_reads_and_back() {
     let Some([primary, standby]) = postgres::with_standby().await else {
         return;
     };
-    let mut workload = Workload::open(&primary.address()).await;
+    let mut workload = Workload::open_patient(&primary.address()).await;
     let mut follower = Follower::start(&mut workload.gateway.events(), StreamEventsRequest::default()).await;
     workload.until_everything_works().await;
     workload.relay.switch(&postgres::socket(&standby.address()));
@@ -161,7 +161,8 @@ async fn callers_that_do_not_wait_cost_no_connections() {
     let made = workload.relay.accepted() - before;
     println!("{given_up} of {CALLS} calls gave up; {made} connections were made");
     assert!(given_up > 500, "{given_up}");
-    assert!(made <= 10, "{made} connections for {given_up} calls");
+    // A pool that gives up with its callers makes one for nearly every call.
+    assert!(made <= 50, "{made} connections for {given_up} calls");
 }
 
 fn config(url: &str) -> Store {
@@ -174,6 +175,14 @@ fn config(url: &str) -> Store {
 
 async fn open(url: &str) -> Opened {
     store::open(&config(url), Clock::system()).await.unwrap()
+}
+
+async fn open_with(url: &str, operation_timeout: Duration) -> Opened {
+    let config = Store {
+        operation_timeout,
+        ..config(url)
+    };
+    store::open(&config, Clock::system()).await.unwrap()
 }
 
 fn arrival(id: String) -> Arrival {
@@ -195,10 +204,15 @@ async fn a_replica_that_freezes_while_it_appends_holds_nobody_up() {
     let Some(database) = postgres::database().await else {
         return;
     };
-    let other = open(&database).await.events;
+    let other = open_with(&database, Duration::from_secs(5)).await.events;
     for parts in 1..=12 {
         let relay = Relay::start(&postgres::socket(&database)).await;
-        let frozen = open(&postgres::through(&relay, &database)).await.events;
+        // What it holds, the server would end after that long: when the other
+        // one has waited for longer than it does.
+        let patience = 3 * AGAIN;
+        let frozen = open_with(&postgres::through(&relay, &database), patience)
+            .await
+            .events;
         let warm = arrival(format!("warm {parts}"));
         frozen.append(vec![warm]).await.unwrap();
         relay.silence_after(parts);
@@ -208,7 +222,7 @@ async fn a_replica_that_freezes_while_it_appends_holds_nobody_up() {
         relay.silence();
         let began = Instant::now();
         let appended = other.append(vec![arrival(format!("other {parts}"))]);
-        let appended = tokio::time::timeout(CALL_TIMEOUT, appended).await;
+        let appended = tokio::time::timeout(AGAIN, appended).await;
         assert!(
             matches!(appended, Ok(Ok(_))),
             "held up after {parts} parts for {:?}: {appended:?}",

@@ -39,6 +39,7 @@ async fn callers_that_give_up_break_no_read_of_patient_ones() {
         &[
             ("TRANSATEL__CA_FILE", file.to_str().unwrap()),
             ("TRANSATEL__CONCURRENCY", "1024"),
+            ("TRANSATEL__CONCURRENCY_WAIT", "20s"),
             ("TRANSATEL__READ_ATTEMPTS", "1"),
         ],
     )

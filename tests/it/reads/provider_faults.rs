@@ -25,11 +25,12 @@ async fn asked_with(fault: Step, settings: &[(&str, &str)]) -> (crate::support::
     (reason(&status), control.received("GET", PRODUCTS))
 }
 
-const QUICK: [(&str, &str); 3] = [
+const QUICK: [(&str, &str); 2] = [
     ("TRANSATEL__RETRY_FIRST_WAIT", "1ms"),
     ("TRANSATEL__RETRY_LONGEST_WAIT", "2ms"),
-    ("TRANSATEL__ATTEMPT_TIMEOUT", "100ms"),
 ];
+/// Where no answer comes.
+const IMPATIENT: (&str, &str) = ("TRANSATEL__ATTEMPT_TIMEOUT", "500ms");
 
 #[tokio::test]
 async fn faults_of_the_provider_become_the_contracts_errors() {
@@ -150,7 +151,9 @@ async fn faults_of_the_provider_become_the_contracts_errors() {
         ),
     ];
     for (name, fault, code, expected, asked) in cases {
-        let (error, times) = asked_with(fault, &QUICK).await;
+        let mut settings = QUICK.to_vec();
+        settings.extend(["hang", "stalled"].contains(&name).then_some(IMPATIENT));
+        let (error, times) = asked_with(fault, &settings).await;
         assert_eq!(
             (error.code, error.reason.as_str(), times),
             (code, expected, asked),

@@ -18,7 +18,7 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Control, Options, Sandbox, Script, Webhook};
 
 /// Longest wait for anything that has to happen: only a defect takes longer.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(40);
 
 /// The route of the whole catalog at the provider.
 pub const CATALOG: &str = "/ocs/catalog/api/cos/{cosRef}/products";

@@ -13,7 +13,7 @@ use crate::writes::orders::{create, get, order};
 const SIM: &str = "882470000000001";
 /// Gives up early, looks often, and for much longer than anything here is late.
 const IMPATIENT: [(&str, &str); 4] = [
-    ("ORDERS__SEND_TIMEOUT", "200ms"),
+    ("ORDERS__SEND_TIMEOUT", "2s"),
     ("ORDERS__RECONCILE_AFTER", "20ms"),
     ("ORDERS__RECONCILE_AT_MOST", "50ms"),
     ("ORDERS__SETTLE_WINDOW", "30s"),

@@ -10,13 +10,25 @@ use tonic::{Code, Status};
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Step};
 
+use crate::support::gateway::{FRANCE, Gateway, get};
+
 /// The provider carries out what it was asked at most this long after the
 /// gateway gave up.
 const LATE: Duration = Duration::from_millis(100);
 
 /// Only a defect takes longer, also on a machine that is busy with the rest of
 /// the suite.
-pub const AT_LAST: Duration = Duration::from_secs(60);
+pub const AT_LAST: Duration = Duration::from_secs(120);
+
+/// The gateway has its token and its catalog. When the first try of either fails, it is
+/// not tried again for a while, and the cases of a place would wait for that.
+pub async fn loaded(gateway: &Gateway) {
+    let started = std::time::Instant::now();
+    while let Err(status) = gateway.catalog().get_product(get(FRANCE)).await {
+        assert!(started.elapsed() < AT_LAST, "no catalog: {status:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 /// What one caller does.
 #[derive(Clone, Debug)]
@@ -142,7 +154,8 @@ impl Run {
     }
 
     /// Runs every case, many at once, each on one of a few places, with the
-    /// number that it has there. A place is opened for so many cases.
+    /// number that it has there. A place is opened for so many cases. All are open before
+    /// the first case begins, one after the other: many at once would take too long to start.
     pub async fn over<P>(
         &self,
         at_once: u64,
@@ -152,14 +165,17 @@ impl Run {
         let next = AtomicU64::new(0);
         let places = at_once.min(self.cases);
         let each = self.cases.div_ceil(places) * 2;
-        let work = (0..places).map(|_| async {
-            let place = open(each).await;
+        let mut opened = Vec::new();
+        for _ in 0..places {
+            opened.push(open(each).await);
+        }
+        let work = opened.iter().map(async |place| {
             for at in 0..usize::try_from(each).unwrap() {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= self.cases {
                     break;
                 }
-                case(&place, self.seed.wrapping_add(number), at).await;
+                case(place, self.seed.wrapping_add(number), at).await;
             }
         });
         futures_util::future::join_all(work).await;

@@ -4,10 +4,10 @@
 use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1::OrderState;
 
-use crate::support::gateway::{OPERATIONS, ORDERS, SUBSCRIPTIONS, simulator, spawn, until};
+use crate::support::gateway::{OPERATIONS, ORDERS, SUBSCRIPTIONS, simulator, until};
 use crate::writes::follow_ups::{Action, FollowUp, status, subscribed};
 use crate::writes::orders::was_not_sent;
-use crate::writes::orders_crash::{Death, on_both_ledgers, start};
+use crate::writes::orders_crash::{Death, on_both_ledgers, spawn_until_sent, start};
 
 fn scenarios() -> [Death; 6] {
     [
@@ -32,9 +32,12 @@ async fn survive_all(store: &str) {
         let stop_at = death.prepare(&control);
         let mut first = start(&sandbox, store, stop_at, &OPERATIONS).await;
         let request = FollowUp::new(Action::End, &msisdn, subscription);
-        let call = spawn({
-            let (mut client, request) = (first.client.clone(), request.clone());
-            async move { request.send(&mut client).await }
+        let call = spawn_until_sent({
+            let (client, request) = (first.client.clone(), request.clone());
+            move || {
+                let (mut client, request) = (client.clone(), request.clone());
+                async move { request.send(&mut client).await }
+            }
         });
         death.strike(&mut first.process, &control).await;
         let _ = call.await;

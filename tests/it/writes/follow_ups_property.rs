@@ -13,7 +13,7 @@ use transatel_simulator::{Options, Sandbox, Script, Step};
 use uuid::Uuid;
 
 use crate::support::gateway::{Gateway, OPERATIONS, ORDERS, SUBSCRIPTIONS, TOKEN};
-use crate::support::property::{AT_LAST, Call, Run, any_fault, settled};
+use crate::support::property::{AT_LAST, Call, Run, any_fault, loaded, settled};
 use crate::writes::follow_ups::{Action, FollowUp, status, subscribed};
 
 const CASES: u64 = 200;
@@ -86,6 +86,7 @@ impl Harness {
         let subscriptions = subscribed(&control, usize::try_from(cases).unwrap());
         let settings = [OPERATIONS.as_slice(), &SETTINGS].concat();
         let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
+        loaded(&gateway).await;
         Self {
             sandbox,
             gateway,
@@ -119,8 +120,13 @@ impl Harness {
         // Asked for again without any fault, what can be done is done.
         for request in &case.requests {
             let started = std::time::Instant::now();
+            let mut last = None;
             loop {
-                assert!(started.elapsed() < AT_LAST, "never answered: {}", name());
+                assert!(
+                    started.elapsed() < AT_LAST,
+                    "never answered, at last {last:?}: {}",
+                    name()
+                );
                 match request.send(&mut client).await {
                     Err(status)
                         if matches!(
@@ -132,6 +138,7 @@ impl Harness {
                         if order.is_ok_and(|order| order.state() == OrderState::Rejected) {
                             break;
                         }
+                        last = Some(status);
                         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                     }
                     Ok(_) | Err(_) => break,

@@ -48,6 +48,7 @@ mod upkeep;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use transatel_gateway::config::{Store, StoreUrl};
@@ -341,10 +342,15 @@ pub async fn refused(url: StoreUrl) -> String {
 }
 
 async fn try_open(url: StoreUrl) -> Result<Opened, store::OpenError> {
+    open_within(url, crate::support::postgres::OPERATION_TIMEOUT).await
+}
+
+/// With another bound on each operation.
+pub async fn open_within(url: StoreUrl, operation_timeout: Duration) -> Result<Opened, store::OpenError> {
     let config = Store {
         url,
         connections: 10,
-        operation_timeout: crate::support::postgres::OPERATION_TIMEOUT,
+        operation_timeout,
     };
     store::open(&config, Clock::system()).await
 }

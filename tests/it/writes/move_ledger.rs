@@ -42,7 +42,7 @@ struct Running {
 
 /// Gives up soon what cannot be found out.
 const IMPATIENT: [(&str, &str); 2] = [
-    ("ORDERS__ESCALATE_AFTER", "400ms"),
+    ("ORDERS__ESCALATE_AFTER", "2s"),
     ("TRANSATEL__READ_ATTEMPTS", "1"),
 ];
 
@@ -52,10 +52,11 @@ fn environment(
     secret: &Secret,
     more: &[(&str, &str)],
 ) -> Vec<(String, String)> {
-    // The catalog is not loaded in the time of the first order.
+    // The catalog is not loaded in the time of the first order. What a process that died
+    // was sending is taken over once its lease has ended.
     let own = [
         ("STORE__URL", store),
-        ("ORDERS__LEASE", "1s"),
+        ("ORDERS__LEASE", "6s"),
         ("CATALOG__WARM_UP", "10s"),
     ];
     settings(

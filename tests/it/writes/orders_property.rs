@@ -17,7 +17,7 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Options, Sandbox, Script, SimStatus, Step};
 
 use crate::support::gateway::{FRANCE, Gateway, ORDERS, SUBSCRIPTIONS, TOKEN, by_iccid, by_msisdn};
-use crate::support::property::{AT_LAST, Call, Run, any_fault, settled};
+use crate::support::property::{AT_LAST, Call, Run, any_fault, loaded, settled};
 use crate::writes::orders::get;
 
 const CASES: u64 = 2_000;
@@ -103,6 +103,7 @@ impl Harness {
         .await
         .unwrap();
         let gateway = Gateway::start(&sandbox.base_url(), &SETTINGS).await;
+        loaded(&gateway).await;
         // Beyond those with a story of their own.
         let sims = (0..cases)
             .map(|number| format!("882470000000{:03}", 45 + number))
@@ -164,12 +165,18 @@ impl Harness {
         // and nothing twice.
         let started = std::time::Instant::now();
         for request in &case.requests {
+            let mut last = None;
             loop {
-                assert!(started.elapsed() < AT_LAST, "never answered: {}", name());
+                assert!(
+                    started.elapsed() < AT_LAST,
+                    "never answered, at last {last:?}: {}",
+                    name()
+                );
                 match client.create_order(request.clone()).await {
                     Ok(_) => break,
                     // A hold after a refused token or a limited rate.
                     Err(status) if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) => {
+                        last = Some(status);
                         tokio::time::sleep(Duration::from_millis(20)).await;
                     }
                     Err(_) => break,

@@ -17,7 +17,8 @@ const QUICK: [(&str, &str); 5] = [
     ("ORDERS__RECONCILE_AFTER", "20ms"),
     ("ORDERS__RECONCILE_AT_MOST", "100ms"),
     ("ORDERS__SETTLE_WINDOW", "500ms"),
-    ("ORDERS__LEASE", "3s"),
+    // No send is too late for it, however busy the machine is.
+    ("ORDERS__LEASE", "60s"),
     // Not in the time of the first order.
     ("CATALOG__WARM_UP", "10s"),
 ];
@@ -142,11 +143,11 @@ async fn an_order_of_a_replica_that_dies_is_taken_over_when_its_lease_ends() {
     };
     let sandbox = crate::support::gateway::simulator().await;
     let control = sandbox.control();
-    let survivor = gateway(&sandbox, &store).await;
-    let environment = settings(
-        &sandbox.base_url(),
-        &[QUICK.as_slice(), &[("STORE__URL", &store)]].concat(),
-    );
+    // Long enough to see that it is not taken over at once.
+    let own = [("ORDERS__LEASE", "10s"), ("STORE__URL", &store)];
+    let own = [QUICK.as_slice(), &own].concat();
+    let survivor = Gateway::start(&sandbox.base_url(), &own).await;
+    let environment = settings(&sandbox.base_url(), &own);
     let mut process = Process::start(&["serve"], &environment);
     let line = process.logged("listening").await;
     let address = line.split("grpc=").nth(1).unwrap().split(' ').next().unwrap();

@@ -6,9 +6,9 @@ use transatel_gateway::service::writes::steps::Step;
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Sandbox, Script, SimStatus};
 
-use crate::support::gateway::{LINE, OPERATIONS, SUSPEND, TRANSACTION, simulator, spawn, until};
+use crate::support::gateway::{LINE, OPERATIONS, SUSPEND, TRANSACTION, simulator, until};
 use crate::writes::orders::was_not_sent;
-use crate::writes::orders_crash::{Death, on_both_ledgers, start};
+use crate::writes::orders_crash::{Death, on_both_ledgers, spawn_until_sent, start};
 use crate::writes::sim_operations::{Action, Change};
 
 /// How the provider answers before that, and what it has done in the end when
@@ -58,9 +58,12 @@ async fn survives(store: &str, msisdn: &str, sandbox: &Sandbox, death: Death, an
     let stop_at = death.prepare(&control);
     let mut first = start(sandbox, store, stop_at, &OPERATIONS).await;
     let request = Change::new(msisdn, Action::Suspend);
-    let call = spawn({
-        let (mut client, request) = (first.client.clone(), request.clone());
-        async move { request.send(&mut client).await }
+    let call = spawn_until_sent({
+        let (client, request) = (first.client.clone(), request.clone());
+        move || {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move { request.send(&mut client).await }
+        }
     });
     death.strike(&mut first.process, &control).await;
     let _ = call.await;

@@ -16,7 +16,7 @@ use transatel_simulator::{Options, Outcome, Sandbox, Script, SimStatus, Step, Tr
 use crate::support::gateway::{
     Gateway, LINE, OPERATIONS, Provisioning, SUBSCRIBER, TOKEN, TRANSACTION, by_iccid,
 };
-use crate::support::property::{AT_LAST, Call, Run, any_fault};
+use crate::support::property::{AT_LAST, Call, Run, any_fault, loaded};
 use crate::writes::sim_operations::{Action, Change};
 
 const CASES: u64 = 400;
@@ -131,6 +131,7 @@ impl Harness {
         .unwrap();
         let settings = [OPERATIONS.as_slice(), &SETTINGS].concat();
         let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
+        loaded(&gateway).await;
         Self { sandbox, gateway }
     }
 
@@ -191,17 +192,24 @@ impl Harness {
         // nothing is taken twice.
         for request in &case.requests {
             let started = std::time::Instant::now();
+            let mut last = None;
             loop {
-                assert!(started.elapsed() < AT_LAST, "never answered: {}", name());
+                assert!(
+                    started.elapsed() < AT_LAST,
+                    "never answered, at last {last:?}: {}",
+                    name()
+                );
                 match request.send(&mut client).await {
                     // A hold after a refused token or a limited rate.
                     Err(status) if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) => {
+                        last = Some(status);
                         tokio::time::sleep(Duration::from_millis(20)).await;
                     }
                     // What a caller that gave up has left behind may still be
                     // on its way.
                     Err(status) if status.code() == Code::Aborted => {
                         self.end_hanging(msisdn);
+                        last = Some(status);
                         tokio::time::sleep(Duration::from_millis(10)).await;
                     }
                     Ok(_) | Err(_) => break,

@@ -329,13 +329,14 @@ async fn a_reserved_sim_is_sold_released_or_given_back_in_time() {
     );
 
     // Over by itself.
-    let third = reserve(Some(Duration::from_secs(1)));
+    let third = reserve(Some(Duration::from_secs(5)));
     assert_eq!(
         reserved(&mut orders, &third).await.state(),
         SimReservationState::Held
     );
     let (mut asking, third) = (orders.clone(), &third);
     until("its time is over", async || {
+        tokio::time::sleep(Duration::from_millis(20)).await;
         reserved(&mut asking, third).await.state() == SimReservationState::Expired
     })
     .await;

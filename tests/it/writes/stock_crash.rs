@@ -9,8 +9,8 @@ use transatel_simulator::{Criteria, Fault, Sandbox, Script, Step as FaultStep};
 use uuid::Uuid;
 
 use crate::support::gateway::{FRANCE, ORDERS, SUBSCRIPTIONS, simulator};
-use crate::writes::orders::{get, spawn_create};
-use crate::writes::orders_crash::{Death, LOADS_CATALOG_FIRST, Running, on_both_ledgers, start};
+use crate::writes::orders::get;
+use crate::writes::orders_crash::{Death, Running, on_both_ledgers, spawn_order, start};
 
 /// How the provider answers the order before that.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,20 +75,20 @@ async fn survives(store: &str, sandbox: &Sandbox, death: Death, answer: Answer, 
     }
     let accepted = control.orders_accepted();
     let stop_at = death.prepare(&control);
-    let mut first = start(sandbox, store, stop_at, LOADS_CATALOG_FIRST).await;
+    let mut first = start(sandbox, store, stop_at, &[]).await;
     let request = CreateOrderRequest {
         request_id: Uuid::new_v4().to_string(),
         product_id: FRANCE.into(),
         pool: "shop".into(),
         ..Default::default()
     };
-    let call = spawn_create(first.client.clone(), &request);
+    let call = spawn_order(&first.client, &request);
     death.strike(&mut first.process, &control).await;
     let _ = call.await;
     control.release("wait");
     control.clear_faults();
 
-    let mut next = start(sandbox, store, None, LOADS_CATALOG_FIRST).await;
+    let mut next = start(sandbox, store, None, &[]).await;
     next.until_placed(&request, &what).await;
     assert_eq!(control.orders_accepted(), accepted + 1, "{what}: bought once");
     let order = get(&mut next.client, &request).await.unwrap();

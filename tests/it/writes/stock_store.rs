@@ -3,6 +3,7 @@
 //! sold. No SIM is ever held by two requests, and none is lost.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -16,11 +17,17 @@ use uuid::Uuid;
 use crate::operations::commands::run;
 use crate::support::gateway::{spawn, until};
 use crate::support::postgres;
-use crate::writes::ledger::{Folder, at, next_id, open, placed, wanted as attempt};
+use crate::writes::ledger::{Folder, at, next_id, open, open_within, placed, wanted as attempt};
 
 const SIMS: u64 = 12_000;
 const ROUNDS: usize = 20;
 const AT_ONCE: usize = 500;
+/// Each waits for all of them.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn open_patient(url: StoreUrl) -> Opened {
+    open_within(url, PATIENCE).await.unwrap()
+}
 
 fn pool() -> Pool {
     Pool::parse("shop").unwrap()
@@ -288,14 +295,15 @@ async fn many_requests(stores: [Opened; 2]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_requests_share_no_sim_in_a_file() {
     let folder = Folder::new();
-    many_requests([folder.open().await, folder.open().await]).await;
+    let file = || open_patient(StoreUrl::File(folder.file()));
+    many_requests([file().await, file().await]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_requests_share_no_sim_in_postgresql() {
     if let Some(url) = postgres::database().await {
         let url = StoreUrl::parse(&url).unwrap();
-        many_requests([open(url.clone()).await, open(url).await]).await;
+        many_requests([open_patient(url.clone()).await, open_patient(url).await]).await;
     }
 }
 

@@ -18,6 +18,9 @@ use crate::{
     world::{provider::Provider, settings::Settings},
 };
 
+/// Longest wait for requests at a gate: only a defect takes longer.
+const HELD_WITHIN: Duration = Duration::from_secs(60);
+
 /// Reads and steers a running simulator. Cheap to clone; outlives the simulator without keeping it running.
 #[derive(Clone, Debug)]
 pub struct Control {
@@ -72,8 +75,15 @@ impl Control {
     }
 
     /// Returns when at least `count` requests wait at a gate. Cancel-safe.
+    ///
+    /// # Panics
+    /// When they have not come after a minute, by tokio's clock.
+    #[expect(clippy::panic, reason = "a test fails, and does not wait for ever")]
     pub async fn until_held(&self, gate: &str, count: usize) {
-        self.requests.gates.until_waiting(gate, count).await;
+        let held = self.requests.gates.until_waiting(gate, count);
+        if tokio::time::timeout(HELD_WITHIN, held).await.is_err() {
+            panic!("waited for {count} at the gate {gate:?}: {:?}", self.gates());
+        }
     }
 
     /// Lets every request go on that waits at a gate, and says how many did.

@@ -72,10 +72,10 @@ async fn a_receiver_that_is_not_there_is_tried_again() {
     let receiver = Receiver::start().await;
     let bench = receiver.bench().await;
     let control = bench.sandbox.control();
-    // A port that was free a moment ago and that nobody listens on.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}/", free.local_addr().unwrap());
-    drop(free);
+    // A port that nobody else gets, and that nobody listens on.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = format!("http://{}/", silent.local_addr().unwrap());
     control
         .set_webhook(Some(crate::Webhook::new(nobody, SECRET)))
         .unwrap();

@@ -25,8 +25,7 @@ pub const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Rounds of calls that fail at once do not follow closer than that.
 const PACE: Duration = Duration::from_millis(100);
 
-const SETTINGS: [(&str, &str); 6] = [
-    ("STORE__OPERATION_TIMEOUT", "1s"),
+const SETTINGS: [(&str, &str); 5] = [
     ("ORDERS__RECONCILE_AFTER", "50ms"),
     ("ORDERS__RECONCILE_AT_MOST", "200ms"),
     ("ORDERS__SETTLE_WINDOW", "500ms"),
@@ -35,8 +34,16 @@ const SETTINGS: [(&str, &str); 6] = [
     ("CATALOG__WARM_UP", "10s"),
 ];
 
+/// How long a call waits, and how long the ledger may take for an operation.
+#[derive(Clone, Copy)]
+struct Limits {
+    call: Duration,
+    operation: &'static str,
+}
+
 /// A gateway whose database is behind a relay, and what it has confirmed.
 pub struct Workload {
+    limits: Limits,
     sandbox: Sandbox,
     pub relay: Relay,
     pub gateway: Gateway,
@@ -66,6 +73,23 @@ const EVERYTHING: Worked = Worked {
 
 impl Workload {
     pub async fn open(database: &str) -> Self {
+        let limits = Limits {
+            call: CALL_TIMEOUT,
+            operation: "1s",
+        };
+        Self::within(database, limits).await
+    }
+
+    /// Where nothing is silent: no call fails because a machine is slow.
+    pub async fn open_patient(database: &str) -> Self {
+        let limits = Limits {
+            call: Duration::from_secs(5),
+            operation: "5s",
+        };
+        Self::within(database, limits).await
+    }
+
+    async fn within(database: &str, limits: Limits) -> Self {
         let sandbox = Sandbox::start(Options {
             sims: 2_000,
             ..Options::default()
@@ -76,12 +100,17 @@ impl Workload {
         let secret = Secret::new(SECRET);
         let through = postgres::through(&relay, database);
         let start = async |store: &str| {
-            let all = [&secret.settings()[..], &SETTINGS, &[("STORE__URL", store)]].concat();
+            let own = [
+                ("STORE__URL", store),
+                ("STORE__OPERATION_TIMEOUT", limits.operation),
+            ];
+            let all = [&secret.settings()[..], &SETTINGS, &own].concat();
             Gateway::start(&sandbox.base_url(), &all).await
         };
         let (gateway, direct) = (start(&through).await, start(database).await);
         let sims = sandbox.control().find_sims(Criteria::FRESH, 400);
         Self {
+            limits,
             sims: sims.into_iter().map(|sim| sim.msisdn).collect(),
             sandbox,
             relay,
@@ -105,10 +134,11 @@ impl Workload {
         let [orders, lists] = &mut provisioning;
         let (url, http) = (self.gateway.webhook(), client());
         let body = envelope(&id, "T", json!({}));
+        let within = self.limits.call;
         let (posted, placed, listed, ()) = tokio::join!(
-            tokio::time::timeout(CALL_TIMEOUT, deliver(&http, &url, body)),
-            tokio::time::timeout(CALL_TIMEOUT, create(orders, &request)),
-            tokio::time::timeout(CALL_TIMEOUT, lists.list_orders(ListOrdersRequest::default())),
+            tokio::time::timeout(within, deliver(&http, &url, body)),
+            tokio::time::timeout(within, create(orders, &request)),
+            tokio::time::timeout(within, lists.list_orders(ListOrdersRequest::default())),
             tokio::time::sleep(PACE),
         );
         let worked = Worked {
@@ -133,7 +163,7 @@ impl Workload {
         self.relay.silence_after(parts);
         let (url, http) = (self.gateway.webhook(), client());
         let posted = deliver(&http, &url, envelope(&id, "T", json!({})));
-        if tokio::time::timeout(CALL_TIMEOUT, posted).await == Ok(Some(204)) {
+        if tokio::time::timeout(self.limits.call, posted).await == Ok(Some(204)) {
             self.acknowledged.insert(id);
         }
         self.relay.silence();

@@ -10,7 +10,9 @@ use transatel_simulator::{Fault, Script};
 
 use super::{PRIVATE, Visitor};
 use crate::events::webhook::client;
-use crate::support::gateway::{FRANCE, TOKEN, by_iccid, by_msisdn, get, subscriptions_of, until};
+use crate::support::gateway::{
+    FRANCE, SUBSCRIPTIONS, TOKEN, by_iccid, by_msisdn, get, subscriptions_of, until,
+};
 
 /// A SIM that has something to show.
 const BUSY: &str = "882470000000036";
@@ -76,8 +78,10 @@ impl Visitor {
         };
         let _ = ask!(self, inventory, get_inventory, request);
         self.control.clear_faults();
+        // For every SIM: a read of the background that succeeds would keep the
+        // breaker closed.
         self.control
-            .queue(subscriptions_of("882470000000037").then(Fault::status(503).step().forever()));
+            .queue(Script::on("GET", SUBSCRIPTIONS).then(Fault::status(503).step().forever()));
         for _ in 0..20 {
             let request = GetInventoryRequest {
                 sim: by_msisdn("882470000000037"),

@@ -271,7 +271,7 @@ async fn a_store_that_is_silent_stops_no_answer_of_the_catalog_and_loses_no_chan
     let settings = [
         SHORT,
         ("STORE__URL", &*through),
-        ("STORE__OPERATION_TIMEOUT", "300ms"),
+        ("STORE__OPERATION_TIMEOUT", "2s"),
     ];
     let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
     let first = version(&gateway).await;

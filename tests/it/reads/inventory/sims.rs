@@ -7,7 +7,7 @@ use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Criteria, Fault, ProfileStatus, Script};
 
 use super::{BY_SERIAL, SEARCH, iccid, msisdn, of};
-use crate::support::gateway::{SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason};
+use crate::support::gateway::{SUBSCRIPTIONS, TestEnv, by_iccid, by_msisdn, reason, subscriptions_of};
 
 #[tokio::test]
 async fn without_search_and_connectivity_the_needed_identifier_is_named() {
@@ -227,7 +227,7 @@ async fn sims_are_listed_by_the_status_of_their_esim_and_by_being_unused() {
 
     // One that nothing can be bought for is left out, and not the error of the page.
     let unknown = Fault::problem(404, "SUBSCRIBER_NOT_FOUND");
-    control.queue(Script::on("GET", SUBSCRIPTIONS).then(unknown));
+    control.queue(subscriptions_of(&msisdn(1)).then(unknown));
     assert_eq!(all_of(unused.clone()).await.len(), listed.len() - 1);
 
     // A token is of its filter.

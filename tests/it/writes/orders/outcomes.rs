@@ -148,8 +148,12 @@ async fn no_connection_is_certainly_not_sent() {
 
 #[tokio::test]
 async fn an_outcome_that_is_not_known_is_found_out() {
-    let env = TestEnv::with(&[QUICK.as_slice(), &[("ORDERS__SEND_TIMEOUT", "200ms")]].concat()).await;
-    let mut client = env.provisioning();
+    let waiting = async |send_timeout: &str| {
+        let settings = [QUICK.as_slice(), &[("ORDERS__SEND_TIMEOUT", send_timeout)]].concat();
+        TestEnv::with(&settings).await
+    };
+    // An answer that hangs is given up soon; no other is.
+    let (ordinary, hanging) = (waiting("5s").await, waiting("1s").await);
     let faults = || {
         [
             Fault::Reset,
@@ -170,7 +174,12 @@ async fn an_outcome_that_is_not_known_is_found_out() {
         for (at, kind) in faults().into_iter().enumerate() {
             let msisdn = format!("8824700000000{:02}", 41 + at);
             let name = format!("{kind:?}, carried out: {done}");
-            fault(&env, if done { kind.after_commit() } else { kind.step() });
+            let env = match kind {
+                Fault::Hang => &hanging,
+                _ => &ordinary,
+            };
+            let mut client = env.provisioning();
+            fault(env, if done { kind.after_commit() } else { kind.step() });
             let request = api::CreateOrderRequest {
                 activation: api::ActivationMode::OnFirstUse.into(),
                 ..order(&msisdn)
@@ -178,7 +187,7 @@ async fn an_outcome_that_is_not_known_is_found_out() {
             env.control()
                 .set_sim_status(&msisdn, SimStatus::PreActivated)
                 .unwrap();
-            let (before, posts) = (bought(&env, &msisdn), sent(&env));
+            let (before, posts) = (bought(env, &msisdn), sent(env));
             let answer = create(&mut client, &request).await.unwrap();
             assert_eq!(answer.state(), OrderState::Unknown, "{name}");
             assert!(answer.next_check_at.is_some(), "{name}");
@@ -189,8 +198,8 @@ async fn an_outcome_that_is_not_known_is_found_out() {
             };
             let order = until_state(&mut client, &request, state).await;
             assert_eq!(order.order_id, answer.order_id, "{name}");
-            assert_eq!(bought(&env, &msisdn) - before, usize::from(done), "{name}");
-            assert_eq!(sent(&env) - posts, 1, "{name}");
+            assert_eq!(bought(env, &msisdn) - before, usize::from(done), "{name}");
+            assert_eq!(sent(env) - posts, 1, "{name}");
             if done {
                 let subscriptions = env.control().subscriptions_by_reference(&order.order_id);
                 assert_eq!(

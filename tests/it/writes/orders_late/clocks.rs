@@ -49,7 +49,9 @@ async fn an_order_in_flight_stays_its_processes_own_when_the_clock_is_set_ahead(
     for step in [SignedDuration::from_mins(18), HOUR] {
         let sandbox = simulator().await;
         let clock = Steppable::default();
-        let gateway = gateway(&sandbox, &clock, &[("ORDERS__SEND_TIMEOUT", "4s")]).await;
+        // The answer hangs until all have looked.
+        let slow = [("ORDERS__SEND_TIMEOUT", "30s"), ("ORDERS__LEASE", "60s")];
+        let gateway = gateway(&sandbox, &clock, &slow).await;
         let control = sandbox.control();
         let request = order(FRESH);
         control.queue(Script::on("POST", ORDERS).then(Fault::hold("post").after_commit()));

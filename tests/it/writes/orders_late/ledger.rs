@@ -16,7 +16,7 @@ use transatel_gateway_client::connectivity::v1::OrderState;
 use transatel_simulator::{Fault, Script, SimStatus, Visibility};
 
 use super::{FRESH, SOON, hide, not_placed};
-use crate::support::gateway::{FRANCE, Gateway, ORDERS, reason, simulator, until};
+use crate::support::gateway::{FRANCE, Gateway, ORDERS, TestEnv, reason, simulator, until};
 use crate::writes::orders::{create, get, order, spawn_create, until_state};
 
 /// A SQLite file that the test can get at.
@@ -179,9 +179,8 @@ async fn an_outcome_is_written_down_however_often_the_ledger_fails() {
     let sandbox = simulator().await;
     let control = sandbox.control();
     let file = File::new();
-    let gateway = file
-        .gateway(&sandbox.base_url(), &[("ORDERS__LEASE", "1s")])
-        .await;
+    let lease = [("ORDERS__LEASE", "3s"), ("CATALOG__WARM_UP", "10s")];
+    let gateway = file.gateway(&sandbox.base_url(), &lease).await;
     let mut connection = file.connection().await;
     let mut client = gateway.provisioning();
     // Token and catalog are there: the lease is for the order alone.
@@ -196,7 +195,7 @@ async fn an_outcome_is_written_down_however_often_the_ledger_fails() {
     until("its lease has ended", async || {
         let known = get(&mut client, &request).await.unwrap();
         assert_eq!(known.state(), OrderState::Submitting);
-        started.elapsed() > std::time::Duration::from_millis(1_200)
+        started.elapsed() > std::time::Duration::from_millis(3_200)
     })
     .await;
     connection.execute("DROP TRIGGER no_update").await.unwrap();
@@ -278,15 +277,13 @@ async fn a_known_order_is_answered_although_the_ledger_is_slow() {
     let Some(store) = crate::support::postgres::database().await else {
         return;
     };
-    let sandbox = simulator().await;
-    let control = sandbox.control();
     let slow = [("STORE__URL", store.as_str()), ("ORDERS__SETTLE_WINDOW", "60s")];
-    let settings = [SOON.as_slice(), &slow].concat();
-    let gateway = Gateway::start(&sandbox.base_url(), &settings).await;
-    let mut client = gateway.provisioning();
-    hide(&control, FRESH, Visibility::Never);
+    let env = TestEnv::with(&[SOON.as_slice(), &slow].concat()).await;
+    // The gateway alone keeps the time.
+    let mut client = env.untimed_provisioning();
+    hide(&env.control(), FRESH, Visibility::Never);
     let request = order(FRESH);
-    let unknown = create(&mut client, &request).await.unwrap();
+    let unknown = create(&mut env.provisioning(), &request).await.unwrap();
     assert_eq!(unknown.state(), OrderState::Unknown);
     // Nobody can ask what events say.
     let mut connection = sqlx::PgConnection::connect(&store).await.unwrap();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use api::SimOperationState::{Failed, Pending, Succeeded, Unknown};
-use tonic::Code;
+use tonic::{Code, Request};
 use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Outcome, Script, SimStatus};
 use uuid::Uuid;
@@ -193,9 +193,10 @@ async fn a_label_that_does_not_show_is_left_to_an_operator() {
 
 #[tokio::test]
 async fn an_outcome_that_is_not_known_is_found_out_from_the_sim() {
-    let env = TestEnv::with_operations(&[("ORDERS__SEND_TIMEOUT", "200ms")]).await;
-    let control = env.control();
-    let mut client = env.provisioning();
+    let waiting =
+        async |send_timeout: &str| TestEnv::with_operations(&[("ORDERS__SEND_TIMEOUT", send_timeout)]).await;
+    // An answer that hangs is given up soon; no other is.
+    let (ordinary, hanging) = (waiting("5s").await, waiting("1s").await);
     let faults = || {
         [
             Fault::Reset,
@@ -213,13 +214,14 @@ async fn an_outcome_that_is_not_known_is_found_out_from_the_sim() {
     for done in [true, false] {
         for kind in faults() {
             let name = format!("{kind:?}, carried out: {done}");
+            let env = match kind {
+                Fault::Hang => &hanging,
+                _ => &ordinary,
+            };
+            let (control, mut client) = (env.control(), env.provisioning());
             control.set_sim_status(IN_USE, SimStatus::Active).unwrap();
-            fault(
-                &env,
-                SUSPEND,
-                if done { kind.after_commit() } else { kind.step() },
-            );
-            let posts = sent(&env);
+            fault(env, SUSPEND, if done { kind.after_commit() } else { kind.step() });
+            let posts = sent(env);
             let request = suspend(IN_USE);
             assert_eq!(
                 request.send(&mut client).await.unwrap().state(),
@@ -233,7 +235,7 @@ async fn an_outcome_that_is_not_known_is_found_out_from_the_sim() {
             let suspended = control.sim(IN_USE).unwrap().status == SimStatus::Suspended;
             assert_eq!(suspended, done, "{name}");
             assert_eq!(request.send(&mut client).await.unwrap(), over, "{name}");
-            assert_eq!(sent(&env) - posts, 1, "{name}");
+            assert_eq!(sent(env) - posts, 1, "{name}");
         }
     }
 }
@@ -252,21 +254,29 @@ async fn a_caller_that_goes_away_or_is_late_changes_nothing() {
     control.until_held("post", 1).await;
     call.abort();
     let _ = call.await;
-    let late = request
-        .within(&mut client, Some(Duration::from_millis(900)))
-        .await
-        .unwrap();
-    assert_eq!(late.state(), Pending);
+    let mut late = Request::new(api::SuspendSimRequest {
+        request_id: request.request_id.clone(),
+        sim: request.sim.clone(),
+        ..Default::default()
+    });
+    late.set_timeout(Duration::from_millis(900));
+    // The gateway alone keeps the time.
+    let mut untimed = env.untimed_provisioning();
+    let late = untimed.suspend_sim(late).await.unwrap().into_inner();
+    assert_eq!(late.operation.unwrap().state(), Pending);
     control.release("post");
     request.until(&mut client, Succeeded).await;
     assert_eq!(sent(&env), 1);
     // Without time nothing is sent and nothing kept.
     fault(&env, LINE, Fault::hold("read"));
     let request = Change::new(IN_USE, Action::Reactivate);
-    let error = request
-        .within(&mut client, Some(Duration::from_millis(300)))
-        .await
-        .unwrap_err();
+    let mut brief = Request::new(api::ReactivateSimRequest {
+        request_id: request.request_id.clone(),
+        sim: request.sim.clone(),
+        ..Default::default()
+    });
+    brief.set_timeout(Duration::from_millis(300));
+    let error = untimed.reactivate_sim(brief).await.unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded);
     control.release("read");
     assert!(request.get(&mut client).await.is_err());
