@@ -391,7 +391,7 @@ async fn resume(client: &Client) -> f64 {
     .await
 }
 
-/// The longest that a writer waits while the oldest tenth is forgotten.
+/// The longest that a writer waits while the oldest are forgotten.
 async fn purge(url: &str) -> f64 {
     let config = Store {
         url: StoreUrl::parse(url).unwrap(),

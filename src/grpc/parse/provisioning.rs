@@ -105,6 +105,9 @@ fn source(violations: &mut Violations, request: &pb::CreateOrderRequest) -> Opti
     } else if !reservation.is_empty() {
         let id = violations.request_id("reservation_id", reservation);
         id.map(FromStock::Reservation).map(Source::Stock)
+    } else if request.sim.is_none() {
+        violations.add("sim", "is required, unless pool or reservation_id is given");
+        None
     } else {
         violations.sim("sim", request.sim.as_ref()).map(Source::Named)
     };

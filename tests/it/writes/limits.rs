@@ -332,11 +332,15 @@ impl Demand {
         assert!(sold <= MOST, "{sold} are sold");
     }
 
-    /// Kills the process once some are sent.
-    async fn kill(&self, process: &mut Process) {
+    /// Kills the process once some are sent, or all that may be.
+    async fn kill_during(&self, calls: impl Future, process: &mut Process) {
         let control = self.sandbox.control();
         let before = sent(&control);
-        until("some are sent", async || sent(&control) > before + 4).await;
+        let mut calls = std::pin::pin!(calls);
+        tokio::select! {
+            _ = &mut calls => {}
+            () = until("some are sent", async || sent(&control) > before + 4) => {}
+        }
         process.signal("KILL").await;
         process.ended().await;
     }
@@ -394,7 +398,7 @@ async fn what_is_sold_never_exceeds_the_limit_whatever_fails() {
             let mut client = client.clone();
             async move { drop(create(&mut client, request).await) }
         });
-    tokio::join!(join_all(calls), demand.kill(&mut killed));
+    demand.kill_during(join_all(calls), &mut killed).await;
     demand.is_within_the_limit();
     demand.use_up(&mut one.provisioning(), None).await;
 }
@@ -418,7 +422,7 @@ async fn what_a_caller_is_sold_never_exceeds_its_limit_whatever_fails() {
             let mut client = client.clone();
             async move { drop(buy_as(&mut client, Some("shop"), request).await) }
         });
-        tokio::join!(join_all(calls), demand.kill(&mut killed));
+        demand.kill_during(join_all(calls), &mut killed).await;
         demand.is_within_the_limit();
     }
     let last = Gateway::start(&provider, &own).await;

@@ -328,3 +328,19 @@ async fn states_are_counted() {
     };
     assert!(count("submitting") && count("placed"), "{metrics}");
 }
+
+#[tokio::test]
+async fn an_order_for_no_sim_says_what_it_may_be_for() {
+    let env = TestEnv::open().await;
+    let nothing = api::CreateOrderRequest {
+        sim: None,
+        ..order(FRESH)
+    };
+    let refused = reason(&create(&mut env.provisioning(), &nothing).await.unwrap_err());
+    let violations = &refused.details.bad_request().unwrap().field_violations;
+    assert_eq!(violations.len(), 1);
+    assert_eq!(violations[0].field, "sim");
+    for other in ["pool", "reservation_id"] {
+        assert!(violations[0].description.contains(other), "{violations:?}");
+    }
+}
