@@ -120,14 +120,13 @@ impl Measured {
             Access::Read => &self.reading,
             Access::MayWrite | Access::Write => &self.writing,
         };
-        let has_written = matches!(access, Access::Write);
         match &result {
-            Ok(_) if trouble.success_counts(has_written) => {
-                let writes = !matches!(access, Access::Read);
-                self.metrics.ledger_worked(writes, Timestamp::now());
-                trouble.worked();
+            Ok(_) => {
+                if trouble.worked(matches!(access, Access::Write)) {
+                    let writes = !matches!(access, Access::Read);
+                    self.metrics.ledger_worked(writes, Timestamp::now());
+                }
             }
-            Ok(_) => {}
             Err(error) => trouble.failed(operation, error),
         }
         result

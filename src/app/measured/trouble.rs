@@ -60,25 +60,25 @@ impl Trouble {
         }
     }
 
-    /// Whether a success shows that it works. On a full disk only what has really written
-    /// shows that.
-    pub(super) fn success_counts(&self, has_written: bool) -> bool {
-        let is_there = self.is_there.load(Ordering::Relaxed);
-        has_written || !is_there || !self.is_of_the_disk()
+    /// Whether a success shows that it works: on a full disk only one that has really
+    /// written does.
+    pub(super) fn worked(&self, has_written: bool) -> bool {
+        if !self.is_there.load(Ordering::Relaxed) {
+            return true;
+        }
+        if !has_written && self.is_of_the_disk() {
+            return false;
+        }
+        if let Some((seconds, failures)) = self.over(Instant::now()) {
+            let access = self.access;
+            tracing::warn!(access, seconds, failures, "the ledger works again");
+        }
+        true
     }
 
     fn is_of_the_disk(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.as_ref().is_some_and(|state| state.of_the_disk)
-    }
-
-    pub(super) fn worked(&self) {
-        if self.is_there.load(Ordering::Relaxed)
-            && let Some((seconds, failures)) = self.over(Instant::now())
-        {
-            let access = self.access;
-            tracing::warn!(access, seconds, failures, "the ledger works again");
-        }
     }
 
     /// Counts a failure; how many there were, when a line is due.
@@ -154,18 +154,18 @@ mod tests {
     #[test]
     fn a_full_disk_is_over_when_something_was_written() {
         let trouble = Trouble::of("write");
-        assert!(trouble.success_counts(false), "there is no trouble");
+        assert!(trouble.worked(false), "there is no trouble");
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         trouble.due(ErrorKind::Timeout, at(0));
-        assert!(trouble.success_counts(false), "a server that answers is there");
+        assert!(trouble.worked(false), "a server that answers is there");
         trouble.due(ErrorKind::Disk, at(1));
         trouble.due(ErrorKind::Timeout, at(2));
-        assert!(!trouble.success_counts(false));
+        assert!(!trouble.worked(false));
         assert!(trouble.failing(at(3600)).is_some(), "nothing was to be written");
-        assert!(trouble.success_counts(true));
+        assert!(trouble.worked(true));
         assert_eq!(trouble.over(at(3600)), Some((2, 3)));
         assert!(trouble.failing(at(3600)).is_none());
-        assert!(trouble.success_counts(false));
+        assert!(trouble.worked(false));
     }
 }

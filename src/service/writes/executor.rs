@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::flight::{Answered, Flight, Listed, Lost};
 use super::prepared::Change;
 use super::steps::Step;
-use super::{ANSWER_AHEAD, Inner, Key, outcome, too_little_time, unavailable};
+use super::time_left::{answer_at, too_little_time};
+use super::{Inner, Key, outcome, unavailable};
 use crate::domain::failure::Reason;
 use crate::domain::limits::Refusal;
 use crate::domain::write::{Kind, State, Write};
@@ -54,7 +55,7 @@ impl Inner {
         let mut waiting = flight.join();
         let task = Arc::clone(self).carry_out(Arc::clone(&flight), planned);
         self.submissions.spawn(propagation::carried(task));
-        match waiting.answer(deadline.at() - ANSWER_AHEAD).await {
+        match waiting.answer(answer_at(deadline)).await {
             Answered::Ended(answer) => Ok(Some(answer)),
             Answered::Late(Some(write)) => Ok(Some(Ok(write))),
             Answered::Nothing => Ok(None),

@@ -44,6 +44,7 @@ mod sim;
 mod spend;
 pub mod steps;
 mod subscription;
+mod time_left;
 mod unused;
 mod validation;
 mod verdict;
@@ -70,6 +71,7 @@ use crate::transatel::Transatel;
 use checks::Checks;
 use flight::Flights;
 use steps::Steps;
+pub(super) use time_left::ensure_time;
 use waits::Waits;
 
 pub use crate::store::{Filter, Key, Note, OperationFilter};
@@ -200,38 +202,6 @@ impl Terms {
     }
 }
 
-/// The caller gets its answer this long before its deadline, so that it arrives
-/// in time.
-const ANSWER_AHEAD: Duration = Duration::from_millis(100);
-/// With less time than this nothing is sent: the answer would come too late.
-const LEAST_TIME: Duration = Duration::from_millis(150);
-/// What callers learn of that, with the time that is kept for the answer's way, and some
-/// for reading from the provider.
-const LEAST_DEADLINE: Duration = Duration::from_millis(200);
-/// Callers learn it in steps of this.
-const DEADLINE_STEP: Duration = Duration::from_millis(50);
-
-/// Enough time is left for something to be sent.
-///
-/// # Errors
-/// `DEADLINE_EXCEEDED`, which says that nothing was sent.
-pub(super) fn ensure_time(deadline: Deadline) -> Result<()> {
-    match deadline.remaining() < LEAST_TIME {
-        true => Err(too_little_time(deadline)),
-        false => Ok(()),
-    }
-}
-
-/// The error of a call with this deadline. What the call has spent so far, mostly on reads
-/// from the provider, a call with a later deadline will spend as well.
-fn too_little_time(deadline: Deadline) -> Error {
-    let needed = LEAST_DEADLINE + deadline.elapsed();
-    let steps = needed.as_millis() / DEADLINE_STEP.as_millis();
-    Error::TooLittleTime {
-        least: DEADLINE_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX)),
-    }
-}
-
 impl Writes {
     /// Sends nothing yet.
     pub fn new(parts: Parts) -> Self {
@@ -332,7 +302,7 @@ impl Writes {
         }
         let as_known = record.clone();
         let confirmed = self.inner.confirm(record);
-        match tokio::time::timeout_at(deadline.at() - ANSWER_AHEAD, confirmed).await {
+        match tokio::time::timeout_at(time_left::answer_at(deadline), confirmed).await {
             Ok(Ok(record)) => Ok(record),
             Ok(Err(error)) if as_known.write.may_be_sent_again() => Err(unavailable(error)),
             Err(_) if as_known.write.may_be_sent_again() => Err(Error::DeadlineExceeded),

@@ -4,7 +4,8 @@ use super::executor::PlannedAttempt;
 use super::flight::Answered;
 use super::prepared::{Before, Prepared};
 use super::steps::Step;
-use super::{ANSWER_AHEAD, Inner, Key, Record, Request, Terms, Writes, ensure_time, outcome, unavailable};
+use super::time_left::{answer_at, ensure_time};
+use super::{Inner, Key, Record, Request, Terms, Writes, outcome, unavailable};
 use crate::domain::error::LedgerState;
 use crate::domain::write::{State, Write, WriteId};
 use crate::domain::{Deadline, Error, Lease, Result};
@@ -105,21 +106,14 @@ impl Writes {
             .terms
             .differences(known)
             .ok_or_else(Error::id_of_another)?;
-        let is_same_sim = match known.sim().is(&request.sim) {
-            true => Ok(true),
-            false => self
-                .inner
-                .sims
-                .msisdn(&request.sim)
-                .await
-                .map(|msisdn| msisdn == *known.msisdn()),
-        };
-        match is_same_sim {
-            Ok(true) => {}
-            Ok(false) => fields.push("sim"),
-            // The request is another one, whatever its SIM.
-            Err(error) if fields.is_empty() => return Err(error),
-            Err(_) => {}
+        if !known.sim().is(&request.sim) {
+            match self.inner.sims.msisdn(&request.sim).await {
+                Ok(msisdn) if msisdn == *known.msisdn() => {}
+                Ok(_) => fields.push("sim"),
+                // The request is another one, whatever its SIM.
+                Err(_) if !fields.is_empty() => {}
+                Err(error) => return Err(error),
+            }
         }
         match fields.is_empty() {
             true => Ok(()),
@@ -134,7 +128,7 @@ impl Writes {
             return Some(outcome(record.write));
         }
         let mut waiting = self.inner.wait_for(&record.write);
-        match waiting.answer(deadline.at() - ANSWER_AHEAD).await {
+        match waiting.answer(answer_at(deadline)).await {
             Answered::Ended(answer) => Some(answer),
             Answered::Nothing => None,
             // The write is durable: its known state is the answer.

@@ -9,7 +9,8 @@
 use super::prepared::{Before, Change, Choice, Prepared};
 use super::purchase::fitting;
 use super::request::ensure_visible;
-use super::{Key, Record, Request, Writes, ensure_time, outcome};
+use super::time_left::ensure_time;
+use super::{Key, Record, Request, Writes, outcome};
 use crate::domain::eligibility::Verdict;
 use crate::domain::error::LedgerState;
 use crate::domain::failure::Reason;

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{ANSWER_AHEAD, Inner, Key, Writes};
+use super::time_left::answer_at;
+use super::{Inner, Key, Writes};
 use crate::domain::write::WriteId;
 use crate::domain::{Deadline, Result};
 use crate::store::Record;
@@ -111,7 +112,7 @@ impl Writes {
         if wait.is_zero() || !record.write.state.is_unsettled() {
             return Ok(Some(record));
         }
-        let until = (Instant::now() + wait).min(deadline.at() - ANSWER_AHEAD);
+        let until = (Instant::now() + wait).min(answer_at(deadline));
         let mut waiting = self.inner.wait_for_change(&record);
         loop {
             // After joining, so that no change is missed.
