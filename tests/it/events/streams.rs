@@ -11,7 +11,7 @@ use transatel_simulator::{Disturbance, Fault, Script};
 use crate::events::webhook::{EventSource, all};
 use crate::support::gateway::{
     Events, FRANCE, OPERATIONS, ORDERS, SECRET, SOON, SUSPEND, Secret, TestEnv, by_iccid, by_msisdn, reason,
-    settings, until, violations,
+    settings, until, value, violations,
 };
 use crate::support::process::Process;
 use crate::writes::orders::{create, get, order};
@@ -522,11 +522,7 @@ async fn an_order_without_its_event_shows_in_the_metrics() {
     let env = TestEnv::with_events(&[("EVENTS__ORDER_EVENT_WITHIN", "50ms")]).await;
     let without = async || {
         let metrics = env.gateway.metrics().await;
-        let line = metrics
-            .lines()
-            .find(|line| line.starts_with("transatel_gateway_orders_without_event"))
-            .unwrap();
-        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+        value(&metrics, "transatel_gateway_orders_without_event{", &[]).unwrap()
     };
     env.control().disturb_events([Disturbance::Lose]);
     let request = order(SIM);

@@ -14,24 +14,11 @@ use transatel_simulator::{Fault, Sandbox, Script};
 use crate::operations::whole_run::run;
 use crate::support::gateway::{
     FRANCE, Gateway, OPERATIONS, PRODUCTS, SUBSCRIPTIONS, TestEnv, by_msisdn, fetch, get, settings,
-    simulator, until,
+    simulator, until, value,
 };
 use crate::support::process::Process;
 use crate::writes::orders::{create, order};
 use crate::writes::sim_operations::{IN_USE, suspend};
-
-/// The value of the series that has all these labels.
-fn value(metrics: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-    let line = metrics.lines().find(|line| {
-        let (series, _) = line.rsplit_once(' ').unwrap();
-        let Some(("", has)) = series.split_once(name) else {
-            return false;
-        };
-        let has = |(label, value): &(&str, &str)| has.contains(&format!("{label}=\"{value}\""));
-        labels.iter().all(has)
-    })?;
-    line.rsplit(' ').next().unwrap().parse().ok()
-}
 
 const CALLS: &str = "rpc_server_call_duration_seconds_count{";
 const REQUESTS: &str = "http_client_request_duration_seconds_count{";

@@ -8,7 +8,9 @@ use tonic::transport::{Channel, Endpoint};
 use transatel_gateway_client::connectivity::v1::catalog_client::CatalogClient;
 use transatel_simulator::Sandbox;
 
-use crate::support::gateway::{FRANCE, ORDERS, Provisioning, fetch, get, reason, settings, simulator, until};
+use crate::support::gateway::{
+    FRANCE, ORDERS, Provisioning, fetch, get, reason, settings, simulator, until, value,
+};
 use crate::support::postgres;
 use crate::support::process::Process;
 use crate::support::relay::Relay;
@@ -193,20 +195,26 @@ async fn a_disk_that_takes_nothing_more_is_seen_in_metrics_and_in_the_log_with_t
         )
         .await;
     // What finds nothing to write goes on working, and shows nothing.
-    let value = async |gateway: &Running, series: &str| {
-        let metrics = gateway.metrics().await;
-        let line = metrics.lines().find(|line| line.starts_with(series)).unwrap();
-        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    let written = async |gateway: &Running| {
+        let name = "transatel_gateway_ledger_last_success{";
+        value(&gateway.metrics().await, name, &[("access", "write")]).unwrap()
     };
-    let written = "transatel_gateway_ledger_last_success{access=\"write\"";
-    let looked = "db_client_operation_duration_seconds_count{db_operation_name=\"take_due\"";
-    let (before, looks) = (value(&gateway, written).await, value(&gateway, looked).await);
+    let looks = async |gateway: &Running| {
+        let name = "db_client_operation_duration_seconds_count{";
+        value(
+            &gateway.metrics().await,
+            name,
+            &[("db_operation_name", "take_due")],
+        )
+        .unwrap()
+    };
+    let (before, looked) = (written(&gateway).await, looks(&gateway).await);
     until("it looks for orders", async || {
-        value(&gateway, looked).await >= looks + 3.0
+        looks(&gateway).await >= looked + 3.0
     })
     .await;
-    assert_eq!(value(&gateway, written).await, before);
+    assert_eq!(written(&gateway).await, before);
     limit(&gateway, "unlimited").await;
     gateway.orders_again().await;
-    assert!(value(&gateway, written).await > before);
+    assert!(written(&gateway).await > before);
 }

@@ -8,9 +8,7 @@ use transatel_gateway_client::connectivity::v1::esim_client::EsimClient;
 use transatel_gateway_client::connectivity::v1::*;
 use transatel_simulator::{Control, Fault, ProfileStatus, Script};
 
-use crate::support::gateway::{TestEnv, by_iccid, by_msisdn, reason, violations};
-
-const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
+use crate::support::gateway::{ESIM, TestEnv, by_iccid, by_msisdn, reason, violations};
 
 fn client(env: &TestEnv) -> EsimClient<Channel> {
     EsimClient::new(env.gateway.channel.clone())

@@ -10,11 +10,9 @@ use transatel_gateway_client::connectivity::v1 as api;
 use transatel_simulator::{Fault, Script};
 
 use crate::support::front::Front;
-use crate::support::gateway::{Gateway, by_iccid, simulator};
+use crate::support::gateway::{ESIM, Gateway, by_iccid, simulator};
 use crate::support::pki::Authority;
 use crate::support::relay::Relay;
-
-const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
 
 /// More than the 1,024 late answers after which an HTTP/2 client closes its
 /// connection.

@@ -12,14 +12,13 @@ use transatel_simulator::{Criteria, Fault, Options, Sandbox, Script};
 
 use crate::events::webhook::{all, client, deliver};
 use crate::support::gateway::{
-    CATALOG, FRANCE, Gateway, ORDERS, PRODUCTS, SECRET, SUBSCRIPTIONS, Secret, TOKEN, by_iccid, by_msisdn,
-    reason,
+    CATALOG, ESIM, FRANCE, Gateway, ORDERS, PRODUCTS, SECRET, SUBSCRIPTIONS, Secret, TOKEN, by_iccid,
+    by_msisdn, reason,
 };
 use crate::support::mutation::{Mutation, mutations};
 use crate::writes::orders::{create, order};
 
 const SEARCH: &str = "/sim-search/api/sim/search";
-const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
 
 /// A SIM with two subscriptions.
 const BUSY: &str = "882470000000002";

@@ -28,6 +28,8 @@ pub const PRODUCTS: &str = "/ocs/catalog/api/cos/{cosRef}/products/{productId}";
 pub const ORDERS: &str = "/ocs/subscriptions/api/orders/products";
 /// The route of a SIM's subscriptions at the provider.
 pub const SUBSCRIPTIONS: &str = "/ocs/inventory/api/subscriptions/products";
+/// The route of eSIMs at the provider.
+pub const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
 /// The route of tokens at the provider.
 pub const TOKEN: &str = "/authentication/api/token";
 
@@ -379,6 +381,19 @@ pub async fn fetch(url: &str) -> String {
 pub fn is_counted(metrics: &str, parts: &[&str]) -> bool {
     let mut lines = metrics.lines().filter(|line| !line.starts_with('#'));
     lines.any(|line| parts.iter().all(|part| line.contains(part)) && !line.ends_with(" 0"))
+}
+
+/// The value of the series that has all these labels.
+pub fn value(metrics: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let line = metrics.lines().find(|line| {
+        let (series, _) = line.rsplit_once(' ').unwrap();
+        let Some(("", has)) = series.split_once(name) else {
+            return false;
+        };
+        let has = |(label, value): &(&str, &str)| has.contains(&format!("{label}=\"{value}\""));
+        labels.iter().all(has)
+    })?;
+    line.rsplit(' ').next().unwrap().parse().ok()
 }
 
 /// Keeps a paused clock still while real bytes are on their way: tokio does

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::orders::create;
 use super::orders_late::clocks::Steppable;
 use super::stock::{deliver, sale};
-use crate::support::gateway::{FRANCE, Gateway, ORDERS, reason, simulator};
+use crate::support::gateway::{ESIM, FRANCE, Gateway, ORDERS, reason, simulator};
 
 #[tokio::test]
 async fn a_sim_that_somebody_else_has_used_since_it_was_reserved_is_not_sold() {
@@ -38,14 +38,13 @@ async fn a_sim_that_somebody_else_has_used_since_it_was_reserved_is_not_sold() {
     };
 
     // The look is good for a minute: no more is read than for the order itself.
-    const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
     let looked = |control: &transatel_simulator::Control| control.received("GET", ESIM);
     let purchase = reserve(0).await;
     let before = looked(&control);
     create(&mut orders, &purchase).await.unwrap();
     assert_eq!(looked(&control), before);
 
-    // One that got a bundle meanwhile, and one that was installed.
+    // One that got a subscription meanwhile, and one that was installed.
     let used: [&dyn Fn(); 2] = [
         &|| {
             control.grant(&cards[1], FRANCE).unwrap();

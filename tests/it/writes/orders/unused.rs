@@ -10,7 +10,7 @@ use transatel_gateway::service::writes::steps::{Step, Steps};
 use transatel_simulator::{Criteria, ProfileStatus};
 
 use super::*;
-use crate::support::gateway::{Gateway, simulator};
+use crate::support::gateway::{ESIM, Gateway, simulator};
 use crate::support::postgres;
 use crate::writes::orders_late::SOON;
 use crate::writes::stock;
@@ -128,7 +128,6 @@ async fn an_order_that_may_show_late_keeps_the_sim_in_use() {
 
 #[tokio::test]
 async fn an_esim_whose_status_is_not_known_is_in_use() {
-    const ESIM: &str = "/sim-management/sims/api/esims/sim-serial/{simSerial}";
     let env = TestEnv::open().await;
     let sim = env.control().find_sims(Criteria::FRESH, 1).remove(0);
     let body = r#"{"status":"in transfer","activationCode":"1$a.example$B"}"#;
